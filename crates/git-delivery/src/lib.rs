@@ -1,0 +1,2 @@
+//! Git for Counterfoil.
+#![warn(missing_docs)]

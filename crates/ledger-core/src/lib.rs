@@ -1,0 +1,26 @@
+//! Tickets, runs, journals and evidence: what *may* follow what, without any I/O, clock or randomness.
+//!
+//! Everything that Counterfoil stores or sends is a type here (the policy file is in `counterfoil-policy`), with a
+//! JSON Schema generated from it.
+#![warn(missing_docs)]
+
+mod activity;
+mod change;
+mod digest;
+mod id;
+mod object;
+mod path;
+mod report;
+mod review;
+mod text_form;
+
+pub use activity::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, TokenCount};
+pub use change::{
+    Change, ChangeCounts, ChangeKind, ChangeSet, ChangeSummary, EntryMode, ListedPath, MAX_LISTED_PATHS, Side,
+};
+pub use digest::{Digest, InvalidDigest};
+pub use id::{InvalidName, PackageName, RunId, ThreadId, TicketId};
+pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
+pub use path::{InvalidRepoPath, RepoPath};
+pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
+pub use review::{Finding, Review, Severity, Verdict};

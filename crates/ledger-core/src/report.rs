@@ -1,0 +1,123 @@
+//! The worker's report: a claim, in a small strict form that Structured Outputs accept.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the worker says of its own turn. Every property is required and no other is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Worker's report")]
+pub struct Report {
+    /// The turn label given in the prompt, copied exactly, so that an old report is never taken for a new one
+    pub turn: String,
+    /// Whether the ticket is done, needs another turn, or cannot go on without a person
+    pub status: ReportStatus,
+    /// What was changed and why, in a few sentences
+    pub summary: String,
+    /// Commands that were run to verify the work, each with what it showed
+    pub commands: Vec<ClaimedCommand>,
+    /// Checks that were not run, each with the reason
+    pub skipped_checks: Vec<String>,
+    /// Where the work departs from what was asked, each with the reason
+    pub deviations: Vec<String>,
+    /// Known issues and risks that a reviewer should look at
+    pub risks: Vec<String>,
+    /// Facts worth remembering for later tickets; empty if none
+    pub memory: Vec<String>,
+    /// What the worker found when it reviewed its own change
+    pub self_review: SelfReview,
+    /// If status is blocked: what is missing and who could give it; else empty
+    pub blocked_because: String,
+    /// A ticket that should follow, in one line; else empty
+    pub next_ticket: String,
+}
+
+/// How the worker judges its own progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportStatus {
+    /// Everything that was asked is done
+    Done,
+    /// More can be done in another turn
+    InProgress,
+    /// Nothing more can be done without a person
+    Blocked,
+}
+
+/// A command that the worker says it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimedCommand {
+    /// The command line
+    pub command: String,
+    /// What it showed, in one line
+    pub outcome: String,
+}
+
+/// The worker's review of its own change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SelfReview {
+    /// What was looked at
+    pub checked: Vec<String>,
+    /// What is still in doubt; empty if nothing
+    pub concerns: Vec<String>,
+}
+
+/// The most bytes that a report may have. A longer one is invalid.
+pub const MAX_REPORT_BYTES: usize = 64 * 1024;
+
+/// Why a text is not a report of this turn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReport {
+    /// Longer than [`MAX_REPORT_BYTES`].
+    #[error("the answer has {bytes} bytes, more than the {MAX_REPORT_BYTES} that are read")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not JSON, or not of the schema.
+    #[error("the answer is not the JSON object that the schema asks for: {reason}")]
+    Shape {
+        /// Where and why.
+        reason: String,
+    },
+    /// A report, but not of this turn.
+    #[error("the answer is for turn `{found}`, not for `{expected}`")]
+    OtherTurn {
+        /// The label that the prompt gave.
+        expected: String,
+        /// The label that the answer has, shortened.
+        found: String,
+    },
+}
+
+impl Report {
+    /// Reads a report of the turn with this label. Refuses anything else, however close.
+    pub fn parse(text: &str, turn: &str) -> Result<Self, InvalidReport> {
+        let report: Self = parse_answer(text)?;
+        same_turn(&report.turn, turn)?;
+        Ok(report)
+    }
+}
+
+/// Reads an agent's final answer as strict JSON of bounded length.
+pub(crate) fn parse_answer<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, InvalidReport> {
+    if text.len() > MAX_REPORT_BYTES {
+        return Err(InvalidReport::TooLong { bytes: text.len() });
+    }
+    serde_json::from_str(text.trim()).map_err(|error| InvalidReport::Shape {
+        reason: error.to_string(),
+    })
+}
+
+/// Refuses an answer that carries another turn's label.
+pub(crate) fn same_turn(found: &str, expected: &str) -> Result<(), InvalidReport> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(InvalidReport::OtherTurn {
+        expected: expected.to_owned(),
+        found: found.chars().take(80).flat_map(char::escape_default).collect(),
+    })
+}

@@ -1,0 +1,2 @@
+//! What a Counterfoil run should do next.
+#![warn(missing_docs)]

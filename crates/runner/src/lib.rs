@@ -1,0 +1,2 @@
+//! Carries out Counterfoil runs.
+#![warn(missing_docs)]

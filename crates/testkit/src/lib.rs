@@ -1,0 +1,1 @@
+//! Worlds for tests: a scripted model server, repositories, a simulated executor.
