@@ -5,8 +5,10 @@
 #![warn(missing_docs)]
 
 mod activity;
+mod blocker;
 mod change;
 mod digest;
+mod evidence;
 mod id;
 mod object;
 mod path;
@@ -15,10 +17,15 @@ mod review;
 mod text_form;
 
 pub use activity::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, TokenCount};
+pub use blocker::{Blocker, BlockerCode};
 pub use change::{
     Change, ChangeCounts, ChangeKind, ChangeSet, ChangeSummary, EntryMode, ListedPath, MAX_LISTED_PATHS, Side,
 };
 pub use digest::{Digest, InvalidDigest};
+pub use evidence::{
+    AcceptanceProof, CheckResult, CheckSandbox, CommandOutcome, Confidence, EvidenceIndex, EvidenceLabel,
+    MAX_FAILING_TESTS, OutputRecord, Strength, TestSummary,
+};
 pub use id::{InvalidName, PackageName, RunId, ThreadId, TicketId};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
 pub use path::{InvalidRepoPath, RepoPath};
