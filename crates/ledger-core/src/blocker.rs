@@ -70,7 +70,7 @@ blocker_codes! {
     TurnTimeout, "turn_timeout", resumable = true, "A turn took longer than it may.", "raise `[limits] turn_timeout`, or make the ticket smaller; `foil run <ticket>` goes on";
     Stalled, "stalled", resumable = true, "The worker gave no sign of life for too long.", "`foil doctor` looks for the cause; `foil run <ticket>` goes on";
     Livelock, "livelock", resumable = false, "The worker repeated itself without effect.", "read the last turns with `foil logs <ticket>` and make the ticket clearer";
-    BudgetExhausted, "budget_exhausted", resumable = true, "The run spent all the tokens or time that it may.", "raise the limit in `[limits]`; `foil run <ticket>` goes on";
+    BudgetExhausted, "budget_exhausted", resumable = false, "The run spent all the tokens or time that it may.", "make the ticket smaller, or raise the limit in `[limits]` and trust the policy; the next run starts anew, what this one did is kept";
     AgentBlocked, "agent_blocked", resumable = false, "The worker says that it cannot go on without a person.", "read why with `foil status <ticket>`, mend the ticket, approve it again";
     AgentUnavailable, "agent_unavailable", resumable = true, "Codex is not installed, has an unsupported version or did not start.", "`foil doctor` says which; then `foil run <ticket>` goes on";
     AgentModelUnavailable, "agent_model_unavailable", resumable = true, "The model does not exist or may not be used.", "name another in `[agent] model` or with `--model`";
