@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::object::TreeId;
+use crate::phase::{Phase, PhaseEvidence};
+use crate::run::Run;
 
 /// What kind of boundary was observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -192,4 +194,25 @@ pub struct EvidenceIndex {
     pub checks: Vec<CheckResult>,
     /// Where each acceptance item is proved.
     pub acceptance: Vec<AcceptanceProof>,
+}
+
+impl EvidenceIndex {
+    /// The evidence that a run's delivery rests on; none before there is a tree.
+    pub fn of(run: &Run) -> Option<Self> {
+        let tree = run.tree()?;
+        let (checks, acceptance) = match run.evidence(Phase::FocusedTestsPassed) {
+            Some(PhaseEvidence::FocusedTestsPassed { checks, acceptance, .. }) => (checks.clone(), acceptance.clone()),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Some(Self {
+            tree,
+            checks,
+            acceptance,
+        })
+    }
+
+    /// The bytes that are stored, and that the receipt has the digest of.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        crate::receipt::json_bytes(self)
+    }
 }

@@ -6,7 +6,7 @@ mod refusal;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
     Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, StartedThread,
@@ -81,6 +81,7 @@ pub struct Run {
     opened: Opened,
     opened_at: Timestamp,
     last_at: Timestamp,
+    active: SignedDuration,
     next_seq: u64,
     state: State,
     phase: Option<Phase>,
@@ -130,6 +131,7 @@ impl Run {
             opened: opened.clone(),
             opened_at: at,
             last_at: at,
+            active: SignedDuration::ZERO,
             next_seq: 1,
             state: State::Climbing,
             phase: None,
@@ -170,7 +172,11 @@ impl Run {
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Refusal> {
         self.permit(event)?;
         self.fold(at, event);
-        self.last_at = self.last_at.max(at);
+        let at = self.last_at.max(at);
+        if !matches!(event, Event::Resumed { .. }) {
+            self.active = self.active.saturating_add(at.duration_since(self.last_at));
+        }
+        self.last_at = at;
         self.next_seq += 1;
         Ok(())
     }
@@ -188,6 +194,11 @@ impl Run {
     /// When its last event was written.
     pub fn last_at(&self) -> Timestamp {
         self.last_at
+    }
+
+    /// How long a runner has been at work on it up to [`Self::last_at`]: pauses do not count.
+    pub fn active(&self) -> SignedDuration {
+        self.active
     }
 
     /// The number of the next event.

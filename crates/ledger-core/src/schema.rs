@@ -12,13 +12,9 @@ use crate::report::Report;
 use crate::review::Review;
 use crate::ticket::TicketFile;
 
-/// One line of a journal, as [`crate::Head::line`] writes it.
+/// One line of a journal, as [`crate::Head::line`] writes it. Lines are read and written byte by byte; this is for the schema.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Journal line")]
-#[expect(
-    dead_code,
-    reason = "only its schema is used; lines are written and read byte by byte"
-)]
 struct JournalLine {
     /// Counted from 0
     seq: u64,

@@ -256,10 +256,12 @@ impl Run {
             Event::Warned { message } => self.totals.warnings.push(message.clone()),
             Event::Blocked(blocker) => {
                 self.stored = None;
+                self.failure = None;
                 self.state = State::Blocked(blocker.clone());
             }
             Event::Canceled { by, reason } => {
                 self.stored = None;
+                self.failure = None;
                 self.state = State::Canceled {
                     by: by.clone(),
                     reason: reason.clone(),

@@ -3,6 +3,7 @@
 use crate::effect::{ReviewEnd, TurnEnd};
 use crate::evidence::CheckResult;
 use crate::phase::{Phase, PhaseEvidence};
+use crate::receipt::Receipt;
 use crate::review::Verdict;
 use crate::run::{Refusal, Run};
 
@@ -179,7 +180,13 @@ impl Run {
             PhaseEvidence::Pushed { .. }
             | PhaseEvidence::HeadEqualsUpstreamProved { .. }
             | PhaseEvidence::Proposed { .. } => refuse("no remote was asked"),
-            PhaseEvidence::Done { .. } => Ok(()),
+            PhaseEvidence::Done { receipt, journal } => {
+                let computed = Receipt::of(self, *journal).map(|receipt| receipt.digest());
+                holds(
+                    computed == Some(*receipt),
+                    "it is not the receipt that this run amounts to",
+                )
+            }
         }
     }
 }
