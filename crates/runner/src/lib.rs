@@ -1,2 +1,4 @@
 //! Carries out Counterfoil runs.
 #![warn(missing_docs)]
+
+pub mod guard;
