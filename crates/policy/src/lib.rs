@@ -5,6 +5,16 @@
 //! the same answer, in the same order.
 #![warn(missing_docs)]
 
+mod acceptance;
+mod commands;
 pub mod config;
+mod inputs;
+mod limits;
+mod next_step;
 
+pub use acceptance::acceptance_proofs;
+pub use commands::judge_command;
 pub use config::{Policy, policy_schema};
+pub use inputs::{Inputs, Outcome, StartFacts, Step};
+pub use limits::Limits;
+pub use next_step::next_step;
