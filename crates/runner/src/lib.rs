@@ -2,7 +2,12 @@
 #![warn(missing_docs)]
 
 mod agent;
+mod drive;
+mod executor;
 pub mod guard;
+mod journal_file;
+mod prompt;
+mod records;
 
 pub use agent::{
     Access, Agent, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
@@ -12,3 +17,8 @@ pub use agent::{
     shorten_end,
 };
 
+pub use drive::{DriveError, drive};
+pub use executor::Executor;
+pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
+pub use prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
+pub use records::{RecordFacts, report_of, result_record, review_of, review_record};
