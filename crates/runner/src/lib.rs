@@ -11,3 +11,4 @@ pub use agent::{
     TurnEvent, TurnOutcome, TurnRequest, TurnSink, is_reserved_config_key, read_transcript, recover_turn, shorten,
     shorten_end,
 };
+
