@@ -3,6 +3,10 @@
 
 mod agent;
 pub mod guard;
+pub mod junit;
+pub mod lock;
+pub mod process;
+pub mod redact;
 
 pub use agent::{
     Access, Agent, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
@@ -11,4 +15,3 @@ pub use agent::{
     TurnEvent, TurnOutcome, TurnRequest, TurnSink, is_reserved_config_key, read_transcript, recover_turn, shorten,
     shorten_end,
 };
-
