@@ -8,6 +8,10 @@ pub mod guard;
 mod journal_file;
 mod prompt;
 mod records;
+pub mod junit;
+pub mod lock;
+pub mod process;
+pub mod redact;
 
 pub use agent::{
     Access, Agent, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
