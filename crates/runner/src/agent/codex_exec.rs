@@ -159,7 +159,7 @@ impl ExecTurn<'_> {
         let config = thread_config(self.request).map_err(|error| Fault::Request(error.to_string()))?;
         self.settings
             .home
-            .distrust(&self.request.place)
+            .restore()
             .map_err(|error| Fault::Request(error.to_string()))?;
         let mut schema = tempfile::NamedTempFile::new_in(self.settings.home.path())?;
         schema.write_all(self.request.answer_schema.to_string().as_bytes())?;
@@ -210,13 +210,7 @@ impl ExecTurn<'_> {
             "--output-schema".into(),
             schema.into(),
         ];
-        arguments.extend(
-            self.settings
-                .home
-                .arguments(Some(&self.request.place))
-                .into_iter()
-                .map(Into::into),
-        );
+        arguments.extend(self.settings.home.arguments().into_iter().map(Into::into));
         if let Some(model) = &self.request.model {
             arguments.extend(["--model".into(), model.into()]);
         }

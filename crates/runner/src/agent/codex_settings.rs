@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use ledger_core::AgentIdentity;
 use serde_json::{Map, Value, json};
@@ -119,14 +120,29 @@ pub(super) fn thread_config(request: &TurnRequest) -> Result<Map<String, Value>,
         set("web_search", json!("disabled"));
     }
     if request.instructions == ProjectInstructions::Off {
+        // Each of these closes one way: AGENTS.md, skills of the place, skills that come with Codex, and, as an
+        // untrusted place has none of them, whatever else Codex would read there.
         set("project_doc_max_bytes", json!(0));
         set("skills.include_instructions", json!(false));
         set("skills.bundled.enabled", json!(false));
+        set("projects", untrusted(&request.place));
     }
     if !request.env.is_empty() {
         set("shell_environment_policy.set", json!(request.env));
     }
     Ok(config)
+}
+
+/// Says of a place that it is not trusted, under both of its names where it has two.
+fn untrusted(place: &Path) -> Value {
+    let names = [Some(place.to_owned()), place.canonicalize().ok()]
+        .into_iter()
+        .flatten();
+    names
+        .filter_map(|name| name.into_os_string().into_string().ok())
+        .map(|name| (name, json!({ "trust_level": "untrusted" })))
+        .collect::<Map<String, Value>>()
+        .into()
 }
 
 /// Variables that the agent's commands never see, beside those that look like secrets by their names.

@@ -164,7 +164,9 @@ fn prose_class(message: &str) -> Option<AgentFailureClass> {
     ]) {
         return Some(Connection);
     }
-    if says(&["invalid_request_error", "invalid_json_schema", "bad request"]) {
+    // The body of a 400 is all that Codex says of it.
+    let is_body = serde_json::from_str::<Value>(message).is_ok_and(|body| body.is_object());
+    if is_body || says(&["invalid_request_error", "invalid_json_schema", "bad request"]) {
         return Some(BadRequest);
     }
     if says(&["bwrap:", "bubblewrap", "sandbox"]) {

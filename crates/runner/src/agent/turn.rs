@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use super::{TurnEnd, TurnEvent, TurnOutcome};
 
 /// Events that wait for the caller before the agent is held up.
-const WAITING_EVENTS: usize = 256;
+const WAITING_EVENTS: usize = 64;
 
 /// A turn under way. Dropping it interrupts the turn.
 #[derive(Debug)]

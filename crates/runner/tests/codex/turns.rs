@@ -238,8 +238,10 @@ async fn a_place_can_instruct_its_writer(back_end: BackEnd) {
     take(&mut agent, world.request("r/1", "write this")).await;
     let body = world.model.requests()[0].body.to_string();
     assert!(body.contains("PLANTED-OVERRIDE"), "{body}");
-    // Configuration is no instruction: an untrusted place has none.
+    // Configuration is no instruction: Codex takes it from trusted places only, and this one stays untrusted.
     assert!(!body.contains("PLANTED-CONFIG"), "{body}");
+    let config = std::fs::read_to_string(world.home.path().join("config.toml")).unwrap();
+    assert!(!config.contains("trust_level"), "{config}");
     agent.close().await;
 }
 
@@ -255,13 +257,15 @@ async fn a_worker_cannot_write_outside_its_place(back_end: BackEnd) {
     let script = ModelScript::default().turn("escape", [Reply::Shell(commands), Reply::done("tried")]);
     let world = World::new(back_end, script).await;
     let mut agent = world.agent();
-    let mut request = world.request("r/1", "escape");
-    request
-        .env
-        .insert("TMPDIR".to_owned(), outside.path().display().to_string());
-    let seen = take(&mut agent, request).await;
+    let seen = take(&mut agent, world.request("r/1", "escape")).await;
     Report::parse(seen.answer(), "r/1").unwrap();
-    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    let escaped: Vec<_> = std::fs::read_dir(outside.path())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    let output = world.model.requests()[1].last_tool_output();
+    assert!(escaped.is_empty(), "{escaped:?}: {output:?}");
     assert!(!std::path::Path::new(&temporary).exists());
     assert!(!world.place.join(".git/hooks/x").exists());
     agent.close().await;
@@ -327,7 +331,7 @@ async fn a_prompt_may_be_long(back_end: BackEnd) {
     let world = World::new(back_end, script).await;
     let mut agent = world.agent();
     let mut request = world.request("r/1", "long task");
-    // More than one argument of a process may hold. Codex refuses more than a mebibyte of characters.
+    // More than one argument of a process may hold.
     request.prompt.push_str(&"- words and words\n".repeat(20_000));
     let seen = take(&mut agent, request).await;
     Report::parse(seen.answer(), "r/1").unwrap();

@@ -53,9 +53,7 @@ pub(super) struct Refusal {
 
 impl Server {
     pub(super) fn start(settings: &CodexAgentSettings) -> std::io::Result<Self> {
-        let arguments = ["app-server".to_owned()]
-            .into_iter()
-            .chain(settings.home.arguments(None));
+        let arguments = ["app-server".to_owned()].into_iter().chain(settings.home.arguments());
         let child = AgentChild::start(&Launch {
             program: settings.program.path().to_owned(),
             args: arguments.map(Into::into).collect(),

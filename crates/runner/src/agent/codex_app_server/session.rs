@@ -49,8 +49,8 @@ enum Fault {
     Line(#[from] LineError),
     #[error("codex answered `{method}` without {what}")]
     Incomplete { method: &'static str, what: &'static str },
-    #[error("codex works in the sandbox `{got}`, not in `{asked}`")]
-    OtherSandbox { asked: &'static str, got: String },
+    #[error("codex works in another sandbox than it was given: {got}")]
+    OtherSandbox { got: Value },
     #[error("the agent's log cannot be written: {0}")]
     Log(#[from] std::io::Error),
     #[error("{0}")]
@@ -103,6 +103,8 @@ pub(super) struct Session<'a> {
     redaction: Redaction,
     watch: TurnWatch,
     thread: Option<ThreadId>,
+    /// Whether the turn was asked for, so that its sandbox holds.
+    handed_over: bool,
     unreadable_lines: u32,
 }
 
@@ -126,6 +128,7 @@ impl<'a> Session<'a> {
             watch: TurnWatch::new(redaction.clone()),
             redaction,
             thread: None,
+            handed_over: false,
             unreadable_lines: 0,
         }
     }
@@ -164,7 +167,7 @@ impl<'a> Session<'a> {
         let config = thread_config(self.request).map_err(|error| Fault::Request(error.to_string()))?;
         self.settings
             .home
-            .distrust(&self.request.place)
+            .restore()
             .map_err(|error| Fault::Request(error.to_string()))?;
         self.ready_server().await?;
         let (thread, resumed) = self.open_thread(config).await?;
@@ -213,7 +216,9 @@ impl<'a> Session<'a> {
     async fn open_thread(&mut self, config: Map<String, Value>) -> Result<(LoadedThread, bool), Fault> {
         let mut params = json!({
             "cwd": self.request.place,
-            "sandbox": self.request.access.sandbox_mode(),
+            // What the turn may write is said when it starts. A conversation that is opened for writing would make
+            // Codex trust the place, and obey configuration that the worker wrote there.
+            "sandbox": Access::ReadOnly.sandbox_mode(),
             "approvalPolicy": "never",
             "model": self.request.model,
             "config": config,
@@ -258,16 +263,10 @@ impl<'a> Session<'a> {
             method,
             what: "a usable thread id",
         })?;
-        let got = match text(answer, "/sandbox/type") {
-            "workspaceWrite" => "workspace-write",
-            "readOnly" => "read-only",
-            other => other,
-        };
-        let asked = self.request.access.sandbox_mode();
-        if got != asked {
+        // One that is kept from an earlier turn of another server may report what held then.
+        if method == "thread/start" && text(answer, "/sandbox/type") != "readOnly" {
             return Err(Fault::OtherSandbox {
-                asked,
-                got: got.to_owned(),
+                got: answer.get("sandbox").cloned().unwrap_or_default(),
             });
         }
         let model = text(answer, "/model");
@@ -284,9 +283,9 @@ impl<'a> Session<'a> {
         Ok(thread)
     }
 
-    /// Hands over the prompt.
-    async fn start_turn(&mut self, thread: &LoadedThread) -> Result<(), Fault> {
-        let sandbox = match self.request.access {
+    /// The sandbox of the turn.
+    fn sandbox_policy(&self) -> Value {
+        match self.request.access {
             Access::Write => json!({
                 "type": "workspaceWrite",
                 "writableRoots": [],
@@ -295,17 +294,35 @@ impl<'a> Session<'a> {
                 "excludeSlashTmp": true,
             }),
             Access::ReadOnly => json!({ "type": "readOnly", "networkAccess": self.request.network }),
-        };
+        }
+    }
+
+    /// Makes sure that the sandbox that Codex reports is the one that it was given.
+    fn check_sandbox(&self, params: &Value) -> Result<(), Fault> {
+        let ours = self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| text(params, "/threadId") == thread.as_str());
+        let got = params.pointer("/threadSettings/sandboxPolicy");
+        match (self.handed_over && ours, got) {
+            (true, Some(got)) if !agrees(&self.sandbox_policy(), got) => Err(Fault::OtherSandbox { got: got.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands over the prompt.
+    async fn start_turn(&mut self, thread: &LoadedThread) -> Result<(), Fault> {
         let params = json!({
             "threadId": thread.id,
             "input": [{ "type": "text", "text": self.request.prompt }],
             "cwd": self.request.place,
             "approvalPolicy": "never",
-            "sandboxPolicy": sandbox,
+            "sandboxPolicy": self.sandbox_policy(),
             "model": self.request.model,
             "effort": self.request.effort,
             "outputSchema": self.request.answer_schema,
         });
+        self.handed_over = true;
         let answer = self.ask("turn/start", &params).await?;
         let turn = text(&answer, "/turn/id");
         if turn.is_empty() {
@@ -367,6 +384,9 @@ impl<'a> Session<'a> {
         match Message::parse(&line) {
             Message::Response { id, result } => return Ok(Received::Answer { id, result }),
             Message::Notification { method, params } => {
+                if method == "thread/settings/updated" {
+                    self.check_sandbox(&params)?;
+                }
                 for activity in self.watch.notification(&method, &params) {
                     self.sink.activity(activity).await;
                 }
@@ -472,6 +492,12 @@ impl<'a> Session<'a> {
             }
         }
     }
+}
+
+/// Whether everything that was asked for is reported.
+fn agrees(asked: &Value, got: &Value) -> bool {
+    let asked = asked.as_object().into_iter().flatten();
+    asked.into_iter().all(|(key, value)| got.get(key) == Some(value))
 }
 
 /// What came in.
