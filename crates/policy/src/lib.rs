@@ -1,2 +1,10 @@
-//! What a Counterfoil run should do next.
+//! What a run should do next, and what it is allowed to do: `counterfoil.toml` and the rules that follow from it, as
+//! pure functions without I/O, clock or randomness.
+//!
+//! Whatever a rule needs to know of the world is gathered by others as facts and handed in; the same facts always give
+//! the same answer, in the same order.
 #![warn(missing_docs)]
+
+pub mod config;
+
+pub use config::{Policy, policy_schema};

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod agent;
+pub mod guard;
 
 pub use agent::{
     Access, Agent, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
@@ -10,3 +11,4 @@ pub use agent::{
     TurnEvent, TurnOutcome, TurnRequest, TurnSink, is_reserved_config_key, read_transcript, recover_turn, shorten,
     shorten_end,
 };
+

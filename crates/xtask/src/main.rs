@@ -1,49 +1,90 @@
-//! Development tasks: `cargo run -p xtask -- <task>`.
+//! Tasks for people who work on Counterfoil itself. Run them as `cargo xtask <task>`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for contributors speaks to their terminal"
+)]
 
+mod ci;
 mod codex;
+mod command;
+mod deny;
+mod e2e;
+mod error;
+mod package;
+mod purity;
+mod schemas;
+mod test;
+mod unused;
+mod workspace;
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::TaskError;
+use crate::workspace::Workspace;
+
+/// Tasks for people who work on Counterfoil itself.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything that a change must pass, in one go
+    Ci,
+    /// All tests, doc examples included
+    Test,
+    /// Write `schemas/*.schema.json` from the Rust types
+    Schemas {
+        /// Change nothing; fail where a file differs from its type
+        #[arg(long)]
+        check: bool,
+    },
+    /// Prove that the pure crates do no I/O, read no clock and use no randomness
+    Purity,
+    /// Licences, banned crates and sources of all dependencies
+    Deny,
+    /// Dependencies that are declared and not used
+    Unused,
+    /// Fetch the pinned Codex into the target folder, and print where it is
+    Codex,
+    /// The tests that drive the real Codex; further arguments go to cargo-nextest
+    E2e {
+        /// Such as the name of a test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Package every published crate and build it from its package
+    Package,
+}
 
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1);
-    let done = match task.as_deref() {
-        Some("codex") => codex::fetch(&target_folder()).and_then(|program| say(&program)),
-        Some("e2e") => end_to_end(),
-        _ => Err(io::Error::other("usage: xtask <codex|e2e>")),
-    };
-    match done {
+    let arguments = Arguments::parse();
+    match Workspace::find().and_then(|workspace| run(&workspace, &arguments.task)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "xtask: {error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs the tests that need the real Codex.
-fn end_to_end() -> io::Result<()> {
-    let program = codex::fetch(&target_folder())?;
-    let status = Command::new("cargo")
-        .args(["nextest", "run", "--workspace", "--run-ignored", "only"])
-        .args(std::env::args_os().skip(2))
-        .env("FOIL_TEST_CODEX", program)
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other("a test failed"))
+fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
+    match task {
+        Task::Ci => ci::run(workspace),
+        Task::Test => test::run(workspace),
+        Task::Schemas { check: false } => schemas::write(workspace),
+        Task::Schemas { check: true } => schemas::check(workspace),
+        Task::Purity => purity::run(workspace),
+        Task::Deny => deny::run(workspace),
+        Task::Unused => unused::run(workspace),
+        Task::Codex => codex::fetch(workspace).map(|program| println!("{}", program.display())),
+        Task::E2e { arguments } => e2e::run(workspace, arguments),
+        Task::Package => package::run(workspace),
     }
-}
-
-fn target_folder() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-    }
-}
-
-fn say(path: &Path) -> io::Result<()> {
-    writeln!(io::stdout(), "{}", path.display())
 }
