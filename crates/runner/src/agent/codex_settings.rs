@@ -7,6 +7,7 @@ use std::path::Path;
 use ledger_core::AgentIdentity;
 use serde_json::{Map, Value, json};
 
+use super::child::{AgentGuard, inherited_environment};
 use super::text::Redaction;
 use super::{Access, CodexHome, CodexProgram, ProjectInstructions, TurnRequest};
 
@@ -19,6 +20,8 @@ pub struct CodexAgentSettings {
     pub home: CodexHome,
     /// Further environment variables for Codex itself. Its commands do not see those that look like secrets.
     pub env: BTreeMap<String, String>,
+    /// Under what it is started.
+    pub guard: AgentGuard,
 }
 
 /// The first parts of configuration keys that say what a worker may do. They follow from the [`TurnRequest`] and cannot
@@ -51,17 +54,10 @@ pub fn is_reserved_config_key(key: &str) -> bool {
 }
 
 impl CodexAgentSettings {
-    /// The environment of Codex' process: that of this process without Git's and Codex' own variables, which would
-    /// point into the user's repository or home.
+    /// The environment of Codex' process.
     pub(super) fn environment(&self) -> Vec<(OsString, OsString)> {
-        let kept = std::env::vars_os().filter(|(name, _)| {
-            let name = name.to_string_lossy();
-            !["GIT_", "CODEX_", "FOIL_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        });
         let ours = self.env.iter().map(|(name, value)| (name.into(), value.into()));
-        let mut environment: BTreeMap<OsString, OsString> = kept.chain(ours).collect();
+        let mut environment: BTreeMap<OsString, OsString> = inherited_environment().chain(ours).collect();
         environment.insert("CODEX_HOME".into(), self.home.path().into());
         environment.into_iter().collect()
     }

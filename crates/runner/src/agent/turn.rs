@@ -75,6 +75,11 @@ impl TurnSink {
 pub struct StopSignal(watch::Receiver<bool>);
 
 impl StopSignal {
+    /// Whether the turn is to end.
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
     /// Returns when the turn is to end.
     pub async fn wait(&mut self) {
         // An error means that the caller dropped the turn.

@@ -141,7 +141,7 @@ fn the_login_of_the_user_is_linked_and_one_of_its_own_kept() {
 }
 
 #[tokio::test]
-#[ignore = "needs Codex: cargo run -p xtask -- e2e"]
+#[ignore = "needs Codex: cargo xtask e2e"]
 async fn the_real_codex_is_probed() {
     let folder = scratch();
     let home = CodexHome::prepare(&folder.path().join("home"), &HomeSettings::default()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, Digest, ThreadId};
+use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, ThreadId};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +15,7 @@ use crate::agent::text::Redaction;
 use crate::agent::transcript::Transcript;
 use crate::agent::turn::{StopSignal, TurnSink};
 use crate::agent::{Access, ThreadChoice, TurnEnd, TurnOutcome, TurnRequest, failure};
+use crate::guard::GuardError;
 
 /// How long the server may take to answer a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -44,7 +45,7 @@ enum Fault {
     #[error("codex ended in the middle of the turn{}", last_words(.stderr))]
     Gone { stderr: String },
     #[error("codex cannot be started: {0}")]
-    CannotStart(std::io::Error),
+    CannotStart(GuardError),
     #[error("codex wrote something that cannot be read: {0}")]
     Line(#[from] LineError),
     #[error("codex answered `{method}` without {what}")]
@@ -106,6 +107,8 @@ pub(super) struct Session<'a> {
     /// Whether the turn was asked for, so that its sandbox holds.
     handed_over: bool,
     unreadable_lines: u32,
+    /// Why it is not sure that everything of the turn has ended.
+    not_ended: Option<GuardError>,
 }
 
 impl<'a> Session<'a> {
@@ -130,6 +133,7 @@ impl<'a> Session<'a> {
             thread: None,
             handed_over: false,
             unreadable_lines: 0,
+            not_ended: None,
         }
     }
 
@@ -146,6 +150,11 @@ impl<'a> Session<'a> {
                     None => TurnOutcome::Failed(fault.failure(&self.redaction)),
                 }
             }
+        };
+        let outcome = match &self.not_ended {
+            None => outcome,
+            // Whatever the turn came to: its place may still be changing.
+            Some(error) => TurnOutcome::Failed(failure::survived(error, &self.redaction)),
         };
         let end = TurnEnd {
             outcome,
@@ -200,7 +209,7 @@ impl<'a> Session<'a> {
         if self.loaded.is_some() {
             return Ok(());
         }
-        let server = Server::start(self.settings).map_err(Fault::CannotStart)?;
+        let server = Server::start(self.settings).await.map_err(Fault::CannotStart)?;
         self.loaded = Some(LoadedServer {
             server,
             threads: Vec::new(),
@@ -332,12 +341,6 @@ impl<'a> Session<'a> {
             });
         }
         self.watch.main_turn_is(turn);
-        self.sink
-            .activity(Activity::PromptSent {
-                digest: Digest::of(&self.request.prompt),
-                bytes: self.request.prompt.len() as u64,
-            })
-            .await;
         Ok(())
     }
 
@@ -482,14 +485,15 @@ impl<'a> Session<'a> {
 
     /// Ends the server with everything that it runs.
     async fn discard_server(&mut self) {
-        if let Some(mut loaded) = self.loaded.take() {
+        if let Some(loaded) = self.loaded.take() {
             // A log that cannot be written has been, or will be, reported by what follows.
             let _ = self.transcript.last_words(loaded.server.last_words());
-            if self.watch.outcome().is_some() {
-                loaded.server.end().await;
+            let ended = if self.watch.outcome().is_some() {
+                loaded.server.end().await
             } else {
-                loaded.server.kill().await;
-            }
+                loaded.server.kill().await
+            };
+            self.not_ended = ended.err();
         }
     }
 }
