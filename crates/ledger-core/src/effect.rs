@@ -71,6 +71,8 @@ pub enum Effect {
     PrepareDelivery {
         /// The tree to deliver.
         tree: TreeId,
+        /// The journal's head that the commits name: the sum of the line before this intent.
+        journal: Digest,
     },
     /// Move a ref, if it still is what it was.
     UpdateRef {

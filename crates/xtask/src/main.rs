@@ -6,8 +6,10 @@
 )]
 
 mod ci;
+mod codex;
 mod command;
 mod deny;
+mod e2e;
 mod error;
 mod package;
 mod purity;
@@ -49,6 +51,14 @@ enum Task {
     Deny,
     /// Dependencies that are declared and not used
     Unused,
+    /// Fetch the pinned Codex into the target folder, and print where it is
+    Codex,
+    /// The tests that drive the real Codex; further arguments go to cargo-nextest
+    E2e {
+        /// Such as the name of a test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Package every published crate and build it from its package
     Package,
 }
@@ -73,6 +83,8 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::Purity => purity::run(workspace),
         Task::Deny => deny::run(workspace),
         Task::Unused => unused::run(workspace),
+        Task::Codex => codex::fetch(workspace).map(|program| println!("{}", program.display())),
+        Task::E2e { arguments } => e2e::run(workspace, arguments),
         Task::Package => package::run(workspace),
     }
 }

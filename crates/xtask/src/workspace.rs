@@ -40,6 +40,11 @@ impl Workspace {
         self.root.join(relative)
     }
 
+    /// Where Cargo builds.
+    pub(crate) fn target_folder(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.path("target"), PathBuf::from)
+    }
+
     /// The text of a file below its root.
     pub(crate) fn read(&self, relative: &str) -> Result<String, TaskError> {
         let path = self.path(relative);

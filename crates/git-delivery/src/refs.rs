@@ -1,0 +1,293 @@
+//! Refs: read in process, changed by compare-and-set through `git update-ref`.
+
+use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice;
+use ledger_core::{ObjectId, RefName};
+
+use crate::git_program::GitProgramError;
+use crate::objects::{ObjectError, ours, sync_folder};
+use crate::repository::Repository;
+
+/// How many symbolic refs are followed, as Git does.
+const MOST_SYMBOLIC_STEPS: usize = 5;
+
+/// What a ref must be for a change to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// It must not exist.
+    Missing,
+    /// It must name this object.
+    Is(ObjectId),
+}
+
+/// A ref cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RefError {
+    /// It is not what was expected. Nothing was changed.
+    #[error("`{name}` is not what was expected")]
+    Refused {
+        /// The ref.
+        name: RefName,
+        /// What it names now.
+        actual: Option<ObjectId>,
+    },
+    /// The branch is checked out, so moving it would make a work tree look changed. Nothing was changed.
+    #[error("`{name}` is checked out in `{}`", at.display())]
+    CheckedOut {
+        /// The branch.
+        name: RefName,
+        /// The Git directory of the work tree that has it.
+        at: PathBuf,
+    },
+    /// A ref that exists makes this name impossible: `a` and `a/b` cannot both be. Nothing was changed.
+    #[error("`{name}` cannot exist beside a ref whose name begins or ends with it")]
+    NameTaken {
+        /// The ref.
+        name: RefName,
+    },
+    /// Another program holds the ref's lock. Nothing was changed.
+    #[error("`{name}` is locked by another program")]
+    Locked {
+        /// The ref.
+        name: RefName,
+    },
+    /// A ref must not name what is not there.
+    #[error("the object {id} is missing")]
+    MissingObject {
+        /// The object.
+        id: ObjectId,
+    },
+    /// A ref cannot be read.
+    #[error("the refs below `{name}` cannot be read: {reason}")]
+    Unreadable {
+        /// The ref, or what its name begins with.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It was changed but may not survive a power cut.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The `git` program failed.
+    #[error(transparent)]
+    Git(#[from] GitProgramError),
+}
+
+impl Repository {
+    /// The object that a ref names, through symbolic refs. A tag object is not peeled.
+    pub fn resolve(&self, name: &RefName) -> Result<Option<ObjectId>, RefError> {
+        let local = self.local();
+        let unreadable = |reason: String| RefError::Unreadable {
+            name: name.to_string(),
+            reason,
+        };
+        let mut wanted = gix::refs::FullName::try_from(name.as_str()).map_err(|error| unreadable(error.to_string()))?;
+        for _ in 0..=MOST_SYMBOLIC_STEPS {
+            let found = local
+                .try_find_reference(wanted.as_ref())
+                .map_err(|error| unreadable(error.to_string()))?;
+            let Some(found) = found.filter(|found| found.name() == wanted.as_ref()) else {
+                return Ok(None);
+            };
+            match found.target() {
+                gix::refs::TargetRef::Object(id) => return Ok(Some(ours(id.to_owned())?)),
+                gix::refs::TargetRef::Symbolic(next) => wanted = next.to_owned(),
+            }
+        }
+        Err(unreadable("it leads through too many symbolic refs".to_owned()))
+    }
+
+    /// Calls with each ref whose name begins with `prefix` and the object that it names, sorted by name. Names that are
+    /// not UTF-8 are left out: nothing here could name them.
+    pub fn refs_below(&self, prefix: &str, mut each: impl FnMut(&str, ObjectId)) -> Result<(), RefError> {
+        let unreadable = |reason: String| RefError::Unreadable {
+            name: prefix.to_owned(),
+            reason,
+        };
+        let local = self.local();
+        let mut loose = self.loose_refs_below(&local, prefix)?.into_iter().peekable();
+        let packed = local
+            .refs
+            .cached_packed_buffer()
+            .map_err(|error| unreadable(error.to_string()))?;
+        if let Some(buffer) = packed.as_ref() {
+            let packed = buffer
+                .iter_prefixed(prefix.into())
+                .map_err(|error| unreadable(error.to_string()))?;
+            for reference in packed {
+                let reference = reference.map_err(|error| unreadable(error.to_string()))?;
+                let Ok(name) = std::str::from_utf8(reference.name.as_bstr()) else {
+                    continue;
+                };
+                while let Some((name, id)) = loose.next_if(|(loose, _)| loose.as_str() < name) {
+                    each(&name, id);
+                }
+                if let Some((name, id)) = loose.next_if(|(loose, _)| loose.as_str() == name) {
+                    each(&name, id);
+                } else {
+                    each(name, ours(reference.target())?);
+                }
+            }
+        }
+        for (name, id) in loose {
+            each(&name, id);
+        }
+        Ok(())
+    }
+
+    fn loose_refs_below(&self, local: &gix::Repository, prefix: &str) -> Result<Vec<(String, ObjectId)>, RefError> {
+        let unreadable = |reason: String| RefError::Unreadable {
+            name: prefix.to_owned(),
+            reason,
+        };
+        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if !local.common_dir().join(folder).is_dir() && !local.git_dir().join(folder).is_dir() {
+            return Ok(Vec::new());
+        }
+        let relative: &gix::path::RelativePath = prefix
+            .as_bytes()
+            .as_bstr()
+            .try_into()
+            .map_err(|error: gix::Error| unreadable(error.to_string()))?;
+        let mut found = Vec::new();
+        let iterator = local
+            .refs
+            .loose_iter_prefixed(relative)
+            .map_err(|error| unreadable(error.to_string()))?;
+        for reference in iterator {
+            let reference = reference.map_err(|error| unreadable(error.to_string()))?;
+            let Ok(name) = std::str::from_utf8(reference.name.as_bstr()) else {
+                continue;
+            };
+            let id = match reference.target {
+                gix::refs::Target::Object(id) => Some(ours(id)?),
+                // One that leads nowhere names no object.
+                gix::refs::Target::Symbolic(_) => match name.parse() {
+                    Ok(name) => self.resolve(&name)?,
+                    Err(_) => None,
+                },
+            };
+            if let Some(id) = id {
+                found.push((name.to_owned(), id));
+            }
+        }
+        found.sort();
+        found.dedup_by(|a, b| a.0 == b.0);
+        Ok(found)
+    }
+
+    /// Makes a ref name `new` if it is what was expected, with a line in its reflog, and brings that to the disk. Refuses
+    /// a branch that is checked out in any work tree.
+    pub fn update_ref(&self, name: &RefName, new: ObjectId, expected: Expected, reason: &str) -> Result<(), RefError> {
+        if let Some(at) = self.checked_out_at(name) {
+            return Err(RefError::CheckedOut { name: name.clone(), at });
+        }
+        self.move_ref(name, new, expected, reason)
+    }
+
+    /// As [`Self::update_ref`], also for a branch that is checked out.
+    pub(crate) fn move_ref(
+        &self,
+        name: &RefName,
+        new: ObjectId,
+        expected: Expected,
+        reason: &str,
+    ) -> Result<(), RefError> {
+        if !self.has_object(new) {
+            return Err(RefError::MissingObject { id: new });
+        }
+        let order = match expected {
+            Expected::Missing => format!("create {name}\0{new}\0"),
+            Expected::Is(old) => format!("update {name}\0{new}\0{old}\0"),
+        };
+        self.change_ref(name, &order, reason, expected)?;
+        // Git brings the ref's file to the disk, but not the folders that name it.
+        let mut folder = self.common_dir().join(name.as_str());
+        while folder.pop() && folder.starts_with(self.common_dir()) {
+            if folder.is_dir() {
+                sync_folder(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a ref if it names `old`.
+    pub fn delete_ref(&self, name: &RefName, old: ObjectId) -> Result<(), RefError> {
+        if let Some(at) = self.checked_out_at(name) {
+            return Err(RefError::CheckedOut { name: name.clone(), at });
+        }
+        self.change_ref(name, &format!("delete {name}\0{old}\0"), "deleted", Expected::Is(old))
+    }
+
+    fn change_ref(&self, name: &RefName, order: &str, reason: &str, expected: Expected) -> Result<(), RefError> {
+        let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let answer = self
+            .git()
+            .writing("update-ref")
+            .args(["-m", &reason, "--create-reflog", "--no-deref", "-z", "--stdin"])
+            .stdin(order.as_bytes())
+            .run()?;
+        if answer.status == Some(0) {
+            return Ok(());
+        }
+        let actual = self.resolve(name)?;
+        let as_expected = match expected {
+            Expected::Missing => actual.is_none(),
+            Expected::Is(old) => actual == Some(old),
+        };
+        if !as_expected {
+            return Err(RefError::Refused {
+                name: name.clone(),
+                actual,
+            });
+        }
+        // Messages are in English because the program runs in the C locale.
+        if answer.complaint.contains("File exists") {
+            return Err(RefError::Locked { name: name.clone() });
+        }
+        if self.has_name_conflict(name)? {
+            return Err(RefError::NameTaken { name: name.clone() });
+        }
+        Err(RefError::Git(GitProgramError::Failed {
+            command: "update-ref".into(),
+            status: answer.status,
+            complaint: answer.complaint,
+        }))
+    }
+
+    fn has_name_conflict(&self, name: &RefName) -> Result<bool, RefError> {
+        let mut conflict = false;
+        self.refs_below(&format!("{name}/"), |_, _| conflict = true)?;
+        let mut shorter = name.as_str();
+        while let Some((parent, _)) = shorter.rsplit_once('/') {
+            shorter = parent;
+            if let Ok(parent) = parent.parse::<RefName>() {
+                conflict |= self.resolve(&parent)?.is_some();
+            }
+        }
+        Ok(conflict)
+    }
+
+    /// The Git directory of the work tree that has this branch checked out, is rebasing it or bisecting from it.
+    pub fn checked_out_at(&self, name: &RefName) -> Option<PathBuf> {
+        if !name.as_str().starts_with("refs/heads/") {
+            return None;
+        }
+        let mut git_dirs = vec![self.common_dir().to_owned(), self.git_dir().to_owned()];
+        if let Ok(linked) = std::fs::read_dir(self.common_dir().join("worktrees")) {
+            git_dirs.extend(linked.filter_map(Result::ok).map(|entry| entry.path()));
+        }
+        git_dirs.into_iter().find(|git_dir| holds_branch(git_dir, name))
+    }
+}
+
+fn holds_branch(git_dir: &Path, name: &RefName) -> bool {
+    let says = |file: &str, expected: &str| {
+        std::fs::read(git_dir.join(file)).is_ok_and(|content| content.trim() == expected.as_bytes())
+    };
+    says("HEAD", &format!("ref: {name}"))
+        || says("rebase-merge/head-name", name.as_str())
+        || says("rebase-apply/head-name", name.as_str())
+        || says("BISECT_START", name.short())
+}
