@@ -2,7 +2,13 @@
 #![warn(missing_docs)]
 
 mod agent;
+mod consent;
 pub mod guard;
+mod ledger;
+mod moment;
+mod state;
+mod trust;
+mod workspace;
 
 pub use agent::{
     Access, Agent, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
@@ -12,3 +18,9 @@ pub use agent::{
     shorten_end,
 };
 
+pub use consent::{ConsentState, StaleReason, consent_state, required_files};
+pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder, read_beneath};
+pub use moment::Moment;
+pub use state::{StateError, StateRoots, user_state_folder};
+pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
+pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};
