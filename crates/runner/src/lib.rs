@@ -12,6 +12,13 @@ pub mod junit;
 pub mod lock;
 pub mod process;
 pub mod redact;
+mod consent;
+pub mod guard;
+mod ledger;
+mod moment;
+mod state;
+mod trust;
+mod workspace;
 
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
@@ -26,3 +33,9 @@ pub use executor::Executor;
 pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
 pub use prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 pub use records::{RecordFacts, report_of, result_record, review_of, review_record};
+pub use consent::{ConsentState, StaleReason, consent_state, required_files};
+pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder, read_beneath};
+pub use moment::Moment;
+pub use state::{StateError, StateRoots, user_state_folder};
+pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
+pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};
