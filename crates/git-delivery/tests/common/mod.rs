@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use git_delivery::{CommitTime, Identity, Person, Place, RefSnapshot, Repository};
+use counterfoil_git_delivery::{CommitTime, Identity, Person, Place, RefSnapshot, Repository};
 use ledger_core::{CommitId, ObjectId, RepoPath, TreeId};
 
 /// A folder below the target folder, removed in the end, with a repository in `repo`.
