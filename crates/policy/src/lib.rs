@@ -5,6 +5,12 @@
 //! the same answer, in the same order.
 #![warn(missing_docs)]
 
+mod commands;
 pub mod config;
+mod scope;
+mod secrets;
 
+pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
+pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
+pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
