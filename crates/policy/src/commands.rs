@@ -53,7 +53,7 @@ pub fn judge_command(line: &str, policy: &Policy, grants: &Grants) -> Option<Vio
         let found = denied()
             .map(|detail| (BlockerCode::UnsafeAction, detail))
             .or_else(|| rules::judge(command, grants))?;
-        (!is_granted).then(|| Violation {
+        (!is_granted).then_some(Violation {
             code: found.0,
             path: None,
             detail: found.1,

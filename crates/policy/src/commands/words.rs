@@ -333,8 +333,7 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
         ..
     } = simple;
     let mut rest: &[String] = &words;
-    loop {
-        let Some(first) = rest.first() else { break };
+    while let Some(first) = rest.first() {
         if KEYWORDS.contains(&first.as_str()) || is_assignment(first) {
             rest = &rest[1..];
             continue;
