@@ -22,8 +22,9 @@ use crate::agent::Agent;
 use crate::executor::Executor;
 use crate::guard::GuardProgram;
 use crate::redact::Redactor;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Confinement, Sandbox};
 
+pub(crate) use checks::confinement;
 pub use places::RunFolders;
 
 /// What a run is made of, frozen when it is taken up.
@@ -39,6 +40,8 @@ pub struct RunPlan {
     pub checks: Vec<CheckSpec>,
     /// The sandbox for checks; none where the policy switches it off.
     pub sandbox: Option<Sandbox>,
+    /// What checks may see and change.
+    pub confinement: Confinement,
     /// How processes are started so that they end with the runner.
     pub guard: GuardProgram,
     /// Who commits.
@@ -131,7 +134,10 @@ impl Executor for Engine {
         self.interrupt = watch::channel(false).0;
         match effect {
             Effect::PreparePlaces { base } => self.prepare_places(seq, *base),
-            Effect::RunChecks { tree, checks, .. } => self.run_checks(seq, *tree, checks),
+            Effect::RunChecks { tree, checks, .. } => match run.discovery() {
+                Some(discovery) => self.run_checks(seq, *tree, checks, discovery.base),
+                None => self.blocking(seq, || Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))),
+            },
             Effect::TakeTurn { label, purpose, thread, .. } => self.take_turn(seq, label, *purpose, thread.as_ref(), run),
             Effect::MeasureChanges { iteration } => self.measure_changes(seq, *iteration),
             Effect::TakeReview { tree, label } => self.take_review(seq, *tree, label, run),

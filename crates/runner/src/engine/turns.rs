@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use ledger_core::{
-    Activity, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd, TurnPurpose,
+    Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd, TurnPurpose,
 };
 
-use super::{Engine, RunPlan, agent_log};
+use super::{Engine, Failed, agent_log};
 use crate::agent::{Access, ProjectInstructions, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::report_of;
@@ -68,9 +68,13 @@ impl Engine {
     }
 
     pub(super) fn take_review(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
-        let base = run.discovery().map(|discovery| discovery.base);
         let limit = self.plan.policy.review.max_diff.bytes();
-        let prepared = self.bring_review_to(tree).and_then(|()| self.patch(base, tree, limit));
+        let base = run.discovery().map(|discovery| discovery.base);
+        let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"));
+        let prepared = base.and_then(|base| {
+            self.bring_review_to(base, tree)?;
+            self.patch(base, tree, limit)
+        });
         let (patch, patch_is_cut) = match prepared {
             Ok(patch) => patch,
             Err(failed) => {
@@ -211,9 +215,4 @@ fn schema_of_answer(name: &str) -> serde_json::Value {
         .into_iter()
         .find(|(schema, _)| *schema == name)
         .map_or(serde_json::Value::Null, |(_, schema)| schema.to_value())
-}
-
-/// Replaces what must not be recorded in a plan's texts.
-pub(super) fn redacted(plan: &RunPlan, text: &str) -> String {
-    plan.redactor.redact(text)
 }
