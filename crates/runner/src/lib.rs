@@ -2,11 +2,13 @@
 #![warn(missing_docs)]
 
 mod agent;
+pub mod check;
 pub mod guard;
 pub mod junit;
 pub mod lock;
 pub mod process;
 pub mod redact;
+pub mod sandbox;
 
 pub use agent::{
     Access, Agent, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,

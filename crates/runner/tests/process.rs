@@ -100,7 +100,11 @@ async fn time_runs_out_even_for_what_ignores_it_and_last_words_are_kept() {
     let end = world.run(script, std::future::pending()).await;
     assert_eq!(end.outcome, CommandOutcome::TimedOut);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert!(world.text().starts_with("begun\n") && world.text().contains("told to end\n"), "{}", world.text());
+    assert!(
+        world.text().starts_with("begun\n") && world.text().contains("told to end\n"),
+        "{}",
+        world.text()
+    );
 }
 
 #[tokio::test]
