@@ -8,6 +8,7 @@ mod agents;
 mod consent;
 mod drive;
 mod executor;
+pub mod check;
 pub mod guard;
 mod journal_file;
 pub mod junit;
@@ -23,6 +24,7 @@ mod state;
 mod trust;
 mod verify;
 mod workspace;
+pub mod sandbox;
 
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
