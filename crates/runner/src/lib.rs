@@ -4,9 +4,15 @@
 mod agent;
 mod consent;
 pub mod guard;
+pub mod junit;
 mod ledger;
+pub mod lock;
 mod moment;
+mod packages;
+pub mod process;
+pub mod redact;
 mod state;
+mod status;
 mod trust;
 mod workspace;
 
@@ -21,6 +27,12 @@ pub use agent::{
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
 pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder, read_beneath};
 pub use moment::Moment;
+pub use packages::{Packages, PackagesError};
 pub use state::{StateError, StateRoots, user_state_folder};
+pub use status::{
+    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, NextStep, PausedStatus, PolicyStatus, RepositoryStatus,
+    RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState, TicketStatus, WaitingStatus,
+    nearest_id, status, ticket_status,
+};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};
