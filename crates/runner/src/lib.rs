@@ -2,7 +2,12 @@
 #![warn(missing_docs)]
 
 mod agent;
+mod approve;
+mod beneath;
+mod cancel;
+mod check_ledger;
 mod consent;
+mod finding;
 pub mod guard;
 pub mod junit;
 mod ledger;
@@ -24,8 +29,13 @@ pub use agent::{
     shorten_end,
 };
 
+pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval};
+pub use beneath::{WriteError, read_beneath};
+pub use cancel::{CancelError, Canceled, cancel};
+pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
-pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder, read_beneath};
+pub use finding::{Finding, FindingSeverity};
+pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder};
 pub use moment::Moment;
 pub use packages::{Packages, PackagesError};
 pub use state::{StateError, StateRoots, user_state_folder};

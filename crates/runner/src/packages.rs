@@ -5,7 +5,8 @@ use std::path::Path;
 
 use ledger_core::{Package, PackageName, RepoPath, TicketId};
 
-use crate::ledger::{FileProblem, join, read_beneath};
+use crate::beneath::read_beneath;
+use crate::ledger::{FileProblem, join};
 
 /// All packages of a ledger, each read or with the reason why not.
 #[derive(Debug, Default)]
