@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use git_delivery::{ObjectError, Repository};
 use ledger_core::{CommitId, InvalidName, RepoPath, Side, TicketId};
 
-pub use open::read_beneath;
 pub use ticket_folder::{FileProblem, TicketFileName, TicketFolder};
 
 /// A ledger whose folder has been listed. The tickets are read one by one when they are asked for, so a broken one never

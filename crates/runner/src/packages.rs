@@ -5,12 +5,15 @@ use std::path::Path;
 
 use ledger_core::{Package, PackageName, RepoPath, TicketId};
 
-use crate::ledger::{FileProblem, join, read_beneath};
+use crate::beneath::read_beneath;
+use crate::ledger::{FileProblem, join};
 
 /// All packages of a ledger, each read or with the reason why not.
 #[derive(Debug, Default)]
 pub struct Packages {
     packages: BTreeMap<PackageName, Result<Package, FileProblem>>,
+    /// The tickets of each package, sorted.
+    members: BTreeMap<PackageName, Vec<TicketId>>,
     misfits: Vec<RepoPath>,
 }
 
@@ -54,6 +57,11 @@ impl Packages {
             match stem.parse::<PackageName>() {
                 Ok(package) => {
                     let read = read_beneath(root, &path).and_then(|bytes| Ok(Package::parse(&bytes)?));
+                    if let Ok(read) = &read {
+                        let mut members = read.tickets.clone();
+                        members.sort();
+                        found.members.insert(package.clone(), members);
+                    }
                     found.packages.insert(package, read);
                 }
                 Err(_) => found.misfits.push(path),
@@ -83,12 +91,10 @@ impl Packages {
         &self.misfits
     }
 
-    /// The tickets before this one in a package. None before the first, and none where package or ticket is unknown.
-    pub fn before(&self, package: &PackageName, ticket: &TicketId) -> &[TicketId] {
-        let tickets = self.get(package).map_or(&[][..], |package| &package.tickets);
-        match tickets.iter().position(|id| id == ticket) {
-            Some(index) => &tickets[..index],
-            None => &[],
-        }
+    /// Whether a package that can be read has this ticket.
+    pub fn contains(&self, package: &PackageName, ticket: &TicketId) -> bool {
+        self.members
+            .get(package)
+            .is_some_and(|members| members.binary_search(ticket).is_ok())
     }
 }

@@ -67,14 +67,9 @@ impl StateRoots {
         self.run(ticket, run).join("journal.jsonl")
     }
 
-    /// The folder of all locks.
+    /// The folder of all locks, see [`crate::lock::TicketLock`].
     pub fn locks(&self) -> PathBuf {
         self.repository.join("locks")
-    }
-
-    /// The lock that the one run of a ticket holds.
-    pub fn lock(&self, ticket: &TicketId) -> PathBuf {
-        self.locks().join(format!("{ticket}.lock"))
     }
 
     /// The folder of all places.

@@ -5,11 +5,10 @@ mod run_status;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, RepoPath, TicketId};
 use serde::Serialize;
 
-pub use derive::{StatusError, status, ticket_status};
+pub use derive::{StatusError, nearest_id, status, ticket_status};
 pub use run_status::RunStatus;
 
 /// The name of the report's format.
@@ -235,6 +234,3 @@ pub struct BrokenStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
-
-/// The moment against which a running run's time is counted.
-pub(crate) type Now = Timestamp;

@@ -6,7 +6,8 @@ use git_delivery::{Remote, Repository, RepositoryError};
 use ledger_core::{Digest, RepoPath};
 use policy::Policy;
 
-use crate::ledger::{FileProblem, Ledger, LedgerError, read_beneath};
+use crate::beneath::read_beneath;
+use crate::ledger::{FileProblem, Ledger, LedgerError};
 use crate::state::{StateError, StateRoots, user_state_folder};
 use crate::trust::{TrustError, TrustStore};
 

@@ -3,6 +3,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::*;
+use crate::beneath::read_beneath;
 
 fn dir() -> RepoPath {
     "ledger".parse().unwrap()

@@ -5,7 +5,8 @@ use ledger_core::{
     Approval, Cancellation, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, TicketFile, TicketId, document_text,
 };
 
-use super::{Ledger, Source, join, open};
+use super::{Ledger, Source, join};
+use crate::beneath;
 
 /// A file that a ticket's folder may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +99,7 @@ impl<'a> TicketFolder<'a> {
         let read = match &self.ledger.source {
             Source::Nowhere => return Ok(None),
             Source::WorkTree { tickets, .. } => {
-                open::read_at(tickets, format!("{}/{}", self.id(), name.as_str()).as_bytes())
+                beneath::read_at(tickets, format!("{}/{}", self.id(), name.as_str()).as_bytes())
             }
             Source::Commit {
                 repository, folders, ..
@@ -122,7 +123,7 @@ impl<'a> TicketFolder<'a> {
     pub fn read_path(&self, path: &RepoPath) -> Result<Option<Vec<u8>>, FileProblem> {
         let read = match &self.ledger.source {
             Source::Nowhere => return Ok(None),
-            Source::WorkTree { root, .. } => open::read_beneath(root, path),
+            Source::WorkTree { root, .. } => beneath::read_beneath(root, path),
             Source::Commit { repository, commit, .. } => {
                 return repository
                     .read_file_at(*commit, path, MAX_DOCUMENT_BYTES as u64)

@@ -55,7 +55,8 @@ pub fn status(workspace: &Workspace, now: Timestamp) -> Result<StatusReport, Sta
     let ledger = workspace.ledger()?;
     let world = World::look(workspace, &ledger, now)?;
     let rows = ledger.map(|folder| world.row(folder));
-    let tickets: Vec<_> = rows.iter().map(|row| world.ticket(row, &rows)).collect();
+    let rows = Rows::new(rows, &world.packages);
+    let tickets: Vec<_> = rows.rows.iter().map(|row| world.ticket(row, &rows)).collect();
     world.report(&ledger, tickets)
 }
 
@@ -76,11 +77,8 @@ pub fn ticket_status(workspace: &Workspace, id: &TicketId, now: Timestamp) -> Re
         .collect();
     rows.push(row);
     rows.sort_by(|a, b| a.id.cmp(&b.id));
-    let tickets = rows
-        .iter()
-        .filter(|row| row.id == *id)
-        .map(|row| world.ticket(row, &rows))
-        .collect();
+    let rows = Rows::new(rows, &world.packages);
+    let tickets = rows.find(id).map(|row| world.ticket(row, &rows)).into_iter().collect();
     world.report(&ledger, tickets)
 }
 
@@ -116,6 +114,39 @@ enum Said {
     Done,
     Broken(Box<(RepoPath, FileProblem)>),
     Consent(Box<ConsentState>),
+}
+
+/// The rows in the order of their ids, and of each package the first ticket that is neither delivered nor canceled.
+struct Rows {
+    rows: Vec<Row>,
+    first_open: BTreeMap<PackageName, TicketId>,
+}
+
+impl Rows {
+    fn new(rows: Vec<Row>, packages: &Packages) -> Self {
+        let mut found = Self {
+            rows,
+            first_open: BTreeMap::new(),
+        };
+        for (name, package) in packages.iter() {
+            let tickets = package.as_ref().map_or(&[][..], |package| &package.tickets);
+            let is_open = |id: &&TicketId| {
+                !found
+                    .find(id)
+                    .is_some_and(|row| matches!(row.said, Said::Done | Said::Canceled))
+            };
+            if let Some(first) = tickets.iter().find(is_open) {
+                let first = first.clone();
+                found.first_open.insert(name.clone(), first);
+            }
+        }
+        found
+    }
+
+    fn find(&self, id: &TicketId) -> Option<&Row> {
+        let index = self.rows.binary_search_by(|row| row.id.cmp(id)).ok()?;
+        Some(&self.rows[index])
+    }
 }
 
 /// What is looked at once for all tickets.
@@ -204,7 +235,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn ticket(&self, row: &Row, rows: &[Row]) -> TicketStatus {
+    fn ticket(&self, row: &Row, rows: &Rows) -> TicketStatus {
         TicketStatus {
             id: row.id.clone(),
             title: row.title.clone(),
@@ -215,8 +246,12 @@ impl<'a> World<'a> {
         }
     }
 
-    fn state(&self, row: &Row, rows: &[Row]) -> TicketState {
-        let run = self.with_runs.contains(row.id.as_str()).then(|| self.last_run(&row.id)).flatten();
+    fn state(&self, row: &Row, rows: &Rows) -> TicketState {
+        let run = self
+            .with_runs
+            .contains(row.id.as_str())
+            .then(|| self.last_run(&row.id))
+            .flatten();
         if let Some(run) = &run
             && !run.state().is_ended()
             && TicketLock::holder(&self.workspace.roots().locks(), &row.id).is_some()
@@ -248,40 +283,34 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What the ticket names and what comes before it in its package.
+    /// What the ticket names and all of its package.
     fn must_be_done_first(&self, row: &Row) -> Vec<TicketId> {
         let mut first = row.depends_on.clone();
-        first.extend(self.before_in_package(row).iter().cloned());
+        if let Some(package) = row.package.as_ref().and_then(|name| self.packages.get(name)) {
+            first.extend(package.tickets.iter().cloned());
+        }
         first
     }
 
-    fn before_in_package(&self, row: &Row) -> &[TicketId] {
-        row.package
-            .as_ref()
-            .map_or(&[], |package| self.packages.before(package, &row.id))
-    }
-
-    fn waiting(&self, row: &Row, rows: &[Row]) -> Option<TicketState> {
-        let found = |id: &TicketId| rows.binary_search_by(|row| row.id.cmp(id)).ok().map(|index| &rows[index]);
+    fn waiting(&self, row: &Row, rows: &Rows) -> Option<TicketState> {
         let open: Vec<_> = row
             .depends_on
             .iter()
-            .filter(|id| !found(id).is_some_and(|row| matches!(row.said, Said::Done)))
+            .filter(|id| !rows.find(id).is_some_and(|row| matches!(row.said, Said::Done)))
             .cloned()
             .collect();
         let (code, tickets) = if open.is_empty() {
-            let open: Vec<_> = self
-                .before_in_package(row)
-                .iter()
-                .filter(|id| !found(id).is_some_and(|row| matches!(row.said, Said::Done | Said::Canceled)))
-                .cloned()
-                .collect();
-            (BlockerCode::PreviousTicketDirt, open)
+            let package = row.package.as_ref()?;
+            let first = rows.first_open.get(package).filter(|first| **first != row.id)?;
+            if !self.packages.contains(package, &row.id) {
+                return None;
+            }
+            (BlockerCode::PreviousTicketDirt, vec![first.clone()])
         } else {
             (BlockerCode::DependencyNotDone, open)
         };
         let first = tickets.first()?;
-        let reason = match found(first) {
+        let reason = match rows.find(first) {
             None => format!("`{first}` does not exist"),
             Some(row) if matches!(row.said, Said::Canceled) => format!("`{first}` is canceled"),
             Some(_) if tickets.len() == 1 => format!("`{first}` is not delivered"),
@@ -300,7 +329,8 @@ impl<'a> World<'a> {
 
     fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
         let template = self.workspace.policy().ok().map(|policy| &policy.delivery.branch);
-        let expected = template.map(|branch| branch.fill(row.id.as_str(), row.package.as_ref().map(PackageName::as_str)));
+        let expected =
+            template.map(|branch| branch.fill(row.id.as_str(), row.package.as_ref().map(PackageName::as_str)));
         let branch_exists = expected.as_ref().is_some_and(|name| self.branch(name).is_some());
         let delivered = match run.and_then(delivered_by_run) {
             Some(delivered) => Some(delivered),
