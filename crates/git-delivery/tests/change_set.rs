@@ -1,4 +1,11 @@
 //! The change set: everything is seen, nothing can be hidden, and the tree is exactly what is there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "helpers of tests fail loudly too"
+)]
 
 mod common;
 
@@ -22,10 +29,16 @@ fn keeping() -> MeasureOptions {
 fn measure(world: &World, place: &Place) -> Measured {
     let measured = place.measure(&world.open(), &keeping()).unwrap();
     let unkept = place.measure(&world.open(), &MeasureOptions::default()).unwrap();
-    assert_eq!(unkept.change_set.tree, measured.change_set.tree, "the tree does not depend on keeping");
+    assert_eq!(
+        unkept.change_set.tree, measured.change_set.tree,
+        "the tree does not depend on keeping"
+    );
     let changes = world
         .open()
-        .tree_changes(world.open().commit_tree_id(place.base()).unwrap(), measured.change_set.tree)
+        .tree_changes(
+            world.open().commit_tree_id(place.base()).unwrap(),
+            measured.change_set.tree,
+        )
         .unwrap();
     let said: Vec<_> = measured
         .change_set
@@ -33,7 +46,10 @@ fn measure(world: &World, place: &Place) -> Measured {
         .iter()
         .map(|change| (&change.path, change.before, change.after))
         .collect();
-    let real: Vec<_> = changes.iter().map(|change| (&change.path, change.before, change.after)).collect();
+    let real: Vec<_> = changes
+        .iter()
+        .map(|change| (&change.path, change.before, change.after))
+        .collect();
     assert_eq!(said, real, "the changes are the difference of the trees");
     measured
 }
@@ -72,7 +88,7 @@ fn every_kind_of_change_is_told() {
     std::fs::rename(at("moved"), at("new name")).unwrap();
     std::fs::remove_dir_all(at("folder")).unwrap();
     std::fs::write(at("folder"), "now a file").unwrap();
-    write_below(place.folder(), "added/deep", "1");
+    write_below(place.folder(), "added/deep", "new");
     let measured = measure(&world, &place);
     let expected = [
         ("added/deep", ChangeKind::Added),
@@ -89,7 +105,11 @@ fn every_kind_of_change_is_told() {
     assert_eq!(changed(&measured), expected);
     assert_eq!(measured.findings, []);
     world.git(&["fsck", "--strict"]);
-    assert_eq!(place.measure(&world.open(), &keeping()).unwrap(), measured, "measuring changes nothing");
+    assert_eq!(
+        place.measure(&world.open(), &keeping()).unwrap(),
+        measured,
+        "measuring changes nothing"
+    );
 }
 
 #[test]
@@ -104,7 +124,12 @@ fn a_similar_file_counts_as_renamed_and_a_different_one_does_not() {
     let measured = measure(&world, &place);
     let from = |name: &str| {
         let changes = &measured.change_set.changes;
-        changes.iter().find(|change| change.path == path(name)).unwrap().renamed_from.clone()
+        changes
+            .iter()
+            .find(|change| change.path == path(name))
+            .unwrap()
+            .renamed_from
+            .clone()
     };
     assert_eq!(from("new.rs"), Some(path("old.rs")));
     assert_eq!(from("unlike.rs"), None);
@@ -148,7 +173,19 @@ const ATTACKS: &[Attack] = &[
     }),
     ("committed in the place", |place| {
         edit(place);
-        git_in(place, &["-c", "user.name=x", "-c", "user.email=x@y", "commit", "-q", "-am", "hidden"]);
+        git_in(
+            place,
+            &[
+                "-c",
+                "user.name=x",
+                "-c",
+                "user.email=x@y",
+                "commit",
+                "-q",
+                "-am",
+                "hidden",
+            ],
+        );
     }),
     ("staged in the place", |place| {
         edit(place);
@@ -179,7 +216,12 @@ const ATTACKS: &[Attack] = &[
         let file = place.join("src/a");
         let time = file.metadata().unwrap().modified().unwrap();
         std::fs::write(place.join("src/b"), "2\n").unwrap();
-        std::fs::File::options().write(true).open(place.join("src/b")).unwrap().set_modified(time).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(place.join("src/b"))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
         std::fs::rename(place.join("src/b"), file).unwrap();
     }),
 ];
@@ -192,7 +234,11 @@ fn no_change_to_a_tracked_file_can_be_hidden() {
         attack(place.folder());
         let measured = measure(&world, &place);
         assert_eq!(changed(&measured), only("src/a", ChangeKind::Modified), "{name}");
-        assert_eq!(world.git(&["cat-file", "-p", &format!("{}:src/a", measured.change_set.tree)]), "2", "{name}");
+        assert_eq!(
+            world.git(&["cat-file", "-p", &format!("{}:src/a", measured.change_set.tree)]),
+            "2",
+            "{name}"
+        );
     }
 }
 
@@ -203,17 +249,36 @@ fn a_tracked_file_is_compared_also_where_the_base_ignores_it() {
     write_below(place.folder(), "build/out", "2\n");
     write_below(place.folder(), "build/new", "ignored\n");
     write_below(place.folder(), "build/deep/new", "ignored\n");
-    assert_eq!(changed(&measure(&world, &place)), only("build/out", ChangeKind::Modified));
+    assert_eq!(
+        changed(&measure(&world, &place)),
+        only("build/out", ChangeKind::Modified)
+    );
     std::fs::remove_dir_all(place.folder().join("build")).unwrap();
-    assert_eq!(changed(&measure(&world, &place)), only("build/out", ChangeKind::Deleted));
+    assert_eq!(
+        changed(&measure(&world, &place)),
+        only("build/out", ChangeKind::Deleted)
+    );
 }
 
 #[test]
 fn only_rules_of_the_base_and_the_user_say_what_is_ignored() {
-    let world = World::with(&[(".gitignore", "*.log\n!keep.log\n"), ("sub/.gitignore", "/local\n"), ("sub/x", "1")]);
+    let world = World::with(&[
+        (".gitignore", "*.log\n!keep.log\n"),
+        ("sub/.gitignore", "/local\n"),
+        ("sub/x", "1"),
+    ]);
     std::fs::write(world.repo().join(".git/info/exclude"), "mine\n").unwrap();
     let place = world.place("work");
-    for file in ["a.log", "keep.log", "sub/local", "local", "mine", "sub/mine", "new", "hidden/file"] {
+    for file in [
+        "a.log",
+        "keep.log",
+        "sub/local",
+        "local",
+        "mine",
+        "sub/mine",
+        "new",
+        "hidden/file",
+    ] {
         write_below(place.folder(), file, "x");
     }
     write_below(place.folder(), "hidden/.gitignore", "*\n");
@@ -221,7 +286,17 @@ fn only_rules_of_the_base_and_the_user_say_what_is_ignored() {
     std::fs::write(place.folder().join(".git/info/exclude"), "*\n").unwrap();
     let measured = measure(&world, &place);
     let seen: Vec<String> = changed(&measured).into_keys().collect();
-    assert_eq!(seen, [".gitignore", "hidden/.gitignore", "hidden/file", "keep.log", "local", "new"]);
+    assert_eq!(
+        seen,
+        [
+            ".gitignore",
+            "hidden/.gitignore",
+            "hidden/file",
+            "keep.log",
+            "local",
+            "new"
+        ]
+    );
 }
 
 #[test]
@@ -257,14 +332,26 @@ fn a_link_in_place_of_a_folder_is_not_followed() {
 
 #[test]
 fn what_a_tree_cannot_say_is_a_finding() {
-    let world = World::with(&[("a", "1\n"), ("was-a-file", "1\n"), ("Readme", "1\n"), (".gitattributes", "*.bin filter=lfs\n")]);
+    let world = World::with(&[
+        ("a", "1\n"),
+        ("was-a-file", "1\n"),
+        ("Readme", "1\n"),
+        (".gitattributes", "*.bin filter=lfs\n"),
+    ]);
     let commit = world.commit("HEAD");
     world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{commit},sub")]);
     world.git(&["commit", "-q", "-m", "submodule"]);
     let place = world.place("work");
     let at = |name: &str| place.folder().join(name);
     let pipe = |name: &str| {
-        rustix::fs::mknodat(rustix::fs::CWD, at(name), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at(name),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
     };
     pipe("pipe");
     std::fs::remove_file(at("was-a-file")).unwrap();
@@ -290,17 +377,38 @@ fn what_a_tree_cannot_say_is_a_finding() {
     let measured = place.measure(&world.open(), &options).unwrap();
     let mut expected = vec![
         Finding::SpecialFile { path: path("pipe") },
-        Finding::SpecialFile { path: path("was-a-file") },
+        Finding::SpecialFile {
+            path: path("was-a-file"),
+        },
         Finding::SpecialFile { path: path("socket") },
         Finding::NestedRepository { path: path("nested") },
-        Finding::ForbiddenName { path: path("worse/.GIT") },
+        Finding::ForbiddenName {
+            path: path("worse/.GIT"),
+        },
         Finding::FilesInSubmodule { path: path("sub") },
-        Finding::TooLarge { path: path("large"), size: 5000 },
-        Finding::HardLink { path: path("second-name") },
-        Finding::Twins { one: path("README"), other: path("Readme") },
-        Finding::Twins { one: path("cafe\u{301}"), other: path("caf\u{e9}") },
-        Finding::Filtered { path: path("model.bin"), filter: "lfs".to_owned() },
-        Finding::Filtered { path: path("late.dat"), filter: "other".to_owned() },
+        Finding::TooLarge {
+            path: path("large"),
+            size: 5000,
+        },
+        Finding::HardLink {
+            path: path("second-name"),
+        },
+        Finding::Twins {
+            one: path("README"),
+            other: path("Readme"),
+        },
+        Finding::Twins {
+            one: path("cafe\u{301}"),
+            other: path("caf\u{e9}"),
+        },
+        Finding::Filtered {
+            path: path("model.bin"),
+            filter: "lfs".to_owned(),
+        },
+        Finding::Filtered {
+            path: path("late.dat"),
+            filter: "other".to_owned(),
+        },
     ];
     expected.sort();
     assert_eq!(measured.findings, expected);
@@ -328,7 +436,12 @@ fn names_of_any_bytes_are_told_apart() {
         std::fs::write(place.folder().join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
     }
     let measured = measure(&world, &place);
-    let seen: BTreeSet<&[u8]> = measured.change_set.changes.iter().map(|change| change.path.as_bytes()).collect();
+    let seen: BTreeSet<&[u8]> = measured
+        .change_set
+        .changes
+        .iter()
+        .map(|change| change.path.as_bytes())
+        .collect();
     assert_eq!(seen, names.into());
 }
 
@@ -344,13 +457,22 @@ fn too_much_is_an_error_and_not_a_part() {
         ..MeasureOptions::default()
     };
     let refused = place.measure(&world.open(), &few);
-    assert!(matches!(refused, Err(ChangeSetError::Walk(WalkError::TooManyPaths { limit: 20 }))), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(ChangeSetError::Walk(WalkError::TooManyPaths { limit: 20 }))
+        ),
+        "{refused:?}"
+    );
     let little = MeasureOptions {
         most_bytes: 199,
         ..keeping()
     };
     let refused = place.measure(&world.open(), &little);
-    assert!(matches!(refused, Err(ChangeSetError::TooManyBytes { limit: 199 })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ChangeSetError::TooManyBytes { limit: 199 })),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -367,7 +489,13 @@ fn a_large_tracked_file_is_compared_without_being_held() {
     let measured = place.measure(&world.open(), &options).unwrap();
     assert_eq!(changed(&measured), only("other", ChangeKind::Deleted));
     let size = 100_000;
-    assert_eq!(measured.findings, [Finding::TooLarge { path: path("other"), size }]);
+    assert_eq!(
+        measured.findings,
+        [Finding::TooLarge {
+            path: path("other"),
+            size
+        }]
+    );
 }
 
 #[test]
@@ -424,7 +552,9 @@ enum Act {
     Rename(usize, usize),
 }
 
-const NAMES: [&str; 10] = ["a", "b", "d/a", "d/b", "d/e/f", "d.x", "x.log", "log/keep", "log/x", "\u{e9}"];
+const NAMES: [&str; 10] = [
+    "a", "b", "d/a", "d/b", "d/e/f", "d.x", "x.log", "log/keep", "log/x", "\u{e9}",
+];
 
 fn act() -> impl Strategy<Value = Act> {
     let name = 0..NAMES.len();

@@ -1,4 +1,11 @@
 //! Places: made, brought to a tree whatever happened in them, removed whatever is in them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "helpers of tests fail loudly too"
+)]
 
 mod common;
 
@@ -39,7 +46,12 @@ fn assert_is(world: &World, place: &Place, commit: &str) {
     let fresh = world.place_of("fresh", world.commit(commit));
     assert_eq!(contents(place.folder()), contents(fresh.folder()));
     Place::remove(fresh.folder()).unwrap();
-    assert_eq!(git_in(place.folder(), &["status", "--porcelain", "--ignored=no"]).lines().count(), 0, "index agrees");
+    assert_eq!(
+        git_in(place.folder(), &["diff-files"]),
+        "",
+        "the index of the place agrees"
+    );
+    assert_eq!(git_in(place.folder(), &["ls-files", "--others"]), "");
     let measured = place.measure(&world.open(), &MeasureOptions::default()).unwrap();
     assert_eq!(measured.change_set.tree, place.tree());
 }
@@ -60,14 +72,20 @@ fn git_works_in_a_place_and_leads_nowhere() {
     assert_eq!(git(&["status", "--porcelain", "--branch"]), "## HEAD (no branch)");
     assert_eq!(git(&["log", "--oneline"]).lines().count(), 2);
     assert_eq!(git(&["describe", "HEAD"]), "v1");
-    assert_eq!(git(&["branch", "--format=%(refname)", "--list", "main"]), "refs/heads/main");
+    assert_eq!(
+        git(&["branch", "--format=%(refname)", "--list", "main"]),
+        "refs/heads/main"
+    );
     assert_eq!(git(&["remote"]), "");
     assert!(!try_git_in(place.folder(), &["evil"]).status.success());
     std::fs::write(place.folder().join("a"), "changed\n").unwrap();
     assert!(git(&["diff"]).contains("+changed"));
     assert_eq!(git(&["fsck"]), "");
     assert_eq!(place.folder().join("run.sh").metadata().unwrap().mode() & 0o111, 0o111);
-    assert_eq!(std::fs::read_link(place.folder().join("link")).unwrap(), Path::new("deep/er/b"));
+    assert_eq!(
+        std::fs::read_link(place.folder().join("link")).unwrap(),
+        Path::new("deep/er/b")
+    );
 }
 
 #[test]
@@ -100,8 +118,16 @@ fn files_are_exactly_what_is_stored_whatever_attributes_say() {
     let canary = world.path("pwned");
     world.commit_all("first");
     world.git(&["config", "core.autocrlf", "true"]);
-    world.git(&["config", "filter.evil.smudge", &format!("touch {}; cat", canary.display())]);
-    world.git(&["config", "filter.evil.clean", &format!("touch {}; cat", canary.display())]);
+    world.git(&[
+        "config",
+        "filter.evil.smudge",
+        &format!("touch {}; cat", canary.display()),
+    ]);
+    world.git(&[
+        "config",
+        "filter.evil.clean",
+        &format!("touch {}; cat", canary.display()),
+    ]);
     let place = world.place("work");
     assert_eq!(std::fs::read(place.folder().join("crlf.txt")).unwrap(), b"a\nb\n");
     assert_eq!(std::fs::read(place.folder().join("x.id")).unwrap(), b"$Id$\n");
@@ -139,13 +165,25 @@ fn a_tree_with_names_that_lead_out_is_refused() {
     for name in ["..", ".git", ".GIT", "git~1"] {
         let listing = world.path("listing");
         let mut raw = format!("100644 {name}\0").into_bytes();
-        let id: Vec<u8> = (0..20).map(|n| u8::from_str_radix(&blob[2 * n..2 * n + 2], 16).unwrap()).collect();
+        let id: Vec<u8> = (0..20)
+            .map(|n| u8::from_str_radix(&blob[2 * n..2 * n + 2], 16).unwrap())
+            .collect();
         raw.extend(id);
         std::fs::write(&listing, raw).unwrap();
-        let tree = world.git(&["hash-object", "--literally", "-w", "-t", "tree", listing.to_str().unwrap()]);
+        let tree = world.git(&[
+            "hash-object",
+            "--literally",
+            "-w",
+            "-t",
+            "tree",
+            listing.to_str().unwrap(),
+        ]);
         let commit = world.git(&["commit-tree", "-m", "x", &tree]).parse().unwrap();
         let refused = Place::create(&world.open(), &world.path("bad"), commit, &RefSnapshot::default());
-        assert!(matches!(refused, Err(PlaceError::ForbiddenName { .. })), "{name} {refused:?}");
+        assert!(
+            matches!(refused, Err(PlaceError::ForbiddenName { .. })),
+            "{name} {refused:?}"
+        );
         Place::remove(&world.path("bad")).unwrap();
     }
 }
@@ -171,7 +209,10 @@ fn a_place_is_brought_to_a_tree_and_caches_stay() {
     let kept = place.folder().join("keep/me").metadata().unwrap().mtime_nsec();
     let brought = bring(&world, &mut place, world.tree("HEAD"));
     assert_eq!(brought, Brought { written: 3, removed: 1 });
-    assert!(place.folder().join("target/debug/cache").exists(), "the base's rules say what a cache is");
+    assert!(
+        place.folder().join("target/debug/cache").exists(),
+        "the base's rules say what a cache is"
+    );
     assert!(place.folder().join("src/x.o").exists());
     assert!(!place.folder().join("gone").exists());
     assert_eq!(place.folder().join("keep/me").metadata().unwrap().mtime_nsec(), kept);
@@ -179,7 +220,13 @@ fn a_place_is_brought_to_a_tree_and_caches_stay() {
     assert_eq!(brought, Brought::default(), "nothing is touched twice");
     let none = BTreeSet::new();
     place
-        .bring_to(&world.open(), world.tree("HEAD"), &RefSnapshot::default(), Leftovers::RemoveAll, &none)
+        .bring_to(
+            &world.open(),
+            world.tree("HEAD"),
+            &RefSnapshot::default(),
+            Leftovers::RemoveAll,
+            &none,
+        )
         .unwrap();
     assert_is(&world, &place, "HEAD");
 }
@@ -203,7 +250,12 @@ fn code_that_ran_in_a_place_cannot_keep_it_from_its_tree() {
     // Contents with restored times, a folder swapped for a link to elsewhere, files for folders and the reverse.
     let times = std::fs::metadata(at("a/one")).unwrap().modified().unwrap();
     std::fs::write(at("a/one"), "X\n").unwrap();
-    std::fs::File::options().write(true).open(at("a/one")).unwrap().set_modified(times).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(at("a/one"))
+        .unwrap()
+        .set_modified(times)
+        .unwrap();
     std::fs::remove_dir_all(at("b")).unwrap();
     symlink(&outside, at("b")).unwrap();
     std::fs::remove_dir_all(at("c")).unwrap();
@@ -238,11 +290,22 @@ fn code_that_ran_in_a_place_cannot_keep_it_from_its_tree() {
 fn submodules_are_empty_folders_and_stay_so() {
     let world = World::with(&[("a", "1")]);
     let commit = world.commit("HEAD");
-    world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{commit},lib/sub")]);
+    world.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{commit},lib/sub"),
+    ]);
     world.git(&["commit", "-q", "-m", "submodule"]);
     let mut place = world.place("check");
     assert!(place.folder().join("lib/sub").is_dir());
-    assert!(place.measure(&world.open(), &MeasureOptions::default()).unwrap().change_set.is_empty());
+    assert!(
+        place
+            .measure(&world.open(), &MeasureOptions::default())
+            .unwrap()
+            .change_set
+            .is_empty()
+    );
     write_below(place.folder(), "lib/sub/hidden", "x");
     bring(&world, &mut place, world.tree("HEAD"));
     assert_eq!(std::fs::read_dir(place.folder().join("lib/sub")).unwrap().count(), 0);
@@ -263,7 +326,13 @@ fn exempt_files_survive_and_do_not_count() {
     assert!(place.measure(&world.open(), &options).unwrap().change_set.is_empty());
     let tree = place.tree();
     place
-        .bring_to(&world.open(), tree, &RefSnapshot::default(), Leftovers::RemoveAll, &exempt)
+        .bring_to(
+            &world.open(),
+            tree,
+            &RefSnapshot::default(),
+            Leftovers::RemoveAll,
+            &exempt,
+        )
         .unwrap();
     assert!(place.folder().join("conf/local.env").exists());
 }

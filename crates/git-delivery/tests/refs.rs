@@ -1,4 +1,11 @@
 //! Compare-and-set of refs, anchors, and large numbers of refs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "helpers of tests fail loudly too"
+)]
 
 mod common;
 
@@ -20,12 +27,16 @@ fn a_ref_moves_only_from_what_was_expected() {
     let second = world.commit_all("second").0;
     let repository = world.open();
     let branch = name("refs/heads/foil/x");
-    repository.update_ref(&branch, first, Expected::Missing, "made").unwrap();
+    repository
+        .update_ref(&branch, first, Expected::Missing, "made")
+        .unwrap();
     let again = repository.update_ref(&branch, first, Expected::Missing, "made");
     assert!(matches!(again, Err(RefError::Refused { actual: Some(actual), .. }) if actual == first));
     let stale = repository.update_ref(&branch, first, Expected::Is(second), "moved");
     assert!(matches!(stale, Err(RefError::Refused { actual: Some(actual), .. }) if actual == first));
-    repository.update_ref(&branch, second, Expected::Is(first), "moved\nhere").unwrap();
+    repository
+        .update_ref(&branch, second, Expected::Is(first), "moved\nhere")
+        .unwrap();
     assert_eq!(repository.resolve(&branch).unwrap(), Some(second));
     assert!(world.git(&["reflog", "show", "foil/x"]).contains("moved here"));
     let missing = ObjectId::from_bytes([1; 20]);
@@ -62,7 +73,9 @@ fn a_lock_of_another_program_is_reported_as_such() {
     let commit = world.commit("HEAD").0;
     world.write("a", "2");
     let next = world.commit_all("second").0;
-    let result = world.open().update_ref(&name("refs/heads/foil"), next, Expected::Is(commit), "x");
+    let result = world
+        .open()
+        .update_ref(&name("refs/heads/foil"), next, Expected::Is(commit), "x");
     assert!(matches!(result, Err(RefError::Locked { .. })), "{result:?}");
 }
 
@@ -90,7 +103,10 @@ fn hooks_of_the_repository_do_not_run() {
     std::fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", world.path("pwned").display())).unwrap();
     std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
     let commit = world.commit("HEAD").0;
-    world.open().update_ref(&name("refs/heads/foil"), commit, Expected::Missing, "x").unwrap();
+    world
+        .open()
+        .update_ref(&name("refs/heads/foil"), commit, Expected::Missing, "x")
+        .unwrap();
     assert!(!world.path("pwned").exists());
     world.git(&["branch", "canary"]);
     assert!(world.path("pwned").exists(), "the canary itself works");
@@ -109,7 +125,10 @@ fn of_many_writers_each_step_is_won_by_one() {
             .iter()
             .map(|new| scope.spawn(|| repository.update_ref(&branch, *new, Expected::Is(first), "x").is_ok()))
             .collect();
-        threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
+        threads
+            .into_iter()
+            .map(|thread| usize::from(thread.join().unwrap()))
+            .sum()
     });
     assert_eq!(won, 1);
 }
@@ -130,7 +149,10 @@ fn loose_refs_hide_packed_ones_and_all_come_in_order() {
     world.git(&["symbolic-ref", "refs/heads/e", "refs/heads/b"]);
     world.git(&["symbolic-ref", "refs/heads/nowhere", "refs/heads/none"]);
     let mut found = Vec::new();
-    world.open().refs_below("refs/heads/", |name, id| found.push((name.to_owned(), id))).unwrap();
+    world
+        .open()
+        .refs_below("refs/heads/", |name, id| found.push((name.to_owned(), id)))
+        .unwrap();
     let expected: Vec<_> = [
         ("a", second),
         ("b", first),

@@ -1,4 +1,11 @@
 //! Discovery, kinds of repositories, and what is read of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "helpers of tests fail loudly too"
+)]
 
 mod common;
 
@@ -40,7 +47,15 @@ fn a_submodule_is_a_repository_of_its_own() {
     let inner = World::with(&[("x", "1")]);
     let outer = World::with(&[("y", "1")]);
     let from = inner.repo();
-    outer.git(&["-c", "protocol.file.allow=always", "submodule", "add", "-q", from.to_str().unwrap(), "sub"]);
+    outer.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        from.to_str().unwrap(),
+        "sub",
+    ]);
     let found = Repository::discover(&outer.repo().join("sub")).unwrap();
     assert_eq!(found.work_dir(), outer.repo().join("sub"));
     assert_eq!(found.head().unwrap().commit(), Some(inner.commit("HEAD")));
@@ -70,7 +85,10 @@ fn kinds_that_cannot_be_handled_exactly_are_refused_by_name() {
     future.git(&["config", "extensions.timeTravel", "true"]);
     assert_eq!(refused_kind(&future), UnsupportedKind::UnknownExtension);
     let reftable = World::empty();
-    if try_git_in(reftable.folder.path(), &["init", "-q", "--ref-format=reftable", "repo"]).status.success() {
+    if try_git_in(reftable.folder.path(), &["init", "-q", "--ref-format=reftable", "repo"])
+        .status
+        .success()
+    {
         assert_eq!(refused_kind(&reftable), UnsupportedKind::Reftable);
     }
 }
@@ -91,7 +109,10 @@ fn sparse_shallow_and_split_index_repositories_are_allowed() {
     let tip = shallow.head().unwrap().commit().unwrap();
     assert!(shallow.is_ancestor(tip, tip).unwrap());
     let missing = world.commit("HEAD~1");
-    assert!(matches!(shallow.is_ancestor(missing, tip), Err(ObjectError::Missing { .. })));
+    assert!(matches!(
+        shallow.is_ancestor(missing, tip),
+        Err(ObjectError::Missing { .. })
+    ));
 }
 
 #[test]
@@ -122,7 +143,10 @@ fn an_operation_in_progress_is_reported() {
         ("revert", Operation::Revert),
         ("rebase", Operation::Rebase),
     ] {
-        assert!(!try_git_in(&world.repo(), &[command, &side]).status.success(), "{command}");
+        assert!(
+            !try_git_in(&world.repo(), &[command, &side]).status.success(),
+            "{command}"
+        );
         assert_eq!(world.open().operation_in_progress(), Some(operation));
         world.git(&[command, "--abort"]);
     }
@@ -142,9 +166,15 @@ fn remotes_and_upstreams_are_read_as_git_reads_them() {
     let repository = world.open();
     let remotes = repository.remotes().unwrap();
     assert_eq!(remotes.len(), 1);
-    assert_eq!(remotes[0].fetch_url.as_deref(), Some("https://example.org/team/app.git"));
+    assert_eq!(
+        remotes[0].fetch_url.as_deref(),
+        Some("https://example.org/team/app.git")
+    );
     assert_eq!(remotes[0].push_urls, ["ssh://git@example.org/team/app.git"]);
-    let upstream = repository.upstream_of(&RefName::branch("main").unwrap()).unwrap().unwrap();
+    let upstream = repository
+        .upstream_of(&RefName::branch("main").unwrap())
+        .unwrap()
+        .unwrap();
     assert_eq!(upstream.remote, "origin");
     assert_eq!(upstream.remote_ref.as_str(), "refs/heads/trunk");
     assert_eq!(upstream.tracking.as_str(), "refs/remotes/origin/trunk");
@@ -181,7 +211,10 @@ fn trees_and_files_are_read() {
     assert_eq!(listed["run"], EntryMode::Executable);
     assert_eq!(repository.list_tree(tree, Some(&path("a/deep"))).unwrap().len(), 1);
     assert_eq!(repository.list_tree(tree, Some(&path("nowhere"))).unwrap(), []);
-    assert_eq!(repository.read_file_at(commit, &path("a/x"), 10).unwrap(), Some(b"22".to_vec()));
+    assert_eq!(
+        repository.read_file_at(commit, &path("a/x"), 10).unwrap(),
+        Some(b"22".to_vec())
+    );
     assert_eq!(repository.read_file_at(commit, &path("link"), 10).unwrap(), None);
     assert_eq!(repository.read_file_at(commit, &path("a"), 10).unwrap(), None);
     let error = repository.read_file_at(commit, &path("a/x"), 1).unwrap_err();

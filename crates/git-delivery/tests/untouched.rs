@@ -1,5 +1,12 @@
 //! Nothing of the user's is touched: after each operation the repository and its work tree are what they were, but for
 //! what is ours.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "helpers of tests fail loudly too"
+)]
 
 mod common;
 
@@ -12,9 +19,14 @@ use counterfoil_git_delivery::{CommitDraft, Expected, Leftovers, MeasureOptions,
 /// Objects are only ever added, and our refs and their logs are ours.
 fn users(world: &World) -> Vec<String> {
     fingerprint(&world.repo(), &|path: &Path| {
-        [".git/objects", ".git/refs/counterfoil", ".git/refs/heads/foil", ".git/logs"]
-            .iter()
-            .any(|ours| path.starts_with(ours))
+        [
+            ".git/objects",
+            ".git/refs/counterfoil",
+            ".git/refs/heads/foil",
+            ".git/logs",
+        ]
+        .iter()
+        .any(|ours| path.starts_with(ours))
     })
 }
 
@@ -68,7 +80,9 @@ fn no_operation_touches_what_is_the_users() {
     };
     let commit = draft.write(&repository).unwrap();
     let branch = "refs/heads/foil/x".parse().unwrap();
-    repository.update_ref(&branch, commit.0, Expected::Missing, "deliver").unwrap();
+    repository
+        .update_ref(&branch, commit.0, Expected::Missing, "deliver")
+        .unwrap();
     unchanged("delivering to a branch of its own");
     let before_tree = repository.commit_tree_id(base).unwrap();
     repository.patch(before_tree, tree, 1 << 20).unwrap();
@@ -83,7 +97,10 @@ fn no_operation_touches_what_is_the_users() {
     Place::remove(check.folder()).unwrap();
     unchanged("removing places");
     let objects = world.git(&["cat-file", "--batch-all-objects", "--batch-check"]);
-    assert!(objects_before.lines().all(|object| objects.contains(object)), "no object goes away");
+    assert!(
+        objects_before.lines().all(|object| objects.contains(object)),
+        "no object goes away"
+    );
 
     // The one operation that moves the user's branch leaves the work tree as it is.
     let work_tree = || fingerprint(&world.repo(), &|path: &Path| path.starts_with(".git"));
