@@ -5,25 +5,35 @@
 #![warn(missing_docs)]
 
 mod anchor;
+mod beneath;
+mod change_set;
 mod commit;
+mod contents;
 mod diff;
 mod git_program;
 mod here;
 mod merge;
 mod names;
 mod objects;
+mod place;
 mod refs;
 mod repository;
+mod rules;
 mod store;
 mod tree;
 
 pub use anchor::{Anchor, AnchorError};
+pub use change_set::{ChangeSetError, Finding, MeasureOptions, Measured};
 pub use commit::{CommitDraft, CommitError, CommitTime};
 pub use diff::{DiffError, LineCount, Patch};
 pub use git_program::{GitProgramError, GitVersion, MINIMUM_GIT_VERSION, installed_git};
 pub use here::{CommittedHere, HereError};
 pub use merge::{Merge, MergeAll, MergeError};
 pub use objects::{ObjectError, TreeEntry};
+pub use place::index::PlaceIndexError;
+pub use place::throw_away_git::RefSnapshot;
+pub use place::walk::WalkError;
+pub use place::{Brought, Leftovers, Place, PlaceError};
 pub use refs::{Expected, RefError};
 pub use repository::{
     Head, Identity, Operation, Person, Remote, Repository, RepositoryError, UnsupportedKind, Upstream,

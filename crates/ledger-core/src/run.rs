@@ -23,6 +23,7 @@ use crate::id::ThreadId;
 use crate::journal::Record;
 use crate::object::{CommitId, TreeId};
 use crate::phase::{Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
+use crate::receipt::Receipt;
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,7 @@ pub struct Run {
     places_ready: bool,
     baseline: Option<Vec<CheckResult>>,
     attempt: Option<Attempt>,
+    last_checked: Option<CheckedTree>,
     pending: Option<Pending>,
     totals: Totals,
     writer: Option<ThreadId>,
@@ -97,6 +99,7 @@ pub struct Run {
     prepared: Option<PreparedDelivery>,
     moved: Option<MovedRef>,
     failure: Option<EffectFailure>,
+    receipt: Option<Receipt>,
     stored: Option<CommitId>,
 }
 
@@ -139,6 +142,7 @@ impl Run {
             places_ready: false,
             baseline: None,
             attempt: None,
+            last_checked: None,
             pending: None,
             totals: Totals::default(),
             writer: None,
@@ -146,6 +150,7 @@ impl Run {
             prepared: None,
             moved: None,
             failure: None,
+            receipt: None,
             stored: None,
         })
     }
@@ -265,6 +270,11 @@ impl Run {
         self.attempt.as_ref()
     }
 
+    /// The last checks that ran on a turn's result, also those of an earlier iteration.
+    pub fn last_checked(&self) -> Option<&CheckedTree> {
+        self.last_checked.as_ref()
+    }
+
     /// The effect under way.
     pub fn pending(&self) -> Option<&Pending> {
         self.pending.as_ref()
@@ -306,6 +316,11 @@ impl Run {
     /// Why the last effect could not be done.
     pub fn failure(&self) -> Option<&EffectFailure> {
         self.failure.as_ref()
+    }
+
+    /// The receipt, once the run is done.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
     }
 
     /// The commit that stores the run as it ended.

@@ -12,6 +12,7 @@ use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnP
 use crate::event::{Event, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
+use crate::receipt::Receipt;
 use crate::ticket::Mode;
 
 fn condition(event: &'static str, holds: bool, reason: &'static str) -> Result<(), Refusal> {
@@ -271,9 +272,14 @@ impl Run {
     }
 
     fn enter(&mut self, phase: Phase, evidence: Option<PhaseEvidence>) {
+        if let Some(PhaseEvidence::Done { journal, .. }) = &evidence {
+            self.receipt = Receipt::of(self, *journal);
+        }
         self.phase = Some(phase);
         self.entered.insert(phase, evidence);
         if phase == Phase::Done {
+            self.stored = None;
+            self.failure = None;
             self.state = State::Done;
         }
     }

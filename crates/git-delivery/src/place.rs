@@ -1,0 +1,287 @@
+//! Places: checkouts of their own in which a run works, checks or reviews.
+
+pub(crate) mod checkout;
+pub(crate) mod cleaning;
+pub(crate) mod index;
+pub(crate) mod throw_away_git;
+pub(crate) mod walk;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ledger_core::{CommitId, RepoPath, TreeId};
+
+use crate::beneath::{Root, remove};
+use crate::objects::{ObjectError, for_each_file, ours, theirs};
+use crate::place::checkout::{Wanted, write_files};
+use crate::place::index::{Entry, Origin, PlaceIndex, PlaceIndexError, RuleFile};
+use crate::place::throw_away_git::{RefSnapshot, write_git_folder};
+use crate::place::walk::WalkError;
+use crate::repository::Repository;
+use crate::rules::is_rule_file;
+use crate::tree::EMPTY_TREE;
+
+/// A place cannot be made, changed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The folder exists and is not empty.
+    #[error("`{}` exists and is not empty", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder cannot be made, opened or removed.
+    #[error("the place at `{}` cannot be made, opened or removed", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A file in the place cannot be written or removed.
+    #[error("`{path}` in the place cannot be written or removed")]
+    Io {
+        /// The file, `.` for the place itself.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The tree has a name that would land outside the place or in a `.git`.
+    #[error("the tree has the name `{path}`, which git refuses")]
+    ForbiddenName {
+        /// The path, made printable.
+        path: String,
+    },
+    /// The place cannot share the objects of the repository.
+    #[error("the place cannot share the repository's objects: {reason}")]
+    Alternates {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A part of the work died.
+    #[error("a part of the checkout ended unexpectedly")]
+    Died,
+    /// The index beside the place is missing or damaged.
+    #[error(transparent)]
+    Index(#[from] PlaceIndexError),
+    /// The place cannot be looked at.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// An object cannot be read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+}
+
+impl PlaceError {
+    pub(crate) fn io(path: &[u8], source: impl Into<io::Error>) -> Self {
+        let path = RepoPath::new(path).map_or_else(|_| ".".to_owned(), |path| path.to_string());
+        Self::Io {
+            path,
+            source: source.into(),
+        }
+    }
+}
+
+/// What happens to untracked files when a place is brought to a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Those that the base's rules or the user's own ignore stay: they are caches.
+    KeepIgnored,
+    /// All go.
+    RemoveAll,
+}
+
+/// What was done to bring a place to a tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Brought {
+    /// Files written.
+    pub written: u64,
+    /// Files removed, those that were written anew not counted.
+    pub removed: u64,
+}
+
+/// A checkout of its own, with a throw-away `.git`: objects are shared with the repository, branches and tags are a
+/// snapshot, there is no remote and no hook, `HEAD` is the base.
+///
+/// Files hold exactly the bytes that are stored. No filter is run and no line ending converted, in either direction, so
+/// that an unchanged file is always the unchanged blob; a path with a filter is reported when it changes. Submodules are
+/// empty folders.
+///
+/// Beside the place, in a file with the same name and the ending `.place`, is the runner's own index of it. Nobody who
+/// works in the place may be able to write there.
+#[derive(Debug)]
+pub struct Place {
+    folder: PathBuf,
+    index: PlaceIndex,
+}
+
+impl Place {
+    /// Makes a place at a folder that does not exist or is empty, with the files of `base`.
+    pub fn create(
+        repository: &Repository,
+        folder: &Path,
+        base: CommitId,
+        refs: &RefSnapshot,
+    ) -> Result<Self, PlaceError> {
+        let folder_error = |source| PlaceError::Folder {
+            path: folder.to_owned(),
+            source,
+        };
+        let folder = &std::path::absolute(folder).map_err(folder_error)?;
+        let base_tree = repository.commit_tree_id(base)?;
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let is_empty = std::fs::read_dir(folder).map_err(folder_error)?.next().is_none();
+                if !is_empty {
+                    return Err(PlaceError::NotEmpty { path: folder.clone() });
+                }
+            }
+            other => other.map_err(folder_error)?,
+        }
+        let root = Root::open(folder).map_err(folder_error)?;
+        let wanted = files_of(repository, base_tree)?;
+        let rules = wanted
+            .iter()
+            .filter(|wanted| is_rule_file(&wanted.path, wanted.side.mode))
+            .map(|wanted| RuleFile {
+                path: wanted.path.clone(),
+                id: wanted.side.id,
+            })
+            .collect();
+        let stats = write_files(repository, &root, &wanted)?;
+        let entries = wanted.iter().zip(stats).map(|(wanted, stat)| Entry {
+            path: &wanted.path,
+            side: wanted.side,
+            stat,
+        });
+        let origin = Origin {
+            base,
+            base_tree,
+            tree: base_tree,
+        };
+        let mut index = PlaceIndex::new(origin, rules, entries);
+        write_git_folder(repository, folder, &index, refs)?;
+        index.save(&index_path(folder), folder)?;
+        Ok(Self {
+            folder: folder.clone(),
+            index,
+        })
+    }
+
+    /// Opens a place that was made earlier. One whose making or change was cut short is refused or repaired by the next
+    /// [`Self::bring_to`].
+    pub fn open(folder: &Path) -> Result<Self, PlaceError> {
+        let folder = std::path::absolute(folder).map_err(|source| PlaceError::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let index = PlaceIndex::load(&index_path(&folder))?;
+        Ok(Self { folder, index })
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The commit that it was made of.
+    pub fn base(&self) -> CommitId {
+        self.index.origin.base
+    }
+
+    /// The tree that it was last brought to.
+    pub fn tree(&self) -> TreeId {
+        self.index.origin.tree
+    }
+
+    pub(crate) fn index(&self) -> &PlaceIndex {
+        &self.index
+    }
+
+    pub(crate) fn root(&self) -> Result<Root, PlaceError> {
+        Root::open(&self.folder).map_err(|source| PlaceError::Folder {
+            path: self.folder.clone(),
+            source,
+        })
+    }
+
+    /// Brings the place to exactly this tree, touching only what differs from what is really there: code that ran in it
+    /// may have changed anything. What is untracked goes, see [`Leftovers`]; `exempt` stays. `.git` is made anew. Nobody
+    /// may work in the place meanwhile.
+    pub fn bring_to(
+        &mut self,
+        repository: &Repository,
+        tree: TreeId,
+        refs: &RefSnapshot,
+        leftovers: Leftovers,
+        exempt: &BTreeSet<RepoPath>,
+    ) -> Result<Brought, PlaceError> {
+        let root = self.root()?;
+        let (index, brought) = cleaning::bring_to(repository, &root, &self.index, tree, leftovers, exempt)?;
+        self.index = index;
+        remove(root.as_fd(), b".git").map_err(|error| PlaceError::io(b".git", error))?;
+        write_git_folder(repository, &self.folder, &self.index, refs)?;
+        self.index.save(&index_path(&self.folder), &self.folder)?;
+        Ok(brought)
+    }
+
+    /// Removes a place, finished or not, whatever is in it: read-only folders, endless depth, links that lead elsewhere.
+    /// One that is not there is nothing.
+    pub fn remove(folder: &Path) -> Result<(), PlaceError> {
+        let failed = |source: io::Error| PlaceError::Folder {
+            path: folder.to_owned(),
+            source,
+        };
+        let folder = std::path::absolute(folder).map_err(failed)?;
+        let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+            return Err(failed(io::Error::from(io::ErrorKind::InvalidInput)));
+        };
+        let parent = match Root::open(parent) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(failed)?,
+        };
+        // The index goes first: without it nothing takes the rest for a place.
+        for path in [index_path(&folder), with_ending(&folder, ".place.new")] {
+            if let Some(name) = path.file_name() {
+                remove(parent.as_fd(), name.as_encoded_bytes()).map_err(failed)?;
+            }
+        }
+        remove(parent.as_fd(), name.as_encoded_bytes()).map_err(failed)
+    }
+}
+
+fn index_path(folder: &Path) -> PathBuf {
+    with_ending(folder, ".place")
+}
+
+fn with_ending(folder: &Path, ending: &str) -> PathBuf {
+    let mut path = folder.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
+}
+
+/// All files of a tree, sorted by path.
+fn files_of(repository: &Repository, tree: TreeId) -> Result<Vec<Wanted>, ObjectError> {
+    let mut files = Vec::new();
+    if tree == EMPTY_TREE {
+        return Ok(files);
+    }
+    for_each_file(
+        &repository.local(),
+        theirs(tree.0),
+        Vec::new(),
+        &mut |path, mode, id| {
+            let id = ledger_core::BlobId(ours(id)?);
+            files.push(Wanted {
+                path,
+                side: ledger_core::Side { mode, id },
+            });
+            Ok(())
+        },
+    )?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}

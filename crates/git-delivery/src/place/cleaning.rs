@@ -1,0 +1,253 @@
+//! Bringing a place in which anything may have happened to exactly one tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd as _;
+
+use ledger_core::{RepoPath, Side, TreeId};
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use crate::beneath::{Root, make_writable, remove, split};
+use crate::contents::{Content, read_content};
+use crate::place::checkout::{Wanted, thread_count, write_files};
+use crate::place::index::{Entry, FileStat, Origin, PlaceIndex};
+use crate::place::walk::{Oddity, Spot, Visitor, Walk, WalkError};
+use crate::place::{Brought, Leftovers, PlaceError};
+use crate::repository::Repository;
+use crate::tree::tree_changes;
+
+/// The largest file that is compared by reading it at once.
+const READ_AT_ONCE: u64 = 32 << 20;
+
+/// What is wrong in a place.
+struct Dirt<'a> {
+    index: &'a PlaceIndex,
+    /// Files of the index that must be written anew.
+    damaged: Vec<usize>,
+    /// Files of the index that are as they were, but about which the system says something new.
+    touched: Vec<(usize, FileStat)>,
+    /// What is not in the index and has to go.
+    leftovers: Vec<Vec<u8>>,
+    /// Folders that hold nothing of the index. They go if nothing ignored is in them.
+    folders: Vec<Vec<u8>>,
+}
+
+impl Visitor for Dirt<'_> {
+    fn suspect(&mut self, entry: usize, spot: &Spot<'_>, stat: &FileStat) -> Result<(), WalkError> {
+        let side = match read_content(spot, stat, READ_AT_ONCE, true)? {
+            Content::Read { side, .. } | Content::Large { side } => Some(side),
+            Content::Unreadable | Content::Gone => None,
+        };
+        // Odd permissions are not what a checkout makes.
+        let is_clean = side == Some(self.index.side(entry)) && stat.mode == self.index.stat(entry).mode;
+        if is_clean {
+            self.touched.push((entry, *stat));
+        } else {
+            self.damaged.push(entry);
+        }
+        Ok(())
+    }
+
+    fn missing(&mut self, entry: usize) -> Result<(), WalkError> {
+        self.damaged.push(entry);
+        Ok(())
+    }
+
+    fn untracked(&mut self, spot: &Spot<'_>, _: &FileStat) -> Result<(), WalkError> {
+        self.leftovers.push(spot.path.to_owned());
+        Ok(())
+    }
+
+    fn untracked_folder(&mut self, path: &[u8]) -> Result<(), WalkError> {
+        self.folders.push(path.to_owned());
+        Ok(())
+    }
+
+    fn oddity(&mut self, spot: &Spot<'_>, oddity: Oddity) -> Result<(), WalkError> {
+        match oddity {
+            Oddity::InSubmodule => {
+                let found = (0..self.index.len()).find(|entry| self.index.path(*entry) == spot.path);
+                self.damaged.extend(found);
+                self.leftovers.push(spot.path.to_owned());
+            }
+            // Folders that may not be read are repaired by the walk itself.
+            Oddity::Unreadable => {}
+            Oddity::Special(_) | Oddity::ForbiddenName | Oddity::PathTooLong => {
+                self.leftovers.push(spot.path.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn twins(&mut self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), WalkError> {
+        Ok(())
+    }
+}
+
+/// Does it, and gives the new index of the place, which is not yet saved.
+pub(crate) fn bring_to(
+    repository: &Repository,
+    root: &Root,
+    index: &PlaceIndex,
+    tree: TreeId,
+    leftovers: Leftovers,
+    exempt: &BTreeSet<RepoPath>,
+) -> Result<(PlaceIndex, Brought), PlaceError> {
+    let dirt = find_dirt(repository, root, index, leftovers, exempt)?;
+    let mut changes: BTreeMap<Vec<u8>, Option<Side>> = BTreeMap::new();
+    for change in tree_changes(&repository.local(), index.origin.tree, tree)? {
+        changes.insert(change.path.as_bytes().to_owned(), change.after);
+    }
+    let damaged: BTreeSet<usize> = dirt.iter().flat_map(|dirt| dirt.damaged.iter().copied()).collect();
+    let touched: BTreeMap<usize, FileStat> = dirt.iter().flat_map(|dirt| dirt.touched.iter().copied()).collect();
+
+    let mut kept = Vec::new();
+    let mut gone = Vec::new();
+    let mut wanted = Vec::new();
+    for number in 0..index.len() {
+        let entry = index.entry(number);
+        match changes.remove(entry.path) {
+            Some(None) => gone.push(entry.path.to_owned()),
+            Some(Some(side)) => wanted.push(Wanted {
+                path: entry.path.to_owned(),
+                side,
+            }),
+            None if damaged.contains(&number) => wanted.push(Wanted {
+                path: entry.path.to_owned(),
+                side: entry.side,
+            }),
+            None => kept.push(Entry {
+                stat: touched.get(&number).copied().unwrap_or(entry.stat),
+                ..entry
+            }),
+        }
+    }
+    for (path, side) in changes {
+        if let Some(side) = side {
+            wanted.push(Wanted { path, side });
+        }
+    }
+    wanted.sort_by(|a, b| a.path.cmp(&b.path));
+
+    let mut brought = Brought {
+        written: wanted.len() as u64,
+        removed: gone.len() as u64,
+    };
+    for path in dirt.iter().flat_map(|dirt| &dirt.leftovers) {
+        remove_path(root, path)?;
+        brought.removed += 1;
+    }
+    for path in gone.iter().chain(wanted.iter().map(|wanted| &wanted.path)) {
+        remove_file(root, path)?;
+    }
+    let mut folders: Vec<&[u8]> = dirt
+        .iter()
+        .flat_map(|dirt| dirt.folders.iter().map(Vec::as_slice))
+        .collect();
+    folders.sort();
+    for folder in folders.into_iter().rev() {
+        remove_empty_folder(root, folder)?;
+    }
+    for path in &gone {
+        remove_empty_parents(root, path)?;
+    }
+    let stats = write_files(repository, root, &wanted)?;
+
+    let origin = Origin { tree, ..index.origin };
+    let mut entries = kept;
+    entries.extend(wanted.iter().zip(stats).map(|(wanted, stat)| Entry {
+        path: &wanted.path,
+        side: wanted.side,
+        stat,
+    }));
+    entries.sort_by(|a, b| a.path.cmp(b.path));
+    Ok((PlaceIndex::new(origin, index.rules.clone(), entries), brought))
+}
+
+fn find_dirt<'a>(
+    repository: &Repository,
+    root: &Root,
+    index: &'a PlaceIndex,
+    leftovers: Leftovers,
+    exempt: &BTreeSet<RepoPath>,
+) -> Result<Vec<Dirt<'a>>, PlaceError> {
+    let rules = match leftovers {
+        Leftovers::KeepIgnored => Some(index.rules.as_slice()),
+        Leftovers::RemoveAll => None,
+    };
+    let walk = Walk {
+        root,
+        index,
+        repository,
+        rules,
+        exempt,
+        limit: u64::MAX,
+        repair: true,
+    };
+    let visitors = (0..thread_count())
+        .map(|_| Dirt {
+            index,
+            damaged: Vec::new(),
+            touched: Vec::new(),
+            leftovers: Vec::new(),
+            folders: Vec::new(),
+        })
+        .collect();
+    Ok(walk.run(visitors)?)
+}
+
+/// Opens the folder of a path so that its entries can be changed. Nothing if it is no longer there.
+fn folder_of(root: &Root, path: &[u8]) -> Result<Option<std::os::fd::OwnedFd>, PlaceError> {
+    let (folder, _) = split(path);
+    match root.folder(folder) {
+        Ok(folder) => {
+            make_writable(folder.as_fd()).map_err(|error| PlaceError::io(path, error))?;
+            Ok(Some(folder))
+        }
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            _ => Err(PlaceError::io(path, error)),
+        },
+    }
+}
+
+fn remove_path(root: &Root, path: &[u8]) -> Result<(), PlaceError> {
+    if let Some(folder) = folder_of(root, path)? {
+        remove(folder.as_fd(), split(path).1).map_err(|error| PlaceError::io(path, error))?;
+    }
+    Ok(())
+}
+
+/// Removes a file or link. A folder that has taken its name may hold ignored files; it is removed only if a file has to
+/// be written there.
+fn remove_file(root: &Root, path: &[u8]) -> Result<(), PlaceError> {
+    if let Some(folder) = folder_of(root, path)? {
+        match rustix::fs::unlinkat(&folder, split(path).1, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => {}
+            Err(error) => return Err(PlaceError::io(path, error)),
+        }
+        // An empty folder that stood for a submodule.
+        let _ = rustix::fs::unlinkat(&folder, split(path).1, AtFlags::REMOVEDIR);
+    }
+    Ok(())
+}
+
+/// Removes a folder unless something is in it. Says whether it is gone.
+fn remove_empty_folder(root: &Root, path: &[u8]) -> Result<bool, PlaceError> {
+    let Some(folder) = folder_of(root, path)? else {
+        return Ok(true);
+    };
+    match rustix::fs::unlinkat(&folder, split(path).1, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(PlaceError::io(path, error)),
+    }
+}
+
+fn remove_empty_parents(root: &Root, path: &[u8]) -> Result<(), PlaceError> {
+    let mut folder = split(path).0;
+    while !folder.is_empty() && remove_empty_folder(root, folder)? {
+        folder = split(folder).0;
+    }
+    Ok(())
+}

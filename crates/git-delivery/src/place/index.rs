@@ -1,0 +1,510 @@
+//! What a place held when the runner last wrote it: for each file its content, its kind and the system's own facts about
+//! it. Kept beside the place, where nobody who works in the place can write.
+//!
+//! A file whose facts are all the same has the same content: a change always sets the change time, which nobody can set
+//! back. The one exception is a change within the same tick of the clock in which the facts were taken; such files are
+//! always read again.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ledger_core::{BlobId, CommitId, EntryMode, ObjectId, Side, TreeId};
+use rustix::fs::{Mode, Stat};
+
+const MAGIC: &[u8; 8] = b"foilidx1";
+/// Where the path begins and how long it is, id, mode and kind, two times, size, inode.
+const ENTRY_SIZE: usize = 8 + 4 + 20 + 4 + 8 + 8 + 8 + 8;
+
+/// The facts by which an unchanged file is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileStat {
+    pub(crate) changed: Moment,
+    pub(crate) modified: Moment,
+    pub(crate) size: u64,
+    pub(crate) inode: u64,
+    pub(crate) mode: u32,
+    /// How many names the file has. Not compared, and 1 in an index: another name changes nothing in the file, and what
+    /// is written through it changes the times.
+    pub(crate) links: u64,
+}
+
+impl PartialEq for FileStat {
+    fn eq(&self, other: &Self) -> bool {
+        (self.changed, self.modified, self.size, self.inode, self.mode)
+            == (other.changed, other.modified, other.size, other.inode, other.mode)
+    }
+}
+
+impl Eq for FileStat {}
+
+/// A time of the file system's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment {
+    pub(crate) seconds: i64,
+    pub(crate) nanoseconds: u32,
+}
+
+impl FileStat {
+    #[cfg_attr(
+        target_os = "linux",
+        expect(clippy::unnecessary_cast, reason = "the fields have other widths on other systems")
+    )]
+    pub(crate) fn new(stat: &Stat) -> Self {
+        let moment = |seconds, nanoseconds| Moment { seconds, nanoseconds };
+        Self {
+            changed: moment(stat.st_ctime as i64, stat.st_ctime_nsec as u32),
+            modified: moment(stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+            size: stat.st_size as u64,
+            inode: stat.st_ino as u64,
+            mode: stat.st_mode as u32,
+            links: stat.st_nlink as u64,
+        }
+    }
+
+    /// What Git calls a file with this mode, if it can store it.
+    pub(crate) fn entry_mode(&self) -> Option<EntryMode> {
+        use rustix::fs::FileType;
+        match FileType::from_raw_mode(self.mode as _) {
+            FileType::RegularFile if self.mode & 0o100 != 0 => Some(EntryMode::Executable),
+            FileType::RegularFile => Some(EntryMode::File),
+            FileType::Symlink => Some(EntryMode::Symlink),
+            _ => None,
+        }
+    }
+}
+
+/// One file of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    pub(crate) path: &'a [u8],
+    pub(crate) side: Side,
+    pub(crate) stat: FileStat,
+}
+
+/// A file of the base that says how Git treats others: `.gitignore` or `.gitattributes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RuleFile {
+    pub(crate) path: Vec<u8>,
+    pub(crate) id: BlobId,
+}
+
+/// Which commit and tree a place was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) base: CommitId,
+    pub(crate) base_tree: TreeId,
+    pub(crate) tree: TreeId,
+}
+
+/// The index of a place, as it is stored: sorted by the bytes of the paths.
+#[derive(Debug)]
+pub(crate) struct PlaceIndex {
+    pub(crate) origin: Origin,
+    pub(crate) rules: Vec<RuleFile>,
+    /// Facts taken from this moment on say nothing. Absent where the place's clock cannot be observed.
+    tick: Option<Moment>,
+    count: usize,
+    entries: Vec<u8>,
+    paths: Vec<u8>,
+}
+
+/// The index of a place cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceIndexError {
+    /// It is not there: the place was never finished.
+    #[error("`{}` is missing: the place was not finished", path.display())]
+    Missing {
+        /// The index.
+        path: PathBuf,
+    },
+    /// It is not what was written.
+    #[error("`{}` is damaged", path.display())]
+    Damaged {
+        /// The index.
+        path: PathBuf,
+    },
+    /// The system refuses.
+    #[error("`{}` cannot be read or written", path.display())]
+    Io {
+        /// The index.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl PlaceIndex {
+    /// An index of these entries, which must be sorted by path.
+    pub(crate) fn new<'a>(origin: Origin, rules: Vec<RuleFile>, sorted: impl IntoIterator<Item = Entry<'a>>) -> Self {
+        let mut index = Self {
+            origin,
+            rules,
+            tick: None,
+            count: 0,
+            entries: Vec::new(),
+            paths: Vec::new(),
+        };
+        for entry in sorted {
+            let bytes = &mut index.entries;
+            bytes.extend_from_slice(&(index.paths.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(&(entry.path.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(entry.side.id.0.as_bytes());
+            let kind: u32 = match entry.side.mode {
+                EntryMode::File => 0,
+                EntryMode::Executable => 1,
+                EntryMode::Symlink => 2,
+                EntryMode::Submodule => 3,
+            };
+            bytes.extend_from_slice(&(entry.stat.mode | kind << 30).to_le_bytes());
+            for moment in [entry.stat.changed, entry.stat.modified] {
+                // Nanoseconds have 30 bits, and 34 bits of seconds last for 500 years.
+                let packed = (moment.seconds << 30) | i64::from(moment.nanoseconds & 0x3fff_ffff);
+                bytes.extend_from_slice(&packed.to_le_bytes());
+            }
+            bytes.extend_from_slice(&entry.stat.size.to_le_bytes());
+            bytes.extend_from_slice(&entry.stat.inode.to_le_bytes());
+            index.paths.extend_from_slice(entry.path);
+            index.count += 1;
+        }
+        index
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The path of an entry. The caller counts up to [`Self::len`]; beyond it is the empty path.
+    pub(crate) fn path(&self, number: usize) -> &[u8] {
+        let bytes = self.record(number);
+        let start = read_u64(bytes, 0) as usize;
+        let length = read_u32(bytes, 8) as usize;
+        self.paths.get(start..start.saturating_add(length)).unwrap_or_default()
+    }
+
+    pub(crate) fn side(&self, number: usize) -> Side {
+        let bytes = self.record(number);
+        let mut id = [0; 20];
+        if let Some(stored) = bytes.get(12..32) {
+            id.copy_from_slice(stored);
+        }
+        let mode = match read_u32(bytes, 32) >> 30 {
+            0 => EntryMode::File,
+            1 => EntryMode::Executable,
+            2 => EntryMode::Symlink,
+            _ => EntryMode::Submodule,
+        };
+        Side {
+            mode,
+            id: BlobId(ObjectId::from_bytes(id)),
+        }
+    }
+
+    pub(crate) fn stat(&self, number: usize) -> FileStat {
+        let bytes = self.record(number);
+        let moment = |at| {
+            let packed = read_u64(bytes, at) as i64;
+            Moment {
+                seconds: packed >> 30,
+                nanoseconds: (packed & 0x3fff_ffff) as u32,
+            }
+        };
+        FileStat {
+            changed: moment(36),
+            modified: moment(44),
+            size: read_u64(bytes, 52),
+            inode: read_u64(bytes, 60),
+            mode: read_u32(bytes, 32) & 0x3fff_ffff,
+            links: 1,
+        }
+    }
+
+    pub(crate) fn entry(&self, number: usize) -> Entry<'_> {
+        Entry {
+            path: self.path(number),
+            side: self.side(number),
+            stat: self.stat(number),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        (0..self.count).map(|number| self.entry(number))
+    }
+
+    /// Whether a file with these facts certainly has the content of this entry.
+    pub(crate) fn is_unchanged(&self, number: usize, now: &FileStat) -> bool {
+        let then = self.stat(number);
+        then == *now
+            && self
+                .tick
+                .is_some_and(|tick| then.changed < tick && then.modified < tick)
+    }
+
+    /// The first entry from `start` on whose path does not begin with `prefix`, before `end`.
+    pub(crate) fn end_of(&self, prefix: &[u8], start: usize, end: usize) -> usize {
+        // Most folders are small, so the end is looked for in steps that double.
+        let mut step = 1;
+        let mut low = start;
+        let mut high = end;
+        while low + step < end {
+            if self.path(low + step).starts_with(prefix) {
+                low += step;
+                step *= 2;
+            } else {
+                high = low + step;
+                break;
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.path(middle).starts_with(prefix) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    fn record(&self, number: usize) -> &[u8] {
+        self.entries
+            .get(number * ENTRY_SIZE..(number + 1) * ENTRY_SIZE)
+            .unwrap_or(&[0; ENTRY_SIZE])
+    }
+
+    /// Writes it in place of the old one. `place` is the folder that it describes.
+    pub(crate) fn save(&mut self, path: &Path, place: &Path) -> Result<(), PlaceIndexError> {
+        let failed = |source| PlaceIndexError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let temporary = PathBuf::from(temporary);
+        let mut file = File::create(&temporary).map_err(failed)?;
+        self.tick = self.observe_tick(&mut file, place).map_err(failed)?;
+        file.set_len(0).map_err(failed)?;
+        let bytes = self.encode();
+        io::Seek::rewind(&mut file).map_err(failed)?;
+        file.write_all(&bytes).map_err(failed)?;
+        drop(file);
+        std::fs::rename(&temporary, path).map_err(failed)
+    }
+
+    /// A moment of the place's own clock that lies behind all facts, if that can be had in a few milliseconds.
+    fn observe_tick(&self, file: &mut File, place: &Path) -> io::Result<Option<Moment>> {
+        let place = rustix::fs::stat(place)?;
+        let latest = self
+            .iter()
+            .map(|entry| entry.stat.changed.max(entry.stat.modified))
+            .max();
+        let mut tick = None;
+        for _ in 0..10 {
+            file.write_all(b"-")?;
+            let stat = rustix::fs::fstat(&*file)?;
+            if stat.st_dev != place.st_dev {
+                // Another file system may have another clock.
+                return Ok(None);
+            }
+            let now = FileStat::new(&stat).changed;
+            tick = Some(now);
+            if latest.is_none_or(|latest| latest < now) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(tick)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.entries.len() + self.paths.len() + 4096);
+        bytes.extend_from_slice(MAGIC);
+        for id in [self.origin.base.0, self.origin.base_tree.0, self.origin.tree.0] {
+            bytes.extend_from_slice(id.as_bytes());
+        }
+        let tick = self.tick.unwrap_or(Moment {
+            seconds: i64::MIN,
+            nanoseconds: 0,
+        });
+        bytes.extend_from_slice(&tick.seconds.to_le_bytes());
+        bytes.extend_from_slice(&tick.nanoseconds.to_le_bytes());
+        bytes.extend_from_slice(&(self.rules.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(self.count as u64).to_le_bytes());
+        bytes.extend_from_slice(&(self.paths.len() as u64).to_le_bytes());
+        for rule in &self.rules {
+            bytes.extend_from_slice(&(rule.path.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(&rule.path);
+            bytes.extend_from_slice(rule.id.0.as_bytes());
+        }
+        bytes.extend_from_slice(&self.entries);
+        bytes.extend_from_slice(&self.paths);
+        let sum = checksum(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads it back.
+    pub(crate) fn load(path: &Path) -> Result<Self, PlaceIndexError> {
+        let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => PlaceIndexError::Missing { path: path.to_owned() },
+            _ => PlaceIndexError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+        Self::decode(&bytes).ok_or_else(|| PlaceIndexError::Damaged { path: path.to_owned() })
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (content, sum) = bytes.split_last_chunk::<8>()?;
+        if checksum(content) != u64::from_le_bytes(*sum) {
+            return None;
+        }
+        let mut rest = content.strip_prefix(MAGIC)?;
+        let base = CommitId(take_id(&mut rest)?);
+        let base_tree = TreeId(take_id(&mut rest)?);
+        let tree = TreeId(take_id(&mut rest)?);
+        let seconds = i64::from_le_bytes(*take(&mut rest)?);
+        let nanoseconds = u32::from_le_bytes(*take(&mut rest)?);
+        let rule_count = u32::from_le_bytes(*take(&mut rest)?);
+        let count = usize::try_from(u64::from_le_bytes(*take(&mut rest)?)).ok()?;
+        let path_bytes = usize::try_from(u64::from_le_bytes(*take(&mut rest)?)).ok()?;
+        let mut rules = Vec::new();
+        for _ in 0..rule_count {
+            let length = u32::from_le_bytes(*take(&mut rest)?) as usize;
+            let (path, after) = rest.split_at_checked(length)?;
+            rest = after;
+            rules.push(RuleFile {
+                path: path.to_owned(),
+                id: BlobId(take_id(&mut rest)?),
+            });
+        }
+        let (entries, paths) = rest.split_at_checked(count.checked_mul(ENTRY_SIZE)?)?;
+        if paths.len() != path_bytes {
+            return None;
+        }
+        Some(Self {
+            origin: Origin { base, base_tree, tree },
+            rules,
+            tick: (seconds != i64::MIN).then_some(Moment { seconds, nanoseconds }),
+            count,
+            entries: entries.to_owned(),
+            paths: paths.to_owned(),
+        })
+    }
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (taken, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(taken)
+}
+
+fn take_id(rest: &mut &[u8]) -> Option<ObjectId> {
+    take::<20>(rest).map(|bytes| ObjectId::from_bytes(*bytes))
+}
+
+fn read_u64(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// Shows damage, not intent: only the runner can write the file. Fast, because it is computed before each measurement.
+fn checksum(bytes: &[u8]) -> u64 {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
+    let mut words = bytes.chunks_exact(8);
+    for word in words.by_ref() {
+        sum = (sum ^ read_u64(word, 0))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
+    }
+    for byte in words.remainder() {
+        sum = (sum ^ u64::from(*byte))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
+    }
+    sum
+}
+
+/// The permissions of a file of this kind before the user's mask.
+pub(crate) fn permissions(mode: EntryMode) -> Mode {
+    match mode {
+        EntryMode::Executable => Mode::from_raw_mode(0o777),
+        _ => Mode::from_raw_mode(0o666),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(paths: &[&str]) -> PlaceIndex {
+        let zero = ObjectId::ZERO;
+        let origin = Origin {
+            base: CommitId(zero),
+            base_tree: TreeId(zero),
+            tree: TreeId(ObjectId::from_bytes([7; 20])),
+        };
+        let stat = FileStat {
+            changed: Moment {
+                seconds: 1_763_000_000,
+                nanoseconds: 999_999_999,
+            },
+            modified: Moment {
+                seconds: -5,
+                nanoseconds: 1,
+            },
+            size: 3,
+            inode: u64::MAX,
+            mode: 0o100_755,
+            links: 1,
+        };
+        let rules = vec![RuleFile {
+            path: b"a/.gitignore".to_vec(),
+            id: BlobId(ObjectId::from_bytes([9; 20])),
+        }];
+        let side = Side {
+            mode: EntryMode::Symlink,
+            id: BlobId(ObjectId::from_bytes([3; 20])),
+        };
+        PlaceIndex::new(
+            origin,
+            rules,
+            paths.iter().map(|path| Entry {
+                path: path.as_bytes(),
+                side,
+                stat,
+            }),
+        )
+    }
+
+    #[test]
+    fn an_index_survives_its_file_and_damage_is_seen() {
+        let index = sample(&["a/x", "a/y", "b"]);
+        let bytes = index.encode();
+        let again = PlaceIndex::decode(&bytes).unwrap();
+        assert_eq!(again.origin, index.origin);
+        assert_eq!(again.rules, index.rules);
+        assert!(again.iter().eq(index.iter()));
+        assert_eq!(again.entry(2).stat.modified.seconds, -5);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(PlaceIndex::decode(&damaged).is_none(), "byte {at}");
+            assert!(PlaceIndex::decode(&bytes[..at]).is_none(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_folder_is_found_wherever_it_lies() {
+        let index = sample(&["a", "b/1", "b/2", "b/3/x", "b/4", "b0", "c"]);
+        assert_eq!(index.end_of(b"b/", 1, 7), 5);
+        assert_eq!(index.end_of(b"b/3/", 3, 5), 4);
+        assert_eq!(index.end_of(b"c", 6, 7), 7);
+    }
+}

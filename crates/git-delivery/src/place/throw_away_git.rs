@@ -1,0 +1,166 @@
+//! The `.git` of a place: enough for `git status`, `git log` and `git diff` to work there, and nothing that leads to the
+//! user's repository for writing. Never read again by the runner.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ledger_core::{EntryMode, ObjectId};
+
+use crate::objects::theirs;
+use crate::place::PlaceError;
+use crate::place::index::{FileStat, PlaceIndex};
+use crate::refs::RefError;
+use crate::repository::Repository;
+
+/// The branches and tags of the user's repository at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefSnapshot {
+    refs: Vec<(String, ObjectId)>,
+}
+
+impl Repository {
+    /// All branches and tags as they are now, for the places of a run.
+    pub fn snapshot_refs(&self) -> Result<RefSnapshot, RefError> {
+        let mut refs = Vec::new();
+        for prefix in ["refs/heads/", "refs/tags/"] {
+            self.refs_below(prefix, |name, id| refs.push((name.to_owned(), id)))?;
+        }
+        Ok(RefSnapshot { refs })
+    }
+}
+
+/// Nothing here runs a program, converts a file or tidies up behind the worker's back.
+const CONFIG: &str = "\
+[core]
+\trepositoryFormatVersion = 0
+\tfileMode = true
+\tbare = false
+\tlogAllRefUpdates = false
+\tautocrlf = false
+\thooksPath = /dev/null
+\tfsmonitor = false
+\tuntrackedCache = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+";
+
+/// Files are in the place exactly as they are stored, whatever `.gitattributes` says, so Git must compare them so.
+const ATTRIBUTES: &str = "* -text -filter -ident -working-tree-encoding\n";
+
+/// The largest `info/exclude` that is copied.
+const LARGEST_EXCLUDE: u64 = 1 << 20;
+
+/// Makes the folder `.git` of a place that has exactly the files of this index. It must not exist.
+pub(crate) fn write_git_folder(
+    repository: &Repository,
+    place: &Path,
+    index: &PlaceIndex,
+    refs: &RefSnapshot,
+) -> Result<(), PlaceError> {
+    let git_dir = place.join(".git");
+    let failed = |source: io::Error| PlaceError::io(b".git", source);
+    for folder in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info"] {
+        fs::create_dir_all(git_dir.join(folder)).map_err(failed)?;
+    }
+    let write = |name: &str, content: &[u8]| fs::write(git_dir.join(name), content).map_err(failed);
+    write("HEAD", format!("{}\n", index.origin.base).as_bytes())?;
+    write("config", CONFIG.as_bytes())?;
+    write("info/attributes", ATTRIBUTES.as_bytes())?;
+    write("objects/info/alternates", &alternates(repository)?)?;
+    write("packed-refs", packed_refs(refs).as_bytes())?;
+    let common_dir = repository.common_dir();
+    let exclude = common_dir.join("info/exclude");
+    if fs::metadata(&exclude).is_ok_and(|file| file.is_file() && file.len() <= LARGEST_EXCLUDE) {
+        write("info/exclude", &fs::read(&exclude).map_err(failed)?)?;
+    }
+    if repository.is_shallow() {
+        write("shallow", &fs::read(common_dir.join("shallow")).map_err(failed)?)?;
+    }
+    write_git_index(&git_dir, index)
+}
+
+/// The user's object store and everything that it borrows from, as absolute paths: Git follows relative ones only one
+/// step far.
+fn alternates(repository: &Repository) -> Result<Vec<u8>, PlaceError> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let local = repository.local();
+    let store = local.objects.store_ref();
+    let mut paths: Vec<PathBuf> = vec![store.path().to_owned()];
+    let borrowed = store.alternate_db_paths().map_err(|error| PlaceError::Alternates {
+        reason: error.to_string(),
+    })?;
+    paths.extend(borrowed);
+    let mut content = Vec::new();
+    for path in paths {
+        let path = path.canonicalize().map_err(|error| PlaceError::Alternates {
+            reason: error.to_string(),
+        })?;
+        let bytes = path.as_os_str().as_bytes();
+        if bytes.contains(&b'\n') {
+            return Err(PlaceError::Alternates {
+                reason: "the path of the object store holds a line break".to_owned(),
+            });
+        }
+        content.extend_from_slice(bytes);
+        content.push(b'\n');
+    }
+    Ok(content)
+}
+
+fn packed_refs(refs: &RefSnapshot) -> String {
+    let mut content = String::with_capacity(refs.refs.len() * 80 + 32);
+    content.push_str("# pack-refs with: sorted \n");
+    for (name, id) in &refs.refs {
+        content.push_str(&id.to_string());
+        content.push(' ');
+        content.push_str(name);
+        content.push('\n');
+    }
+    content
+}
+
+/// An index with the facts of every file, so that `git status` in the place need not read them all.
+fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> Result<(), PlaceError> {
+    use gix::index::entry::{Flags, Mode};
+    let mut state = gix::index::State::new(gix::hash::Kind::Sha1);
+    for entry in index.iter() {
+        let mode = match entry.side.mode {
+            EntryMode::File => Mode::FILE,
+            EntryMode::Executable => Mode::FILE_EXECUTABLE,
+            EntryMode::Symlink => Mode::SYMLINK,
+            EntryMode::Submodule => Mode::COMMIT,
+        };
+        state.dangerously_push_entry(
+            git_stat(&entry.stat),
+            theirs(entry.side.id.0),
+            Flags::empty(),
+            mode,
+            entry.path.into(),
+        );
+    }
+    let mut file = gix::index::File::from_state(state, git_dir.join("index"));
+    file.write(gix::index::write::Options::default())
+        .map_err(|error| PlaceError::io(b".git/index", io::Error::other(error.to_string())))
+}
+
+fn git_stat(stat: &FileStat) -> gix::index::entry::Stat {
+    use gix::index::entry::stat::Time;
+    // Git keeps the low 32 bits of each and does not compare the device. Where a file has another group than the runner,
+    // Git reads it once more, which is slow but right.
+    let time = |moment: crate::place::index::Moment| Time {
+        secs: moment.seconds as u32,
+        nsecs: moment.nanoseconds,
+    };
+    gix::index::entry::Stat {
+        mtime: time(stat.modified),
+        ctime: time(stat.changed),
+        dev: 0,
+        ino: stat.inode as u32,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        size: stat.size as u32,
+    }
+}
