@@ -1,6 +1,6 @@
 //! The commit that a run starts from: the tip, with every dependency that is delivered and not merged yet.
 
-use git_delivery::{CommitTime, Identity, MergeAll, Repository};
+use git_delivery::{CommitTime, Identity, MergeAll, Person, Repository};
 use ledger_core::{
     BaseReason, Blocker, BlockerCode, CommitId, Receipt, RefName, RepoPath, StackedTicket, TicketId, TreeId,
 };
@@ -32,8 +32,16 @@ pub fn dependency_state(
         Some(commit) => DependencyState::Delivered(commit),
         None => {
             let record = format!("{ledger}/tickets/{ticket}/result.md");
-            let there = record.parse().ok().and_then(|path| repository.entry_at(tip_tree, &path).ok()).flatten();
-            if there.is_some() { DependencyState::InBase } else { DependencyState::NotDone }
+            let there = record
+                .parse()
+                .ok()
+                .and_then(|path| repository.entry_at(tip_tree, &path).ok())
+                .flatten();
+            if there.is_some() {
+                DependencyState::InBase
+            } else {
+                DependencyState::NotDone
+            }
         }
     }
 }
@@ -69,22 +77,38 @@ pub fn choose_base(
     stacked: &[StackedTicket],
     identity: &Identity,
 ) -> Result<Base, Blocker> {
-    let [_, ..] = stacked else { return Ok(Base { commit: tip, reason: BaseReason::Tip { branch } }) };
-    let commits: Vec<_> = std::iter::once(tip).chain(stacked.iter().map(|ticket| ticket.commit)).collect();
+    let [_, ..] = stacked else {
+        return Ok(Base {
+            commit: tip,
+            reason: BaseReason::Tip { branch },
+        });
+    };
+    let commits: Vec<_> = std::iter::once(tip)
+        .chain(stacked.iter().map(|ticket| ticket.commit))
+        .collect();
     let names: Vec<_> = stacked.iter().map(|ticket| ticket.ticket.as_str()).collect();
     let message = format!("Base with {}\n", names.join(", "));
     // The same tickets always give the same base.
-    let time = CommitTime { seconds: 0, offset_minutes: 0 };
+    let time = CommitTime {
+        seconds: 0,
+        offset_minutes: 0,
+    };
     let merged = repository
         .merge_all(&commits, &identity.committer, time, &message)
         .map_err(|error| Blocker::new(BlockerCode::MergeConflict, error.to_string()))?;
     let commit = match merged {
         MergeAll::Clean { commit } => commit,
         MergeAll::Conflict { commit, paths } => {
-            let ticket = stacked.iter().find(|ticket| ticket.commit == commit).map(|ticket| ticket.ticket.as_str());
+            let ticket = stacked
+                .iter()
+                .find(|ticket| ticket.commit == commit)
+                .map(|ticket| ticket.ticket.as_str());
             let paths: Vec<_> = paths.iter().take(10).map(|path| format!("`{path}`")).collect();
-            let reason =
-                format!("`{}` does not merge with what it is stacked on: {}", ticket.unwrap_or("a dependency"), paths.join(", "));
+            let reason = format!(
+                "`{}` does not merge with what it is stacked on: {}",
+                ticket.unwrap_or("a dependency"),
+                paths.join(", ")
+            );
             return Err(Blocker::new(BlockerCode::MergeConflict, reason));
         }
     };
@@ -93,4 +117,16 @@ pub fn choose_base(
         several => BaseReason::Merged { of: several.to_vec() },
     };
     Ok(Base { commit, reason })
+}
+
+/// Who merges bases where the user has no identity: no such commit is ever delivered by itself.
+pub(crate) fn runner_identity() -> Identity {
+    let person = Person {
+        name: "Counterfoil".to_owned(),
+        email: "counterfoil@localhost".to_owned(),
+    };
+    Identity {
+        author: person.clone(),
+        committer: person,
+    }
 }

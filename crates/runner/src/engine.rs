@@ -67,7 +67,9 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,11 +119,17 @@ struct Failed {
 
 impl Failed {
     fn new(code: BlockerCode, reason: impl std::fmt::Display) -> Self {
-        Self { code, reason: reason.to_string() }
+        Self {
+            code,
+            reason: reason.to_string(),
+        }
     }
 
     fn observation(self) -> Observation {
-        Observation::Failed { code: self.code, reason: self.reason }
+        Observation::Failed {
+            code: self.code,
+            reason: self.reason,
+        }
     }
 }
 
@@ -136,9 +144,13 @@ impl Executor for Engine {
             Effect::PreparePlaces { base } => self.prepare_places(seq, *base),
             Effect::RunChecks { tree, checks, .. } => match run.discovery() {
                 Some(discovery) => self.run_checks(seq, *tree, checks, discovery.base),
-                None => self.blocking(seq, || Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))),
+                None => self.blocking(seq, || {
+                    Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
+                }),
             },
-            Effect::TakeTurn { label, purpose, thread, .. } => self.take_turn(seq, label, *purpose, thread.as_ref(), run),
+            Effect::TakeTurn {
+                label, purpose, thread, ..
+            } => self.take_turn(seq, label, *purpose, thread.as_ref(), run),
             Effect::MeasureChanges { iteration } => self.measure_changes(seq, *iteration),
             Effect::TakeReview { tree, label } => self.take_review(seq, *tree, label, run),
             Effect::ConfirmConsent => self.confirm_consent(seq, run),

@@ -43,6 +43,17 @@ pub enum JournalFileError {
     Encode(#[from] EncodeError),
 }
 
+impl JournalFileError {
+    /// Whether the file never came to hold a whole line: its run never began.
+    pub fn never_began(&self) -> bool {
+        match self {
+            Self::Damaged { source, .. } => *source == JournalError::Empty,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Encode(_) => false,
+        }
+    }
+}
+
 /// A journal that is open for appending. One process at a time: whoever opens it holds the ticket's lock.
 #[derive(Debug)]
 pub struct JournalFile {

@@ -3,15 +3,18 @@
 //! Nothing here prints, reads the terminal or ends the process; the command does.
 #![warn(missing_docs)]
 
+mod admit;
 mod agent;
 mod agents;
 mod approve;
+mod base;
 mod beneath;
 mod cancel;
 pub mod check;
 mod check_ledger;
 mod consent;
 mod drive;
+mod engine;
 mod executor;
 mod finding;
 pub mod guard;
@@ -26,6 +29,7 @@ pub mod process;
 mod prompt;
 mod records;
 pub mod redact;
+mod run_ticket;
 pub mod sandbox;
 mod state;
 mod status;
@@ -33,6 +37,7 @@ mod trust;
 mod verify;
 mod workspace;
 
+pub use admit::{Admission, AdmitError, Gate, GateVerdict, Ready, admit};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
     CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
@@ -42,11 +47,13 @@ pub use agent::{
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval};
+pub use base::{DependencyState, delivered_commit, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
 pub use drive::{DriveError, drive};
+pub use engine::{Engine, RunFolders, RunPlan};
 pub use executor::Executor;
 pub use finding::{Finding, FindingSeverity};
 pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
@@ -56,6 +63,7 @@ pub use packages::{Packages, PackagesError};
 pub use packet::{NextCommand, ReviewPacket, next_commands};
 pub use prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 pub use records::{RecordFacts, report_of, result_record, review_of, review_record};
+pub use run_ticket::{RunError, RunOptions, RunReport, run_ticket};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
     BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, NextStep, PausedStatus, PolicyStatus, RepositoryStatus,

@@ -113,7 +113,12 @@ pub async fn run_ticket(
     let lock = TicketLock::acquire(&locks, ticket, &holder)?;
 
     let unfinished = find_unfinished(workspace, ticket)?;
-    let admission = admit(workspace, ticket, unfinished.as_ref().map(|unfinished| &unfinished.run), options)?;
+    let admission = admit(
+        workspace,
+        ticket,
+        unfinished.as_ref().map(|unfinished| &unfinished.run),
+        options.allow_temporary,
+    )?;
     let ready = admitted(ticket, admission)?;
 
     let id = match &unfinished {
@@ -129,9 +134,19 @@ pub async fn run_ticket(
     if unfinished.is_some() {
         end_leftovers(&records)?;
     }
-    let agent_guard = AgentGuard { program: options.guard.clone(), records };
+    let agent_guard = AgentGuard {
+        program: options.guard.clone(),
+        records,
+    };
     let (agent, codex) = prepare_agent(&ready.policy, &workspace.roots().codex_home(), &agent_guard).await?;
-    let sandbox = probe_sandbox(&ready, workspace, &folders, codex.and_then(|c| c.program.bundled_bwrap()), options).await;
+    let sandbox = probe_sandbox(
+        &ready,
+        workspace,
+        &folders,
+        codex.and_then(|c| c.program.bundled_bwrap()),
+        options,
+    )
+    .await;
     let sandbox = match sandbox {
         Ok(sandbox) => sandbox,
         Err(error) => {
@@ -153,7 +168,10 @@ pub async fn run_ticket(
         }
         None => {
             std::fs::create_dir_all(&folders.run).map_err(io(folders.run.clone()))?;
-            open_run(&folders, opened(&ready.policy, &ready.ticket, &id, &ready.repository, &ready.checks))?
+            open_run(
+                &folders,
+                opened(&ready.policy, &ready.ticket, &id, &ready.repository, &ready.checks),
+            )?
         }
     };
     let limits = limits(&ready.policy.limits).tightened(&ready.ticket.file.limits);
@@ -191,7 +209,10 @@ pub async fn run_ticket(
 fn admitted(ticket: &TicketId, admission: Admission) -> Result<Ready, RunError> {
     match admission.into_ready() {
         Ok(ready) => Ok(*ready),
-        Err(blocker) => Err(RunError::Refused { ticket: ticket.clone(), blocker }),
+        Err(blocker) => Err(RunError::Refused {
+            ticket: ticket.clone(),
+            blocker,
+        }),
     }
 }
 
@@ -204,9 +225,10 @@ struct Unfinished {
 /// The ticket's latest run, if it can go on. A journal in which nothing but torn bytes stands is of a run that never was.
 fn find_unfinished(workspace: &Workspace, ticket: &TicketId) -> Result<Option<Unfinished>, RunError> {
     let roots = workspace.roots();
-    let runs = roots
-        .runs_of(ticket)
-        .map_err(|source| RunError::Io { path: roots.ticket_runs(ticket), source })?;
+    let runs = roots.runs_of(ticket).map_err(|source| RunError::Io {
+        path: roots.ticket_runs(ticket),
+        source,
+    })?;
     for id in runs.into_iter().rev() {
         let path = roots.journal(ticket, &id);
         let OpenedJournal { file, records, .. } = match JournalFile::open(&path) {
@@ -227,10 +249,13 @@ fn find_unfinished(workspace: &Workspace, ticket: &TicketId) -> Result<Option<Un
 
 /// Sortable by time, unique on this machine and elsewhere.
 fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
-    uuid::Uuid::now_v7().to_string().parse().map_err(|error: ledger_core::InvalidName| RunError::Refused {
-        ticket: ticket.clone(),
-        blocker: Blocker::new(ledger_core::BlockerCode::NeedsPerson, error.to_string()),
-    })
+    uuid::Uuid::now_v7()
+        .to_string()
+        .parse()
+        .map_err(|error: ledger_core::InvalidName| RunError::Refused {
+            ticket: ticket.clone(),
+            blocker: Blocker::new(ledger_core::BlockerCode::NeedsPerson, error.to_string()),
+        })
 }
 
 fn open_run(folders: &RunFolders, opened: Opened) -> Result<(Run, JournalFile), RunError> {
@@ -296,12 +321,18 @@ async fn probe_sandbox(
     bundled: Option<std::path::PathBuf>,
     options: &RunOptions,
 ) -> Result<Option<Sandbox>, RunError> {
-    let needed = ready.checks.iter().any(|check| check.sandbox == policy::config::SandboxUse::Required);
+    let needed = ready
+        .checks
+        .iter()
+        .any(|check| check.sandbox == policy::config::SandboxUse::Required);
     if !needed {
         return Ok(None);
     }
     let place = folders.place("probe");
-    std::fs::create_dir_all(&place).map_err(|source| RunError::Io { path: place.clone(), source })?;
+    std::fs::create_dir_all(&place).map_err(|source| RunError::Io {
+        path: place.clone(),
+        source,
+    })?;
     let confinement = crate::engine::confinement(&ready.policy, workspace.roots(), &place);
     let probed = Sandbox::probe(&SandboxSearch::new(bundled), &options.guard, &confinement).await;
     let _ = std::fs::remove_dir_all(&place);

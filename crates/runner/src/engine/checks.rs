@@ -24,9 +24,19 @@ pub(crate) fn confinement(policy: &Policy, roots: &StateRoots, place: &Path) -> 
     };
     Confinement {
         place: place.to_owned(),
-        writable: policy.workspace.writable.iter().map(|folder| expand(folder.as_str())).collect(),
+        writable: policy
+            .workspace
+            .writable
+            .iter()
+            .map(|folder| expand(folder.as_str()))
+            .collect(),
         // The objects that the place borrows, so that `git log` and the like work in checks.
-        readable: roots.repository().parent().map(|common| common.join("objects")).into_iter().collect(),
+        readable: roots
+            .repository()
+            .parent()
+            .map(|common| common.join("objects"))
+            .into_iter()
+            .collect(),
         hidden: vec![roots.repository().to_owned(), roots.user().to_owned()],
         scratch: None,
         environment: Vec::new(),
@@ -37,7 +47,11 @@ pub(crate) fn confinement(policy: &Policy, roots: &StateRoots, place: &Path) -> 
 
 impl Engine {
     pub(super) fn run_checks(&mut self, seq: u64, tree: TreeId, names: &[String], base: ledger_core::CommitId) {
-        let (plan, repository, places) = (Arc::clone(&self.plan), Arc::clone(&self.repository), self.places.clone());
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
         let sender = self.sender.clone();
         let interrupted = self.interrupt.subscribe();
         let names = names.to_vec();
@@ -51,7 +65,9 @@ impl Engine {
                 })
             };
             let observation = match bring.await {
-                Ok(Ok(())) => run_all(&plan, tree, &names, interrupted).await.unwrap_or_else(Failed::observation),
+                Ok(Ok(())) => run_all(&plan, tree, &names, interrupted)
+                    .await
+                    .unwrap_or_else(Failed::observation),
                 Ok(Err(failed)) => failed.observation(),
                 Err(_) => Failed::new(BlockerCode::NeedsPerson, "preparing the check place broke off").observation(),
             };
@@ -88,7 +104,10 @@ async fn run_all(
             temporary: &temporary,
         };
         if confined && bench.sandbox.is_none() {
-            return Err(Failed::new(BlockerCode::SandboxUnavailable, "the check needs a sandbox and there is none"));
+            return Err(Failed::new(
+                BlockerCode::SandboxUnavailable,
+                "the check needs a sandbox and there is none",
+            ));
         }
         let output = outputs.join("current");
         let mut stop = interrupted.clone();
@@ -96,11 +115,15 @@ async fn run_all(
             // An error means that the engine is gone, and with it whoever wants the result.
             let _ = stop.wait_for(|interrupt| *interrupt).await;
         };
-        let ran = bench.run(&check(spec), &output, None, stopped).await.map_err(|error| failed(&error))?;
+        let ran = bench
+            .run(&check(spec), &output, None, stopped)
+            .await
+            .map_err(|error| failed(&error))?;
         if ran.was_stopped() {
             return Ok(Observation::Interrupted);
         }
-        keep_output(&outputs, &output, &ran.result).map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        keep_output(&outputs, &output, &ran.result)
+            .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
         let missing_report = ran.report_problem.is_some();
         results.push(judged(ran.result, missing_report));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use git_delivery::Repository;
 use ledger_core::{
-    BaseReason, BlockerCode, Cancellation, Consent, MAX_DOCUMENT_BYTES, Observation, ObjectId, RefName, Run, SourceLock,
+    BaseReason, BlockerCode, Cancellation, Consent, MAX_DOCUMENT_BYTES, ObjectId, Observation, RefName, Run, SourceLock,
 };
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
@@ -21,8 +21,11 @@ impl Engine {
             BaseReason::Stacked { .. } | BaseReason::Merged { .. } => None,
         });
         self.blocking(seq, move || {
-            let lock = lock.ok_or_else(|| Failed::new(BlockerCode::SourceLockMismatch, "the run has no source lock"))?;
-            Ok(Observation::ConsentSeen { consent: look(&plan, &repository, &lock, branch.as_ref())? })
+            let lock =
+                lock.ok_or_else(|| Failed::new(BlockerCode::SourceLockMismatch, "the run has no source lock"))?;
+            Ok(Observation::ConsentSeen {
+                consent: look(&plan, &repository, &lock, branch.as_ref())?,
+            })
         });
     }
 }
@@ -44,10 +47,14 @@ fn look(
         if let Some(bytes) = in_work_tree(path)?
             && ledger_core::Digest::of(&bytes) != file.sha256
         {
-            return Ok(Consent::Changed { path: file.path.clone() });
+            return Ok(Consent::Changed {
+                path: file.path.clone(),
+            });
         }
     }
-    let Some(branch) = branch else { return Ok(Consent::Current) };
+    let Some(branch) = branch else {
+        return Ok(Consent::Current);
+    };
     let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::SourceLockMismatch, error);
     let Some(tip) = repository.resolve(branch).map_err(|error| wrong(&error))? else {
         return Ok(Consent::Current);
@@ -64,7 +71,9 @@ fn look(
     for file in lock.files.iter().chain([&lock.approval]) {
         let side = repository.entry_at(tree, &file.path).map_err(|error| wrong(&error))?;
         if side.is_none_or(|side| side.id != file.blob) {
-            return Ok(Consent::Changed { path: file.path.clone() });
+            return Ok(Consent::Changed {
+                path: file.path.clone(),
+            });
         }
     }
     Ok(Consent::Current)
@@ -73,8 +82,14 @@ fn look(
 /// Whatever the file says, that it is there cancels the ticket.
 fn consent_canceled(bytes: &[u8]) -> Consent {
     match Cancellation::parse(bytes) {
-        Ok(cancellation) => Consent::Canceled { by: cancellation.by, reason: cancellation.reason },
-        Err(_) => Consent::Canceled { by: "unknown".to_owned(), reason: "canceled.toml cannot be read".to_owned() },
+        Ok(cancellation) => Consent::Canceled {
+            by: cancellation.by,
+            reason: cancellation.reason,
+        },
+        Err(_) => Consent::Canceled {
+            by: "unknown".to_owned(),
+            reason: "canceled.toml cannot be read".to_owned(),
+        },
     }
 }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use git_delivery::{CommitDraft, CommitTime, Expected, RefError, Repository};
-use ledger_core::{
-    BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, TreeId,
-};
+use ledger_core::{BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, TreeId};
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::records::{RecordFacts, result_record, review_record};
@@ -64,13 +62,22 @@ fn prepare(
         author: plan.identity.author.clone(),
         committer: plan.identity.committer.clone(),
         // The journal's time, so that the same run always gives the same commits.
-        time: CommitTime { seconds: run.last_at().as_second(), offset_minutes: 0 },
+        time: CommitTime {
+            seconds: run.last_at().as_second(),
+            offset_minutes: 0,
+        },
         message,
     };
     let message = change_message(plan, journal);
-    let change = draft(tree, base, message.clone()).write(repository).map_err(|error| wrong(&error))?;
+    let change = draft(tree, base, message.clone())
+        .write(repository)
+        .map_err(|error| wrong(&error))?;
 
-    let facts = RecordFacts { change, branch: &branch, title: &plan.ticket.file.title };
+    let facts = RecordFacts {
+        change,
+        branch: &branch,
+        title: &plan.ticket.file.title,
+    };
     let records = record_files(plan, repository, base, run, &facts)?;
     let records_tree = repository.overlay(tree, &records).map_err(|error| wrong(&error))?;
     let only_records = repository
@@ -83,7 +90,9 @@ fn prepare(
         .write(repository)
         .map_err(|error| wrong(&error))?;
     for (name, commit) in [("change", change), ("records", records)] {
-        repository.anchor(&plan.run, name, commit.0).map_err(|error| wrong(&error))?;
+        repository
+            .anchor(&plan.run, name, commit.0)
+            .map_err(|error| wrong(&error))?;
     }
     Ok(PreparedDelivery {
         mode: run.opened().delivery,
@@ -106,7 +115,11 @@ fn free_branch(plan: &RunPlan, repository: &Repository) -> Result<RefName, Faile
     let wanted = plan.policy.delivery.branch.fill(plan.ticket.id.as_str(), package);
     let taken = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::BranchNameTaken, error);
     for suffix in 1..=99 {
-        let name = if suffix == 1 { wanted.clone() } else { format!("{wanted}-{suffix}") };
+        let name = if suffix == 1 {
+            wanted.clone()
+        } else {
+            format!("{wanted}-{suffix}")
+        };
         let name = RefName::branch(&name).map_err(|error| taken(&error))?;
         if repository.resolve(&name).map_err(|error| taken(&error))?.is_none() {
             return Ok(name);
@@ -126,7 +139,11 @@ fn change_message(plan: &RunPlan, journal: Digest) -> String {
         Kind::Diagnosis => "diagnosis",
         Kind::Cleanup => "cleanup",
     };
-    let subject = plan.policy.delivery.message.fill(plan.ticket.id.as_str(), &file.title, kind);
+    let subject = plan
+        .policy
+        .delivery
+        .message
+        .fill(plan.ticket.id.as_str(), &file.title, kind);
     format!("{subject}\n\n{}", trailers(plan, journal))
 }
 
@@ -155,7 +172,11 @@ fn record_files(
     let tree = repository.commit_tree_id(base).map_err(|error| wrong(&error))?;
     for n in 1..=999 {
         let name = |record: &str| {
-            let name = if n == 1 { format!("{folder}/{record}.md") } else { format!("{folder}/{record}-{n}.md") };
+            let name = if n == 1 {
+                format!("{folder}/{record}.md")
+            } else {
+                format!("{folder}/{record}-{n}.md")
+            };
             name.parse::<RepoPath>().map_err(|error| wrong(&error))
         };
         let (result, review) = (name("result")?, name("review")?);

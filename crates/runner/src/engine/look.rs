@@ -11,8 +11,17 @@ use crate::agent::{TurnEnd, recover_turn};
 impl Engine {
     /// What came of an effect, as the dead runner would have recorded it.
     pub(super) fn look_at(&self, pending: &Pending) -> Vec<Event> {
-        let observed = |observation| vec![Event::Observed { of: pending.seq, observation }];
-        let lost = |reason: &str| observed(Observation::Lost { reason: reason.to_owned() });
+        let observed = |observation| {
+            vec![Event::Observed {
+                of: pending.seq,
+                observation,
+            }]
+        };
+        let lost = |reason: &str| {
+            observed(Observation::Lost {
+                reason: reason.to_owned(),
+            })
+        };
         match &pending.effect {
             Effect::TakeTurn { label, .. } => match self.recovered(label) {
                 Some(end) => self.with_thread(pending, &end, {
@@ -26,7 +35,12 @@ impl Engine {
                 Some(end) => self.with_thread(pending, &end, {
                     let (tokens, thread) = (end.tokens, end.thread.clone());
                     let end = review_end(end.outcome.clone(), label, self.plan.policy.review.block_on);
-                    Observation::ReviewEnded { tree: *tree, end, tokens, thread }
+                    Observation::ReviewEnded {
+                        tree: *tree,
+                        end,
+                        tokens,
+                        thread,
+                    }
                 }),
                 None => lost("the runner was gone in the middle of the review"),
             },
@@ -37,12 +51,10 @@ impl Engine {
                 Ok(_) => lost("the branch had not moved"),
                 Err(failed) => observed(failed.observation()),
             },
-            Effect::StoreRun { name, journal } => {
-                match look_for_stored(&self.repository, &self.plan, name, *journal) {
-                    Some(commit) => observed(Observation::RunStored { commit }),
-                    None => lost("the run was not stored"),
-                }
-            }
+            Effect::StoreRun { name, journal } => match look_for_stored(&self.repository, &self.plan, name, *journal) {
+                Some(commit) => observed(Observation::RunStored { commit }),
+                None => lost("the run was not stored"),
+            },
             _ => lost("the runner was gone"),
         }
     }
@@ -66,7 +78,10 @@ impl Engine {
                 },
             }));
         }
-        events.push(Event::Observed { of: pending.seq, observation });
+        events.push(Event::Observed {
+            of: pending.seq,
+            observation,
+        });
         events
     }
 }

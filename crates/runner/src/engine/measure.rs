@@ -5,14 +5,20 @@ use std::sync::Arc;
 
 use git_delivery::{Finding, MeasureOptions, Repository};
 use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Observation, TreeId, Violation};
-use policy::{ChangeFacts, FileFacts, ScopeRules, SecretRules, WalkFinding, WalkProblem, dependency_change, judge_changes};
+use policy::{
+    ChangeFacts, FileFacts, ScopeRules, SecretRules, WalkFinding, WalkProblem, dependency_change, judge_changes,
+};
 
 use super::{Engine, Failed, RunPlan};
 
 impl Engine {
     /// Computes the change set, keeps its tree under an anchor before anything names it, and judges it.
     pub(super) fn measure_changes(&mut self, seq: u64, iteration: u32) {
-        let (plan, repository, places) = (Arc::clone(&self.plan), Arc::clone(&self.repository), self.places.clone());
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
         self.blocking(seq, move || {
             let unmeasured = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
             let options = MeasureOptions {
@@ -29,15 +35,24 @@ impl Engine {
                 .anchor(&plan.run, &format!("tree-{iteration}"), set.tree.0)
                 .map_err(|error| unmeasured(&error))?;
             let violations = judge(&plan, &repository, set, &measured.findings)?;
-            Ok(Observation::ChangesMeasured { change: set.summary(), violations })
+            Ok(Observation::ChangesMeasured {
+                change: set.summary(),
+                violations,
+            })
         });
     }
 
     /// The patch from the base to a tree, at most `limit` bytes, and whether it was cut.
     pub(super) fn patch(&self, base: CommitId, tree: TreeId, limit: u64) -> Result<(String, bool), Failed> {
         let unreadable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ReviewFailed, error);
-        let before = self.repository.commit_tree_id(base).map_err(|error| unreadable(&error))?;
-        let patch = self.repository.patch(before, tree, limit).map_err(|error| unreadable(&error))?;
+        let before = self
+            .repository
+            .commit_tree_id(base)
+            .map_err(|error| unreadable(&error))?;
+        let patch = self
+            .repository
+            .patch(before, tree, limit)
+            .map_err(|error| unreadable(&error))?;
         Ok((String::from_utf8_lossy(&patch.bytes).into_owned(), patch.truncated))
     }
 }
@@ -51,7 +66,10 @@ fn judge(
     let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
     let rules = ScopeRules::new(&plan.policy, &plan.ticket.file).map_err(|error| wrong(&error))?;
     let secrets = SecretRules::new(&plan.policy);
-    let mut facts = ChangeFacts { files: BTreeMap::new(), walk: walk_findings(findings) };
+    let mut facts = ChangeFacts {
+        files: BTreeMap::new(),
+        walk: walk_findings(findings),
+    };
     for change in &set.changes {
         let known = facts_of(repository, change, &secrets).map_err(|error| wrong(&error))?;
         facts.files.insert(change.path.clone(), known);
@@ -75,7 +93,10 @@ fn facts_of(
             _ => Ok(None),
         }
     };
-    let same = change.before.zip(change.after).is_some_and(|(before, after)| before.id == after.id);
+    let same = change
+        .before
+        .zip(change.after)
+        .is_some_and(|(before, after)| before.id == after.id);
     let after = content(change.after)?;
     let before = if same { after.clone() } else { content(change.before)? };
     let mut facts = FileFacts::default();
@@ -112,7 +133,10 @@ fn walk_findings(findings: &[Finding]) -> Vec<WalkFinding> {
                 // Judged with the file itself: the policy may allow the filter.
                 Finding::Filtered { .. } => return None,
             };
-            Some(WalkFinding { path: path.clone(), problem })
+            Some(WalkFinding {
+                path: path.clone(),
+                problem,
+            })
         })
         .collect()
 }

@@ -62,7 +62,9 @@ impl Opened {
         tree: TreeId,
         exempt: &BTreeSet<RepoPath>,
     ) -> Result<(), Failed> {
-        let refs = repository.snapshot_refs().map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
+        let refs = repository
+            .snapshot_refs()
+            .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
         let (slot, leftovers) = match which {
             RunnersPlace::Check => (&mut self.check, Leftovers::KeepIgnored),
             RunnersPlace::Review => (&mut self.review, Leftovers::RemoveAll),
@@ -78,7 +80,10 @@ impl Opened {
                 *slot = None;
                 Place::remove(folder).map_err(failed)?;
                 let place = slot.insert(open_or_create(repository, folder, base)?);
-                place.bring_to(repository, tree, &refs, leftovers, exempt).map(drop).map_err(failed)
+                place
+                    .bring_to(repository, tree, &refs, leftovers, exempt)
+                    .map(drop)
+                    .map_err(failed)
             }
         }
     }
@@ -93,7 +98,9 @@ fn open_or_create(repository: &Repository, folder: &Path, base: CommitId) -> Res
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).map_err(|error| Failed::new(code_of(&error), error))?;
     }
-    let refs = repository.snapshot_refs().map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
+    let refs = repository
+        .snapshot_refs()
+        .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
     Place::create(repository, folder, base, &refs).map_err(failed)
 }
 
@@ -118,7 +125,11 @@ pub(super) fn code_of(error: &std::io::Error) -> BlockerCode {
 
 impl Engine {
     pub(super) fn prepare_places(&mut self, seq: u64, base: CommitId) {
-        let (plan, repository, places) = (Arc::clone(&self.plan), Arc::clone(&self.repository), self.places.clone());
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
         self.blocking(seq, move || {
             let folder = plan.folders.place("work");
             let anew = !matches!(Place::open(&folder), Ok(place) if place.base() == base);
@@ -132,7 +143,14 @@ impl Engine {
     pub(super) fn bring_review_to(&self, base: CommitId, tree: TreeId) -> Result<(), Failed> {
         let folder = self.plan.folders.place("review");
         self.places.with(|opened| {
-            opened.bring(&self.repository, RunnersPlace::Review, &folder, base, tree, &BTreeSet::new())
+            opened.bring(
+                &self.repository,
+                RunnersPlace::Review,
+                &folder,
+                base,
+                tree,
+                &BTreeSet::new(),
+            )
         })
     }
 }

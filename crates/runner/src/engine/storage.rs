@@ -16,8 +16,12 @@ const MAX_ARTIFACT_BYTES: u64 = 16 * 1024 * 1024;
 
 impl Engine {
     pub(super) fn store_run(&mut self, seq: u64, name: &RefName, journal: Digest, run: &Run) {
-        let (plan, repository, run, name) =
-            (Arc::clone(&self.plan), Arc::clone(&self.repository), run.clone(), name.clone());
+        let (plan, repository, run, name) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            run.clone(),
+            name.clone(),
+        );
         self.blocking(seq, move || {
             let commit = store(&plan, &repository, &name, journal, &run)?;
             Ok(Observation::RunStored { commit })
@@ -27,11 +31,16 @@ impl Engine {
 
 /// The ref under which a finished run's receipt can be found without reading anything.
 pub(super) fn receipt_ref(plan: &RunPlan) -> Result<RefName, Failed> {
-    format!("refs/counterfoil/receipts/{}", plan.ticket.id).parse().map_err(|error| unstored(&error))
+    format!("refs/counterfoil/receipts/{}", plan.ticket.id)
+        .parse()
+        .map_err(|error| unstored(&error))
 }
 
 fn unstored(error: &dyn std::fmt::Display) -> Failed {
-    Failed::new(BlockerCode::NeedsPerson, format!("the run could not be stored in Git: {error}"))
+    Failed::new(
+        BlockerCode::NeedsPerson,
+        format!("the run could not be stored in Git: {error}"),
+    )
 }
 
 fn store(
@@ -41,7 +50,10 @@ fn store(
     journal: Digest,
     run: &Run,
 ) -> Result<CommitId, Failed> {
-    let earlier = repository.resolve(name).map_err(|error| unstored(&error))?.map(CommitId);
+    let earlier = repository
+        .resolve(name)
+        .map_err(|error| unstored(&error))?
+        .map(CommitId);
     let mut files = BTreeMap::new();
     let mut add = |path: &str, bytes: Vec<u8>| -> Result<(), Failed> {
         files.insert(path.parse::<RepoPath>().map_err(|error| unstored(&error))?, bytes);
@@ -70,12 +82,24 @@ fn store(
         State::Canceled { .. } => "canceled",
         _ => "blocked",
     };
-    let message = format!("{}: run {}, {outcome}\n\n{}", plan.ticket.id, plan.run, trailers(plan, journal));
-    let when = CommitTime { seconds: run.last_at().as_second(), offset_minutes: 0 };
+    let message = format!(
+        "{}: run {}, {outcome}\n\n{}",
+        plan.ticket.id,
+        plan.run,
+        trailers(plan, journal)
+    );
+    let when = CommitTime {
+        seconds: run.last_at().as_second(),
+        offset_minutes: 0,
+    };
     let parents: Vec<_> = earlier.into_iter().collect();
-    let commit = repository.store_files(&files, &message, &parents, when).map_err(|error| unstored(&error))?;
+    let commit = repository
+        .store_files(&files, &message, &parents, when)
+        .map_err(|error| unstored(&error))?;
     let expected = earlier.map_or(Expected::Missing, |earlier| Expected::Is(earlier.0));
-    repository.update_ref(name, commit.0, expected, "foil: store run").map_err(|error| unstored(&error))?;
+    repository
+        .update_ref(name, commit.0, expected, "foil: store run")
+        .map_err(|error| unstored(&error))?;
     if *run.state() == State::Done {
         point_receipt_at(repository, &receipt_ref(plan)?, commit)?;
     }
@@ -110,7 +134,12 @@ fn journal_up_to(plan: &RunPlan, head: Digest) -> Result<Vec<u8>, Failed> {
 }
 
 /// What is to be seen of a run that was to be stored when its runner died.
-pub(super) fn look_for_stored(repository: &Repository, plan: &RunPlan, name: &RefName, journal: Digest) -> Option<CommitId> {
+pub(super) fn look_for_stored(
+    repository: &Repository,
+    plan: &RunPlan,
+    name: &RefName,
+    journal: Digest,
+) -> Option<CommitId> {
     let commit = CommitId(repository.resolve(name).ok()??);
     let message = repository.commit_message(commit).ok()?;
     let trailer = format!("Counterfoil-Journal: {journal}");

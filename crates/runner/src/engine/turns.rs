@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd, TurnPurpose,
+    Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd,
+    TurnPurpose,
 };
 
 use super::{Engine, Failed, agent_log};
@@ -23,7 +24,10 @@ impl Engine {
         let prompt = match purpose {
             TurnPurpose::Write => self.writer_prompt(label, run),
             TurnPurpose::RepairReport => {
-                let reason = run.attempt().and_then(|attempt| attempt.turn.as_ref()).map(|turn| &turn.end);
+                let reason = run
+                    .attempt()
+                    .and_then(|attempt| attempt.turn.as_ref())
+                    .map(|turn| &turn.end);
                 let reason = match reason {
                     Some(TurnEnd::InvalidReport { reason }) => reason.as_str(),
                     _ => "it was not a report",
@@ -50,11 +54,29 @@ impl Engine {
         let attempt = run.attempt();
         let failed: Vec<_> = run
             .last_checked()
-            .map(|checked| checked.results.iter().filter(|result| !result.passed()).cloned().collect())
+            .map(|checked| {
+                checked
+                    .results
+                    .iter()
+                    .filter(|result| !result.passed())
+                    .cloned()
+                    .collect()
+            })
             .unwrap_or_default();
-        let checks: Vec<_> =
-            self.plan.checks.iter().map(|check| format!("`{}`: `{}`", check.name, check.command)).collect();
-        let forbidden: Vec<_> = self.plan.policy.scope.forbidden.iter().map(ToString::to_string).collect();
+        let checks: Vec<_> = self
+            .plan
+            .checks
+            .iter()
+            .map(|check| format!("`{}`: `{}`", check.name, check.command))
+            .collect();
+        let forbidden: Vec<_> = self
+            .plan
+            .policy
+            .scope
+            .forbidden
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         writer_prompt(&WriterTask {
             ticket: &self.plan.ticket,
             label,
@@ -78,7 +100,10 @@ impl Engine {
         let (patch, patch_is_cut) = match prepared {
             Ok(patch) => patch,
             Err(failed) => {
-                let _ = self.sender.send(Event::Observed { of: seq, observation: failed.observation() });
+                let _ = self.sender.send(Event::Observed {
+                    of: seq,
+                    observation: failed.observation(),
+                });
                 return;
             }
         };
@@ -97,7 +122,15 @@ impl Engine {
         });
         let schema = schema_of_answer("review");
         let place = self.plan.folders.place("review");
-        let request = self.request(label, place, None, prompt, schema, Access::ReadOnly, ProjectInstructions::Off);
+        let request = self.request(
+            label,
+            place,
+            None,
+            prompt,
+            schema,
+            Access::ReadOnly,
+            ProjectInstructions::Off,
+        );
         let expected = label.to_owned();
         let block_on = self.plan.policy.review.block_on;
         self.forward(seq, request, move |end| Observation::ReviewEnded {
@@ -108,7 +141,10 @@ impl Engine {
         });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are the fields in which the three kinds of turn differ")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the fields in which the three kinds of turn differ"
+    )]
     fn request(
         &self,
         label: &str,
@@ -171,12 +207,18 @@ impl Engine {
                         let _ = sender.send(Event::Activity(activity));
                     }
                     Some(TurnEvent::Ended(end)) => {
-                        let _ = sender.send(Event::Observed { of: seq, observation: observation(end) });
+                        let _ = sender.send(Event::Observed {
+                            of: seq,
+                            observation: observation(end),
+                        });
                         return;
                     }
                     None => {
                         let reason = "the agent ended without a word".to_owned();
-                        let _ = sender.send(Event::Observed { of: seq, observation: Observation::Lost { reason } });
+                        let _ = sender.send(Event::Observed {
+                            of: seq,
+                            observation: Observation::Lost { reason },
+                        });
                         return;
                     }
                 }
@@ -190,7 +232,9 @@ pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
     match outcome {
         TurnOutcome::Completed { answer } => match Report::parse(&answer, label) {
             Ok(report) => TurnEnd::Reported { report },
-            Err(error) => TurnEnd::InvalidReport { reason: error.to_string() },
+            Err(error) => TurnEnd::InvalidReport {
+                reason: error.to_string(),
+            },
         },
         TurnOutcome::Interrupted => TurnEnd::Interrupted,
         TurnOutcome::Failed(failure) => TurnEnd::Failed { failure },
@@ -201,8 +245,13 @@ pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
 pub(super) fn review_end(outcome: TurnOutcome, label: &str, block_on: ledger_core::Severity) -> ReviewEnd {
     match outcome {
         TurnOutcome::Completed { answer } => match Review::parse(&answer, label) {
-            Ok(review) => ReviewEnd::Answered { passes: review.passes(block_on), review },
-            Err(error) => ReviewEnd::InvalidAnswer { reason: error.to_string() },
+            Ok(review) => ReviewEnd::Answered {
+                passes: review.passes(block_on),
+                review,
+            },
+            Err(error) => ReviewEnd::InvalidAnswer {
+                reason: error.to_string(),
+            },
         },
         TurnOutcome::Interrupted => ReviewEnd::Interrupted,
         TurnOutcome::Failed(failure) => ReviewEnd::Failed { failure },
