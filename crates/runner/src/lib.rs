@@ -37,7 +37,7 @@ mod trust;
 mod verify;
 mod workspace;
 
-pub use admit::{Admission, AdmitError, Gate, GateVerdict, Ready, admit};
+pub use admit::{AdmitError, Candidacy, Ready};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
     CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,

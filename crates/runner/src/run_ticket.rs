@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use git_delivery::Place;
 use jiff::Timestamp;
-use ledger_core::{Blocker, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId};
-use policy::config::IndependentReview;
-use policy::{Inputs, Limits, Outcome};
+use ledger_core::{
+    Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId,
+};
+use policy::config::{IndependentReview, SandboxUse};
+use policy::{Admission, Inputs, Limits, Outcome, check_specs};
 use tokio::sync::watch;
 
-use crate::admit::{Admission, AdmitError, Ready, admit};
+use crate::admit::{AdmitError, Candidacy};
 use crate::agent::AgentGuard;
 use crate::agents::{AgentProblem, prepare_agent};
 use crate::drive::{DriveError, drive};
@@ -129,7 +131,6 @@ pub async fn run_ticket(
         run: workspace.roots().run(ticket, &id),
         places: workspace.roots().places().join(format!("{ticket}-{id}")),
     };
-    std::fs::create_dir_all(&folders.places).map_err(io(folders.places.clone()))?;
     let records = folders.run.join("guards");
     if unfinished.is_some() {
         end_leftovers(&records)?;
@@ -138,7 +139,7 @@ pub async fn run_ticket(
         program: options.guard.clone(),
         records,
     };
-    let (agent, codex) = prepare_agent(&ready.policy, &workspace.roots().codex_home(), &agent_guard).await?;
+    let (agent, codex) = prepare_agent(&candidacy.policy, &workspace.roots().codex_home(), &agent_guard).await?;
     let sandbox = probe_sandbox(
         &ready,
         workspace,
@@ -206,13 +207,11 @@ pub async fn run_ticket(
     Ok(RunReport { outcome, run, taken_up })
 }
 
-fn admitted(ticket: &TicketId, admission: Admission) -> Result<Ready, RunError> {
-    match admission.into_ready() {
-        Ok(ready) => Ok(*ready),
-        Err(blocker) => Err(RunError::Refused {
-            ticket: ticket.clone(),
-            blocker,
-        }),
+fn refused(ticket: &TicketId, admission: &Admission) -> RunError {
+    let unclear = || Blocker::new(BlockerCode::NeedsPerson, "it is not clear whether it may");
+    RunError::Refused {
+        ticket: ticket.clone(),
+        blocker: admission.blocker().unwrap_or_else(unclear),
     }
 }
 
@@ -254,7 +253,7 @@ fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
         .parse()
         .map_err(|error: ledger_core::InvalidName| RunError::Refused {
             ticket: ticket.clone(),
-            blocker: Blocker::new(ledger_core::BlockerCode::NeedsPerson, error.to_string()),
+            blocker: Blocker::new(BlockerCode::NeedsPerson, error.to_string()),
         })
 }
 
@@ -315,7 +314,7 @@ fn baseline(checks: &[policy::CheckSpec]) -> Vec<String> {
 
 /// The sandbox for checks, probed exactly as they will run; none where no check needs one.
 async fn probe_sandbox(
-    ready: &Ready,
+    candidacy: &Candidacy,
     workspace: &Workspace,
     folders: &RunFolders,
     bundled: Option<std::path::PathBuf>,
@@ -337,12 +336,6 @@ async fn probe_sandbox(
     let probed = Sandbox::probe(&SandboxSearch::new(bundled), &options.guard, &confinement).await;
     let _ = std::fs::remove_dir_all(&place);
     Ok(Some(probed?))
-}
-
-/// A refused run leaves nothing behind.
-fn remove_if_empty(folders: &RunFolders) {
-    let _ = std::fs::remove_dir(&folders.places);
-    let _ = std::fs::remove_dir(&folders.run);
 }
 
 fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {
