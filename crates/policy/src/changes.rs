@@ -109,7 +109,6 @@ impl std::fmt::Display for WalkProblem {
 ///
 /// ```
 /// use counterfoil_policy::{ChangeFacts, Policy, ScopeRules, judge_changes};
-/// # use counterfoil_ledger_core as ledger_core;
 /// use ledger_core::{Change, ChangeSet, EntryMode, Side, TicketFile};
 /// let policy = Policy::default();
 /// let ticket = TicketFile::parse(b"title = \"x\"\n[scope]\nallowed = [\"src/**\"]\n").unwrap();
