@@ -147,7 +147,7 @@ impl Candidacy {
         let Some(folder) = at_base.or_else(|| here.ticket(id)) else {
             return Err(AdmitError::NoSuchTicket {
                 id: id.clone(),
-                nearest: nearest_id(here.ids(), id),
+                nearest: nearest_id(id.as_str(), here.ids()),
             });
         };
         let file = folder
@@ -483,7 +483,7 @@ fn upstream(workspace: &Workspace, branch: Option<&RefName>) -> Result<Option<Ob
     let upstream = workspace.repository().upstream_of(branch)?;
     Ok(upstream.and_then(|upstream| {
         Some(ObservedRef {
-            name: upstream.tracking?,
+            name: upstream.tracking,
             commit: upstream.commit?,
         })
     }))

@@ -115,16 +115,19 @@ pub async fn run_ticket(
     let lock = TicketLock::acquire(&locks, ticket, &holder)?;
 
     let unfinished = find_unfinished(workspace, ticket)?;
-    let admission = admit(
-        workspace,
-        ticket,
-        unfinished.as_ref().map(|unfinished| &unfinished.run),
-        options.allow_temporary,
-    )?;
-    let ready = admitted(ticket, admission)?;
+    let earlier = unfinished.as_ref().map(|unfinished| &unfinished.run);
+    let mut candidacy = Candidacy::gather(workspace, ticket, earlier)?;
+    candidacy.facts.is_temporary &= !options.allow_temporary;
+    if let Some(model) = &options.model {
+        candidacy.policy.agent.model = Some(model.clone());
+    }
+    let admission = candidacy.admission();
+    if !admission.is_ready() {
+        return Err(refused(ticket, &admission));
+    }
 
-    let id = match &unfinished {
-        Some(unfinished) => unfinished.run.opened().run.clone(),
+    let id = match earlier {
+        Some(run) => run.opened().run.clone(),
         None => new_run_id(ticket)?,
     };
     let folders = RunFolders {
@@ -132,7 +135,7 @@ pub async fn run_ticket(
         places: workspace.roots().places().join(format!("{ticket}-{id}")),
     };
     let records = folders.run.join("guards");
-    if unfinished.is_some() {
+    if earlier.is_some() {
         end_leftovers(&records)?;
     }
     let agent_guard = AgentGuard {
@@ -140,21 +143,18 @@ pub async fn run_ticket(
         records,
     };
     let (agent, codex) = prepare_agent(&candidacy.policy, &workspace.roots().codex_home(), &agent_guard).await?;
-    let sandbox = probe_sandbox(
-        &ready,
-        workspace,
-        &folders,
-        codex.and_then(|c| c.program.bundled_bwrap()),
-        options,
-    )
-    .await;
-    let sandbox = match sandbox {
-        Ok(sandbox) => sandbox,
-        Err(error) => {
-            remove_if_empty(&folders);
-            return Err(error);
-        }
-    };
+    let version = codex
+        .as_ref()
+        .map_or("scripted".to_owned(), |codex| codex.program.version().to_string());
+    candidacy.facts.agent = Some(Ok(version));
+    let bundled = codex.and_then(|codex| codex.program.bundled_bwrap());
+    let sandbox = probe_sandbox(&candidacy, workspace, &folders, bundled, options).await?;
+    candidacy.facts.sandbox = Some(Ok(if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned()));
+    let admission = candidacy.admission();
+    if !admission.is_admitted() {
+        return Err(refused(ticket, &admission));
+    }
+    let ready = candidacy.into_ready(workspace, earlier)?;
 
     let mut start = ready.start;
     start.discovery.check_sandbox = if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned();
@@ -198,7 +198,7 @@ pub async fn run_ticket(
         identity: ready.identity,
         folders: folders.clone(),
     };
-    let mut engine = Engine::new(plan, Arc::clone(workspace.repository()), agent, options.stop.clone());
+    let mut engine = Engine::new(plan, workspace.shared_repository(), agent, options.stop.clone());
     let driven = drive(&mut run, &mut journal, &mut inputs, &mut engine, observe).await;
     engine.close().await;
     let outcome = driven?;
@@ -300,7 +300,7 @@ fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         command_timeout: policy.command_timeout,
         max_tokens: policy.max_tokens,
         max_wall: policy.max_wall,
-        soft_percent: policy.soft.percent(),
+        soft_percent: u8::try_from(policy.soft.of(100)).unwrap_or(100),
     }
 }
 
@@ -320,11 +320,8 @@ async fn probe_sandbox(
     bundled: Option<std::path::PathBuf>,
     options: &RunOptions,
 ) -> Result<Option<Sandbox>, RunError> {
-    let needed = ready
-        .checks
-        .iter()
-        .any(|check| check.sandbox == policy::config::SandboxUse::Required);
-    if !needed {
+    let checks = check_specs(&candidacy.policy, &candidacy.ticket.file).map_err(AdmitError::from)?;
+    if !checks.iter().any(|check| check.sandbox == SandboxUse::Required) {
         return Ok(None);
     }
     let place = folders.place("probe");
@@ -332,9 +329,11 @@ async fn probe_sandbox(
         path: place.clone(),
         source,
     })?;
-    let confinement = crate::engine::confinement(&ready.policy, workspace.roots(), &place);
+    let confinement = crate::engine::confinement(&candidacy.policy, workspace.roots(), &place);
     let probed = Sandbox::probe(&SandboxSearch::new(bundled), &options.guard, &confinement).await;
+    // A refused run leaves nothing behind; one that is not refused makes its folders again.
     let _ = std::fs::remove_dir_all(&place);
+    let _ = std::fs::remove_dir(&folders.places);
     Ok(Some(probed?))
 }
 
