@@ -1,2 +1,28 @@
-//! What a Counterfoil run should do next.
+//! What a run should do next, and what it is allowed to do: `counterfoil.toml` and the rules that follow from it, as
+//! pure functions without I/O, clock or randomness.
+//!
+//! Whatever a rule needs to know of the world is gathered by others as facts and handed in; the same facts always give
+//! the same answer, in the same order.
 #![warn(missing_docs)]
+
+mod acceptance;
+mod checks;
+mod commands;
+pub mod config;
+mod inputs;
+mod limits;
+mod next_step;
+mod scope;
+mod secrets;
+mod selection;
+
+pub use acceptance::{acceptance_proofs, unproved};
+pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
+pub use commands::{MAX_COMMAND_BYTES, judge_command};
+pub use config::{Policy, policy_schema};
+pub use inputs::{Inputs, Outcome, StartFacts, Step};
+pub use limits::Limits;
+pub use next_step::next_step;
+pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
+pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
+pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};

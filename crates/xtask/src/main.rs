@@ -1,2 +1,90 @@
-//! Development tasks.
-fn main() {}
+//! Tasks for people who work on Counterfoil itself. Run them as `cargo xtask <task>`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for contributors speaks to their terminal"
+)]
+
+mod ci;
+mod codex;
+mod command;
+mod deny;
+mod e2e;
+mod error;
+mod package;
+mod purity;
+mod schemas;
+mod test;
+mod unused;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::TaskError;
+use crate::workspace::Workspace;
+
+/// Tasks for people who work on Counterfoil itself.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything that a change must pass, in one go
+    Ci,
+    /// All tests, doc examples included
+    Test,
+    /// Write `schemas/*.schema.json` from the Rust types
+    Schemas {
+        /// Change nothing; fail where a file differs from its type
+        #[arg(long)]
+        check: bool,
+    },
+    /// Prove that the pure crates do no I/O, read no clock and use no randomness
+    Purity,
+    /// Licences, banned crates and sources of all dependencies
+    Deny,
+    /// Dependencies that are declared and not used
+    Unused,
+    /// Fetch the pinned Codex into the target folder, and print where it is
+    Codex,
+    /// The tests that drive the real Codex; further arguments go to cargo-nextest
+    E2e {
+        /// Such as the name of a test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Package every published crate and build it from its package
+    Package,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match Workspace::find().and_then(|workspace| run(&workspace, &arguments.task)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
+    match task {
+        Task::Ci => ci::run(workspace),
+        Task::Test => test::run(workspace),
+        Task::Schemas { check: false } => schemas::write(workspace),
+        Task::Schemas { check: true } => schemas::check(workspace),
+        Task::Purity => purity::run(workspace),
+        Task::Deny => deny::run(workspace),
+        Task::Unused => unused::run(workspace),
+        Task::Codex => codex::fetch(workspace).map(|program| println!("{}", program.display())),
+        Task::E2e { arguments } => e2e::run(workspace, arguments),
+        Task::Package => package::run(workspace),
+    }
+}

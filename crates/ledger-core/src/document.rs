@@ -1,0 +1,200 @@
+//! Reading the TOML files that people write, with errors that name line, column and the nearest known key.
+
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+
+/// The most bytes that a file written by a person may have.
+pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
+
+/// Why a file cannot be used, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct DocumentError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+    /// The bytes that the error is about.
+    pub span: Range<usize>,
+    /// What is wrong, in lower case and without a final period.
+    pub message: String,
+    /// What would be right, where that can be told.
+    pub hint: Option<String>,
+}
+
+impl DocumentError {
+    /// An error about these bytes of `text`.
+    pub fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
+        let start = floor_char_boundary(text, span.start);
+        let before = &text[..start];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            span: start..floor_char_boundary(text, span.end).max(start),
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same error with a hint.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+fn floor_char_boundary(text: &str, index: usize) -> usize {
+    (0..=index.min(text.len()))
+        .rev()
+        .find(|i| text.is_char_boundary(*i))
+        .unwrap_or(0)
+}
+
+/// The text of a file: UTF-8 of at most [`MAX_DOCUMENT_BYTES`] and without NUL. A byte order mark and CRLF are fine.
+pub fn document_text(bytes: &[u8]) -> Result<&str, DocumentError> {
+    let whole = |message: String| DocumentError {
+        line: 1,
+        column: 1,
+        span: 0..0,
+        message,
+        hint: None,
+    };
+    if bytes.len() > MAX_DOCUMENT_BYTES {
+        let message = format!(
+            "the file has {} bytes, more than the {MAX_DOCUMENT_BYTES} that are read",
+            bytes.len()
+        );
+        return Err(whole(message).with_hint("is this the right file? keep long texts in the prompt"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let valid = &bytes[..error.valid_up_to()];
+        let good = std::str::from_utf8(valid).unwrap_or_default();
+        DocumentError::at(good, good.len()..good.len(), "the file is not UTF-8 from here on")
+            .with_hint("save it as UTF-8")
+    })?;
+    match text.find('\0') {
+        Some(at) => Err(DocumentError::at(
+            text,
+            at..at + 1,
+            "the file holds a NUL byte; it seems to be binary",
+        )),
+        None => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+    }
+}
+
+/// Reads a TOML document of type `T`.
+pub fn read_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
+    let text = document_text(bytes)?;
+    toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        let message = error.message().trim_end_matches('\n').replace('\n', ", ");
+        let hint = nearest_name(&message);
+        let error = DocumentError::at(text, span, message);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    })
+}
+
+/// Where a key or element stands in a TOML text, by a path such as `["check", "2", "run"]`: an element of an array by
+/// its index. The last part that exists counts, so that a missing key is shown at its table.
+pub fn locate(text: &str, path: &[&str]) -> Range<usize> {
+    let Ok(document) = toml::de::DeTable::parse(text) else {
+        return 0..0;
+    };
+    let mut span = document.span();
+    let mut table = Some(document.get_ref());
+    let mut array: Option<&toml::de::DeArray<'_>> = None;
+    for part in path {
+        let value = match (table, array) {
+            (Some(table), _) => table
+                .iter()
+                .find(|(key, _)| key.get_ref() == part)
+                .map(|(key, value)| (key.span(), value)),
+            (None, Some(array)) => part
+                .parse::<usize>()
+                .ok()
+                .and_then(|index| array.get(index))
+                .map(|value| (value.span(), value)),
+            (None, None) => None,
+        };
+        let Some((at, value)) = value else { break };
+        span = at;
+        table = value.get_ref().as_table();
+        array = value.get_ref().as_array();
+    }
+    span
+}
+
+/// Serde lists the names that it knows in the message: "unknown field `titel`, expected one of `title`, `kind`".
+fn nearest_name(message: &str) -> Option<String> {
+    let rest = message
+        .strip_prefix("unknown field ")
+        .or_else(|| message.strip_prefix("unknown variant "))?;
+    let (found, known) = rest.split_once(", expected ")?;
+    let found = found.trim_matches('`');
+    known
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|name| (strsim::damerau_levenshtein(found, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 3)
+        .min()
+        .map(|(_, name)| format!("did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only the errors are looked at")]
+        title: String,
+        #[serde(default)]
+        #[expect(dead_code, reason = "only the errors are looked at")]
+        count: u32,
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        let error = read_toml::<Sample>(bytes).unwrap_err();
+        format!("{error} | {}", error.hint.as_deref().unwrap_or_default())
+    }
+
+    #[test]
+    fn errors_name_line_column_and_the_nearest_key() {
+        insta::assert_snapshot!(
+            [
+                error(b""),
+                error(b"title = \"x\"\ntitel = 1\n"),
+                error(b"title = \"x\"\r\ncount = \"many\"\r\n"),
+                error(b"title = \"x\"\ncount = -1\n"),
+                error(b"title = \"x\"\ntitle = \"y\"\n"),
+                error("title = \"é\" oops".as_bytes()),
+                error(b"title = \"x\"\n\xff\xfe"),
+                error(b"title = \"\x00\""),
+                error(&vec![b'#'; MAX_DOCUMENT_BYTES + 1]),
+            ]
+            .join("\n")
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_crlf_are_fine() {
+        assert!(read_toml::<Sample>("\u{feff}title = \"x\"\r\ncount = 2\r\n".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn locate_finds_keys_elements_and_the_nearest_table() {
+        let text = "a = 1\n[[check]]\nname = \"x\"\n[[check]]\nname = \"y\"\nrun = \"z\"\n";
+        let at = |path: &[&str]| DocumentError::at(text, locate(text, path), "").line;
+        assert_eq!(at(&["check", "1", "run"]), 6);
+        assert_eq!(at(&["check", "1", "argv"]), 4);
+        assert_eq!(at(&["a"]), 1);
+        assert_eq!(locate("= broken", &["a"]), 0..0);
+    }
+}

@@ -1,0 +1,327 @@
+//! What a run does to the world, and what it then sees there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::activity::{AgentFailure, TokenCount};
+use crate::blocker::{Blocker, BlockerCode};
+use crate::change::ChangeSummary;
+use crate::digest::Digest;
+use crate::evidence::CheckResult;
+use crate::id::ThreadId;
+use crate::object::{CommitId, RefName, TreeId};
+use crate::path::RepoPath;
+use crate::phase::PreparedDelivery;
+use crate::report::Report;
+use crate::review::Review;
+
+/// Something that a run does to the world. Recorded before it is done, with all that is needed to recognise it later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// Make the places at the base.
+    PreparePlaces {
+        /// The commit that they start from.
+        base: CommitId,
+    },
+    /// Run the checks on a tree.
+    RunChecks {
+        /// What their results are for.
+        purpose: CheckPurpose,
+        /// The tree.
+        tree: TreeId,
+        /// The checks by name, in order.
+        checks: Vec<String>,
+    },
+    /// Let the worker take a turn in `work/`.
+    TakeTurn {
+        /// The iteration that it belongs to.
+        iteration: u32,
+        /// What it is asked.
+        purpose: TurnPurpose,
+        /// The label that its report must carry.
+        label: String,
+        /// The conversation to go on with; none: a fresh one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
+    },
+    /// End the effect that is under way.
+    Interrupt {
+        /// The sequence number of its intent.
+        of: u64,
+        /// Why; none where a person or a signal asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<Blocker>,
+    },
+    /// Compute what the turn changed, and keep it as a tree.
+    MeasureChanges {
+        /// The iteration.
+        iteration: u32,
+    },
+    /// Let another thread judge a tree.
+    TakeReview {
+        /// The tree.
+        tree: TreeId,
+        /// The label that the answer must carry.
+        label: String,
+    },
+    /// Look whether the consent still stands.
+    ConfirmConsent,
+    /// Compute and write the commits of the delivery. No ref but our own anchors moves.
+    PrepareDelivery {
+        /// The tree to deliver.
+        tree: TreeId,
+        /// The journal's head that the commits name: the sum of the line before this intent.
+        journal: Digest,
+    },
+    /// Move a ref, if it still is what it was.
+    UpdateRef {
+        /// The ref.
+        name: RefName,
+        /// What it must point at; none: it must not exist.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<CommitId>,
+        /// What it shall point at.
+        new: CommitId,
+    },
+    /// Store journal, receipt and evidence in Git.
+    StoreRun {
+        /// The ref of the run.
+        name: RefName,
+        /// The journal's head that is stored: the sum of the line before the intent.
+        journal: Digest,
+    },
+}
+
+/// How an effect may be treated after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectClass {
+    /// The world shows whether it was done: look, then do it exactly once.
+    Recognisable,
+    /// Doing it again does no harm; its cost stays counted.
+    Repeatable,
+}
+
+impl Effect {
+    /// How it may be treated after a crash.
+    pub fn class(&self) -> EffectClass {
+        match self {
+            Self::UpdateRef { .. } | Self::StoreRun { .. } => EffectClass::Recognisable,
+            _ => EffectClass::Repeatable,
+        }
+    }
+
+    /// A few words for people.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::PreparePlaces { .. } => "preparing places",
+            Self::RunChecks {
+                purpose: CheckPurpose::Baseline,
+                ..
+            } => "checking the base",
+            Self::RunChecks {
+                purpose: CheckPurpose::Proof,
+                ..
+            } => "running checks",
+            Self::TakeTurn {
+                purpose: TurnPurpose::Write,
+                ..
+            } => "worker's turn",
+            Self::TakeTurn {
+                purpose: TurnPurpose::RepairReport,
+                ..
+            } => "asking for a valid report",
+            Self::Interrupt { .. } => "interrupting",
+            Self::MeasureChanges { .. } => "computing the change set",
+            Self::TakeReview { .. } => "independent review",
+            Self::ConfirmConsent => "confirming consent",
+            Self::PrepareDelivery { .. } => "preparing commits",
+            Self::UpdateRef { .. } => "moving the branch",
+            Self::StoreRun { .. } => "storing the run",
+        }
+    }
+}
+
+/// What the results of checks are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckPurpose {
+    /// To know that they pass before any change.
+    Baseline,
+    /// To prove the change.
+    Proof,
+}
+
+/// What a turn is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnPurpose {
+    /// To do the work.
+    Write,
+    /// Only to answer again, in the form that was asked for.
+    RepairReport,
+}
+
+/// What was seen after an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "seen", rename_all = "snake_case")]
+pub enum Observation {
+    /// The places are there.
+    PlacesReady {
+        /// Whether `work/` was made anew, rather than found as an earlier runner of this run left it.
+        anew: bool,
+    },
+    /// The checks ended.
+    ChecksRan {
+        /// The tree.
+        tree: TreeId,
+        /// Their results, in order.
+        results: Vec<CheckResult>,
+    },
+    /// The worker's turn ended.
+    TurnEnded {
+        /// How.
+        end: TurnEnd,
+        /// What it spent.
+        tokens: TokenCount,
+        /// The conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
+    },
+    /// The change set is computed, and its tree is anchored.
+    ChangesMeasured {
+        /// How the tree differs from the base.
+        change: ChangeSummary,
+        /// What the policy forbids about it; empty: nothing.
+        violations: Vec<Violation>,
+    },
+    /// The review ended.
+    ReviewEnded {
+        /// The tree that was judged.
+        tree: TreeId,
+        /// How.
+        end: ReviewEnd,
+        /// What it spent.
+        tokens: TokenCount,
+        /// The reviewer's conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
+    },
+    /// The consent was looked at.
+    ConsentSeen {
+        /// What was found.
+        consent: Consent,
+    },
+    /// The commits are computed, written and anchored.
+    DeliveryPrepared {
+        /// They.
+        delivery: PreparedDelivery,
+    },
+    /// The ref was looked at after the update.
+    RefSeen {
+        /// What it points at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<CommitId>,
+        /// Whether what it points at contains the new commit.
+        contains_new: bool,
+    },
+    /// The run is stored.
+    RunStored {
+        /// The commit that holds it.
+        commit: CommitId,
+    },
+    /// The effect could not be done.
+    Failed {
+        /// The code that the run stops with unless the policy tries again.
+        code: BlockerCode,
+        /// What happened.
+        reason: String,
+    },
+    /// Nobody saw how the effect ended: the runner was gone. What it cost stays counted.
+    Lost {
+        /// What is known.
+        reason: String,
+    },
+    /// The effect was interrupted before its end.
+    Interrupted,
+}
+
+/// How a worker's turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum TurnEnd {
+    /// With a valid report.
+    Reported {
+        /// The worker's claim.
+        report: Report,
+    },
+    /// With an answer that is no report of this turn.
+    InvalidReport {
+        /// Why not.
+        reason: String,
+    },
+    /// By our interruption.
+    Interrupted,
+    /// With an error of the agent or its provider.
+    Failed {
+        /// Why.
+        failure: AgentFailure,
+    },
+}
+
+/// How a review ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum ReviewEnd {
+    /// With a valid answer.
+    Answered {
+        /// The judgement.
+        review: Review,
+        /// Whether the change passes under the policy's `block_on`.
+        passes: bool,
+    },
+    /// With an answer that is no review of this turn.
+    InvalidAnswer {
+        /// Why not.
+        reason: String,
+    },
+    /// By our interruption.
+    Interrupted,
+    /// With an error of the agent or its provider.
+    Failed {
+        /// Why.
+        failure: AgentFailure,
+    },
+}
+
+/// Something about a change set that the policy or the ticket forbids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Violation {
+    /// The code that the run stops with.
+    pub code: BlockerCode,
+    /// The path that it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<RepoPath>,
+    /// What is forbidden about it. Never holds the secret itself.
+    pub detail: String,
+}
+
+/// Whether the consent that a run was started with still stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Consent {
+    /// The ticket and its approval are what they were.
+    Current,
+    /// A covered file is not what it was.
+    Changed {
+        /// That file.
+        path: RepoPath,
+    },
+    /// A person canceled the ticket.
+    Canceled {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,188 @@
+//! The events that a journal holds.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::activity::Activity;
+use crate::blocker::Blocker;
+use crate::effect::{Effect, Observation};
+use crate::id::{RunId, TicketId};
+use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
+use crate::review::Finding;
+use crate::ticket::Mode;
+
+/// The format of journals that this version writes. It rises only when older readers would misunderstand.
+pub const JOURNAL_FORMAT: u32 = 1;
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schemars(title = "Event")]
+pub enum Event {
+    /// The run begins. Always the first line and only there.
+    Opened(Opened),
+    /// A phase is entered with its evidence.
+    Entered(PhaseEvidence),
+    /// A phase does not apply.
+    NotRequired {
+        /// The phase.
+        phase: Phase,
+        /// The kind of reason.
+        code: NotRequiredCode,
+        /// The reason in words.
+        reason: String,
+    },
+    /// The run goes back for another turn of the worker.
+    IterationStarted {
+        /// Counted from 1 in the run.
+        n: u32,
+        /// Why.
+        cause: IterationCause,
+    },
+    /// The run goes back to repair what a reviewer or a person found.
+    RepairStarted {
+        /// Counted from 1 in the run.
+        round: u32,
+        /// The iteration that it begins.
+        n: u32,
+        /// What has to be repaired.
+        findings: Vec<Finding>,
+    },
+    /// An effect is about to be started.
+    Intended(Effect),
+    /// The agent was seen doing something.
+    Activity(Activity),
+    /// An effect is over.
+    Observed {
+        /// The sequence number of its intent.
+        of: u64,
+        /// What was seen.
+        observation: Observation,
+    },
+    /// The runner leaves in good order; the run can go on later.
+    Paused {
+        /// Why.
+        cause: PauseCause,
+    },
+    /// The runner takes the run up again.
+    Resumed {
+        /// The process that left it, where one is known to have died.
+        after: ResumeCause,
+    },
+    /// A limit comes near.
+    Warned {
+        /// Which, in words.
+        message: String,
+    },
+    /// A person accepts the result before its delivery.
+    Accepted {
+        /// Who.
+        by: String,
+    },
+    /// A person rejects the result; the findings start a repair round.
+    Rejected {
+        /// Who.
+        by: String,
+        /// What has to be repaired.
+        findings: Vec<Finding>,
+    },
+    /// The run stops.
+    Blocked(Blocker),
+    /// A person ended the run.
+    Canceled {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The names of all kinds that this version knows.
+    pub const KINDS: [&'static str; 15] = [
+        "opened",
+        "entered",
+        "not_required",
+        "iteration_started",
+        "repair_started",
+        "intended",
+        "activity",
+        "observed",
+        "paused",
+        "resumed",
+        "warned",
+        "accepted",
+        "rejected",
+        "blocked",
+        "canceled",
+    ];
+}
+
+/// What a run is, and the terms that it runs under, frozen when it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Opened {
+    /// The journal's format.
+    pub format: u32,
+    /// The version of foil that opened it.
+    pub foil: String,
+    /// The ticket.
+    pub ticket: TicketId,
+    /// The run.
+    pub run: RunId,
+    /// The repository.
+    pub repository: String,
+    /// The ticket's mode.
+    pub mode: Mode,
+    /// How the result is delivered.
+    pub delivery: DeliveryMode,
+    /// Whether an independent review is part of the run. Only loop mode may go without.
+    pub review: bool,
+    /// The names of the checks, in order.
+    pub checks: Vec<String>,
+    /// The most repair rounds.
+    pub max_repair_rounds: u32,
+}
+
+/// Why another turn is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum IterationCause {
+    /// It is the first.
+    First,
+    /// The worker says that there is more to do.
+    MoreToDo,
+    /// Checks failed on the tree of the last turn.
+    ChecksFailed {
+        /// Their names.
+        checks: Vec<String>,
+    },
+    /// The last turn ended without a usable result.
+    TurnFailed {
+        /// How.
+        reason: String,
+    },
+}
+
+/// Why the runner left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseCause {
+    /// `foil stop`.
+    Stop,
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+/// What a run is taken up after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumeCause {
+    /// The last runner left in good order.
+    Pause,
+    /// The last runner was gone without a word.
+    Crash,
+    /// The run was blocked, and the cause may be gone.
+    Blocker,
+}

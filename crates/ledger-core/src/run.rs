@@ -1,0 +1,338 @@
+//! A run: the fold over its events. It says what *may* follow; what *should* follow is the policy's to say.
+
+mod apply;
+mod attempt;
+mod refusal;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use attempt::{
+    Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, StartedThread,
+};
+pub use refusal::Refusal;
+
+use crate::activity::TokenCount;
+use crate::blocker::Blocker;
+use crate::change::ChangeSummary;
+use crate::effect::{Consent, Violation};
+use crate::event::{Event, Opened, PauseCause};
+use crate::evidence::CheckResult;
+use crate::id::ThreadId;
+use crate::journal::Record;
+use crate::object::{CommitId, TreeId};
+use crate::phase::{Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
+use crate::receipt::Receipt;
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// On its way.
+    Climbing,
+    /// Left in good order.
+    Paused {
+        /// Why.
+        cause: PauseCause,
+    },
+    /// Stopped for a reason.
+    Blocked(Blocker),
+    /// Ended by a person.
+    Canceled {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Done.
+    Done,
+}
+
+impl State {
+    /// Whether the run is over, unless a blocker that allows it is resumed.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Blocked(_) | Self::Canceled { .. } | Self::Done)
+    }
+}
+
+/// What a run has used up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Iterations that were started.
+    pub iterations: u32,
+    /// Repair rounds that were started.
+    pub repair_rounds: u32,
+    /// Tokens of all ended turns and reviews.
+    pub tokens: TokenCount,
+    /// Turns in a row that failed for reasons outside the ticket.
+    pub runner_failures: u32,
+    /// Trees in a row on which checks failed.
+    pub verification_failures: u32,
+    /// Iterations in a row whose tree had occurred before.
+    pub repeated_trees: u32,
+    /// Every tree that a turn ended in, in order.
+    pub trees: Vec<TreeId>,
+    /// Warnings that were given.
+    pub warnings: Vec<String>,
+}
+
+/// One attempt to bring a ticket from approved to done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    opened: Opened,
+    opened_at: Timestamp,
+    last_at: Timestamp,
+    active: SignedDuration,
+    next_seq: u64,
+    state: State,
+    phase: Option<Phase>,
+    /// The evidence that counts now; none for a phase that does not apply.
+    entered: BTreeMap<Phase, Option<PhaseEvidence>>,
+    places_ready: bool,
+    baseline: Option<Vec<CheckResult>>,
+    attempt: Option<Attempt>,
+    last_checked: Option<CheckedTree>,
+    pending: Option<Pending>,
+    totals: Totals,
+    writer: Option<ThreadId>,
+    consent: Option<Consent>,
+    prepared: Option<PreparedDelivery>,
+    moved: Option<MovedRef>,
+    failure: Option<EffectFailure>,
+    receipt: Option<Receipt>,
+    stored: Option<CommitId>,
+}
+
+/// What was seen of the delivery branch after it was to move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedRef {
+    /// What it points at.
+    pub value: Option<CommitId>,
+    /// Whether that contains the new commit.
+    pub contains_new: bool,
+}
+
+/// The last effect could not be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectFailure {
+    /// The code that the run stops with.
+    pub code: crate::blocker::BlockerCode,
+    /// What happened.
+    pub reason: String,
+}
+
+impl Run {
+    /// A run from its first event, which must be [`Event::Opened`].
+    pub fn open(at: Timestamp, event: &Event) -> Result<Self, Refusal> {
+        let Event::Opened(opened) = event else {
+            return Err(Refusal::NotOpened);
+        };
+        if !opened.review && opened.mode != crate::ticket::Mode::Loop {
+            return Err(Refusal::ReviewNeeded { mode: opened.mode });
+        }
+        Ok(Self {
+            opened: opened.clone(),
+            opened_at: at,
+            last_at: at,
+            active: SignedDuration::ZERO,
+            next_seq: 1,
+            state: State::Climbing,
+            phase: None,
+            entered: BTreeMap::new(),
+            places_ready: false,
+            baseline: None,
+            attempt: None,
+            last_checked: None,
+            pending: None,
+            totals: Totals::default(),
+            writer: None,
+            consent: None,
+            prepared: None,
+            moved: None,
+            failure: None,
+            receipt: None,
+            stored: None,
+        })
+    }
+
+    /// The run that these records amount to. Refuses what a runner could not have written.
+    pub fn replay<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<Self, Refusal> {
+        let mut records = records.into_iter();
+        let first = records.next().ok_or(Refusal::NotOpened)?;
+        let mut run = Self::open(first.at, &first.event)?;
+        for record in records {
+            run.apply(record.at, &record.event)?;
+        }
+        Ok(run)
+    }
+
+    /// The run after this event. Refuses every step that may not follow, so that nothing illegal is ever written.
+    pub fn applied(&self, at: Timestamp, event: &Event) -> Result<Self, Refusal> {
+        let mut next = self.clone();
+        next.apply(at, event)?;
+        Ok(next)
+    }
+
+    /// Like [`Self::applied`], in place. After a refusal the run is as it was.
+    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Refusal> {
+        self.permit(event)?;
+        self.fold(at, event);
+        let at = self.last_at.max(at);
+        if !matches!(event, Event::Resumed { .. }) {
+            self.active = self.active.saturating_add(at.duration_since(self.last_at));
+        }
+        self.last_at = at;
+        self.next_seq += 1;
+        Ok(())
+    }
+
+    /// What the run is and the terms that it runs under.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// When it was opened.
+    pub fn opened_at(&self) -> Timestamp {
+        self.opened_at
+    }
+
+    /// When its last event was written.
+    pub fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// How long a runner has been at work on it up to [`Self::last_at`]: pauses do not count.
+    pub fn active(&self) -> SignedDuration {
+        self.active
+    }
+
+    /// The number of the next event.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The highest phase that is entered.
+    pub fn phase(&self) -> Option<Phase> {
+        self.phase
+    }
+
+    /// The evidence of a phase, where it is entered and not merely not required.
+    pub fn evidence(&self, phase: Phase) -> Option<&PhaseEvidence> {
+        self.entered.get(&phase)?.as_ref()
+    }
+
+    /// What the run was started from.
+    pub fn source_lock(&self) -> Option<&SourceLock> {
+        match self.evidence(Phase::SourceLockValidated)? {
+            PhaseEvidence::SourceLockValidated(lock) => Some(lock),
+            _ => None,
+        }
+    }
+
+    /// What was found when the run looked at the repository.
+    pub fn discovery(&self) -> Option<&Discovery> {
+        match self.evidence(Phase::RepositoryDiscovered)? {
+            PhaseEvidence::RepositoryDiscovered(discovery) => Some(discovery),
+            _ => None,
+        }
+    }
+
+    /// The change set that the run stands on.
+    pub fn change(&self) -> Option<&ChangeSummary> {
+        match self.evidence(Phase::ImplementationComplete)? {
+            PhaseEvidence::ImplementationComplete { change, .. } => Some(change),
+            _ => None,
+        }
+    }
+
+    /// Tree T: what was and will be checked, reviewed and delivered.
+    pub fn tree(&self) -> Option<TreeId> {
+        self.change().map(|change| change.tree)
+    }
+
+    /// Whether the places are there since the runner last took the run up.
+    pub fn places_ready(&self) -> bool {
+        self.places_ready
+    }
+
+    /// The results on the base.
+    pub fn baseline(&self) -> Option<&[CheckResult]> {
+        self.baseline.as_deref()
+    }
+
+    /// The iteration under way.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        self.attempt.as_ref()
+    }
+
+    /// The last checks that ran on a turn's result, also those of an earlier iteration.
+    pub fn last_checked(&self) -> Option<&CheckedTree> {
+        self.last_checked.as_ref()
+    }
+
+    /// The effect under way.
+    pub fn pending(&self) -> Option<&Pending> {
+        self.pending.as_ref()
+    }
+
+    /// What the run has used up.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Tokens of ended turns and of the one under way.
+    pub fn tokens(&self) -> TokenCount {
+        match &self.pending {
+            Some(pending) => self.totals.tokens.plus(pending.live.spent),
+            None => self.totals.tokens,
+        }
+    }
+
+    /// The writer's last conversation.
+    pub fn writer(&self) -> Option<&ThreadId> {
+        self.writer.as_ref()
+    }
+
+    /// The consent as last looked at since the last step that changed anything.
+    pub fn consent(&self) -> Option<&Consent> {
+        self.consent.as_ref()
+    }
+
+    /// The computed commits.
+    pub fn prepared(&self) -> Option<&PreparedDelivery> {
+        self.prepared.as_ref()
+    }
+
+    /// What was seen of the branch after it was to move.
+    pub fn moved(&self) -> Option<&MovedRef> {
+        self.moved.as_ref()
+    }
+
+    /// Why the last effect could not be done.
+    pub fn failure(&self) -> Option<&EffectFailure> {
+        self.failure.as_ref()
+    }
+
+    /// The receipt, once the run is done.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
+    }
+
+    /// The commit that stores the run as it ended.
+    pub fn stored(&self) -> Option<CommitId> {
+        self.stored
+    }
+
+    /// What the policy forbids about the last change set.
+    pub fn violations(&self) -> &[Violation] {
+        self.attempt
+            .as_ref()
+            .and_then(|attempt| attempt.measured.as_ref())
+            .map_or(&[], |measured| &measured.violations)
+    }
+}

@@ -1,0 +1,491 @@
+//! Which event may follow, and what it changes.
+
+mod evidence;
+mod intents;
+
+use jiff::Timestamp;
+
+use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, Pending, StartedThread};
+use super::{EffectFailure, MovedRef, Refusal, Run, State};
+use crate::activity::{Activity, AgentFailureClass};
+use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
+use crate::event::{Event, ResumeCause};
+use crate::evidence::CheckResult;
+use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
+use crate::receipt::Receipt;
+use crate::ticket::Mode;
+
+fn condition(event: &'static str, holds: bool, reason: &'static str) -> Result<(), Refusal> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Refusal::Condition { event, reason })
+    }
+}
+
+impl Run {
+    /// Whether this event may follow.
+    pub(super) fn permit(&self, event: &Event) -> Result<(), Refusal> {
+        self.permit_state(event)?;
+        match event {
+            Event::Opened(_) => Err(Refusal::OpenedTwice),
+            Event::Entered(evidence) => {
+                self.permit_order(evidence.phase())?;
+                let turn_under_way = matches!(evidence, PhaseEvidence::WriterAssigned { .. });
+                condition(
+                    "entered",
+                    self.pending.is_none() || turn_under_way,
+                    "an effect is under way",
+                )?;
+                self.permit_evidence(evidence)
+            }
+            Event::NotRequired { phase, code, .. } => {
+                self.permit_order(*phase)?;
+                condition("not_required", self.pending.is_none(), "an effect is under way")?;
+                self.permit_not_required(*phase, *code)
+            }
+            Event::IterationStarted { n, .. } => {
+                self.permit_going_back("iteration_started")?;
+                condition(
+                    "iteration_started",
+                    *n == self.totals.iterations + 1,
+                    "iterations are counted one by one",
+                )
+            }
+            Event::RepairStarted { round, n, .. } => {
+                self.permit_going_back("repair_started")?;
+                condition(
+                    "repair_started",
+                    *n == self.totals.iterations + 1,
+                    "iterations are counted one by one",
+                )?;
+                condition(
+                    "repair_started",
+                    *round == self.totals.repair_rounds + 1,
+                    "rounds are counted one by one",
+                )?;
+                condition(
+                    "repair_started",
+                    *round <= self.opened.max_repair_rounds,
+                    "no more repair rounds are allowed",
+                )?;
+                condition(
+                    "repair_started",
+                    self.has_something_to_repair(),
+                    "no review and no person found anything",
+                )
+            }
+            Event::Intended(effect) => self.permit_intent(effect),
+            Event::Activity(_) => {
+                let by_agent = self.pending.as_ref().is_some_and(|pending| {
+                    matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. })
+                });
+                condition("activity", by_agent, "no agent is at work")
+            }
+            Event::Observed { of, observation } => {
+                let pending = self.pending.as_ref().filter(|pending| pending.seq == *of);
+                let fits = pending.is_some_and(|pending| fits(&pending.effect, observation));
+                condition("observed", pending.is_some(), "it belongs to no effect under way")?;
+                condition("observed", fits, "it is not what that effect shows")
+            }
+            Event::Accepted { .. } => {
+                let reviewed = self.phase >= Some(Phase::RepairLoopCompleteOrNotNeeded);
+                condition(
+                    "accepted",
+                    reviewed && self.pending.is_none(),
+                    "there is no reviewed result",
+                )
+            }
+            Event::Rejected { .. } => {
+                let there = self.tree().is_some() && self.phase < Some(Phase::GitDeliveryStarted);
+                condition(
+                    "rejected",
+                    there && self.pending.is_none(),
+                    "there is no result that is not yet delivered",
+                )
+            }
+            Event::Paused { .. } => condition("paused", self.pending.is_none(), "an effect is under way"),
+            Event::Resumed { .. } => condition("resumed", self.pending.is_none(), "an effect has not been looked at"),
+            Event::Blocked(_) => condition("blocked", self.pending.is_none(), "an effect is under way"),
+            Event::Canceled { .. } => condition("canceled", self.pending.is_none(), "an effect is under way"),
+            Event::Warned { .. } => Ok(()),
+        }
+    }
+
+    /// What may still follow when the run is paused or over.
+    fn permit_state(&self, event: &Event) -> Result<(), Refusal> {
+        let storing = matches!(event, Event::Intended(Effect::StoreRun { .. }) | Event::Observed { .. });
+        let (state, allowed) = match &self.state {
+            State::Climbing => return Ok(()),
+            State::Paused { .. } => {
+                let leaving = matches!(
+                    event,
+                    Event::Resumed { .. } | Event::Blocked(_) | Event::Canceled { .. }
+                );
+                ("paused", leaving)
+            }
+            State::Blocked(blocker) => {
+                let resumed = matches!(
+                    event,
+                    Event::Resumed {
+                        after: ResumeCause::Blocker
+                    }
+                ) && blocker.resumable;
+                ("blocked", storing || resumed || matches!(event, Event::Canceled { .. }))
+            }
+            State::Canceled { .. } => ("canceled", storing),
+            State::Done => ("done", storing),
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Refusal::NotClimbing {
+                state,
+                event: name(event),
+            })
+        }
+    }
+
+    fn permit_order(&self, phase: Phase) -> Result<(), Refusal> {
+        let next = match self.phase {
+            None => Some(Phase::SourceLockValidated),
+            Some(current) => current.next(),
+        };
+        if next == Some(phase) {
+            Ok(())
+        } else {
+            Err(Refusal::Order {
+                phase,
+                from: self.phase,
+            })
+        }
+    }
+
+    fn permit_not_required(&self, phase: Phase, code: NotRequiredCode) -> Result<(), Refusal> {
+        let mode_goes_without = self.opened.mode == Mode::Loop && !self.opened.review;
+        let delivery = self.opened.delivery;
+        let expected = match phase {
+            Phase::PlanRecorded => Some(NotRequiredCode::NoPlan),
+            Phase::FocusedTestsPassed if self.opened.checks.is_empty() => Some(NotRequiredCode::NoChecks),
+            Phase::SelfReviewComplete | Phase::IndependentReviewComplete if mode_goes_without => {
+                Some(NotRequiredCode::Mode)
+            }
+            Phase::GitDeliveryStarted | Phase::ExplicitPathsStaged | Phase::Committed
+                if delivery == DeliveryMode::None =>
+            {
+                Some(NotRequiredCode::DeliveryMode)
+            }
+            Phase::Pushed | Phase::HeadEqualsUpstreamProved
+                if matches!(delivery, DeliveryMode::None | DeliveryMode::Branch) =>
+            {
+                Some(NotRequiredCode::DeliveryMode)
+            }
+            Phase::Proposed if delivery != DeliveryMode::DraftPr => Some(NotRequiredCode::DeliveryMode),
+            _ => None,
+        };
+        if expected == Some(code) {
+            return Ok(());
+        }
+        Err(Refusal::Evidence {
+            phase,
+            reason: "mode, checks and delivery of this run do not allow to skip it",
+        })
+    }
+
+    fn permit_going_back(&self, event: &'static str) -> Result<(), Refusal> {
+        let there = self.phase >= Some(Phase::RepositoryTicketRecorded);
+        condition(event, there, "the ticket is not recorded yet")?;
+        condition(
+            event,
+            self.phase < Some(Phase::GitDeliveryStarted),
+            "the delivery has begun",
+        )?;
+        condition(event, self.pending.is_none(), "an effect is under way")
+    }
+
+    fn has_something_to_repair(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| {
+            let refused = attempt
+                .review
+                .as_ref()
+                .is_some_and(|review| matches!(review.end, ReviewEnd::Answered { passes: false, .. }));
+            refused || attempt.rejection.is_some()
+        })
+    }
+
+    /// Changes the run by an event that [`Self::permit`] has let pass.
+    pub(super) fn fold(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::Opened(_) | Event::Accepted { .. } => {}
+            Event::Entered(evidence) => self.enter(evidence.phase(), Some(evidence.clone())),
+            Event::NotRequired { phase, .. } => self.enter(*phase, None),
+            Event::IterationStarted { n, cause } => {
+                self.go_back(Attempt::new(*n, Some(cause.clone()), Vec::new(), at));
+            }
+            Event::RepairStarted { round, n, findings } => {
+                self.totals.repair_rounds = *round;
+                self.go_back(Attempt::new(*n, None, findings.clone(), at));
+            }
+            Event::Intended(Effect::Interrupt { because, .. }) => {
+                if let Some(pending) = &mut self.pending {
+                    pending.interrupt = Some(because.clone());
+                }
+            }
+            Event::Intended(effect) => {
+                self.failure = None;
+                self.pending = Some(Pending {
+                    seq: self.next_seq,
+                    effect: effect.clone(),
+                    since: at,
+                    live: Live::new(at),
+                    interrupt: None,
+                });
+            }
+            Event::Activity(activity) => self.see(at, activity),
+            Event::Observed { observation, .. } => {
+                if let Some(pending) = self.pending.take() {
+                    self.observe(at, &pending, observation);
+                }
+            }
+            Event::Rejected { findings, .. } => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.rejection = Some(findings.clone());
+                }
+            }
+            Event::Paused { cause } => self.state = State::Paused { cause: *cause },
+            Event::Resumed { after } => self.resume(*after),
+            Event::Warned { message } => self.totals.warnings.push(message.clone()),
+            Event::Blocked(blocker) => {
+                self.stored = None;
+                self.failure = None;
+                self.state = State::Blocked(blocker.clone());
+            }
+            Event::Canceled { by, reason } => {
+                self.stored = None;
+                self.failure = None;
+                self.state = State::Canceled {
+                    by: by.clone(),
+                    reason: reason.clone(),
+                };
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, evidence: Option<PhaseEvidence>) {
+        if let Some(PhaseEvidence::Done { journal, .. }) = &evidence {
+            self.receipt = Receipt::of(self, *journal);
+        }
+        self.phase = Some(phase);
+        self.entered.insert(phase, evidence);
+        if phase == Phase::Done {
+            self.stored = None;
+            self.failure = None;
+            self.state = State::Done;
+        }
+    }
+
+    /// Evidence of an earlier iteration stays in the journal and counts for nothing.
+    fn go_back(&mut self, attempt: Attempt) {
+        self.totals.iterations = attempt.n;
+        self.phase = Some(Phase::RepositoryTicketRecorded);
+        self.entered
+            .retain(|phase, _| *phase <= Phase::RepositoryTicketRecorded);
+        self.attempt = Some(attempt);
+        self.consent = None;
+        self.prepared = None;
+        self.failure = None;
+    }
+
+    fn resume(&mut self, after: ResumeCause) {
+        self.state = State::Climbing;
+        self.places_ready = false;
+        self.consent = None;
+        self.failure = None;
+        if after == ResumeCause::Blocker {
+            self.totals.runner_failures = 0;
+        }
+        if let Some(attempt) = &mut self.attempt {
+            // A turn that brought nothing is taken again; what it cost stays counted.
+            let fruitless = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Interrupted | TurnEnd::Failed { .. });
+            if attempt.turn.as_ref().is_some_and(fruitless) {
+                attempt.turn = None;
+            }
+            let verdict = |review: &EndedReview| matches!(review.end, ReviewEnd::Answered { .. });
+            if !attempt.review.as_ref().is_some_and(verdict) {
+                attempt.review = None;
+                attempt.failed_reviews = 0;
+            }
+        }
+    }
+
+    fn see(&mut self, at: Timestamp, activity: &Activity) {
+        let Some(pending) = &mut self.pending else { return };
+        pending.live.see(at, activity);
+        let writes = matches!(pending.effect, Effect::TakeTurn { .. });
+        if let (true, Activity::ThreadStarted { thread, agent, .. }, Some(attempt)) =
+            (writes, activity, &mut self.attempt)
+        {
+            self.writer = Some(thread.clone());
+            attempt.thread = Some(StartedThread {
+                thread: thread.clone(),
+                agent: agent.clone(),
+            });
+        }
+    }
+
+    fn observe(&mut self, at: Timestamp, pending: &Pending, observation: &Observation) {
+        match observation {
+            Observation::PlacesReady { .. } => self.places_ready = true,
+            Observation::ChecksRan { tree, results } => self.checks_ran(pending, *tree, results),
+            Observation::TurnEnded { end, tokens, thread } => {
+                self.totals.tokens = self.totals.tokens.plus(*tokens);
+                if thread.is_some() {
+                    self.writer.clone_from(thread);
+                }
+                self.turn_ended(at, pending, end);
+            }
+            Observation::ChangesMeasured { change, violations } => {
+                let again = self.totals.trees.contains(&change.tree);
+                self.totals.repeated_trees = if again { self.totals.repeated_trees + 1 } else { 0 };
+                self.totals.trees.push(change.tree);
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.measured = Some(MeasuredChange {
+                        change: change.clone(),
+                        violations: violations.clone(),
+                    });
+                }
+            }
+            Observation::ReviewEnded {
+                tree,
+                end,
+                tokens,
+                thread,
+            } => {
+                self.totals.tokens = self.totals.tokens.plus(*tokens);
+                if let Some(attempt) = &mut self.attempt {
+                    match end {
+                        ReviewEnd::Answered { .. } => {}
+                        ReviewEnd::Interrupted => {}
+                        ReviewEnd::InvalidAnswer { .. } | ReviewEnd::Failed { .. } => attempt.failed_reviews += 1,
+                    }
+                    attempt.review = (*end != ReviewEnd::Interrupted).then(|| EndedReview {
+                        tree: *tree,
+                        end: end.clone(),
+                        at,
+                        thread: thread.clone(),
+                    });
+                }
+            }
+            Observation::ConsentSeen { consent } => self.consent = Some(consent.clone()),
+            Observation::DeliveryPrepared { delivery } => {
+                self.prepared = Some(delivery.clone());
+                // It is looked at once more before the branch moves.
+                self.consent = None;
+            }
+            Observation::RefSeen { value, contains_new } => {
+                self.moved = Some(MovedRef {
+                    value: *value,
+                    contains_new: *contains_new,
+                });
+            }
+            Observation::RunStored { commit } => self.stored = Some(*commit),
+            Observation::Failed { code, reason } => {
+                self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
+                self.failure = Some(EffectFailure {
+                    code: *code,
+                    reason: reason.clone(),
+                });
+            }
+            Observation::Lost { .. } | Observation::Interrupted => {
+                self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
+            }
+        }
+    }
+
+    fn checks_ran(&mut self, pending: &Pending, tree: crate::object::TreeId, results: &[CheckResult]) {
+        let baseline = matches!(
+            pending.effect,
+            Effect::RunChecks {
+                purpose: CheckPurpose::Baseline,
+                ..
+            }
+        );
+        if baseline {
+            self.baseline = Some(results.to_vec());
+            return;
+        }
+        let passed = results.iter().all(CheckResult::passed);
+        self.totals.verification_failures = if passed {
+            0
+        } else {
+            self.totals.verification_failures + 1
+        };
+        if let Some(attempt) = &mut self.attempt {
+            attempt.checked = Some(CheckedTree {
+                tree,
+                results: results.to_vec(),
+            });
+        }
+    }
+
+    fn turn_ended(&mut self, at: Timestamp, pending: &Pending, end: &TurnEnd) {
+        let outside = |class: AgentFailureClass| class != AgentFailureClass::ContextWindow;
+        match end {
+            TurnEnd::Failed { failure } if outside(failure.class) => self.totals.runner_failures += 1,
+            TurnEnd::Interrupted => {}
+            _ => self.totals.runner_failures = 0,
+        }
+        let Some(attempt) = &mut self.attempt else { return };
+        if matches!(
+            pending.effect,
+            Effect::TakeTurn {
+                purpose: TurnPurpose::RepairReport,
+                ..
+            }
+        ) {
+            attempt.report_repairs += 1;
+        }
+        let interrupted_for = pending.interrupt.clone().flatten();
+        attempt.turn = Some(EndedTurn {
+            end: end.clone(),
+            at,
+            interrupted_for,
+        });
+    }
+}
+
+/// Whether an observation is one that this effect can show.
+fn fits(effect: &Effect, observation: &Observation) -> bool {
+    match observation {
+        Observation::Failed { .. } | Observation::Lost { .. } | Observation::Interrupted => true,
+        Observation::PlacesReady { .. } => matches!(effect, Effect::PreparePlaces { .. }),
+        Observation::ChecksRan { .. } => matches!(effect, Effect::RunChecks { .. }),
+        Observation::TurnEnded { .. } => matches!(effect, Effect::TakeTurn { .. }),
+        Observation::ChangesMeasured { .. } => matches!(effect, Effect::MeasureChanges { .. }),
+        Observation::ReviewEnded { .. } => matches!(effect, Effect::TakeReview { .. }),
+        Observation::ConsentSeen { .. } => matches!(effect, Effect::ConfirmConsent),
+        Observation::DeliveryPrepared { .. } => matches!(effect, Effect::PrepareDelivery { .. }),
+        Observation::RefSeen { .. } => matches!(effect, Effect::UpdateRef { .. }),
+        Observation::RunStored { .. } => matches!(effect, Effect::StoreRun { .. }),
+    }
+}
+
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Opened(_) => "opened",
+        Event::Entered(_) => "entered",
+        Event::NotRequired { .. } => "not_required",
+        Event::IterationStarted { .. } => "iteration_started",
+        Event::RepairStarted { .. } => "repair_started",
+        Event::Intended(_) => "intended",
+        Event::Activity(_) => "activity",
+        Event::Observed { .. } => "observed",
+        Event::Paused { .. } => "paused",
+        Event::Resumed { .. } => "resumed",
+        Event::Warned { .. } => "warned",
+        Event::Accepted { .. } => "accepted",
+        Event::Rejected { .. } => "rejected",
+        Event::Blocked(_) => "blocked",
+        Event::Canceled { .. } => "canceled",
+    }
+}

@@ -1,0 +1,192 @@
+//! With which evidence a phase may be entered.
+
+use crate::effect::{ReviewEnd, TurnEnd};
+use crate::evidence::CheckResult;
+use crate::phase::{Phase, PhaseEvidence};
+use crate::receipt::Receipt;
+use crate::review::Verdict;
+use crate::run::{Refusal, Run};
+
+impl Run {
+    /// Refuses evidence that is not what the run has seen.
+    pub(super) fn permit_evidence(&self, evidence: &PhaseEvidence) -> Result<(), Refusal> {
+        let refuse = |reason| {
+            Err(Refusal::Evidence {
+                phase: evidence.phase(),
+                reason,
+            })
+        };
+        let holds = |holds: bool, reason| if holds { Ok(()) } else { refuse(reason) };
+        let attempt = self.attempt.as_ref();
+        match evidence {
+            PhaseEvidence::SourceLockValidated(lock) => {
+                holds(!lock.files.is_empty(), "the source lock names no file")?;
+                holds(
+                    lock.repository == self.opened.repository,
+                    "it is for another repository",
+                )
+            }
+            PhaseEvidence::RepositoryDiscovered(_) | PhaseEvidence::PlanRecorded { .. } => Ok(()),
+            PhaseEvidence::RepositoryTicketRecorded { commit, files } => {
+                let base = self.discovery().map(|discovery| discovery.base);
+                holds(base == Some(*commit), "the commit is not the base")?;
+                let locked = self.source_lock().is_some_and(|lock| {
+                    lock.files
+                        .iter()
+                        .chain([&lock.approval])
+                        .all(|file| files.contains(file))
+                });
+                holds(locked, "a file of the source lock is not among them")
+            }
+            PhaseEvidence::WriterAssigned {
+                iteration,
+                agent,
+                thread,
+            } => {
+                let started = attempt
+                    .filter(|attempt| attempt.n == *iteration)
+                    .and_then(|a| a.thread.as_ref());
+                holds(
+                    started.is_some_and(|started| started.thread == *thread && started.agent == *agent),
+                    "no such agent has answered in this iteration",
+                )
+            }
+            PhaseEvidence::ImplementationComplete {
+                iteration,
+                change,
+                report,
+                ..
+            } => {
+                let Some(attempt) = attempt.filter(|attempt| attempt.n == *iteration) else {
+                    return refuse("it is not the iteration under way");
+                };
+                let reported = attempt.turn.as_ref().is_some_and(
+                    |turn| matches!(&turn.end, TurnEnd::Reported { report: claimed } if claimed == report),
+                );
+                holds(reported, "the turn did not end with this report")?;
+                let measured = attempt.measured.as_ref();
+                holds(
+                    measured.is_some_and(|m| m.change == *change),
+                    "it is not the change set that was computed",
+                )?;
+                holds(
+                    measured.is_some_and(|m| m.violations.is_empty()),
+                    "the change set breaks a rule",
+                )
+            }
+            PhaseEvidence::FocusedTestsPassed { tree, checks, .. } => {
+                holds(self.tree() == Some(*tree), "it is another tree than the turn's")?;
+                let seen = attempt.and_then(|attempt| attempt.checked.as_ref());
+                let same = seen.is_some_and(|seen| seen.tree == *tree && seen.results == *checks);
+                holds(same, "these are not the checks that ran on the tree")?;
+                let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
+                holds(names == self.opened.checks, "they are not the checks of this run")?;
+                holds(
+                    !checks.is_empty() && checks.iter().all(CheckResult::passed),
+                    "a check did not pass",
+                )
+            }
+            PhaseEvidence::SelfReviewComplete { self_review } => {
+                let claimed = match self.evidence(Phase::ImplementationComplete) {
+                    Some(PhaseEvidence::ImplementationComplete { report, .. }) => Some(&report.self_review),
+                    _ => None,
+                };
+                holds(claimed == Some(self_review), "it is not in the worker's report")
+            }
+            PhaseEvidence::IndependentReviewComplete {
+                tree,
+                thread,
+                verdict,
+                findings,
+            } => {
+                holds(self.tree() == Some(*tree), "it is another tree than the turn's")?;
+                holds(self.writer.as_ref() != Some(thread), "the reviewer is the writer")?;
+                let Some(review) = attempt.and_then(|attempt| attempt.review.as_ref()) else {
+                    return refuse("there was no review");
+                };
+                holds(review.tree == *tree, "another tree was reviewed")?;
+                holds(review.thread.as_ref() == Some(thread), "another thread reviewed it")?;
+                let ReviewEnd::Answered { review, passes } = &review.end else {
+                    return refuse("the review gave no verdict");
+                };
+                let said = if *passes { Verdict::Pass } else { Verdict::Fail };
+                holds(
+                    said == *verdict && review.findings == *findings,
+                    "the review said something else",
+                )
+            }
+            PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds } => {
+                holds(*rounds == self.totals.repair_rounds, "there were more or fewer rounds")?;
+                let passed = match self.evidence(Phase::IndependentReviewComplete) {
+                    Some(PhaseEvidence::IndependentReviewComplete { verdict, .. }) => *verdict == Verdict::Pass,
+                    _ => !self.opened.review,
+                };
+                holds(passed, "the reviewer did not pass the change")?;
+                holds(
+                    attempt.is_some_and(|attempt| attempt.rejection.is_none()),
+                    "a person rejected the result",
+                )
+            }
+            PhaseEvidence::ContextCurated { notes } => {
+                holds(!notes.is_empty(), "it needs notes, or the words that none are needed")
+            }
+            PhaseEvidence::GitDeliveryStarted(delivery) => {
+                holds(
+                    self.prepared.as_ref() == Some(delivery),
+                    "it is not the delivery that was prepared",
+                )?;
+                holds(
+                    self.tree() == Some(delivery.tree),
+                    "its tree is not the one that was checked and reviewed",
+                )?;
+                let base = self.discovery().map(|discovery| discovery.base);
+                holds(
+                    base == Some(delivery.base),
+                    "it does not start from the base of this run",
+                )?;
+                holds(delivery.mode == self.opened.delivery, "it is another delivery mode")
+            }
+            PhaseEvidence::ExplicitPathsStaged { tree, total, paths } => {
+                holds(
+                    self.tree() == Some(*tree),
+                    "its tree is not the one that was checked and reviewed",
+                )?;
+                let same = self.change().is_some_and(|change| {
+                    change.counts.total() == *total && change.paths.iter().map(|listed| &listed.path).eq(paths)
+                });
+                holds(same, "they are not the paths of the change set")
+            }
+            PhaseEvidence::Committed {
+                change,
+                records,
+                branch,
+                old,
+                new,
+            } => {
+                let prepared = self.prepared.as_ref().is_some_and(|delivery| {
+                    delivery.change == *change
+                        && delivery.records == *records
+                        && delivery.branch == *branch
+                        && delivery.old == *old
+                        && delivery.records == *new
+                });
+                holds(prepared, "it is not the delivery that was prepared")?;
+                let moved = self
+                    .moved
+                    .as_ref()
+                    .is_some_and(|seen| seen.value == Some(*new) || seen.contains_new);
+                holds(moved, "the branch was not seen to point there")
+            }
+            PhaseEvidence::Pushed { .. }
+            | PhaseEvidence::HeadEqualsUpstreamProved { .. }
+            | PhaseEvidence::Proposed { .. } => refuse("no remote was asked"),
+            PhaseEvidence::Done { receipt, journal } => {
+                let computed = Receipt::of(self, *journal).map(|receipt| receipt.digest());
+                holds(
+                    computed == Some(*receipt),
+                    "it is not the receipt that this run amounts to",
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Which effect may be intended.
+
+use super::condition;
+use crate::effect::{CheckPurpose, Consent, Effect, TurnEnd, TurnPurpose};
+use crate::phase::{DeliveryMode, Phase};
+use crate::run::{Refusal, Run};
+
+impl Run {
+    pub(super) fn permit_intent(&self, effect: &Effect) -> Result<(), Refusal> {
+        let phase = self.phase;
+        if let Effect::Interrupt { of, .. } = effect {
+            let pending = self.pending.as_ref().filter(|pending| pending.seq == *of);
+            condition("interrupt", pending.is_some(), "there is no such effect under way")?;
+            let fresh = pending.is_some_and(|pending| pending.interrupt.is_none());
+            return condition("interrupt", fresh, "it was asked for already");
+        }
+        condition("intended", self.pending.is_none(), "another effect is under way")?;
+        if let Effect::StoreRun { .. } = effect {
+            condition("store_run", self.state.is_ended(), "the run is not over")?;
+            return condition("store_run", self.stored.is_none(), "it is stored already");
+        }
+        condition("intended", !self.state.is_ended(), "the run is over")?;
+        match effect {
+            Effect::PreparePlaces { base } => {
+                let there = phase >= Some(Phase::RepositoryTicketRecorded);
+                condition("prepare_places", there, "the ticket is not recorded yet")?;
+                let same = self.discovery().is_some_and(|discovery| discovery.base == *base);
+                condition("prepare_places", same, "it is not the base of this run")
+            }
+            Effect::RunChecks {
+                purpose: CheckPurpose::Baseline,
+                ..
+            } => {
+                let before = phase == Some(Phase::RepositoryTicketRecorded) && self.totals.iterations == 0;
+                condition("run_checks", before, "the base is checked before the first iteration")?;
+                condition("run_checks", self.places_ready, "the places are not ready")
+            }
+            Effect::RunChecks {
+                purpose: CheckPurpose::Proof,
+                tree,
+                checks,
+            } => {
+                let after_turn = phase == Some(Phase::ImplementationComplete);
+                condition("run_checks", after_turn, "there is no finished turn")?;
+                condition("run_checks", self.places_ready, "the places are not ready")?;
+                condition(
+                    "run_checks",
+                    self.tree() == Some(*tree),
+                    "it is not the tree of the turn",
+                )?;
+                condition(
+                    "run_checks",
+                    *checks == self.opened.checks,
+                    "they are not the checks of this run",
+                )
+            }
+            Effect::TakeTurn { iteration, purpose, .. } => {
+                let assigned = phase == Some(Phase::RepositoryTicketRecorded) || phase == Some(Phase::WriterAssigned);
+                condition("take_turn", assigned, "no iteration was started")?;
+                condition("take_turn", self.places_ready, "the places are not ready")?;
+                let attempt = self.attempt.as_ref().filter(|attempt| attempt.n == *iteration);
+                condition("take_turn", attempt.is_some(), "it is not the iteration under way")?;
+                let turn = attempt.and_then(|attempt| attempt.turn.as_ref()).map(|turn| &turn.end);
+                match purpose {
+                    TurnPurpose::Write => {
+                        let open = !matches!(turn, Some(TurnEnd::Reported { .. } | TurnEnd::InvalidReport { .. }));
+                        condition("take_turn", open, "the turn of this iteration was taken")
+                    }
+                    TurnPurpose::RepairReport => {
+                        let needed = matches!(turn, Some(TurnEnd::InvalidReport { .. }));
+                        condition("take_turn", needed, "there is no invalid report")
+                    }
+                }
+            }
+            Effect::MeasureChanges { iteration } => {
+                let attempt = self.attempt.as_ref().filter(|attempt| attempt.n == *iteration);
+                let ended = attempt.is_some_and(|attempt| attempt.turn.is_some());
+                condition("measure_changes", ended, "no turn of this iteration has ended")?;
+                condition(
+                    "measure_changes",
+                    phase < Some(Phase::ImplementationComplete),
+                    "it was done already",
+                )?;
+                condition("measure_changes", self.places_ready, "the places are not ready")
+            }
+            Effect::TakeReview { tree, .. } => {
+                let there = phase == Some(Phase::SelfReviewComplete);
+                condition("take_review", there, "the worker's own review is not complete")?;
+                condition("take_review", self.places_ready, "the places are not ready")?;
+                condition(
+                    "take_review",
+                    self.tree() == Some(*tree),
+                    "it is not the tree that was checked",
+                )
+            }
+            Effect::ConfirmConsent => {
+                let near = phase >= Some(Phase::ContextCurated) && phase < Some(Phase::Committed);
+                condition("confirm_consent", near, "no delivery is near")
+            }
+            Effect::PrepareDelivery { tree, .. } => {
+                condition(
+                    "prepare_delivery",
+                    phase == Some(Phase::ContextCurated),
+                    "the context is not curated",
+                )?;
+                condition(
+                    "prepare_delivery",
+                    self.opened.delivery != DeliveryMode::None,
+                    "nothing is to be delivered",
+                )?;
+                condition(
+                    "prepare_delivery",
+                    self.tree() == Some(*tree),
+                    "it is not the tree that was reviewed",
+                )?;
+                self.permit_with_consent("prepare_delivery")
+            }
+            Effect::UpdateRef { name, old, new } => {
+                let staged = phase == Some(Phase::ExplicitPathsStaged);
+                condition("update_ref", staged, "the paths are not staged")?;
+                let prepared = self.prepared.as_ref().is_some_and(|delivery| {
+                    delivery.branch == *name && delivery.old == *old && delivery.records == *new
+                });
+                condition("update_ref", prepared, "it is not the delivery that was prepared")?;
+                self.permit_with_consent("update_ref")
+            }
+            Effect::Interrupt { .. } | Effect::StoreRun { .. } => Ok(()),
+        }
+    }
+
+    fn permit_with_consent(&self, event: &'static str) -> Result<(), Refusal> {
+        condition(
+            event,
+            self.consent == Some(Consent::Current),
+            "the consent was not confirmed just before",
+        )
+    }
+}

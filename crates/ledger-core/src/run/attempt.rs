@@ -1,0 +1,211 @@
+//! What a run knows of the iteration and the effect that are under way.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::activity::{Activity, AgentIdentity, TokenCount};
+use crate::blocker::Blocker;
+use crate::change::ChangeSummary;
+use crate::effect::{Effect, ReviewEnd, TurnEnd, Violation};
+use crate::event::IterationCause;
+use crate::evidence::CheckResult;
+use crate::id::ThreadId;
+use crate::object::TreeId;
+use crate::review::Finding;
+
+/// An iteration: one turn of the worker, and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Counted from 1 in the run.
+    pub n: u32,
+    /// Why it was started; none for a repair round.
+    pub cause: Option<IterationCause>,
+    /// What it has to repair.
+    pub findings: Vec<Finding>,
+    /// When it was started.
+    pub since: Timestamp,
+    /// Turns taken to get a valid report.
+    pub report_repairs: u32,
+    /// The agent that answered.
+    pub thread: Option<StartedThread>,
+    /// The last turn, once it ended.
+    pub turn: Option<EndedTurn>,
+    /// The change set, once computed.
+    pub measured: Option<MeasuredChange>,
+    /// The checks, once they ran.
+    pub checked: Option<CheckedTree>,
+    /// The last review, once it ended.
+    pub review: Option<EndedReview>,
+    /// Reviews that ended without a valid verdict.
+    pub failed_reviews: u32,
+    /// What a person found, where one rejected the result.
+    pub rejection: Option<Vec<Finding>>,
+}
+
+/// An agent that has named its conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedThread {
+    /// The conversation.
+    pub thread: ThreadId,
+    /// Who answers.
+    pub agent: AgentIdentity,
+}
+
+/// A turn that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedTurn {
+    /// How.
+    pub end: TurnEnd,
+    /// When.
+    pub at: Timestamp,
+    /// Why it was interrupted by us, where the policy did.
+    pub interrupted_for: Option<Blocker>,
+}
+
+/// A computed change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeasuredChange {
+    /// How the tree differs from the base.
+    pub change: ChangeSummary,
+    /// What the policy forbids about it.
+    pub violations: Vec<Violation>,
+}
+
+/// Checks that ran.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedTree {
+    /// The tree.
+    pub tree: TreeId,
+    /// Their results, in order.
+    pub results: Vec<CheckResult>,
+}
+
+/// A review that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedReview {
+    /// The tree that was judged.
+    pub tree: TreeId,
+    /// How.
+    pub end: ReviewEnd,
+    /// When.
+    pub at: Timestamp,
+    /// The reviewer's conversation.
+    pub thread: Option<ThreadId>,
+}
+
+/// An effect that is under way, or was when the runner died.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// The number of its intent.
+    pub seq: u64,
+    /// The effect.
+    pub effect: Effect,
+    /// When it was intended.
+    pub since: Timestamp,
+    /// What is seen of it.
+    pub live: Live,
+    /// The interruption, once asked for: the blocker, or none where a person or a signal asked.
+    pub interrupt: Option<Option<Blocker>>,
+}
+
+/// What an agent is seen doing in the turn under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// When it last gave a sign of life.
+    pub last_activity: Timestamp,
+    /// Commands that have not ended, by the agent's name for them.
+    pub open_commands: BTreeMap<String, OpenCommand>,
+    /// Whether a request to the model is being made again.
+    pub retrying: bool,
+    /// Tokens spent in this turn.
+    pub spent: TokenCount,
+    /// The agent, once it has named the conversation.
+    pub thread: Option<StartedThread>,
+    /// The last thing that it did, for people.
+    pub doing: String,
+    /// Commands that were started in this turn.
+    pub commands: u64,
+}
+
+/// A command that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCommand {
+    /// The command line, shortened.
+    pub command: String,
+    /// When it was started.
+    pub since: Timestamp,
+}
+
+/// The most commands that are remembered as open; a hostile agent may name any number.
+const MAX_OPEN_COMMANDS: usize = 256;
+
+impl Attempt {
+    pub(super) fn new(n: u32, cause: Option<IterationCause>, findings: Vec<Finding>, since: Timestamp) -> Self {
+        Self {
+            n,
+            cause,
+            findings,
+            since,
+            report_repairs: 0,
+            thread: None,
+            turn: None,
+            measured: None,
+            checked: None,
+            review: None,
+            failed_reviews: 0,
+            rejection: None,
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn new(since: Timestamp) -> Self {
+        Self {
+            last_activity: since,
+            open_commands: BTreeMap::new(),
+            retrying: false,
+            spent: TokenCount::default(),
+            thread: None,
+            doing: String::new(),
+            commands: 0,
+        }
+    }
+
+    pub(super) fn see(&mut self, at: Timestamp, activity: &Activity) {
+        self.last_activity = self.last_activity.max(at);
+        self.retrying = matches!(activity, Activity::Retrying { .. });
+        match activity {
+            Activity::ThreadStarted { thread, agent, .. } => {
+                self.thread = Some(StartedThread {
+                    thread: thread.clone(),
+                    agent: agent.clone(),
+                });
+                self.doing = "thinking".to_owned();
+            }
+            Activity::CommandStarted { item, command } => {
+                self.commands += 1;
+                self.doing = format!("running {command}");
+                if self.open_commands.len() < MAX_OPEN_COMMANDS {
+                    let open = OpenCommand {
+                        command: command.clone(),
+                        since: at,
+                    };
+                    self.open_commands.insert(item.clone(), open);
+                }
+            }
+            Activity::CommandEnded { item, .. } => {
+                self.open_commands.remove(item);
+                self.doing = "thinking".to_owned();
+            }
+            Activity::FilesEdited { paths } => {
+                self.doing = format!("editing {}", paths.join(", "));
+            }
+            Activity::Message { text } => self.doing = format!("saying: {text}"),
+            Activity::Tokens { spent } => self.spent = *spent,
+            Activity::Retrying { reason } => self.doing = format!("waiting to retry: {reason}"),
+            Activity::PromptSent { .. } => self.doing = "reading the prompt".to_owned(),
+            Activity::RequestDeclined { .. } | Activity::Warning { .. } => {}
+        }
+    }
+}

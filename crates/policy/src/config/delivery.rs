@@ -1,0 +1,215 @@
+//! `[review]` and `[delivery]`: who judges a change, and where it goes.
+
+use ledger_core::{DeliveryMode, RefName, Severity};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::byte_size::ByteSize;
+use super::text::checked_text;
+
+/// `[review]`: the independent judgement of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReviewPolicy {
+    /// Whether another thread reviews the change; `off` counts in loop mode only
+    pub independent: IndependentReview,
+    /// Reviewers by risk. Not acted on by this version: it must be empty
+    pub experts: Vec<String>,
+    /// The least severe finding that stops a change
+    pub block_on: Severity,
+    /// The largest diff that is put into the reviewer's prompt; of a larger one it is told the paths
+    pub max_diff: ByteSize,
+}
+
+impl Default for ReviewPolicy {
+    fn default() -> Self {
+        Self {
+            independent: IndependentReview::Required,
+            experts: Vec::new(),
+            block_on: Severity::High,
+            max_diff: ByteSize::kibibytes(256),
+        }
+    }
+}
+
+/// Whether a change is reviewed by another thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IndependentReview {
+    /// In every mode
+    #[default]
+    Required,
+    /// Not in loop mode
+    Off,
+}
+
+/// `[delivery]`: where a reviewed tree goes. Never a merge: only a person's command merges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeliveryPolicy {
+    /// How far a delivery goes. This version knows `none` and `branch`
+    pub mode: DeliveryMode,
+    /// The branch, with `{id}` for the ticket's id and `{package}` for its package's name
+    pub branch: BranchTemplate,
+    /// Whether a dependency that is delivered but not merged becomes part of the base
+    pub stack: bool,
+    /// The remote. Not acted on by this version: only the default is accepted
+    pub remote: String,
+    /// The branch of the remote. Not acted on by this version: it must be absent
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Branches that are never a target. Not acted on by this version, which pushes nowhere: only the default is accepted
+    pub forbidden_targets: Vec<String>,
+    /// The first line of the commit message, with `{id}`, `{title}` and `{kind}` of the ticket
+    pub message: MessageTemplate,
+    /// The title of a pull request. Not acted on by this version: it must be absent
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pr_title: Option<String>,
+    /// Whether commits are signed. Not acted on by this version: it must be false
+    pub sign: bool,
+    /// The user's commit hooks; skipped and recorded. Not acted on by this version beyond that
+    pub hooks: CommitHooks,
+}
+
+impl Default for DeliveryPolicy {
+    fn default() -> Self {
+        Self {
+            mode: DeliveryMode::Branch,
+            branch: BranchTemplate::default(),
+            stack: true,
+            remote: "origin".to_owned(),
+            target: None,
+            forbidden_targets: vec!["main".to_owned(), "master".to_owned()],
+            message: MessageTemplate::default(),
+            pr_title: None,
+            sign: false,
+            hooks: CommitHooks::Skip,
+        }
+    }
+}
+
+/// What happens to the user's commit hooks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitHooks {
+    /// They are skipped, and that is recorded
+    #[default]
+    Skip,
+    /// They run as sandboxed checks, from the base's files
+    Run,
+}
+
+checked_text! {
+    /// A branch name with `{id}` for the ticket's id and `{package}` for its package's name.
+    BranchTemplate, what = "a branch template", rule = branch_rule, example = "foil/{id}"
+}
+
+impl Default for BranchTemplate {
+    fn default() -> Self {
+        Self("foil/{id}".to_owned())
+    }
+}
+
+fn branch_rule(text: &str) -> Result<(), String> {
+    let sample = filled(text, &[("id", "0001-a"), ("package", "p")])?;
+    if !text.contains("{id}") {
+        // One branch for several tickets needs the checks to run once more at its end.
+        return Err(
+            "it must hold `{id}`; a branch for a whole package is not supported by this version of foil".to_owned(),
+        );
+    }
+    if text.starts_with('-') || text == "HEAD" {
+        return Err("it begins with `-`".to_owned());
+    }
+    RefName::branch(&sample)
+        .map(|_| ())
+        .map_err(|error| error.reason.to_owned())
+}
+
+checked_text! {
+    /// The first line of a commit message, with `{id}`, `{title}` and `{kind}` of the ticket.
+    MessageTemplate, what = "a message template", rule = message_rule, example = "{id}: {title}"
+}
+
+impl Default for MessageTemplate {
+    fn default() -> Self {
+        Self("{id}: {title}".to_owned())
+    }
+}
+
+fn message_rule(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() || text.len() > 500 || text.chars().any(char::is_control) {
+        return Err("it must be one line of 1 to 500 characters".to_owned());
+    }
+    filled(text, &[("id", ""), ("title", ""), ("kind", "")]).map(|_| ())
+}
+
+impl BranchTemplate {
+    /// The branch's short name. A ticket without a package has `no-package` there.
+    pub fn fill(&self, id: &str, package: Option<&str>) -> String {
+        let values = [("id", id), ("package", package.unwrap_or("no-package"))];
+        filled(self.as_str(), &values).unwrap_or_else(|_| format!("foil/{id}"))
+    }
+}
+
+impl MessageTemplate {
+    /// The first line of the message.
+    pub fn fill(&self, id: &str, title: &str, kind: &str) -> String {
+        let values = [("id", id), ("title", title), ("kind", kind)];
+        filled(self.as_str(), &values).unwrap_or_else(|_| format!("{id}: {title}"))
+    }
+}
+
+/// The text with each `{name}` replaced, in one pass: a value that holds braces stays as it is.
+fn filled(text: &str, values: &[(&str, &str)]) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find('}').map(|end| at + end);
+        let value = end.and_then(|end| {
+            let name = rest[at..end].strip_prefix('{')?;
+            values
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (end, *value))
+        });
+        let Some((end, value)) = value else {
+            let known: Vec<_> = values.iter().map(|(name, _)| format!("`{{{name}}}`")).collect();
+            return Err(format!("braces may only hold {}", known.join(", ")));
+        };
+        out.push_str(value);
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_filled_in_one_pass_and_wrong_ones_refused() {
+        let message: MessageTemplate = "{kind}: {title} ({id})".parse().unwrap();
+        assert_eq!(message.fill("0042", "a {id} b", "feature"), "feature: a {id} b (0042)");
+        let branch: BranchTemplate = "team/{package}/{id}".parse().unwrap();
+        assert_eq!(branch.fill("0042-x", Some("goal")), "team/goal/0042-x");
+        for bad in [
+            "main",
+            "{package}",
+            "foil/{id",
+            "foil/id}",
+            "foil/{name}/{id}",
+            "-{id}",
+            "a..b/{id}",
+            "{id}.lock",
+            "a b/{id}",
+        ] {
+            assert!(bad.parse::<BranchTemplate>().is_err(), "{bad}");
+        }
+        for bad in ["", " ", "a\nb", "{who}", "{"] {
+            assert!(bad.parse::<MessageTemplate>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Tables that this version reads but does not act on: `[prompts]`, `[gates]`, `[hooks]` and `[notify]`. They are part of
+//! the format so that a policy can be written for several versions; setting one to anything but its default is an error,
+//! because a rule that is silently ignored is worse than none.
+
+use ledger_core::{Duration, RepoPath};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[prompts]`: the repository's own prompt files. Not acted on by this version: all must be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptsPolicy {
+    /// For the worker
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writer: Option<RepoPath>,
+    /// For the planner
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planner: Option<RepoPath>,
+    /// For the reviewer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<RepoPath>,
+    /// For a repair round
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<RepoPath>,
+    /// For what is remembered
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curator: Option<RepoPath>,
+}
+
+/// `[gates]`: further rules for what may be delivered. Not acted on by this version: all must be `off`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatesPolicy {
+    /// A failing test before the change
+    pub tdd: GateLevel,
+    /// Tests change with the code
+    pub changed_tests: GateLevel,
+    /// A review for what can be removed
+    pub cleanup_review: GateLevel,
+    /// A second review of the code
+    pub code_review: GateLevel,
+    /// A test that fails before and passes after
+    pub fail_to_pass: GateLevel,
+    /// Tests that were made weaker
+    pub test_weakening: GateLevel,
+}
+
+/// What a gate does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateLevel {
+    /// It stops the run
+    Block,
+    /// It warns
+    Warn,
+    /// Nothing
+    #[default]
+    Off,
+}
+
+/// `[hooks]`: commands around a run. Not acted on by this version: only the defaults are accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HooksPolicy {
+    /// Before each iteration
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pre_iteration: Option<String>,
+    /// After each iteration
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_iteration: Option<String>,
+    /// When a run is done
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_completed: Option<String>,
+    /// When a run is blocked
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_blocked: Option<String>,
+    /// What a failing hook does
+    pub failure: HookFailure,
+    /// How long a hook may take
+    pub timeout: Duration,
+}
+
+impl Default for HooksPolicy {
+    fn default() -> Self {
+        Self {
+            pre_iteration: None,
+            post_iteration: None,
+            on_completed: None,
+            on_blocked: None,
+            failure: HookFailure::Ignore,
+            timeout: Duration::minutes(5),
+        }
+    }
+}
+
+/// What a failing hook does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HookFailure {
+    /// It is recorded
+    #[default]
+    Ignore,
+    /// It stops the run
+    Block,
+}
+
+/// `[notify]`: who is told. Not acted on by this version: all must be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotifyPolicy {
+    /// An address that gets a POST
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// A command
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// What is told
+    pub on: Vec<String>,
+}

@@ -1,0 +1,71 @@
+//! `[limits]`: where a run ends if nothing else ends it.
+
+use ledger_core::Duration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::share::Share;
+
+/// `[limits]`: where a run ends if nothing else ends it. A ticket may only tighten them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsPolicy {
+    /// The most turns of a run
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_iterations: u32,
+    /// The most repair rounds after a review
+    #[schemars(range(min = 0, max = 3))]
+    pub max_repair_rounds: u32,
+    /// Iterations in a row that end in a tree that had occurred before
+    #[schemars(range(min = 1, max = 1000))]
+    pub no_progress: u32,
+    /// Turns in a row that fail for reasons outside the ticket
+    #[schemars(range(min = 1, max = 1000))]
+    pub runner_failures: u32,
+    /// Trees in a row on which checks fail; 0: no limit
+    #[schemars(range(min = 0, max = 1000))]
+    pub verification_failures: u32,
+    /// How long a turn may take
+    pub turn_timeout: Duration,
+    /// How long a turn may go without a sign of life, while no command is open and no request is being retried
+    pub idle_timeout: Duration,
+    /// How long a command of the worker may take
+    pub command_timeout: Duration,
+    /// The most tokens of a run
+    #[schemars(range(min = 1))]
+    pub max_tokens: u64,
+    /// How long a run may take
+    pub max_wall: Duration,
+    /// The part of a limit at which a warning is given
+    pub soft: Share,
+    /// Runs of one ticket that may end in a blocker
+    #[schemars(range(min = 1, max = 1000))]
+    pub ticket_failures: u32,
+    /// The most tokens of one night. Not acted on by this version: it must be absent
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub night_tokens: Option<u64>,
+    /// How long one night may take. Not acted on by this version: it must be absent
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub night_wall: Option<Duration>,
+}
+
+impl Default for LimitsPolicy {
+    fn default() -> Self {
+        Self {
+            max_iterations: 30,
+            max_repair_rounds: 3,
+            no_progress: 5,
+            runner_failures: 3,
+            verification_failures: 0,
+            turn_timeout: Duration::minutes(30),
+            idle_timeout: Duration::minutes(10),
+            command_timeout: Duration::minutes(30),
+            max_tokens: 5_000_000,
+            max_wall: Duration::minutes(8 * 60),
+            soft: Share::thousandths(800),
+            ticket_failures: 5,
+            night_tokens: None,
+            night_wall: None,
+        }
+    }
+}

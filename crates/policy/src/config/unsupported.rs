@@ -1,0 +1,100 @@
+//! Keys that are part of the format and that this version does not act on.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A key that is set to something that this version would ignore.
+pub(super) struct UnsupportedKey {
+    pub(super) path: String,
+    pub(super) span: Range<usize>,
+    pub(super) allowed: &'static [&'static str],
+}
+
+/// Each key with the values that change nothing; none: it must be absent. Values are as TOML writes them.
+const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
+    ("ledger", "push_runs", &["false"]),
+    ("prompts", "writer", &[]),
+    ("prompts", "planner", &[]),
+    ("prompts", "reviewer", &[]),
+    ("prompts", "repair", &[]),
+    ("prompts", "curator", &[]),
+    ("workspace", "cache_ttl", &["\"1d\"", "\"24h\""]),
+    ("limits", "night_tokens", &[]),
+    ("limits", "night_wall", &[]),
+    ("gates", "tdd", &["\"off\""]),
+    ("gates", "changed_tests", &["\"off\""]),
+    ("gates", "cleanup_review", &["\"off\""]),
+    ("gates", "code_review", &["\"off\""]),
+    ("gates", "fail_to_pass", &["\"off\""]),
+    ("gates", "test_weakening", &["\"off\""]),
+    ("review", "experts", &["[]"]),
+    ("delivery", "mode", &["\"branch\"", "\"none\""]),
+    ("delivery", "remote", &["\"origin\""]),
+    ("delivery", "target", &[]),
+    ("delivery", "forbidden_targets", &["[\"main\", \"master\"]"]),
+    ("delivery", "pr_title", &[]),
+    ("delivery", "sign", &["false"]),
+    ("delivery", "hooks", &["\"skip\""]),
+    ("hooks", "pre_iteration", &[]),
+    ("hooks", "post_iteration", &[]),
+    ("hooks", "on_completed", &[]),
+    ("hooks", "on_blocked", &[]),
+    ("hooks", "failure", &["\"ignore\""]),
+    ("hooks", "timeout", &["\"5m\"", "\"300s\""]),
+    ("notify", "webhook", &[]),
+    ("notify", "command", &[]),
+    ("notify", "on", &["[]"]),
+    ("schedule", "concurrency", &["1"]),
+    ("schedule", "poll", &["\"60s\"", "\"1m\""]),
+    ("schedule", "focus", &["\"package\""]),
+    ("schedule", "serialize", &["[]"]),
+    ("disk", "budget", &[]),
+];
+
+/// The first such key in the file.
+pub(super) fn unsupported(document: &DeTable<'_>) -> Option<UnsupportedKey> {
+    UNSUPPORTED
+        .iter()
+        .filter_map(|(table, key, allowed)| {
+            let table_value = entry(document, table)?.1.get_ref().as_table()?;
+            let (span, value) = entry(table_value, key)?;
+            let written = words(value.get_ref());
+            // A value of a wrong type is left to the reader, which says what it should be.
+            if allowed.contains(&written.as_str()) || (*key == "mode" && !is_later_mode(&written)) {
+                return None;
+            }
+            Some(UnsupportedKey {
+                path: format!("{table}.{key}"),
+                span,
+                allowed,
+            })
+        })
+        .min_by_key(|key| key.span.start)
+}
+
+fn is_later_mode(written: &str) -> bool {
+    matches!(written, "\"push\"" | "\"draft_pr\"")
+}
+
+fn entry<'a, 'b>(table: &'a DeTable<'b>, name: &str) -> Option<(Range<usize>, &'a Spanned<DeValue<'b>>)> {
+    table
+        .iter()
+        .find(|(key, _)| key.get_ref() == name)
+        .map(|(key, value)| (key.span(), value))
+}
+
+/// A scalar or an array of scalars in one form, whatever the quotes and the spacing.
+fn words(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| words(item.get_ref())).collect();
+            format!("[{}]", items.join(", "))
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => "other".to_owned(),
+    }
+}

@@ -1,0 +1,223 @@
+//! What a policy says and cannot mean.
+
+use ledger_core::{AgentKind, CheckCommand, DocumentError, locate};
+use toml::de::{DeTable, DeValue};
+
+use super::agent_settings::refused;
+use super::requires::{FoilVersion, VersionRequirement};
+use super::unsupported::unsupported;
+use super::workspace::is_environment_name;
+use super::{Baseline, Policy};
+
+/// Something wrong at a key path.
+pub(super) struct Contradiction {
+    path: Vec<String>,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Contradiction {
+    fn at(path: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            path: path.iter().map(|part| (*part).to_owned()).collect(),
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The error with its place in the text.
+    pub(super) fn in_text(self, text: &str) -> DocumentError {
+        let path: Vec<_> = self.path.iter().map(String::as_str).collect();
+        let error = DocumentError::at(text, locate(text, &path), self.message);
+        match self.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// What must be known before the keys are read: whether this version may read them at all, and which of them it would
+/// have to ignore. What is not TOML is left to the reader.
+pub(super) fn before_reading(text: &str, version: FoilVersion) -> Result<(), DocumentError> {
+    let Ok(document) = DeTable::parse(text) else {
+        return Ok(());
+    };
+    let document = document.get_ref();
+    let requires = document.iter().find(|(key, _)| key.get_ref() == "requires");
+    if let Some((_, value)) = requires
+        && let DeValue::String(requirement) = value.get_ref()
+    {
+        let requirement: VersionRequirement = requirement
+            .parse()
+            .map_err(|error: super::InvalidText| DocumentError::at(text, value.span(), error.to_string()))?;
+        if !requirement.is_met_by(version) {
+            let message = format!("this policy needs foil {requirement}; this is foil {version}");
+            return Err(DocumentError::at(text, value.span(), message).with_hint("use a version of foil that fits"));
+        }
+    }
+    // This table holds prose for people who try the unsafe value; the reader would only say "unknown variant".
+    let sandbox = document
+        .iter()
+        .find(|(key, _)| key.get_ref() == "agent")
+        .and_then(|(_, agent)| {
+            agent
+                .get_ref()
+                .as_table()?
+                .iter()
+                .find(|(key, _)| key.get_ref() == "sandbox")
+        });
+    if let Some((_, value)) = sandbox
+        && let DeValue::String(name) = value.get_ref()
+    {
+        let reason = match name.as_ref() {
+            "danger-full-access" => "without a sandbox the worker could write what it is judged by",
+            "read-only" => "a worker that may write nothing can do no work",
+            _ => "",
+        };
+        if !reason.is_empty() {
+            let message = format!("`{name}` is not a sandbox for the worker: {reason}");
+            return Err(DocumentError::at(text, value.span(), message).with_hint("only `workspace-write` is accepted"));
+        }
+    }
+    match unsupported(document) {
+        None => Ok(()),
+        Some(key) => {
+            let message = format!("`{}` is not supported by this version of foil", key.path);
+            let hint = match key.allowed {
+                [] => "leave it out".to_owned(),
+                values => format!("leave it out, or set it to {}", values[0]),
+            };
+            Err(DocumentError::at(text, key.span, message).with_hint(hint))
+        }
+    }
+}
+
+/// The first thing that the policy says and cannot mean.
+pub(super) fn contradiction(policy: &Policy) -> Option<Contradiction> {
+    agent(policy)
+        .or_else(|| setup(policy))
+        .or_else(|| checks(policy))
+        .or_else(|| limits(policy))
+}
+
+fn agent(policy: &Policy) -> Option<Contradiction> {
+    let agent = &policy.agent;
+    let one_word =
+        |text: &str| !text.is_empty() && text.len() <= 200 && !text.chars().any(|c| c.is_control() || c == ' ');
+    if agent.kind == AgentKind::External {
+        let message = "an agent of kind `external` is brought by the program that embeds foil, not by a policy";
+        return Some(Contradiction::at(&["agent", "kind"], message));
+    }
+    if agent.command.trim().is_empty() || agent.command.chars().any(char::is_control) {
+        return Some(Contradiction::at(
+            &["agent", "command"],
+            "the command must be one line and not empty",
+        ));
+    }
+    // A relative path with a slash would name a program that the worker can write.
+    if agent.command.contains('/') && !agent.command.starts_with('/') {
+        let message =
+            "the command must be a program's name or an absolute path: a relative path lies where the worker writes";
+        return Some(Contradiction::at(&["agent", "command"], message));
+    }
+    for (key, value) in [("model", &agent.model), ("reasoning_effort", &agent.reasoning_effort)] {
+        if value
+            .as_deref()
+            .is_some_and(|value| !one_word(value) || value.starts_with('-'))
+        {
+            return Some(Contradiction::at(&["agent", key], format!("`{key}` must be one word")));
+        }
+    }
+    if let Some(setting) = refused(&agent.config, agent.network) {
+        let name = setting.keys.join(".");
+        let mut contradiction = Contradiction::at(
+            &["agent", "config"],
+            format!("`{name}` may not be set in `[agent.config]`: {}", setting.reason),
+        )
+        .with_hint(setting.hint);
+        contradiction.path.extend(setting.keys);
+        return Some(contradiction);
+    }
+    agent.env.iter().find_map(|(name, value)| {
+        let upper = name.to_ascii_uppercase();
+        let reason = if !is_environment_name(name) {
+            "it cannot name an environment variable"
+        } else if upper == "CODEX_HOME" || upper == "HOME" || upper.starts_with("GIT_") {
+            "the runner sets it"
+        } else if value.contains('\0') {
+            "its value holds a NUL byte"
+        } else {
+            return None;
+        };
+        Some(Contradiction::at(
+            &["agent", "env", name],
+            format!("`{name}` may not be set: {reason}"),
+        ))
+    })
+}
+
+fn setup(policy: &Policy) -> Option<Contradiction> {
+    policy.workspace.setup.iter().enumerate().find_map(|(index, command)| {
+        command.run.trim().is_empty().then(|| {
+            let message = "a set-up command needs a `run` that is not empty";
+            Contradiction::at(&["workspace", "setup", &index.to_string()], message)
+        })
+    })
+}
+
+fn checks(policy: &Policy) -> Option<Contradiction> {
+    policy.check.iter().enumerate().find_map(|(index, check)| {
+        let place = index.to_string();
+        if let Err(error) = CheckCommand::new(check.run.as_deref(), check.argv.as_deref()) {
+            return Some(Contradiction::at(&["check", &place], error.to_string()));
+        }
+        let name = &check.name;
+        if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+            let message = "a check's name must be one line of 1 to 100 characters";
+            return Some(Contradiction::at(&["check", &place, "name"], message));
+        }
+        if policy.check[..index].iter().any(|earlier| earlier.name == *name) {
+            let message = format!("check name `{name}` occurs twice");
+            return Some(Contradiction::at(&["check", &place, "name"], message));
+        }
+        if check.baseline == Baseline::NoNewFailures && check.report.is_none() {
+            let message = "`no_new_failures` compares tests one by one and needs a report";
+            return Some(
+                Contradiction::at(&["check", &place, "baseline"], message)
+                    .with_hint("add `report = \"junit:<path>\"`, or use `must_pass` or `off`"),
+            );
+        }
+        None
+    })
+}
+
+fn limits(policy: &Policy) -> Option<Contradiction> {
+    let limits = &policy.limits;
+    let counts = [
+        ("max_iterations", limits.max_iterations, 1, 1000),
+        ("max_repair_rounds", limits.max_repair_rounds, 0, 3),
+        ("no_progress", limits.no_progress, 1, 1000),
+        ("runner_failures", limits.runner_failures, 1, 1000),
+        ("verification_failures", limits.verification_failures, 0, 1000),
+        ("ticket_failures", limits.ticket_failures, 1, 1000),
+    ];
+    let wrong = counts
+        .iter()
+        .find(|(_, value, least, most)| value < least || value > most);
+    if let Some((name, value, least, most)) = wrong {
+        let message = format!("`{name}` must lie between {least} and {most}, not be {value}");
+        return Some(Contradiction::at(&["limits", name], message));
+    }
+    if limits.max_tokens == 0 {
+        return Some(Contradiction::at(
+            &["limits", "max_tokens"],
+            "`max_tokens` must be at least 1",
+        ));
+    }
+    None
+}

@@ -1,0 +1,186 @@
+//! What a turn is seen to do, from what `codex exec --json` says. Does no I/O.
+
+use std::collections::BTreeSet;
+
+use ledger_core::{Activity, AgentFailure, ThreadId, TokenCount};
+use serde_json::Value;
+
+use crate::agent::text::Redaction;
+use crate::agent::{TurnEnd, TurnOutcome, bounded_answer, failure};
+
+/// How much of a message or a reason is handed on.
+const TEXT_LIMIT: usize = 400;
+
+/// The most paths of one edit that are handed on.
+const MOST_PATHS: usize = 20;
+
+/// A turn as `codex exec` tells it.
+#[derive(Debug)]
+pub(in crate::agent) struct ExecWatch {
+    redaction: Redaction,
+    thread: Option<ThreadId>,
+    /// What the conversation had spent before this turn: its counts are of the whole conversation.
+    before: TokenCount,
+    cumulative: Option<TokenCount>,
+    open_commands: BTreeSet<String>,
+    answer: String,
+    outcome: Option<TurnOutcome>,
+}
+
+impl ExecWatch {
+    pub(in crate::agent) fn new(redaction: Redaction) -> Self {
+        Self {
+            redaction,
+            thread: None,
+            before: TokenCount::default(),
+            cumulative: None,
+            open_commands: BTreeSet::new(),
+            answer: String::new(),
+            outcome: None,
+        }
+    }
+
+    /// Says what the conversation had spent before this turn.
+    pub(super) fn spent_before(&mut self, before: TokenCount) {
+        self.before = before;
+    }
+
+    /// Takes a raw line. What is not an event is passed over.
+    pub(in crate::agent) fn line(&mut self, line: &str) -> Vec<Activity> {
+        let Ok(event) = serde_json::from_str::<Value>(line) else {
+            return Vec::new();
+        };
+        let item = event.get("item").unwrap_or(&Value::Null);
+        match text(&event, "/type") {
+            "thread.started" if self.thread.is_none() => self.thread = text(&event, "/thread_id").parse().ok(),
+            "item.started" if text(item, "/type") == "command_execution" => return vec![self.command_started(item)],
+            "item.completed" => return self.item_completed(item),
+            // Not the end: Codex tries again.
+            "error" => {
+                let reason = self.redaction.text(text(&event, "/message"), TEXT_LIMIT);
+                return vec![Activity::Retrying { reason }];
+            }
+            "turn.completed" if self.outcome.is_none() => {
+                self.cumulative = event.get("usage").map(count);
+                let answer = std::mem::take(&mut self.answer);
+                self.outcome = Some(TurnOutcome::Completed { answer });
+                return vec![Activity::Tokens { spent: self.tokens() }];
+            }
+            "turn.failed" if self.outcome.is_none() => {
+                let message = text(&event, "/error/message");
+                self.outcome = Some(TurnOutcome::Failed(failure::from_prose(message, &self.redaction)));
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn command_started(&mut self, item: &Value) -> Activity {
+        let id = self.redaction.text(text(item, "/id"), 100);
+        self.open_commands.insert(id.clone());
+        Activity::CommandStarted {
+            item: id,
+            command: self.redaction.command(text(item, "/command")),
+        }
+    }
+
+    fn item_completed(&mut self, item: &Value) -> Vec<Activity> {
+        match text(item, "/type") {
+            "command_execution" => {
+                let mut activities = Vec::new();
+                let id = self.redaction.text(text(item, "/id"), 100);
+                // A command that is refused at once is told only when it is over.
+                if !self.open_commands.contains(&id) {
+                    activities.push(self.command_started(item));
+                }
+                self.open_commands.remove(&id);
+                let exit_code = item.get("exit_code").and_then(Value::as_i64);
+                activities.push(Activity::CommandEnded {
+                    item: id,
+                    exit_code: exit_code.and_then(|code| i32::try_from(code).ok()),
+                    declined: text(item, "/status") == "declined",
+                });
+                activities
+            }
+            "file_change" if text(item, "/status") == "completed" => {
+                let changes = item.get("changes").and_then(Value::as_array);
+                let paths = changes
+                    .into_iter()
+                    .flatten()
+                    .map(|change| text(change, "/path"))
+                    .filter(|path| !path.is_empty())
+                    .take(MOST_PATHS)
+                    .map(|path| self.redaction.path(path))
+                    .collect();
+                vec![Activity::FilesEdited { paths }]
+            }
+            "agent_message" => {
+                let said = text(item, "/text");
+                if self.outcome.is_none() {
+                    self.answer = bounded_answer(said.to_owned());
+                }
+                vec![Activity::Message {
+                    text: self.redaction.end_of(said, TEXT_LIMIT),
+                }]
+            }
+            "error" => vec![Activity::Warning {
+                message: self.redaction.text(text(item, "/message"), TEXT_LIMIT),
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The conversation.
+    pub(in crate::agent) fn thread(&self) -> Option<&ThreadId> {
+        self.thread.as_ref()
+    }
+
+    /// What the conversation has spent up to the end of this turn, where Codex told.
+    pub(in crate::agent) fn cumulative(&self) -> Option<TokenCount> {
+        self.cumulative
+    }
+
+    /// What this turn has spent, as far as Codex told: nothing before the end, nothing of failed turns, nothing of
+    /// sub-agents.
+    pub(super) fn tokens(&self) -> TokenCount {
+        self.cumulative
+            .map(|cumulative| cumulative.since(self.before))
+            .unwrap_or_default()
+    }
+
+    /// How the turn ended, once it has.
+    pub(super) fn outcome(&self) -> Option<&TurnOutcome> {
+        self.outcome.as_ref()
+    }
+
+    /// The failure that the end of the process without the end of the turn stands for.
+    pub(super) fn cut_off(&self, message: &str) -> AgentFailure {
+        failure::from_prose(message, &self.redaction)
+    }
+
+    /// The end of the turn, where Codex told it.
+    pub(in crate::agent) fn end(self) -> Option<TurnEnd> {
+        let tokens = self.tokens();
+        Some(TurnEnd {
+            outcome: self.outcome?,
+            tokens,
+            thread: self.thread,
+        })
+    }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A count of tokens. A negative or missing one is zero.
+fn count(usage: &Value) -> TokenCount {
+    let number = |key: &str| usage.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let (input, output) = (number("input_tokens"), number("output_tokens"));
+    TokenCount {
+        input,
+        cached_input: number("cached_input_tokens"),
+        output,
+        total: input.saturating_add(output),
+    }
+}

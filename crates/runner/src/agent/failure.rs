@@ -1,0 +1,277 @@
+//! From Codex' errors to classes that decisions can rest on.
+
+use ledger_core::{AgentFailure, AgentFailureClass};
+use serde_json::Value;
+
+use super::text::Redaction;
+use crate::guard::GuardError;
+
+/// How much of an error's message is kept.
+const MESSAGE_LIMIT: usize = 600;
+
+/// The failure that a message in prose stands for, as `codex exec` gives it.
+pub(super) fn from_prose(message: &str, redaction: &Redaction) -> AgentFailure {
+    AgentFailure {
+        class: prose_class(message).unwrap_or(AgentFailureClass::Other),
+        message: redaction.text(message, MESSAGE_LIMIT),
+    }
+}
+
+/// The failure that a `TurnError` of the app-server stands for.
+pub(super) fn from_turn_error(error: &Value, redaction: &Redaction) -> AgentFailure {
+    let message = error
+        .get("message")
+        .and_then(Value::as_str)
+        .unwrap_or("no reason was given");
+    let typed = error.get("codexErrorInfo").map_or(Typed::Unknown, typed_class);
+    let class = match typed {
+        // Some providers answer "no such model" as a bad request.
+        Typed::Known(AgentFailureClass::BadRequest) if names_missing_model(message) => {
+            AgentFailureClass::ModelUnavailable
+        }
+        Typed::Known(class) => class,
+        Typed::Unknown => prose_class(message).unwrap_or(AgentFailureClass::Other),
+    };
+    AgentFailure {
+        class,
+        message: redaction.text(message, MESSAGE_LIMIT),
+    }
+}
+
+/// A failure that we saw ourselves.
+pub(super) fn seen(class: AgentFailureClass, message: &str, redaction: &Redaction) -> AgentFailure {
+    AgentFailure {
+        class,
+        message: redaction.text(message, MESSAGE_LIMIT),
+    }
+}
+
+/// The log of turns cannot be written. Without it a crash could not be recovered from, so the turn does not go on.
+pub(super) fn unwritable_log(error: &std::io::Error, redaction: &Redaction) -> AgentFailure {
+    seen(
+        AgentFailureClass::Other,
+        &format!("the agent's log cannot be written: {error}"),
+        redaction,
+    )
+}
+
+/// Processes of the turn could not be ended.
+pub(super) fn survived(error: &GuardError, redaction: &Redaction) -> AgentFailure {
+    seen(
+        AgentFailureClass::Other,
+        &format!("processes of the turn could not be ended: {error}"),
+        redaction,
+    )
+}
+
+enum Typed {
+    Known(AgentFailureClass),
+    Unknown,
+}
+
+fn typed_class(info: &Value) -> Typed {
+    use AgentFailureClass::{Auth, BadRequest, Connection, ContextWindow, ModelUnavailable};
+    use AgentFailureClass::{RateLimited, Sandbox, Server, UsageLimit};
+    if let Some(name) = info.as_str() {
+        return match name {
+            "usageLimitExceeded" | "sessionBudgetExceeded" => Typed::Known(UsageLimit),
+            "rateLimitExceeded" => Typed::Known(RateLimited),
+            "serverOverloaded" | "flexUnavailable" | "policyCapacityUnavailable" | "internalServerError" => {
+                Typed::Known(Server)
+            }
+            "contextWindowExceeded" => Typed::Known(ContextWindow),
+            "modelNotFound" => Typed::Known(ModelUnavailable),
+            "unauthorized" => Typed::Known(Auth),
+            "badRequest" => Typed::Known(BadRequest),
+            "sandboxError" => Typed::Known(Sandbox),
+            _ => Typed::Unknown,
+        };
+    }
+    let Some((name, details)) = info.as_object().and_then(|object| object.iter().next()) else {
+        return Typed::Unknown;
+    };
+    match name.as_str() {
+        "httpConnectionFailed"
+        | "responseStreamConnectionFailed"
+        | "responseStreamDisconnected"
+        | "responseTooManyFailedAttempts" => {
+            let status = details.get("httpStatusCode").and_then(Value::as_u64);
+            Typed::Known(status.map_or(Connection, status_class))
+        }
+        _ => Typed::Unknown,
+    }
+}
+
+fn status_class(status: u64) -> AgentFailureClass {
+    match status {
+        401 | 403 => AgentFailureClass::Auth,
+        402 => AgentFailureClass::UsageLimit,
+        404 => AgentFailureClass::ModelUnavailable,
+        429 => AgentFailureClass::RateLimited,
+        408 => AgentFailureClass::Connection,
+        400..=499 => AgentFailureClass::BadRequest,
+        500..=599 => AgentFailureClass::Server,
+        _ => AgentFailureClass::Connection,
+    }
+}
+
+fn names_missing_model(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("model_not_found")
+        || (message.contains("model")
+            && ["does not exist", "not found", "not supported", "do not have access"]
+                .iter()
+                .any(|words| message.contains(words)))
+}
+
+/// What a sentence of Codex' says. The sentences are those of the pinned version; the order is from the most telling.
+fn prose_class(message: &str) -> Option<AgentFailureClass> {
+    use AgentFailureClass::{
+        Auth, BadRequest, Connection, ContextWindow, ModelUnavailable, Sandbox, Server, UsageLimit,
+    };
+    let text = message.to_lowercase();
+    let says = |any: &[&str]| any.iter().any(|words| text.contains(words));
+    if says(&[
+        "usage limit",
+        "quota exceeded",
+        "billing details",
+        "purchase more credits",
+    ]) {
+        return Some(UsageLimit);
+    }
+    if says(&["context window"]) {
+        return Some(ContextWindow);
+    }
+    if let Some(status) = status_in(&text) {
+        return Some(status_class(status));
+    }
+    if names_missing_model(&text) {
+        return Some(ModelUnavailable);
+    }
+    if says(&[
+        "missing environment variable",
+        "not logged in",
+        "incorrect api key",
+        "unauthorized",
+        "codex login",
+    ]) {
+        return Some(Auth);
+    }
+    if says(&["high demand", "at capacity", "overloaded"]) {
+        return Some(Server);
+    }
+    if says(&["rate limit"]) {
+        return Some(AgentFailureClass::RateLimited);
+    }
+    if says(&[
+        "stream disconnected",
+        "idle timeout",
+        "error sending request",
+        "connection failed",
+        "connection refused",
+        "network error",
+        "waiting for network",
+    ]) {
+        return Some(Connection);
+    }
+    // The body of a 400 is all that Codex says of it.
+    let is_body = serde_json::from_str::<Value>(message).is_ok_and(|body| body.is_object());
+    if is_body || says(&["invalid_request_error", "invalid_json_schema", "bad request"]) {
+        return Some(BadRequest);
+    }
+    if says(&["bwrap:", "bubblewrap", "sandbox"]) {
+        return Some(Sandbox);
+    }
+    None
+}
+
+/// The HTTP status of `unexpected status 401 …` and `last status: 429 …`.
+fn status_in(text: &str) -> Option<u64> {
+    ["unexpected status ", "last status: "].iter().find_map(|before| {
+        let digits = text.split_once(before)?.1.get(..3)?;
+        digits.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_sentences_of_codex_exec_have_classes() {
+        use AgentFailureClass::*;
+        let cases = [
+            (
+                "unexpected status 401 Unauthorized: Incorrect API key provided, url: http://127.0.0.1/v1",
+                Auth,
+            ),
+            ("unexpected status 404 Not Found: no such model", ModelUnavailable),
+            ("exceeded retry limit, last status: 429 Too Many Requests", RateLimited),
+            (
+                "You’ve hit your usage limit. Upgrade to Pro, or try again at 10:49 AM.",
+                UsageLimit,
+            ),
+            ("Quota exceeded. Check your plan and billing details.", UsageLimit),
+            (
+                "We’re currently experiencing high demand, which may cause temporary errors.",
+                Server,
+            ),
+            ("Selected model is at capacity. Please try a different model.", Server),
+            (
+                r#"{"error": {"message": "bad request by mock", "type": "invalid_request_error"}}"#,
+                BadRequest,
+            ),
+            (
+                "Codex ran out of room in the model's context window. Start a new thread",
+                ContextWindow,
+            ),
+            (
+                "stream disconnected before completion: idle timeout waiting for SSE",
+                Connection,
+            ),
+            (
+                "stream disconnected before completion: Transport error: network error",
+                Connection,
+            ),
+            ("Incomplete response returned, reason: max_output_tokens", Other),
+            ("Missing environment variable: `MOCK_API_KEY`.", Auth),
+            (
+                "Reconnecting... waiting for network (Connection failed: error sending request)",
+                Connection,
+            ),
+        ];
+        for (message, class) in cases {
+            assert_eq!(from_prose(message, &Redaction::default()).class, class, "{message}");
+        }
+    }
+
+    #[test]
+    fn typed_errors_win_over_prose() {
+        use AgentFailureClass::*;
+        let cases = [
+            (json!("usageLimitExceeded"), UsageLimit),
+            (json!("serverOverloaded"), Server),
+            (json!({"httpConnectionFailed": {"httpStatusCode": 401}}), Auth),
+            (
+                json!({"responseTooManyFailedAttempts": {"httpStatusCode": 429}}),
+                RateLimited,
+            ),
+            (
+                json!({"responseStreamDisconnected": {"httpStatusCode": null}}),
+                Connection,
+            ),
+            (json!({"aNewKind": {}}), Connection),
+            (json!("other"), Connection),
+            (json!(null), Connection),
+            (json!(7), Connection),
+        ];
+        for (info, class) in cases {
+            let error = json!({"message": "stream disconnected before completion", "codexErrorInfo": info});
+            assert_eq!(from_turn_error(&error, &Redaction::default()).class, class, "{info}");
+        }
+        let missing = json!({"message": "The model `x` does not exist", "codexErrorInfo": "badRequest"});
+        assert_eq!(from_turn_error(&missing, &Redaction::default()).class, ModelUnavailable);
+    }
+}

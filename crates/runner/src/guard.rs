@@ -1,0 +1,528 @@
+//! Processes that never outlive the runner: each is started under a guard process.
+//!
+//! A guard is the runner's own program, started again with a hidden verb. It is the subreaper of everything that its child
+//! starts, so that a daemon that left its parent, its group and its session is still its descendant. It holds one end of a
+//! socket to the runner; when the other end is closed, because the runner wants it so or because the runner is gone by any signal
+//! at any moment, it ends the whole descent: TERM, some grace, then KILL until none is left. Should the guard itself be killed,
+//! the kernel kills its first child, and what is left is found by the next start ([`end_leftovers`]).
+//!
+//! Where this user may make a version 2 control group below the own one, `cgroup.kill` ends what the walk over the descent would
+//! have to chase. On systems other than Linux there is no subreaper: only the process group of the first child is ended.
+
+mod census;
+mod control_group;
+mod inside;
+mod leftovers;
+mod stage;
+mod wire;
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+
+pub use census::ProcessIdentity;
+pub use inside::main_if_guard;
+use leftovers::GuardRecord;
+pub use leftovers::{EndedProcess, LeftoverError, end_leftovers};
+use wire::{Notice, Order, STARTED_AS_GUARD, Start};
+
+/// How long a process that is asked to end may take before it is killed, if nothing else is said.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a guard may take to start.
+const START_WAIT: Duration = Duration::from_secs(30);
+/// How long a guard may take beyond the grace before it is no longer trusted to do its work.
+const GUARD_WAIT: Duration = Duration::from_secs(15);
+
+/// The program that becomes a guard: one that calls [`main_if_guard`] first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardProgram(PathBuf);
+
+impl GuardProgram {
+    /// This program, even if its file has been replaced since it was started.
+    pub fn current() -> io::Result<Self> {
+        own_program().map(Self)
+    }
+
+    /// Another program, for an embedder whose own `main` cannot call [`main_if_guard`].
+    pub fn at(program: impl AsRef<Path>) -> io::Result<Self> {
+        std::path::absolute(program).map(Self)
+    }
+}
+
+fn own_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        // Its file may have been replaced; this is always the program that runs.
+        Ok(PathBuf::from("/proc/self/exe"))
+    } else {
+        std::env::current_exe()
+    }
+}
+
+/// A process could not be started, or its guard was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// The command itself cannot be run: no such program, no such folder.
+    #[error("the process was not started: {reason}")]
+    NotStarted {
+        /// What the system said.
+        reason: String,
+    },
+    /// The guard program does not act as a guard.
+    #[error("the guard did not answer: its program must call `main_if_guard` first")]
+    NoGuard,
+    /// The guard ended before its work did; what it guarded has been ended.
+    #[error("the guard was killed from outside")]
+    Lost,
+    /// Processes are still there after they were killed.
+    #[error("killed processes do not end")]
+    Surviving {
+        /// How many.
+        count: u32,
+    },
+    /// The system refused something.
+    #[error("a guard cannot be started or asked")]
+    Io(#[from] io::Error),
+}
+
+/// How the first child of a guard ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Exited {
+        /// 0 is success.
+        code: i32,
+    },
+    /// By a signal.
+    Signaled {
+        /// Its number.
+        signal: i32,
+    },
+}
+
+/// What is known when nothing guarded is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuardedExit {
+    /// How the first child ended.
+    pub exit: Exit,
+    /// How many further processes were still there and had to be ended.
+    pub ended: u32,
+}
+
+/// Where the standard output or the errors of a guarded process go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Piped,
+    Discarded,
+    Merged,
+}
+
+/// A command to be run under a guard. Its environment is empty but for what is given here and one entry,
+/// `COUNTERFOIL_GUARD_ID`, by which leftovers are recognised; it cannot gain rights (`no_new_privs`) and leaves no core files.
+///
+/// ```no_run
+/// # use counterfoil_runner::guard::{GuardProgram, GuardedCommand};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut child = GuardedCommand::new("/usr/bin/env")
+///     .env("LANG", "C.UTF-8")
+///     .current_dir("/")
+///     .spawn(&GuardProgram::current()?)
+///     .await?;
+/// let exit = child.wait().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct GuardedCommand {
+    program: OsString,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    folder: PathBuf,
+    records: Option<PathBuf>,
+    grace: Duration,
+    piped_input: bool,
+    output: Output,
+    errors: Output,
+}
+
+impl GuardedCommand {
+    /// A command without arguments and environment, in `/`, with no input and with its output and errors thrown away. A program
+    /// without `/` is looked up in the `PATH` of the given environment.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            folder: PathBuf::from("/"),
+            records: None,
+            grace: DEFAULT_GRACE,
+            piped_input: false,
+            output: Output::Discarded,
+            errors: Output::Discarded,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.arguments
+            .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds an entry to the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds entries to the environment.
+    #[must_use]
+    pub fn envs(mut self, entries: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>) -> Self {
+        for (name, value) in entries {
+            self = self.env(name, value);
+        }
+        self
+    }
+
+    /// The folder that it starts in.
+    #[must_use]
+    pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.folder = folder.as_ref().to_owned();
+        self
+    }
+
+    /// The folder, made if need be, in which the guard writes who it is, for [`end_leftovers`] after a crash.
+    #[must_use]
+    pub fn record_in(mut self, folder: impl AsRef<Path>) -> Self {
+        self.records = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// How long what is asked to end may take before it is killed. [`DEFAULT_GRACE`] unless said.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Standard input is written by us, through [`GuardedChild::stdin`].
+    #[must_use]
+    pub fn pipe_stdin(mut self) -> Self {
+        self.piped_input = true;
+        self
+    }
+
+    /// Standard output is read by us, through [`GuardedChild::stdout`].
+    #[must_use]
+    pub fn pipe_stdout(mut self) -> Self {
+        self.output = Output::Piped;
+        self
+    }
+
+    /// Standard error is read by us, through [`GuardedChild::stderr`].
+    #[must_use]
+    pub fn pipe_stderr(mut self) -> Self {
+        self.errors = Output::Piped;
+        self
+    }
+
+    /// Standard error goes where standard output goes, in the order in which both were written.
+    #[must_use]
+    pub fn stderr_with_stdout(mut self) -> Self {
+        self.errors = Output::Merged;
+        self
+    }
+
+    /// Starts it under a guard. When this returns, the program runs.
+    ///
+    /// If the future is dropped, or the child that it returns, everything that was started is ended by the guard.
+    ///
+    /// # Errors
+    /// [`GuardError::NotStarted`] where the command cannot be run; [`GuardError::NoGuard`] where `guard` is no guard program.
+    pub async fn spawn(self, guard: &GuardProgram) -> Result<GuardedChild, GuardError> {
+        if std::env::var_os(STARTED_AS_GUARD).is_some() {
+            // This program was to be a guard and did not act as one. Going on would start it again and again.
+            return Err(GuardError::NoGuard);
+        }
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let identity = match &self.records {
+            Some(folder) => {
+                std::fs::create_dir_all(folder)?;
+                let file = leftovers::record_file(&std::path::absolute(folder)?, &id);
+                Some(file.into_os_string().into())
+            }
+            None => None,
+        };
+        let start = Start {
+            id,
+            program: self.program.into(),
+            arguments: self.arguments.into_iter().map(Into::into).collect(),
+            environment: self
+                .environment
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            folder: self.folder.into_os_string().into(),
+            identity,
+            grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
+            parent: None,
+            control_group: None,
+        };
+
+        let (input, stdin) = input(self.piped_input)?;
+        let (output, stdout) = output(self.output)?;
+        let (errors, stderr) = match self.errors {
+            Output::Merged => (output.try_clone()?, None),
+            other => self::output(other)?,
+        };
+
+        let (ours, theirs) = UnixStream::pair()?;
+        let process = tokio::process::Command::new(&guard.0)
+            .arg(inside::GUARD_VERB)
+            .env_clear()
+            .env(STARTED_AS_GUARD, "1")
+            .current_dir("/")
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let body =
+            wire::send_header(&ours, &start, &[input.as_fd(), output.as_fd(), errors.as_fd()]).map_err(|error| {
+                match error.kind() {
+                    // It ended without having read anything.
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => GuardError::NoGuard,
+                    _ => error.into(),
+                }
+            })?;
+        drop((input, output, errors));
+        ours.set_nonblocking(true)?;
+        let mut child = GuardedChild {
+            stdin,
+            stdout,
+            stderr,
+            socket: Some(tokio::net::UnixStream::from_std(ours)?),
+            received: Vec::new(),
+            process,
+            pid: 0,
+            exit: None,
+            gone: None,
+            record: None,
+            grace: self.grace,
+        };
+        match tokio::time::timeout(START_WAIT, child.started(&body)).await {
+            Ok(result) => result.map(|()| child),
+            Err(_) => Err(GuardError::NoGuard),
+        }
+    }
+}
+
+fn input(piped: bool) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
+    if !piped {
+        return Ok((std::fs::File::open("/dev/null")?.into(), None));
+    }
+    let (read, write) = pipe_pair()?;
+    Ok((read, Some(pipe::Sender::from_owned_fd(write)?)))
+}
+
+fn output(output: Output) -> io::Result<(OwnedFd, Option<pipe::Receiver>)> {
+    if output != Output::Piped {
+        let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
+        return Ok((nowhere.into(), None));
+    }
+    let (read, write) = pipe_pair()?;
+    Ok((write, Some(pipe::Receiver::from_owned_fd(read)?)))
+}
+
+fn pipe_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = io::pipe()?;
+    Ok((read.into(), write.into()))
+}
+
+/// A process under its guard. Dropping it ends the process and all that it started.
+#[derive(Debug)]
+pub struct GuardedChild {
+    /// Its standard input, if piped. Dropping it closes the input.
+    pub stdin: Option<pipe::Sender>,
+    /// Its standard output, if piped.
+    pub stdout: Option<pipe::Receiver>,
+    /// Its standard error, if piped.
+    pub stderr: Option<pipe::Receiver>,
+    /// `None` once we have closed it.
+    socket: Option<tokio::net::UnixStream>,
+    received: Vec<u8>,
+    /// The guard.
+    process: tokio::process::Child,
+    pid: i32,
+    exit: Option<Exit>,
+    /// How many were ended and how many survive, once the guard has said so.
+    gone: Option<(u32, u32)>,
+    /// Who guard and first child are.
+    record: Option<GuardRecord>,
+    grace: Duration,
+}
+
+impl GuardedChild {
+    /// The process id of the first child.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    async fn started(&mut self, body: &[u8]) -> Result<(), GuardError> {
+        if let Some(socket) = &mut self.socket {
+            socket.write_all(body).await.map_err(|_| GuardError::NoGuard)?;
+        }
+        match self.next_notice().await {
+            Some(Notice::Started { pid, record }) => {
+                self.pid = pid;
+                self.record = record;
+                Ok(())
+            }
+            Some(Notice::NotStarted { reason }) => Err(GuardError::NotStarted { reason }),
+            Some(_) | None => Err(GuardError::NoGuard),
+        }
+    }
+
+    /// Waits until the first child has ended and nothing else of its descent is left; what it left is ended by the guard.
+    /// May be dropped and called again. Output that nobody reads can make the child wait for ever.
+    ///
+    /// # Errors
+    /// [`GuardError::Lost`] where the guard was killed: then what it guarded has been ended too.
+    pub async fn wait(&mut self) -> Result<GuardedExit, GuardError> {
+        while self.gone.is_none() {
+            match self.next_notice().await {
+                Some(Notice::Exited { code }) => self.exit = Some(Exit::Exited { code }),
+                Some(Notice::Signaled { signal }) => self.exit = Some(Exit::Signaled { signal }),
+                Some(Notice::Gone { ended, surviving }) => self.gone = Some((ended, surviving)),
+                Some(Notice::Started { .. } | Notice::NotStarted { .. }) => {}
+                None => break,
+            }
+        }
+        match (self.gone, self.exit) {
+            (Some((_, count)), _) if count > 0 => Err(GuardError::Surviving { count }),
+            (Some((ended, _)), Some(exit)) => {
+                // Only so that no remains of the guard stay behind: it has nothing left to do.
+                self.process.wait().await?;
+                Ok(GuardedExit { exit, ended })
+            }
+            (_, None) | (None, _) => {
+                self.end_without_guard().await?;
+                Err(GuardError::Lost)
+            }
+        }
+    }
+
+    /// Waits until the first child has ended, while what it left may still be ending. May be dropped and called again.
+    ///
+    /// # Errors
+    /// [`GuardError::Lost`] where the guard was killed.
+    pub async fn wait_for_exit(&mut self) -> Result<Exit, GuardError> {
+        loop {
+            if let Some(exit) = self.exit {
+                return Ok(exit);
+            }
+            match self.next_notice().await {
+                Some(Notice::Exited { code }) => self.exit = Some(Exit::Exited { code }),
+                Some(Notice::Signaled { signal }) => self.exit = Some(Exit::Signaled { signal }),
+                Some(Notice::Gone { ended, surviving }) => self.gone = Some((ended, surviving)),
+                Some(Notice::Started { .. } | Notice::NotStarted { .. }) => {}
+                None => {
+                    self.end_without_guard().await?;
+                    return Err(GuardError::Lost);
+                }
+            }
+        }
+    }
+
+    /// Sends a signal to the first child alone, unless it has ended.
+    pub async fn signal(&mut self, signal: Signal) -> Result<(), GuardError> {
+        self.order(Order::Signal(signal.as_raw())).await
+    }
+
+    /// Ends everything: TERM, the grace of the command, then KILL; and waits until nothing is left.
+    ///
+    /// # Errors
+    /// As [`GuardedChild::wait`].
+    pub async fn kill_all(&mut self) -> Result<GuardedExit, GuardError> {
+        self.end(self.grace).await
+    }
+
+    /// Ends everything at once, without asking first.
+    ///
+    /// # Errors
+    /// As [`GuardedChild::wait`].
+    pub async fn kill_now(&mut self) -> Result<GuardedExit, GuardError> {
+        self.end(Duration::ZERO).await
+    }
+
+    async fn end(&mut self, grace: Duration) -> Result<GuardedExit, GuardError> {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        // A guard that does not listen is dealt with below.
+        let _ = self.order(Order::End { grace_ms }).await;
+        match tokio::time::timeout(grace + GUARD_WAIT, self.wait()).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.end_without_guard().await?;
+                Err(GuardError::Lost)
+            }
+        }
+    }
+
+    async fn order(&mut self, order: Order) -> Result<(), GuardError> {
+        let line = wire::line(&order)?;
+        match &mut self.socket {
+            Some(socket) => Ok(socket.write_all(&line).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// The guard is gone or deaf: ends what can be found of it and its descent.
+    async fn end_without_guard(&mut self) -> Result<(), GuardError> {
+        // Closed first: a guard that only seemed deaf now knows what to do.
+        self.socket = None;
+        if let Some(record) = self.record.take() {
+            let ended = tokio::task::spawn_blocking(move || leftovers::end_one(&record, &mut Vec::new()))
+                .await
+                .map_err(io::Error::other)?;
+            if let Err(LeftoverError::Surviving { pids }) = ended {
+                let count = u32::try_from(pids.len()).unwrap_or(u32::MAX);
+                return Err(GuardError::Surviving { count });
+            }
+        }
+        // A guard that is not recorded yet has started nothing that could survive it.
+        self.process.kill().await?;
+        Ok(())
+    }
+
+    /// The next thing that the guard says, or `None` when it is gone.
+    async fn next_notice(&mut self) -> Option<Notice> {
+        let socket = self.socket.as_mut()?;
+        loop {
+            match wire::take_line(&mut self.received) {
+                Some(Ok(notice)) => return Some(notice),
+                Some(Err(_)) => continue,
+                None => {}
+            }
+            match socket.read_buf(&mut self.received).await {
+                Ok(read) if read > 0 => {}
+                Ok(_) | Err(_) => return None,
+            }
+        }
+    }
+}
