@@ -9,10 +9,12 @@ mod check_ledger;
 mod consent;
 mod finding;
 pub mod guard;
+mod init;
 pub mod junit;
 mod ledger;
 pub mod lock;
 mod moment;
+mod new;
 mod packages;
 pub mod process;
 pub mod redact;
@@ -35,8 +37,13 @@ pub use cancel::{CancelError, Canceled, cancel};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
 pub use finding::{Finding, FindingSeverity};
+pub use init::{
+    DetectedCheck, InitDone, InitError, InitFile, InitOptions, Initialized, built_in_template, detect_checks, init,
+    schema_texts,
+};
 pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder};
 pub use moment::Moment;
+pub use new::{Draft, NewTicket, NewTicketError};
 pub use packages::{Packages, PackagesError};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
