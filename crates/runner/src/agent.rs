@@ -33,6 +33,7 @@ pub use codex_settings::{CodexAgentSettings, is_reserved_config_key};
 pub use scripted::{InvalidScript, ScriptedAgent};
 pub use text::{shorten, shorten_end};
 pub use transcript::{TranscriptEntry, TranscriptRecord, read_transcript, recover_turn};
+pub(crate) use transcript::MAX_RECORD_BYTES;
 pub use turn::{StopSignal, Turn, TurnSink};
 
 /// A coding agent that takes turns.
