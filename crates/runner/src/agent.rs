@@ -24,6 +24,7 @@ use std::pin::Pin;
 use ledger_core::{Activity, AgentFailure, AgentKind, ThreadId, TokenCount};
 use serde::{Deserialize, Serialize};
 
+pub use child::AgentGuard;
 pub use codex_app_server::CodexAppServer;
 pub use codex_exec::CodexExec;
 pub use codex_home::{CodexHome, CodexHomeError, HomeSettings};

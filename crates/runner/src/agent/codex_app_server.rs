@@ -66,7 +66,8 @@ impl Agent for CodexAppServer {
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             if let Some(loaded) = self.shared.server.lock().await.take() {
-                loaded.server.end().await;
+                // What could not be ended is found by the next start.
+                let _ = loaded.server.end().await;
             }
         })
     }

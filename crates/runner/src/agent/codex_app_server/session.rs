@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, Digest, ThreadId};
+use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, ThreadId};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +15,7 @@ use crate::agent::text::Redaction;
 use crate::agent::transcript::Transcript;
 use crate::agent::turn::{StopSignal, TurnSink};
 use crate::agent::{Access, ThreadChoice, TurnEnd, TurnOutcome, TurnRequest, failure};
+use crate::guard::GuardError;
 
 /// How long the server may take to answer a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -44,13 +45,13 @@ enum Fault {
     #[error("codex ended in the middle of the turn{}", last_words(.stderr))]
     Gone { stderr: String },
     #[error("codex cannot be started: {0}")]
-    CannotStart(std::io::Error),
+    CannotStart(GuardError),
     #[error("codex wrote something that cannot be read: {0}")]
     Line(#[from] LineError),
     #[error("codex answered `{method}` without {what}")]
     Incomplete { method: &'static str, what: &'static str },
-    #[error("codex works in the sandbox `{got}`, not in `{asked}`")]
-    OtherSandbox { asked: &'static str, got: String },
+    #[error("codex works in another sandbox than it was given: {got}")]
+    OtherSandbox { got: Value },
     #[error("the agent's log cannot be written: {0}")]
     Log(#[from] std::io::Error),
     #[error("{0}")]
@@ -103,7 +104,11 @@ pub(super) struct Session<'a> {
     redaction: Redaction,
     watch: TurnWatch,
     thread: Option<ThreadId>,
+    /// Whether the turn was asked for, so that its sandbox holds.
+    handed_over: bool,
     unreadable_lines: u32,
+    /// Why it is not sure that everything of the turn has ended.
+    not_ended: Option<GuardError>,
 }
 
 impl<'a> Session<'a> {
@@ -126,7 +131,9 @@ impl<'a> Session<'a> {
             watch: TurnWatch::new(redaction.clone()),
             redaction,
             thread: None,
+            handed_over: false,
             unreadable_lines: 0,
+            not_ended: None,
         }
     }
 
@@ -143,6 +150,11 @@ impl<'a> Session<'a> {
                     None => TurnOutcome::Failed(fault.failure(&self.redaction)),
                 }
             }
+        };
+        let outcome = match &self.not_ended {
+            None => outcome,
+            // Whatever the turn came to: its place may still be changing.
+            Some(error) => TurnOutcome::Failed(failure::survived(error, &self.redaction)),
         };
         let end = TurnEnd {
             outcome,
@@ -164,7 +176,7 @@ impl<'a> Session<'a> {
         let config = thread_config(self.request).map_err(|error| Fault::Request(error.to_string()))?;
         self.settings
             .home
-            .distrust(&self.request.place)
+            .restore()
             .map_err(|error| Fault::Request(error.to_string()))?;
         self.ready_server().await?;
         let (thread, resumed) = self.open_thread(config).await?;
@@ -197,7 +209,7 @@ impl<'a> Session<'a> {
         if self.loaded.is_some() {
             return Ok(());
         }
-        let server = Server::start(self.settings).map_err(Fault::CannotStart)?;
+        let server = Server::start(self.settings).await.map_err(Fault::CannotStart)?;
         self.loaded = Some(LoadedServer {
             server,
             threads: Vec::new(),
@@ -213,7 +225,9 @@ impl<'a> Session<'a> {
     async fn open_thread(&mut self, config: Map<String, Value>) -> Result<(LoadedThread, bool), Fault> {
         let mut params = json!({
             "cwd": self.request.place,
-            "sandbox": self.request.access.sandbox_mode(),
+            // What the turn may write is said when it starts. A conversation that is opened for writing would make
+            // Codex trust the place, and obey configuration that the worker wrote there.
+            "sandbox": Access::ReadOnly.sandbox_mode(),
             "approvalPolicy": "never",
             "model": self.request.model,
             "config": config,
@@ -258,16 +272,10 @@ impl<'a> Session<'a> {
             method,
             what: "a usable thread id",
         })?;
-        let got = match text(answer, "/sandbox/type") {
-            "workspaceWrite" => "workspace-write",
-            "readOnly" => "read-only",
-            other => other,
-        };
-        let asked = self.request.access.sandbox_mode();
-        if got != asked {
+        // One that is kept from an earlier turn of another server may report what held then.
+        if method == "thread/start" && text(answer, "/sandbox/type") != "readOnly" {
             return Err(Fault::OtherSandbox {
-                asked,
-                got: got.to_owned(),
+                got: answer.get("sandbox").cloned().unwrap_or_default(),
             });
         }
         let model = text(answer, "/model");
@@ -284,9 +292,9 @@ impl<'a> Session<'a> {
         Ok(thread)
     }
 
-    /// Hands over the prompt.
-    async fn start_turn(&mut self, thread: &LoadedThread) -> Result<(), Fault> {
-        let sandbox = match self.request.access {
+    /// The sandbox of the turn.
+    fn sandbox_policy(&self) -> Value {
+        match self.request.access {
             Access::Write => json!({
                 "type": "workspaceWrite",
                 "writableRoots": [],
@@ -295,17 +303,35 @@ impl<'a> Session<'a> {
                 "excludeSlashTmp": true,
             }),
             Access::ReadOnly => json!({ "type": "readOnly", "networkAccess": self.request.network }),
-        };
+        }
+    }
+
+    /// Makes sure that the sandbox that Codex reports is the one that it was given.
+    fn check_sandbox(&self, params: &Value) -> Result<(), Fault> {
+        let ours = self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| text(params, "/threadId") == thread.as_str());
+        let got = params.pointer("/threadSettings/sandboxPolicy");
+        match (self.handed_over && ours, got) {
+            (true, Some(got)) if !agrees(&self.sandbox_policy(), got) => Err(Fault::OtherSandbox { got: got.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands over the prompt.
+    async fn start_turn(&mut self, thread: &LoadedThread) -> Result<(), Fault> {
         let params = json!({
             "threadId": thread.id,
             "input": [{ "type": "text", "text": self.request.prompt }],
             "cwd": self.request.place,
             "approvalPolicy": "never",
-            "sandboxPolicy": sandbox,
+            "sandboxPolicy": self.sandbox_policy(),
             "model": self.request.model,
             "effort": self.request.effort,
             "outputSchema": self.request.answer_schema,
         });
+        self.handed_over = true;
         let answer = self.ask("turn/start", &params).await?;
         let turn = text(&answer, "/turn/id");
         if turn.is_empty() {
@@ -315,12 +341,6 @@ impl<'a> Session<'a> {
             });
         }
         self.watch.main_turn_is(turn);
-        self.sink
-            .activity(Activity::PromptSent {
-                digest: Digest::of(&self.request.prompt),
-                bytes: self.request.prompt.len() as u64,
-            })
-            .await;
         Ok(())
     }
 
@@ -367,6 +387,9 @@ impl<'a> Session<'a> {
         match Message::parse(&line) {
             Message::Response { id, result } => return Ok(Received::Answer { id, result }),
             Message::Notification { method, params } => {
+                if method == "thread/settings/updated" {
+                    self.check_sandbox(&params)?;
+                }
                 for activity in self.watch.notification(&method, &params) {
                     self.sink.activity(activity).await;
                 }
@@ -462,16 +485,23 @@ impl<'a> Session<'a> {
 
     /// Ends the server with everything that it runs.
     async fn discard_server(&mut self) {
-        if let Some(mut loaded) = self.loaded.take() {
+        if let Some(loaded) = self.loaded.take() {
             // A log that cannot be written has been, or will be, reported by what follows.
             let _ = self.transcript.last_words(loaded.server.last_words());
-            if self.watch.outcome().is_some() {
-                loaded.server.end().await;
+            let ended = if self.watch.outcome().is_some() {
+                loaded.server.end().await
             } else {
-                loaded.server.kill().await;
-            }
+                loaded.server.kill().await
+            };
+            self.not_ended = ended.err();
         }
     }
+}
+
+/// Whether everything that was asked for is reported.
+fn agrees(asked: &Value, got: &Value) -> bool {
+    let asked = asked.as_object().into_iter().flatten();
+    asked.into_iter().all(|(key, value)| got.get(key) == Some(value))
 }
 
 /// What came in.
