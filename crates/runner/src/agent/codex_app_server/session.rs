@@ -1,5 +1,6 @@
 //! One turn in one conversation of an app-server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, ThreadId};
@@ -7,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::LoadedServer;
+use super::rollout::RolloutTail;
 use super::server::{Message, Refusal, Server, about, declined};
 use super::watch::{TurnWatch, text};
 use crate::agent::child::LineError;
@@ -31,6 +33,8 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct LoadedThread {
     id: ThreadId,
     identity: AgentIdentity,
+    /// Codex' record of it, where the server itself does not tell what the model asks for.
+    rollout: Option<PathBuf>,
 }
 
 /// Why a turn cannot go on.
@@ -104,6 +108,7 @@ pub(super) struct Session<'a> {
     redaction: Redaction,
     watch: TurnWatch,
     thread: Option<ThreadId>,
+    rollout: Option<RolloutTail>,
     /// Whether the turn was asked for, so that its sandbox holds.
     handed_over: bool,
     unreadable_lines: u32,
@@ -131,6 +136,7 @@ impl<'a> Session<'a> {
             watch: TurnWatch::new(redaction.clone()),
             redaction,
             thread: None,
+            rollout: None,
             handed_over: false,
             unreadable_lines: 0,
             not_ended: None,
@@ -183,6 +189,11 @@ impl<'a> Session<'a> {
         self.transcript.thread(&thread.id)?;
         self.watch.main_thread_is(&thread.id);
         self.thread = Some(thread.id.clone());
+        // A record that cannot be read is missed by nothing that a turn needs; its commands may go unseen.
+        self.rollout = thread
+            .rollout
+            .as_deref()
+            .and_then(|path| RolloutTail::from_now(path).ok());
         self.sink
             .activity(Activity::ThreadStarted {
                 thread: thread.id.clone(),
@@ -231,6 +242,8 @@ impl<'a> Session<'a> {
             "approvalPolicy": "never",
             "model": self.request.model,
             "config": config,
+            // Without it some commands are never told, see `TurnWatch`.
+            "experimentalRawEvents": true,
         });
         if let ThreadChoice::Resume(wanted) = &self.request.thread {
             let kept = self
@@ -279,8 +292,12 @@ impl<'a> Session<'a> {
             });
         }
         let model = text(answer, "/model");
+        let rollout = (method == "thread/resume")
+            .then(|| PathBuf::from(text(answer, "/thread/path")))
+            .filter(|path| path.starts_with(self.settings.home.path()));
         let thread = LoadedThread {
             id,
+            rollout,
             identity: AgentIdentity {
                 model: (!model.is_empty()).then(|| self.redaction.text(model, 100)),
                 ..self.settings.identity(self.request.access)
@@ -380,7 +397,8 @@ impl<'a> Session<'a> {
             },
         };
         let Some(line) = line else {
-            let stderr = self.redaction.end_of(&loaded.server.last_words(), 300);
+            let said = loaded.server.last_words_at_its_end().await;
+            let stderr = self.redaction.end_of(&said, 300);
             return Err(Fault::Gone { stderr });
         };
         self.transcript.received(&line)?;
@@ -390,6 +408,8 @@ impl<'a> Session<'a> {
                 if method == "thread/settings/updated" {
                     self.check_sandbox(&params)?;
                 }
+                // What the model asked for comes before what became of it.
+                self.read_rollout().await;
                 for activity in self.watch.notification(&method, &params) {
                     self.sink.activity(activity).await;
                 }
@@ -413,6 +433,18 @@ impl<'a> Session<'a> {
         Ok(Received::Other)
     }
 
+    /// Takes in what the conversation's record has grown by.
+    async fn read_rollout(&mut self) {
+        let Some(rollout) = &mut self.rollout else {
+            return;
+        };
+        for item in rollout.new_items() {
+            for activity in self.watch.raw_item(&item) {
+                self.sink.activity(activity).await;
+            }
+        }
+    }
+
     /// After a turn that ended by itself: keeps the server only where nothing of the turn can still be running.
     async fn settle(&mut self) -> TurnOutcome {
         self.heeds_stop = false;
@@ -421,6 +453,7 @@ impl<'a> Session<'a> {
             None => TurnOutcome::Interrupted,
         };
         let quiet = !self.watch.has_sub_agents() && self.has_no_terminals().await;
+        self.read_rollout().await;
         if !quiet {
             self.discard_server().await;
         }
