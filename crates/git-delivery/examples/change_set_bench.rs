@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use git_delivery::{MeasureOptions, Place, RefSnapshot, Repository};
+use counterfoil_git_delivery::{MeasureOptions, Place, RefSnapshot, Repository};
 
 const FOLDERS: usize = 1000;
 const FILES: usize = 50;
@@ -33,6 +33,7 @@ fn main() {
     let repo = folder.join("repo");
     std::fs::create_dir_all(&repo).unwrap();
     git(&repo, &["init", "-q"]);
+    git(&repo, &["config", "maintenance.auto", "false"]);
     for number in 0..FOLDERS {
         let below = repo.join(format!("part{}/folder{number}", number % 10));
         std::fs::create_dir_all(&below).unwrap();
@@ -59,7 +60,7 @@ fn main() {
             "first",
         ],
     );
-    git(&repo, &["gc", "-q"]);
+    git(&repo, &["repack", "-a", "-d", "-q"]);
 
     let repository = Repository::discover(&repo).unwrap();
     let base = repository.head().unwrap().commit().unwrap();

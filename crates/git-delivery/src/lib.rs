@@ -29,7 +29,7 @@ pub use diff::{DiffError, LineCount, Patch};
 pub use git_program::{GitProgramError, GitVersion, MINIMUM_GIT_VERSION, installed_git};
 pub use here::{CommittedHere, HereError};
 pub use merge::{Merge, MergeAll, MergeError};
-pub use objects::{ObjectError, TreeEntry};
+pub use objects::{ObjectError, TreeEntry, blob_id};
 pub use place::index::PlaceIndexError;
 pub use place::throw_away_git::RefSnapshot;
 pub use place::walk::WalkError;

@@ -111,7 +111,7 @@ pub(crate) fn entry_kind(mode: EntryMode) -> gix::objs::tree::EntryKind {
 }
 
 /// The id that these bytes have as a blob.
-pub(crate) fn blob_id(bytes: &[u8]) -> Result<BlobId, ObjectError> {
+pub fn blob_id(bytes: &[u8]) -> Result<BlobId, ObjectError> {
     object_id(gix::objs::Kind::Blob, bytes).map(BlobId)
 }
 

@@ -71,6 +71,8 @@ pub enum Effect {
     PrepareDelivery {
         /// The tree to deliver.
         tree: TreeId,
+        /// The journal's head that the commits name: the sum of the line before this intent.
+        journal: Digest,
     },
     /// Move a ref, if it still is what it was.
     UpdateRef {
@@ -166,8 +168,8 @@ pub enum TurnPurpose {
 pub enum Observation {
     /// The places are there.
     PlacesReady {
-        /// Files that were written in `work/`.
-        files: u64,
+        /// Whether `work/` was made anew, rather than found as an earlier runner of this run left it.
+        anew: bool,
     },
     /// The checks ended.
     ChecksRan {

@@ -5,6 +5,24 @@
 //! the same answer, in the same order.
 #![warn(missing_docs)]
 
+mod acceptance;
+mod checks;
+mod commands;
 pub mod config;
+mod inputs;
+mod limits;
+mod next_step;
+mod scope;
+mod secrets;
+mod selection;
 
+pub use acceptance::{acceptance_proofs, unproved};
+pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
+pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
+pub use inputs::{Inputs, Outcome, StartFacts, Step};
+pub use limits::Limits;
+pub use next_step::next_step;
+pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
+pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
+pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};

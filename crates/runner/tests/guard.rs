@@ -218,7 +218,12 @@ impl Runner {
         output.read_line(&mut line).unwrap();
         assert!(line.starts_with("started "), "{line}");
         eventually("the daemon runs", || !census(&format!("{word}.daemon")).is_empty());
-        Self { process, word, records }
+        Self {
+            _output: output,
+            process,
+            word,
+            records,
+        }
     }
 
     fn guard(&self) -> i32 {

@@ -233,8 +233,12 @@ impl Guard {
         let surviving = loop {
             self.reap().await;
             let alive = census::descent_of(own_pid);
-            if alive.is_empty() && (cfg!(target_os = "linux") || self.child_ended) {
-                break 0;
+            if alive.is_empty() {
+                // The last ones may have ended since they were looked for.
+                self.reap().await;
+                if self.child_ended {
+                    break 0;
+                }
             }
             let now = Instant::now();
             if now >= kill_at + LAST_WAIT {

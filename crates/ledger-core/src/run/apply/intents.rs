@@ -97,7 +97,7 @@ impl Run {
                 let near = phase >= Some(Phase::ContextCurated) && phase < Some(Phase::Committed);
                 condition("confirm_consent", near, "no delivery is near")
             }
-            Effect::PrepareDelivery { tree } => {
+            Effect::PrepareDelivery { tree, .. } => {
                 condition(
                     "prepare_delivery",
                     phase == Some(Phase::ContextCurated),

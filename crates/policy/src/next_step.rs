@@ -1,0 +1,112 @@
+//! What a run should do next. Pure and total: every state that a run can reach has an answer.
+
+mod deliver;
+mod judge;
+mod under_way;
+mod write;
+
+use jiff::Timestamp;
+use ledger_core::{Blocker, BlockerCode, Effect, Event, NotRequiredCode, Phase, PhaseEvidence, Run, State};
+
+use crate::inputs::{Inputs, Outcome, Step, signed};
+
+/// The next step of a run.
+///
+/// The same run, inputs and time give the same step. The caller records what it is told to record, starts what it is
+/// told to start, waits for the next event, and asks again.
+pub fn next_step(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
+    match run.state() {
+        State::Climbing => climb(run, inputs, now),
+        State::Paused { cause } => Step::Finish(Outcome::Paused(*cause)),
+        State::Blocked(blocker) => ended(run, inputs, Outcome::Blocked(blocker.clone())),
+        State::Canceled { .. } => ended(run, inputs, Outcome::Canceled),
+        State::Done => ended(run, inputs, Outcome::Done),
+    }
+}
+
+/// Every end is kept in Git, once. Where that cannot be done now, the journal is still there to do it from.
+fn ended(run: &Run, inputs: &Inputs, outcome: Outcome) -> Step {
+    if run.pending().is_some() {
+        return Step::Wait { until: None };
+    }
+    if run.stored().is_some() || run.failure().is_some() {
+        return Step::Finish(outcome);
+    }
+    let opened = run.opened();
+    match format!("refs/counterfoil/runs/{}/{}", opened.ticket, opened.run).parse() {
+        Ok(name) => Step::Start(Effect::StoreRun {
+            name,
+            journal: inputs.head,
+        }),
+        Err(_) => Step::Finish(outcome),
+    }
+}
+
+fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
+    if let Some(pending) = run.pending() {
+        return under_way::next(run, pending, inputs, now);
+    }
+    if let Some(cause) = inputs.stop {
+        return Step::Record(Event::Paused { cause });
+    }
+    if let Some(failure) = run.failure() {
+        return blocked(failure.code, failure.reason.clone());
+    }
+    if let Some(spent) = under_way::spent_budget(run, inputs, now) {
+        return Step::Record(Event::Blocked(spent));
+    }
+    match run.phase() {
+        None => enter(PhaseEvidence::SourceLockValidated(inputs.start.lock.clone())),
+        Some(Phase::SourceLockValidated) => enter(PhaseEvidence::RepositoryDiscovered(inputs.start.discovery.clone())),
+        Some(Phase::RepositoryDiscovered) => match inputs.start.plan {
+            Some(plan) => enter(PhaseEvidence::PlanRecorded { plan }),
+            None => not_required(Phase::PlanRecorded, NotRequiredCode::NoPlan, "the ticket has no plan"),
+        },
+        Some(Phase::PlanRecorded) => enter(PhaseEvidence::RepositoryTicketRecorded {
+            commit: inputs.start.discovery.base,
+            files: inputs.start.recorded.clone(),
+        }),
+        Some(Phase::RepositoryTicketRecorded | Phase::WriterAssigned) => write::next(run, inputs, now),
+        Some(
+            Phase::ImplementationComplete
+            | Phase::FocusedTestsPassed
+            | Phase::SelfReviewComplete
+            | Phase::IndependentReviewComplete,
+        ) => judge::next(run, inputs, now),
+        Some(_) => deliver::next(run, inputs),
+    }
+}
+
+fn enter(evidence: PhaseEvidence) -> Step {
+    Step::Record(Event::Entered(evidence))
+}
+
+fn not_required(phase: Phase, code: NotRequiredCode, reason: &str) -> Step {
+    Step::Record(Event::NotRequired {
+        phase,
+        code,
+        reason: reason.to_owned(),
+    })
+}
+
+fn blocked(code: BlockerCode, reason: impl Into<String>) -> Step {
+    Step::Record(Event::Blocked(Blocker::new(code, reason)))
+}
+
+/// The places are made when they are first needed, and looked at again whenever a runner takes the run up.
+fn places(run: &Run) -> Option<Step> {
+    let base = run.discovery()?.base;
+    (!run.places_ready()).then_some(Step::Start(Effect::PreparePlaces { base }))
+}
+
+/// The label that ties an answer to its turn. A report of another turn never fits.
+fn turn_label(run: &Run, what: &str) -> String {
+    format!("{}/{what}-{}", run.opened().run, run.next_seq())
+}
+
+/// Wait longer after each failure in a row: 1 s, 2 s, 4 s, … at most a minute.
+fn back_off(since: Timestamp, failures: u32) -> Timestamp {
+    let seconds = 1_u64 << failures.saturating_sub(1).min(6);
+    let pause = signed(ledger_core::Duration::seconds(seconds.min(60)));
+    since.checked_add(pause).unwrap_or(Timestamp::MAX)
+}

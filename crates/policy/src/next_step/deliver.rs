@@ -1,0 +1,131 @@
+//! From a passed review to the receipt.
+
+use ledger_core::{
+    BlockerCode, Consent, DeliveryMode, Effect, Event, NO_MEMORY_UPDATE, NotRequiredCode, Phase, PhaseEvidence, Run,
+};
+
+use super::{blocked, enter, not_required};
+use crate::inputs::{Inputs, Step};
+use ledger_core::Receipt;
+
+pub(super) fn next(run: &Run, inputs: &Inputs) -> Step {
+    let delivery = run.opened().delivery;
+    match run.phase() {
+        Some(Phase::RepairLoopCompleteOrNotNeeded) => enter(PhaseEvidence::ContextCurated { notes: notes(run) }),
+        Some(Phase::ContextCurated) if delivery == DeliveryMode::None => skip(Phase::GitDeliveryStarted),
+        Some(Phase::ContextCurated) => prepare(run, inputs),
+        Some(Phase::GitDeliveryStarted) if delivery == DeliveryMode::None => skip(Phase::ExplicitPathsStaged),
+        Some(Phase::GitDeliveryStarted) => staged(run),
+        Some(Phase::ExplicitPathsStaged) if delivery == DeliveryMode::None => skip(Phase::Committed),
+        Some(Phase::ExplicitPathsStaged) => move_branch(run),
+        Some(Phase::Committed) => skip(Phase::Pushed),
+        Some(Phase::Pushed) => skip(Phase::HeadEqualsUpstreamProved),
+        Some(Phase::HeadEqualsUpstreamProved) => skip(Phase::Proposed),
+        _ => match Receipt::of(run, inputs.head) {
+            Some(receipt) => enter(PhaseEvidence::Done {
+                receipt: receipt.digest(),
+                journal: inputs.head,
+            }),
+            None => blocked(BlockerCode::TreeMismatch, "the run stands on no tree"),
+        },
+    }
+}
+
+fn skip(phase: Phase) -> Step {
+    not_required(
+        phase,
+        NotRequiredCode::DeliveryMode,
+        "the delivery mode goes without it",
+    )
+}
+
+fn notes(run: &Run) -> Vec<String> {
+    let memory = match run.evidence(Phase::ImplementationComplete) {
+        Some(PhaseEvidence::ImplementationComplete { report, .. }) => report.memory.clone(),
+        _ => Vec::new(),
+    };
+    if memory.is_empty() {
+        vec![NO_MEMORY_UPDATE.to_owned()]
+    } else {
+        memory
+    }
+}
+
+/// Consent is looked at right before each step that changes the user's repository.
+fn with_consent(run: &Run, then: impl FnOnce() -> Step) -> Step {
+    match run.consent() {
+        None => Step::Start(Effect::ConfirmConsent),
+        Some(Consent::Current) => then(),
+        Some(Consent::Changed { path }) => blocked(
+            BlockerCode::ApprovalStale,
+            format!("`{path}` changed while the run was under way"),
+        ),
+        Some(Consent::Canceled { by, reason }) => Step::Record(Event::Canceled {
+            by: by.clone(),
+            reason: reason.clone(),
+        }),
+    }
+}
+
+fn prepare(run: &Run, inputs: &Inputs) -> Step {
+    let Some(tree) = run.tree() else {
+        return blocked(BlockerCode::TreeMismatch, "the run stands on no tree");
+    };
+    match run.prepared() {
+        None => with_consent(run, || {
+            Step::Start(Effect::PrepareDelivery {
+                tree,
+                journal: inputs.head,
+            })
+        }),
+        Some(delivery) if delivery.tree != tree => {
+            let reason = format!(
+                "the commit has tree {}, but tree {} was checked and reviewed",
+                delivery.tree.short(),
+                tree.short()
+            );
+            blocked(BlockerCode::TreeMismatch, reason)
+        }
+        Some(delivery) => enter(PhaseEvidence::GitDeliveryStarted(delivery.clone())),
+    }
+}
+
+fn staged(run: &Run) -> Step {
+    match run.change() {
+        Some(change) => enter(PhaseEvidence::ExplicitPathsStaged {
+            tree: change.tree,
+            total: change.counts.total(),
+            paths: change.paths.iter().map(|listed| listed.path.clone()).collect(),
+        }),
+        None => blocked(BlockerCode::TreeMismatch, "the run stands on no tree"),
+    }
+}
+
+fn move_branch(run: &Run) -> Step {
+    let Some(delivery) = run.prepared() else {
+        return blocked(BlockerCode::TreeMismatch, "no delivery was prepared");
+    };
+    match run.moved() {
+        None => with_consent(run, || {
+            Step::Start(Effect::UpdateRef {
+                name: delivery.branch.clone(),
+                old: delivery.old,
+                new: delivery.records,
+            })
+        }),
+        Some(seen) if seen.value == Some(delivery.records) || seen.contains_new => enter(PhaseEvidence::Committed {
+            change: delivery.change,
+            records: delivery.records,
+            branch: delivery.branch.clone(),
+            old: delivery.old,
+            new: delivery.records,
+        }),
+        Some(seen) => {
+            let now = seen
+                .value
+                .map_or("is gone".to_owned(), |commit| format!("points at {}", commit.short()));
+            let reason = format!("`{}` {now}: somebody else moved it", delivery.branch.short());
+            blocked(BlockerCode::BranchNameTaken, reason)
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! From a finished turn to a passed review.
+
+use jiff::Timestamp;
+use ledger_core::{
+    BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause, NotRequiredCode,
+    Phase, PhaseEvidence, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
+};
+
+use super::write::{another_iteration, failed, stops_at_once};
+use super::{back_off, blocked, enter, not_required, places, turn_label};
+use crate::acceptance::acceptance_proofs;
+use crate::inputs::{Inputs, Step};
+
+pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
+    let Some(tree) = run.tree() else {
+        return blocked(BlockerCode::TreeMismatch, "the run stands on no tree");
+    };
+    match run.phase() {
+        Some(Phase::ImplementationComplete) => checks(run, tree, inputs),
+        Some(Phase::FocusedTestsPassed) => self_review(run),
+        Some(Phase::SelfReviewComplete) => review(run, tree, inputs, now),
+        _ => after_review(run, inputs),
+    }
+}
+
+fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
+    let names = &run.opened().checks;
+    if names.is_empty() {
+        let reason = "neither policy nor ticket has a check: what was done is only claimed";
+        return not_required(Phase::FocusedTestsPassed, NotRequiredCode::NoChecks, reason);
+    }
+    if let Some(step) = places(run) {
+        return step;
+    }
+    match run.attempt().and_then(|attempt| attempt.checked.as_ref()) {
+        None => Step::Start(Effect::RunChecks {
+            purpose: CheckPurpose::Proof,
+            tree,
+            checks: names.clone(),
+        }),
+        Some(checked) if checked.tree != tree => mismatch("checked", checked.tree, tree),
+        Some(checked) => after_checks(run, checked, inputs),
+    }
+}
+
+fn mismatch(what: &str, found: TreeId, expected: TreeId) -> Step {
+    let reason = format!(
+        "tree {} was {what}, but the worker's turn ended in tree {}",
+        found.short(),
+        expected.short()
+    );
+    blocked(BlockerCode::TreeMismatch, reason)
+}
+
+fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
+    let failing: Vec<_> = failed(&checked.results).map(|result| result.name.clone()).collect();
+    if failing.is_empty() {
+        return enter(PhaseEvidence::FocusedTestsPassed {
+            tree: checked.tree,
+            checks: checked.results.clone(),
+            acceptance: acceptance_proofs(&inputs.acceptance, &checked.results),
+        });
+    }
+    let failures = run.totals().verification_failures;
+    let limit = inputs.limits.verification_failures;
+    if limit > 0 && failures >= limit {
+        let reason = format!(
+            "checks failed on {failures} trees in a row; the last time: {}",
+            failing.join(", ")
+        );
+        return blocked(BlockerCode::VerificationFailureLimit, reason);
+    }
+    another_iteration(run, inputs, IterationCause::ChecksFailed { checks: failing })
+}
+
+fn self_review(run: &Run) -> Step {
+    if !run.opened().review {
+        return not_required(
+            Phase::SelfReviewComplete,
+            NotRequiredCode::Mode,
+            "loop mode goes without reviews here",
+        );
+    }
+    match run.evidence(Phase::ImplementationComplete) {
+        Some(PhaseEvidence::ImplementationComplete { report, .. }) => enter(PhaseEvidence::SelfReviewComplete {
+            self_review: report.self_review.clone(),
+        }),
+        _ => blocked(BlockerCode::ReportInvalid, "the turn has no report"),
+    }
+}
+
+/// Reviews without a valid verdict that are followed by another try.
+const MAX_FAILED_REVIEWS: u32 = 3;
+
+fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
+    if !run.opened().review {
+        let reason = "loop mode goes without reviews here";
+        return not_required(Phase::IndependentReviewComplete, NotRequiredCode::Mode, reason);
+    }
+    if let Some(step) = places(run) {
+        return step;
+    }
+    let ask = || {
+        Step::Start(Effect::TakeReview {
+            tree,
+            label: turn_label(run, "review"),
+        })
+    };
+    let Some(attempt) = run.attempt() else { return ask() };
+    let Some(ended) = &attempt.review else { return ask() };
+    if ended.tree != tree {
+        return mismatch("reviewed", ended.tree, tree);
+    }
+    let again = |reason: &str| {
+        let tries = attempt.failed_reviews;
+        if tries >= MAX_FAILED_REVIEWS.min(inputs.limits.runner_failures.max(1)) {
+            return blocked(
+                BlockerCode::ReviewFailed,
+                format!("{tries} reviews gave no verdict; the last: {reason}"),
+            );
+        }
+        let wait = back_off(ended.at, tries);
+        if now < wait {
+            Step::Wait { until: Some(wait) }
+        } else {
+            ask()
+        }
+    };
+    match &ended.end {
+        ReviewEnd::Answered { review, passes } => verdict(run, tree, ended, review, *passes),
+        ReviewEnd::InvalidAnswer { reason } => again(reason),
+        ReviewEnd::Failed { failure } => match stops_at_once(failure.class) {
+            Some(code) => blocked(code, failure.message.clone()),
+            None => again(&failure.message),
+        },
+        ReviewEnd::Interrupted => ask(),
+    }
+}
+
+fn verdict(run: &Run, tree: TreeId, ended: &EndedReview, review: &Review, passes: bool) -> Step {
+    let Some(thread) = ended.thread.clone() else {
+        return blocked(BlockerCode::ReviewFailed, "the reviewer named no conversation");
+    };
+    if run.writer() == Some(&thread) {
+        return blocked(
+            BlockerCode::ReviewFailed,
+            "the review was answered in the writer's conversation",
+        );
+    }
+    let verdict = if passes { Verdict::Pass } else { Verdict::Fail };
+    enter(PhaseEvidence::IndependentReviewComplete {
+        tree,
+        thread,
+        verdict,
+        findings: review.findings.clone(),
+    })
+}
+
+fn after_review(run: &Run, inputs: &Inputs) -> Step {
+    let rounds = run.totals().repair_rounds;
+    let rejection = run.attempt().and_then(|attempt| attempt.rejection.clone());
+    let found = match run.evidence(Phase::IndependentReviewComplete) {
+        Some(PhaseEvidence::IndependentReviewComplete {
+            verdict: Verdict::Fail,
+            findings,
+            ..
+        }) => Some(findings.clone()),
+        _ => None,
+    };
+    let Some(findings) = rejection.or(found) else {
+        return enter(PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds });
+    };
+    if rounds >= run.opened().max_repair_rounds {
+        let worst = findings
+            .first()
+            .map(|f| format!("; first: {}: {}", f.place, f.actual))
+            .unwrap_or_default();
+        let reason = format!("after {rounds} repair rounds the reviewer still refuses the change{worst}");
+        return blocked(BlockerCode::RepairLimit, reason);
+    }
+    let taken = run.totals().iterations;
+    if taken >= inputs.limits.max_iterations {
+        return blocked(
+            BlockerCode::MaxIterations,
+            format!("{taken} iterations were not enough"),
+        );
+    }
+    let findings = if findings.is_empty() {
+        vec![unnamed_finding(run)]
+    } else {
+        findings
+    };
+    Step::Record(Event::RepairStarted {
+        round: rounds + 1,
+        n: taken + 1,
+        findings,
+    })
+}
+
+/// A reviewer that refuses a change and names nothing has at least said a next action.
+fn unnamed_finding(run: &Run) -> Finding {
+    let review = run
+        .attempt()
+        .and_then(|attempt| attempt.review.as_ref())
+        .and_then(|ended| match &ended.end {
+            ReviewEnd::Answered { review, .. } => Some(review),
+            _ => None,
+        });
+    Finding {
+        severity: Severity::High,
+        place: "the change as a whole".to_owned(),
+        expected: "a change that the reviewer can pass".to_owned(),
+        actual: review.map(|review| review.summary.clone()).unwrap_or_default(),
+        required_repair: review.map(|review| review.next_action.clone()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,165 @@
+//! While an effect is under way: watch it, warn, interrupt, or wait.
+
+use jiff::{SignedDuration, Timestamp};
+use ledger_core::{Blocker, BlockerCode, Effect, Event, Pending, Phase, PhaseEvidence, Run, TurnPurpose};
+
+use super::enter;
+use crate::commands::judge_command;
+use crate::inputs::{Inputs, Step, signed};
+
+pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Step {
+    if pending.interrupt.is_some() {
+        return Step::Wait { until: None };
+    }
+    if let Some(step) = writer_assigned(run, pending) {
+        return step;
+    }
+    if inputs.stop.is_some() && can_be_interrupted(&pending.effect) {
+        return interrupt(pending, None);
+    }
+    let agent_at_work = matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. });
+    if !agent_at_work {
+        return Step::Wait { until: None };
+    }
+    if let Some(blocker) = misbehaviour(pending, inputs).or_else(|| spent_budget(run, inputs, now)) {
+        return interrupt(pending, Some(blocker));
+    }
+    let deadlines = deadlines(run, pending, inputs);
+    if let Some((_, blocker)) = deadlines.iter().find(|(deadline, _)| *deadline <= now) {
+        return interrupt(pending, Some(blocker.clone()));
+    }
+    if let Some(message) = warning(run, inputs, now) {
+        return Step::Record(Event::Warned { message });
+    }
+    Step::Wait {
+        until: deadlines.into_iter().map(|(deadline, _)| deadline).min(),
+    }
+}
+
+fn interrupt(pending: &Pending, because: Option<Blocker>) -> Step {
+    Step::Start(Effect::Interrupt {
+        of: pending.seq,
+        because,
+    })
+}
+
+fn can_be_interrupted(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::TakeTurn { .. } | Effect::TakeReview { .. } | Effect::RunChecks { .. }
+    )
+}
+
+/// The writer is assigned once it has named its conversation.
+fn writer_assigned(run: &Run, pending: &Pending) -> Option<Step> {
+    let writes = matches!(
+        pending.effect,
+        Effect::TakeTurn {
+            purpose: TurnPurpose::Write,
+            ..
+        }
+    );
+    if !writes || run.phase() != Some(Phase::RepositoryTicketRecorded) {
+        return None;
+    }
+    assigned(run)
+}
+
+/// The step that enters `writer_assigned`, where an agent has answered in this iteration.
+pub(super) fn assigned(run: &Run) -> Option<Step> {
+    let attempt = run.attempt()?;
+    let started = attempt.thread.as_ref()?;
+    Some(enter(PhaseEvidence::WriterAssigned {
+        iteration: attempt.n,
+        agent: started.agent.clone(),
+        thread: started.thread.clone(),
+    }))
+}
+
+/// The most commands that an agent may have open at once.
+const MAX_OPEN_COMMANDS: usize = 64;
+
+fn misbehaviour(pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
+    let open = &pending.live.open_commands;
+    if open.len() > MAX_OPEN_COMMANDS {
+        let reason = format!("the worker has {} commands under way at once", open.len());
+        return Some(Blocker::new(BlockerCode::Livelock, reason));
+    }
+    open.values().find_map(|command| {
+        let violation = judge_command(&command.command, &inputs.policy, &inputs.grants)?;
+        Some(Blocker::new(violation.code, violation.detail))
+    })
+}
+
+/// Tokens and time of the whole run.
+pub(super) fn spent_budget(run: &Run, inputs: &Inputs, now: Timestamp) -> Option<Blocker> {
+    let limits = &inputs.limits;
+    let tokens = run.tokens().total;
+    if tokens >= limits.max_tokens {
+        let reason = format!("the run has spent {tokens} tokens of at most {}", limits.max_tokens);
+        return Some(Blocker::new(BlockerCode::BudgetExhausted, reason));
+    }
+    if active(run, now) >= signed(limits.max_wall) {
+        let reason = format!("the run has been worked on for {}", limits.max_wall);
+        return Some(Blocker::new(BlockerCode::BudgetExhausted, reason));
+    }
+    None
+}
+
+fn active(run: &Run, now: Timestamp) -> SignedDuration {
+    run.active()
+        .saturating_add(now.duration_since(run.last_at()).max(SignedDuration::ZERO))
+}
+
+/// What ends the turn, and when, if nothing happens.
+fn deadlines(run: &Run, pending: &Pending, inputs: &Inputs) -> Vec<(Timestamp, Blocker)> {
+    let limits = &inputs.limits;
+    let live = &pending.live;
+    let turn = Blocker::new(
+        BlockerCode::TurnTimeout,
+        format!("the turn took {}", limits.turn_timeout),
+    );
+    let mut deadlines = vec![(limits.turn_timeout.after(pending.since), turn)];
+    for command in live.open_commands.values() {
+        let reason = format!("the command `{}` took {}", command.command, limits.command_timeout);
+        deadlines.push((
+            limits.command_timeout.after(command.since),
+            Blocker::new(BlockerCode::TurnTimeout, reason),
+        ));
+    }
+    // An open command or a request that is being made again is a sign of life in itself.
+    if live.open_commands.is_empty() && !live.retrying {
+        let reason = format!("no sign of life for {}", limits.idle_timeout);
+        deadlines.push((
+            limits.idle_timeout.after(live.last_activity),
+            Blocker::new(BlockerCode::Stalled, reason),
+        ));
+    }
+    let left = signed(limits.max_wall).saturating_sub(run.active());
+    let wall = run.last_at().checked_add(left).unwrap_or(Timestamp::MAX);
+    let reason = format!("the run has been worked on for {}", limits.max_wall);
+    deadlines.push((wall, Blocker::new(BlockerCode::BudgetExhausted, reason)));
+    deadlines
+}
+
+/// A limit that comes near, said once.
+fn warning(run: &Run, inputs: &Inputs, now: Timestamp) -> Option<String> {
+    let limits = &inputs.limits;
+    let percent = u64::from(limits.soft_percent);
+    let near = |spent: u64, limit: u64| u128::from(spent) * 100 >= u128::from(limit) * u128::from(percent);
+    let seconds = u64::try_from(active(run, now).as_secs()).unwrap_or(0);
+    let warnings = [
+        (
+            near(run.tokens().total, limits.max_tokens),
+            format!("{percent} % of {} tokens are spent", limits.max_tokens),
+        ),
+        (
+            near(seconds, limits.max_wall.as_seconds()),
+            format!("{percent} % of {} are over", limits.max_wall),
+        ),
+    ];
+    warnings
+        .into_iter()
+        .find(|(near, message)| *near && !run.totals().warnings.contains(message))
+        .map(|(_, m)| m)
+}

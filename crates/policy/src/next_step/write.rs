@@ -1,0 +1,198 @@
+//! From the recorded ticket to a finished turn.
+
+use jiff::Timestamp;
+use ledger_core::{
+    AgentFailure, AgentFailureClass, Attempt, Blocker, BlockerCode, CheckPurpose, CheckResult, Effect, EndedTurn,
+    Event, IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd,
+    TurnPurpose,
+};
+
+use super::{back_off, blocked, enter, places, turn_label, under_way};
+use crate::inputs::{Inputs, Step};
+
+pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
+    if let Some(step) = places(run) {
+        return step;
+    }
+    let Some(attempt) = run.attempt() else {
+        return before_the_first(run, inputs);
+    };
+    match &attempt.turn {
+        None => take_turn(run, attempt),
+        Some(turn) => after_turn(run, attempt, turn, inputs, now),
+    }
+}
+
+fn before_the_first(run: &Run, inputs: &Inputs) -> Step {
+    match run.baseline() {
+        None if !inputs.baseline.is_empty() => Step::Start(Effect::RunChecks {
+            purpose: CheckPurpose::Baseline,
+            tree: inputs.start.base_tree,
+            checks: inputs.baseline.clone(),
+        }),
+        Some(results) if results.iter().any(|result| !result.passed()) => {
+            let failed: Vec<_> = failed(results)
+                .map(|r| format!("`{}` ({})", r.name, r.outcome))
+                .collect();
+            blocked(
+                BlockerCode::BaselineFailed,
+                format!("on the base, before any change: {}", failed.join(", ")),
+            )
+        }
+        _ => Step::Record(Event::IterationStarted {
+            n: 1,
+            cause: IterationCause::First,
+        }),
+    }
+}
+
+pub(super) fn failed(results: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
+    results.iter().filter(|result| !result.passed())
+}
+
+/// The conversation goes on from turn to turn, unless it no longer fits into the model.
+fn take_turn(run: &Run, attempt: &Attempt) -> Step {
+    let outgrown = matches!(&attempt.cause, Some(IterationCause::TurnFailed { reason }) if reason == CONTEXT_FULL);
+    Step::Start(Effect::TakeTurn {
+        iteration: attempt.n,
+        purpose: TurnPurpose::Write,
+        label: turn_label(run, "turn"),
+        thread: run.writer().filter(|_| !outgrown).cloned(),
+    })
+}
+
+const CONTEXT_FULL: &str = "the conversation no longer fits into the model";
+
+fn after_turn(run: &Run, attempt: &Attempt, turn: &EndedTurn, inputs: &Inputs, now: Timestamp) -> Step {
+    if let (Phase::RepositoryTicketRecorded, Some(step)) = (
+        run.phase().unwrap_or(Phase::RepositoryTicketRecorded),
+        under_way::assigned(run),
+    ) {
+        return step;
+    }
+    match &turn.end {
+        TurnEnd::InvalidReport { .. } if attempt.report_repairs == 0 => Step::Start(Effect::TakeTurn {
+            iteration: attempt.n,
+            purpose: TurnPurpose::RepairReport,
+            label: turn_label(run, "report"),
+            thread: run.writer().cloned(),
+        }),
+        TurnEnd::Failed { failure } => after_failure(run, failure, turn.at, inputs, now),
+        TurnEnd::Interrupted if turn.interrupted_for.is_none() => {
+            // Whoever asked for it is gone; the run waits for the next runner.
+            Step::Record(Event::Paused {
+                cause: PauseCause::Stop,
+            })
+        }
+        // Also the work of a turn that ends in a blocker is kept as a tree.
+        _ if attempt.measured.is_none() => Step::Start(Effect::MeasureChanges { iteration: attempt.n }),
+        TurnEnd::InvalidReport { reason } => blocked(BlockerCode::ReportInvalid, reason.clone()),
+        TurnEnd::Interrupted => {
+            let stalled = || Blocker::new(BlockerCode::Stalled, "the turn was interrupted");
+            Step::Record(Event::Blocked(turn.interrupted_for.clone().unwrap_or_else(stalled)))
+        }
+        TurnEnd::Reported { report } => match &attempt.measured {
+            Some(measured) => after_report(run, report, measured, inputs),
+            None => Step::Start(Effect::MeasureChanges { iteration: attempt.n }),
+        },
+    }
+}
+
+fn after_failure(run: &Run, failure: &AgentFailure, at: Timestamp, inputs: &Inputs, now: Timestamp) -> Step {
+    if let Some(code) = stops_at_once(failure.class) {
+        return blocked(code, failure.message.clone());
+    }
+    let failures = run.totals().runner_failures;
+    if failures >= inputs.limits.runner_failures {
+        let reason = format!("{failures} turns in a row failed; the last one: {}", failure.message);
+        return blocked(BlockerCode::RunnerFailureLimit, reason);
+    }
+    let wait = back_off(at, failures);
+    if failures > 0 && now < wait {
+        return Step::Wait { until: Some(wait) };
+    }
+    let reason = match failure.class {
+        AgentFailureClass::ContextWindow => CONTEXT_FULL.to_owned(),
+        _ => failure.message.clone(),
+    };
+    another_iteration(run, inputs, IterationCause::TurnFailed { reason })
+}
+
+/// Failures that another turn does not mend.
+pub(super) fn stops_at_once(class: AgentFailureClass) -> Option<BlockerCode> {
+    match class {
+        AgentFailureClass::Auth => Some(BlockerCode::AgentAuth),
+        AgentFailureClass::RateLimited | AgentFailureClass::UsageLimit => Some(BlockerCode::AgentRateLimited),
+        AgentFailureClass::ModelUnavailable => Some(BlockerCode::AgentModelUnavailable),
+        AgentFailureClass::Sandbox => Some(BlockerCode::SandboxUnavailable),
+        AgentFailureClass::Unavailable => Some(BlockerCode::AgentUnavailable),
+        AgentFailureClass::ContextWindow
+        | AgentFailureClass::Server
+        | AgentFailureClass::Connection
+        | AgentFailureClass::BadRequest
+        | AgentFailureClass::Crashed
+        | AgentFailureClass::Protocol
+        | AgentFailureClass::Other => None,
+    }
+}
+
+fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &Inputs) -> Step {
+    if let Some(first) = measured.violations.first() {
+        let place = first
+            .path
+            .as_ref()
+            .map(|path| format!("`{path}`: "))
+            .unwrap_or_default();
+        let more = match measured.violations.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        return blocked(first.code, format!("{place}{}{more}", first.detail));
+    }
+    if report.status == ReportStatus::Blocked {
+        let reason = if report.blocked_because.is_empty() {
+            &report.summary
+        } else {
+            &report.blocked_because
+        };
+        return blocked(BlockerCode::AgentBlocked, format!("the worker says: {reason}"));
+    }
+    let repeated = run.totals().repeated_trees;
+    if repeated >= inputs.limits.no_progress {
+        let reason = format!("{repeated} iterations in a row ended in trees that had occurred before");
+        return blocked(BlockerCode::NoProgressLimit, reason);
+    }
+    if report.status == ReportStatus::InProgress {
+        return another_iteration(run, inputs, IterationCause::MoreToDo);
+    }
+    if measured.change.counts.total() == 0 {
+        return blocked(
+            BlockerCode::NoChanges,
+            "the worker says that the ticket is done, and no file differs",
+        );
+    }
+    let Some(attempt) = run.attempt().filter(|attempt| attempt.thread.is_some()) else {
+        return blocked(
+            BlockerCode::AgentUnavailable,
+            "the agent reported without having named its conversation",
+        );
+    };
+    enter(PhaseEvidence::ImplementationComplete {
+        iteration: attempt.n,
+        change: measured.change.clone(),
+        report: report.clone(),
+        tokens: run.totals().tokens,
+    })
+}
+
+/// Another iteration, unless there were enough.
+pub(super) fn another_iteration(run: &Run, inputs: &Inputs, cause: IterationCause) -> Step {
+    let taken = run.totals().iterations;
+    if taken >= inputs.limits.max_iterations {
+        return blocked(
+            BlockerCode::MaxIterations,
+            format!("{taken} iterations were not enough"),
+        );
+    }
+    Step::Record(Event::IterationStarted { n: taken + 1, cause })
+}

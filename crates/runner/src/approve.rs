@@ -1,0 +1,390 @@
+//! A person's consent to exactly these bytes of tickets: planned first, so that it can be shown, then written and
+//! committed.
+
+use std::collections::BTreeMap;
+
+use git_delivery::{CommittedHere, GitProgramError, HereError, ObjectError, RepositoryError, blob_id};
+use ledger_core::{Approval, ApprovalKind, CommitId, CoveredFile, Digest, PackageName, RepoPath, TicketFile, TicketId};
+
+use crate::beneath::{WriteError, replace_beneath};
+use crate::check_ledger::ticket_findings;
+use crate::consent::{ConsentState, consent_state, required_files};
+use crate::finding::{Finding, FindingSeverity};
+use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
+use crate::moment::Moment;
+use crate::packages::{Packages, PackagesError};
+use crate::status::nearest_id;
+use crate::workspace::{Workspace, WorkspaceError};
+
+/// What is about to be approved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApprovalPlan {
+    /// The tickets, in the order in which they were named.
+    pub tickets: Vec<PlannedApproval>,
+    /// Who approves, as Git names that person.
+    pub by: String,
+    /// The repository that the approval is for.
+    pub repository: String,
+    moment: Moment,
+    identity: git_delivery::Identity,
+}
+
+/// One ticket that is about to be approved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedApproval {
+    /// The ticket.
+    pub id: TicketId,
+    /// What it says.
+    pub ticket: TicketFile,
+    /// Every covered file.
+    pub files: Vec<CoveredFile>,
+    /// Whether these very bytes are approved already.
+    pub already: bool,
+    /// What is worth knowing and does not stand in the way.
+    pub warnings: Vec<Finding>,
+    approval_path: RepoPath,
+    bytes: BTreeMap<RepoPath, Vec<u8>>,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Approved {
+    /// The approvals that were written, by path; those that were there already are left out.
+    pub written: Vec<RepoPath>,
+    /// The commit that holds them; none with [`Committing::No`] and where nothing was to do.
+    pub commit: Option<CommitId>,
+    /// Why the index does not show the new files as committed, if it does not.
+    pub index_not_refreshed: Option<GitProgramError>,
+}
+
+/// Whether what is written is also committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committing {
+    /// On the current branch, exactly these files.
+    Yes,
+    /// Only written; the user commits.
+    No,
+}
+
+/// Tickets cannot be approved. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApproveError {
+    /// The workspace cannot be read.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The repository cannot be read, or Git knows no name for the user.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The packages cannot be listed.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
+    /// There is no such ticket or package.
+    #[error("there is no ticket or package `{name}`")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The ticket with the nearest name.
+        nearest: Option<TicketId>,
+    },
+    /// A package was named without saying that all of it is meant.
+    #[error("`{package}` is a package of {} tickets", tickets.len())]
+    WholePackage {
+        /// The package.
+        package: PackageName,
+        /// Its tickets.
+        tickets: Vec<TicketId>,
+    },
+    /// A package cannot be read.
+    #[error("the package `{package}` cannot be used")]
+    BrokenPackage {
+        /// The package.
+        package: PackageName,
+        /// What is wrong with it.
+        finding: Box<Finding>,
+    },
+    /// A ticket is not fit to be approved.
+    #[error("`{id}` cannot be approved as it is")]
+    NotFit {
+        /// The ticket.
+        id: TicketId,
+        /// What is wrong with it.
+        findings: Vec<Finding>,
+    },
+    /// A ticket is closed.
+    #[error("`{id}` is canceled")]
+    Canceled {
+        /// The ticket.
+        id: TicketId,
+    },
+    /// A ticket is delivered.
+    #[error("`{id}` is delivered, and a delivered ticket never runs again")]
+    Delivered {
+        /// The ticket.
+        id: TicketId,
+    },
+    /// A file cannot be read.
+    #[error("`{path}`: {problem}")]
+    File {
+        /// The file.
+        path: RepoPath,
+        /// Why.
+        problem: FileProblem,
+    },
+    /// An object's id cannot be computed.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// An approval has no form in TOML.
+    #[error("the approval cannot be written: {reason}")]
+    Encode {
+        /// Why.
+        reason: String,
+    },
+    /// Git cannot commit it.
+    #[error(transparent)]
+    Commit(#[from] HereError),
+    /// It cannot be written to the work tree.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl ApprovalPlan {
+    /// What approving these names would cover. A name is a ticket's, or with `whole_packages` a package's: then every
+    /// ticket of it that is neither delivered nor canceled. Changes nothing.
+    pub fn new(
+        workspace: &Workspace,
+        names: &[String],
+        whole_packages: bool,
+        moment: Moment,
+    ) -> Result<Self, ApproveError> {
+        let ledger = workspace.ledger()?;
+        let repository = workspace.repository_id()?;
+        let identity = workspace.repository().identity()?;
+        let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
+        let mut tickets: Vec<PlannedApproval> = Vec::new();
+        for name in names {
+            for (id, by_name) in meant(&ledger, &packages, name, whole_packages)? {
+                if tickets.iter().any(|planned| planned.id == id) {
+                    continue;
+                }
+                let folder = ledger.ticket(&id).ok_or_else(|| unknown(&ledger, id.as_str()))?;
+                if !by_name && is_closed(workspace, &folder).is_some() {
+                    continue;
+                }
+                tickets.push(plan(workspace, &folder, &repository)?);
+            }
+        }
+        Ok(Self {
+            tickets,
+            by: format!("{} <{}>", identity.author.name, identity.author.email),
+            repository,
+            moment,
+            identity,
+        })
+    }
+
+    /// Writes the approvals and commits exactly them and the files that they cover. Whatever else is changed or staged
+    /// stays as it is.
+    pub fn carry_out(&self, workspace: &Workspace, committing: Committing) -> Result<Approved, ApproveError> {
+        let mut approvals = BTreeMap::new();
+        let mut files = BTreeMap::new();
+        for planned in &self.tickets {
+            files.extend(planned.bytes.clone());
+            if planned.already {
+                continue;
+            }
+            let approval = Approval {
+                schema: 1,
+                kind: ApprovalKind::Person,
+                by: self.by.clone(),
+                at: self.moment.whole_seconds(),
+                repository: self.repository.clone(),
+                label: None,
+                file: planned.files.clone(),
+                signature: None,
+            };
+            let text = approval.to_toml().map_err(|error| ApproveError::Encode {
+                reason: error.to_string(),
+            })?;
+            approvals.insert(planned.approval_path.clone(), with_schema_hint(&text).into_bytes());
+        }
+        files.extend(approvals.clone());
+        // What is approved already may still wait for its commit.
+        for planned in self.tickets.iter().filter(|planned| planned.already) {
+            if let Ok(bytes) = crate::beneath::read_beneath(workspace.repository().work_dir(), &planned.approval_path) {
+                files.insert(planned.approval_path.clone(), bytes);
+            }
+        }
+        let committed = match committing {
+            Committing::Yes if !files.is_empty() => Some(self.commit(workspace, &files)?),
+            _ => None,
+        };
+        for (path, bytes) in &approvals {
+            replace_beneath(workspace.repository().work_dir(), path, bytes)?;
+        }
+        let (commit, index_not_refreshed) = match committed {
+            Some(CommittedHere {
+                commit,
+                index_not_refreshed,
+            }) => (Some(commit), index_not_refreshed),
+            None => (None, None),
+        };
+        Ok(Approved {
+            written: approvals.into_keys().collect(),
+            commit,
+            index_not_refreshed,
+        })
+    }
+
+    fn commit(
+        &self,
+        workspace: &Workspace,
+        files: &BTreeMap<RepoPath, Vec<u8>>,
+    ) -> Result<CommittedHere, ApproveError> {
+        let names: Vec<_> = self.tickets.iter().map(|planned| planned.id.as_str()).collect();
+        let message = match names.as_slice() {
+            [one] => format!("Approve ticket {one}\n"),
+            many => format!("Approve {} tickets\n\n{}\n", many.len(), many.join("\n")),
+        };
+        let time = self.moment.commit_time();
+        Ok(workspace
+            .repository()
+            .commit_files_on_head(files, &message, &self.identity, time)?)
+    }
+}
+
+/// The editor's hint at the schema, as in every TOML file that foil writes.
+pub(crate) fn with_schema_hint(toml: &str) -> String {
+    format!("#:schema ../../schemas/approval.schema.json\n{toml}")
+}
+
+fn unknown(ledger: &Ledger<'_>, name: &str) -> ApproveError {
+    ApproveError::Unknown {
+        name: name.to_owned(),
+        nearest: nearest_id(name, ledger.ids()),
+    }
+}
+
+/// The tickets that a name means, and whether each was named itself.
+fn meant(
+    ledger: &Ledger<'_>,
+    packages: &Packages,
+    name: &str,
+    whole_packages: bool,
+) -> Result<Vec<(TicketId, bool)>, ApproveError> {
+    if let Ok(id) = name.parse::<TicketId>()
+        && ledger.ids().binary_search(&id).is_ok()
+    {
+        return Ok(vec![(id, true)]);
+    }
+    let found = name
+        .parse::<PackageName>()
+        .ok()
+        .and_then(|package| packages.iter().find(|(known, _)| **known == package));
+    match found {
+        None => Err(unknown(ledger, name)),
+        Some((package, Err(problem))) => Err(ApproveError::BrokenPackage {
+            package: package.clone(),
+            finding: Box::new(Finding::in_file(
+                crate::check_ledger::package_path(ledger.dir(), package).unwrap_or_else(|| ledger.dir().clone()),
+                problem,
+            )),
+        }),
+        Some((package, Ok(read))) if !whole_packages => Err(ApproveError::WholePackage {
+            package: package.clone(),
+            tickets: read.tickets.clone(),
+        }),
+        Some((_, Ok(read))) => Ok(read.tickets.iter().map(|id| (id.clone(), false)).collect()),
+    }
+}
+
+/// Why a ticket cannot be approved any more.
+fn is_closed(workspace: &Workspace, folder: &TicketFolder<'_>) -> Option<ApproveError> {
+    let id = folder.id().clone();
+    if is_delivered(workspace, folder) {
+        Some(ApproveError::Delivered { id })
+    } else if folder.has(TicketFileName::Canceled) {
+        Some(ApproveError::Canceled { id })
+    } else {
+        None
+    }
+}
+
+/// Whether a ticket is consumed: it has a receipt, or its record is there.
+pub(crate) fn is_delivered(workspace: &Workspace, folder: &TicketFolder<'_>) -> bool {
+    let receipt = format!("refs/counterfoil/receipts/{}", folder.id())
+        .parse()
+        .is_ok_and(|name| matches!(workspace.repository().resolve(&name), Ok(Some(_))));
+    receipt || folder.has(TicketFileName::Result)
+}
+
+fn plan(workspace: &Workspace, folder: &TicketFolder<'_>, repository: &str) -> Result<PlannedApproval, ApproveError> {
+    if let Some(closed) = is_closed(workspace, folder) {
+        return Err(closed);
+    }
+    let read = folder.ticket();
+    let (errors, warnings): (Vec<_>, Vec<_>) = ticket_findings(folder, &read, workspace.policy()?, repository)
+        .into_iter()
+        // An approval that does not count any more is what this replaces.
+        .filter(|finding| finding.path != folder.path(TicketFileName::Approval))
+        .partition(|finding| finding.severity >= FindingSeverity::Unfinished);
+    let ticket = match read {
+        Ok(ticket) if errors.is_empty() => ticket,
+        _ => {
+            return Err(ApproveError::NotFit {
+                id: folder.id().clone(),
+                findings: errors,
+            });
+        }
+    };
+    let mut bytes = BTreeMap::new();
+    let mut paths = required_files(folder, &ticket);
+    if folder.has(TicketFileName::Plan) {
+        paths.push(folder.path(TicketFileName::Plan));
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        let problem = |problem| ApproveError::File {
+            path: path.clone(),
+            problem,
+        };
+        let content = folder
+            .read_path(&path)
+            .map_err(problem)?
+            .ok_or_else(|| problem(FileProblem::Missing))?;
+        files.push(CoveredFile {
+            path: path.clone(),
+            blob: blob_id(&content)?,
+            sha256: Digest::of(&content),
+        });
+        bytes.insert(path, content);
+    }
+    let contract = bytes
+        .get(&folder.path(TicketFileName::Ticket))
+        .map_or(&[][..], Vec::as_slice);
+    let already = matches!(
+        consent_state(folder, contract, &ticket, repository),
+        ConsentState::Approved { .. }
+    ) && covers(folder, &files);
+    Ok(PlannedApproval {
+        id: folder.id().clone(),
+        ticket,
+        files,
+        already,
+        warnings,
+        approval_path: folder.path(TicketFileName::Approval),
+        bytes,
+    })
+}
+
+/// Whether the approval that is there covers exactly these files.
+fn covers(folder: &TicketFolder<'_>, files: &[CoveredFile]) -> bool {
+    let Ok(Some(approval)) = folder.approval() else {
+        return false;
+    };
+    let sorted = |files: &[CoveredFile]| {
+        let mut files = files.to_vec();
+        files.sort();
+        files
+    };
+    sorted(&approval.file) == sorted(files)
+}

@@ -1,0 +1,266 @@
+//! Validating policy, tickets, packages and approvals, each on its own and against each other.
+
+mod cycles;
+mod ticket;
+
+use std::collections::BTreeSet;
+
+use git_delivery::RepositoryError;
+use ledger_core::{Digest, PackageName, RepoPath, TicketFile, TicketId};
+use serde::Serialize;
+
+pub use ticket::ticket_findings;
+
+use crate::beneath::read_beneath;
+use crate::finding::{Finding, FindingSeverity};
+use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, join};
+use crate::packages::{Packages, PackagesError};
+use crate::status::nearest_id;
+use crate::workspace::{PolicyFile, Workspace, WorkspaceError};
+
+/// The name of the report's format.
+pub const CHECK_SCHEMA: &str = "counterfoil.check/1";
+
+/// What was looked at, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LedgerCheck {
+    /// [`CHECK_SCHEMA`].
+    pub schema: &'static str,
+    /// Tickets that were looked at.
+    pub tickets: usize,
+    /// Packages that were looked at.
+    pub packages: usize,
+    /// What is wrong: the policy first, then tickets and packages in the order of their names.
+    pub findings: Vec<Finding>,
+}
+
+impl LedgerCheck {
+    /// How many findings are this severe.
+    pub fn count(&self, severity: FindingSeverity) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    }
+}
+
+/// The check cannot be made at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckLedgerError {
+    /// The workspace cannot be read.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The ledger cannot be listed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The packages cannot be listed.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
+    /// There is no such ticket.
+    #[error("there is no ticket `{id}`")]
+    NoSuchTicket {
+        /// What was asked for.
+        id: TicketId,
+        /// The ticket with the nearest name.
+        nearest: Option<TicketId>,
+    },
+}
+
+impl From<RepositoryError> for CheckLedgerError {
+    fn from(error: RepositoryError) -> Self {
+        Self::Workspace(error.into())
+    }
+}
+
+/// What a ticket says of others.
+pub(crate) struct Names {
+    pub(crate) id: TicketId,
+    pub(crate) parent: Option<TicketId>,
+    pub(crate) package: Option<PackageName>,
+    pub(crate) depends_on: Vec<TicketId>,
+    pub(crate) prior_work: Vec<TicketId>,
+}
+
+/// Validates the policy and, without names, everything in the ledger; with names only these tickets.
+pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCheck, CheckLedgerError> {
+    let policy_file = workspace.policy_file();
+    let policy = match &policy_file.policy {
+        Ok(policy) => policy,
+        // Without a policy it is unknown where the ledger is.
+        Err(problem) => {
+            return Ok(LedgerCheck {
+                schema: CHECK_SCHEMA,
+                tickets: 0,
+                packages: 0,
+                findings: vec![Finding::in_file(PolicyFile::path(), problem)],
+            });
+        }
+    };
+    let work_dir = workspace.repository().work_dir();
+    let ledger = Ledger::in_work_tree(work_dir, policy.ledger.dir.path())?;
+    if let Some(id) = only.iter().find(|id| ledger.ids().binary_search(id).is_err()) {
+        return Err(CheckLedgerError::NoSuchTicket {
+            id: id.clone(),
+            nearest: nearest_id(id.as_str(), ledger.ids()),
+        });
+    }
+    let repository_id = workspace.repository_id()?;
+    let wanted = |id: &TicketId| only.is_empty() || only.contains(id);
+    let packages = Packages::in_work_tree(work_dir, ledger.dir())?;
+    let read = ledger.map(|folder| {
+        let ticket = folder.ticket();
+        let findings = if wanted(folder.id()) {
+            ticket_findings(folder, &ticket, policy, &repository_id)
+        } else {
+            Vec::new()
+        };
+        (names(folder.id(), ticket.ok()), findings)
+    });
+    let (names, found): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+    let circles = cycles::in_a_circle(&names);
+    let mut findings = Vec::new();
+    for (names, found) in names.iter().zip(found) {
+        if wanted(&names.id) {
+            findings.extend(found);
+            findings.extend(cross_findings(&ledger, &packages, names, &circles));
+        }
+    }
+    let mut checked_packages = 0;
+    if only.is_empty() {
+        for misfit in ledger.misfits() {
+            findings.push(Finding::new(
+                FindingSeverity::Error,
+                misfit.path.clone(),
+                misfit.reason.to_string(),
+            ));
+        }
+        for path in packages.misfits() {
+            let message = "its name is no package name";
+            findings.push(Finding::new(FindingSeverity::Error, path.clone(), message));
+        }
+        for (name, package) in packages.iter() {
+            checked_packages += 1;
+            package_findings(workspace, &ledger, &names, name, package, &mut findings);
+        }
+    }
+    Ok(LedgerCheck {
+        schema: CHECK_SCHEMA,
+        tickets: names.iter().filter(|names| wanted(&names.id)).count(),
+        packages: checked_packages,
+        findings,
+    })
+}
+
+fn names(id: &TicketId, ticket: Option<TicketFile>) -> Names {
+    let (parent, package, depends_on, prior_work) = match ticket {
+        Some(ticket) => (
+            ticket.parent,
+            ticket.package,
+            ticket.depends_on,
+            ticket.context.prior_work,
+        ),
+        None => (None, None, Vec::new(), Vec::new()),
+    };
+    Names {
+        id: id.clone(),
+        parent,
+        package,
+        depends_on,
+        prior_work,
+    }
+}
+
+/// What is wrong about the other tickets and the package that a ticket names.
+fn cross_findings(
+    ledger: &Ledger<'_>,
+    packages: &Packages,
+    names: &Names,
+    circles: &BTreeSet<TicketId>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(folder) = ledger.ticket(&names.id) else {
+        return findings;
+    };
+    let path = folder.path(TicketFileName::Ticket);
+    let mut missing = |severity, key: &str, id: &TicketId| {
+        if ledger.ids().binary_search(id).is_ok() {
+            return;
+        }
+        let finding = Finding::new(
+            severity,
+            path.clone(),
+            format!("`{key}` names `{id}`, which does not exist"),
+        );
+        findings.push(match nearest_id(id.as_str(), ledger.ids()) {
+            Some(nearest) => finding.with_hint(format!("did you mean `{nearest}`?")),
+            None => finding,
+        });
+    };
+    for id in &names.depends_on {
+        missing(FindingSeverity::Error, "depends_on", id);
+    }
+    if let Some(id) = &names.parent {
+        missing(FindingSeverity::Error, "parent", id);
+    }
+    for id in &names.prior_work {
+        missing(FindingSeverity::Warning, "prior_work", id);
+    }
+    if circles.contains(&names.id) {
+        let message = "it depends on itself through the tickets in `depends_on`";
+        findings.push(Finding::new(FindingSeverity::Error, path.clone(), message));
+    }
+    if let Some(package) = &names.package
+        && packages.iter().all(|(name, _)| name != package)
+    {
+        let message = format!("`package` names `{package}`, which does not exist");
+        findings.push(Finding::new(FindingSeverity::Warning, path, message));
+    }
+    findings
+}
+
+fn package_findings(
+    workspace: &Workspace,
+    ledger: &Ledger<'_>,
+    names: &[Names],
+    name: &PackageName,
+    package: &Result<ledger_core::Package, FileProblem>,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(path) = package_path(ledger.dir(), name) else {
+        return;
+    };
+    let package = match package {
+        Ok(package) => package,
+        Err(problem) => {
+            findings.push(Finding::in_file(path, problem));
+            return;
+        }
+    };
+    for id in &package.tickets {
+        let member = names
+            .binary_search_by(|names| names.id.cmp(id))
+            .ok()
+            .map(|index| &names[index]);
+        let (severity, message) = match member {
+            None => (FindingSeverity::Error, format!("it lists `{id}`, which does not exist")),
+            Some(member) if member.package.as_ref() != Some(name) => (
+                FindingSeverity::Warning,
+                format!("it lists `{id}`, whose `package` is not `{name}`, so its place in the order does not count"),
+            ),
+            Some(_) => continue,
+        };
+        findings.push(Finding::new(severity, path.clone(), message));
+    }
+    for locked in &package.lock {
+        let found = read_beneath(workspace.repository().work_dir(), &locked.path).map(Digest::of);
+        if found != Ok(locked.sha256) {
+            let message = format!("`{}` is not what the package was made from", locked.path);
+            findings.push(Finding::new(FindingSeverity::Warning, path.clone(), message));
+        }
+    }
+}
+
+/// The file of a package.
+pub(crate) fn package_path(dir: &RepoPath, name: &PackageName) -> Option<RepoPath> {
+    join(dir, &format!("packages/{name}.toml"))
+}

@@ -1,0 +1,188 @@
+//! What is wrong with one ticket, on its own.
+
+use ledger_core::{DecisionStatus, DocumentError, Mode, SpecMode, TicketFile, document_text, locate};
+use policy::Policy;
+
+use crate::consent::{ConsentState, consent_state};
+use crate::finding::{Finding, FindingSeverity};
+use crate::ledger::{FileProblem, TicketFileName, TicketFolder};
+
+/// What is wrong with one ticket and its approval, apart from the other tickets that it names.
+pub fn ticket_findings(
+    folder: &TicketFolder<'_>,
+    ticket: &Result<TicketFile, FileProblem>,
+    policy: &Policy,
+    repository_id: &str,
+) -> Vec<Finding> {
+    let path = folder.path(TicketFileName::Ticket);
+    let ticket = match ticket {
+        Ok(ticket) => ticket,
+        Err(problem) => {
+            let finding = Finding::in_file(path, problem);
+            return vec![match problem {
+                FileProblem::Missing => finding.with_hint("`foil new` makes a ticket; or remove the folder"),
+                _ => finding,
+            }];
+        }
+    };
+    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+    let mut findings = Vec::new();
+    prompt_findings(folder, &mut findings);
+    contract_findings(folder, ticket, policy, &contract, &mut findings);
+    for spec in ticket.specs.files() {
+        match folder.read_path(spec) {
+            Ok(Some(bytes)) => {
+                if let Err(error) = document_text(&bytes) {
+                    findings.push(Finding::in_document(spec.clone(), &error));
+                }
+            }
+            Ok(None) => findings.push(Finding::new(
+                FindingSeverity::Error,
+                path.clone(),
+                format!("the linked spec `{spec}` does not exist"),
+            )),
+            Err(problem) => findings.push(Finding::in_file(spec.clone(), &problem)),
+        }
+    }
+    consent_findings(folder, ticket, &contract, repository_id, &mut findings);
+    findings
+}
+
+fn prompt_findings(folder: &TicketFolder<'_>, findings: &mut Vec<Finding>) {
+    let path = folder.path(TicketFileName::Prompt);
+    match folder.prompt() {
+        Ok(prompt) if says_nothing(&prompt) => findings.push(
+            Finding::new(
+                FindingSeverity::Unfinished,
+                path,
+                "the prompt says nothing yet beside its headings",
+            )
+            .with_hint("write what the worker is asked to do"),
+        ),
+        Ok(_) => {}
+        Err(problem) => findings.push(Finding::in_file(path, &problem)),
+    }
+}
+
+/// Whether nothing is left of a prompt without comments and headings.
+fn says_nothing(prompt: &str) -> bool {
+    let mut rest = prompt;
+    let mut text = String::new();
+    while let Some((before, comment)) = rest.split_once("<!--") {
+        text.push_str(before);
+        rest = comment.split_once("-->").map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    text.lines()
+        .map(str::trim)
+        .all(|line| line.is_empty() || line.starts_with('#'))
+}
+
+fn contract_findings(
+    folder: &TicketFolder<'_>,
+    ticket: &TicketFile,
+    policy: &Policy,
+    contract: &[u8],
+    findings: &mut Vec<Finding>,
+) {
+    let text = document_text(contract).unwrap_or_default();
+    let path = folder.path(TicketFileName::Ticket);
+    let mut find = |severity, keys: &[&str], message: String, hint: Option<&str>| {
+        let error = DocumentError::at(text, locate(text, keys), message);
+        let mut finding = Finding::in_document(path.clone(), &error);
+        finding.severity = severity;
+        finding.hint = hint.map(str::to_owned);
+        findings.push(finding);
+    };
+    if ticket.scope.allowed.as_ref().is_some_and(Vec::is_empty) && ticket.mode != Mode::Research && !ticket.docs_only {
+        find(
+            FindingSeverity::Unfinished,
+            &["scope", "allowed"],
+            "nothing may be changed".to_owned(),
+            Some("name the paths that may change, such as `src/auth/**`"),
+        );
+    }
+    if ticket.specs.mode == SpecMode::Full && ticket.specs.files().next().is_none() {
+        find(
+            FindingSeverity::Error,
+            &["specs", "mode"],
+            "the mode is `full`, and no spec is linked".to_owned(),
+            Some("link requirements, design, tasks or delta, or set the mode to `none` with a reason"),
+        );
+    }
+    for (index, check) in ticket.check.iter().enumerate() {
+        if policy.check.iter().any(|known| known.name == check.name) {
+            find(
+                FindingSeverity::Error,
+                &["check", &index.to_string(), "name"],
+                format!("the policy has a check `{}` already", check.name),
+                Some("give it another name: the policy's own checks always run"),
+            );
+        }
+    }
+    for (index, decision) in ticket.decision.iter().enumerate() {
+        if decision.blocks && decision.status != DecisionStatus::Accepted {
+            find(
+                FindingSeverity::Warning,
+                &["decision", &index.to_string(), "status"],
+                format!("`{}` blocks the ticket until it is accepted", decision.id),
+                None,
+            );
+        }
+    }
+}
+
+fn consent_findings(
+    folder: &TicketFolder<'_>,
+    ticket: &TicketFile,
+    contract: &[u8],
+    repository_id: &str,
+    findings: &mut Vec<Finding>,
+) {
+    let path = folder.path(TicketFileName::Approval);
+    if let Err(problem) = folder.cancellation() {
+        findings.push(Finding::in_file(folder.path(TicketFileName::Canceled), &problem));
+    }
+    // Of what is delivered or closed, the approval does not matter any more.
+    if folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+        return;
+    }
+    let again = format!("`foil approve {}`", folder.id());
+    match consent_state(folder, contract, ticket, repository_id) {
+        ConsentState::NotApproved | ConsentState::Approved { .. } => {}
+        ConsentState::Unreadable(problem) => findings.push(Finding::in_file(path, &problem)),
+        ConsentState::Stale { path: changed, how } => findings.push(
+            Finding::new(FindingSeverity::Warning, path, format!("`{changed}`: {how}"))
+                .with_hint(format!("`git diff -- {changed}` shows the difference; then {again}")),
+        ),
+        ConsentState::WrongRepository { approved } => findings.push(
+            Finding::new(
+                FindingSeverity::Warning,
+                path,
+                format!("the approval is for `{approved}`, and this is `{repository_id}`"),
+            )
+            .with_hint(again),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_nothing;
+
+    #[test]
+    fn headings_and_comments_are_no_prompt() {
+        for empty in [
+            "",
+            "\n \n",
+            "# Title\n<!-- write\nhere -->\n",
+            "<!-- open",
+            "## A\n\n## B\n",
+        ] {
+            assert!(says_nothing(empty), "{empty:?}");
+        }
+        for prompt in ["Do it.", "# Title\n<!-- c --> do it\n", "# T\n\n- one\n"] {
+            assert!(!says_nothing(prompt), "{prompt:?}");
+        }
+    }
+}

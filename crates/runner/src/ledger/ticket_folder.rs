@@ -1,0 +1,185 @@
+//! One ticket's folder, read on demand.
+
+use git_delivery::ObjectError;
+use ledger_core::{
+    Approval, Cancellation, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, TicketFile, TicketId, document_text,
+};
+
+use super::{Ledger, Source, join};
+use crate::beneath;
+
+/// A file that a ticket's folder may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TicketFileName {
+    /// The contract.
+    Ticket,
+    /// What the worker is asked.
+    Prompt,
+    /// Who approved which bytes.
+    Approval,
+    /// Who canceled it.
+    Canceled,
+    /// The plan.
+    Plan,
+    /// The record of the run that delivered it.
+    Result,
+}
+
+impl TicketFileName {
+    /// The name in the folder.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket.toml",
+            Self::Prompt => "prompt.md",
+            Self::Approval => "approval.toml",
+            Self::Canceled => "canceled.toml",
+            Self::Plan => "plan.md",
+            Self::Result => "result.md",
+        }
+    }
+}
+
+/// Why a file of the ledger cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileProblem {
+    /// It is not there.
+    #[error("it is missing")]
+    Missing,
+    /// It is a folder, a symbolic link or the like.
+    #[error("it is not a plain file, and symbolic links are not followed")]
+    NotAFile,
+    /// It is larger than any document.
+    #[error("it has {bytes} bytes, more than the {MAX_DOCUMENT_BYTES} that are read")]
+    TooLarge {
+        /// How many bytes it has.
+        bytes: u64,
+    },
+    /// The system or the object store refuses.
+    #[error("it cannot be read: {reason}")]
+    Unreadable {
+        /// What was said.
+        reason: String,
+    },
+    /// It is not what it should be.
+    #[error("{0}")]
+    Document(Box<DocumentError>),
+}
+
+impl From<DocumentError> for FileProblem {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(Box::new(error))
+    }
+}
+
+/// A ticket's folder. Nothing of it is read before it is asked for.
+#[derive(Debug)]
+pub struct TicketFolder<'a> {
+    ledger: &'a Ledger<'a>,
+    index: usize,
+}
+
+impl<'a> TicketFolder<'a> {
+    pub(super) fn new(ledger: &'a Ledger<'a>, index: usize) -> Self {
+        Self { ledger, index }
+    }
+
+    /// The ticket's id.
+    pub fn id(&self) -> &'a TicketId {
+        &self.ledger.ids[self.index]
+    }
+
+    /// The path of one of its files in the repository.
+    pub fn path(&self, name: TicketFileName) -> RepoPath {
+        let below = format!("tickets/{}/{}", self.id(), name.as_str());
+        join(&self.ledger.dir, &below).unwrap_or_else(|| self.ledger.dir.clone())
+    }
+
+    /// The bytes of one of its files. None if it is not there.
+    pub fn read(&self, name: TicketFileName) -> Result<Option<Vec<u8>>, FileProblem> {
+        let read = match &self.ledger.source {
+            Source::Nowhere => return Ok(None),
+            Source::WorkTree { tickets, .. } => {
+                beneath::read_at(tickets, format!("{}/{}", self.id(), name.as_str()).as_bytes())
+            }
+            Source::Commit {
+                repository, folders, ..
+            } => match folders[self.index].get(name.as_str().as_bytes()) {
+                None => return Ok(None),
+                Some(side) if !matches!(side.mode, EntryMode::File | EntryMode::Executable) => {
+                    Err(FileProblem::NotAFile)
+                }
+                Some(side) => repository
+                    .read_blob(side.id, MAX_DOCUMENT_BYTES as u64)
+                    .map_err(FileProblem::from),
+            },
+        };
+        match read {
+            Err(FileProblem::Missing) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// The bytes of any file of the same work tree or commit.
+    pub fn read_path(&self, path: &RepoPath) -> Result<Option<Vec<u8>>, FileProblem> {
+        let read = match &self.ledger.source {
+            Source::Nowhere => return Ok(None),
+            Source::WorkTree { root, .. } => beneath::read_beneath(root, path),
+            Source::Commit { repository, commit, .. } => {
+                return repository
+                    .read_file_at(*commit, path, MAX_DOCUMENT_BYTES as u64)
+                    .map_err(FileProblem::from);
+            }
+        };
+        match read {
+            Err(FileProblem::Missing) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Whether the folder has something of this name, whatever it is.
+    pub fn has(&self, name: TicketFileName) -> bool {
+        match &self.ledger.source {
+            Source::Nowhere => false,
+            Source::WorkTree { tickets, .. } => {
+                let path = format!("{}/{}", self.id(), name.as_str());
+                rustix::fs::statat(tickets, path.as_str(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
+            }
+            Source::Commit { folders, .. } => folders[self.index].contains_key(name.as_str().as_bytes()),
+        }
+    }
+
+    /// The ticket's contract.
+    pub fn ticket(&self) -> Result<TicketFile, FileProblem> {
+        let bytes = self.read(TicketFileName::Ticket)?.ok_or(FileProblem::Missing)?;
+        Ok(TicketFile::parse(&bytes)?)
+    }
+
+    /// What the worker is asked.
+    pub fn prompt(&self) -> Result<String, FileProblem> {
+        let bytes = self.read(TicketFileName::Prompt)?.ok_or(FileProblem::Missing)?;
+        Ok(document_text(&bytes)?.to_owned())
+    }
+
+    /// The approval, where there is one.
+    pub fn approval(&self) -> Result<Option<Approval>, FileProblem> {
+        let bytes = self.read(TicketFileName::Approval)?;
+        Ok(bytes.map(|bytes| Approval::parse(&bytes)).transpose()?)
+    }
+
+    /// The cancellation, where there is one.
+    pub fn cancellation(&self) -> Result<Option<Cancellation>, FileProblem> {
+        let bytes = self.read(TicketFileName::Canceled)?;
+        Ok(bytes.map(|bytes| Cancellation::parse(&bytes)).transpose()?)
+    }
+}
+
+impl From<ObjectError> for FileProblem {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::TooLarge { size, .. } => Self::TooLarge { bytes: size },
+            other => Self::Unreadable {
+                reason: other.to_string(),
+            },
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One run a ticket per clone: a file lock that the system drops with the process that held it.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use ledger_core::TicketId;
+use serde::{Deserialize, Serialize};
+
+use crate::guard::ProcessIdentity;
+
+/// More than this is no note of a holder.
+const MAX_NOTE_BYTES: u64 = 4096;
+
+/// Who holds a lock, as it wrote it into the file. Information for people: the lock itself is the system's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHolder {
+    /// The process.
+    pub process: ProcessIdentity,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl LockHolder {
+    /// This process, since this moment.
+    pub fn current(since: Timestamp) -> io::Result<Self> {
+        Ok(Self {
+            process: ProcessIdentity::current()?,
+            since,
+        })
+    }
+}
+
+/// A ticket could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process, or another task of this one, holds it.
+    #[error("another run of `{ticket}` is under way in this clone")]
+    Held {
+        /// The ticket.
+        ticket: TicketId,
+        /// Who holds it, if that can be read.
+        holder: Option<LockHolder>,
+    },
+    /// The lock file cannot be used.
+    #[error("the lock of `{ticket}` is not usable")]
+    Io {
+        /// The ticket.
+        ticket: TicketId,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The right to be the only run of a ticket in this clone, until it is dropped or the process ends in whatever way.
+///
+/// The file stays: if it were deleted, two processes could hold locks of two files of one name.
+#[derive(Debug)]
+pub struct TicketLock {
+    file: File,
+}
+
+impl TicketLock {
+    /// Locks a ticket in the folder of locks (`<git common dir>/counterfoil/locks`), which is made if need be. Does not wait.
+    ///
+    /// Ids that differ only by case share a lock.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] where it is held.
+    pub fn acquire(folder: &Path, ticket: &TicketId, holder: &LockHolder) -> Result<Self, LockError> {
+        let io = |source| LockError::Io {
+            ticket: ticket.clone(),
+            source,
+        };
+        fs::create_dir_all(folder).map_err(io)?;
+        let path = lock_file(folder, ticket);
+        loop {
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+                .open(&path)
+                .map_err(io)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => {
+                    let holder = read_note(&path);
+                    let ticket = ticket.clone();
+                    return Err(LockError::Held { ticket, holder });
+                }
+                Err(fs::TryLockError::Error(error)) => return Err(io(error)),
+            }
+            // Someone may have put another file in its place between opening and locking.
+            if !is_at(&file, &path).map_err(io)? {
+                continue;
+            }
+            let mut lock = Self { file };
+            lock.note(holder).map_err(io)?;
+            return Ok(lock);
+        }
+    }
+
+    /// Who runs a ticket now. `None` where nobody does, as far as the note and the system's processes say; takes no lock, so it
+    /// disturbs nobody who wants one.
+    pub fn holder(folder: &Path, ticket: &TicketId) -> Option<LockHolder> {
+        read_note(&lock_file(folder, ticket)).filter(|holder| holder.process.is_alive())
+    }
+
+    fn note(&mut self, holder: &LockHolder) -> io::Result<()> {
+        self.clear()?;
+        self.file.write_all(&serde_json::to_vec(holder)?)
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()
+    }
+}
+
+impl Drop for TicketLock {
+    fn drop(&mut self) {
+        // A note that stays names a process that has ended, or that says itself what it runs.
+        let _ = self.clear();
+        let _ = self.file.unlock();
+    }
+}
+
+fn lock_file(folder: &Path, ticket: &TicketId) -> PathBuf {
+    folder.join(format!("{}.lock", ticket.folded()))
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_note(path: &Path) -> Option<LockHolder> {
+    let mut note = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(MAX_NOTE_BYTES)
+        .read_to_end(&mut note)
+        .ok()?;
+    serde_json::from_slice(&note).ok()
+}

@@ -1,0 +1,528 @@
+//! Computing the report: the folders in two threads, then what only a few tickets need.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use git_delivery::{Head, RefError, RepositoryError};
+use jiff::Timestamp;
+use ledger_core::{
+    Blocker, BlockerCode, CommitId, Digest, Journal, Kind, Mode, ObjectId, PackageName, PauseCause, Phase,
+    PhaseEvidence, Receipt, RefName, RepoPath, Run, State, TicketFile, TicketId,
+};
+
+use super::{
+    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, NextStep, PausedStatus, PolicyStatus, RepositoryStatus,
+    RunStatus, STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
+};
+use crate::consent::{ConsentState, consent_state};
+use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
+use crate::lock::TicketLock;
+use crate::packages::{Packages, PackagesError};
+use crate::workspace::{Workspace, WorkspaceError};
+
+/// The report cannot be computed.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// Policy, ledger or trust store cannot be used.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The refs cannot be read.
+    #[error(transparent)]
+    Ref(#[from] RefError),
+    /// The packages cannot be listed.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
+    /// The folder of runs cannot be read.
+    #[error("the runs of this clone cannot be listed: {0}")]
+    Runs(std::io::Error),
+    /// There is no such ticket.
+    #[error("there is no ticket `{id}`")]
+    NoSuchTicket {
+        /// What was asked for.
+        id: TicketId,
+        /// The ticket with the nearest name.
+        nearest: Option<TicketId>,
+    },
+}
+
+const RECEIPTS: &str = "refs/counterfoil/receipts/";
+const BRANCHES: &str = "refs/heads/";
+
+/// Where everything stands at this moment.
+pub fn status(workspace: &Workspace, now: Timestamp) -> Result<StatusReport, StatusError> {
+    let ledger = workspace.ledger()?;
+    let world = World::look(workspace, &ledger, now)?;
+    let rows = ledger.map(|folder| world.row(folder));
+    let rows = Rows::new(rows, &world.packages);
+    let tickets: Vec<_> = rows.rows.iter().map(|row| world.ticket(row, &rows)).collect();
+    world.report(&ledger, tickets)
+}
+
+/// Where one ticket stands at this moment. Of the other tickets only what it depends on is looked at.
+pub fn ticket_status(workspace: &Workspace, id: &TicketId, now: Timestamp) -> Result<StatusReport, StatusError> {
+    let ledger = workspace.ledger()?;
+    let world = World::look(workspace, &ledger, now)?;
+    let folder = ledger.ticket(id).ok_or_else(|| StatusError::NoSuchTicket {
+        id: id.clone(),
+        nearest: nearest_id(id.as_str(), ledger.ids()),
+    })?;
+    let row = world.row(&folder);
+    let wanted: BTreeSet<TicketId> = world.must_be_done_first(&row).into_iter().collect();
+    let mut rows: Vec<_> = wanted
+        .iter()
+        .filter(|wanted| *wanted != id)
+        .filter_map(|wanted| ledger.ticket(wanted).map(|folder| world.row(&folder)))
+        .collect();
+    rows.push(row);
+    rows.sort_by(|a, b| a.id.cmp(&b.id));
+    let rows = Rows::new(rows, &world.packages);
+    let tickets = rows.find(id).map(|row| world.ticket(row, &rows)).into_iter().collect();
+    world.report(&ledger, tickets)
+}
+
+/// The id that is written most like this name, if any is near.
+pub fn nearest_id(name: &str, ids: &[TicketId]) -> Option<TicketId> {
+    let name = name.to_ascii_lowercase();
+    // A number alone, or the beginning of an id, is what people type.
+    let begins: Vec<_> = ids.iter().filter(|id| id.folded().starts_with(&name)).take(2).collect();
+    if let [only] = begins.as_slice() {
+        return Some((*only).clone());
+    }
+    ids.iter()
+        .map(|id| (strsim::damerau_levenshtein(&name, &id.folded()), id))
+        .filter(|(distance, id)| *distance <= 1 + id.as_str().len() / 4)
+        .min()
+        .map(|(_, id)| id.clone())
+}
+
+/// What one folder says, without any other.
+struct Row {
+    id: TicketId,
+    title: Option<Box<str>>,
+    kind: Option<Kind>,
+    mode: Option<Mode>,
+    priority: i32,
+    depends_on: Vec<TicketId>,
+    package: Option<PackageName>,
+    said: Said,
+}
+
+enum Said {
+    Canceled,
+    Done,
+    Broken(Box<(RepoPath, FileProblem)>),
+    Consent(Box<ConsentState>),
+}
+
+/// The rows in the order of their ids, and of each package the first ticket that is neither delivered nor canceled.
+struct Rows {
+    rows: Vec<Row>,
+    first_open: BTreeMap<PackageName, TicketId>,
+}
+
+impl Rows {
+    fn new(rows: Vec<Row>, packages: &Packages) -> Self {
+        let mut found = Self {
+            rows,
+            first_open: BTreeMap::new(),
+        };
+        for (name, package) in packages.iter() {
+            let tickets = package.as_ref().map_or(&[][..], |package| &package.tickets);
+            let is_open = |id: &&TicketId| {
+                !found
+                    .find(id)
+                    .is_some_and(|row| matches!(row.said, Said::Done | Said::Canceled))
+            };
+            if let Some(first) = tickets.iter().find(is_open) {
+                let first = first.clone();
+                found.first_open.insert(name.clone(), first);
+            }
+        }
+        found
+    }
+
+    fn find(&self, id: &TicketId) -> Option<&Row> {
+        let index = self.rows.binary_search_by(|row| row.id.cmp(id)).ok()?;
+        Some(&self.rows[index])
+    }
+}
+
+/// What is looked at once for all tickets.
+struct World<'a> {
+    workspace: &'a Workspace,
+    now: Timestamp,
+    repository_id: String,
+    head: Head,
+    packages: Packages,
+    /// Tickets with a receipt, and the commit that stores it, sorted by the ticket.
+    receipts: Vec<(String, ObjectId)>,
+    /// The short names of all branches, sorted.
+    branches: Vec<(String, ObjectId)>,
+    /// Tickets that this clone has runs of.
+    with_runs: BTreeSet<String>,
+}
+
+impl<'a> World<'a> {
+    fn look(workspace: &'a Workspace, ledger: &Ledger<'_>, now: Timestamp) -> Result<Self, StatusError> {
+        let repository = workspace.repository();
+        let refs = |prefix: &str| -> Result<Vec<(String, ObjectId)>, RefError> {
+            let mut found = Vec::new();
+            repository.refs_below(prefix, |name, id| {
+                found.push((name[prefix.len()..].to_owned(), id));
+            })?;
+            found.sort();
+            Ok(found)
+        };
+        Ok(Self {
+            workspace,
+            now,
+            repository_id: workspace.repository_id()?,
+            head: repository.head()?,
+            packages: Packages::in_work_tree(repository.work_dir(), ledger.dir())?,
+            receipts: refs(RECEIPTS)?,
+            branches: refs(BRANCHES)?,
+            with_runs: tickets_with_runs(workspace).map_err(StatusError::Runs)?,
+        })
+    }
+
+    fn row(&self, folder: &TicketFolder<'_>) -> Row {
+        let id = folder.id().clone();
+        let contract = match folder.read(TicketFileName::Ticket) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(FileProblem::Missing),
+            Err(problem) => Err(problem),
+        };
+        let parsed = contract.and_then(|bytes| Ok((TicketFile::parse(&bytes)?, bytes)));
+        let delivered = receipt(&self.receipts, id.as_str()).is_some() || folder.has(TicketFileName::Result);
+        let said = if delivered {
+            Said::Done
+        } else if folder.has(TicketFileName::Canceled) {
+            Said::Canceled
+        } else {
+            match &parsed {
+                Err(problem) => Said::Broken(Box::new((folder.path(TicketFileName::Ticket), problem.clone()))),
+                Ok((ticket, bytes)) => match consent_state(folder, bytes, ticket, &self.repository_id) {
+                    ConsentState::Unreadable(problem) => {
+                        Said::Broken(Box::new((folder.path(TicketFileName::Approval), problem)))
+                    }
+                    consent => Said::Consent(Box::new(consent)),
+                },
+            }
+        };
+        match parsed {
+            Ok((ticket, _)) => Row {
+                id,
+                title: Some(ticket.title.into_boxed_str()),
+                kind: Some(ticket.kind),
+                mode: Some(ticket.mode),
+                priority: ticket.priority,
+                depends_on: ticket.depends_on,
+                package: ticket.package,
+                said,
+            },
+            Err(_) => Row {
+                id,
+                title: None,
+                kind: None,
+                mode: None,
+                priority: 0,
+                depends_on: Vec::new(),
+                package: None,
+                said,
+            },
+        }
+    }
+
+    fn ticket(&self, row: &Row, rows: &Rows) -> TicketStatus {
+        TicketStatus {
+            id: row.id.clone(),
+            title: row.title.clone(),
+            kind: row.kind,
+            mode: row.mode,
+            priority: row.priority,
+            state: self.state(row, rows),
+        }
+    }
+
+    fn state(&self, row: &Row, rows: &Rows) -> TicketState {
+        let run = self
+            .with_runs
+            .contains(row.id.as_str())
+            .then(|| self.last_run(&row.id))
+            .flatten();
+        if let Some(run) = &run
+            && !run.state().is_ended()
+            && TicketLock::holder(&self.workspace.roots().locks(), &row.id).is_some()
+        {
+            return TicketState::Running(Box::new(RunStatus::of(run, Some(self.now))));
+        }
+        let consent = match &row.said {
+            Said::Done => return TicketState::Done(Box::new(self.done(row, run.as_ref()))),
+            Said::Canceled => return TicketState::Canceled,
+            Said::Broken(problem) => return TicketState::Broken(Box::new(broken(&problem.0, &problem.1))),
+            Said::Consent(consent) => consent,
+        };
+        if let Some(state) = run.as_ref().and_then(|run| unfinished(&row.id, run, consent)) {
+            return state;
+        }
+        match consent.as_ref() {
+            ConsentState::NotApproved | ConsentState::Unreadable(_) => TicketState::Draft,
+            ConsentState::Stale { path, how } => {
+                let blocker = Blocker::new(BlockerCode::ApprovalStale, format!("`{path}`: {how}"));
+                stale(&row.id, blocker)
+            }
+            ConsentState::WrongRepository { approved } => {
+                let reason = format!("it was approved for `{approved}`, and this is `{}`", self.repository_id);
+                stale(&row.id, Blocker::new(BlockerCode::WrongRepository, reason))
+            }
+            ConsentState::Approved { by, .. } => self.waiting(row, rows).unwrap_or_else(|| TicketState::Ready {
+                approved_by: by.as_str().into(),
+            }),
+        }
+    }
+
+    /// What the ticket names and all of its package.
+    fn must_be_done_first(&self, row: &Row) -> Vec<TicketId> {
+        let mut first = row.depends_on.clone();
+        if let Some(package) = row.package.as_ref().and_then(|name| self.packages.get(name)) {
+            first.extend(package.tickets.iter().cloned());
+        }
+        first
+    }
+
+    fn waiting(&self, row: &Row, rows: &Rows) -> Option<TicketState> {
+        let open: Vec<_> = row
+            .depends_on
+            .iter()
+            .filter(|id| !rows.find(id).is_some_and(|row| matches!(row.said, Said::Done)))
+            .cloned()
+            .collect();
+        let (code, tickets) = if open.is_empty() {
+            let package = row.package.as_ref()?;
+            let first = rows.first_open.get(package).filter(|first| **first != row.id)?;
+            if !self.packages.contains(package, &row.id) {
+                return None;
+            }
+            (BlockerCode::PreviousTicketDirt, vec![first.clone()])
+        } else {
+            (BlockerCode::DependencyNotDone, open)
+        };
+        let first = tickets.first()?;
+        let reason = match rows.find(first) {
+            None => format!("`{first}` does not exist"),
+            Some(row) if matches!(row.said, Said::Canceled) => format!("`{first}` is canceled"),
+            Some(_) if tickets.len() == 1 => format!("`{first}` is not delivered"),
+            Some(_) => format!("`{first}` and {} more are not delivered", tickets.len() - 1),
+        };
+        Some(TicketState::Waiting(Box::new(WaitingStatus { code, tickets, reason })))
+    }
+
+    /// The last run of a ticket that this clone knows; none also where its journal cannot be read, which `verify` reports.
+    fn last_run(&self, id: &TicketId) -> Option<Run> {
+        let roots = self.workspace.roots();
+        let run = roots.runs_of(id).ok()?.pop()?;
+        let bytes = std::fs::read(roots.journal(id, &run)).ok()?;
+        Run::replay(&Journal::parse(&bytes).ok()?.records).ok()
+    }
+
+    fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
+        let template = self.workspace.policy().ok().map(|policy| &policy.delivery.branch);
+        let expected =
+            template.map(|branch| branch.fill(row.id.as_str(), row.package.as_ref().map(PackageName::as_str)));
+        let branch_exists = expected.as_ref().is_some_and(|name| self.branch(name).is_some());
+        let delivered = match run.and_then(delivered_by_run) {
+            Some(delivered) => Some(delivered),
+            // Reading a receipt costs three objects: only for what has something left to do.
+            None if branch_exists => self.delivered_by_receipt(&row.id),
+            None => None,
+        };
+        let Some((branch, commit)) = delivered else {
+            return DoneStatus {
+                branch: expected.filter(|_| branch_exists),
+                ..DoneStatus::default()
+            };
+        };
+        let repository = self.workspace.repository();
+        let merged = self
+            .head
+            .commit()
+            .and_then(|head| repository.is_ancestor(commit, head).ok());
+        let branch_exists = self.branch(branch.short()).is_some();
+        let next_steps = next_steps(&row.id, branch.short(), branch_exists, merged == Some(true));
+        DoneStatus {
+            branch: Some(branch.short().to_owned()),
+            commit: Some(commit),
+            merged,
+            next_steps,
+        }
+    }
+
+    fn branch(&self, short: &str) -> Option<ObjectId> {
+        receipt(&self.branches, short)
+    }
+
+    fn delivered_by_receipt(&self, id: &TicketId) -> Option<(RefName, CommitId)> {
+        let stored = CommitId(receipt(&self.receipts, id.as_str())?);
+        let path: RepoPath = "receipt.json".parse().ok()?;
+        let bytes = self
+            .workspace
+            .repository()
+            .read_file_at(stored, &path, ledger_core::MAX_DOCUMENT_BYTES as u64)
+            .ok()??;
+        let receipt: Receipt = serde_json::from_slice(&bytes).ok()?;
+        let delivered = receipt.delivered?;
+        Some((delivered.branch, delivered.records))
+    }
+
+    fn report(&self, ledger: &Ledger<'_>, tickets: Vec<TicketStatus>) -> Result<StatusReport, StatusError> {
+        let mut counts = BTreeMap::new();
+        for ticket in &tickets {
+            *counts.entry(ticket.state.name()).or_insert(0) += 1;
+        }
+        let policy: Digest = self.workspace.policy_file().digest();
+        Ok(StatusReport {
+            schema: STATUS_SCHEMA,
+            repository: RepositoryStatus {
+                id: self.repository_id.clone(),
+                branch: match &self.head {
+                    Head::Branch { name, .. } | Head::Unborn { name } => Some(name.short().to_owned()),
+                    Head::Detached { .. } => None,
+                },
+                commit: self.head.commit(),
+            },
+            policy: PolicyStatus {
+                digest: policy,
+                trusted: self.workspace.is_policy_trusted()?,
+            },
+            ledger: ledger.dir().clone(),
+            counts,
+            tickets,
+            misfits: ledger
+                .misfits()
+                .iter()
+                .map(|misfit| MisfitStatus {
+                    path: misfit.path.clone(),
+                    reason: misfit.reason.to_string(),
+                })
+                .collect(),
+        })
+    }
+}
+
+fn receipt(sorted: &[(String, ObjectId)], name: &str) -> Option<ObjectId> {
+    let index = sorted.binary_search_by(|(found, _)| found.as_str().cmp(name)).ok()?;
+    Some(sorted[index].1)
+}
+
+fn tickets_with_runs(workspace: &Workspace) -> std::io::Result<BTreeSet<String>> {
+    let entries = match std::fs::read_dir(workspace.roots().runs()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        other => other?,
+    };
+    let mut tickets = BTreeSet::new();
+    for entry in entries {
+        if let Ok(name) = entry?.file_name().into_string() {
+            tickets.insert(name);
+        }
+    }
+    Ok(tickets)
+}
+
+/// What the last run says of a ticket that is not delivered. None where it says nothing any more: a new approval makes a
+/// run that ended history.
+fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<TicketState> {
+    let again = format!("foil run {id}");
+    match run.state() {
+        State::Blocked(blocker) => (!is_history(run, consent)).then(|| {
+            TicketState::Blocked(Box::new(BlockedStatus {
+                code: blocker.code,
+                reason: blocker.reason.clone(),
+                next_step: blocker.next_step.replace("<ticket>", id.as_str()),
+                resumable: blocker.resumable,
+                run: RunStatus::of(run, None),
+            }))
+        }),
+        State::Climbing => Some(paused("crash", again, run)),
+        State::Paused { cause } => Some(paused(
+            match cause {
+                PauseCause::Stop => "stop",
+                PauseCause::Interrupt => "interrupt",
+                PauseCause::Terminate => "terminate",
+            },
+            again,
+            run,
+        )),
+        State::Canceled { .. } | State::Done => None,
+    }
+}
+
+fn paused(cause: &'static str, next_step: String, run: &Run) -> TicketState {
+    TicketState::Paused(Box::new(PausedStatus {
+        cause,
+        next_step,
+        run: RunStatus::of(run, None),
+    }))
+}
+
+fn is_history(run: &Run, consent: &ConsentState) -> bool {
+    let ConsentState::Approved { at, approval, .. } = consent else {
+        return false;
+    };
+    match run.source_lock() {
+        Some(lock) => lock.approval.sha256 != *approval,
+        None => *at > run.last_at(),
+    }
+}
+
+fn stale(id: &TicketId, blocker: Blocker) -> TicketState {
+    TicketState::Stale(Box::new(StaleStatus {
+        code: blocker.code,
+        reason: blocker.reason,
+        next_step: blocker.next_step.replace("<ticket>", id.as_str()),
+    }))
+}
+
+fn broken(path: &RepoPath, problem: &FileProblem) -> BrokenStatus {
+    match problem {
+        FileProblem::Document(error) => BrokenStatus {
+            path: path.clone(),
+            line: Some(error.line),
+            column: Some(error.column),
+            reason: error.message.clone(),
+            hint: error.hint.clone(),
+        },
+        other => BrokenStatus {
+            path: path.clone(),
+            line: None,
+            column: None,
+            reason: other.to_string(),
+            hint: None,
+        },
+    }
+}
+
+fn delivered_by_run(run: &Run) -> Option<(RefName, CommitId)> {
+    match run.evidence(Phase::Committed)? {
+        PhaseEvidence::Committed { records, branch, .. } => Some((branch.clone(), *records)),
+        _ => None,
+    }
+}
+
+/// Only a person merges: these are the commands for it.
+fn next_steps(id: &TicketId, branch: &str, branch_exists: bool, merged: bool) -> Vec<NextStep> {
+    let step = |purpose: &'static str, command: String| NextStep { purpose, command };
+    match (branch_exists, merged) {
+        (_, true) if branch_exists => vec![
+            step("remove the branch", format!("git branch -d {branch}")),
+            step("remove what the run left", "foil clean".to_owned()),
+        ],
+        (_, true) | (false, _) => Vec::new(),
+        (true, false) => vec![
+            step("review it", format!("foil review {id}")),
+            step("see the change", format!("git diff HEAD...{branch}")),
+            step("take it", format!("git merge {branch}")),
+        ],
+    }
+}

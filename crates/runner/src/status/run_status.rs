@@ -1,0 +1,64 @@
+//! A run as people want to see it, computed from the run alone.
+
+use jiff::Timestamp;
+use ledger_core::{Phase, Run, RunId};
+use serde::Serialize;
+
+/// How far a run is and what it is doing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunStatus {
+    /// The run.
+    pub run: RunId,
+    /// The highest phase that is entered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The iteration, counted from 1; 0 before the first.
+    pub iteration: u32,
+    /// Repair rounds that were started.
+    pub repair_rounds: u32,
+    /// What is being done now, in a few words. The worker's part is its own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doing: Option<String>,
+    /// Paths that differ from the base, as last computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files_changed: Option<u64>,
+    /// Tokens spent.
+    pub tokens: u64,
+    /// When the run began.
+    pub started_at: Timestamp,
+    /// When its last event was written.
+    pub last_event_at: Timestamp,
+    /// Seconds that a runner has been at work on it, pauses not counted.
+    pub elapsed_seconds: u64,
+}
+
+impl RunStatus {
+    /// How far this run is. `now` is given for a run that is under way: the time since its last event counts then.
+    pub fn of(run: &Run, now: Option<Timestamp>) -> Self {
+        let waiting = now.map_or(jiff::SignedDuration::ZERO, |now| now.duration_since(run.last_at()));
+        let elapsed = run.active().saturating_add(waiting.max(jiff::SignedDuration::ZERO));
+        let measured = run
+            .attempt()
+            .and_then(|attempt| attempt.measured.as_ref())
+            .map(|measured| &measured.change)
+            .or(run.change());
+        Self {
+            run: run.opened().run.clone(),
+            phase: run.phase(),
+            iteration: run.attempt().map_or(0, |attempt| attempt.n),
+            repair_rounds: run.totals().repair_rounds,
+            doing: run.pending().map(|pending| {
+                let words = pending.effect.words();
+                match pending.live.doing.as_str() {
+                    "" => words.to_owned(),
+                    doing => format!("{words}: {doing}"),
+                }
+            }),
+            files_changed: measured.map(|change| change.counts.total()),
+            tokens: run.tokens().total,
+            started_at: run.opened_at(),
+            last_event_at: run.last_at(),
+            elapsed_seconds: u64::try_from(elapsed.as_secs()).unwrap_or(0),
+        }
+    }
+}
