@@ -5,36 +5,33 @@
 
 mod agent;
 mod agents;
-mod consent;
-mod drive;
-mod executor;
-pub mod check;
-pub mod guard;
-mod journal_file;
 mod approve;
 mod beneath;
 mod cancel;
+pub mod check;
 mod check_ledger;
 mod consent;
+mod drive;
+mod executor;
 mod finding;
 pub mod guard;
+mod journal_file;
 pub mod junit;
 mod ledger;
 pub mod lock;
 mod moment;
+mod packages;
 mod packet;
 pub mod process;
 mod prompt;
 mod records;
-mod packages;
-pub mod process;
 pub mod redact;
+pub mod sandbox;
 mod state;
 mod status;
 mod trust;
 mod verify;
 mod workspace;
-pub mod sandbox;
 
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
@@ -44,25 +41,21 @@ pub use agent::{
     shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
-pub use consent::{ConsentState, StaleReason, consent_state, required_files};
-pub use drive::{DriveError, drive};
-pub use executor::Executor;
-pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
-pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder, read_beneath};
-pub use moment::Moment;
-pub use packet::{NextCommand, ReviewPacket, next_commands};
-pub use prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
-pub use records::{RecordFacts, report_of, result_record, review_of, review_record};
-
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
+pub use drive::{DriveError, drive};
+pub use executor::Executor;
 pub use finding::{Finding, FindingSeverity};
+pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
 pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder};
 pub use moment::Moment;
 pub use packages::{Packages, PackagesError};
+pub use packet::{NextCommand, ReviewPacket, next_commands};
+pub use prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
+pub use records::{RecordFacts, report_of, result_record, review_of, review_record};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
     BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, NextStep, PausedStatus, PolicyStatus, RepositoryStatus,
