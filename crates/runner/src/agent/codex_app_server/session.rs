@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, ThreadId};
+use ledger_core::{Activity, AgentIdentity, ThreadId};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::LoadedServer;
+use super::fault::Fault;
 use super::rollout::RolloutTail;
 use super::server::{Message, Refusal, Server, about, declined};
 use super::watch::{TurnWatch, text};
-use crate::agent::child::LineError;
 use crate::agent::codex_settings::{CodexAgentSettings, thread_config};
 use crate::agent::text::Redaction;
 use crate::agent::transcript::Transcript;
@@ -37,65 +37,7 @@ pub(super) struct LoadedThread {
     rollout: Option<PathBuf>,
 }
 
-/// Why a turn cannot go on.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error("the turn was interrupted")]
-    Stopped,
-    #[error("codex did not answer `{method}` within {} seconds", limit.as_secs())]
-    NoAnswer { method: &'static str, limit: Duration },
-    #[error("codex refused `{method}`: {refusal}")]
-    Refused { method: &'static str, refusal: Refusal },
-    #[error("codex ended in the middle of the turn{}", last_words(.stderr))]
-    Gone { stderr: String },
-    #[error("codex cannot be started: {0}")]
-    CannotStart(GuardError),
-    #[error("codex wrote something that cannot be read: {0}")]
-    Line(#[from] LineError),
-    #[error("codex answered `{method}` without {what}")]
-    Incomplete { method: &'static str, what: &'static str },
-    #[error("codex works in another sandbox than it was given: {got}")]
-    OtherSandbox { got: Value },
-    #[error("the agent's log cannot be written: {0}")]
-    Log(#[from] std::io::Error),
-    #[error("{0}")]
-    Request(String),
-}
-
-fn last_words(stderr: &str) -> String {
-    if stderr.trim().is_empty() {
-        String::new()
-    } else {
-        format!(": {}", stderr.trim())
-    }
-}
-
-impl Fault {
-    fn failure(&self, redaction: &Redaction) -> AgentFailure {
-        let class = match self {
-            // Never reported: an interrupted turn is not a failed one.
-            Self::Stopped => AgentFailureClass::Other,
-            Self::NoAnswer { .. } | Self::Line(LineError::TooLong) | Self::Incomplete { .. } => {
-                AgentFailureClass::Protocol
-            }
-            Self::Refused { refusal, .. } => {
-                let failure = failure::from_prose(&refusal.message, redaction);
-                if failure.class == AgentFailureClass::Other {
-                    AgentFailureClass::Protocol
-                } else {
-                    failure.class
-                }
-            }
-            Self::Gone { .. } | Self::Line(LineError::Read(_)) => AgentFailureClass::Crashed,
-            Self::CannotStart(_) => AgentFailureClass::Unavailable,
-            Self::OtherSandbox { .. } => AgentFailureClass::Sandbox,
-            Self::Log(_) => AgentFailureClass::Other,
-            Self::Request(_) => AgentFailureClass::BadRequest,
-        };
-        failure::seen(class, &self.to_string(), redaction)
-    }
-}
-
+/// A turn under way.
 pub(super) struct Session<'a> {
     settings: &'a CodexAgentSettings,
     request: &'a TurnRequest,
