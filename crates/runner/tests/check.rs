@@ -578,3 +578,56 @@ async fn cargo_tests_a_crate_with_cached_dependencies_without_network() {
         again.result.output.tail
     );
 }
+
+#[tokio::test]
+async fn git_works_in_a_place_that_borrows_objects_and_cannot_change_it() {
+    let world = World::new("borrows").await;
+    let git = |folder: &Path, arguments: &[&str]| {
+        let status = std::process::Command::new("git")
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.org"])
+            .args(arguments)
+            .current_dir(folder)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    let repository = world.root.join("home/repository");
+    fs::create_dir(&repository).unwrap();
+    git(&repository, &["init", "-q", "-b", "main"]);
+    fs::write(repository.join("a.txt"), "a\n").unwrap();
+    git(&repository, &["add", "."]);
+    git(&repository, &["commit", "-q", "-m", "one"]);
+    let place = world.root.join("home/state/places/2/check");
+    fs::create_dir_all(&place).unwrap();
+    git(&place, &["init", "-q", "-b", "main", "--template="]);
+    let objects = repository.join(".git/objects");
+    fs::create_dir_all(place.join(".git/objects/info")).unwrap();
+    fs::write(
+        place.join(".git/objects/info/alternates"),
+        format!("{}\n", objects.display()),
+    )
+    .unwrap();
+    let head = fs::read_to_string(repository.join(".git/refs/heads/main")).unwrap();
+    git(&place, &["reset", "-q", "--hard", head.trim()]);
+
+    let world = World {
+        confinement: Confinement {
+            place,
+            readable: vec![objects],
+            ..world.confinement
+        },
+        ..world
+    };
+    let printed = world
+        .printed("git diff --check && git status --short && git log --format=%s && cat a.txt")
+        .await;
+    assert_eq!(printed, "one\na\n");
+    world.printed("echo 'a ' >a.txt; ! git diff --check").await;
+    world.refused("git add a.txt").await;
+    world
+        .refused("git -c user.name=a -c user.email=a@b commit -qam two")
+        .await;
+    world.refused("git update-ref refs/heads/x HEAD").await;
+    world.refused("cat ~/repository/a.txt").await;
+}
