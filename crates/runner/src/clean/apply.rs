@@ -40,12 +40,7 @@ pub struct CleanFailure {
 }
 
 /// Removes what a plan names, if it still could go. `holder` is who holds the locks meanwhile.
-pub fn apply_clean(
-    workspace: &Workspace,
-    plan: CleanPlan,
-    options: &CleanOptions,
-    holder: &LockHolder,
-) -> CleanReport {
+pub fn apply_clean(workspace: &Workspace, plan: CleanPlan, options: &CleanOptions, holder: &LockHolder) -> CleanReport {
     let mut report = CleanReport::default();
     let tickets: BTreeSet<TicketId> = plan.items.iter().map(|item| item.ticket.clone()).collect();
     let mut items = plan.items;
@@ -78,7 +73,11 @@ pub fn apply_clean(
             // A place without a run has none now either: a run of the ticket would have needed the lock.
             let current = match item.kind {
                 CleanKind::PlacesWithoutRun => Some(item.clone()),
-                kind => now.items.iter().find(|now| now.kind == kind && now.run == item.run).cloned(),
+                kind => now
+                    .items
+                    .iter()
+                    .find(|now| now.kind == kind && now.run == item.run)
+                    .cloned(),
             };
             let removed = match current {
                 Some(current) => remove(workspace, &current).map(|()| current),
@@ -118,7 +117,9 @@ fn remove(workspace: &Workspace, item: &CleanItem) -> Result<(), String> {
         }
         CleanKind::Anchors => {
             for anchor in &item.held {
-                repository.release_anchor(run, &anchor.name).map_err(|error| error.to_string())?;
+                repository
+                    .release_anchor(run, &anchor.name)
+                    .map_err(|error| error.to_string())?;
             }
             Ok(())
         }

@@ -64,15 +64,26 @@ pub(super) fn started_at(run: &str) -> Option<Timestamp> {
 /// Whether a place of this folder borrows its objects from this repository. Places of all repositories of a user lie side by
 /// side; one that nobody can tell the repository of is not ours.
 pub(super) fn borrows_from(folder: &Path, roots: &StateRoots) -> bool {
-    let Some(objects) = roots.repository().parent().and_then(|common| common.join("objects").canonicalize().ok()) else {
+    let Some(objects) = roots
+        .repository()
+        .parent()
+        .and_then(|common| common.join("objects").canonicalize().ok())
+    else {
         return false;
     };
     ["work", "check", "review"].iter().any(|place| {
         let path = folder.join(place).join(".git/objects/info/alternates");
         // Written by the runner; whatever the worker made of it, it names one folder or none.
-        let plain = path.symlink_metadata().is_ok_and(|data| data.is_file() && data.len() < 64 * 1024);
-        let text = if plain { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
-        text.lines().any(|line| Path::new(line).canonicalize().is_ok_and(|named| named == objects))
+        let plain = path
+            .symlink_metadata()
+            .is_ok_and(|data| data.is_file() && data.len() < 64 * 1024);
+        let text = if plain {
+            std::fs::read_to_string(&path).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        text.lines()
+            .any(|line| Path::new(line).canonicalize().is_ok_and(|named| named == objects))
     })
 }
 
@@ -87,7 +98,9 @@ pub(super) fn keep_work(workspace: &Workspace, run: &RunId, folder: &Path) -> Re
     }
     let unkept = |error: &dyn std::fmt::Display| format!("what is in its place cannot be kept first: {error}");
     let place = Place::open(&work).map_err(|error| unkept(&error))?;
-    let exempt = workspace.policy().map(|policy| policy.workspace.copy.iter().cloned().collect());
+    let exempt = workspace
+        .policy()
+        .map(|policy| policy.workspace.copy.iter().cloned().collect());
     let options = MeasureOptions {
         keep: true,
         exempt: exempt.unwrap_or_default(),
@@ -126,7 +139,15 @@ mod tests {
         let (ticket, found) = owner(&format!("0042-validate-{run}")).unwrap();
         assert_eq!((ticket.as_str(), found.as_str()), ("0042-validate", run));
         assert_eq!(started_at(run).unwrap().as_second(), 1_795_169_060);
-        for other in ["", "x", run, &format!("-{run}"), "0042-not-a-run", &format!("../x-{run}"), &format!("0042{run}")] {
+        for other in [
+            "",
+            "x",
+            run,
+            &format!("-{run}"),
+            "0042-not-a-run",
+            &format!("../x-{run}"),
+            &format!("0042{run}"),
+        ] {
             assert_eq!(owner(other), None, "{other}");
         }
     }

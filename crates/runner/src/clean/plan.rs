@@ -34,7 +34,11 @@ pub fn plan_clean(workspace: &Workspace, options: &CleanOptions) -> Result<Clean
     };
     let mut known = BTreeSet::new();
     for ticket in tickets_with_runs(repository, roots)? {
-        known.extend(known_runs(repository, roots, &ticket)?.into_iter().map(|known| known.run));
+        known.extend(
+            known_runs(repository, roots, &ticket)?
+                .into_iter()
+                .map(|known| known.run),
+        );
         if TicketLock::holder(&roots.locks(), &ticket).is_some() {
             plan.kept.push(KeptItem {
                 ticket,
@@ -53,7 +57,9 @@ pub fn plan_clean(workspace: &Workspace, options: &CleanOptions) -> Result<Clean
         if TicketLock::holder(&roots.locks(), &folder.ticket).is_some() {
             continue;
         }
-        let Some(began) = started_at(folder.run.as_str()) else { continue };
+        let Some(began) = started_at(folder.run.as_str()) else {
+            continue;
+        };
         if is_old(began, options, KEEP_ORPHANS_FOR) {
             plan.items.push(CleanItem {
                 kind: CleanKind::PlacesWithoutRun,
@@ -117,7 +123,9 @@ impl Planner<'_> {
         });
         let latest = read.len().saturating_sub(self.options.keep);
         for (index, (known, read)) in read.iter().enumerate() {
-            let (Some(read), true) = (read, index < latest) else { continue };
+            let (Some(read), true) = (read, index < latest) else {
+                continue;
+            };
             self.plan_run(ticket, known, read, done.is_some_and(|done| index <= done), plan)?;
         }
         Ok(())
@@ -160,7 +168,11 @@ impl Planner<'_> {
         }
         if ticket_is_done && is_old(ended, self.options, KEEP_LOGS_FOR) && self.is_kept_in_git(ticket, known, read) {
             let bytes = bytes_below(&roots.run(ticket, &known.run));
-            plan.items.push(item(CleanKind::RunFolder, bytes, "the run is kept in Git; its logs are old"));
+            plan.items.push(item(
+                CleanKind::RunFolder,
+                bytes,
+                "the run is kept in Git; its logs are old",
+            ));
         }
         if self.anchored.contains(&known.run) && is_old(ended, self.options, SignedDuration::ZERO) {
             let held = self.held_by_branches(run);
@@ -199,7 +211,11 @@ impl Planner<'_> {
         let mut held = BTreeSet::new();
         let delivered = run.receipt().and_then(|receipt| receipt.delivered.as_ref());
         let mut commits: Vec<CommitId> = run.discovery().map(|discovery| discovery.base).into_iter().collect();
-        commits.extend(delivered.into_iter().flat_map(|delivered| [delivered.change, delivered.records]));
+        commits.extend(
+            delivered
+                .into_iter()
+                .flat_map(|delivered| [delivered.change, delivered.records]),
+        );
         let branches = self.branches.get_or_insert_with(|| tips(repository));
         for commit in commits {
             let is_held = branches
@@ -227,12 +243,16 @@ impl Planner<'_> {
 fn goes_on(run: &Run, known: &KnownRun) -> Option<String> {
     let ticket = &run.opened().ticket;
     match run.state() {
-        State::Climbing => Some(format!("its runner was gone without a word: `foil run {ticket}` goes on")),
+        State::Climbing => Some(format!(
+            "its runner was gone without a word: `foil run {ticket}` goes on"
+        )),
         State::Paused { .. } => Some(format!("it is paused: `foil run {ticket}` goes on")),
         State::Blocked(blocker) if blocker.resumable => {
             Some(format!("blocked, {}: `foil run {ticket}` goes on", blocker.code))
         }
-        _ if known.stored.is_none() => Some(format!("it ended and is not kept in Git yet: `foil run {ticket}` does that")),
+        _ if known.stored.is_none() => Some(format!(
+            "it ended and is not kept in Git yet: `foil run {ticket}` does that"
+        )),
         _ => None,
     }
 }
@@ -242,7 +262,12 @@ fn is_old(since: Timestamp, options: &CleanOptions, unless_said: SignedDuration)
 }
 
 fn tips(repository: &Repository) -> Vec<CommitId> {
-    let mut tips: Vec<CommitId> = repository.head().ok().and_then(|head| head.commit()).into_iter().collect();
+    let mut tips: Vec<CommitId> = repository
+        .head()
+        .ok()
+        .and_then(|head| head.commit())
+        .into_iter()
+        .collect();
     // What cannot be listed holds nothing: then anchors stay.
     let _ = repository.refs_below("refs/heads/", |_, id| {
         if tips.len() < MAX_BRANCHES {

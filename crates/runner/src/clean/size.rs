@@ -13,7 +13,9 @@ pub(super) fn bytes_below(folder: &Path) -> u64 {
     let mut seen = 0;
     let mut open = vec![folder.to_owned()];
     while let Some(next) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(&next) else { continue };
+        let Ok(entries) = std::fs::read_dir(&next) else {
+            continue;
+        };
         for entry in entries.flatten() {
             seen += 1;
             if seen > MAX_ENTRIES {
