@@ -1,5 +1,6 @@
 //! Codex as runs use it: how it stands, and a login that only runs have.
 
+use std::ffi::OsString;
 use std::io;
 use std::process::Stdio;
 
@@ -8,6 +9,7 @@ use tokio::process::Command;
 
 use crate::agent::CodexProgramError;
 use crate::agents::PreparedCodex;
+use crate::state::StateRoots;
 
 /// How Codex is set up for runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,22 +77,25 @@ pub async fn codex_status(codex: &PreparedCodex) -> CodexStatus {
     }
 }
 
-/// Lets a person log in with the home that runs use, on the terminal of this process. Says whether Codex logged in.
+/// Lets a person log in with the home that runs use, on the terminal of this process, with further arguments for
+/// `codex login`. Says whether Codex logged in.
 ///
 /// A link to the user's own login is taken away first, because Codex would write through it: after this the home has a login of
 /// its own. Where that fails, the next run links the user's login again.
-pub async fn codex_login(codex: &PreparedCodex, device_auth: bool) -> io::Result<bool> {
+pub async fn codex_login(codex: &PreparedCodex, roots: &StateRoots, arguments: &[OsString]) -> io::Result<bool> {
     let login = codex.home.path().join("auth.json");
     let is_link = login.symlink_metadata().is_ok_and(|found| found.is_symlink());
-    if is_link && codex.home.is_ours() {
+    let is_ours = roots
+        .codex_home()
+        .canonicalize()
+        .is_ok_and(|ours| ours == codex.home.path());
+    if is_link && is_ours {
         std::fs::remove_file(&login)?;
     }
     let mut command = Command::new(codex.program.path());
-    command.arg("login");
-    if device_auth {
-        command.arg("--device-auth");
-    }
     let status = command
+        .arg("login")
+        .args(arguments)
         .env("CODEX_HOME", codex.home.path())
         .current_dir(codex.home.path())
         .stdin(Stdio::inherit())

@@ -56,7 +56,11 @@ pub(super) fn run(args: &CleanArgs, context: &Context<'_>) -> Result<Exit, Failu
     let holder = LockHolder::current(now)?;
     let kept = plan.kept.clone();
     let done = apply_clean(&workspace, plan, &options, &holder);
-    let exit = if done.failed.is_empty() { Exit::Done } else { Exit::Failed };
+    let exit = if done.failed.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    };
     if context.output.is_json() {
         context.output.json(&Report {
             schema: "counterfoil.clean/1",
@@ -69,8 +73,17 @@ pub(super) fn run(args: &CleanArgs, context: &Context<'_>) -> Result<Exit, Failu
     }
     let mut text = rows(&done.removed);
     for failure in &done.failed {
-        let what = format!("{} of {}, run {}", words(failure.item.kind), failure.item.ticket, failure.item.run);
-        text.push_str(&format!("{} {what}: {}\n", styled(BAD, "still there:"), plain(&failure.reason)));
+        let what = format!(
+            "{} of {}, run {}",
+            words(failure.item.kind),
+            failure.item.ticket,
+            failure.item.run
+        );
+        text.push_str(&format!(
+            "{} {what}: {}\n",
+            styled(BAD, "still there:"),
+            plain(&failure.reason)
+        ));
     }
     text.push_str(&kept_words(&kept));
     let removed = count(done.removed.len(), "thing", "things");
@@ -103,7 +116,9 @@ fn show_plan(plan: &CleanPlan, context: &Context<'_>) -> Result<Exit, Failure> {
         size(plan.bytes())
     ));
     context.output.answer(&text)?;
-    context.output.story("Nothing was removed: `foil clean --apply` does.\n")?;
+    context
+        .output
+        .story("Nothing was removed: `foil clean --apply` does.\n")?;
     Ok(Exit::Done)
 }
 

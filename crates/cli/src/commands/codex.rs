@@ -14,7 +14,7 @@ use crate::output::{BAD, GOOD, NOTICE, plain, styled};
 /// Runs use a Codex home of their own, apart from yours, so that your hooks, MCP servers and rules never act in a run. By default
 /// it uses your own Codex login.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  foil codex status\n  foil codex login\n  foil codex login --device-auth")]
+#[command(after_help = "Examples:\n  foil codex status\n  foil codex login\n  foil codex login -- --help")]
 pub(crate) struct CodexArgs {
     #[command(subcommand)]
     verb: CodexVerb,
@@ -24,9 +24,9 @@ pub(crate) struct CodexArgs {
 enum CodexVerb {
     /// Log in with a login that only runs use; yours stays as it is
     Login {
-        /// Log in from another device, where there is no browser
-        #[arg(long)]
-        device_auth: bool,
+        /// Further arguments for `codex login`
+        #[arg(last = true, value_name = "ARGUMENT")]
+        arguments: Vec<std::ffi::OsString>,
     },
     /// Show version, login and sandbox
     Status,
@@ -46,11 +46,13 @@ pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failu
     let codex = runtime
         .block_on(PreparedCodex::find(policy, &workspace.roots().codex_home()))
         .map_err(Failure::Agent)?;
-    match args.verb {
-        CodexVerb::Login { device_auth } => {
-            let done = runtime.block_on(codex_login(&codex, device_auth))?;
+    match &args.verb {
+        CodexVerb::Login { arguments } => {
+            let done = runtime.block_on(codex_login(&codex, workspace.roots(), arguments))?;
             if !done {
-                context.output.error(&format!("{}: codex did not log in\n", styled(BAD, "error")))?;
+                context
+                    .output
+                    .error(&format!("{}: codex did not log in\n", styled(BAD, "error")))?;
                 return Ok(Exit::Failed);
             }
             context.output.story("Runs use this login now.\n")?;
@@ -77,7 +79,11 @@ fn show(status: &CodexStatus, context: &Context<'_>) -> Result<Exit, Failure> {
         text.push_str(&format!("         {}\n", styled(NOTICE, plain(warning))));
     }
     for (what, state) in [("login", &status.login), ("sandbox", &status.sandbox)] {
-        let sign = if state.works { styled(GOOD, "ok") } else { styled(BAD, "no") };
+        let sign = if state.works {
+            styled(GOOD, "ok")
+        } else {
+            styled(BAD, "no")
+        };
         text.push_str(&format!("{what:<8} {sign}: {}\n", plain(&state.detail)));
         if let Some(hint) = &state.hint {
             text.push_str(&format!("         {}\n", plain(hint)));

@@ -13,7 +13,9 @@ use crate::output::{BAD, DIM, GOOD, NOTICE, plain, styled};
 /// Git, the repository, the policy, Codex (version, login, sandbox), the sandbox for checks, room on the disk, schemas, journals,
 /// locks. Spends no tokens. Ends with 1 if something keeps runs from working.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  foil doctor\n  foil doctor --repair\n  foil doctor --json | jq '.findings[] | select(.state != \"ok\")'")]
+#[command(
+    after_help = "Examples:\n  foil doctor\n  foil doctor --repair\n  foil doctor --json | jq '.findings[] | select(.state != \"ok\")'"
+)]
 pub(crate) struct DoctorArgs {
     /// End what dead runners left: processes, torn ends of journals. Nothing of yours is touched
     #[arg(long)]
@@ -49,9 +51,17 @@ fn words(report: &DoctorReport) -> String {
             Health::Warning => (NOTICE, "warning"),
             Health::Problem => (BAD, "problem"),
         };
-        let repaired = if finding.repaired { styled(GOOD, " repaired") } else { String::new() };
+        let repaired = if finding.repaired {
+            styled(GOOD, " repaired")
+        } else {
+            String::new()
+        };
         let sign = styled(style, format!("{sign:<7}"));
-        text.push_str(&format!("{sign}  {}: {}{repaired}\n", finding.what, plain(&finding.detail)));
+        text.push_str(&format!(
+            "{sign}  {}: {}{repaired}\n",
+            finding.what,
+            plain(&finding.detail)
+        ));
         if let Some(hint) = finding.hint.as_ref().filter(|_| !finding.repaired) {
             text.push_str(&format!("         {}\n", styled(DIM, plain(hint))));
         }

@@ -107,7 +107,9 @@ fn show(line: &TimelineLine, context: &Context<'_>) -> Result<(), Failure> {
     }
     let time = styled(DIM, local_time(line.at));
     let text = plain(&line.text);
-    context.output.answer(&format!("{time}  {}\n", styled(style_of(line), text)))
+    context
+        .output
+        .answer(&format!("{time}  {}\n", styled(style_of(line), text)))
 }
 
 fn style_of(line: &TimelineLine) -> Style {

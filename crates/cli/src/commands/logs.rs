@@ -27,7 +27,13 @@ pub(crate) struct LogsArgs {
     #[command(flatten)]
     choice: RunChoice,
     /// Only the last lines, this many
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 200, conflicts_with = "all")]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "COUNT",
+        default_value_t = 200,
+        conflicts_with = "all"
+    )]
     lines: usize,
     /// Every line
     #[arg(long)]
@@ -72,7 +78,8 @@ pub(super) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<Exit, Failur
     let since = args.since.map(|since| since.at(Moment::now().at));
     let wanted = |line: &LogLine| since.is_none_or(|since| line.at >= since);
     let (repository, roots) = (workspace.repository(), workspace.roots());
-    let mut logs = RunLogs::open(repository, roots, &ticket, args.choice.run.as_ref(), options).map_err(Failure::Logs)?;
+    let mut logs =
+        RunLogs::open(repository, roots, &ticket, args.choice.run.as_ref(), options).map_err(Failure::Logs)?;
     if args.source != Source::Checks && !logs.has_transcript() {
         let note = "The run is kept in Git only: what the worker printed is gone, outputs of checks are there.\n";
         context.output.story(note)?;
@@ -92,8 +99,22 @@ pub(super) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<Exit, Failur
     for line in last.into_lines() {
         show(&line, context)?;
     }
-    while args.follow {
-        let at_work = is_at_work(&workspace, &ticket);
+    if args.follow {
+        follow(&mut logs, wanted, || is_at_work(&workspace, &ticket), context)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Shows what comes until nobody is at work.
+fn follow(
+    logs: &mut RunLogs<'_>,
+    wanted: impl Fn(&LogLine) -> bool,
+    is_at_work: impl Fn() -> bool,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    loop {
+        // Looked at first: what was written before the runner left is still shown.
+        let at_work = is_at_work();
         let mut lines = Vec::new();
         logs.read_on(|line| lines.push(line)).map_err(Failure::Logs)?;
         for line in lines.iter().filter(|line| wanted(line)) {
@@ -101,11 +122,10 @@ pub(super) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<Exit, Failur
         }
         if !at_work {
             context.output.story("Nobody is at work on it.\n")?;
-            break;
+            return Ok(());
         }
         std::thread::sleep(FOLLOW_INTERVAL);
     }
-    Ok(Exit::Done)
 }
 
 /// Secrets of this environment are not shown, and the home is `~`.

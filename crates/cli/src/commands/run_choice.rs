@@ -12,7 +12,12 @@ pub(crate) struct RunChoice {
     #[arg(value_name = "TICKET")]
     ticket: Option<TicketId>,
     /// The same as naming the ticket
-    #[arg(long = "ticket", value_name = "TICKET", id = "ticket_option", conflicts_with = "ticket")]
+    #[arg(
+        long = "ticket",
+        value_name = "TICKET",
+        id = "ticket_option",
+        conflicts_with = "ticket"
+    )]
     ticket_option: Option<TicketId>,
     /// A run of it; without it the latest
     #[arg(long, value_name = "RUN")]
@@ -29,7 +34,9 @@ impl RunChoice {
         let mut last: Option<(RunId, TicketId)> = None;
         for ticket in tickets_with_runs(repository, roots).map_err(Failure::History)? {
             let runs = known_runs(repository, roots, &ticket).map_err(Failure::History)?;
-            let Some(latest) = runs.into_iter().next_back() else { continue };
+            let Some(latest) = runs.into_iter().next_back() else {
+                continue;
+            };
             let wanted = self.run.as_ref().is_none_or(|run| *run == latest.run);
             if wanted && last.as_ref().is_none_or(|(run, _)| *run < latest.run) {
                 last = Some((latest.run, ticket));

@@ -18,7 +18,9 @@ impl Since {
         match self {
             Self::At(at) => at,
             Self::Ago(ago) => now
-                .checked_sub(jiff::SignedDuration::from_secs(i64::try_from(ago.as_seconds()).unwrap_or(i64::MAX)))
+                .checked_sub(jiff::SignedDuration::from_secs(
+                    i64::try_from(ago.as_seconds()).unwrap_or(i64::MAX),
+                ))
                 .unwrap_or(Timestamp::MIN),
         }
     }
@@ -45,7 +47,9 @@ impl std::str::FromStr for Since {
 
 /// A time for people, in their zone.
 pub(crate) fn local_time(at: Timestamp) -> String {
-    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    at.to_zoned(jiff::tz::TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
 }
 
 #[cfg(test)]

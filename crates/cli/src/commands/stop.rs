@@ -16,7 +16,9 @@ use crate::output::{GOOD, NOTICE, styled};
 /// The runner ends the turn or check that is under way, notes where the run stands and leaves. Nothing is lost: the next
 /// `foil run` goes on. Without a ticket every run of this clone is asked. Nothing is ever killed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  foil stop\n  foil stop 0042-validate-email\n  foil stop 0042-validate-email --wait 5m")]
+#[command(
+    after_help = "Examples:\n  foil stop\n  foil stop 0042-validate-email\n  foil stop 0042-validate-email --wait 5m"
+)]
 pub(crate) struct StopArgs {
     /// The ticket
     ticket: Option<TicketId>,
@@ -52,14 +54,23 @@ pub(super) fn run(args: &StopArgs, context: &Context<'_>) -> Result<Exit, Failur
             .map(|running| running.ticket)
             .collect(),
     };
-    let patience = if args.no_wait { Duration::ZERO } else { args.wait.to_std() };
+    let patience = if args.no_wait {
+        Duration::ZERO
+    } else {
+        args.wait.to_std()
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut runs = Vec::new();
     for ticket in tickets {
-        let outcome = runtime.block_on(stop_ticket(&locks, &ticket, patience)).map_err(Failure::Stop)?;
+        let outcome = runtime
+            .block_on(stop_ticket(&locks, &ticket, patience))
+            .map_err(Failure::Stop)?;
         runs.push(Stopped { ticket, outcome });
     }
-    let late = !args.no_wait && runs.iter().any(|run| matches!(run.outcome, StopOutcome::StillThere { .. }));
+    let late = !args.no_wait
+        && runs
+            .iter()
+            .any(|run| matches!(run.outcome, StopOutcome::StillThere { .. }));
     let exit = if late { Exit::Failed } else { Exit::Done };
     if context.output.is_json() {
         context.output.json(&Report {
@@ -69,7 +80,9 @@ pub(super) fn run(args: &StopArgs, context: &Context<'_>) -> Result<Exit, Failur
         return Ok(exit);
     }
     if runs.is_empty() {
-        context.output.story("Nothing to do: nobody is at work in this clone.\n")?;
+        context
+            .output
+            .story("Nothing to do: nobody is at work in this clone.\n")?;
     }
     for run in &runs {
         let ticket = &run.ticket;

@@ -117,7 +117,13 @@ fn summary(reports: &[VerifyReport]) -> String {
     let (matches, notes) = (number(Verified::Matches), number(Verified::Information));
     let verdict = match differs {
         0 => styled(GOOD, "everything matches"),
-        differs => styled(BAD, format!("{differs} of {} differ", count(all().count(), "comparison", "comparisons"))),
+        differs => styled(
+            BAD,
+            format!(
+                "{differs} of {} differ",
+                count(all().count(), "comparison", "comparisons")
+            ),
+        ),
     };
     format!("{verdict}: {matches} match, {notes} for information, {differs} differ\n")
 }

@@ -31,7 +31,10 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
     page.raw("<p>Packet role: hand-off for a person, not an approval</p>\n");
     page.facts(packet);
     for warning in &packet.warnings {
-        page.raw(&format!("<p class=\"mind\"><strong>Mind:</strong> {}</p>\n", escaped(warning)));
+        page.raw(&format!(
+            "<p class=\"mind\"><strong>Mind:</strong> {}</p>\n",
+            escaped(warning)
+        ));
     }
     if let Some(blocker) = &packet.blocker {
         page.heading("Blocker");
@@ -86,7 +89,10 @@ impl Page {
             ("base", &packet.base),
         ] {
             if let Some(value) = value {
-                self.raw(&format!("<tr><th>{name}</th><td><code>{}</code></td></tr>\n", escaped(value)));
+                self.raw(&format!(
+                    "<tr><th>{name}</th><td><code>{}</code></td></tr>\n",
+                    escaped(value)
+                ));
             }
         }
         let spent = format!(
@@ -101,10 +107,21 @@ impl Page {
         self.raw(&format!("<p>{} paths</p>\n<ul>\n", packet.counts.total()));
         for listed in &packet.paths {
             let kind = serde_json::to_value(listed.kind).ok();
-            let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or("changed").replace('_', " ");
-            let from = listed.from.as_ref().map(|from| format!(" from <code>{}</code>", escaped(&from.to_string())));
+            let kind = kind
+                .as_ref()
+                .and_then(|kind| kind.as_str())
+                .unwrap_or("changed")
+                .replace('_', " ");
+            let from = listed
+                .from
+                .as_ref()
+                .map(|from| format!(" from <code>{}</code>", escaped(&from.to_string())));
             let path = escaped(&listed.path.to_string());
-            self.raw(&format!("<li>{} <code>{path}</code>{}</li>\n", escaped(&kind), from.unwrap_or_default()));
+            self.raw(&format!(
+                "<li>{} <code>{path}</code>{}</li>\n",
+                escaped(&kind),
+                from.unwrap_or_default()
+            ));
         }
         self.raw("</ul>\n");
     }
@@ -113,7 +130,11 @@ impl Page {
         self.heading("Checks, run by the runner");
         self.raw("<ul>\n");
         for check in &packet.checks {
-            let (class, verdict) = if check.passed() { ("good", "passed") } else { ("bad", "failed") };
+            let (class, verdict) = if check.passed() {
+                ("good", "passed")
+            } else {
+                ("bad", "failed")
+            };
             let (name, outcome) = (escaped(&check.name), escaped(&check.outcome.to_string()));
             let sign = format!("<strong class=\"{class}\">{verdict}</strong>");
             self.raw(&format!("<li>{sign}: {name} ({outcome}, {} ms)", check.duration_ms));
@@ -123,8 +144,16 @@ impl Page {
             self.raw("</li>\n");
         }
         for proof in &packet.acceptance {
-            let by = if proof.checks.is_empty() { "the reviewer alone".to_owned() } else { proof.checks.join(", ") };
-            self.raw(&format!("<li>acceptance {}: {}</li>\n", escaped(&proof.id), escaped(&by)));
+            let by = if proof.checks.is_empty() {
+                "the reviewer alone".to_owned()
+            } else {
+                proof.checks.join(", ")
+            };
+            self.raw(&format!(
+                "<li>acceptance {}: {}</li>\n",
+                escaped(&proof.id),
+                escaped(&by)
+            ));
         }
         self.raw("</ul>\n");
     }
@@ -148,7 +177,9 @@ impl Page {
         self.heading("Independent review");
         let verdict = packet.verdict.unwrap_or("none");
         let class = if verdict == "pass" { "good" } else { "bad" };
-        self.raw(&format!("<p>Verdict: <strong class=\"{class}\">{verdict}</strong></p>\n"));
+        self.raw(&format!(
+            "<p>Verdict: <strong class=\"{class}\">{verdict}</strong></p>\n"
+        ));
         if let Some(review) = &packet.review {
             self.quote(review);
         }
