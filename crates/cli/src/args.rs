@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Check(commands::check::CheckArgs),
     Approve(commands::approve::ApproveArgs),
     Cancel(commands::cancel::CancelArgs),
+    Explain(commands::explain::ExplainArgs),
+    Run(commands::run::RunArgs),
     Status(commands::status::StatusArgs),
     Schema(commands::schema::SchemaArgs),
     Completions(commands::completions::CompletionsArgs),

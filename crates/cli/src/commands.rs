@@ -4,9 +4,11 @@ pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod trust;
@@ -63,6 +65,8 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Check(args) => check::run(args, context),
         Command::Approve(args) => approve::run(args, context),
         Command::Cancel(args) => cancel::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
+        Command::Run(args) => run::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Schema(args) => schema::run(args, context),
         Command::Completions(args) => completions::run(args, context),

@@ -1,8 +1,11 @@
 //! How the command ends: the same codes for every verb, with or without `--json`.
 
 use git_delivery::{HereError, RefError, RepositoryError};
+use policy::SelectionError;
+use runner::lock::LockError;
 use runner::{
-    ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, StatusError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, RunError,
+    StatusError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -18,8 +21,14 @@ pub(crate) enum Exit {
     Usage,
     /// Invalid input: policy, ticket, spec.
     Invalid,
+    /// At least one run stopped with a blocker.
+    Blocked,
     /// Not allowed now.
     Refused,
+    /// SIGINT or `foil stop`.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
 }
 
 impl Exit {
@@ -30,8 +39,26 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Invalid => 3,
+            Self::Blocked => 10,
             Self::Refused => 11,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
+    }
+
+    /// The code where both apply: being interrupted, then errors of ours, then failed verification, invalid input, refusal,
+    /// blockers.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Interrupted | Self::Terminated => 7,
+            Self::Failed => 6,
+            Self::Usage => 5,
+            Self::Invalid => 3,
+            Self::Refused => 2,
+            Self::Blocked => 1,
+            Self::Done => 0,
+        };
+        if rank(other) > rank(self) { other } else { self }
     }
 
     /// The code that a failure ends with.
@@ -80,6 +107,12 @@ impl Exit {
                 InitError::Options { .. } => Self::Usage,
                 _ => Self::Failed,
             },
+            Failure::Select(error) => match error {
+                SelectionError::Unknown { .. } => Self::Usage,
+                SelectionError::SeveralReady { .. } => Self::Refused,
+                SelectionError::Cycle { .. } => Self::Invalid,
+            },
+            Failure::Run(error) => run(error),
             Failure::New(error) => match error {
                 NewTicketError::Workspace(error) => workspace(error),
                 NewTicketError::Title | NewTicketError::NoSuchParent { .. } => Self::Usage,
@@ -88,6 +121,24 @@ impl Exit {
                 _ => Self::Failed,
             },
         }
+    }
+}
+
+fn run(error: &RunError) -> Exit {
+    match error {
+        RunError::Refused { .. } | RunError::Agent(_) | RunError::Sandbox(_) => Exit::Refused,
+        RunError::Locked(LockError::Held { .. }) => Exit::Refused,
+        RunError::Workspace(error) => workspace(error),
+        RunError::Admit(error) => match error {
+            AdmitError::NoSuchTicket { .. } => Exit::Usage,
+            AdmitError::File { .. } | AdmitError::Checks(_) => Exit::Invalid,
+            AdmitError::SourceLock | AdmitError::Identity(_) | AdmitError::Base(_) => Exit::Refused,
+            AdmitError::Repository(error) => repository(error),
+            AdmitError::Workspace(error) => workspace(error),
+            AdmitError::Ledger(error) => ledger(error),
+            AdmitError::Ref(_) | AdmitError::Object(_) | AdmitError::Trust(_) => Exit::Failed,
+        },
+        _ => Exit::Failed,
     }
 }
 

@@ -35,6 +35,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Init(#[from] runner::InitError),
     #[error(transparent)]
+    Select(#[from] policy::SelectionError),
+    #[error(transparent)]
+    Run(#[from] runner::RunError),
+    #[error(transparent)]
     New(#[from] runner::NewTicketError),
 }
 

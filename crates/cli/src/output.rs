@@ -48,6 +48,11 @@ impl Output {
         !self.json && io::stdout().is_terminal()
     }
 
+    /// Whether a person watches the story as it appears.
+    pub(crate) fn story_is_live(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     /// Whether standard error shows colours.
     pub(crate) fn story_has_color(&self) -> bool {
         match self.choice(&io::stderr()) {

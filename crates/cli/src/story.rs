@@ -5,8 +5,8 @@ mod hint;
 
 use std::path::Path;
 
+use runner::{AdmitError, CheckLedgerError, FileProblem, RunError};
 use runner::{ApproveError, CancelError, Finding, InitError, NewTicketError, PolicyFile, StatusError, WorkspaceError};
-use runner::{CheckLedgerError, FileProblem};
 use serde::Serialize;
 
 pub(crate) use document::findings_text;
@@ -89,7 +89,8 @@ fn findings(failure: &Failure) -> Vec<Finding> {
     match failure {
         Failure::Approve(ApproveError::NotFit { findings, .. }) => findings.clone(),
         Failure::Approve(ApproveError::BrokenPackage { finding, .. }) => vec![(**finding).clone()],
-        Failure::Cancel(CancelError::Unreadable { path, problem })
+        Failure::Run(RunError::Admit(AdmitError::File { path, problem }))
+        | Failure::Cancel(CancelError::Unreadable { path, problem })
         | Failure::New(NewTicketError::Template { path, problem }) => about(path, problem),
         _ => Vec::new(),
     }

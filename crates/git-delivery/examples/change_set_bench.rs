@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use git_delivery::{MeasureOptions, Place, RefSnapshot, Repository};
+use counterfoil_git_delivery::{MeasureOptions, Place, RefSnapshot, Repository};
 
 const FOLDERS: usize = 1000;
 const FILES: usize = 50;
@@ -33,6 +33,7 @@ fn main() {
     let repo = folder.join("repo");
     std::fs::create_dir_all(&repo).unwrap();
     git(&repo, &["init", "-q"]);
+    git(&repo, &["config", "maintenance.auto", "false"]);
     for number in 0..FOLDERS {
         let below = repo.join(format!("part{}/folder{number}", number % 10));
         std::fs::create_dir_all(&below).unwrap();
@@ -59,7 +60,7 @@ fn main() {
             "first",
         ],
     );
-    git(&repo, &["gc", "-q"]);
+    git(&repo, &["repack", "-a", "-d", "-q"]);
 
     let repository = Repository::discover(&repo).unwrap();
     let base = repository.head().unwrap().commit().unwrap();
@@ -106,6 +107,22 @@ fn main() {
     let start = Instant::now();
     Place::remove(&place).unwrap();
     println!("removed in {:?}", start.elapsed());
+
+    let mut packed = String::from("# pack-refs with: peeled fully-peeled sorted \n");
+    for number in 0..200_000 {
+        packed.push_str(&format!("{base} refs/heads/b{number:06}\n"));
+    }
+    std::fs::write(repo.join(".git/packed-refs"), packed).unwrap();
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let repository = Repository::discover(&repo).unwrap();
+        let start = Instant::now();
+        let mut count = 0;
+        repository.refs_below("refs/heads/", |_, _| count += 1).unwrap();
+        times.push(start.elapsed());
+        assert!(count >= 200_000);
+    }
+    println!("200,000 packed refs read in {:?}", median(times));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -105,9 +105,10 @@ impl CommitDraft {
     }
 }
 
-/// What Git leaves of a name or mail address: nothing that would end the field, and no punctuation around it.
+/// What Git leaves of a name or mail address: nothing that would end the field, and no punctuation around it. (Before
+/// 2.46 Git took a final dot for punctuation too, which cut `Jr.` short.)
 fn without_crud(text: &str) -> String {
-    text.trim_matches(|c: char| c <= ' ' || ".,:;<>\"\\'".contains(c))
+    text.trim_matches(|c: char| c <= ' ' || ",:;<>\"\\'".contains(c))
         .chars()
         .filter(|c| !matches!(c, '\n' | '<' | '>' | '\0'))
         .collect()

@@ -161,12 +161,20 @@ impl GitProgram {
     /// A call that reads. The Git directory itself stands in for the work tree, so that no attribute file of the
     /// user's work tree has a say in what a diff or a merge shows, and no merge or diff driver is found through one.
     pub(crate) fn reading<'a>(&self, name: &'static str) -> Call<'a> {
-        self.call(name, &self.common_dir, &[])
+        self.without_index(name, &[])
     }
 
     /// A call that writes objects or refs: everything reaches the disk before it returns.
     pub(crate) fn writing<'a>(&self, name: &'static str) -> Call<'a> {
-        self.call(name, &self.common_dir, &["core.fsync=all"])
+        self.without_index(name, &["core.fsync=all"])
+    }
+
+    fn without_index<'a>(&self, name: &'static str, settings: &[&str]) -> Call<'a> {
+        let mut call = self.call(name, &self.common_dir, settings);
+        // Attributes that the work tree does not have would be looked for in the index.
+        call.command
+            .env("GIT_INDEX_FILE", self.common_dir.join("counterfoil/no-index"));
+        call
     }
 
     /// A call on the user's own index.

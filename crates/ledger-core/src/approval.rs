@@ -21,7 +21,6 @@ pub struct Approval {
     /// Who gave it, as Git names that person
     pub by: String,
     /// When it was given
-    #[schemars(with = "String")]
     pub at: jiff::Timestamp,
     /// The repository that it is for
     pub repository: String,
@@ -130,7 +129,6 @@ pub struct Cancellation {
     /// Who canceled it, as Git names that person
     pub by: String,
     /// When
-    #[schemars(with = "String")]
     pub at: jiff::Timestamp,
     /// Why
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -138,9 +136,15 @@ pub struct Cancellation {
 }
 
 impl Cancellation {
-    /// Reads `canceled.toml`.
+    /// Reads `canceled.toml`. Refuses other formats.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        read_toml(bytes)
+        let cancellation: Self = read_toml(bytes)?;
+        if cancellation.schema == 1 {
+            return Ok(cancellation);
+        }
+        let text = document_text(bytes)?;
+        let message = format!("this foil reads cancellation format 1, not {}", cancellation.schema);
+        Err(DocumentError::at(text, locate(text, &["schema"]), message))
     }
 
     /// The file as `foil cancel` writes it.

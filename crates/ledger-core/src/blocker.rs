@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! blocker_codes {
     ($($variant:ident, $code:literal, resumable = $resumable:literal, $doc:literal, $hint:literal;)+) => {
         /// A coded reason why a run stopped or may not start. Codes are never renamed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum BlockerCode {
             $(#[doc = $doc] $variant,)+
@@ -32,6 +32,11 @@ macro_rules! blocker_codes {
             /// Whether the same run may go on once the cause is gone.
             pub fn resumable(self) -> bool {
                 match self { $(Self::$variant => $resumable,)+ Self::Other => false }
+            }
+
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)+ Self::Other => "A code that a newer version wrote." }
             }
         }
     };
@@ -93,6 +98,26 @@ blocker_codes! {
     TreeMismatch, "tree_mismatch", resumable = false, "Two trees that must be the same are not.", "nothing was delivered; `foil events <ticket>` shows where they part";
     DiskFull, "disk_full", resumable = true, "There is not enough free disk space.", "free some space (`foil clean` shows what could go); `foil run <ticket>` goes on";
     NeedsPerson, "needs_person", resumable = true, "A person has to decide.", "the message says what";
+}
+
+/// Lists the codes with their meaning, and lets others pass: a reader takes a code that it does not know as `other`.
+impl JsonSchema for BlockerCode {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "BlockerCode".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let known = Self::ALL
+            .iter()
+            .map(|code| serde_json::json!({ "const": code.as_str(), "description": code.meaning() }));
+        let newer = serde_json::json!({ "pattern": "^[a-z][a-z0-9_]*$", "description": Self::Other.meaning() });
+        schemars::json_schema!({
+            "type": "string",
+            "title": "Blocker code",
+            "description": "A coded reason why a run stopped or may not start. Codes are never renamed",
+            "anyOf": known.chain([newer]).collect::<Vec<_>>(),
+        })
+    }
 }
 
 /// Why a run stopped, with what to do next.

@@ -66,9 +66,12 @@ impl FromStr for Duration {
     type Err = InvalidDuration;
 
     fn from_str(text: &str) -> Result<Self, InvalidDuration> {
-        let seconds = text
-            .parse::<jiff::Span>()
-            .ok()
+        // jiff also reads ISO 8601, fractions and "ago"; one way of writing is enough.
+        let plain = text.starts_with(|c: char| c.is_ascii_digit())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase() || b == b' ');
+        let seconds = if plain { text.parse::<jiff::Span>().ok() } else { None }
             .and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok())
             .and_then(|duration| u64::try_from(duration.as_secs()).ok());
         match seconds {
@@ -102,7 +105,18 @@ mod tests {
             let duration: Duration = text.parse().unwrap();
             assert_eq!((duration.as_seconds(), duration.to_string().as_str()), (seconds, back));
         }
-        for bad in ["", "10", "-5m", "0s", "soon", "400d", "99999999999999h"] {
+        for bad in [
+            "",
+            "10",
+            "-5m",
+            "0s",
+            "soon",
+            "400d",
+            "99999999999999h",
+            "PT5M",
+            "1.5h",
+            "5m ago",
+        ] {
             assert!(bad.parse::<Duration>().is_err(), "{bad}");
         }
     }

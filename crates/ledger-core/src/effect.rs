@@ -168,8 +168,8 @@ pub enum TurnPurpose {
 pub enum Observation {
     /// The places are there.
     PlacesReady {
-        /// Files that were written in `work/`.
-        files: u64,
+        /// Whether `work/` was made anew, rather than found as an earlier runner of this run left it.
+        anew: bool,
     },
     /// The checks ended.
     ChecksRan {

@@ -187,6 +187,7 @@ pub struct AcceptanceProof {
 
 /// All that was observed of the delivered tree, as stored beside the receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Evidence index")]
 pub struct EvidenceIndex {
     /// The tree that it is bound to.
     pub tree: TreeId,

@@ -124,8 +124,8 @@ impl std::str::FromStr for RepoPath {
     }
 }
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
 enum Wire {
     /// A path that is UTF-8.
     Text(String),
@@ -170,14 +170,26 @@ impl JsonSchema for RepoPath {
         "RepoPath".into()
     }
 
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let mut schema = Wire::json_schema(generator);
-        schema.insert("title".into(), "RepoPath".into());
-        schema.insert(
-            "description".into(),
-            "Path relative to the repository's root: a string, or its bytes in hex where it is not UTF-8".into(),
-        );
-        schema
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "title": "RepoPath",
+            "description": "Path relative to the repository's root: a string, or its bytes in hex where it is not UTF-8",
+            "anyOf": [
+                { "type": "string", "pattern": "^[^/]+(/[^/]+)*$" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "bytes": {
+                            "description": "The bytes as lower-case hex digits",
+                            "type": "string",
+                            "pattern": "^([0-9a-f]{2})+$",
+                        },
+                    },
+                    "required": ["bytes"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
     }
 }
 

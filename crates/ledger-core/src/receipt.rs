@@ -15,6 +15,7 @@ use crate::run::Run;
 #[schemars(title = "Receipt")]
 pub struct Receipt {
     /// Version of this format
+    #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
     /// The version of foil that wrote it
     pub foil: String,
@@ -41,7 +42,6 @@ pub struct Receipt {
     /// The journal's head when the receipt was made
     pub journal: Digest,
     /// When it was made
-    #[schemars(with = "String")]
     pub at: jiff::Timestamp,
 }
 
@@ -77,6 +77,23 @@ pub struct RemoteDelivery {
     pub name: RefName,
     /// What it pointed at
     pub commit: CommitId,
+}
+
+/// Why bytes are no receipt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReceipt {
+    /// Not JSON, or not of the schema.
+    #[error("the receipt is not the JSON object that its schema describes: {reason}")]
+    Shape {
+        /// Where and why.
+        reason: String,
+    },
+    /// A format that this version does not read.
+    #[error("the receipt has format {format}, and this foil reads format 1")]
+    Format {
+        /// The format.
+        format: u32,
+    },
 }
 
 impl Receipt {
@@ -120,6 +137,18 @@ impl Receipt {
             journal,
             at: run.last_at(),
         })
+    }
+
+    /// Reads a receipt. Refuses other formats; facts that a newer version adds are passed over.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidReceipt> {
+        let receipt: Self = serde_json::from_slice(bytes).map_err(|error| InvalidReceipt::Shape {
+            reason: error.to_string(),
+        })?;
+        if receipt.schema == 1 {
+            Ok(receipt)
+        } else {
+            Err(InvalidReceipt::Format { format: receipt.schema })
+        }
     }
 
     /// The bytes that are stored, and that the digest is of.

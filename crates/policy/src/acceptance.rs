@@ -1,30 +1,114 @@
-//! Which acceptance items the checks prove.
+//! Where each acceptance item is proved.
 
 use ledger_core::{Acceptance, AcceptanceProof, CheckResult, Confidence, Strength};
 
-/// For each acceptance item, the checks that prove it. One that no check proves is only judged by the reviewer.
+/// For each acceptance item, in order, the checks that prove it. Only checks that passed count. Confidence is high where
+/// a check's own test report shows tests that ran, medium where only its exit status speaks, and low where no check
+/// proves the item: then only the reviewer judged it, and all that is observed is the worker's claim.
+///
+/// ```
+/// use counterfoil_policy::acceptance_proofs;
+/// use ledger_core::{Acceptance, Confidence, Strength};
+/// let item = Acceptance { id: "AC-1".into(), given: String::new(), when: String::new(), then: "it works".into() };
+/// let proofs = acceptance_proofs(&[item], &[]);
+/// assert_eq!((proofs[0].strength, proofs[0].confidence), (Strength::WorkerClaimed, Confidence::Low));
+/// ```
 pub fn acceptance_proofs(items: &[Acceptance], results: &[CheckResult]) -> Vec<AcceptanceProof> {
-    items
+    items.iter().map(|item| proof(item, results)).collect()
+}
+
+/// The ids of the items that no check proves.
+pub fn unproved(proofs: &[AcceptanceProof]) -> Vec<&str> {
+    let without = proofs.iter().filter(|proof| proof.checks.is_empty());
+    without.map(|proof| proof.id.as_str()).collect()
+}
+
+fn proof(item: &Acceptance, results: &[CheckResult]) -> AcceptanceProof {
+    let proving: Vec<_> = results
         .iter()
-        .map(|item| {
-            let proving: Vec<_> = results
-                .iter()
-                .filter(|result| result.passed() && result.proves.contains(&item.id))
-                .collect();
-            AcceptanceProof {
-                id: item.id.clone(),
-                checks: proving.iter().map(|result| result.name.clone()).collect(),
-                strength: proving
-                    .iter()
-                    .map(|result| result.strength)
-                    .max()
-                    .unwrap_or(Strength::WorkerClaimed),
-                confidence: if proving.is_empty() {
-                    Confidence::Low
-                } else {
-                    Confidence::High
-                },
-            }
-        })
-        .collect()
+        .filter(|result| result.passed() && result.proves.contains(&item.id))
+        .collect();
+    let tests_ran = |result: &&CheckResult| result.tests.as_ref().is_some_and(|tests| tests.passed > 0);
+    let confidence = match proving.as_slice() {
+        [] => Confidence::Low,
+        some if some.iter().any(tests_ran) => Confidence::High,
+        _ => Confidence::Medium,
+    };
+    AcceptanceProof {
+        id: item.id.clone(),
+        checks: proving.iter().map(|result| result.name.clone()).collect(),
+        strength: proving
+            .iter()
+            .map(|result| result.strength)
+            .max()
+            .unwrap_or(Strength::WorkerClaimed),
+        confidence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::{CheckSandbox, CommandOutcome, Digest, EvidenceLabel, OutputRecord, TestSummary};
+
+    use super::*;
+
+    fn result(name: &str, proves: &str, code: i32, tests: Option<(u64, u64)>) -> CheckResult {
+        CheckResult {
+            name: name.to_owned(),
+            command: name.to_owned(),
+            outcome: CommandOutcome::Exited { code },
+            duration_ms: 1,
+            output: OutputRecord {
+                digest: Digest::of(b""),
+                kept_bytes: 0,
+                total_bytes: 0,
+                tail: String::new(),
+            },
+            environment: Digest::of(b""),
+            tests: tests.map(|(passed, failed)| TestSummary {
+                passed,
+                failed,
+                ..TestSummary::default()
+            }),
+            proves: vec![proves.to_owned()],
+            sandbox: CheckSandbox::Bubblewrap,
+            label: EvidenceLabel::Local,
+            strength: Strength::RunnerRan,
+        }
+    }
+
+    #[test]
+    fn only_checks_that_passed_prove_an_item() {
+        let item = |id: &str| Acceptance {
+            id: id.to_owned(),
+            given: String::new(),
+            when: String::new(),
+            then: "x".to_owned(),
+        };
+        let items = ["tested", "ran", "failed", "no tests", "hidden failure", "nobody"].map(item);
+        let results = [
+            result("a", "tested", 0, Some((3, 0))),
+            result("b", "ran", 0, None),
+            result("c", "failed", 1, Some((3, 0))),
+            result("d", "no tests", 0, Some((0, 0))),
+            result("e", "hidden failure", 0, Some((3, 1))),
+        ];
+        let proofs = acceptance_proofs(&items, &results);
+        let rows: Vec<_> = proofs
+            .iter()
+            .map(|proof| (proof.id.as_str(), proof.checks.join(","), proof.confidence))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                ("tested", "a".to_owned(), Confidence::High),
+                ("ran", "b".to_owned(), Confidence::Medium),
+                ("failed", String::new(), Confidence::Low),
+                ("no tests", "d".to_owned(), Confidence::Medium),
+                ("hidden failure", String::new(), Confidence::Low),
+                ("nobody", String::new(), Confidence::Low),
+            ]
+        );
+        assert_eq!(unproved(&proofs), ["failed", "hidden failure", "nobody"]);
+    }
 }

@@ -1,11 +1,64 @@
-//! temp
-use crate::config::Policy;
+//! Commands that a worker starts, watched live.
+//!
+//! This is a tripwire, not a wall. The wall is the sandbox: no network, nothing writable but the place, no credentials. A
+//! worker that wants to hide a command from a reader of its text can (a script, an alias, an encoding). The tripwire
+//! catches what a worker does openly because it believes that it should: publishing, pushing, deploying, destroying
+//! data, reading credentials, adding dependencies that nobody granted. So the line is cut into words, not interpreted,
+//! and a rule speaks only where a command is plain; ordinary commands must never stop a turn.
+
+mod rules;
+mod words;
+
 use ledger_core::{BlockerCode, Grants, Violation};
-/// temp
-pub fn judge_command(line: &str, _policy: &Policy, _grants: &Grants) -> Option<Violation> {
-    line.contains("git push").then(|| Violation {
-        code: BlockerCode::UnsafeAction,
-        path: None,
-        detail: format!("`{line}` pushes"),
+
+use crate::config::Policy;
+use words::{Command, commands_of};
+
+/// The longest line that is looked at. What is longer is judged by its beginning, as far as this.
+pub const MAX_COMMAND_BYTES: usize = 64 * 1024;
+
+/// What a command line would do that needs a grant; none: nothing that can be seen.
+///
+/// A command is granted where the ticket's `[grants] commands` holds it exactly, word by word, as the whole line or as one
+/// of the commands that the line joins. Installing a dependency is also granted by its name in `[grants] dependencies`.
+/// A granted line never excuses another command beside it.
+///
+/// ```
+/// use counterfoil_policy::{Policy, judge_command};
+/// use ledger_core::Grants;
+/// let (policy, none) = (Policy::default(), Grants::default());
+/// assert_eq!(judge_command("bash -lc 'cargo test && git status'", &policy, &none), None);
+/// let violation = judge_command("bash -lc 'cargo test && git push origin HEAD'", &policy, &none).unwrap();
+/// assert_eq!(violation.code.as_str(), "unsafe_action");
+/// let granted = Grants { commands: vec!["git push origin HEAD".into()], ..none };
+/// assert_eq!(judge_command("bash -lc 'cargo test && git push origin HEAD'", &policy, &granted), None);
+/// ```
+pub fn judge_command(line: &str, policy: &Policy, grants: &Grants) -> Option<Violation> {
+    let mut end = line.len().min(MAX_COMMAND_BYTES);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    let granted: Vec<Vec<Command>> = grants.commands.iter().map(|granted| commands_of(granted)).collect();
+    commands_of(&line[..end]).iter().find_map(|command| {
+        let is_granted = granted
+            .iter()
+            .any(|list| list.iter().any(|granted| granted.words == command.words));
+        let denied = || {
+            policy.commands.deny.iter().find_map(|pattern| {
+                let matches = command.begins_with(pattern.words());
+                matches.then(|| format!("the policy denies `{pattern}`"))
+            })
+        };
+        let found = denied()
+            .map(|detail| (BlockerCode::UnsafeAction, detail))
+            .or_else(|| rules::judge(command, grants))?;
+        (!is_granted).then_some(Violation {
+            code: found.0,
+            path: None,
+            detail: found.1,
+        })
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,15 +6,32 @@
 #![warn(missing_docs)]
 
 mod acceptance;
+mod admission;
+mod changes;
+mod checks;
 mod commands;
 pub mod config;
+mod dependencies;
 mod inputs;
 mod limits;
 mod next_step;
+mod scope;
+mod secrets;
+mod selection;
 
-pub use acceptance::acceptance_proofs;
-pub use commands::judge_command;
+pub use acceptance::{acceptance_proofs, unproved};
+pub use admission::{
+    Admission, AdmissionFacts, ApprovalFact, ConsumedFact, DependencyFact, DependencyState, Gate, HeadFact, TrustFact,
+    Verdict, admit,
+};
+pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProblem, judge_changes};
+pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
+pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
+pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
 pub use next_step::next_step;
+pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
+pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
+pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};

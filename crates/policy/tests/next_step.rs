@@ -188,7 +188,7 @@ impl World {
             _ => {}
         }
         match effect {
-            Effect::PreparePlaces { .. } => Observation::PlacesReady { files: 3 },
+            Effect::PreparePlaces { .. } => Observation::PlacesReady { anew: true },
             Effect::RunChecks { tree, .. } => {
                 let passes = self.choose(3) != 2;
                 let tree = if self.choose(16) == 15 {

@@ -24,6 +24,7 @@ use std::pin::Pin;
 use ledger_core::{Activity, AgentFailure, AgentKind, ThreadId, TokenCount};
 use serde::{Deserialize, Serialize};
 
+pub use child::AgentGuard;
 pub use codex_app_server::CodexAppServer;
 pub use codex_exec::CodexExec;
 pub use codex_home::{CodexHome, CodexHomeError, HomeSettings};
@@ -31,6 +32,7 @@ pub use codex_program::{CodexProgram, CodexProgramError, CodexVersion, OLDEST_CO
 pub use codex_settings::{CodexAgentSettings, is_reserved_config_key};
 pub use scripted::{InvalidScript, ScriptedAgent};
 pub use text::{shorten, shorten_end};
+pub(crate) use transcript::MAX_RECORD_BYTES;
 pub use transcript::{TranscriptEntry, TranscriptRecord, read_transcript, recover_turn};
 pub use turn::{StopSignal, Turn, TurnSink};
 

@@ -165,6 +165,7 @@ impl Drop for ModelServer {
 async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let (prompt, step) = place_in_turn(&body);
+    let sub_agent = headers.contains_key("x-codex-parent-thread-id");
     let headers = headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
@@ -172,7 +173,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let label = turn_label(&prompt).unwrap_or("unknown").to_owned();
     let (chosen, serial) = {
         let mut world = shared.world();
-        let chosen = world.choose(&prompt, step);
+        let chosen = world.choose(&prompt, step, sub_agent);
         world.requests.push(RecordedRequest {
             headers,
             body,
@@ -197,11 +198,12 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
 }
 
 impl World {
-    fn choose(&mut self, prompt: &str, step: usize) -> Option<Rule> {
+    fn choose(&mut self, prompt: &str, step: usize, sub_agent: bool) -> Option<Rule> {
         let rules = self.script.rules.iter().zip(&mut self.used);
         for (rule, used) in rules {
             let fits = rule.contains.as_ref().is_none_or(|words| prompt.contains(words))
                 && rule.step.is_none_or(|wanted| wanted == step)
+                && rule.sub_agent.is_none_or(|wanted| wanted == sub_agent)
                 && rule.times.is_none_or(|times| *used < times);
             if fits {
                 *used += 1;
@@ -269,6 +271,7 @@ mod tests {
             "Turn label:0042/3",
             "x Turn label: **0042/3**, copy it",
             "Turn label: \"0042/3\"",
+            "Turn label: `old`\nIts property `turn` is exactly: 0042/3",
         ] {
             assert_eq!(turn_label(prompt), Some("0042/3"), "{prompt}");
         }

@@ -1,8 +1,10 @@
 //! What to do next. Never how to force anything: agents follow what they read here.
 
 use git_delivery::{HereError, Operation, RefError, RepositoryError, UnsupportedKind};
+use policy::SelectionError;
 use runner::{
-    ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, StatusError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, RunError,
+    StatusError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -37,6 +39,14 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         Failure::Init(InitError::Options { .. }) => {
             Some("`--repository` is written `owner/name`; see `foil init --help`".to_owned())
         }
+        Failure::Select(error) => match error {
+            SelectionError::Unknown { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+            SelectionError::SeveralReady { .. } => {
+                Some("name one, or take the first with `--next`, or all with `--all`".to_owned())
+            }
+            SelectionError::Cycle { .. } => Some("mend `depends_on` of one of them".to_owned()),
+        },
+        Failure::Run(error) => run(error),
         Failure::New(error) => match error {
             NewTicketError::Title => Some("foil new \"Validate e-mail addresses\"".to_owned()),
             NewTicketError::Taken { .. } => Some("leave `--id` out, and the next free number is taken".to_owned()),
@@ -63,6 +73,30 @@ fn approve(error: &ApproveError) -> Option<String> {
         ApproveError::Delivered { .. } => Some("make a new ticket for what is left: `foil new \"<title>\"`".to_owned()),
         ApproveError::Repository(error) => repository(error),
         ApproveError::Commit(error) => here(error),
+        _ => None,
+    }
+}
+
+fn run(error: &RunError) -> Option<String> {
+    match error {
+        RunError::Refused { blocker, .. } => Some(blocker.next_step.clone()),
+        RunError::Agent(problem) => Some(problem.hint.clone()),
+        RunError::Sandbox(error) => Some(error.hint.to_owned()),
+        RunError::Locked(_) => {
+            Some("`foil status` shows what it does; `foil stop <ticket>` ends it in good order".to_owned())
+        }
+        RunError::Journal(_) | RunError::Replay { .. } => {
+            Some("nothing was changed; `foil verify <ticket>` compares it with what Git has".to_owned())
+        }
+        RunError::Admit(error) => match error {
+            AdmitError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+            AdmitError::SourceLock => {
+                Some("approve the ticket again; the next run starts from the new content".to_owned())
+            }
+            AdmitError::Base(blocker) => Some(blocker.next_step.clone()),
+            AdmitError::Identity(error) => repository(error),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -1,10 +1,15 @@
 //! Real repositories for the tests, made with the real `git`.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test file uses a part of it"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use git_delivery::{CommitTime, Identity, Person, Place, RefSnapshot, Repository};
+use counterfoil_git_delivery::{CommitTime, Identity, Person, Place, RefSnapshot, Repository};
 use ledger_core::{CommitId, ObjectId, RepoPath, TreeId};
 
 /// A folder below the target folder, removed in the end, with a repository in `repo`.
@@ -122,7 +127,9 @@ pub fn git_in(folder: &Path, args: &[&str]) -> String {
         "git {args:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned()
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end_matches('\n')
+        .to_owned()
 }
 
 pub fn path(text: &str) -> RepoPath {
@@ -170,7 +177,12 @@ pub fn fingerprint(folder: &Path, skip: &dyn Fn(&Path) -> bool) -> Vec<String> {
                 } else {
                     std::fs::read(&path).unwrap()
                 };
-                line.push_str(&format!(" {} {}.{} {content:?}", data.ino(), data.mtime(), data.mtime_nsec()));
+                line.push_str(&format!(
+                    " {} {}.{} {content:?}",
+                    data.ino(),
+                    data.mtime(),
+                    data.mtime_nsec()
+                ));
             }
             lines.push(line);
         }

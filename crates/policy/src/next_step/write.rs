@@ -172,7 +172,10 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         );
     }
     let Some(attempt) = run.attempt().filter(|attempt| attempt.thread.is_some()) else {
-        return blocked(BlockerCode::AgentUnavailable, "the agent reported without having named its conversation");
+        return blocked(
+            BlockerCode::AgentUnavailable,
+            "the agent reported without having named its conversation",
+        );
     };
     enter(PhaseEvidence::ImplementationComplete {
         iteration: attempt.n,

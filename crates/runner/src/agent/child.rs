@@ -1,21 +1,35 @@
-//! The agent's process: its lines in and out, its last words, its end.
+//! The agent's process, under a guard: its lines in and out, its last words, its end.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::guard::{Exit, GuardError, GuardProgram, GuardedChild, GuardedCommand};
 
 /// The longest line that an agent may write. Codex cuts a command's output at 1 MiB and repeats it in one line.
 pub(super) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How much of the end of standard error is kept.
 const STDERR_TAIL_BYTES: usize = 8 * 1024;
+
+/// How long the rest of standard error may take to be read once its writers are gone.
+const STDERR_LIMIT: Duration = Duration::from_secs(1);
+
+/// Under what an agent's processes are started.
+#[derive(Debug, Clone)]
+pub struct AgentGuard {
+    /// The program that becomes the guard.
+    pub program: GuardProgram,
+    /// The folder where guards are recorded, for [`crate::guard::end_leftovers`] after a crash.
+    pub records: PathBuf,
+}
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -27,36 +41,40 @@ pub(super) struct Launch {
     pub(super) env: Vec<(OsString, OsString)>,
 }
 
-/// Starts a program with piped standard streams, in a process group of its own, killed when it is dropped.
-/// The only place where an agent's process is started.
-fn spawn(launch: &Launch) -> std::io::Result<Child> {
-    Command::new(&launch.program)
-        .args(&launch.args)
-        .current_dir(&launch.folder)
-        .env_clear()
-        .envs(launch.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
+/// The environment of this process without Git's, Codex' and our own variables, which would point into the user's
+/// repository or home.
+pub(super) fn inherited_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        !["GIT_", "CODEX_", "FOIL_", "COUNTERFOIL_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    })
 }
 
-/// A running agent's process.
+/// A running agent's process. Dropping it ends it with all that it started.
 #[derive(Debug)]
 pub(super) struct AgentChild {
-    child: Child,
-    pid: Option<Pid>,
+    child: GuardedChild,
     input: Option<mpsc::UnboundedSender<Vec<u8>>>,
-    output: LineReader<ChildStdout>,
+    output: LineReader<pipe::Receiver>,
     stderr: Arc<Mutex<Vec<u8>>>,
+    stderr_reader: JoinHandle<()>,
 }
 
 impl AgentChild {
-    pub(super) fn start(launch: &Launch) -> std::io::Result<Self> {
-        let mut child = spawn(launch)?;
-        let missing = || std::io::Error::other("a standard stream is missing");
+    pub(super) async fn start(launch: &Launch, guard: &AgentGuard) -> Result<Self, GuardError> {
+        let mut child = GuardedCommand::new(&launch.program)
+            .args(&launch.args)
+            .current_dir(&launch.folder)
+            .envs(launch.env.iter().map(|(name, value)| (name, value)))
+            .record_in(&guard.records)
+            .pipe_stdin()
+            .pipe_stdout()
+            .pipe_stderr()
+            .spawn(&guard.program)
+            .await?;
+        let missing = || GuardError::Io(std::io::Error::other("a standard stream is missing"));
         let mut stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
@@ -65,22 +83,20 @@ impl AgentChild {
         let (input, mut waiting) = mpsc::unbounded_channel::<Vec<u8>>();
         tokio::spawn(async move {
             while let Some(bytes) = waiting.recv().await {
-                if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
+                if stdin.write_all(&bytes).await.is_err() {
                     break;
                 }
             }
         });
 
         let tail = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(keep_tail(stderr, Arc::clone(&tail)));
-
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let stderr_reader = tokio::spawn(keep_tail(stderr, Arc::clone(&tail)));
         Ok(Self {
             child,
-            pid,
             input: Some(input),
             output: LineReader::new(stdout),
             stderr: tail,
+            stderr_reader,
         })
     }
 
@@ -107,40 +123,42 @@ impl AgentChild {
         String::from_utf8_lossy(&tail).into_owned()
     }
 
-    /// Waits at most this long for the end by itself. Says whether it came and was without error.
-    pub(super) async fn wait(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
-        tokio::time::timeout(limit, self.child.wait()).await.ok()?.ok()
+    /// Asks the agent itself to stop (SIGINT), which then ends its commands.
+    pub(super) async fn ask_to_stop(&mut self) {
+        // One that is gone needs no asking, and one that cannot be asked is killed.
+        let _ = self.child.signal(Signal::INT).await;
     }
 
-    /// Sends SIGINT to the agent itself, which then ends its commands.
-    pub(super) fn ask_to_stop(&self) {
-        if let Some(pid) = self.pid {
-            // It may be gone already.
-            let _ = kill_process(pid, Signal::INT);
-        }
-    }
-
-    /// Closes its input, gives it this long, then kills it with its group. Returns when it is gone.
-    pub(super) async fn end(mut self, grace: Duration) {
+    /// Closes its input, gives it this long to end by itself, then kills it. Returns when nothing that it started is
+    /// left, with how it ended where it ended by itself.
+    pub(super) async fn end(&mut self, grace: Duration) -> Result<Option<Exit>, GuardError> {
         self.close_input();
-        if self.wait(grace).await.is_none() {
-            self.kill().await;
+        match tokio::time::timeout(grace, self.child.wait_for_exit()).await {
+            Ok(Ok(exit)) => {
+                // What it left is not the agent's any more and gets no time.
+                self.child.kill_now().await?;
+                // Nobody is left to write: what is still in the pipe is read at once.
+                let _ = tokio::time::timeout(STDERR_LIMIT, &mut self.stderr_reader).await;
+                Ok(Some(exit))
+            }
+            // It has been ended together with its guard.
+            Ok(Err(GuardError::Lost)) => Ok(None),
+            Ok(Err(error)) => Err(error),
+            Err(_) => self.kill().await.map(|()| None),
         }
     }
 
-    /// Kills it with its group at once and waits until it is gone.
-    pub(super) async fn kill(&mut self) {
-        // Only while it has not been waited for is the number surely ours.
-        if let (Some(pid), Some(_)) = (self.pid, self.child.id()) {
-            let _ = kill_process_group(pid, Signal::KILL);
+    /// Kills it with all that it started. Returns when nothing is left.
+    pub(super) async fn kill(&mut self) -> Result<(), GuardError> {
+        match self.child.kill_now().await {
+            Ok(_) | Err(GuardError::Lost) => Ok(()),
+            Err(error) => Err(error),
         }
-        let _ = self.child.kill().await;
     }
 }
 
 /// Reads to the end, keeping the last bytes.
-async fn keep_tail(mut stderr: tokio::process::ChildStderr, tail: Arc<Mutex<Vec<u8>>>) {
-    use tokio::io::AsyncReadExt;
+async fn keep_tail(mut stderr: pipe::Receiver, tail: Arc<Mutex<Vec<u8>>>) {
     let mut buffer = vec![0; 4096];
     while let Ok(count) = stderr.read(&mut buffer).await {
         if count == 0 {

@@ -1,5 +1,6 @@
 //! Codex through `codex exec --json`: one process a turn. The fallback where the app-server cannot be used. It sees
-//! less: tokens only at the end of a turn that succeeded, nothing of sub-agents, errors in prose.
+//! less: tokens only at the end of a turn that succeeded, nothing of sub-agents, errors in prose, and not
+//! always a command that fails at once on Codex' sandbox.
 
 pub(super) mod watch;
 
@@ -9,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger_core::{Activity, AgentFailureClass, AgentIdentity, AgentKind, Digest, ThreadId, TokenCount};
+use ledger_core::{Activity, AgentFailureClass, AgentIdentity, AgentKind, ThreadId, TokenCount};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -20,12 +21,13 @@ use super::text::Redaction;
 use super::transcript::{Transcript, last_exec_usage};
 use super::turn::{StopSignal, TurnSink};
 use super::{Agent, CodexAgentSettings, ThreadChoice, Turn, TurnEnd, TurnOutcome, TurnRequest, failure};
+use crate::guard::{Exit, GuardError};
 
 /// How long an interrupted process may take to end before it is killed.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a process may take to end after it has told the end of its turn.
-const END_LIMIT: Duration = Duration::from_secs(10);
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Codex, driven through `codex exec`.
 #[derive(Debug)]
@@ -115,11 +117,13 @@ async fn take_turn(settings: &CodexAgentSettings, request: &TurnRequest, sink: T
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error("codex cannot be started: {0}")]
-    CannotStart(std::io::Error),
+    CannotStart(GuardError),
     #[error("codex wrote something that cannot be read: {0}")]
     Line(#[from] super::child::LineError),
     #[error("a file of the turn cannot be written: {0}")]
     File(#[from] std::io::Error),
+    #[error("processes of the turn could not be ended: {0}")]
+    NotEnded(#[from] GuardError),
     #[error("{0}")]
     Request(String),
 }
@@ -129,7 +133,7 @@ impl Fault {
         match self {
             Self::CannotStart(_) => AgentFailureClass::Unavailable,
             Self::Line(_) => AgentFailureClass::Protocol,
-            Self::File(_) => AgentFailureClass::Other,
+            Self::File(_) | Self::NotEnded(_) => AgentFailureClass::Other,
             Self::Request(_) => AgentFailureClass::BadRequest,
         }
     }
@@ -159,7 +163,7 @@ impl ExecTurn<'_> {
         let config = thread_config(self.request).map_err(|error| Fault::Request(error.to_string()))?;
         self.settings
             .home
-            .distrust(&self.request.place)
+            .restore()
             .map_err(|error| Fault::Request(error.to_string()))?;
         let mut schema = tempfile::NamedTempFile::new_in(self.settings.home.path())?;
         schema.write_all(self.request.answer_schema.to_string().as_bytes())?;
@@ -210,13 +214,7 @@ impl ExecTurn<'_> {
             "--output-schema".into(),
             schema.into(),
         ];
-        arguments.extend(
-            self.settings
-                .home
-                .arguments(Some(&self.request.place))
-                .into_iter()
-                .map(Into::into),
-        );
+        arguments.extend(self.settings.home.arguments().into_iter().map(Into::into));
         if let Some(model) = &self.request.model {
             arguments.extend(["--model".into(), model.into()]);
         }
@@ -241,13 +239,15 @@ impl ExecTurn<'_> {
 
     /// Runs one process to its end.
     async fn run(&mut self, args: Vec<std::ffi::OsString>, resume: Option<&ThreadId>) -> Result<ProcessEnd, Fault> {
-        let mut child = AgentChild::start(&Launch {
+        let launch = Launch {
             program: self.settings.program.path().to_owned(),
             args,
             folder: self.request.place.clone(),
             env: self.settings.environment(),
-        })
-        .map_err(Fault::CannotStart)?;
+        };
+        let mut child = AgentChild::start(&launch, &self.settings.guard)
+            .await
+            .map_err(Fault::CannotStart)?;
         self.transcript.sent(&self.request.prompt)?;
         child.write(self.request.prompt.clone().into_bytes());
         child.close_input();
@@ -255,7 +255,7 @@ impl ExecTurn<'_> {
             let line = tokio::select! {
                 biased;
                 () = self.stop.wait() => {
-                    self.interrupt(&mut child).await;
+                    self.interrupt(&mut child).await?;
                     let outcome = self.watch.outcome().cloned();
                     return Ok(ProcessEnd::Turn(outcome.unwrap_or(TurnOutcome::Interrupted)));
                 }
@@ -272,24 +272,23 @@ impl ExecTurn<'_> {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    child.kill().await;
+                    child.kill().await?;
                     return Err(error.into());
                 }
             }
         }
-        let status = child.wait(END_LIMIT).await;
-        if status.is_none() {
-            child.kill().await;
-        }
+        let exit = child.end(END_LIMIT).await?;
         let last_words = child.last_words();
         self.transcript.last_words(last_words.clone())?;
         if let Some(outcome) = self.watch.outcome() {
             return Ok(ProcessEnd::Turn(outcome.clone()));
         }
         let said = match last_words.trim() {
-            "" => status.map_or("codex did not end".to_owned(), |status| {
-                format!("codex ended with {status}")
-            }),
+            "" => match exit {
+                Some(Exit::Exited { code }) => format!("codex ended with status {code}"),
+                Some(Exit::Signaled { signal }) => format!("codex was ended by signal {signal}"),
+                None => "codex did not end by itself".to_owned(),
+            },
             words => words.to_owned(),
         };
         if self.watch.thread().is_none() {
@@ -316,18 +315,12 @@ impl ExecTurn<'_> {
         self.sink
             .activity(Activity::ThreadStarted { thread, resumed, agent })
             .await;
-        self.sink
-            .activity(Activity::PromptSent {
-                digest: Digest::of(&self.request.prompt),
-                bytes: self.request.prompt.len() as u64,
-            })
-            .await;
         Ok(())
     }
 
     /// Asks the process to end, then kills it. What it still writes is taken in: the turn may have ended just now.
-    async fn interrupt(&mut self, child: &mut AgentChild) {
-        child.ask_to_stop();
+    async fn interrupt(&mut self, child: &mut AgentChild) -> Result<(), GuardError> {
+        child.ask_to_stop().await;
         let rest = async {
             while let Ok(Some(line)) = child.line().await {
                 // A log that cannot be written shows when the end is recorded.
@@ -335,9 +328,9 @@ impl ExecTurn<'_> {
                 self.watch.line(&line);
             }
         };
-        let ended = tokio::time::timeout(INTERRUPT_LIMIT, rest).await.is_ok();
-        if !ended || child.wait(INTERRUPT_LIMIT).await.is_none() {
-            child.kill().await;
+        match tokio::time::timeout(INTERRUPT_LIMIT, rest).await {
+            Ok(()) => child.end(END_LIMIT).await.map(|_| ()),
+            Err(_) => child.kill().await,
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct CodexHome {
 
 #[derive(Debug, Clone)]
 enum Ownership {
-    /// We write its configuration: these settings and the places.
+    /// We write its configuration, these settings.
     Ours(Table),
     /// We write nothing; our settings are given on the command line.
     TheUsers,
@@ -87,12 +87,14 @@ impl CodexHome {
         let path = path.canonicalize().map_err(&failed)?;
 
         let mut config = settings.config.clone();
+        // Which folders are trusted is said by each conversation alone.
+        config.remove("projects");
         merge(&mut config, our_settings());
         let home = Self {
             path,
             ownership: Ownership::Ours(config),
         };
-        home.write_config(&[])?;
+        home.restore()?;
         if let Some(user) = &settings.login_from {
             home.link_login(&user.join(LOGIN))?;
         }
@@ -114,38 +116,14 @@ impl CodexHome {
         &self.path
     }
 
-    /// Makes sure that Codex does not come to trust this place, which it otherwise does when it works there, and then
-    /// obeys configuration that the worker wrote. Must be done before the first turn in a place. Does nothing to the
-    /// user's own home, see [`CodexHome::arguments`].
-    pub fn distrust(&self, place: &Path) -> Result<(), CodexHomeError> {
-        match self.ownership {
-            Ownership::Ours(_) => self.write_config(&[place]),
-            Ownership::TheUsers => Ok(()),
-        }
-    }
-
-    /// Settings for the command line: all of ours where the home is the user's, and always the distrust of the place.
-    pub(super) fn arguments(&self, place: Option<&Path>) -> Vec<String> {
-        let mut settings = match self.ownership {
-            Ownership::Ours(_) => Table::new(),
-            Ownership::TheUsers => our_settings(),
-        };
-        if let Some(place) = place {
-            settings.insert("projects".to_owned(), Value::Table(untrusted(&[place])));
-        }
-        let mut arguments = Vec::new();
-        for (key, value) in flat(settings) {
-            arguments.push("-c".to_owned());
-            arguments.push(format!("{key}={value}"));
-        }
-        arguments
-    }
-
-    /// Writes the configuration with these places and those that it already names and that still exist.
-    fn write_config(&self, places: &[&Path]) -> Result<(), CodexHomeError> {
+    /// Writes the configuration again where it is not as we wrote it. Done before every turn: Codex itself notes there
+    /// which folders it was trusted with, and in a trusted one it obeys configuration that the worker wrote. Does
+    /// nothing to the user's own home.
+    pub fn restore(&self) -> Result<(), CodexHomeError> {
         let Ownership::Ours(settings) = &self.ownership else {
             return Ok(());
         };
+        let text = toml::to_string(settings)?;
         let lock_path = self.path.join(LOCK);
         let lock = File::options()
             .create(true)
@@ -154,27 +132,26 @@ impl CodexHome {
             .open(&lock_path)
             .map_err(at(&lock_path))?;
         lock.lock().map_err(at(&lock_path))?;
-
         let path = self.path.join(CONFIG);
-        let before = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(at(&path)(error)),
-        };
-        // What is not TOML was not written by us: it is replaced.
-        let known = before.parse::<Table>().unwrap_or_default();
-        let mut projects = untrusted(places);
-        if let Some(Value::Table(old)) = known.get("projects") {
-            let old: Vec<&Path> = old.keys().map(Path::new).filter(|place| place.is_dir()).collect();
-            merge(&mut projects, untrusted(&old));
-        }
-        let mut config = settings.clone();
-        config.insert("projects".to_owned(), Value::Table(projects));
-        let text = toml::to_string(&config)?;
-        if text != before {
+        let as_it_should = std::fs::read(&path).is_ok_and(|found| found == text.as_bytes());
+        if !as_it_should {
             write_whole(&self.path, &path, text.as_bytes()).map_err(at(&path))?;
         }
         Ok(())
+    }
+
+    /// Settings for the command line: ours, where the home is the user's.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let settings = match self.ownership {
+            Ownership::Ours(_) => Table::new(),
+            Ownership::TheUsers => our_settings(),
+        };
+        let mut arguments = Vec::new();
+        for (key, value) in flat(settings) {
+            arguments.push("-c".to_owned());
+            arguments.push(format!("{key}={value}"));
+        }
+        arguments
     }
 
     /// Links the user's login, unless this home has one of its own.
@@ -288,21 +265,6 @@ fn our_settings() -> Table {
     ])
 }
 
-/// The table `projects` that says of each place that it is not trusted, under both of its names where it has two.
-fn untrusted(places: &[&Path]) -> Table {
-    let names = places.iter().flat_map(|place| {
-        let real = place.canonicalize().ok();
-        [Some(place.to_path_buf()), real].into_iter().flatten()
-    });
-    names
-        .filter_map(|name| name.into_os_string().into_string().ok())
-        .map(|name| {
-            let level = Table::from_iter([("trust_level".to_owned(), Value::from("untrusted"))]);
-            (name, Value::Table(level))
-        })
-        .collect()
-}
-
 /// Lays `over` over `base`: tables are merged, anything else is replaced.
 fn merge(base: &mut Table, over: Table) {
     for (key, value) in over {
@@ -315,18 +277,14 @@ fn merge(base: &mut Table, over: Table) {
     }
 }
 
-/// The settings as dotted keys. The table `projects` stays whole: its keys are paths, which Codex does not take in a
-/// dotted key.
+/// The settings as dotted keys.
 fn flat(settings: Table) -> Vec<(String, Value)> {
     let mut flattened = Vec::new();
     for (key, value) in settings {
         match value {
-            Value::Table(table) if key != "projects" => {
-                flattened.extend(
-                    flat(table)
-                        .into_iter()
-                        .map(|(rest, value)| (format!("{key}.{rest}"), value)),
-                );
+            Value::Table(table) => {
+                let inner = flat(table).into_iter();
+                flattened.extend(inner.map(|(rest, value)| (format!("{key}.{rest}"), value)));
             }
             value => flattened.push((key, value)),
         }
@@ -367,7 +325,7 @@ mod tests {
             path: PathBuf::from("/home/ann/.codex"),
             ownership: Ownership::TheUsers,
         };
-        let arguments = home.arguments(Some(Path::new("/a \"b")));
+        let arguments = home.arguments();
         assert!(arguments.contains(&"approval_policy=\"never\"".to_owned()));
         assert!(arguments.contains(&"features.hooks=false".to_owned()));
         for pair in arguments.chunks(2) {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use ledger_core::AgentIdentity;
 use serde_json::{Map, Value, json};
 
+use super::child::{AgentGuard, inherited_environment};
 use super::text::Redaction;
 use super::{Access, CodexHome, CodexProgram, ProjectInstructions, TurnRequest};
 
@@ -18,6 +20,8 @@ pub struct CodexAgentSettings {
     pub home: CodexHome,
     /// Further environment variables for Codex itself. Its commands do not see those that look like secrets.
     pub env: BTreeMap<String, String>,
+    /// Under what it is started.
+    pub guard: AgentGuard,
 }
 
 /// The first parts of configuration keys that say what a worker may do. They follow from the [`TurnRequest`] and cannot
@@ -50,17 +54,10 @@ pub fn is_reserved_config_key(key: &str) -> bool {
 }
 
 impl CodexAgentSettings {
-    /// The environment of Codex' process: that of this process without Git's and Codex' own variables, which would
-    /// point into the user's repository or home.
+    /// The environment of Codex' process.
     pub(super) fn environment(&self) -> Vec<(OsString, OsString)> {
-        let kept = std::env::vars_os().filter(|(name, _)| {
-            let name = name.to_string_lossy();
-            !["GIT_", "CODEX_", "FOIL_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        });
         let ours = self.env.iter().map(|(name, value)| (name.into(), value.into()));
-        let mut environment: BTreeMap<OsString, OsString> = kept.chain(ours).collect();
+        let mut environment: BTreeMap<OsString, OsString> = inherited_environment().chain(ours).collect();
         environment.insert("CODEX_HOME".into(), self.home.path().into());
         environment.into_iter().collect()
     }
@@ -119,14 +116,29 @@ pub(super) fn thread_config(request: &TurnRequest) -> Result<Map<String, Value>,
         set("web_search", json!("disabled"));
     }
     if request.instructions == ProjectInstructions::Off {
+        // Each of these closes one way: AGENTS.md, skills of the place, skills that come with Codex, and, as an
+        // untrusted place has none of them, whatever else Codex would read there.
         set("project_doc_max_bytes", json!(0));
         set("skills.include_instructions", json!(false));
         set("skills.bundled.enabled", json!(false));
+        set("projects", untrusted(&request.place));
     }
     if !request.env.is_empty() {
         set("shell_environment_policy.set", json!(request.env));
     }
     Ok(config)
+}
+
+/// Says of a place that it is not trusted, under both of its names where it has two.
+fn untrusted(place: &Path) -> Value {
+    let names = [Some(place.to_owned()), place.canonicalize().ok()]
+        .into_iter()
+        .flatten();
+    names
+        .filter_map(|name| name.into_os_string().into_string().ok())
+        .map(|name| (name, json!({ "trust_level": "untrusted" })))
+        .collect::<Map<String, Value>>()
+        .into()
 }
 
 /// Variables that the agent's commands never see, beside those that look like secrets by their names.

@@ -4,6 +4,7 @@ use ledger_core::{AgentFailure, AgentFailureClass};
 use serde_json::Value;
 
 use super::text::Redaction;
+use crate::guard::GuardError;
 
 /// How much of an error's message is kept.
 const MESSAGE_LIMIT: usize = 600;
@@ -50,6 +51,15 @@ pub(super) fn unwritable_log(error: &std::io::Error, redaction: &Redaction) -> A
     seen(
         AgentFailureClass::Other,
         &format!("the agent's log cannot be written: {error}"),
+        redaction,
+    )
+}
+
+/// Processes of the turn could not be ended.
+pub(super) fn survived(error: &GuardError, redaction: &Redaction) -> AgentFailure {
+    seen(
+        AgentFailureClass::Other,
+        &format!("processes of the turn could not be ended: {error}"),
         redaction,
     )
 }
@@ -164,7 +174,9 @@ fn prose_class(message: &str) -> Option<AgentFailureClass> {
     ]) {
         return Some(Connection);
     }
-    if says(&["invalid_request_error", "invalid_json_schema", "bad request"]) {
+    // The body of a 400 is all that Codex says of it.
+    let is_body = serde_json::from_str::<Value>(message).is_ok_and(|body| body.is_object());
+    if is_body || says(&["invalid_request_error", "invalid_json_schema", "bad request"]) {
         return Some(BadRequest);
     }
     if says(&["bwrap:", "bubblewrap", "sandbox"]) {

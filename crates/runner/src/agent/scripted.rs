@@ -23,13 +23,13 @@
 //!
 //! In every text `{turn}` stands for the turn's label. Paths are relative to the place and cannot leave it. A `run`
 //! step is a shell command **without any sandbox**, with the rights of whoever runs Counterfoil: a folder of scripts is
-//! as trusted as a program.
+//! as trusted as a program. What such a command leaves running is ended with it.
 
 mod script;
 mod steps;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -41,20 +41,24 @@ use self::script::{End, Script};
 use super::text::Redaction;
 use super::transcript::{Transcript, TranscriptEntry, read_transcript};
 use super::turn::{StopSignal, TurnSink};
-use super::{Access, Agent, ThreadChoice, Turn, TurnEnd, TurnOutcome, TurnRequest, bounded_answer, failure};
+use super::{
+    Access, Agent, AgentGuard, ThreadChoice, Turn, TurnEnd, TurnOutcome, TurnRequest, bounded_answer, failure,
+};
 
 /// An agent that follows scripts.
 #[derive(Debug)]
 pub struct ScriptedAgent {
     scripts: Arc<Vec<Script>>,
+    guard: AgentGuard,
     busy: Arc<Mutex<()>>,
 }
 
 impl ScriptedAgent {
     /// Reads every `*.toml` of the folder. Refuses a folder without any, and a file that is not of the format.
-    pub fn load(folder: PathBuf) -> Result<Self, InvalidScript> {
+    pub fn load(folder: &Path, guard: AgentGuard) -> Result<Self, InvalidScript> {
         Ok(Self {
-            scripts: Arc::new(Script::load_all(&folder)?),
+            scripts: Arc::new(Script::load_all(folder)?),
+            guard,
             busy: Arc::new(Mutex::new(())),
         })
     }
@@ -68,10 +72,11 @@ impl Agent for ScriptedAgent {
     fn start_turn(&mut self, request: TurnRequest) -> Turn {
         let (turn, sink) = Turn::channel();
         let (scripts, busy) = (Arc::clone(&self.scripts), Arc::clone(&self.busy));
+        let guard = self.guard.clone();
         tokio::spawn(async move {
-            let guard = busy.lock().await;
-            let (end, sink) = take_turn(&scripts, &request, sink).await;
-            drop(guard);
+            let alone = busy.lock().await;
+            let (end, sink) = take_turn(&scripts, &guard, &request, sink).await;
+            drop(alone);
             sink.ended(end).await;
         });
         turn
@@ -82,7 +87,12 @@ impl Agent for ScriptedAgent {
     }
 }
 
-async fn take_turn(scripts: &[Script], request: &TurnRequest, mut sink: TurnSink) -> (TurnEnd, TurnSink) {
+async fn take_turn(
+    scripts: &[Script],
+    guard: &AgentGuard,
+    request: &TurnRequest,
+    mut sink: TurnSink,
+) -> (TurnEnd, TurnSink) {
     let known =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let redaction = Redaction::new(&request.place, None, known);
@@ -97,11 +107,16 @@ async fn take_turn(scripts: &[Script], request: &TurnRequest, mut sink: TurnSink
             return (TurnEnd::failed(failure, TokenCount::default(), None), sink);
         }
     };
-    let mut stop = sink.stop();
     let thread = thread_of(request, number);
     let script = scripts.iter().find(|script| script.fits(request, number));
-    let played = play(script, request, thread.as_ref(), &redaction, &mut sink, &mut stop);
-    let outcome = played.await;
+    let player = Player {
+        request,
+        guard,
+        redaction: &redaction,
+        stop: sink.stop(),
+        sink: &mut sink,
+    };
+    let outcome = player.play(script, thread.as_ref()).await;
     let tokens = match outcome {
         TurnOutcome::Interrupted => TokenCount::default(),
         _ => script.map(|script| script.tokens()).unwrap_or_default(),
@@ -142,64 +157,65 @@ fn thread_of(request: &TurnRequest, number: u32) -> Option<ThreadId> {
     }
 }
 
-/// Follows the script to its end.
-async fn play(
-    script: Option<&Script>,
-    request: &TurnRequest,
-    thread: Option<&ThreadId>,
-    redaction: &Redaction,
-    sink: &mut TurnSink,
-    stop: &mut StopSignal,
-) -> TurnOutcome {
-    if let Some(thread) = thread {
-        let agent = AgentIdentity {
-            kind: AgentKind::Scripted,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            model: None,
-            sandbox: "none".to_owned(),
+/// Follows a script.
+struct Player<'a> {
+    request: &'a TurnRequest,
+    guard: &'a AgentGuard,
+    redaction: &'a Redaction,
+    stop: StopSignal,
+    sink: &'a mut TurnSink,
+}
+
+impl Player<'_> {
+    async fn play(mut self, script: Option<&Script>, thread: Option<&ThreadId>) -> TurnOutcome {
+        if let Some(thread) = thread {
+            let agent = AgentIdentity {
+                kind: AgentKind::Scripted,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                model: None,
+                sandbox: "none".to_owned(),
+            };
+            let resumed = matches!(self.request.thread, ThreadChoice::Resume(_));
+            self.sink
+                .activity(Activity::ThreadStarted {
+                    thread: thread.clone(),
+                    resumed,
+                    agent,
+                })
+                .await;
+        }
+        let Some(script) = script else {
+            return self.failed(AgentFailureClass::Other, "no script fits this turn");
         };
-        let resumed = matches!(request.thread, ThreadChoice::Resume(_));
-        sink.activity(Activity::ThreadStarted {
-            thread: thread.clone(),
-            resumed,
-            agent,
-        })
-        .await;
-    }
-    sink.activity(Activity::PromptSent {
-        digest: Digest::of(&request.prompt),
-        bytes: request.prompt.len() as u64,
-    })
-    .await;
-    let Some(script) = script else {
-        return TurnOutcome::Failed(failure::seen(
-            AgentFailureClass::Other,
-            "no script fits this turn",
-            redaction,
-        ));
-    };
-    for (number, step) in script.steps().iter().enumerate() {
-        let taken = tokio::select! {
-            biased;
-            () = stop.wait() => return TurnOutcome::Interrupted,
-            taken = steps::take(step, number, request, redaction, sink) => taken,
-        };
-        if let Err(error) = taken {
-            let message = format!("step {} of `{}`: {error}", number + 1, script.name());
-            return TurnOutcome::Failed(failure::seen(AgentFailureClass::Other, &message, redaction));
+        for (number, step) in script.steps().iter().enumerate() {
+            if self.stop.is_set() {
+                return TurnOutcome::Interrupted;
+            }
+            if let Err(error) = self.step(step, number).await {
+                let message = format!("step {} of `{}`: {error}", number + 1, script.name());
+                return self.failed(AgentFailureClass::Other, &message);
+            }
+        }
+        let spent = script.tokens();
+        if spent != TokenCount::default() {
+            self.sink.activity(Activity::Tokens { spent }).await;
+        }
+        if self.stop.is_set() {
+            return TurnOutcome::Interrupted;
+        }
+        match script.end() {
+            End::Answer(answer) => TurnOutcome::Completed {
+                answer: bounded_answer(answer.text(&self.request.label)),
+            },
+            End::Fail(failure) => self.failed(failure.class, &failure.message),
+            End::Never => {
+                self.stop.wait().await;
+                TurnOutcome::Interrupted
+            }
         }
     }
-    if script.tokens() != TokenCount::default() {
-        sink.activity(Activity::Tokens { spent: script.tokens() }).await;
-    }
-    match script.end() {
-        End::Answer(answer) => TurnOutcome::Completed {
-            answer: bounded_answer(answer.text(&request.label)),
-        },
-        End::Fail(failure) => TurnOutcome::Failed(failure::seen(failure.class, &failure.message, redaction)),
-        End::Never => {
-            stop.wait().await;
-            TurnOutcome::Interrupted
-        }
+
+    fn failed(&self, class: AgentFailureClass, message: &str) -> TurnOutcome {
+        TurnOutcome::Failed(failure::seen(class, message, self.redaction))
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use super::{TurnEnd, TurnEvent, TurnOutcome};
 
 /// Events that wait for the caller before the agent is held up.
-const WAITING_EVENTS: usize = 256;
+const WAITING_EVENTS: usize = 64;
 
 /// A turn under way. Dropping it interrupts the turn.
 #[derive(Debug)]
@@ -75,6 +75,11 @@ impl TurnSink {
 pub struct StopSignal(watch::Receiver<bool>);
 
 impl StopSignal {
+    /// Whether the turn is to end.
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
     /// Returns when the turn is to end.
     pub async fn wait(&mut self) {
         // An error means that the caller dropped the turn.

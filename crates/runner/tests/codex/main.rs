@@ -1,6 +1,6 @@
 //! The real Codex against a scripted model, through both ways of driving it.
 //!
-//! Needs the pinned Codex: run by `cargo run -p xtask -- e2e`, or with `FOIL_TEST_CODEX` naming the program.
+//! Needs the pinned Codex: run by `cargo xtask e2e`, or with `FOIL_TEST_CODEX` naming the program.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -8,6 +8,8 @@
     reason = "a test that cannot go on ends"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod failures;
 mod home;
 mod interrupts;

@@ -24,6 +24,48 @@ through_both!(
     a_model_can_be_chosen_for_a_turn,
 );
 
+/// Only the app-server tells of sub-agents.
+#[tokio::test]
+#[ignore = "needs Codex: cargo xtask e2e"]
+async fn what_sub_agents_do_and_spend_is_seen() {
+    // The sub-agent is known by a header: its task is not sent as plain text.
+    let script = ModelScript::default()
+        .rule(Rule {
+            sub_agent: Some(true),
+            step: Some(0),
+            ..Rule::new(
+                "",
+                Reply::Shell("echo child > child.txt; echo x > /outside; echo y > .git/y".to_owned()),
+            )
+        })
+        .rule(Rule {
+            sub_agent: Some(true),
+            ..Rule::new("", Reply::Message("child finished".to_owned()))
+        })
+        .turn("parent work", [spawn_agent(), wait_agent(), Reply::done("both done")]);
+    let world = World::new(BackEnd::AppServer, script).await;
+    let mut agent = world.agent();
+    let mut request = world.request("r/1", "parent work");
+    request.model = Some("gpt-6.1-sol".to_owned());
+    let seen = take(&mut agent, request).await;
+    Report::parse(seen.answer(), "r/1").unwrap();
+    assert_eq!(
+        std::fs::read_to_string(world.place.join("child.txt")).unwrap(),
+        "child\n"
+    );
+    assert!(!std::path::Path::new("/outside").exists());
+    assert!(!world.place.join(".git/y").exists());
+    let commands = seen.commands();
+    assert!(
+        commands.iter().any(|command| command.contains("child.txt")),
+        "{commands:?}"
+    );
+    // Three requests of the parent, two of the child.
+    assert_eq!(world.model.requests().len(), 5);
+    assert_eq!(seen.end.tokens.total, 550);
+    agent.close().await;
+}
+
 const PATCH: &str = "*** Begin Patch\n*** Add File: sub/new.txt\n+patched\n*** End Patch";
 
 fn editing() -> ModelScript {
@@ -40,9 +82,7 @@ fn editing() -> ModelScript {
 async fn a_turn_runs_commands_edits_files_and_reports(back_end: BackEnd) {
     let world = World::new(back_end, editing()).await;
     let mut agent = world.agent();
-    let request = world.request("0001/1", "Please add a greeting.");
-    let prompt = request.prompt.clone();
-    let seen = take(&mut agent, request).await;
+    let seen = take(&mut agent, world.request("0001/1", "Please add a greeting.")).await;
 
     let report = Report::parse(seen.answer(), "0001/1").unwrap();
     assert_eq!(
@@ -82,9 +122,6 @@ async fn a_turn_runs_commands_edits_files_and_reports(back_end: BackEnd) {
     if back_end == BackEnd::AppServer {
         assert_eq!(identity.model.as_deref(), Some("gpt-5.5"));
     }
-    let digest = ledger_core::Digest::of(&prompt);
-    let bytes = prompt.len() as u64;
-    assert!(seen.activities.contains(&Activity::PromptSent { digest, bytes }));
     let commands = seen.commands();
     assert_eq!(commands.len(), 1, "{commands:?}");
     assert!(commands[0].contains("hello.txt"));
@@ -238,8 +275,10 @@ async fn a_place_can_instruct_its_writer(back_end: BackEnd) {
     take(&mut agent, world.request("r/1", "write this")).await;
     let body = world.model.requests()[0].body.to_string();
     assert!(body.contains("PLANTED-OVERRIDE"), "{body}");
-    // Configuration is no instruction: an untrusted place has none.
+    // Configuration is no instruction: Codex takes it from trusted places only, and this one stays untrusted.
     assert!(!body.contains("PLANTED-CONFIG"), "{body}");
+    let config = std::fs::read_to_string(world.home.path().join("config.toml")).unwrap();
+    assert!(!config.contains("trust_level"), "{config}");
     agent.close().await;
 }
 
@@ -255,13 +294,15 @@ async fn a_worker_cannot_write_outside_its_place(back_end: BackEnd) {
     let script = ModelScript::default().turn("escape", [Reply::Shell(commands), Reply::done("tried")]);
     let world = World::new(back_end, script).await;
     let mut agent = world.agent();
-    let mut request = world.request("r/1", "escape");
-    request
-        .env
-        .insert("TMPDIR".to_owned(), outside.path().display().to_string());
-    let seen = take(&mut agent, request).await;
+    let seen = take(&mut agent, world.request("r/1", "escape")).await;
     Report::parse(seen.answer(), "r/1").unwrap();
-    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    let escaped: Vec<_> = std::fs::read_dir(outside.path())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    let output = world.model.requests()[1].last_tool_output();
+    assert!(escaped.is_empty(), "{escaped:?}: {output:?}");
     assert!(!std::path::Path::new(&temporary).exists());
     assert!(!world.place.join(".git/hooks/x").exists());
     agent.close().await;
@@ -327,7 +368,7 @@ async fn a_prompt_may_be_long(back_end: BackEnd) {
     let world = World::new(back_end, script).await;
     let mut agent = world.agent();
     let mut request = world.request("r/1", "long task");
-    // More than one argument of a process may hold. Codex refuses more than a mebibyte of characters.
+    // More than one argument of a process may hold.
     request.prompt.push_str(&"- words and words\n".repeat(20_000));
     let seen = take(&mut agent, request).await;
     Report::parse(seen.answer(), "r/1").unwrap();
@@ -368,4 +409,67 @@ async fn a_model_can_be_chosen_for_a_turn(back_end: BackEnd) {
     assert_eq!(body["model"], "gpt-5.6-terra");
     assert_eq!(body["reasoning"]["effort"], "low");
     agent.close().await;
+}
+
+/// Codex does not always tell of a command that fails at once on its sandbox. Through `codex exec` it stays untold.
+#[tokio::test]
+#[ignore = "needs Codex: cargo xtask e2e"]
+async fn commands_that_fail_at_once_on_the_sandbox_are_seen() {
+    let commands: Vec<String> = (0..4).map(|number| format!("echo {number}; touch /outside")).collect();
+    let replies = |last| commands.iter().cloned().map(Reply::Shell).chain([last]);
+    let mut script = ModelScript::default()
+        .turn("fresh", replies(Reply::done("one")))
+        .turn("resumed", replies(Reply::done("two")));
+    for (step, reply) in replies(Reply::Message("child finished".to_owned())).enumerate() {
+        script = script.rule(Rule {
+            sub_agent: Some(true),
+            step: Some(step),
+            ..Rule::new("", reply)
+        });
+    }
+    script = script.turn("delegate", [spawn_agent(), wait_agent(), Reply::done("three")]);
+    let world = World::new(BackEnd::AppServer, script).await;
+    let mut agent = world.agent();
+    let fresh = take(&mut agent, world.request("r/1", "fresh")).await;
+    assert_eq!(fresh.commands(), commands);
+    agent.close().await;
+
+    let mut agent = world.agent();
+    let mut request = world.request("r/2", "resumed");
+    request.thread = ThreadChoice::Resume(fresh.thread());
+    let resumed = take(&mut agent, request).await;
+    assert!(resumed.resumed());
+    assert_eq!(resumed.commands(), commands);
+    let mut request = world.request("r/3", "delegate");
+    request.model = Some("gpt-6.1-sol".to_owned());
+    let delegated = take(&mut agent, request).await;
+    assert_eq!(delegated.commands(), commands);
+    for seen in [fresh, resumed, delegated] {
+        let exit_codes: Vec<Option<i32>> = seen
+            .activities
+            .iter()
+            .filter_map(|activity| match activity {
+                Activity::CommandEnded { exit_code, .. } => Some(*exit_code),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(exit_codes, [Some(1); 4]);
+    }
+    agent.close().await;
+}
+
+fn spawn_agent() -> Reply {
+    Reply::Call {
+        name: "spawn_agent".to_owned(),
+        namespace: Some("collaboration".to_owned()),
+        arguments: json!({ "message": "child work", "task_name": "kid", "fork_turns": "none" }),
+    }
+}
+
+fn wait_agent() -> Reply {
+    Reply::Call {
+        name: "wait_agent".to_owned(),
+        namespace: Some("collaboration".to_owned()),
+        arguments: json!({ "timeout_ms": 20_000 }),
+    }
 }

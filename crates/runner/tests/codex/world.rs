@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use counterfoil_runner::{
-    Access, Agent, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexProgram, HomeSettings,
+    Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexProgram, HomeSettings,
     ProjectInstructions, ThreadChoice, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest,
 };
 use ledger_core::{Activity, AgentFailureClass, ThreadId};
@@ -63,7 +63,7 @@ impl World {
     pub(crate) async fn with_retries(back_end: BackEnd, script: ModelScript, retries: u32) -> Self {
         let program = CodexProgram::find(codex_path().to_str().unwrap(), None)
             .await
-            .expect("needs Codex: run `cargo run -p xtask -- e2e`");
+            .expect("needs Codex: run `cargo xtask e2e`");
         let root = scratch();
         let place = root.path().join("work");
         make_repository(&place);
@@ -89,6 +89,10 @@ impl World {
             program: self.program.clone(),
             home: self.home.clone(),
             env: BTreeMap::from([("MOCK_API_KEY".to_owned(), "mock-key-value".to_owned())]),
+            guard: AgentGuard {
+                program: crate::common::guard(),
+                records: self.root.path().join("guards"),
+            },
         };
         match self.back_end {
             BackEnd::AppServer => Box::new(CodexAppServer::new(settings)),
@@ -267,7 +271,7 @@ macro_rules! through_both {
         mod through_app_server {
             $(
                 #[tokio::test]
-                #[ignore = "needs Codex: cargo run -p xtask -- e2e"]
+                #[ignore = "needs Codex: cargo xtask e2e"]
                 async fn $name() {
                     super::$name(crate::world::BackEnd::AppServer).await;
                 }
@@ -276,7 +280,7 @@ macro_rules! through_both {
         mod through_exec {
             $(
                 #[tokio::test]
-                #[ignore = "needs Codex: cargo run -p xtask -- e2e"]
+                #[ignore = "needs Codex: cargo xtask e2e"]
                 async fn $name() {
                     super::$name(crate::world::BackEnd::Exec).await;
                 }

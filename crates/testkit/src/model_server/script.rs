@@ -35,6 +35,8 @@ pub struct Rule {
     pub contains: Option<String>,
     /// The step of the turn, counted from 0.
     pub step: Option<usize>,
+    /// Whether the request must come from a sub-agent, or must not. Absent: either.
+    pub sub_agent: Option<bool>,
     /// How often the rule answers; later requests go to the next rule that fits. Absent: always.
     pub times: Option<u32>,
     /// The answer.
@@ -155,6 +157,7 @@ impl Rule {
         Self {
             contains: Some(contains.to_owned()),
             step: None,
+            sub_agent: None,
             times: None,
             reply,
             usage: Usage::default(),
@@ -212,10 +215,16 @@ impl Reply {
     }
 }
 
-/// The label of the turn, out of its prompt: the word after the first `Turn label:`, without quotes of any kind.
+/// The label of the turn, out of its prompt: the word after `Turn label:`, or after the runner's own words
+/// "`turn` is exactly:", without quotes of any kind.
 pub fn turn_label(prompt: &str) -> Option<&str> {
-    let (_, after) = prompt.split_once("Turn label:")?;
-    let word = after.trim_start_matches(|c: char| c.is_whitespace() || "`\"'*".contains(c));
+    let marks = ["Turn label:", "`turn` is exactly:"];
+    // The last one: what a ticket or a log quotes comes before what the runner says itself.
+    let after = marks
+        .iter()
+        .filter_map(|mark| prompt.rfind(mark).map(|at| at + mark.len()))
+        .max()?;
+    let word = prompt[after..].trim_start_matches(|c: char| c.is_whitespace() || "`\"'*".contains(c));
     let end = word
         .find(|c: char| !(c.is_ascii_alphanumeric() || "._:/-".contains(c)))
         .unwrap_or(word.len());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::agent::CodexAgentSettings;
 use crate::agent::child::{AgentChild, Launch, LineError};
+use crate::guard::GuardError;
 
 /// How long a server may take to end once its input is closed.
 const END_GRACE: Duration = Duration::from_secs(2);
@@ -52,16 +53,15 @@ pub(super) struct Refusal {
 }
 
 impl Server {
-    pub(super) fn start(settings: &CodexAgentSettings) -> std::io::Result<Self> {
-        let arguments = ["app-server".to_owned()]
-            .into_iter()
-            .chain(settings.home.arguments(None));
-        let child = AgentChild::start(&Launch {
+    pub(super) async fn start(settings: &CodexAgentSettings) -> Result<Self, GuardError> {
+        let arguments = ["app-server".to_owned()].into_iter().chain(settings.home.arguments());
+        let launch = Launch {
             program: settings.program.path().to_owned(),
             args: arguments.map(Into::into).collect(),
             folder: settings.home.path().to_owned(),
             env: settings.environment(),
-        })?;
+        };
+        let child = AgentChild::start(&launch, &settings.guard).await?;
         Ok(Self { child, next_id: 1 })
     }
 
@@ -74,7 +74,7 @@ impl Server {
                 "version": env!("CARGO_PKG_VERSION"),
             },
             "capabilities": {
-                // For `thread/backgroundTerminals/*`.
+                // For `thread/backgroundTerminals/*` and raw events.
                 "experimentalApi": true,
                 "requestAttestation": false,
                 "optOutNotificationMethods": NOT_WANTED,
@@ -107,14 +107,21 @@ impl Server {
         self.child.last_words()
     }
 
+    /// What it wrote to standard error, once its output has ended.
+    pub(super) async fn last_words_at_its_end(&mut self) -> String {
+        // What cannot be ended is noticed when the server is discarded.
+        let _ = self.child.end(END_GRACE).await;
+        self.child.last_words()
+    }
+
     /// Ends it in good order, with whatever it still runs.
-    pub(super) async fn end(self) {
-        self.child.end(END_GRACE).await;
+    pub(super) async fn end(mut self) -> Result<(), GuardError> {
+        self.child.end(END_GRACE).await.map(|_| ())
     }
 
     /// Kills it with whatever it still runs.
-    pub(super) async fn kill(&mut self) {
-        self.child.kill().await;
+    pub(super) async fn kill(mut self) -> Result<(), GuardError> {
+        self.child.kill().await
     }
 }
 

@@ -1,20 +1,23 @@
 //! One turn in one conversation of an app-server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, Digest, ThreadId};
+use ledger_core::{Activity, AgentIdentity, ThreadId};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::LoadedServer;
+use super::fault::Fault;
+use super::rollout::RolloutTail;
 use super::server::{Message, Refusal, Server, about, declined};
 use super::watch::{TurnWatch, text};
-use crate::agent::child::LineError;
 use crate::agent::codex_settings::{CodexAgentSettings, thread_config};
 use crate::agent::text::Redaction;
 use crate::agent::transcript::Transcript;
 use crate::agent::turn::{StopSignal, TurnSink};
 use crate::agent::{Access, ThreadChoice, TurnEnd, TurnOutcome, TurnRequest, failure};
+use crate::guard::GuardError;
 
 /// How long the server may take to answer a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -30,67 +33,11 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct LoadedThread {
     id: ThreadId,
     identity: AgentIdentity,
+    /// Codex' record of it, where the server itself does not tell what the model asks for.
+    rollout: Option<PathBuf>,
 }
 
-/// Why a turn cannot go on.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error("the turn was interrupted")]
-    Stopped,
-    #[error("codex did not answer `{method}` within {} seconds", limit.as_secs())]
-    NoAnswer { method: &'static str, limit: Duration },
-    #[error("codex refused `{method}`: {refusal}")]
-    Refused { method: &'static str, refusal: Refusal },
-    #[error("codex ended in the middle of the turn{}", last_words(.stderr))]
-    Gone { stderr: String },
-    #[error("codex cannot be started: {0}")]
-    CannotStart(std::io::Error),
-    #[error("codex wrote something that cannot be read: {0}")]
-    Line(#[from] LineError),
-    #[error("codex answered `{method}` without {what}")]
-    Incomplete { method: &'static str, what: &'static str },
-    #[error("codex works in the sandbox `{got}`, not in `{asked}`")]
-    OtherSandbox { asked: &'static str, got: String },
-    #[error("the agent's log cannot be written: {0}")]
-    Log(#[from] std::io::Error),
-    #[error("{0}")]
-    Request(String),
-}
-
-fn last_words(stderr: &str) -> String {
-    if stderr.trim().is_empty() {
-        String::new()
-    } else {
-        format!(": {}", stderr.trim())
-    }
-}
-
-impl Fault {
-    fn failure(&self, redaction: &Redaction) -> AgentFailure {
-        let class = match self {
-            // Never reported: an interrupted turn is not a failed one.
-            Self::Stopped => AgentFailureClass::Other,
-            Self::NoAnswer { .. } | Self::Line(LineError::TooLong) | Self::Incomplete { .. } => {
-                AgentFailureClass::Protocol
-            }
-            Self::Refused { refusal, .. } => {
-                let failure = failure::from_prose(&refusal.message, redaction);
-                if failure.class == AgentFailureClass::Other {
-                    AgentFailureClass::Protocol
-                } else {
-                    failure.class
-                }
-            }
-            Self::Gone { .. } | Self::Line(LineError::Read(_)) => AgentFailureClass::Crashed,
-            Self::CannotStart(_) => AgentFailureClass::Unavailable,
-            Self::OtherSandbox { .. } => AgentFailureClass::Sandbox,
-            Self::Log(_) => AgentFailureClass::Other,
-            Self::Request(_) => AgentFailureClass::BadRequest,
-        };
-        failure::seen(class, &self.to_string(), redaction)
-    }
-}
-
+/// A turn under way.
 pub(super) struct Session<'a> {
     settings: &'a CodexAgentSettings,
     request: &'a TurnRequest,
@@ -103,7 +50,12 @@ pub(super) struct Session<'a> {
     redaction: Redaction,
     watch: TurnWatch,
     thread: Option<ThreadId>,
+    rollout: Option<RolloutTail>,
+    /// Whether the turn was asked for, so that its sandbox holds.
+    handed_over: bool,
     unreadable_lines: u32,
+    /// Why it is not sure that everything of the turn has ended.
+    not_ended: Option<GuardError>,
 }
 
 impl<'a> Session<'a> {
@@ -126,7 +78,10 @@ impl<'a> Session<'a> {
             watch: TurnWatch::new(redaction.clone()),
             redaction,
             thread: None,
+            rollout: None,
+            handed_over: false,
             unreadable_lines: 0,
+            not_ended: None,
         }
     }
 
@@ -143,6 +98,11 @@ impl<'a> Session<'a> {
                     None => TurnOutcome::Failed(fault.failure(&self.redaction)),
                 }
             }
+        };
+        let outcome = match &self.not_ended {
+            None => outcome,
+            // Whatever the turn came to: its place may still be changing.
+            Some(error) => TurnOutcome::Failed(failure::survived(error, &self.redaction)),
         };
         let end = TurnEnd {
             outcome,
@@ -164,13 +124,18 @@ impl<'a> Session<'a> {
         let config = thread_config(self.request).map_err(|error| Fault::Request(error.to_string()))?;
         self.settings
             .home
-            .distrust(&self.request.place)
+            .restore()
             .map_err(|error| Fault::Request(error.to_string()))?;
         self.ready_server().await?;
         let (thread, resumed) = self.open_thread(config).await?;
         self.transcript.thread(&thread.id)?;
         self.watch.main_thread_is(&thread.id);
         self.thread = Some(thread.id.clone());
+        // A record that cannot be read is missed by nothing that a turn needs; its commands may go unseen.
+        self.rollout = thread
+            .rollout
+            .as_deref()
+            .and_then(|path| RolloutTail::from_now(path).ok());
         self.sink
             .activity(Activity::ThreadStarted {
                 thread: thread.id.clone(),
@@ -197,7 +162,7 @@ impl<'a> Session<'a> {
         if self.loaded.is_some() {
             return Ok(());
         }
-        let server = Server::start(self.settings).map_err(Fault::CannotStart)?;
+        let server = Server::start(self.settings).await.map_err(Fault::CannotStart)?;
         self.loaded = Some(LoadedServer {
             server,
             threads: Vec::new(),
@@ -213,10 +178,14 @@ impl<'a> Session<'a> {
     async fn open_thread(&mut self, config: Map<String, Value>) -> Result<(LoadedThread, bool), Fault> {
         let mut params = json!({
             "cwd": self.request.place,
-            "sandbox": self.request.access.sandbox_mode(),
+            // What the turn may write is said when it starts. A conversation that is opened for writing would make
+            // Codex trust the place, and obey configuration that the worker wrote there.
+            "sandbox": Access::ReadOnly.sandbox_mode(),
             "approvalPolicy": "never",
             "model": self.request.model,
             "config": config,
+            // Without it some commands are never told, see `TurnWatch`.
+            "experimentalRawEvents": true,
         });
         if let ThreadChoice::Resume(wanted) = &self.request.thread {
             let kept = self
@@ -258,21 +227,19 @@ impl<'a> Session<'a> {
             method,
             what: "a usable thread id",
         })?;
-        let got = match text(answer, "/sandbox/type") {
-            "workspaceWrite" => "workspace-write",
-            "readOnly" => "read-only",
-            other => other,
-        };
-        let asked = self.request.access.sandbox_mode();
-        if got != asked {
+        // One that is kept from an earlier turn of another server may report what held then.
+        if method == "thread/start" && text(answer, "/sandbox/type") != "readOnly" {
             return Err(Fault::OtherSandbox {
-                asked,
-                got: got.to_owned(),
+                got: answer.get("sandbox").cloned().unwrap_or_default(),
             });
         }
         let model = text(answer, "/model");
+        let rollout = (method == "thread/resume")
+            .then(|| PathBuf::from(text(answer, "/thread/path")))
+            .filter(|path| path.starts_with(self.settings.home.path()));
         let thread = LoadedThread {
             id,
+            rollout,
             identity: AgentIdentity {
                 model: (!model.is_empty()).then(|| self.redaction.text(model, 100)),
                 ..self.settings.identity(self.request.access)
@@ -284,9 +251,9 @@ impl<'a> Session<'a> {
         Ok(thread)
     }
 
-    /// Hands over the prompt.
-    async fn start_turn(&mut self, thread: &LoadedThread) -> Result<(), Fault> {
-        let sandbox = match self.request.access {
+    /// The sandbox of the turn.
+    fn sandbox_policy(&self) -> Value {
+        match self.request.access {
             Access::Write => json!({
                 "type": "workspaceWrite",
                 "writableRoots": [],
@@ -295,17 +262,35 @@ impl<'a> Session<'a> {
                 "excludeSlashTmp": true,
             }),
             Access::ReadOnly => json!({ "type": "readOnly", "networkAccess": self.request.network }),
-        };
+        }
+    }
+
+    /// Makes sure that the sandbox that Codex reports is the one that it was given.
+    fn check_sandbox(&self, params: &Value) -> Result<(), Fault> {
+        let ours = self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| text(params, "/threadId") == thread.as_str());
+        let got = params.pointer("/threadSettings/sandboxPolicy");
+        match (self.handed_over && ours, got) {
+            (true, Some(got)) if !agrees(&self.sandbox_policy(), got) => Err(Fault::OtherSandbox { got: got.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands over the prompt.
+    async fn start_turn(&mut self, thread: &LoadedThread) -> Result<(), Fault> {
         let params = json!({
             "threadId": thread.id,
             "input": [{ "type": "text", "text": self.request.prompt }],
             "cwd": self.request.place,
             "approvalPolicy": "never",
-            "sandboxPolicy": sandbox,
+            "sandboxPolicy": self.sandbox_policy(),
             "model": self.request.model,
             "effort": self.request.effort,
             "outputSchema": self.request.answer_schema,
         });
+        self.handed_over = true;
         let answer = self.ask("turn/start", &params).await?;
         let turn = text(&answer, "/turn/id");
         if turn.is_empty() {
@@ -315,12 +300,6 @@ impl<'a> Session<'a> {
             });
         }
         self.watch.main_turn_is(turn);
-        self.sink
-            .activity(Activity::PromptSent {
-                digest: Digest::of(&self.request.prompt),
-                bytes: self.request.prompt.len() as u64,
-            })
-            .await;
         Ok(())
     }
 
@@ -360,13 +339,19 @@ impl<'a> Session<'a> {
             },
         };
         let Some(line) = line else {
-            let stderr = self.redaction.end_of(&loaded.server.last_words(), 300);
+            let said = loaded.server.last_words_at_its_end().await;
+            let stderr = self.redaction.end_of(&said, 300);
             return Err(Fault::Gone { stderr });
         };
         self.transcript.received(&line)?;
         match Message::parse(&line) {
             Message::Response { id, result } => return Ok(Received::Answer { id, result }),
             Message::Notification { method, params } => {
+                if method == "thread/settings/updated" {
+                    self.check_sandbox(&params)?;
+                }
+                // What the model asked for comes before what became of it.
+                self.read_rollout().await;
                 for activity in self.watch.notification(&method, &params) {
                     self.sink.activity(activity).await;
                 }
@@ -390,6 +375,18 @@ impl<'a> Session<'a> {
         Ok(Received::Other)
     }
 
+    /// Takes in what the conversation's record has grown by.
+    async fn read_rollout(&mut self) {
+        let Some(rollout) = &mut self.rollout else {
+            return;
+        };
+        for item in rollout.new_items() {
+            for activity in self.watch.raw_item(&item) {
+                self.sink.activity(activity).await;
+            }
+        }
+    }
+
     /// After a turn that ended by itself: keeps the server only where nothing of the turn can still be running.
     async fn settle(&mut self) -> TurnOutcome {
         self.heeds_stop = false;
@@ -398,6 +395,7 @@ impl<'a> Session<'a> {
             None => TurnOutcome::Interrupted,
         };
         let quiet = !self.watch.has_sub_agents() && self.has_no_terminals().await;
+        self.read_rollout().await;
         if !quiet {
             self.discard_server().await;
         }
@@ -462,16 +460,23 @@ impl<'a> Session<'a> {
 
     /// Ends the server with everything that it runs.
     async fn discard_server(&mut self) {
-        if let Some(mut loaded) = self.loaded.take() {
+        if let Some(loaded) = self.loaded.take() {
             // A log that cannot be written has been, or will be, reported by what follows.
             let _ = self.transcript.last_words(loaded.server.last_words());
-            if self.watch.outcome().is_some() {
-                loaded.server.end().await;
+            let ended = if self.watch.outcome().is_some() {
+                loaded.server.end().await
             } else {
-                loaded.server.kill().await;
-            }
+                loaded.server.kill().await
+            };
+            self.not_ended = ended.err();
         }
     }
+}
+
+/// Whether everything that was asked for is reported.
+fn agrees(asked: &Value, got: &Value) -> bool {
+    let asked = asked.as_object().into_iter().flatten();
+    asked.into_iter().all(|(key, value)| got.get(key) == Some(value))
 }
 
 /// What came in.

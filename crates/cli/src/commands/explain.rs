@@ -1,0 +1,179 @@
+//! `foil explain`
+
+use ledger_core::{Blocker, TicketId};
+use policy::{Verdict, check_specs};
+use runner::Candidacy;
+use serde::Serialize;
+
+use super::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, plain, styled};
+
+/// Say whether a ticket would run now, gate by gate, and how
+///
+/// Shows every gate with yes, no or unknown and why, the checks that would run, the limits, and the agent. Changes nothing;
+/// what can only be seen by starting the agent or the sandbox is unknown here.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  foil explain 0042-validate-email\n  foil explain 0042-validate-email --json | jq '.gates[] | select(.verdict == \"no\")'"
+)]
+pub(crate) struct ExplainArgs {
+    /// The ticket
+    ticket: TicketId,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    schema: &'static str,
+    ticket: TicketId,
+    title: String,
+    would_run: bool,
+    gates: Vec<ReportGate>,
+    checks: Vec<ReportCheck>,
+    agent: ReportAgent,
+    delivery: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportGate {
+    name: &'static str,
+    verdict: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocker: Option<Blocker>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportCheck {
+    name: String,
+    command: String,
+    sandboxed: bool,
+    network: bool,
+    timeout: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportAgent {
+    kind: &'static str,
+    command: String,
+    model: Option<String>,
+    sandbox: &'static str,
+    network: bool,
+}
+
+pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    let workspace = context.workspace()?;
+    let candidacy = Candidacy::gather(&workspace, &args.ticket, None).map_err(runner::RunError::from)?;
+    let admission = candidacy.admission();
+    let checks = check_specs(&candidacy.policy, &candidacy.ticket.file)
+        .map_err(|error| runner::RunError::from(runner::AdmitError::from(error)))?;
+    let agent = &candidacy.policy.agent;
+    let file = &candidacy.ticket.file;
+    let package = file.package.as_ref().map(ledger_core::PackageName::as_str);
+    let report = Report {
+        schema: "counterfoil.explain/1",
+        ticket: args.ticket.clone(),
+        title: file.title.clone(),
+        would_run: admission.is_ready(),
+        gates: admission
+            .gates
+            .iter()
+            .map(|gate| ReportGate {
+                name: gate.name,
+                verdict: match gate.verdict {
+                    Verdict::Yes => "yes",
+                    Verdict::No(_) => "no",
+                    Verdict::Unknown => "unknown",
+                },
+                detail: gate.detail.clone(),
+                blocker: match &gate.verdict {
+                    Verdict::No(blocker) => Some(blocker.clone()),
+                    _ => None,
+                },
+            })
+            .collect(),
+        checks: checks
+            .iter()
+            .map(|check| ReportCheck {
+                name: check.name.clone(),
+                command: check.command.to_string(),
+                sandboxed: check.sandbox == policy::config::SandboxUse::Required,
+                network: check.network,
+                timeout: check.timeout.to_string(),
+            })
+            .collect(),
+        agent: ReportAgent {
+            kind: match agent.kind {
+                ledger_core::AgentKind::Codex => "codex",
+                ledger_core::AgentKind::CodexExec => "codex-exec",
+                ledger_core::AgentKind::Scripted => "scripted",
+                ledger_core::AgentKind::External => "external",
+            },
+            command: agent.command.clone(),
+            model: agent.model.clone(),
+            sandbox: agent.sandbox.as_str(),
+            network: agent.network || file.grants.network,
+        },
+        delivery: match candidacy.policy.delivery.mode {
+            ledger_core::DeliveryMode::None => "none".to_owned(),
+            _ => candidacy.policy.delivery.branch.fill(args.ticket.as_str(), package),
+        },
+    };
+    if context.output.is_json() {
+        context.output.json(&report)?;
+    } else {
+        context.output.answer(&words(&report))?;
+    }
+    Ok(if report.would_run { Exit::Done } else { Exit::Refused })
+}
+
+fn words(report: &Report) -> String {
+    let mut text = format!("{}  {}\n", styled(HEADING, &report.ticket), plain(&report.title));
+    for gate in &report.gates {
+        let sign = match gate.verdict {
+            "yes" => styled(GOOD, "yes    "),
+            "no" => styled(BAD, "no     "),
+            _ => styled(NOTICE, "unknown"),
+        };
+        text.push_str(&format!("  {sign} {}: {}\n", gate.name, plain(&gate.detail)));
+        if let Some(blocker) = &gate.blocker {
+            text.push_str(&format!(
+                "          {} {}\n",
+                styled(DIM, blocker.code),
+                plain(&blocker.next_step)
+            ));
+        }
+    }
+    let agent = &report.agent;
+    let model = agent.model.as_deref().unwrap_or("Codex' own choice");
+    let network = if agent.network { "with network" } else { "no network" };
+    text.push_str(&format!(
+        "\nagent     {} (`{}`), model {}, sandbox {}, {network}\n",
+        agent.kind,
+        plain(&agent.command),
+        plain(model),
+        agent.sandbox
+    ));
+    text.push_str(&format!("delivery  {}\n", plain(&report.delivery)));
+    for check in &report.checks {
+        let sandbox = if check.sandboxed {
+            "sandboxed".to_owned()
+        } else {
+            styled(BAD, "no sandbox")
+        };
+        text.push_str(&format!(
+            "check     {}: `{}` ({sandbox}, at most {})\n",
+            plain(&check.name),
+            plain(&check.command),
+            check.timeout
+        ));
+    }
+    let verdict = if report.would_run {
+        styled(GOOD, "It would run now.")
+    } else {
+        styled(BAD, "It would not run now.")
+    };
+    text.push_str(&format!("\n{verdict}\n"));
+    text
+}

@@ -1,0 +1,347 @@
+//! Commits, stored files, merges and diffs, against what `git` itself makes of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use common::{NOON, World, ada, git_command, git_in, path};
+use counterfoil_git_delivery::{
+    CommitDraft, CommitError, CommitTime, Merge, MergeAll, ObjectError, Person, StoreError, TreeError,
+};
+use ledger_core::{Change, ChangeSet, CommitId, EntryMode};
+use proptest::prelude::*;
+
+fn draft(world: &World) -> CommitDraft {
+    CommitDraft {
+        tree: world.tree("HEAD"),
+        parents: vec![world.commit("HEAD")],
+        author: ada(),
+        committer: ada(),
+        time: NOON,
+        message: "subject\n\nbody\n".to_owned(),
+    }
+}
+
+/// What `git commit-tree` makes of the same draft.
+fn by_git(world: &World, draft: &CommitDraft) -> String {
+    let mut args = vec!["commit-tree".to_owned(), draft.tree.to_string()];
+    for parent in &draft.parents {
+        args.extend(["-p".to_owned(), parent.to_string()]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let CommitTime {
+        seconds,
+        offset_minutes,
+    } = draft.time;
+    let sign = if offset_minutes < 0 { '-' } else { '+' };
+    let offset = offset_minutes.unsigned_abs();
+    let date = format!("@{seconds} {sign}{:02}{:02}", offset / 60, offset % 60);
+    let mut child = git_command(&world.repo(), &args)
+        .env("GIT_AUTHOR_NAME", &draft.author.name)
+        .env("GIT_AUTHOR_EMAIL", &draft.author.email)
+        .env("GIT_AUTHOR_DATE", &date)
+        .env("GIT_COMMITTER_NAME", &draft.committer.name)
+        .env("GIT_COMMITTER_EMAIL", &draft.committer.email)
+        .env("GIT_COMMITTER_DATE", &date)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(draft.message.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_commit_is_byte_for_byte_what_commit_tree_makes() {
+    let world = World::with(&[("a", "1")]);
+    let repository = world.open();
+    let plain = draft(&world);
+    let mut root = plain.clone();
+    root.parents.clear();
+    root.message = "ünï\u{1f980}\n".to_owned();
+    let mut west = plain.clone();
+    west.time.offset_minutes = -(9 * 60 + 30);
+    west.author = Person {
+        name: "  Jane \"J\" D. <Doe>, Jr.".to_owned(),
+        email: "<jane@example.org>".to_owned(),
+    };
+    for draft in [plain, root, west] {
+        assert_eq!(draft.id().unwrap().to_string(), by_git(&world, &draft));
+        assert_eq!(draft.write(&repository).unwrap(), draft.id().unwrap());
+    }
+    world.git(&["fsck", "--strict"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn any_name_message_and_time_make_the_commit_that_git_makes(
+        name in "[ -~é]{0,12}[a-z][ -~]{0,6}",
+        email in "[!-~]{1,12}",
+        message in "[ -~é\n]{1,60}",
+        seconds in 100_000_000_i64..4_000_000_000,
+        quarters in -56_i16..56,
+    ) {
+        let world = World::with(&[("a", "1")]);
+        let person = Person { name, email };
+        let draft = CommitDraft {
+            author: person.clone(),
+            committer: person,
+            time: CommitTime { seconds, offset_minutes: quarters * 15 },
+            message,
+            ..draft(&world)
+        };
+        prop_assert_eq!(draft.id().unwrap().to_string(), by_git(&world, &draft));
+    }
+}
+
+#[test]
+fn a_commit_that_could_not_stand_is_refused() {
+    let world = World::with(&[("a", "1")]);
+    let repository = world.open();
+    let mut nameless = draft(&world);
+    nameless.author.name = " ,<>".to_owned();
+    assert!(matches!(nameless.id(), Err(CommitError::InvalidName { .. })));
+    let mut cut = draft(&world);
+    cut.message = "a\0b".to_owned();
+    assert!(matches!(cut.id(), Err(CommitError::InvalidMessage)));
+    let mut orphan = draft(&world);
+    orphan.parents = vec![CommitId(ledger_core::ObjectId::from_bytes([1; 20]))];
+    assert!(matches!(
+        orphan.write(&repository),
+        Err(CommitError::Object(ObjectError::Missing { .. }))
+    ));
+    let mut wrong = draft(&world);
+    wrong.parents = vec![CommitId(wrong.tree.0)];
+    assert!(matches!(
+        wrong.write(&repository),
+        Err(CommitError::Object(ObjectError::WrongKind { .. }))
+    ));
+}
+
+#[test]
+fn an_overlay_changes_only_its_own_files() {
+    let world = World::with(&[("a", "1"), ("b/c", "2"), ("b/d", "3")]);
+    let repository = world.open();
+    let base = world.tree("HEAD");
+    let files = BTreeMap::from([
+        (path("ledger/tickets/x/result.md"), b"done\n".to_vec()),
+        (path("b/c/now/a/folder"), b"4".to_vec()),
+    ]);
+    let tree = repository.overlay(base, &files).unwrap();
+    let only = |allowed: &[&str]| {
+        repository
+            .tree_differs_only_in(base, tree, |path| allowed.contains(&path.to_string().as_str()))
+            .unwrap()
+    };
+    assert!(only(&["ledger/tickets/x/result.md", "b/c", "b/c/now/a/folder"]));
+    assert!(!only(&["ledger/tickets/x/result.md"]));
+    assert_eq!(
+        world.git(&["diff-tree", "-r", "--name-status", &base.to_string(), &tree.to_string()]),
+        "D\tb/c\nA\tb/c/now/a/folder\nA\tledger/tickets/x/result.md"
+    );
+    let bad = BTreeMap::from([(path("x/.GIT/config"), b"".to_vec())]);
+    assert!(matches!(
+        repository.overlay(base, &bad),
+        Err(TreeError::ForbiddenName { .. })
+    ));
+}
+
+#[test]
+fn stored_files_come_back_and_are_the_same_commit_each_time() {
+    let world = World::new();
+    let repository = world.open();
+    let files = BTreeMap::from([
+        (path("journal.jsonl"), b"{}\n".to_vec()),
+        (path("evidence/\u{e9}"), vec![0, 255]),
+    ]);
+    let first = repository.store_files(&files, "run\n", &[], NOON).unwrap();
+    assert_eq!(repository.store_files(&files, "run\n", &[], NOON).unwrap(), first);
+    assert_eq!(repository.read_stored(first, 100).unwrap(), files);
+    assert!(matches!(
+        repository.read_stored(first, 3),
+        Err(StoreError::TooLarge { .. })
+    ));
+    let empty = repository
+        .store_files(&BTreeMap::new(), "none\n", &[first], NOON)
+        .unwrap();
+    assert_eq!(repository.read_stored(empty, 0).unwrap(), BTreeMap::new());
+    assert_eq!(repository.commit_parents(empty).unwrap(), [first]);
+    world.git(&["fsck", "--strict"]);
+}
+
+#[test]
+fn clean_merges_are_those_of_git_and_conflicts_name_their_paths() {
+    let world = World::with(&[("a", "1\n"), ("b", "1\n"), ("c", "1\n")]);
+    for (branch, file) in [("one", "a"), ("two", "b"), ("three", "a")] {
+        world.git(&["checkout", "-q", "-b", branch, "main"]);
+        world.write(file, branch);
+        world.commit_all(branch);
+    }
+    world.git(&["checkout", "-q", "main"]);
+    let repository = world.open();
+    let (one, two, three) = (world.commit("one"), world.commit("two"), world.commit("three"));
+    let Merge::Clean { tree } = repository.merge_trees(one, two).unwrap() else {
+        panic!("not clean");
+    };
+    assert_eq!(
+        repository.merge_trees(one, three).unwrap(),
+        Merge::Conflict { paths: vec![path("a")] }
+    );
+    let merged = repository
+        .merge_all(&[one, world.commit("main"), two], &ada(), NOON, "stack\n")
+        .unwrap();
+    let MergeAll::Clean { commit } = merged else {
+        panic!("{merged:?}");
+    };
+    assert_eq!(repository.commit_tree_id(commit).unwrap(), tree);
+    assert_eq!(repository.commit_parents(commit).unwrap(), [one, two]);
+    assert_eq!(
+        repository
+            .merge_all(&[world.commit("main"), one], &ada(), NOON, "x")
+            .unwrap(),
+        MergeAll::Clean { commit: one }
+    );
+    let refused = repository
+        .merge_all(&[one, two, three], &ada(), NOON, "stack\n")
+        .unwrap();
+    assert_eq!(
+        refused,
+        MergeAll::Conflict {
+            commit: three,
+            paths: vec![path("a")]
+        }
+    );
+    assert_eq!(world.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_merge_driver_of_the_repository_does_not_run() {
+    let world = World::with(&[("a", "1\n"), (".gitattributes", "* merge=evil\n")]);
+    let canary = world.path("pwned");
+    world.git(&[
+        "config",
+        "merge.evil.driver",
+        &format!("touch {} && true", canary.display()),
+    ]);
+    for branch in ["one", "two"] {
+        world.git(&["checkout", "-q", "-b", branch, "main"]);
+        world.write("a", branch);
+        world.commit_all(branch);
+    }
+    let result = world
+        .open()
+        .merge_trees(world.commit("one"), world.commit("two"))
+        .unwrap();
+    assert_eq!(result, Merge::Conflict { paths: vec![path("a")] });
+    assert!(!canary.exists());
+}
+
+#[test]
+fn a_patch_rebuilds_the_tree_whatever_the_attributes_say() {
+    let world = World::with(&[
+        ("a", "1\n2\n3\n"),
+        ("gone", "x\n"),
+        ("bin", "\0\u{1}"),
+        ("old", "some\nlines\nhere\n"),
+    ]);
+    let before = world.tree("HEAD");
+    world.write("a", "1\ntwo\n3\nno newline");
+    world.write("bin", "\0\u{2}");
+    world.write(".gitattributes", "* -diff\n");
+    std::fs::remove_file(world.repo().join("gone")).unwrap();
+    std::fs::rename(world.repo().join("old"), world.repo().join("new\tname")).unwrap();
+    world.commit_all("second");
+    let after = world.tree("HEAD");
+    world.git(&["config", "diff.external", "false"]);
+    world.git(&["config", "diff.noprefix", "true"]);
+    let repository = world.open();
+    let patch = repository.patch(before, after, 1 << 20).unwrap();
+    assert!(!patch.truncated);
+    assert!(String::from_utf8_lossy(&patch.bytes).contains("\n-2\n+two\n"));
+    world.git(&["checkout", "-q", "HEAD~1"]);
+    std::fs::write(world.path("patch"), &patch.bytes).unwrap();
+    world.git(&["apply", "--index", "../patch"]);
+    assert_eq!(world.git(&["write-tree"]), after.to_string());
+    let cut = repository.patch(before, after, 50).unwrap();
+    assert!(cut.truncated);
+    assert_eq!(cut.bytes, patch.bytes[..50]);
+
+    let counts: BTreeMap<String, _> = repository
+        .line_counts(before, after)
+        .unwrap()
+        .into_iter()
+        .map(|count| {
+            (
+                count.path.to_string(),
+                (count.lines, count.renamed_from.map(|p| p.to_string())),
+            )
+        })
+        .collect();
+    assert_eq!(counts["a"], (Some((2, 1)), None));
+    assert_eq!(counts["bin"], (None, None));
+    assert_eq!(counts["gone"], (Some((0, 1)), None));
+    assert_eq!(counts[r"new\x09name"], (Some((0, 0)), Some("old".to_owned())));
+    assert_eq!(repository.patch(after, after, 10).unwrap().bytes, b"");
+    assert_eq!(repository.patch_id(after, after, 10).unwrap(), None);
+    assert_eq!(
+        repository.patch_id(before, after, 1 << 20).unwrap().map(|id| id.len()),
+        Some(40)
+    );
+}
+
+#[test]
+fn new_blobs_are_shown_for_inspection() {
+    let world = World::with(&[("a", "1"), ("same", "x")]);
+    let (base, before) = (world.commit("HEAD"), world.tree("HEAD"));
+    world.write("a", "secret");
+    world.write("b", "0123456789");
+    world.commit_all("second");
+    let repository = world.open();
+    let changes: Vec<Change> = repository.tree_changes(before, world.tree("HEAD")).unwrap();
+    assert!(
+        changes
+            .iter()
+            .all(|change| change.after.unwrap().mode == EntryMode::File)
+    );
+    let change_set = ChangeSet {
+        base,
+        tree: world.tree("HEAD"),
+        changes,
+    };
+    let mut seen = Vec::new();
+    repository
+        .for_each_new_blob(&change_set, 8, |path, _, size, bytes| {
+            seen.push((path.to_string(), size, bytes.to_vec()));
+        })
+        .unwrap();
+    assert_eq!(
+        seen,
+        [
+            ("a".to_owned(), 6, b"secret".to_vec()),
+            ("b".to_owned(), 10, b"01234567".to_vec())
+        ]
+    );
+}
+
+#[test]
+fn what_is_written_is_found_by_another_program_at_once() {
+    let world = World::with(&[("a", "1")]);
+    let files: BTreeMap<_, _> = (0..200)
+        .map(|n| (path(&format!("d{}/{n}", n % 7)), format!("{n}").into_bytes()))
+        .collect();
+    let tree = world.open().overlay(world.tree("HEAD"), &files).unwrap();
+    let listed = git_in(&world.repo(), &["ls-tree", "-r", "--name-only", &tree.to_string()]);
+    assert_eq!(listed.lines().count(), 201);
+}

@@ -1,0 +1,372 @@
+//! Places: made, brought to a tree whatever happened in them, removed whatever is in them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
+use std::path::Path;
+
+use common::{World, fingerprint, git_in, path, try_git_in, write_below};
+use counterfoil_git_delivery::{Brought, Leftovers, MeasureOptions, Place, PlaceError, RefSnapshot};
+use ledger_core::TreeId;
+
+fn bring(world: &World, place: &mut Place, tree: TreeId) -> Brought {
+    place
+        .bring_to(
+            &world.open(),
+            tree,
+            &RefSnapshot::default(),
+            Leftovers::KeepIgnored,
+            &BTreeSet::new(),
+        )
+        .unwrap()
+}
+
+/// Names, kinds, execute bits and contents, without `.git`.
+fn contents(folder: &Path) -> Vec<String> {
+    fingerprint(folder, &|path| path.starts_with(".git"))
+        .into_iter()
+        .map(|line| {
+            let mut words = line.splitn(5, ' ');
+            let (name, mode) = (words.next().unwrap(), words.next().unwrap());
+            format!("{name} {mode} {}", words.nth(2).unwrap_or_default())
+        })
+        .collect()
+}
+
+/// The same files as a fresh place of this tree has.
+fn assert_is(world: &World, place: &Place, commit: &str) {
+    let fresh = world.place_of("fresh", world.commit(commit));
+    assert_eq!(contents(place.folder()), contents(fresh.folder()));
+    Place::remove(fresh.folder()).unwrap();
+    assert_eq!(
+        git_in(place.folder(), &["diff-files"]),
+        "",
+        "the index of the place agrees"
+    );
+    assert_eq!(git_in(place.folder(), &["ls-files", "--others"]), "");
+    let measured = place.measure(&world.open(), &MeasureOptions::default()).unwrap();
+    assert_eq!(measured.change_set.tree, place.tree());
+}
+
+#[test]
+fn git_works_in_a_place_and_leads_nowhere() {
+    let world = World::with(&[("a", "1\n"), ("deep/er/b", "2\n"), ("run.sh", "#!/bin/sh\n")]);
+    std::fs::set_permissions(world.repo().join("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
+    symlink("deep/er/b", world.repo().join("link")).unwrap();
+    world.commit_all("second");
+    world.git(&["tag", "-a", "-m", "tag", "v1"]);
+    world.git(&["remote", "add", "origin", "/nowhere"]);
+    world.git(&["config", "alias.evil", "!false"]);
+    let repository = world.open();
+    let refs = repository.snapshot_refs().unwrap();
+    let place = Place::create(&repository, &world.path("work"), world.commit("HEAD"), &refs).unwrap();
+    let git = |args: &[&str]| git_in(place.folder(), args);
+    assert_eq!(git(&["status", "--porcelain", "--branch"]), "## HEAD (no branch)");
+    assert_eq!(git(&["log", "--oneline"]).lines().count(), 2);
+    assert_eq!(git(&["describe", "HEAD"]), "v1");
+    assert_eq!(
+        git(&["branch", "--format=%(refname)", "--list", "main"]),
+        "refs/heads/main"
+    );
+    assert_eq!(git(&["remote"]), "");
+    assert!(!try_git_in(place.folder(), &["evil"]).status.success());
+    std::fs::write(place.folder().join("a"), "changed\n").unwrap();
+    assert!(git(&["diff"]).contains("+changed"));
+    assert_eq!(git(&["fsck"]), "");
+    assert_eq!(place.folder().join("run.sh").metadata().unwrap().mode() & 0o111, 0o111);
+    assert_eq!(
+        std::fs::read_link(place.folder().join("link")).unwrap(),
+        Path::new("deep/er/b")
+    );
+}
+
+#[test]
+fn alternates_of_the_users_own_and_shallow_clones_work_in_a_place() {
+    let world = World::with(&[("a", "1\n")]);
+    world.write("a", "2\n");
+    world.commit_all("second");
+    git_in(world.folder.path(), &["clone", "-q", "--shared", "repo", "one"]);
+    git_in(world.folder.path(), &["clone", "-q", "--shared", "one", "two"]);
+    let source = format!("file://{}", world.repo().display());
+    git_in(world.folder.path(), &["clone", "-q", "--depth=1", &source, "shallow"]);
+    for (clone, commits) in [("two", 2), ("shallow", 1)] {
+        let repository = counterfoil_git_delivery::Repository::discover(&world.path(clone)).unwrap();
+        let base = repository.head().unwrap().commit().unwrap();
+        let folder = world.path(&format!("place-{clone}"));
+        let place = Place::create(&repository, &folder, base, &RefSnapshot::default()).unwrap();
+        assert_eq!(git_in(place.folder(), &["log", "--oneline"]).lines().count(), commits);
+        assert_eq!(git_in(place.folder(), &["status", "--porcelain"]), "");
+    }
+}
+
+#[test]
+fn files_are_exactly_what_is_stored_whatever_attributes_say() {
+    let world = World::new();
+    world.write(".gitattributes", "*.txt text eol=crlf\n*.bin filter=evil\n*.id ident\n");
+    world.write("crlf.txt", "a\r\nb\r\n");
+    world.write("x.bin", "stored");
+    world.write("x.id", "$Id$\n");
+    world.git(&["-c", "core.autocrlf=false", "add", "-A"]);
+    let canary = world.path("pwned");
+    world.commit_all("first");
+    world.git(&["config", "core.autocrlf", "true"]);
+    world.git(&[
+        "config",
+        "filter.evil.smudge",
+        &format!("touch {}; cat", canary.display()),
+    ]);
+    world.git(&[
+        "config",
+        "filter.evil.clean",
+        &format!("touch {}; cat", canary.display()),
+    ]);
+    let place = world.place("work");
+    assert_eq!(std::fs::read(place.folder().join("crlf.txt")).unwrap(), b"a\nb\n");
+    assert_eq!(std::fs::read(place.folder().join("x.id")).unwrap(), b"$Id$\n");
+    assert_eq!(git_in(place.folder(), &["status", "--porcelain"]), "");
+    let measured = place.measure(&world.open(), &MeasureOptions::default()).unwrap();
+    assert!(measured.change_set.is_empty());
+    assert!(!canary.exists());
+}
+
+#[test]
+fn a_place_is_not_made_over_files_and_not_opened_unfinished() {
+    let world = World::with(&[("a", "1")]);
+    std::fs::create_dir(world.path("full")).unwrap();
+    std::fs::write(world.path("full/x"), "").unwrap();
+    let commit = world.commit("HEAD");
+    let refused = Place::create(&world.open(), &world.path("full"), commit, &RefSnapshot::default());
+    assert!(matches!(refused, Err(PlaceError::NotEmpty { .. })));
+    assert!(world.path("full/x").exists());
+    assert!(matches!(Place::open(&world.path("full")), Err(PlaceError::Index(_))));
+    let place = world.place("work");
+    let again = Place::open(&world.path("work")).unwrap();
+    assert_eq!((again.base(), again.tree()), (place.base(), place.tree()));
+    let index = world.path("work.place");
+    let mut bytes = std::fs::read(&index).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&index, bytes).unwrap();
+    assert!(matches!(Place::open(&world.path("work")), Err(PlaceError::Index(_))));
+}
+
+#[test]
+fn a_tree_with_names_that_lead_out_is_refused() {
+    let world = World::with(&[("a", "1")]);
+    let blob = world.git(&["rev-parse", "HEAD:a"]);
+    for name in ["..", ".git", ".GIT", "git~1"] {
+        let listing = world.path("listing");
+        let mut raw = format!("100644 {name}\0").into_bytes();
+        let id: Vec<u8> = (0..20)
+            .map(|n| u8::from_str_radix(&blob[2 * n..2 * n + 2], 16).unwrap())
+            .collect();
+        raw.extend(id);
+        std::fs::write(&listing, raw).unwrap();
+        let tree = world.git(&[
+            "hash-object",
+            "--literally",
+            "-w",
+            "-t",
+            "tree",
+            listing.to_str().unwrap(),
+        ]);
+        let commit = world.git(&["commit-tree", "-m", "x", &tree]).parse().unwrap();
+        let refused = Place::create(&world.open(), &world.path("bad"), commit, &RefSnapshot::default());
+        assert!(
+            matches!(refused, Err(PlaceError::ForbiddenName { .. })),
+            "{name} {refused:?}"
+        );
+        Place::remove(&world.path("bad")).unwrap();
+    }
+}
+
+#[test]
+fn a_place_is_brought_to_a_tree_and_caches_stay() {
+    let world = World::with(&[
+        (".gitignore", "target/\n*.o\n"),
+        ("src/a.rs", "1\n"),
+        ("src/b.rs", "1\n"),
+        ("keep/me", "1\n"),
+        ("gone/deep/x", "1\n"),
+    ]);
+    let base = world.commit("HEAD");
+    world.write("src/a.rs", "2\n");
+    world.write("src/new/c.rs", "1\n");
+    std::fs::remove_dir_all(world.repo().join("gone")).unwrap();
+    std::fs::write(world.repo().join(".gitignore"), "nothing\n").unwrap();
+    world.commit_all("second");
+    let mut place = world.place_of("check", base);
+    write_below(place.folder(), "target/debug/cache", "warm");
+    write_below(place.folder(), "src/x.o", "warm");
+    let kept = place.folder().join("keep/me").metadata().unwrap().mtime_nsec();
+    let brought = bring(&world, &mut place, world.tree("HEAD"));
+    assert_eq!(brought, Brought { written: 3, removed: 1 });
+    assert!(
+        place.folder().join("target/debug/cache").exists(),
+        "the base's rules say what a cache is"
+    );
+    assert!(place.folder().join("src/x.o").exists());
+    assert!(!place.folder().join("gone").exists());
+    assert_eq!(place.folder().join("keep/me").metadata().unwrap().mtime_nsec(), kept);
+    let brought = bring(&world, &mut place, world.tree("HEAD"));
+    assert_eq!(brought, Brought::default(), "nothing is touched twice");
+    let none = BTreeSet::new();
+    place
+        .bring_to(
+            &world.open(),
+            world.tree("HEAD"),
+            &RefSnapshot::default(),
+            Leftovers::RemoveAll,
+            &none,
+        )
+        .unwrap();
+    assert_is(&world, &place, "HEAD");
+}
+
+#[test]
+fn code_that_ran_in_a_place_cannot_keep_it_from_its_tree() {
+    let world = World::with(&[
+        (".gitignore", "*.cache\n"),
+        ("a/one", "1\n"),
+        ("a/two", "2\n"),
+        ("b/three", "3\n"),
+        ("c/four", "4\n"),
+        ("d", "5\n"),
+        ("e/f/g", "6\n"),
+        ("exec", "7\n"),
+    ]);
+    let outside = world.path("outside");
+    write_below(&outside, "three", "precious");
+    let mut place = world.place("check");
+    let at = |name: &str| place.folder().join(name);
+    // Contents with restored times, a folder swapped for a link to elsewhere, files for folders and the reverse.
+    let times = std::fs::metadata(at("a/one")).unwrap().modified().unwrap();
+    std::fs::write(at("a/one"), "X\n").unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(at("a/one"))
+        .unwrap()
+        .set_modified(times)
+        .unwrap();
+    std::fs::remove_dir_all(at("b")).unwrap();
+    symlink(&outside, at("b")).unwrap();
+    std::fs::remove_dir_all(at("c")).unwrap();
+    std::fs::write(at("c"), "file").unwrap();
+    std::fs::remove_file(at("d")).unwrap();
+    write_below(&at("d"), "deep/x.cache", "in the way");
+    std::fs::set_permissions(at("exec"), PermissionsExt::from_mode(0o755)).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        at("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    write_below(&at("nested/.git"), "config", "[core]\n\tfsmonitor = touch pwned\n");
+    write_below(place.folder(), "untracked/deep/file", "x");
+    std::fs::create_dir_all(at("empty/er")).unwrap();
+    std::fs::set_permissions(at("e/f"), PermissionsExt::from_mode(0o000)).unwrap();
+    std::fs::set_permissions(at("a"), PermissionsExt::from_mode(0o555)).unwrap();
+    std::fs::remove_dir_all(at(".git")).unwrap();
+    symlink(&outside, at(".git")).unwrap();
+    bring(&world, &mut place, world.tree("HEAD"));
+    assert_eq!(std::fs::read(outside.join("three")).unwrap(), b"precious");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+    std::fs::set_permissions(place.folder().join("a"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(place.folder().join("e/f"), PermissionsExt::from_mode(0o755)).unwrap();
+    assert_is(&world, &place, "HEAD");
+}
+
+#[test]
+fn submodules_are_empty_folders_and_stay_so() {
+    let world = World::with(&[("a", "1")]);
+    let commit = world.commit("HEAD");
+    world.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{commit},lib/sub"),
+    ]);
+    world.git(&["commit", "-q", "-m", "submodule"]);
+    let mut place = world.place("check");
+    assert!(place.folder().join("lib/sub").is_dir());
+    assert!(
+        place
+            .measure(&world.open(), &MeasureOptions::default())
+            .unwrap()
+            .change_set
+            .is_empty()
+    );
+    write_below(place.folder(), "lib/sub/hidden", "x");
+    bring(&world, &mut place, world.tree("HEAD"));
+    assert_eq!(std::fs::read_dir(place.folder().join("lib/sub")).unwrap().count(), 0);
+    bring(&world, &mut place, world.tree("HEAD~1"));
+    assert!(!place.folder().join("lib").exists());
+}
+
+#[test]
+fn exempt_files_survive_and_do_not_count() {
+    let world = World::with(&[("a", "1")]);
+    let mut place = world.place("check");
+    write_below(place.folder(), "conf/local.env", "x");
+    let exempt = BTreeSet::from([path("conf/local.env")]);
+    let options = MeasureOptions {
+        exempt: exempt.clone(),
+        ..MeasureOptions::default()
+    };
+    assert!(place.measure(&world.open(), &options).unwrap().change_set.is_empty());
+    let tree = place.tree();
+    place
+        .bring_to(
+            &world.open(),
+            tree,
+            &RefSnapshot::default(),
+            Leftovers::RemoveAll,
+            &exempt,
+        )
+        .unwrap();
+    assert!(place.folder().join("conf/local.env").exists());
+}
+
+#[test]
+fn a_place_is_removed_whatever_is_in_it_and_nothing_else() {
+    let world = World::with(&[("a/b", "1")]);
+    let place = world.place("work");
+    let outside = world.path("outside");
+    write_below(&outside, "precious", "x");
+    symlink(&outside, place.folder().join("link")).unwrap();
+    symlink(&outside, place.folder().join("a/link")).unwrap();
+    std::fs::set_permissions(place.folder().join("a"), PermissionsExt::from_mode(0o000)).unwrap();
+    // Deeper than any path that a system call accepts.
+    let mut here = std::fs::File::open(place.folder()).unwrap();
+    let name = "d".repeat(200);
+    for _ in 0..200 {
+        rustix::fs::mkdirat(&here, &name, rustix::fs::Mode::RWXU).unwrap();
+        let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::RDONLY;
+        let next = rustix::fs::openat(&here, &name, flags, rustix::fs::Mode::empty()).unwrap();
+        here = std::fs::File::from(next);
+    }
+    drop(here);
+    let measured = place.measure(&world.open(), &MeasureOptions::default()).unwrap();
+    assert!(!measured.findings.is_empty(), "what is too deep is told");
+    Place::remove(place.folder()).unwrap();
+    assert!(!world.path("work").exists());
+    assert!(!world.path("work.place").exists());
+    assert_eq!(std::fs::read(outside.join("precious")).unwrap(), b"x");
+    Place::remove(place.folder()).unwrap();
+    let mut left: Vec<_> = std::fs::read_dir(world.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["outside", "repo"]);
+}

@@ -1,0 +1,233 @@
+//! Whether a ticket may run now: every gate with yes, no or unknown, and why.
+
+mod gates;
+
+use std::collections::BTreeMap;
+
+use ledger_core::{Approval, Blocker, BlockerCode, Cancellation, Digest, Mode, RepoPath, RunId, TicketFile, TicketId};
+
+use crate::config::Policy;
+
+/// What has to be known of the world before a ticket may run. Gathered by the runner; what it could not find out is
+/// `None` or an `Unknown` and counts as "not yet", never as "fine".
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdmissionFacts {
+    /// What this repository is called.
+    pub repository: String,
+    /// Why the repository cannot be worked on exactly, where it cannot: `a bare repository`.
+    pub unsupported: Option<String>,
+    /// Whether the repository lies where the worker's sandbox can write: `/tmp` or TMPDIR.
+    pub is_temporary: bool,
+    /// The operation of Git that is not finished, such as `rebase`.
+    pub operation: Option<String>,
+    /// Where HEAD is.
+    pub head: HeadFact,
+    /// Whether this user trusts the policy at the base.
+    pub trust: TrustFact,
+    /// The ticket's approval at the base.
+    pub approval: ApprovalFact,
+    /// Every file that an approval of this ticket has to cover: ticket, prompt, linked specs, package.
+    pub must_cover: Vec<RepoPath>,
+    /// The digest at the base of each file that the approval covers or has to cover; none: it is not there.
+    pub at_base: BTreeMap<RepoPath, Option<Digest>>,
+    /// Files of the ticket whose committed bytes at the base are not those in the work tree.
+    pub uncommitted: Vec<RepoPath>,
+    /// How each ticket that this one depends on stands.
+    pub dependencies: Vec<DependencyFact>,
+    /// Tickets before this one in its package that are neither done nor canceled.
+    pub unfinished_before: Vec<TicketId>,
+    /// How the ticket was already brought to its end, where it was.
+    pub consumed: Option<ConsumedFact>,
+    /// A person closed the ticket.
+    pub canceled: Option<Cancellation>,
+    /// Runs of the ticket as it is approved now that ended in a blocker which cannot be resumed.
+    pub failed_runs: u32,
+    /// The run that another process is working on.
+    pub claimed_by: Option<RunId>,
+    /// The version of the agent, or why it cannot be used; none: it was not asked.
+    pub agent: Option<Result<String, String>>,
+    /// The sandbox of the checks, or why there is none; none: it was not tried.
+    pub sandbox: Option<Result<String, String>>,
+    /// Free bytes where places are made; none: not known.
+    pub disk_free: Option<u64>,
+}
+
+/// Where HEAD is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadFact {
+    /// At a branch with commits.
+    Branch {
+        /// Its short name.
+        name: String,
+    },
+    /// At a commit.
+    Detached,
+    /// At a branch without a commit.
+    Unborn,
+}
+
+/// Whether this user trusts the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustFact {
+    /// These bytes are trusted.
+    Trusted,
+    /// They are not.
+    NotTrusted {
+        /// Their digest.
+        digest: Digest,
+    },
+    /// The trust store could not be read.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A ticket's approval at the base.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ApprovalFact {
+    /// There is none.
+    Missing,
+    /// It cannot be read.
+    Invalid {
+        /// Why.
+        reason: String,
+    },
+    /// It is there.
+    Found(Approval),
+}
+
+/// How a ticket that another depends on stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DependencyFact {
+    /// The ticket.
+    pub id: TicketId,
+    /// How it stands.
+    pub state: DependencyState,
+}
+
+/// How a ticket that another depends on stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DependencyState {
+    /// Its delivered commit is in the base.
+    InBase,
+    /// It is delivered, and its commit is not in the base.
+    Delivered,
+    /// It is not delivered.
+    NotDelivered,
+    /// A person closed it.
+    Canceled,
+    /// There is no such ticket.
+    Missing,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// How a ticket was already brought to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsumedFact {
+    /// A finished run of it is stored.
+    Run {
+        /// The run.
+        run: RunId,
+    },
+    /// Its result is at the base.
+    Result {
+        /// The record.
+        path: RepoPath,
+    },
+}
+
+/// One rule that a ticket has to pass before it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Its stable name.
+    pub name: &'static str,
+    /// Whether the ticket passes.
+    pub verdict: Verdict,
+    /// What was found, in plain words.
+    pub detail: String,
+}
+
+/// Whether a ticket passes a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Yes,
+    /// It does not.
+    No(Blocker),
+    /// Nobody knows yet.
+    Unknown,
+}
+
+/// Every gate of a ticket, in a fixed order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// The gates.
+    pub gates: Vec<Gate>,
+}
+
+impl Admission {
+    /// Whether the ticket may run: every gate says yes. Unknown is not yes.
+    pub fn is_admitted(&self) -> bool {
+        self.gates.iter().all(|gate| gate.verdict == Verdict::Yes)
+    }
+
+    /// Whether nothing is known that would keep the ticket from running: as [`Self::is_admitted`], but for what was not
+    /// looked at. For lists, which do not start agents and sandboxes to find out.
+    pub fn is_ready(&self) -> bool {
+        !self.gates.iter().any(|gate| matches!(gate.verdict, Verdict::No(_)))
+    }
+
+    /// Why the ticket may not run: the first gate that says no, else the first that nobody knows.
+    pub fn blocker(&self) -> Option<Blocker> {
+        let no = self.gates.iter().find_map(|gate| match &gate.verdict {
+            Verdict::No(blocker) => Some(blocker.clone()),
+            _ => None,
+        });
+        let unknown = || {
+            let gate = self.gates.iter().find(|gate| gate.verdict == Verdict::Unknown)?;
+            let reason = format!("the gate `{}` is not decided: {}", gate.name, gate.detail);
+            Some(Blocker::new(BlockerCode::NeedsPerson, reason))
+        };
+        no.or_else(unknown)
+    }
+}
+
+/// The modes that this version runs.
+pub(crate) fn is_supported(mode: Mode) -> bool {
+    matches!(mode, Mode::Loop | Mode::Quick | Mode::Standard)
+}
+
+/// Judges every gate, also after one has said no: `foil explain` shows them all.
+///
+/// The order is that of the reasons: what the repository is, whom its policy is trusted by, what was approved, whether it
+/// is this ticket's turn, what the machine has.
+pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Admission {
+    Admission {
+        gates: vec![
+            gates::repository(facts),
+            gates::head(facts),
+            gates::operation(facts),
+            gates::trust(facts),
+            gates::mode(ticket),
+            gates::contract(ticket, policy),
+            gates::canceled(facts),
+            gates::consumed(facts),
+            gates::committed(policy, facts),
+            gates::approved(facts),
+            gates::approval_current(facts),
+            gates::decisions(ticket),
+            gates::dependencies(ticket, policy, facts),
+            gates::order(facts),
+            gates::claim(facts),
+            gates::failures(policy, facts),
+            gates::agent(facts),
+            gates::sandbox(policy, ticket, facts),
+            gates::disk(policy, facts),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,404 @@
+//! The gates one by one.
+
+use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, TicketFile};
+
+use super::{
+    AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, TrustFact, Verdict, is_supported,
+};
+use crate::checks::check_specs;
+use crate::config::{ByteSize, Policy, SandboxUse};
+use crate::scope::ScopeRules;
+
+fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
+    Gate {
+        name,
+        verdict: Verdict::Yes,
+        detail: detail.into(),
+    }
+}
+
+fn unknown(name: &'static str, detail: impl Into<String>) -> Gate {
+    Gate {
+        name,
+        verdict: Verdict::Unknown,
+        detail: detail.into(),
+    }
+}
+
+fn no(name: &'static str, code: BlockerCode, detail: impl Into<String>) -> Gate {
+    let detail = detail.into();
+    Gate {
+        name,
+        verdict: Verdict::No(Blocker::new(code, detail.clone())),
+        detail,
+    }
+}
+
+/// A refusal with a next step of its own, where the code's own hint is too general.
+fn no_but(name: &'static str, code: BlockerCode, detail: impl Into<String>, next_step: &str) -> Gate {
+    let detail = detail.into();
+    let blocker = Blocker {
+        next_step: next_step.to_owned(),
+        ..Blocker::new(code, detail.clone())
+    };
+    Gate {
+        name,
+        verdict: Verdict::No(blocker),
+        detail,
+    }
+}
+
+/// At most five of a list, in words.
+fn listed<T: std::fmt::Display>(items: impl ExactSizeIterator<Item = T>) -> String {
+    let count = items.len();
+    let shown: Vec<_> = items.take(5).map(|item| format!("`{item}`")).collect();
+    match count.saturating_sub(5) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+pub(super) fn repository(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "repository";
+    if let Some(kind) = &facts.unsupported {
+        return no(NAME, BlockerCode::RepositoryUnsupported, kind.clone());
+    }
+    if facts.is_temporary {
+        let detail = "the repository lies in a temporary folder, where the worker's sandbox can write";
+        return no_but(
+            NAME,
+            BlockerCode::RepositoryUnsupported,
+            detail,
+            "move or clone the repository to another folder",
+        );
+    }
+    yes(NAME, format!("this is `{}`", facts.repository))
+}
+
+pub(super) fn head(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "head";
+    match &facts.head {
+        HeadFact::Branch { name } => yes(NAME, format!("at branch `{name}`")),
+        HeadFact::Detached => yes(NAME, "at a commit without a branch"),
+        HeadFact::Unborn => no(
+            NAME,
+            BlockerCode::TicketNotCommitted,
+            "the branch has no commit yet, so that there is no base",
+        ),
+    }
+}
+
+pub(super) fn operation(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "operation";
+    match &facts.operation {
+        None => yes(NAME, "no merge, rebase or other operation is under way"),
+        Some(operation) => {
+            let detail = format!("a {operation} is under way, so that HEAD may not be the base that you mean");
+            no_but(NAME, BlockerCode::NeedsPerson, detail, "finish the operation first")
+        }
+    }
+}
+
+pub(super) fn trust(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "policy_trusted";
+    match &facts.trust {
+        TrustFact::Trusted => yes(NAME, "you trust these bytes of the policy"),
+        TrustFact::NotTrusted { digest } => {
+            let detail = format!("you have not trusted the policy with digest {digest}");
+            no(NAME, BlockerCode::PolicyNotTrusted, detail)
+        }
+        TrustFact::Unknown { reason } => unknown(NAME, reason.clone()),
+    }
+}
+
+pub(super) fn mode(ticket: &TicketFile) -> Gate {
+    const NAME: &str = "mode";
+    let mode = ticket.mode.as_str();
+    if is_supported(ticket.mode) {
+        return yes(NAME, format!("mode `{mode}`"));
+    }
+    no_but(
+        NAME,
+        BlockerCode::NeedsPerson,
+        format!("mode `{mode}` is not supported by this version of foil"),
+        "set the ticket's `mode` to `loop`, `quick` or `standard`, and approve it again",
+    )
+}
+
+pub(super) fn contract(ticket: &TicketFile, policy: &Policy) -> Gate {
+    const NAME: &str = "contract";
+    let wrong = match (ScopeRules::new(policy, ticket), check_specs(policy, ticket)) {
+        (Err(error), _) => error.to_string(),
+        (_, Err(error)) => error.to_string(),
+        (Ok(_), Ok(checks)) if checks.is_empty() => {
+            return yes(
+                NAME,
+                "scope and checks can be used; there is no check, so that only the review judges the change",
+            );
+        }
+        (Ok(_), Ok(checks)) => return yes(NAME, format!("scope and checks can be used; {} checks", checks.len())),
+    };
+    no_but(
+        NAME,
+        BlockerCode::NeedsPerson,
+        wrong,
+        "`foil check` shows what is wrong; mend the ticket and approve it again",
+    )
+}
+
+pub(super) fn canceled(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "not_canceled";
+    match &facts.canceled {
+        None => yes(NAME, "nobody closed the ticket"),
+        Some(cancellation) => {
+            let detail = match cancellation.reason.as_str() {
+                "" => format!("{} closed the ticket", cancellation.by),
+                reason => format!("{} closed the ticket: {reason}", cancellation.by),
+            };
+            no_but(
+                NAME,
+                BlockerCode::NeedsPerson,
+                detail,
+                "remove the ticket's `canceled.toml` and commit that, or write a new ticket",
+            )
+        }
+    }
+}
+
+pub(super) fn consumed(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "not_done";
+    let detail = match &facts.consumed {
+        None => return yes(NAME, "no run has brought the ticket to its end"),
+        Some(ConsumedFact::Run { run }) => format!("run `{run}` has brought the ticket to its end"),
+        Some(ConsumedFact::Result { path }) => format!("its result `{path}` is in the base"),
+    };
+    no_but(
+        NAME,
+        BlockerCode::NeedsPerson,
+        detail,
+        "nothing is left to do; for more, write a new ticket with `foil new`",
+    )
+}
+
+pub(super) fn committed(policy: &Policy, facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "committed";
+    let missing: Vec<_> = facts
+        .must_cover
+        .iter()
+        .filter(|path| !matches!(facts.at_base.get(*path), Some(Some(_))))
+        .collect();
+    if !missing.is_empty() {
+        let detail = format!("the base does not have {}", listed(missing.iter()));
+        return no(NAME, BlockerCode::TicketNotCommitted, detail);
+    }
+    if !facts.uncommitted.is_empty() {
+        let detail = format!(
+            "not committed as in the work tree: {}",
+            listed(facts.uncommitted.iter())
+        );
+        if policy.ledger.require_committed {
+            return no(NAME, BlockerCode::TicketNotCommitted, detail);
+        }
+        return yes(NAME, format!("{detail}; the committed bytes count"));
+    }
+    yes(NAME, "the ticket is in the base as it is in the work tree")
+}
+
+pub(super) fn approved(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "approved";
+    match &facts.approval {
+        ApprovalFact::Missing => no(NAME, BlockerCode::NotApproved, "nobody has approved the ticket"),
+        ApprovalFact::Invalid { reason } => no(
+            NAME,
+            BlockerCode::NotApproved,
+            format!("the approval cannot be read: {reason}"),
+        ),
+        ApprovalFact::Found(approval) if approval.repository != facts.repository => {
+            let detail = format!(
+                "the approval is for `{}`, and this is `{}`",
+                approval.repository, facts.repository
+            );
+            no(NAME, BlockerCode::WrongRepository, detail)
+        }
+        ApprovalFact::Found(approval) if approval.kind == ApprovalKind::Label => {
+            let detail = "the approval is a label on an issue, which this version of foil cannot verify";
+            no(NAME, BlockerCode::NotApproved, detail)
+        }
+        ApprovalFact::Found(approval) => yes(NAME, format!("approved by {} at {}", approval.by, approval.at)),
+    }
+}
+
+pub(super) fn approval_current(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "approval_current";
+    let ApprovalFact::Found(approval) = &facts.approval else {
+        return unknown(NAME, "there is no approval to compare with");
+    };
+    let uncovered: Vec<_> = facts
+        .must_cover
+        .iter()
+        .filter(|path| !approval.file.iter().any(|file| file.path == **path))
+        .collect();
+    if !uncovered.is_empty() {
+        let detail = format!("the approval does not cover {}", listed(uncovered.iter()));
+        return no(NAME, BlockerCode::ApprovalStale, detail);
+    }
+    for file in &approval.file {
+        match facts.at_base.get(&file.path) {
+            Some(Some(digest)) if *digest == file.sha256 => {}
+            Some(Some(_)) => {
+                let detail = format!("`{}` changed after the approval", file.path);
+                return no(NAME, BlockerCode::ApprovalStale, detail);
+            }
+            Some(None) => {
+                let detail = format!("`{}` was approved and is not in the base", file.path);
+                return no(NAME, BlockerCode::ApprovalStale, detail);
+            }
+            None => return unknown(NAME, format!("`{}` was not looked at", file.path)),
+        }
+    }
+    yes(NAME, format!("{} files are as they were approved", approval.file.len()))
+}
+
+pub(super) fn decisions(ticket: &TicketFile) -> Gate {
+    const NAME: &str = "decisions";
+    let open: Vec<_> = ticket
+        .decision
+        .iter()
+        .filter(|decision| {
+            decision.blocks && matches!(decision.status, DecisionStatus::Unknown | DecisionStatus::Proposed)
+        })
+        .collect();
+    if open.is_empty() {
+        return yes(NAME, "no open decision blocks the ticket");
+    }
+    let detail = format!("not decided: {}", listed(open.iter().map(|decision| &decision.id)));
+    no(NAME, BlockerCode::UnresolvedDecision, detail)
+}
+
+pub(super) fn dependencies(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "dependencies";
+    for id in &ticket.depends_on {
+        let state = facts
+            .dependencies
+            .iter()
+            .find(|fact| fact.id == *id)
+            .map(|fact| fact.state);
+        let detail = match state {
+            Some(DependencyState::InBase) => continue,
+            Some(DependencyState::Delivered) if policy.delivery.stack => continue,
+            Some(DependencyState::Delivered) => {
+                let detail = format!("`{id}` is delivered and not merged into the base");
+                return no_but(
+                    NAME,
+                    BlockerCode::DependencyNotDone,
+                    detail,
+                    "merge its branch, or set `[delivery] stack = true`",
+                );
+            }
+            Some(DependencyState::NotDelivered) => format!("`{id}` is not delivered"),
+            Some(DependencyState::Canceled) => {
+                let detail = format!("`{id}` was closed without being delivered");
+                return no_but(
+                    NAME,
+                    BlockerCode::DependencyNotDone,
+                    detail,
+                    "take it out of the ticket's `depends_on`, and approve the ticket again",
+                );
+            }
+            Some(DependencyState::Missing) => {
+                let detail = format!("there is no ticket `{id}`");
+                return no_but(
+                    NAME,
+                    BlockerCode::DependencyNotDone,
+                    detail,
+                    "mend the ticket's `depends_on`, and approve the ticket again",
+                );
+            }
+            Some(DependencyState::Unknown) | None => return unknown(NAME, format!("how `{id}` stands is not known")),
+        };
+        return no_but(
+            NAME,
+            BlockerCode::DependencyNotDone,
+            detail,
+            &format!("run it first: `foil run {id}`"),
+        );
+    }
+    match ticket.depends_on.len() {
+        0 => yes(NAME, "it depends on no other ticket"),
+        _ => yes(NAME, format!("delivered: {}", listed(ticket.depends_on.iter()))),
+    }
+}
+
+pub(super) fn order(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "package_order";
+    if facts.unfinished_before.is_empty() {
+        return yes(NAME, "no ticket before it in a package is unfinished");
+    }
+    let detail = format!(
+        "before it in its package, not finished: {}",
+        listed(facts.unfinished_before.iter())
+    );
+    no(NAME, BlockerCode::PreviousTicketDirt, detail)
+}
+
+pub(super) fn claim(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "claim";
+    match &facts.claimed_by {
+        None => yes(NAME, "no other process works on it"),
+        Some(run) => no(NAME, BlockerCode::ClaimedElsewhere, format!("run `{run}` is under way")),
+    }
+}
+
+pub(super) fn failures(policy: &Policy, facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "failed_runs";
+    let limit = policy.limits.ticket_failures;
+    let detail = format!("{} of at most {limit} runs ended in a blocker", facts.failed_runs);
+    if facts.failed_runs < limit {
+        yes(NAME, detail)
+    } else {
+        no(NAME, BlockerCode::TicketFailureLimit, detail)
+    }
+}
+
+pub(super) fn agent(facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "agent";
+    match &facts.agent {
+        Some(Ok(version)) => yes(NAME, version.clone()),
+        Some(Err(reason)) => no(NAME, BlockerCode::AgentUnavailable, reason.clone()),
+        None => unknown(NAME, "the agent was not asked"),
+    }
+}
+
+pub(super) fn sandbox(policy: &Policy, ticket: &TicketFile, facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "check_sandbox";
+    // What a policy sets up and what a ticket checks always runs in the sandbox.
+    let needed = policy.check.iter().any(|check| check.sandbox == SandboxUse::Required)
+        || !ticket.check.is_empty()
+        || !policy.workspace.setup.is_empty();
+    match &facts.sandbox {
+        Some(Ok(sandbox)) => yes(NAME, sandbox.clone()),
+        _ if !needed => yes(NAME, "nothing that is run needs one"),
+        Some(Err(reason)) => no(NAME, BlockerCode::SandboxUnavailable, reason.clone()),
+        None => unknown(NAME, "the sandbox was not tried"),
+    }
+}
+
+pub(super) fn disk(policy: &Policy, facts: &AdmissionFacts) -> Gate {
+    const NAME: &str = "disk";
+    let least = policy.disk.min_free;
+    match facts.disk_free {
+        None => unknown(NAME, "the free disk space is not known"),
+        Some(free) => {
+            // In whole MiB, as people read it; the comparison is exact.
+            let detail = format!(
+                "{} MiB are free, {least} are needed",
+                free / ByteSize::kibibytes(1024).as_bytes()
+            );
+            if free >= least.as_bytes() {
+                yes(NAME, detail)
+            } else {
+                no(NAME, BlockerCode::DiskFull, detail)
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Cutting a command line into the commands that it joins, and those into words.
+
+mod split;
+
+use split::{Simple, split};
+
+/// The deepest nesting of shells in shells that is followed.
+const MAX_DEPTH: usize = 6;
+/// The most commands of one line that are looked at.
+const MAX_COMMANDS: usize = 2000;
+
+/// One plain command: its program and arguments, without the wrappers around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Command {
+    /// The words, the program first and without its folder.
+    pub(super) words: Vec<String>,
+    /// The files that its output is written to.
+    pub(super) writes: Vec<String>,
+    /// The files that its input is read from.
+    pub(super) reads: Vec<String>,
+    /// Whether it reads what another command writes.
+    pub(super) piped: bool,
+}
+
+impl Command {
+    /// The program's name; empty where the command only redirects.
+    pub(super) fn program(&self) -> &str {
+        self.words.first().map(String::as_str).unwrap_or_default()
+    }
+
+    /// The arguments.
+    pub(super) fn arguments(&self) -> &[String] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    /// The arguments that are no options.
+    pub(super) fn plain_arguments(&self) -> impl Iterator<Item = &str> {
+        self.arguments()
+            .iter()
+            .map(String::as_str)
+            .filter(|word| !word.starts_with('-'))
+    }
+
+    /// Whether one of the arguments is this option, alone or with `=value`.
+    pub(super) fn has_option(&self, names: &[&str]) -> bool {
+        self.arguments().iter().any(|word| {
+            names
+                .iter()
+                .any(|name| word == name || word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
+        })
+    }
+
+    /// Whether the words begin so; `*` stands for any one word. The folder of the program does not count.
+    pub(super) fn begins_with<'a>(&self, mut words: impl Iterator<Item = &'a str>) -> bool {
+        let mut own = self.words.iter();
+        let program = words.next().map(base_name).unwrap_or_default();
+        own.next().is_some_and(|own| own == program)
+            && words.all(|word| own.next().is_some_and(|own| word == "*" || own == word))
+    }
+}
+
+/// The plain commands that a line joins, also inside of `sh -c`, `env`, `sudo`, `xargs`, subshells and substitutions.
+pub(super) fn commands_of(line: &str) -> Vec<Command> {
+    let mut commands = Vec::new();
+    collect(line, 0, &mut commands);
+    commands
+}
+
+fn collect(line: &str, depth: usize, commands: &mut Vec<Command>) {
+    if depth > MAX_DEPTH {
+        return;
+    }
+    for simple in split(line) {
+        for nested in &simple.nested {
+            collect(nested, depth + 1, commands);
+        }
+        unwrap(simple, depth, commands);
+        if commands.len() >= MAX_COMMANDS {
+            commands.truncate(MAX_COMMANDS);
+            return;
+        }
+    }
+}
+
+/// Words of the shell's own grammar that stand before a command.
+const KEYWORDS: [&str; 12] = [
+    "then", "else", "elif", "do", "if", "while", "until", "!", "{", "}", "time", "coproc",
+];
+
+/// Programs that run the command behind them, with their options that take a value.
+const WRAPPERS: [(&str, &[&str]); 24] = [
+    (
+        "sudo",
+        &[
+            "-u", "-g", "-h", "-p", "-C", "-T", "-D", "-R", "--user", "--group", "--host",
+        ],
+    ),
+    ("doas", &["-u", "-C"]),
+    ("env", &["-u", "-C", "-S", "--unset", "--chdir"]),
+    ("nohup", &[]),
+    ("setsid", &[]),
+    ("nice", &["-n", "--adjustment"]),
+    ("ionice", &["-c", "-n", "-p"]),
+    ("timeout", &["-s", "-k", "--signal", "--kill-after"]),
+    ("stdbuf", &["-i", "-o", "-e"]),
+    (
+        "xargs",
+        &[
+            "-I",
+            "-n",
+            "-P",
+            "-L",
+            "-d",
+            "-s",
+            "-E",
+            "-a",
+            "--max-args",
+            "--max-procs",
+            "--delimiter",
+            "--arg-file",
+        ],
+    ),
+    ("command", &[]),
+    ("builtin", &[]),
+    ("exec", &["-a"]),
+    ("time", &["-f", "-o"]),
+    ("watch", &["-n", "--interval"]),
+    ("strace", &["-e", "-o", "-p", "-s"]),
+    ("busybox", &[]),
+    ("unbuffer", &[]),
+    ("parallel", &["-j", "--jobs"]),
+    ("flock", &["-w", "-E"]),
+    ("script", &["-c"]),
+    ("chronic", &[]),
+    ("caffeinate", &[]),
+    ("proxychains", &["-f"]),
+];
+
+const SHELLS: [&str; 7] = ["sh", "bash", "zsh", "dash", "ksh", "ash", "fish"];
+
+fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
+    let Simple {
+        words,
+        writes,
+        reads,
+        piped,
+        ..
+    } = simple;
+    let mut rest: &[String] = &words;
+    while let Some(first) = rest.first() {
+        if KEYWORDS.contains(&first.as_str()) || is_assignment(first) {
+            rest = &rest[1..];
+            continue;
+        }
+        let name = base_name(first);
+        if name == "eval" {
+            collect(&rest[1..].join(" "), depth + 1, commands);
+            rest = &[];
+            break;
+        }
+        if SHELLS.contains(&name)
+            && let Some(script) = shell_script(&rest[1..])
+        {
+            collect(script, depth + 1, commands);
+            rest = &[];
+            break;
+        }
+        let Some((_, with_value)) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name) else {
+            break;
+        };
+        // `command -v x` only asks where `x` is.
+        if name == "command" && rest.get(1).is_some_and(|word| matches!(word.as_str(), "-v" | "-V")) {
+            break;
+        }
+        let behind = behind_wrapper(name, &rest[1..], with_value);
+        if behind.is_empty() {
+            break;
+        }
+        rest = behind;
+    }
+    if rest.is_empty() && writes.is_empty() && reads.is_empty() {
+        return;
+    }
+    if let Some(nested) = find_exec(rest) {
+        collect(&nested, depth + 1, commands);
+    }
+    let mut words = rest.to_vec();
+    if let Some(program) = words.first_mut() {
+        *program = base_name(program).to_owned();
+    }
+    commands.push(Command {
+        words,
+        writes,
+        reads,
+        piped,
+    });
+}
+
+fn behind_wrapper<'a>(name: &str, mut rest: &'a [String], with_value: &[&str]) -> &'a [String] {
+    while let Some(word) = rest.first() {
+        if word == "--" {
+            rest = &rest[1..];
+            break;
+        } else if word.starts_with('-') && word.len() > 1 {
+            let takes_value = with_value.contains(&word.as_str());
+            rest = rest.get(1 + usize::from(takes_value)..).unwrap_or_default();
+        } else if name == "env" && is_assignment(word) {
+            rest = &rest[1..];
+        } else {
+            break;
+        }
+    }
+    // `timeout 10 x` and `flock file x` have one operand of their own.
+    match name {
+        "timeout" | "flock" => rest.get(1..).unwrap_or_default(),
+        _ => rest,
+    }
+}
+
+/// The text behind `-c`, also as `-lc` or `-ec`.
+fn shell_script(arguments: &[String]) -> Option<&str> {
+    let mut arguments = arguments.iter();
+    while let Some(word) = arguments.next() {
+        let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+        match letters {
+            Some(letters) if letters.contains('c') => {
+                return arguments.find(|word| !word.starts_with('-')).map(String::as_str);
+            }
+            Some("o" | "O") => {
+                arguments.next();
+            }
+            Some(_) => {}
+            None if word.starts_with("--") => {}
+            None => return None,
+        }
+    }
+    None
+}
+
+/// The command that `find … -exec` runs, joined again with the quotes that it needs.
+fn find_exec(words: &[String]) -> Option<String> {
+    let name = words.first().map(|word| base_name(word))?;
+    let flags: &[&str] = match name {
+        "find" => &["-exec", "-execdir", "-ok", "-okdir"],
+        "fd" | "fdfind" => &["-x", "-X", "--exec", "--exec-batch"],
+        _ => return None,
+    };
+    let at = words.iter().position(|word| flags.contains(&word.as_str()))?;
+    let quoted: Vec<_> = words[at + 1..]
+        .iter()
+        .take_while(|word| !matches!(word.as_str(), ";" | "+"))
+        .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
+        .collect();
+    Some(quoted.join(" "))
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        let name = name.strip_suffix('+').unwrap_or(name);
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
+}
+
+fn base_name(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        commands_of(line)
+            .into_iter()
+            .map(|command| command.words.join("|"))
+            .collect()
+    }
+
+    #[test]
+    fn a_line_is_cut_into_the_commands_that_it_joins() {
+        for (line, expected) in [
+            ("a b", &["a|b"][..]),
+            ("a && b; c | d || e & f\ng", &["a", "b", "c", "d", "e", "f", "g"]),
+            ("bash -lc 'a \"b c\" && d'", &["a|b c", "d"]),
+            ("/usr/bin/env X=1 /usr/bin/git -C x push", &["git|-C|x|push"]),
+            ("sudo -u root -- sh -ec \"a 'b;c'\"", &["a|b;c"]),
+            ("echo \"$(a b)\" `c`", &["a|b", "c", "echo|$()|$()"]),
+            ("X=1 Y=2 a", &["a"]),
+            ("(cd x && a)", &["cd|x", "a"]),
+            ("if a; then b; fi", &["a", "b", "fi"]),
+            ("a 2>&1 >x # b; c", &["a"]),
+            ("cat <<EOF\nx\nEOF", &["cat", "x", "EOF"]),
+            (
+                "find . -name '*.rs' -exec rm -rf {} \\;",
+                &["rm|-rf|{}", "find|.|-name|*.rs|-exec|rm|-rf|{}|;"],
+            ),
+            ("ls | xargs -n 1 -I{} rm {}", &["ls", "rm|{}"]),
+            ("timeout 10s a b", &["a|b"]),
+            ("a 'unclosed", &["a|unclosed"]),
+            ("a\\ b c", &["a b|c"]),
+            ("", &[]),
+            ("$(", &["$()"]),
+        ] {
+            assert_eq!(words(line), expected, "{line}");
+        }
+    }
+}

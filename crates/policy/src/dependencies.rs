@@ -1,0 +1,210 @@
+//! Which dependencies a change of a manifest or lock file adds. Best effort: where a file cannot be read, the answer is
+//! "unknown", never "none".
+
+mod formats;
+
+use std::collections::BTreeSet;
+
+use ledger_core::RepoPath;
+
+use formats::{Entries, entries};
+
+/// What a change does to the dependencies of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DependencyChange {
+    /// It adds these, or changes where or in which version they come from. Empty: nothing of that.
+    Names(BTreeSet<String>),
+    /// It changed, and nobody can tell what that adds.
+    Unknown,
+}
+
+/// How a file names dependencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    CargoToml,
+    CargoLock,
+    PackageJson,
+    PackageLock,
+    PyProject,
+    Requirements,
+    GoMod,
+    Opaque,
+}
+
+fn format_of(path: &RepoPath) -> Option<Format> {
+    let name = path.file_name().to_ascii_lowercase();
+    let name = std::str::from_utf8(&name).ok()?;
+    Some(match name {
+        "cargo.toml" => Format::CargoToml,
+        "cargo.lock" => Format::CargoLock,
+        "package.json" => Format::PackageJson,
+        "package-lock.json" | "npm-shrinkwrap.json" => Format::PackageLock,
+        "pyproject.toml" => Format::PyProject,
+        "go.mod" => Format::GoMod,
+        _ if (name.starts_with("requirements") || name.starts_with("constraints")) && name.ends_with(".txt") => {
+            Format::Requirements
+        }
+        "yarn.lock" | "pnpm-lock.yaml" | "bun.lock" | "bun.lockb" | "deno.lock" | "poetry.lock" | "uv.lock"
+        | "pdm.lock" | "pipfile" | "pipfile.lock" | "go.sum" | "gemfile" | "gemfile.lock" | "composer.json"
+        | "composer.lock" | "mix.lock" | "pubspec.lock" | "package.resolved" | "gradle.lockfile"
+        | "libs.versions.toml" | "packages.lock.json" | "podfile" | "podfile.lock" | "conanfile.txt" | "vcpkg.json"
+        | "flake.lock" => Format::Opaque,
+        _ if name.ends_with(".gemspec") => Format::Opaque,
+        _ => return None,
+    })
+}
+
+/// Whether a file of this name says which dependencies there are.
+pub fn is_dependency_file(path: &RepoPath) -> bool {
+    format_of(path).is_some()
+}
+
+/// What the change of a file does to dependencies; none: the file says nothing about them. A removal adds nothing. What
+/// stays within the repository (a path, a workspace's own entry) is no dependency.
+///
+/// ```
+/// use counterfoil_policy::{DependencyChange, dependency_change};
+/// let path = "Cargo.toml".parse().unwrap();
+/// let before = b"[dependencies]\nserde = \"1\"\n";
+/// let after = b"[dependencies]\nserde = \"1\"\nemail_address = \"0.2\"\n";
+/// let change = dependency_change(&path, Some(before), Some(after)).unwrap();
+/// assert_eq!(change, DependencyChange::Names(["email_address".to_owned()].into()));
+/// ```
+pub fn dependency_change(path: &RepoPath, before: Option<&[u8]>, after: Option<&[u8]>) -> Option<DependencyChange> {
+    let format = format_of(path)?;
+    let nothing = DependencyChange::Names(BTreeSet::new());
+    let Some(after) = after else { return Some(nothing) };
+    if before == Some(after) {
+        return Some(nothing);
+    }
+    let old = match before.map(|before| entries(format, before)) {
+        None => Entries::new(),
+        Some(Some(entries)) => entries,
+        // What could not be read before is compared with nothing: then everything that is there counts as added.
+        Some(None) => Entries::new(),
+    };
+    Some(match entries(format, after) {
+        None => DependencyChange::Unknown,
+        Some(new) => {
+            let is_new = |(key, origin): &(&(String, String), &String)| old.get(*key) != Some(*origin);
+            let added = new.iter().filter(is_new);
+            DependencyChange::Names(added.map(|((_, name), _)| name.clone()).collect())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(path: &str, before: &str, after: &str) -> String {
+        match dependency_change(&path.parse().unwrap(), Some(before.as_bytes()), Some(after.as_bytes())) {
+            None => "-".to_owned(),
+            Some(DependencyChange::Unknown) => "unknown".to_owned(),
+            Some(DependencyChange::Names(names)) => names.into_iter().collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    #[test]
+    fn added_and_replaced_dependencies_are_named() {
+        for (path, before, after, expected) in [
+            (
+                "Cargo.toml",
+                "[package]\nversion = \"1\"\n",
+                "[package]\nversion = \"2\"\n",
+                "",
+            ),
+            (
+                "Cargo.toml",
+                "[dependencies]\na = \"1\"\n",
+                "[dependencies]\na = { version = \"1\", features = [\"x\"] }\n",
+                "",
+            ),
+            (
+                "Cargo.toml",
+                "[dependencies]\na = \"1\"\n",
+                "[dependencies]\na = { git = \"https://x\" }\n",
+                "a",
+            ),
+            (
+                "Cargo.toml",
+                "",
+                "[target.'cfg(unix)'.dev-dependencies]\nb = \"1\"\n",
+                "b",
+            ),
+            (
+                "Cargo.toml",
+                "",
+                "[dependencies]\nb.workspace = true\nc = { path = \"../c\" }\n",
+                "",
+            ),
+            (
+                "Cargo.toml",
+                "",
+                "[workspace.dependencies]\nb = \"1\"\n[patch.crates-io]\nc = { git = \"x\" }\n",
+                "b c",
+            ),
+            ("Cargo.toml", "", "not toml", "unknown"),
+            (
+                "sub/Cargo.lock",
+                "",
+                "[[package]]\nname = \"own\"\nversion = \"1\"\n[[package]]\nname = \"a\"\nversion = \"1\"\nsource = \"r\"\n",
+                "a",
+            ),
+            (
+                "package.json",
+                "{\"version\": \"1\"}",
+                "{\"version\": \"2\", \"scripts\": {\"a\": \"b\"}}",
+                "",
+            ),
+            (
+                "package.json",
+                "{\"dependencies\": {\"a\": \"1\"}}",
+                "{\"dependencies\": {\"a\": \"2\", \"b\": \"workspace:*\"}, \"devDependencies\": {\"c\": \"1\"}}",
+                "a c",
+            ),
+            (
+                "package-lock.json",
+                "{}",
+                "{\"packages\": {\"\": {}, \"node_modules/a\": {\"version\": \"1\"}, \"node_modules/b\": {\"link\": true}}}",
+                "a",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[project]\ndependencies = [\"Left_Pad>=1\"]\n[tool.poetry.group.x.dependencies]\nb = \"1\"\n",
+                "b left-pad",
+            ),
+            ("requirements-dev.txt", "a==1\n", "a==1\nb[x]>=2 # c\n-e .\n", "b"),
+            (
+                "go.mod",
+                "module x\n",
+                "module x\nrequire a/b v1\nrequire (\n\tc/d v2 // indirect\n)\nreplace e => ./f\n",
+                "a/b c/d",
+            ),
+            ("yarn.lock", "", "x", "unknown"),
+            ("CARGO.TOML", "", "[dependencies]\nb = \"1\"\n", "b"),
+            ("src/main.rs", "", "x", "-"),
+        ] {
+            assert_eq!(change(path, before, after), expected, "{path}: {after}");
+        }
+    }
+
+    #[test]
+    fn removing_a_file_or_leaving_it_adds_nothing() {
+        let path: RepoPath = "yarn.lock".parse().unwrap();
+        let nothing = Some(DependencyChange::Names(BTreeSet::new()));
+        assert_eq!(dependency_change(&path, Some(b"x"), None), nothing);
+        assert_eq!(dependency_change(&path, Some(b"x"), Some(b"x")), nothing);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_content_ends_in_an_answer(content in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            for name in ["Cargo.toml", "Cargo.lock", "package.json", "package-lock.json", "pyproject.toml", "requirements.txt", "go.mod", "yarn.lock"] {
+                dependency_change(&name.parse().unwrap(), Some(&content), Some(b"{}"));
+                dependency_change(&name.parse().unwrap(), None, Some(&content));
+            }
+        }
+    }
+}

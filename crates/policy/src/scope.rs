@@ -1,0 +1,230 @@
+//! Which paths a ticket may change.
+
+mod fold;
+mod pattern_set;
+mod protected;
+
+use std::collections::BTreeSet;
+
+use ledger_core::{BlockerCode, Mode, RepoPath, TicketFile, Violation};
+
+use crate::config::{InvalidText, PathPattern, Policy};
+use pattern_set::PatternSet;
+pub use protected::{Protected, ProtectedPaths};
+
+/// A pattern or path of a ticket that cannot be used, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidScope {
+    /// It is no path pattern.
+    #[error("`{key}` has an entry that cannot be used: {source}")]
+    Pattern {
+        /// The list, such as `scope.allowed`.
+        key: &'static str,
+        /// Its place in the list, counted from 0.
+        index: usize,
+        /// What is wrong.
+        source: InvalidText,
+    },
+    /// A grant that is not one exact path.
+    #[error("`grants.protected` has an entry that is not one exact path: {source}")]
+    Grant {
+        /// Its place in the list, counted from 0.
+        index: usize,
+        /// What is wrong.
+        source: ledger_core::InvalidRepoPath,
+    },
+    /// A grant for what no worker may write.
+    #[error("`{path}` cannot be granted: {reason}")]
+    NotGrantable {
+        /// Its place in the list, counted from 0.
+        index: usize,
+        /// The path.
+        path: RepoPath,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The patterns together are more than can be compiled.
+    #[error("the patterns of `{key}` are too large together: {reason}")]
+    TooLarge {
+        /// The list.
+        key: &'static str,
+        /// What the compiler said.
+        reason: String,
+    },
+}
+
+impl InvalidScope {
+    /// The keys that lead to the entry in `ticket.toml`, for `ledger_core::locate`; none where it is not in the ticket.
+    pub fn place(&self) -> Option<(&'static str, usize)> {
+        match self {
+            Self::Pattern { key, index, .. } => Some((key, *index)),
+            Self::Grant { index, .. } | Self::NotGrantable { index, .. } => Some(("grants.protected", *index)),
+            Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// Which paths one ticket may change, under one policy.
+///
+/// A path is judged by its bytes as it stands in the tree; what it is called on a file system that folds names counts
+/// for what is protected and what is forbidden, never for what is allowed. A path that is not UTF-8 is in scope only
+/// where a pattern takes in a whole folder (`folder/**`), because no other pattern can have meant it.
+///
+/// ```
+/// use counterfoil_policy::{Policy, ScopeRules};
+/// use ledger_core::TicketFile;
+/// let ticket = TicketFile::parse(b"title = \"x\"\n[scope]\nallowed = [\"src/**\"]\n").unwrap();
+/// let rules = ScopeRules::new(&Policy::default(), &ticket).unwrap();
+/// assert_eq!(rules.judge(&"src/lib.rs".parse().unwrap()), None);
+/// assert_eq!(rules.judge(&"README.md".parse().unwrap()).unwrap().code.as_str(), "scope_violation");
+/// assert_eq!(rules.judge(&"src/AGENTS.md".parse().unwrap()).unwrap().code.as_str(), "protected_path_changed");
+/// ```
+#[derive(Debug, Clone)]
+pub struct ScopeRules {
+    /// None: everything, as only loop mode may.
+    allowed: Option<PatternSet>,
+    docs: Option<PatternSet>,
+    policy_forbidden: PatternSet,
+    ticket_forbidden: PatternSet,
+    protected: ProtectedPaths,
+    granted: BTreeSet<RepoPath>,
+}
+
+impl ScopeRules {
+    /// The rules of this ticket under this policy. Refuses a ticket whose patterns or grants cannot be used.
+    pub fn new(policy: &Policy, ticket: &TicketFile) -> Result<Self, InvalidScope> {
+        let allowed = match &ticket.scope.allowed {
+            Some(list) => Some(PatternSet::new("scope.allowed", &patterns("scope.allowed", list)?)?),
+            // Without a list a ticket may touch everything in loop mode, the documentation if it is `docs_only`, else
+            // nothing: `TicketFile::parse` refuses the last, but a ticket need not have been parsed.
+            None if ticket.mode == Mode::Loop || ticket.docs_only => None,
+            None => Some(PatternSet::new("scope.allowed", &[])?),
+        };
+        let docs = ticket
+            .docs_only
+            .then(|| PatternSet::new("scope.docs_roots", &policy.scope.docs_roots))
+            .transpose()?;
+        let protected = ProtectedPaths::new(policy)?;
+        let mut granted = BTreeSet::new();
+        for (index, path) in ticket.grants.protected.iter().enumerate() {
+            let path: RepoPath = path.parse().map_err(|source| InvalidScope::Grant { index, source })?;
+            if let Some(reason) = protected.never_granted(&path) {
+                return Err(InvalidScope::NotGrantable { index, path, reason });
+            }
+            granted.insert(path);
+        }
+        let ticket_forbidden = patterns("scope.forbidden", &ticket.scope.forbidden)?;
+        Ok(Self {
+            allowed,
+            docs,
+            policy_forbidden: PatternSet::new("scope.forbidden", &policy.scope.forbidden)?,
+            ticket_forbidden: PatternSet::new("scope.forbidden", &ticket_forbidden)?,
+            protected,
+            granted,
+        })
+    }
+
+    /// What is forbidden about changing this path, the gravest first: it is protected and not granted, it is forbidden, it
+    /// is not in the ticket's scope. None: it may change.
+    ///
+    /// A granted path counts as in scope, since the ticket names it exactly; it may still be forbidden by the policy.
+    pub fn judge(&self, path: &RepoPath) -> Option<Violation> {
+        let violation = |code, detail: String| {
+            Some(Violation {
+                code,
+                path: Some(path.clone()),
+                detail,
+            })
+        };
+        let granted = self.granted.contains(path);
+        if let Some(protected) = self.protected.find(path)
+            && !(granted && self.protected.never_granted(path).is_none())
+        {
+            return violation(BlockerCode::ProtectedPathChanged, protected.to_string());
+        }
+        for (set, by) in [(&self.policy_forbidden, "policy"), (&self.ticket_forbidden, "ticket")] {
+            if let Some(pattern) = set.find_folded(path) {
+                return violation(
+                    BlockerCode::ForbiddenPath,
+                    format!("forbidden by the {by}: `{pattern}`"),
+                );
+            }
+        }
+        if granted {
+            return None;
+        }
+        if self.docs.as_ref().is_some_and(|docs| !docs.allows(path)) {
+            let detail = "the ticket is `docs_only`, and the path lies outside the policy's documentation roots";
+            return violation(BlockerCode::ScopeViolation, detail.to_owned());
+        }
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.allows(path)) {
+            let detail = "the path is not in the ticket's `[scope] allowed`";
+            return violation(BlockerCode::ScopeViolation, detail.to_owned());
+        }
+        None
+    }
+
+    /// What is forbidden about a symbolic link with this target: it is absolute, leaves the repository, or points into
+    /// Git's own folder. The link's own path is judged by [`Self::judge`].
+    ///
+    /// The target is followed by its words only. That is enough for one link, and every link of a change is judged; a
+    /// chain through links that the base already has is not followed.
+    pub fn judge_link(&self, path: &RepoPath, target: &[u8]) -> Option<Violation> {
+        let violation = |code, detail: &str| {
+            Some(Violation {
+                code,
+                path: Some(path.clone()),
+                detail: detail.to_owned(),
+            })
+        };
+        if target.is_empty() || target.contains(&0) {
+            return violation(BlockerCode::ScopeViolation, "the symbolic link has no usable target");
+        }
+        let drive = target.len() > 1 && target[0].is_ascii_alphabetic() && target[1] == b':';
+        if matches!(target[0], b'/' | b'\\') || drive {
+            return violation(
+                BlockerCode::ScopeViolation,
+                "the symbolic link points to an absolute path",
+            );
+        }
+        let mut parts: Vec<&[u8]> = path.parts().collect();
+        parts.pop();
+        for part in target.split(|byte| matches!(byte, b'/' | b'\\')) {
+            match part {
+                b"" | b"." => {}
+                b".." => {
+                    if parts.pop().is_none() {
+                        return violation(
+                            BlockerCode::ScopeViolation,
+                            "the symbolic link points outside the repository",
+                        );
+                    }
+                }
+                name => parts.push(name),
+            }
+        }
+        if parts.iter().any(|part| protected::is_git_folder(part)) {
+            return violation(
+                BlockerCode::ProtectedPathChanged,
+                "the symbolic link points into Git's own folder",
+            );
+        }
+        None
+    }
+
+    /// Whether the ticket names exactly this path, so that even a link to another repository's commit may change.
+    pub fn names_exactly(&self, path: &RepoPath) -> bool {
+        self.granted.contains(path) || self.allowed.as_ref().is_some_and(|allowed| allowed.names(path))
+    }
+}
+
+fn patterns(key: &'static str, list: &[String]) -> Result<Vec<PathPattern>, InvalidScope> {
+    let parse = |(index, text): (usize, &String)| {
+        text.parse()
+            .map_err(|source| InvalidScope::Pattern { key, index, source })
+    };
+    list.iter().enumerate().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Several path patterns as one.
+
+use std::collections::BTreeSet;
+
+use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
+use ledger_core::RepoPath;
+
+use super::InvalidScope;
+use super::fold::{folded_path, folded_text};
+use crate::config::PathPattern;
+
+/// Several path patterns as one. An entry is both an exact path and a glob, so that `app/[id]/page.tsx` names that file.
+#[derive(Debug, Clone)]
+pub(super) struct PatternSet {
+    texts: Vec<String>,
+    exact: BTreeSet<Vec<u8>>,
+    all: GlobSet,
+    folders: GlobSet,
+    folded_exact: BTreeSet<Vec<u8>>,
+    /// Two globs for each text: as written without ASCII case, and folded. Index / 2 is the text's.
+    folded: GlobSet,
+}
+
+impl PatternSet {
+    pub(super) fn new(key: &'static str, patterns: &[PathPattern]) -> Result<Self, InvalidScope> {
+        let too_large = |error: globset::Error| InvalidScope::TooLarge {
+            key,
+            reason: error.to_string(),
+        };
+        let (mut all, mut folders, mut folded) = (GlobSetBuilder::new(), GlobSetBuilder::new(), GlobSetBuilder::new());
+        for pattern in patterns {
+            let glob = pattern.glob(false).map_err(too_large)?;
+            if pattern.covers_folders() {
+                folders.add(glob.clone());
+            }
+            all.add(glob);
+            let written = pattern.glob(true).map_err(too_large)?;
+            // Folding can break a range such as `[Z-a]`; then the form as written stands twice.
+            let fold = GlobBuilder::new(&folded_text(pattern.as_str()))
+                .literal_separator(true)
+                .build()
+                .unwrap_or_else(|_| written.clone());
+            folded.add(written);
+            folded.add(fold);
+        }
+        let texts: Vec<_> = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        Ok(Self {
+            exact: texts.iter().map(|text| text.clone().into_bytes()).collect(),
+            folded_exact: texts.iter().map(|text| folded_text(text).into_bytes()).collect(),
+            all: all.build().map_err(too_large)?,
+            folders: folders.build().map_err(too_large)?,
+            folded: folded.build().map_err(too_large)?,
+            texts,
+        })
+    }
+
+    /// Whether a pattern allows this path. Case counts; a path that is not UTF-8 needs a pattern for a whole folder.
+    pub(super) fn allows(&self, path: &RepoPath) -> bool {
+        let globs = if path.to_str().is_some() {
+            &self.all
+        } else {
+            &self.folders
+        };
+        self.names(path) || globs.is_match_candidate(&Candidate::from_bytes(path.as_bytes()))
+    }
+
+    /// Whether an entry is exactly this path.
+    pub(super) fn names(&self, path: &RepoPath) -> bool {
+        self.exact.contains(path.as_bytes())
+    }
+
+    /// The first pattern that means this path on any file system. Being forbidden is the safe answer, so here case and
+    /// normal forms do not count.
+    pub(super) fn find_folded(&self, path: &RepoPath) -> Option<&str> {
+        let folded = folded_path(path);
+        let exact = || {
+            let same = |text: &&String| folded_text(text).as_bytes() == folded;
+            self.folded_exact
+                .contains(&folded)
+                .then(|| self.texts.iter().find(same))?
+        };
+        let mut hits = self.folded.matches_candidate(&Candidate::from_bytes(path.as_bytes()));
+        hits.extend(self.folded.matches_candidate(&Candidate::from_bytes(&folded)));
+        hits.into_iter()
+            .min()
+            .and_then(|index| self.texts.get(index / 2))
+            .or_else(exact)
+            .map(String::as_str)
+    }
+}

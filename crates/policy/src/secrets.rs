@@ -1,0 +1,180 @@
+//! Secrets in content: what looks like a credential, by pattern and by file name.
+//!
+//! A finding never holds the secret, only the rule that it matched, the line, and a short fingerprint by which a policy
+//! can name it as an exception. The search is linear in the size of the content.
+
+mod file_names;
+mod patterns;
+
+use std::collections::BTreeSet;
+
+use ledger_core::{Digest, RepoPath};
+use regex::bytes::{Regex, RegexSet};
+
+use crate::config::{Fingerprint, Policy};
+use file_names::forbidden_name;
+use patterns::{PATTERNS, is_placeholder};
+
+/// The most findings that are kept of one file.
+pub const MAX_SECRET_FINDINGS: usize = 20;
+
+/// Something that looks like a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretFinding {
+    /// What it looks like.
+    pub rule: String,
+    /// The line, counted from 1; 0: it is the file itself, by its name.
+    pub line: u64,
+    /// A short digest by which an exception names it.
+    pub fingerprint: Fingerprint,
+}
+
+/// What counts as a secret under one policy.
+///
+/// ```
+/// use counterfoil_policy::{Policy, SecretRules};
+/// let rules = SecretRules::new(&Policy::default());
+/// let path = "src/config.rs".parse().unwrap();
+/// let before = b"fn main() {}\n";
+/// let after = format!("fn main() {{}}\nlet key = \"{}{}\";\n", "AKIA", "Z7Q4M2XKLP5WNB3T");
+/// let findings = rules.added(&path, Some(before), after.as_bytes());
+/// assert_eq!((findings[0].rule.as_str(), findings[0].line), ("AWS access key id", 2));
+/// assert!(rules.added(&path, Some(after.as_bytes()), after.as_bytes()).is_empty());
+/// ```
+#[derive(Debug, Clone)]
+pub struct SecretRules {
+    set: RegexSet,
+    rules: Vec<Rule>,
+    exceptions: BTreeSet<Fingerprint>,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    name: String,
+    regex: Regex,
+    check: fn(&[u8]) -> bool,
+}
+
+impl SecretRules {
+    /// The built-in patterns, those of the policy, and its exceptions.
+    #[expect(
+        clippy::expect_used,
+        reason = "the built-in patterns compile, which a test shows; each of the policy's compiled when it was read"
+    )]
+    pub fn new(policy: &Policy) -> Self {
+        let built_in = PATTERNS.iter().map(|pattern| Rule {
+            name: pattern.name.to_owned(),
+            regex: Regex::new(pattern.regex).expect("a built-in pattern"),
+            check: pattern.check,
+        });
+        let own = policy
+            .scope
+            .secrets
+            .patterns
+            .iter()
+            .enumerate()
+            .map(|(index, pattern)| Rule {
+                name: format!("pattern {} of the policy", index + 1),
+                regex: pattern.regex().expect("a pattern that was read"),
+                check: |_| true,
+            });
+        let rules: Vec<_> = built_in.chain(own).collect();
+        // A set that is too large as one automaton is refused; the rules then run one by one, which finds the same.
+        let set = regex::bytes::RegexSetBuilder::new(rules.iter().map(|rule| rule.regex.as_str()))
+            .size_limit(64 << 20)
+            .build()
+            .unwrap_or_default();
+        Self {
+            set,
+            rules,
+            exceptions: policy.scope.secrets.exceptions.iter().cloned().collect(),
+        }
+    }
+
+    /// Everything that looks like a secret in this file, by lines; exceptions are left out. At most
+    /// [`MAX_SECRET_FINDINGS`].
+    pub fn scan(&self, path: &RepoPath, content: &[u8]) -> Vec<SecretFinding> {
+        self.findings(path, content, &BTreeSet::new())
+    }
+
+    /// What looks like a secret in `after` and was not in `before`, the content of the same file in the base. A secret
+    /// that the base already has is not this change's doing; one that is moved to another file is.
+    pub fn added(&self, path: &RepoPath, before: Option<&[u8]>, after: &[u8]) -> Vec<SecretFinding> {
+        let mut known = BTreeSet::new();
+        if let Some(before) = before {
+            self.each(path, before, |finding| {
+                known.insert(finding.fingerprint);
+                true
+            });
+        }
+        self.findings(path, after, &known)
+    }
+
+    fn findings(&self, path: &RepoPath, content: &[u8], known: &BTreeSet<Fingerprint>) -> Vec<SecretFinding> {
+        let mut found: Vec<SecretFinding> = Vec::new();
+        self.each(path, content, |finding| {
+            let is_new = !known.contains(&finding.fingerprint)
+                && !self.exceptions.contains(&finding.fingerprint)
+                && !found.iter().any(|earlier| earlier.fingerprint == finding.fingerprint);
+            if is_new {
+                found.push(finding);
+            }
+            found.len() < MAX_SECRET_FINDINGS
+        });
+        found.sort_by(|a, b| (a.line, &a.rule, &a.fingerprint).cmp(&(b.line, &b.rule, &b.fingerprint)));
+        found
+    }
+
+    /// Hands over every finding until `keep_going` says no.
+    fn each(&self, path: &RepoPath, content: &[u8], mut keep_going: impl FnMut(SecretFinding) -> bool) {
+        if let Some(rule) = forbidden_name(path, content) {
+            let finding = SecretFinding {
+                rule: rule.to_owned(),
+                line: 0,
+                fingerprint: fingerprint(path.as_bytes()),
+            };
+            if !keep_going(finding) {
+                return;
+            }
+        }
+        let matched = self.set.matches(content);
+        for (index, rule) in self.rules.iter().enumerate() {
+            if !self.set.is_empty() && !matched.matched(index) {
+                continue;
+            }
+            let (mut line, mut counted) = (1, 0);
+            for captures in rule.regex.captures_iter(content) {
+                let Some(found) = captures.get(1).or_else(|| captures.get(0)) else {
+                    continue;
+                };
+                let secret = found.as_bytes();
+                if is_placeholder(secret) || !(rule.check)(secret) {
+                    continue;
+                }
+                line += content[counted..found.start()]
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count() as u64;
+                counted = found.start();
+                let finding = SecretFinding {
+                    rule: rule.name.clone(),
+                    line,
+                    fingerprint: fingerprint(secret),
+                };
+                if !keep_going(finding) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// 64 bits of the digest: enough to tell findings apart. Line ends and spaces around a secret do not count.
+#[expect(clippy::expect_used, reason = "sixteen hex digits are a fingerprint")]
+fn fingerprint(secret: &[u8]) -> Fingerprint {
+    let digest = Digest::of([b"counterfoil secret\0", secret.trim_ascii()].concat()).hex();
+    digest[..16].parse().expect("sixteen hex digits")
+}
+
+#[cfg(test)]
+mod tests;

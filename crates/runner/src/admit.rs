@@ -1,0 +1,526 @@
+//! Gathering what has to be known before a ticket may run, from the base commit, and everything that its run is made of.
+//! Whether it may run is judged by the policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use git_delivery::{Head, Identity, ObjectError, Operation, RefError, RepositoryError, blob_id};
+use jiff::Timestamp;
+use ledger_core::{
+    Approval, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef, RefName,
+    RepoPath, Run, SourceLock, StackedTicket, State, Ticket, TicketId,
+};
+use policy::{
+    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ConsumedFact, DependencyFact, HeadFact, InvalidChecks, Policy,
+    StartFacts, TrustFact, admit, check_specs,
+};
+
+use crate::base::{Base, DependencyState, choose_base, dependency_state, runner_identity, stored_receipt};
+use crate::consent::required_files;
+use crate::journal_file::read_journal;
+use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
+use crate::status::nearest_id;
+use crate::trust::TrustError;
+use crate::workspace::{PolicyFile, Workspace, WorkspaceError, repository_id};
+
+/// What is needed to decide is not there or cannot be read. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// There is no such ticket.
+    #[error("there is no ticket `{id}`")]
+    NoSuchTicket {
+        /// The name.
+        id: TicketId,
+        /// The ticket with the nearest name, where one is near.
+        nearest: Option<TicketId>,
+    },
+    /// A file of the ticket or the policy cannot be used.
+    #[error("`{path}`: {problem}")]
+    File {
+        /// The file.
+        path: RepoPath,
+        /// What is wrong with it.
+        problem: FileProblem,
+    },
+    /// The checks of policy and ticket do not go together.
+    #[error(transparent)]
+    Checks(#[from] InvalidChecks),
+    /// What the run was started from is not what is approved now.
+    #[error("what the run was started from is not what is approved now")]
+    SourceLock,
+    /// Commits would have no author.
+    #[error("commits need an author: {0}")]
+    Identity(RepositoryError),
+    /// The base cannot be made.
+    #[error("{}", .0.reason)]
+    Base(Blocker),
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// A ref cannot be read.
+    #[error(transparent)]
+    Ref(#[from] RefError),
+    /// An object cannot be read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The trust store cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The workspace cannot be read.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+}
+
+/// Everything that is known of a ticket before it runs.
+#[derive(Debug)]
+pub struct Candidacy {
+    /// The ticket, as it is in the base; where it is not there, as it is in the work tree.
+    pub ticket: Ticket,
+    /// The policy of the base.
+    pub policy: Policy,
+    /// What the gates are judged from.
+    pub facts: AdmissionFacts,
+    /// The repository's name.
+    pub repository: String,
+    approval: Option<CoveredFile>,
+    tip: Option<Tip>,
+    stacked: Vec<StackedTicket>,
+    plan: Option<Digest>,
+}
+
+#[derive(Debug)]
+struct Tip {
+    branch: Option<RefName>,
+    commit: CommitId,
+}
+
+/// What a run is made of.
+#[derive(Debug)]
+pub struct Ready {
+    /// The ticket, as it is in the base.
+    pub ticket: Ticket,
+    /// The policy, as it is in the base.
+    pub policy: Policy,
+    /// The checks, in order.
+    pub checks: Vec<CheckSpec>,
+    /// What the first phases are entered with.
+    pub start: StartFacts,
+    /// Who commits.
+    pub identity: Identity,
+    /// The repository's name.
+    pub repository: String,
+}
+
+impl Candidacy {
+    /// Looks at a ticket. With `unfinished`, at the base that this run was started from. Starts no process but Git, and
+    /// changes nothing.
+    pub fn gather(workspace: &Workspace, id: &TicketId, unfinished: Option<&Run>) -> Result<Self, AdmitError> {
+        let repository = workspace.repository();
+        let head = repository.head()?;
+        let taken_up = unfinished.and_then(Run::discovery).map(|discovery| discovery.base);
+        let tip = match &head {
+            Head::Branch { name, commit } => Some(Tip {
+                branch: Some(name.clone()),
+                commit: *commit,
+            }),
+            Head::Detached { commit } => Some(Tip {
+                branch: None,
+                commit: *commit,
+            }),
+            Head::Unborn { .. } => None,
+        };
+        let tip = tip.map(|tip| Tip {
+            commit: taken_up.unwrap_or(tip.commit),
+            ..tip
+        });
+        let (policy, trust) = policy_at(workspace, tip.as_ref())?;
+        let dir = policy.ledger.dir.path();
+        let here = Ledger::in_work_tree(repository.work_dir(), dir)?;
+        let committed = match &tip {
+            Some(tip) => Some(Ledger::at_commit(repository, tip.commit, dir)?),
+            None => None,
+        };
+        let at_base = committed.as_ref().and_then(|ledger| ledger.ticket(id));
+        let Some(folder) = at_base.or_else(|| here.ticket(id)) else {
+            return Err(AdmitError::NoSuchTicket {
+                id: id.clone(),
+                nearest: nearest_id(id.as_str(), here.ids()),
+            });
+        };
+        let file = folder
+            .ticket()
+            .map_err(|problem| in_file(&folder, TicketFileName::Ticket, problem))?;
+        let prompt = folder
+            .prompt()
+            .map_err(|problem| in_file(&folder, TicketFileName::Prompt, problem))?;
+        let name = repository_id(&policy, &repository.remotes()?)?;
+
+        let must_cover = required_files(&folder, &file);
+        let approval_path = folder.path(TicketFileName::Approval);
+        let committed_folder = committed.as_ref().and_then(|ledger| ledger.ticket(id));
+        let (approval, approval_file) = approval_of(committed_folder.as_ref(), &approval_path);
+        let covered = match &approval {
+            ApprovalFact::Found(approval) => approval.file.iter().map(|file| file.path.clone()).collect(),
+            _ => Vec::new(),
+        };
+        let paths: BTreeSet<RepoPath> = must_cover.iter().cloned().chain(covered).collect();
+        let mut at_base = BTreeMap::new();
+        let mut uncommitted = Vec::new();
+        for path in paths.iter().chain([&approval_path, &PolicyFile::path()]) {
+            let base = match &tip {
+                Some(tip) => repository
+                    .read_file_at(tip.commit, path, MAX_DOCUMENT_BYTES as u64)?
+                    .map(Digest::of),
+                None => None,
+            };
+            // Another branch may be checked out when a run is taken up; a file that is not there says nothing.
+            let work_tree = digest_in(repository.work_dir(), path);
+            if work_tree.is_some() && work_tree != base {
+                uncommitted.push(path.clone());
+            }
+            at_base.insert(path.clone(), base);
+        }
+        let mut dependencies = Vec::new();
+        let mut stacked = Vec::new();
+        for dependency in &file.depends_on {
+            let (fact, delivered) = dependency_fact(workspace, &policy, tip.as_ref(), &here, dependency)?;
+            dependencies.push(fact);
+            stacked.extend(delivered);
+        }
+        let facts = AdmissionFacts {
+            repository: name.clone(),
+            unsupported: None,
+            is_temporary: is_temporary(repository.work_dir()),
+            operation: repository
+                .operation_in_progress()
+                .filter(|operation| *operation != Operation::Bisect)
+                .map(|operation| operation.to_string()),
+            head: match &head {
+                Head::Branch { name, .. } => HeadFact::Branch {
+                    name: name.short().to_owned(),
+                },
+                Head::Detached { .. } => HeadFact::Detached,
+                Head::Unborn { .. } => HeadFact::Unborn,
+            },
+            trust,
+            approval,
+            must_cover,
+            at_base,
+            uncommitted,
+            dependencies,
+            unfinished_before: Vec::new(),
+            consumed: if unfinished.is_some() {
+                None
+            } else {
+                consumed(workspace, &folder, id)?
+            },
+            canceled: canceled(&folder, here.ticket(id).as_ref()),
+            failed_runs: failed_runs(workspace, id, approval_file.as_ref()),
+            claimed_by: None,
+            agent: None,
+            sandbox: None,
+            disk_free: free_bytes(workspace.roots().user()),
+        };
+        let plan = folder.read(TicketFileName::Plan).ok().flatten().map(Digest::of);
+        Ok(Self {
+            ticket: Ticket {
+                id: id.clone(),
+                file,
+                prompt,
+            },
+            policy,
+            facts,
+            repository: name,
+            approval: approval_file,
+            tip,
+            stacked,
+            plan,
+        })
+    }
+
+    /// Every gate, as the policy judges it from what is known now.
+    pub fn admission(&self) -> Admission {
+        admit(&self.ticket.file, &self.policy, &self.facts)
+    }
+
+    /// What a run is made of. Only for a candidacy that no gate refuses. Writes a merge commit that no ref names where
+    /// several dependencies are stacked.
+    pub fn into_ready(self, workspace: &Workspace, unfinished: Option<&Run>) -> Result<Ready, AdmitError> {
+        let repository = workspace.repository();
+        let missing = |code, reason: &str| AdmitError::Base(Blocker::new(code, reason));
+        let tip = self
+            .tip
+            .ok_or_else(|| missing(BlockerCode::TicketNotCommitted, "there is no commit to start from"))?;
+        let ApprovalFact::Found(approval) = self.facts.approval else {
+            return Err(missing(BlockerCode::NotApproved, "nobody has approved the ticket"));
+        };
+        let approval_file = self
+            .approval
+            .ok_or_else(|| missing(BlockerCode::NotApproved, "there is no approval"))?;
+        let lock = SourceLock {
+            repository: self.repository.clone(),
+            files: approval.file,
+            approval: approval_file,
+            approved_by: approval.by,
+            policy: self
+                .facts
+                .at_base
+                .get(&PolicyFile::path())
+                .copied()
+                .flatten()
+                .unwrap_or(Digest::of(b"")),
+        };
+        if unfinished
+            .and_then(Run::source_lock)
+            .is_some_and(|earlier| *earlier != lock)
+        {
+            return Err(AdmitError::SourceLock);
+        }
+        let identity = repository.identity().map_err(AdmitError::Identity)?;
+        let discovery = match unfinished.and_then(Run::discovery) {
+            Some(discovery) => discovery.clone(),
+            None => {
+                let upstream = upstream(workspace, tip.branch.as_ref())?;
+                let base = choose_base(repository, tip.branch, tip.commit, &self.stacked, &runner_identity())
+                    .map_err(AdmitError::Base)?;
+                discovery(workspace, base, upstream)
+            }
+        };
+        let tree = repository.commit_tree_id(discovery.base)?;
+        let recorded: Vec<_> = lock.files.iter().chain([&lock.approval]).cloned().collect();
+        for file in &recorded {
+            // A stacked base must hold the approved bytes too.
+            if repository
+                .entry_at(tree, &file.path)?
+                .is_none_or(|side| side.id != file.blob)
+            {
+                let reason = format!(
+                    "`{}` is not in base {} as it was approved",
+                    file.path,
+                    discovery.base.short()
+                );
+                return Err(missing(BlockerCode::TicketNotCommitted, &reason));
+            }
+        }
+        Ok(Ready {
+            checks: check_specs(&self.policy, &self.ticket.file)?,
+            start: StartFacts {
+                lock,
+                discovery,
+                base_tree: tree,
+                recorded,
+                plan: self.plan,
+            },
+            ticket: self.ticket,
+            policy: self.policy,
+            identity,
+            repository: self.repository,
+        })
+    }
+}
+
+fn in_file(folder: &TicketFolder<'_>, name: TicketFileName, problem: FileProblem) -> AdmitError {
+    AdmitError::File {
+        path: folder.path(name),
+        problem,
+    }
+}
+
+/// The policy of the base, and whether this user trusts it. "No policy" needs no trust: it runs nothing.
+fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustFact), AdmitError> {
+    let repository = workspace.repository();
+    let bytes = match tip {
+        Some(tip) => repository.read_file_at(tip.commit, &PolicyFile::path(), MAX_DOCUMENT_BYTES as u64)?,
+        None => workspace.policy_file().bytes.clone(),
+    };
+    let file = PolicyFile::new(bytes);
+    let digest = file.digest();
+    let policy = file.policy.map_err(|problem| AdmitError::File {
+        path: PolicyFile::path(),
+        problem,
+    })?;
+    let trust = match workspace.trust_store().is_trusted(repository.common_dir(), digest) {
+        _ if file.bytes.is_none() => TrustFact::Trusted,
+        Ok(true) => TrustFact::Trusted,
+        Ok(false) => TrustFact::NotTrusted { digest },
+        Err(error) => TrustFact::Unknown {
+            reason: error.to_string(),
+        },
+    };
+    Ok((policy, trust))
+}
+
+fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) -> (ApprovalFact, Option<CoveredFile>) {
+    let bytes = match folder.map(|folder| folder.read(TicketFileName::Approval)) {
+        None | Some(Ok(None)) => return (ApprovalFact::Missing, None),
+        Some(Ok(Some(bytes))) => bytes,
+        Some(Err(problem)) => {
+            return (
+                ApprovalFact::Invalid {
+                    reason: problem.to_string(),
+                },
+                None,
+            );
+        }
+    };
+    match (Approval::parse(&bytes), blob_id(&bytes)) {
+        (Ok(approval), Ok(blob)) => {
+            let file = CoveredFile {
+                path: path.clone(),
+                blob,
+                sha256: Digest::of(&bytes),
+            };
+            (ApprovalFact::Found(approval), Some(file))
+        }
+        (Err(error), _) => (
+            ApprovalFact::Invalid {
+                reason: error.to_string(),
+            },
+            None,
+        ),
+        (_, Err(error)) => (
+            ApprovalFact::Invalid {
+                reason: error.to_string(),
+            },
+            None,
+        ),
+    }
+}
+
+/// Digest of a plain file of the work tree; none where there is none.
+fn digest_in(work_dir: &Path, path: &RepoPath) -> Option<Digest> {
+    crate::beneath::read_beneath(work_dir, path).ok().map(Digest::of)
+}
+
+fn dependency_fact(
+    workspace: &Workspace,
+    policy: &Policy,
+    tip: Option<&Tip>,
+    ledger: &Ledger<'_>,
+    id: &TicketId,
+) -> Result<(DependencyFact, Option<StackedTicket>), AdmitError> {
+    let repository = workspace.repository();
+    let fact = |state| DependencyFact { id: id.clone(), state };
+    let state = match tip {
+        Some(tip) => {
+            let tree = repository.commit_tree_id(tip.commit)?;
+            dependency_state(repository, tip.commit, tree, policy.ledger.dir.path(), id)
+        }
+        None => DependencyState::NotDone,
+    };
+    Ok(match state {
+        DependencyState::InBase => (fact(policy::DependencyState::InBase), None),
+        DependencyState::Delivered(commit) => (
+            fact(policy::DependencyState::Delivered),
+            Some(StackedTicket {
+                ticket: id.clone(),
+                commit,
+            }),
+        ),
+        DependencyState::NotDone => {
+            let state = match ledger.ticket(id) {
+                None => policy::DependencyState::Missing,
+                Some(folder) if folder.has(TicketFileName::Canceled) => policy::DependencyState::Canceled,
+                Some(_) => policy::DependencyState::NotDelivered,
+            };
+            (fact(state), None)
+        }
+    })
+}
+
+fn consumed(
+    workspace: &Workspace,
+    folder: &TicketFolder<'_>,
+    id: &TicketId,
+) -> Result<Option<ConsumedFact>, AdmitError> {
+    if let Some(receipt) = stored_receipt(workspace.repository(), id) {
+        return Ok(Some(ConsumedFact::Run { run: receipt.run }));
+    }
+    let path = folder.path(TicketFileName::Result);
+    Ok(folder
+        .has(TicketFileName::Result)
+        .then_some(ConsumedFact::Result { path }))
+}
+
+fn canceled(folder: &TicketFolder<'_>, here: Option<&TicketFolder<'_>>) -> Option<ledger_core::Cancellation> {
+    let unreadable = || ledger_core::Cancellation {
+        schema: 1,
+        by: "unknown".to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+        reason: "`canceled.toml` cannot be read".to_owned(),
+    };
+    // Whatever the file says, that it is there cancels the ticket.
+    [Some(folder), here]
+        .into_iter()
+        .flatten()
+        .find_map(|folder| match folder.cancellation() {
+            Ok(cancellation) => cancellation,
+            Err(_) => Some(unreadable()),
+        })
+}
+
+/// Runs of the ticket under this approval that ended in a blocker which cannot be resumed.
+fn failed_runs(workspace: &Workspace, id: &TicketId, approval: Option<&CoveredFile>) -> u32 {
+    let roots = workspace.roots();
+    let failed = |path: &PathBuf| {
+        let Ok(journal) = read_journal(path) else { return false };
+        let Ok(run) = Run::replay(&journal.records) else {
+            return false;
+        };
+        let same = run.source_lock().map(|lock| &lock.approval) == approval;
+        same && matches!(run.state(), State::Blocked(blocker) if !blocker.resumable)
+    };
+    let runs = roots.runs_of(id).unwrap_or_default();
+    let count = runs.iter().map(|run| roots.journal(id, run)).filter(failed).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn upstream(workspace: &Workspace, branch: Option<&RefName>) -> Result<Option<ObservedRef>, AdmitError> {
+    let Some(branch) = branch else { return Ok(None) };
+    let upstream = workspace.repository().upstream_of(branch)?;
+    Ok(upstream.and_then(|upstream| {
+        Some(ObservedRef {
+            name: upstream.tracking,
+            commit: upstream.commit?,
+        })
+    }))
+}
+
+fn discovery(workspace: &Workspace, base: Base, upstream: Option<ObservedRef>) -> Discovery {
+    let repository = workspace.repository();
+    let kinds = [
+        (repository.is_shallow(), "shallow"),
+        (repository.git_dir() != repository.common_dir(), "linked work tree"),
+    ];
+    Discovery {
+        base: base.commit,
+        reason: base.reason,
+        upstream,
+        repository_kind: kinds
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, kind)| kind.to_owned())
+            .collect(),
+        check_sandbox: String::new(),
+    }
+}
+
+/// Whether a path lies below a temporary folder, where a worker's sandbox may write.
+fn is_temporary(path: &Path) -> bool {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let variable = std::env::var_os("TMPDIR").map(PathBuf::from);
+    [Some("/tmp".into()), Some("/var/tmp".into()), variable]
+        .into_iter()
+        .flatten()
+        .filter(|folder| folder.is_absolute() && folder.parent().is_some())
+        .any(|folder| path.starts_with(folder.canonicalize().unwrap_or(folder)))
+}
+
+/// Free bytes on the disk that holds this folder, or the nearest one above it that is there.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let stat = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
+    stat.f_bavail.checked_mul(stat.f_frsize)
+}

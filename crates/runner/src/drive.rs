@@ -1,0 +1,138 @@
+//! The loop that brings a run to its end: ask what should be done, record it, do it, record what is seen.
+
+use jiff::Timestamp;
+use ledger_core::{Effect, Event, Observation, Record, Refusal, ResumeCause, Run, State};
+use policy::{Inputs, Outcome, Step, next_step};
+
+use crate::executor::Executor;
+use crate::journal_file::{JournalFileError, JournalSink};
+
+/// Why a drive stopped without an outcome. The journal holds everything up to there; the next drive goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The journal could not be written.
+    #[error(transparent)]
+    Journal(#[from] JournalFileError),
+    /// A step was refused before it was written: a defect of the engine or the executor, never of the worker.
+    #[error("the engine would have taken a step that may not follow: {0}")]
+    Refused(#[from] Refusal),
+    /// The executor ended without observing what it had started.
+    #[error("an effect ended without an observation")]
+    Unobserved,
+}
+
+/// Drives a run until it finishes, and shows `observe` every record as it is written.
+///
+/// A run that a dead or paused runner left is taken up: first whatever was under way is looked at, then it goes on.
+pub async fn drive<E: Executor, J: JournalSink>(
+    run: &mut Run,
+    journal: &mut J,
+    inputs: &mut Inputs,
+    executor: &mut E,
+    mut observe: impl FnMut(&Run, &Record),
+) -> Result<Outcome, DriveError> {
+    let mut driver = Driver {
+        run,
+        journal,
+        observe: &mut observe,
+    };
+    driver.take_up(executor).await?;
+    loop {
+        inputs.head = driver.journal.head().sum;
+        inputs.stop = executor.stop_requested();
+        let step = next_step(driver.run, inputs, executor.now());
+        let wake = match step {
+            Step::Finish(outcome) => {
+                driver.journal.sync()?;
+                return Ok(outcome);
+            }
+            Step::Record(event) => {
+                driver.record(executor.now(), &event)?;
+                continue;
+            }
+            Step::Start(effect) => {
+                let seq = driver.run.next_seq();
+                driver.record(executor.now(), &Event::Intended(effect.clone()))?;
+                if must_be_durable(&effect) {
+                    driver.journal.sync()?;
+                }
+                executor.start(seq, &effect, driver.run);
+                continue;
+            }
+            Step::Wait { until } => until,
+        };
+        if let Some(event) = executor.next_event(wake).await {
+            driver.record(executor.now(), &event)?;
+        }
+    }
+}
+
+/// An intent must survive a power cut before its effect begins, if the effect spends tokens or changes what others see.
+/// The others are done again at no cost.
+fn must_be_durable(effect: &Effect) -> bool {
+    match effect {
+        Effect::TakeTurn { .. }
+        | Effect::TakeReview { .. }
+        | Effect::PrepareDelivery { .. }
+        | Effect::UpdateRef { .. }
+        | Effect::StoreRun { .. } => true,
+        Effect::PreparePlaces { .. }
+        | Effect::RunChecks { .. }
+        | Effect::Interrupt { .. }
+        | Effect::MeasureChanges { .. }
+        | Effect::ConfirmConsent => false,
+    }
+}
+
+struct Driver<'a, J> {
+    run: &'a mut Run,
+    journal: &'a mut J,
+    observe: &'a mut dyn FnMut(&Run, &Record),
+}
+
+impl<J: JournalSink> Driver<'_, J> {
+    /// Refused before it is written; written before it counts.
+    fn record(&mut self, at: Timestamp, event: &Event) -> Result<(), DriveError> {
+        let next = self.run.applied(at, event)?;
+        let record = self.journal.append(at, event)?;
+        *self.run = next;
+        (self.observe)(self.run, &record);
+        Ok(())
+    }
+
+    /// Looks at what an earlier runner left under way, and takes the run up.
+    async fn take_up<E: Executor>(&mut self, executor: &mut E) -> Result<(), DriveError> {
+        let fresh = self.run.next_seq() == 1;
+        if fresh {
+            return Ok(());
+        }
+        let left_under_way = self.run.pending().cloned();
+        if let Some(pending) = &left_under_way {
+            let seen = executor.look(pending, self.run).await;
+            let observed = seen
+                .iter()
+                .any(|event| matches!(event, Event::Observed { of, .. } if *of == pending.seq));
+            for event in seen {
+                self.record(executor.now(), &event)?;
+            }
+            if !observed {
+                let reason = "the runner was gone".to_owned();
+                let observation = Observation::Lost { reason };
+                self.record(
+                    executor.now(),
+                    &Event::Observed {
+                        of: pending.seq,
+                        observation,
+                    },
+                )?;
+            }
+        }
+        let after = match self.run.state() {
+            State::Climbing => ResumeCause::Crash,
+            State::Paused { .. } => ResumeCause::Pause,
+            State::Blocked(blocker) if blocker.resumable && left_under_way.is_none() => ResumeCause::Blocker,
+            State::Blocked(_) | State::Canceled { .. } | State::Done => return Ok(()),
+        };
+        self.record(executor.now(), &Event::Resumed { after })
+    }
+}

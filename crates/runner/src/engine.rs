@@ -1,0 +1,206 @@
+//! The executor with real processes, places and Git.
+
+mod checks;
+mod consent;
+mod delivery;
+mod look;
+mod measure;
+mod places;
+mod storage;
+mod turns;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use git_delivery::{Identity, Repository};
+use jiff::Timestamp;
+use ledger_core::{BlockerCode, Effect, Event, Observation, PauseCause, Pending, RunId, Ticket};
+use policy::{CheckSpec, Policy};
+use tokio::sync::{mpsc, watch};
+
+use crate::agent::Agent;
+use crate::executor::Executor;
+use crate::guard::GuardProgram;
+use crate::redact::Redactor;
+use crate::sandbox::{Confinement, Sandbox};
+
+pub(crate) use checks::confinement;
+pub use places::RunFolders;
+
+/// What a run is made of, frozen when it is taken up.
+#[derive(Debug)]
+pub struct RunPlan {
+    /// The ticket, as it is in the base.
+    pub ticket: Ticket,
+    /// The policy, as it is in the base.
+    pub policy: Policy,
+    /// The run.
+    pub run: RunId,
+    /// The checks to run, in order.
+    pub checks: Vec<CheckSpec>,
+    /// The sandbox for checks; none where the policy switches it off.
+    pub sandbox: Option<Sandbox>,
+    /// What checks may see and change.
+    pub confinement: Confinement,
+    /// How processes are started so that they end with the runner.
+    pub guard: GuardProgram,
+    /// Who commits.
+    pub identity: Identity,
+    /// Where the run keeps its files.
+    pub folders: RunFolders,
+    /// What is taken out of texts before they are recorded.
+    pub redactor: Redactor,
+}
+
+/// The executor of one run.
+pub struct Engine {
+    plan: Arc<RunPlan>,
+    repository: Arc<Repository>,
+    places: places::Places,
+    agent: Box<dyn Agent>,
+    events: mpsc::UnboundedReceiver<Event>,
+    sender: mpsc::UnboundedSender<Event>,
+    stop: watch::Receiver<Option<PauseCause>>,
+    /// Ends the effect under way when it is sent `true`.
+    interrupt: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An executor for this plan. `stop` tells that somebody asked the runner to leave.
+    pub fn new(
+        plan: RunPlan,
+        repository: Arc<Repository>,
+        agent: Box<dyn Agent>,
+        stop: watch::Receiver<Option<PauseCause>>,
+    ) -> Self {
+        let (sender, events) = mpsc::unbounded_channel();
+        Self {
+            plan: Arc::new(plan),
+            repository,
+            places: places::Places::default(),
+            agent,
+            events,
+            sender,
+            stop,
+            interrupt: watch::channel(false).0,
+        }
+    }
+
+    /// Ends whatever the agent keeps running.
+    pub async fn close(self) {
+        self.agent.close().await;
+    }
+
+    /// Does something that blocks, on a thread of its own, and reports what it shows.
+    fn blocking(&self, seq: u64, work: impl FnOnce() -> Result<Observation, Failed> + Send + 'static) {
+        let sender = self.sender.clone();
+        tokio::task::spawn_blocking(move || {
+            let observation = work().unwrap_or_else(Failed::observation);
+            // The drive may be gone; then nobody is left to tell.
+            let _ = sender.send(Event::Observed { of: seq, observation });
+        });
+    }
+}
+
+/// An effect that could not be done.
+#[derive(Debug)]
+struct Failed {
+    code: BlockerCode,
+    reason: String,
+}
+
+impl Failed {
+    fn new(code: BlockerCode, reason: impl std::fmt::Display) -> Self {
+        Self {
+            code,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn observation(self) -> Observation {
+        Observation::Failed {
+            code: self.code,
+            reason: self.reason,
+        }
+    }
+}
+
+impl Executor for Engine {
+    fn start(&mut self, seq: u64, effect: &Effect, run: &ledger_core::Run) {
+        if let Effect::Interrupt { .. } = effect {
+            self.interrupt.send_replace(true);
+            return;
+        }
+        self.interrupt = watch::channel(false).0;
+        match effect {
+            Effect::PreparePlaces { base } => self.prepare_places(seq, *base),
+            Effect::RunChecks { tree, checks, .. } => match run.discovery() {
+                Some(discovery) => self.run_checks(seq, *tree, checks, discovery.base),
+                None => self.blocking(seq, || {
+                    Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
+                }),
+            },
+            Effect::TakeTurn {
+                label, purpose, thread, ..
+            } => self.take_turn(seq, label, *purpose, thread.as_ref(), run),
+            Effect::MeasureChanges { iteration } => self.measure_changes(seq, *iteration),
+            Effect::TakeReview { tree, label } => self.take_review(seq, *tree, label, run),
+            Effect::ConfirmConsent => self.confirm_consent(seq, run),
+            Effect::PrepareDelivery { tree, journal } => self.prepare_delivery(seq, *tree, *journal, run),
+            Effect::UpdateRef { name, old, new } => self.update_ref(seq, name, *old, *new),
+            Effect::StoreRun { name, journal } => self.store_run(seq, name, *journal, run),
+            Effect::Interrupt { .. } => {}
+        }
+    }
+
+    async fn next_event(&mut self, wake: Option<Timestamp>) -> Option<Event> {
+        let pause = wake.map(|at| {
+            let left = at.duration_since(Timestamp::now());
+            std::time::Duration::try_from(left).unwrap_or_default()
+        });
+        let already_told = self.stop.borrow_and_update().is_some();
+        let stop = &mut self.stop;
+        tokio::select! {
+            biased;
+            event = self.events.recv() => event,
+            changed = stop.changed(), if !already_told => {
+                if changed.is_err() {
+                    // Nobody can ask any more; wait for the effect alone.
+                    return self.events.recv().await;
+                }
+                None
+            }
+            () = async { tokio::time::sleep(pause.unwrap_or_default()).await }, if pause.is_some() => None,
+        }
+    }
+
+    async fn look(&mut self, pending: &Pending, _run: &ledger_core::Run) -> Vec<Event> {
+        self.look_at(pending)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn stop_requested(&self) -> Option<PauseCause> {
+        *self.stop.borrow()
+    }
+}
+
+/// The folder of the ticket's files in the repository.
+fn ticket_folder(plan: &RunPlan) -> String {
+    format!("{}/tickets/{}", plan.policy.ledger.dir.path(), plan.ticket.id)
+}
+
+/// The log of all turns of the run.
+fn agent_log(plan: &RunPlan) -> PathBuf {
+    plan.folders.run.join("agent.jsonl")
+}

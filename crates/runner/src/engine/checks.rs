@@ -1,0 +1,176 @@
+//! Running the checks of a run on an exact tree.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ledger_core::{BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, Event, Observation, TreeId};
+use policy::config::SandboxUse;
+use policy::{CheckSpec, Policy};
+use tokio::sync::watch;
+
+use super::places::RunnersPlace;
+use super::{Engine, Failed, RunPlan};
+use crate::check::{Check, CheckBench, CheckCommand, CheckError};
+use crate::sandbox::Confinement;
+use crate::state::StateRoots;
+
+/// What checks of this policy may see and change when they run in this place.
+pub(crate) fn confinement(policy: &Policy, roots: &StateRoots, place: &Path) -> Confinement {
+    let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/nonexistent"));
+    let expand = |folder: &str| match folder.strip_prefix("~/") {
+        Some(rest) => home.join(rest),
+        None => PathBuf::from(folder),
+    };
+    Confinement {
+        place: place.to_owned(),
+        writable: policy
+            .workspace
+            .writable
+            .iter()
+            .map(|folder| expand(folder.as_str()))
+            .collect(),
+        // The objects that the place borrows, so that `git log` and the like work in checks.
+        readable: roots
+            .repository()
+            .parent()
+            .map(|common| common.join("objects"))
+            .into_iter()
+            .collect(),
+        hidden: vec![roots.repository().to_owned(), roots.user().to_owned()],
+        scratch: None,
+        environment: Vec::new(),
+        network: false,
+        home,
+    }
+}
+
+impl Engine {
+    pub(super) fn run_checks(&mut self, seq: u64, tree: TreeId, names: &[String], base: ledger_core::CommitId) {
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
+        let sender = self.sender.clone();
+        let interrupted = self.interrupt.subscribe();
+        let names = names.to_vec();
+        tokio::spawn(async move {
+            let bring = {
+                let plan = Arc::clone(&plan);
+                tokio::task::spawn_blocking(move || {
+                    let folder = plan.folders.place("check");
+                    let exempt = plan.policy.workspace.copy.iter().cloned().collect();
+                    places.with(|opened| opened.bring(&repository, RunnersPlace::Check, &folder, base, tree, &exempt))
+                })
+            };
+            let observation = match bring.await {
+                Ok(Ok(())) => run_all(&plan, tree, &names, interrupted)
+                    .await
+                    .unwrap_or_else(Failed::observation),
+                Ok(Err(failed)) => failed.observation(),
+                Err(_) => Failed::new(BlockerCode::NeedsPerson, "preparing the check place broke off").observation(),
+            };
+            let _ = sender.send(Event::Observed { of: seq, observation });
+        });
+    }
+}
+
+async fn run_all(
+    plan: &RunPlan,
+    tree: TreeId,
+    names: &[String],
+    interrupted: watch::Receiver<bool>,
+) -> Result<Observation, Failed> {
+    let unusable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::NeedsPerson, error);
+    let outputs = plan.folders.run.join("checks");
+    let temporary = plan.folders.places.join("temporary");
+    for folder in [&outputs, &temporary] {
+        std::fs::create_dir_all(folder).map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+    }
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let mut results = Vec::new();
+    for name in names {
+        let spec = plan.checks.iter().find(|check| check.name == *name);
+        let spec = spec.ok_or_else(|| unusable(&format!("there is no check `{name}`")))?;
+        let confined = spec.sandbox == SandboxUse::Required;
+        let bench = CheckBench {
+            guard: &plan.guard,
+            sandbox: plan.sandbox.as_ref().filter(|_| confined),
+            confinement: &plan.confinement,
+            environment: &environment,
+            redactor: &plan.redactor,
+            records: &plan.folders.run.join("guards"),
+            temporary: &temporary,
+        };
+        if confined && bench.sandbox.is_none() {
+            return Err(Failed::new(
+                BlockerCode::SandboxUnavailable,
+                "the check needs a sandbox and there is none",
+            ));
+        }
+        let output = outputs.join("current");
+        let mut stop = interrupted.clone();
+        let stopped = async move {
+            // An error means that the engine is gone, and with it whoever wants the result.
+            let _ = stop.wait_for(|interrupt| *interrupt).await;
+        };
+        let ran = bench
+            .run(&check(spec), &output, None, stopped)
+            .await
+            .map_err(|error| failed(&error))?;
+        if ran.was_stopped() {
+            return Ok(Observation::Interrupted);
+        }
+        keep_output(&outputs, &output, &ran.result)
+            .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        let missing_report = ran.report_problem.is_some();
+        results.push(judged(ran.result, missing_report));
+    }
+    Ok(Observation::ChecksRan { tree, results })
+}
+
+/// A check that should have written a report and did not has shown nothing, whatever its exit status says.
+fn judged(mut result: CheckResult, missing_report: bool) -> CheckResult {
+    if missing_report && result.outcome.succeeded() {
+        let reason = "its test report is missing or cannot be read".to_owned();
+        result.outcome = CommandOutcome::NotStarted { reason };
+    }
+    result
+}
+
+fn failed(error: &CheckError) -> Failed {
+    let code = match error {
+        CheckError::Sandbox(_) | CheckError::Confinement(_) => BlockerCode::SandboxUnavailable,
+        CheckError::Io(error) => super::places::code_of(error),
+        _ => BlockerCode::NeedsPerson,
+    };
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    Failed::new(code, reason)
+}
+
+/// Outputs are kept under their digest, which is how the evidence names them.
+fn keep_output(folder: &Path, output: &Path, result: &CheckResult) -> std::io::Result<()> {
+    std::fs::rename(output, folder.join(result.output.digest.hex()))
+}
+
+fn check(spec: &CheckSpec) -> Check {
+    Check {
+        name: spec.name.clone(),
+        command: match &spec.command {
+            Command::Shell(line) => CheckCommand::Shell(line.clone()),
+            Command::Program(words) => CheckCommand::Program(words.clone()),
+        },
+        timeout: spec.timeout.to_std(),
+        variables: spec.env.clone(),
+        network: spec.network,
+        report: spec.report.as_ref().and_then(policy::config::TestReport::path),
+        proves: spec.proves.clone(),
+        strength: spec.strength,
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether the consent that a run was started with still stands.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use git_delivery::Repository;
+use ledger_core::{
+    BaseReason, BlockerCode, Cancellation, Consent, MAX_DOCUMENT_BYTES, ObjectId, Observation, RefName, Run, SourceLock,
+};
+
+use super::{Engine, Failed, RunPlan, ticket_folder};
+
+impl Engine {
+    /// Looks at the covered files where the person who gave the consent would change them: in the work tree, and on the
+    /// branch that the run was started from.
+    pub(super) fn confirm_consent(&mut self, seq: u64, run: &Run) {
+        let (plan, repository) = (Arc::clone(&self.plan), Arc::clone(&self.repository));
+        let lock = run.source_lock().cloned();
+        let branch = run.discovery().and_then(|discovery| match &discovery.reason {
+            BaseReason::Tip { branch } => branch.clone(),
+            BaseReason::Stacked { .. } | BaseReason::Merged { .. } => None,
+        });
+        self.blocking(seq, move || {
+            let lock =
+                lock.ok_or_else(|| Failed::new(BlockerCode::SourceLockMismatch, "the run has no source lock"))?;
+            Ok(Observation::ConsentSeen {
+                consent: look(&plan, &repository, &lock, branch.as_ref())?,
+            })
+        });
+    }
+}
+
+fn look(
+    plan: &RunPlan,
+    repository: &Repository,
+    lock: &SourceLock,
+    branch: Option<&RefName>,
+) -> Result<Consent, Failed> {
+    let canceled = format!("{}/canceled.toml", ticket_folder(plan));
+    let in_work_tree = |path: &str| read(&repository.work_dir().join(path));
+    if let Some(bytes) = in_work_tree(&canceled)? {
+        return Ok(consent_canceled(&bytes));
+    }
+    for file in lock.files.iter().chain([&lock.approval]) {
+        let Some(path) = file.path.to_str() else { continue };
+        // A file that is not there says nothing: another branch may be checked out. The branch below tells.
+        if let Some(bytes) = in_work_tree(path)?
+            && ledger_core::Digest::of(&bytes) != file.sha256
+        {
+            return Ok(Consent::Changed {
+                path: file.path.clone(),
+            });
+        }
+    }
+    let Some(branch) = branch else {
+        return Ok(Consent::Current);
+    };
+    let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::SourceLockMismatch, error);
+    let Some(tip) = repository.resolve(branch).map_err(|error| wrong(&error))? else {
+        return Ok(Consent::Current);
+    };
+    let tip = ledger_core::CommitId(ObjectId::from_bytes(*tip.as_bytes()));
+    let tree = repository.commit_tree_id(tip).map_err(|error| wrong(&error))?;
+    if let Ok(path) = canceled.parse()
+        && let Some(bytes) = repository
+            .read_file_at(tip, &path, MAX_DOCUMENT_BYTES as u64)
+            .map_err(|error| wrong(&error))?
+    {
+        return Ok(consent_canceled(&bytes));
+    }
+    for file in lock.files.iter().chain([&lock.approval]) {
+        let side = repository.entry_at(tree, &file.path).map_err(|error| wrong(&error))?;
+        if side.is_none_or(|side| side.id != file.blob) {
+            return Ok(Consent::Changed {
+                path: file.path.clone(),
+            });
+        }
+    }
+    Ok(Consent::Current)
+}
+
+/// Whatever the file says, that it is there cancels the ticket.
+fn consent_canceled(bytes: &[u8]) -> Consent {
+    match Cancellation::parse(bytes) {
+        Ok(cancellation) => Consent::Canceled {
+            by: cancellation.by,
+            reason: cancellation.reason,
+        },
+        Err(_) => Consent::Canceled {
+            by: "unknown".to_owned(),
+            reason: "canceled.toml cannot be read".to_owned(),
+        },
+    }
+}
+
+/// A small file's bytes; none where there is none.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Failed> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
+        Err(error) => Err(Failed::new(BlockerCode::SourceLockMismatch, error)),
+    }
+}

@@ -1,0 +1,192 @@
+//! The commits of a delivery, and the one ref that moves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use git_delivery::{CommitDraft, CommitTime, Expected, RefError, Repository};
+use ledger_core::{BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, TreeId};
+
+use super::{Engine, Failed, RunPlan, ticket_folder};
+use crate::records::{RecordFacts, result_record, review_record};
+
+impl Engine {
+    pub(super) fn prepare_delivery(&mut self, seq: u64, tree: TreeId, journal: Digest, run: &Run) {
+        let (plan, repository, run) = (Arc::clone(&self.plan), Arc::clone(&self.repository), run.clone());
+        self.blocking(seq, move || {
+            let delivery = prepare(&plan, &repository, tree, journal, &run)?;
+            Ok(Observation::DeliveryPrepared { delivery })
+        });
+    }
+
+    pub(super) fn update_ref(&mut self, seq: u64, name: &RefName, old: Option<CommitId>, new: CommitId) {
+        let (repository, name) = (Arc::clone(&self.repository), name.clone());
+        let reason = format!("foil: deliver {}", self.plan.ticket.id);
+        self.blocking(seq, move || {
+            let expected = old.map_or(Expected::Missing, |old| Expected::Is(old.0));
+            match repository.update_ref(&name, new.0, expected, &reason) {
+                Ok(()) => {}
+                // What it is now is looked at below, and judged there.
+                Err(RefError::Refused { .. }) => {}
+                Err(error) => return Err(Failed::new(BlockerCode::BranchNameTaken, error)),
+            }
+            see_ref(&repository, &name, new)
+        });
+    }
+}
+
+/// What a ref points at, and whether that contains the commit.
+pub(super) fn see_ref(repository: &Repository, name: &RefName, new: CommitId) -> Result<Observation, Failed> {
+    let unclear = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::BranchNameTaken, error);
+    let value = repository.resolve(name).map_err(|error| unclear(&error))?.map(CommitId);
+    let contains_new = match value {
+        Some(value) => value == new || repository.is_ancestor(new, value).unwrap_or(false),
+        None => false,
+    };
+    Ok(Observation::RefSeen { value, contains_new })
+}
+
+fn prepare(
+    plan: &RunPlan,
+    repository: &Repository,
+    tree: TreeId,
+    journal: Digest,
+    run: &Run,
+) -> Result<PreparedDelivery, Failed> {
+    let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::TreeMismatch, error);
+    let base = run.discovery().map(|discovery| discovery.base);
+    let base = base.ok_or_else(|| wrong(&"the run has no base"))?;
+    let branch = free_branch(plan, repository)?;
+    let draft = |tree, parent, message| CommitDraft {
+        tree,
+        parents: vec![parent],
+        author: plan.identity.author.clone(),
+        committer: plan.identity.committer.clone(),
+        // The journal's time, so that the same run always gives the same commits.
+        time: CommitTime {
+            seconds: run.last_at().as_second(),
+            offset_minutes: 0,
+        },
+        message,
+    };
+    let message = change_message(plan, journal);
+    let change = draft(tree, base, message.clone())
+        .write(repository)
+        .map_err(|error| wrong(&error))?;
+
+    let facts = RecordFacts {
+        change,
+        branch: &branch,
+        title: &plan.ticket.file.title,
+    };
+    let records = record_files(plan, repository, base, run, &facts)?;
+    let records_tree = repository.overlay(tree, &records).map_err(|error| wrong(&error))?;
+    let only_records = repository
+        .tree_differs_only_in(tree, records_tree, |path| records.contains_key(path))
+        .map_err(|error| wrong(&error))?;
+    if !only_records {
+        return Err(wrong(&"the records commit would change more than the records"));
+    }
+    let records = draft(records_tree, change, records_message(plan, journal))
+        .write(repository)
+        .map_err(|error| wrong(&error))?;
+    for (name, commit) in [("change", change), ("records", records)] {
+        repository
+            .anchor(&plan.run, name, commit.0)
+            .map_err(|error| wrong(&error))?;
+    }
+    Ok(PreparedDelivery {
+        mode: run.opened().delivery,
+        branch,
+        old: None,
+        base,
+        // As read back from the commit, not as intended: it is compared with what was reviewed.
+        tree: repository.commit_tree_id(change).map_err(|error| wrong(&error))?,
+        change,
+        records_tree,
+        records,
+        identity: format!("{} <{}>", plan.identity.author.name, plan.identity.author.email),
+        message: Digest::of(message),
+    })
+}
+
+/// The branch by the policy's template, or the first of its name with `-2`, `-3`, … that does not exist.
+fn free_branch(plan: &RunPlan, repository: &Repository) -> Result<RefName, Failed> {
+    let package = plan.ticket.file.package.as_ref().map(ledger_core::PackageName::as_str);
+    let wanted = plan.policy.delivery.branch.fill(plan.ticket.id.as_str(), package);
+    let taken = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::BranchNameTaken, error);
+    for suffix in 1..=99 {
+        let name = if suffix == 1 {
+            wanted.clone()
+        } else {
+            format!("{wanted}-{suffix}")
+        };
+        let name = RefName::branch(&name).map_err(|error| taken(&error))?;
+        if repository.resolve(&name).map_err(|error| taken(&error))?.is_none() {
+            return Ok(name);
+        }
+    }
+    Err(taken(&format!("`{wanted}` and 98 names after it exist")))
+}
+
+fn change_message(plan: &RunPlan, journal: Digest) -> String {
+    let file = &plan.ticket.file;
+    let kind = match file.kind {
+        Kind::Feature => "feature",
+        Kind::Bugfix => "bugfix",
+        Kind::Refactor => "refactor",
+        Kind::Test => "test",
+        Kind::Documentation => "documentation",
+        Kind::Diagnosis => "diagnosis",
+        Kind::Cleanup => "cleanup",
+    };
+    let subject = plan
+        .policy
+        .delivery
+        .message
+        .fill(plan.ticket.id.as_str(), &file.title, kind);
+    format!("{subject}\n\n{}", trailers(plan, journal))
+}
+
+fn records_message(plan: &RunPlan, journal: Digest) -> String {
+    format!("{}: records\n\n{}", plan.ticket.id, trailers(plan, journal))
+}
+
+/// What ties a commit to its run.
+pub(super) fn trailers(plan: &RunPlan, journal: Digest) -> String {
+    format!(
+        "Counterfoil-Ticket: {}\nCounterfoil-Run: {}\nCounterfoil-Journal: {journal}\n",
+        plan.ticket.id, plan.run
+    )
+}
+
+/// The records that go beside the ticket. Nothing is overwritten: a later run writes `result-2.md`.
+fn record_files(
+    plan: &RunPlan,
+    repository: &Repository,
+    base: CommitId,
+    run: &Run,
+    facts: &RecordFacts<'_>,
+) -> Result<BTreeMap<RepoPath, Vec<u8>>, Failed> {
+    let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::TreeMismatch, error);
+    let folder = ticket_folder(plan);
+    let tree = repository.commit_tree_id(base).map_err(|error| wrong(&error))?;
+    for n in 1..=999 {
+        let name = |record: &str| {
+            let name = if n == 1 {
+                format!("{folder}/{record}.md")
+            } else {
+                format!("{folder}/{record}-{n}.md")
+            };
+            name.parse::<RepoPath>().map_err(|error| wrong(&error))
+        };
+        let (result, review) = (name("result")?, name("review")?);
+        let free = |path: &RepoPath| repository.entry_at(tree, path).map(|entry| entry.is_none());
+        if free(&result).map_err(|error| wrong(&error))? && free(&review).map_err(|error| wrong(&error))? {
+            return Ok(BTreeMap::from([
+                (result, result_record(run, facts).into_bytes()),
+                (review, review_record(run, facts).into_bytes()),
+            ]));
+        }
+    }
+    Err(wrong(&"there are 999 results of this ticket"))
+}

@@ -1,0 +1,142 @@
+//! What a turn changed, and what is forbidden about it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use git_delivery::{Finding, MeasureOptions, Repository};
+use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Observation, TreeId, Violation};
+use policy::{
+    ChangeFacts, FileFacts, ScopeRules, SecretRules, WalkFinding, WalkProblem, dependency_change, judge_changes,
+};
+
+use super::{Engine, Failed, RunPlan};
+
+impl Engine {
+    /// Computes the change set, keeps its tree under an anchor before anything names it, and judges it.
+    pub(super) fn measure_changes(&mut self, seq: u64, iteration: u32) {
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
+        self.blocking(seq, move || {
+            let unmeasured = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
+            let options = MeasureOptions {
+                keep: true,
+                exempt: plan.policy.workspace.copy.iter().cloned().collect(),
+                ..MeasureOptions::default()
+            };
+            let measured = places.with(|opened| match &opened.work {
+                Some(work) => work.measure(&repository, &options).map_err(|error| unmeasured(&error)),
+                None => Err(unmeasured(&"the worker's place is not open")),
+            })?;
+            let set = &measured.change_set;
+            repository
+                .anchor(&plan.run, &format!("tree-{iteration}"), set.tree.0)
+                .map_err(|error| unmeasured(&error))?;
+            let violations = judge(&plan, &repository, set, &measured.findings)?;
+            Ok(Observation::ChangesMeasured {
+                change: set.summary(),
+                violations,
+            })
+        });
+    }
+
+    /// The patch from the base to a tree, at most `limit` bytes, and whether it was cut.
+    pub(super) fn patch(&self, base: CommitId, tree: TreeId, limit: u64) -> Result<(String, bool), Failed> {
+        let unreadable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ReviewFailed, error);
+        let before = self
+            .repository
+            .commit_tree_id(base)
+            .map_err(|error| unreadable(&error))?;
+        let patch = self
+            .repository
+            .patch(before, tree, limit)
+            .map_err(|error| unreadable(&error))?;
+        Ok((String::from_utf8_lossy(&patch.bytes).into_owned(), patch.truncated))
+    }
+}
+
+fn judge(
+    plan: &RunPlan,
+    repository: &Repository,
+    set: &ChangeSet,
+    findings: &[Finding],
+) -> Result<Vec<Violation>, Failed> {
+    let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
+    let rules = ScopeRules::new(&plan.policy, &plan.ticket.file).map_err(|error| wrong(&error))?;
+    let secrets = SecretRules::new(&plan.policy);
+    let mut facts = ChangeFacts {
+        files: BTreeMap::new(),
+        walk: walk_findings(findings),
+    };
+    for change in &set.changes {
+        let known = facts_of(repository, change, &secrets).map_err(|error| wrong(&error))?;
+        facts.files.insert(change.path.clone(), known);
+    }
+    for finding in findings {
+        if let Finding::Filtered { path, filter } = finding {
+            facts.files.entry(path.clone()).or_default().filter = Some(filter.clone());
+        }
+    }
+    Ok(judge_changes(set, &facts, &rules, &plan.policy, &plan.ticket.file))
+}
+
+fn facts_of(
+    repository: &Repository,
+    change: &Change,
+    secrets: &SecretRules,
+) -> Result<FileFacts, git_delivery::ObjectError> {
+    let content = |side: Option<ledger_core::Side>| -> Result<Option<Vec<u8>>, git_delivery::ObjectError> {
+        match side {
+            Some(side) if side.mode != EntryMode::Submodule => blob(repository, side.id).map(Some),
+            _ => Ok(None),
+        }
+    };
+    let same = change
+        .before
+        .zip(change.after)
+        .is_some_and(|(before, after)| before.id == after.id);
+    let after = content(change.after)?;
+    let before = if same { after.clone() } else { content(change.before)? };
+    let mut facts = FileFacts::default();
+    if let Some(after) = &after {
+        facts.secrets = Some(secrets.added(&change.path, before.as_deref(), after));
+        if change.after.is_some_and(|side| side.mode == EntryMode::Symlink) {
+            facts.link_target = Some(after.clone());
+        }
+    }
+    facts.dependencies = dependency_change(&change.path, before.as_deref(), after.as_deref());
+    Ok(facts)
+}
+
+fn blob(repository: &Repository, id: BlobId) -> Result<Vec<u8>, git_delivery::ObjectError> {
+    // What is larger was left out of the tree when the place was measured; a base may have anything.
+    repository.read_blob(id, u64::MAX)
+}
+
+fn walk_findings(findings: &[Finding]) -> Vec<WalkFinding> {
+    let limit = MeasureOptions::default().largest_file;
+    findings
+        .iter()
+        .filter_map(|finding| {
+            let (path, problem) = match finding {
+                Finding::SpecialFile { path } => (path, WalkProblem::NotAFile),
+                Finding::NestedRepository { path } => (path, WalkProblem::NestedRepository),
+                Finding::ForbiddenName { path } => (path, WalkProblem::ForbiddenName),
+                Finding::FilesInSubmodule { path } => (path, WalkProblem::FilesInSubmodule),
+                Finding::TooLarge { path, size } => (path, WalkProblem::TooLarge { bytes: *size, limit }),
+                Finding::PathTooLong { folder } => (folder, WalkProblem::PathTooLong),
+                Finding::Unreadable { path } => (path, WalkProblem::Unreadable),
+                Finding::HardLink { path } => (path, WalkProblem::HardLink),
+                Finding::Twins { one, other } => (one, WalkProblem::Twin { of: other.clone() }),
+                // Judged with the file itself: the policy may allow the filter.
+                Finding::Filtered { .. } => return None,
+            };
+            Some(WalkFinding {
+                path: path.clone(),
+                problem,
+            })
+        })
+        .collect()
+}

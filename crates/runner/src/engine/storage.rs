@@ -1,0 +1,155 @@
+//! Keeping an ended run in Git for good.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use git_delivery::{CommitTime, Expected, RefError, Repository};
+use ledger_core::{
+    BlockerCode, CommitId, Digest, EvidenceIndex, Observation, RefName, RepoPath, Run, State, verify_chain,
+};
+
+use super::delivery::trailers;
+use super::{Engine, Failed, RunPlan};
+
+/// The most bytes of check output that are stored with a run.
+const MAX_ARTIFACT_BYTES: u64 = 16 * 1024 * 1024;
+
+impl Engine {
+    pub(super) fn store_run(&mut self, seq: u64, name: &RefName, journal: Digest, run: &Run) {
+        let (plan, repository, run, name) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            run.clone(),
+            name.clone(),
+        );
+        self.blocking(seq, move || {
+            let commit = store(&plan, &repository, &name, journal, &run)?;
+            Ok(Observation::RunStored { commit })
+        });
+    }
+}
+
+/// The ref under which a finished run's receipt can be found without reading anything.
+pub(super) fn receipt_ref(plan: &RunPlan) -> Result<RefName, Failed> {
+    format!("refs/counterfoil/receipts/{}", plan.ticket.id)
+        .parse()
+        .map_err(|error| unstored(&error))
+}
+
+fn unstored(error: &dyn std::fmt::Display) -> Failed {
+    Failed::new(
+        BlockerCode::NeedsPerson,
+        format!("the run could not be stored in Git: {error}"),
+    )
+}
+
+fn store(
+    plan: &RunPlan,
+    repository: &Repository,
+    name: &RefName,
+    journal: Digest,
+    run: &Run,
+) -> Result<CommitId, Failed> {
+    let earlier = repository
+        .resolve(name)
+        .map_err(|error| unstored(&error))?
+        .map(CommitId);
+    let mut files = BTreeMap::new();
+    let mut add = |path: &str, bytes: Vec<u8>| -> Result<(), Failed> {
+        files.insert(path.parse::<RepoPath>().map_err(|error| unstored(&error))?, bytes);
+        Ok(())
+    };
+    add("journal.jsonl", journal_up_to(plan, journal)?)?;
+    if let (State::Done, Some(receipt)) = (run.state(), run.receipt()) {
+        add("receipt.json", receipt.to_bytes())?;
+    }
+    if let Some(evidence) = EvidenceIndex::of(run) {
+        let mut left = MAX_ARTIFACT_BYTES;
+        for check in &evidence.checks {
+            let output = std::fs::read(plan.folders.run.join("checks").join(check.output.digest.hex()));
+            if let Ok(bytes) = output
+                && bytes.len() as u64 <= left
+                && Digest::of(&bytes) == check.output.digest
+            {
+                left -= bytes.len() as u64;
+                add(&format!("outputs/{}", check.output.digest.hex()), bytes)?;
+            }
+        }
+        add("evidence.json", evidence.to_bytes())?;
+    }
+    let outcome = match run.state() {
+        State::Done => "done",
+        State::Canceled { .. } => "canceled",
+        _ => "blocked",
+    };
+    let message = format!(
+        "{}: run {}, {outcome}\n\n{}",
+        plan.ticket.id,
+        plan.run,
+        trailers(plan, journal)
+    );
+    let when = CommitTime {
+        seconds: run.last_at().as_second(),
+        offset_minutes: 0,
+    };
+    let parents: Vec<_> = earlier.into_iter().collect();
+    let commit = repository
+        .store_files(&files, &message, &parents, when)
+        .map_err(|error| unstored(&error))?;
+    let expected = earlier.map_or(Expected::Missing, |earlier| Expected::Is(earlier.0));
+    repository
+        .update_ref(name, commit.0, expected, "foil: store run")
+        .map_err(|error| unstored(&error))?;
+    if *run.state() == State::Done {
+        point_receipt_at(repository, &receipt_ref(plan)?, commit)?;
+    }
+    Ok(commit)
+}
+
+/// The receipt of a ticket is that of its latest finished run.
+fn point_receipt_at(repository: &Repository, name: &RefName, commit: CommitId) -> Result<(), Failed> {
+    let earlier = repository.resolve(name).map_err(|error| unstored(&error))?;
+    if earlier == Some(commit.0) {
+        return Ok(());
+    }
+    let expected = earlier.map_or(Expected::Missing, Expected::Is);
+    match repository.update_ref(name, commit.0, expected, "foil: receipt") {
+        Ok(()) | Err(RefError::Refused { .. }) => Ok(()),
+        Err(error) => Err(unstored(&error)),
+    }
+}
+
+/// The journal's bytes up to the line with this sum.
+fn journal_up_to(plan: &RunPlan, head: Digest) -> Result<Vec<u8>, Failed> {
+    let path = plan.folders.run.join("journal.jsonl");
+    let mut bytes = std::fs::read(&path).map_err(|error| unstored(&error))?;
+    let mark = format!(",\"sum\":\"{head}\"}}\n");
+    let at = bytes
+        .windows(mark.len())
+        .rposition(|window| window == mark.as_bytes())
+        .ok_or_else(|| unstored(&"the journal does not hold its own head"))?;
+    bytes.truncate(at + mark.len());
+    verify_chain(&bytes).map_err(|error| unstored(&error))?;
+    Ok(bytes)
+}
+
+/// What is to be seen of a run that was to be stored when its runner died.
+pub(super) fn look_for_stored(
+    repository: &Repository,
+    plan: &RunPlan,
+    name: &RefName,
+    journal: Digest,
+) -> Option<CommitId> {
+    let commit = CommitId(repository.resolve(name).ok()??);
+    let message = repository.commit_message(commit).ok()?;
+    let trailer = format!("Counterfoil-Journal: {journal}");
+    if !message.lines().any(|line| line == trailer) {
+        return None;
+    }
+    let done = message.lines().next().is_some_and(|line| line.ends_with(", done"));
+    if done {
+        // The run's own ref moved; the receipt's may not have.
+        point_receipt_at(repository, &receipt_ref(plan).ok()?, commit).ok()?;
+    }
+    Some(commit)
+}

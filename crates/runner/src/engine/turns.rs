@@ -1,0 +1,267 @@
+//! Turns of the worker and of the reviewer.
+
+use std::collections::BTreeMap;
+
+use ledger_core::{
+    Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd,
+    TurnPurpose,
+};
+
+use super::{Engine, Failed, agent_log};
+use crate::agent::{Access, ProjectInstructions, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
+use crate::prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
+use crate::records::report_of;
+
+impl Engine {
+    pub(super) fn take_turn(
+        &mut self,
+        seq: u64,
+        label: &str,
+        purpose: TurnPurpose,
+        thread: Option<&ThreadId>,
+        run: &Run,
+    ) {
+        let prompt = match purpose {
+            TurnPurpose::Write => self.writer_prompt(label, run),
+            TurnPurpose::RepairReport => {
+                let reason = run
+                    .attempt()
+                    .and_then(|attempt| attempt.turn.as_ref())
+                    .map(|turn| &turn.end);
+                let reason = match reason {
+                    Some(TurnEnd::InvalidReport { reason }) => reason.as_str(),
+                    _ => "it was not a report",
+                };
+                report_repair_prompt(label, reason)
+            }
+        };
+        let access = match purpose {
+            TurnPurpose::Write => Access::Write,
+            TurnPurpose::RepairReport => Access::ReadOnly,
+        };
+        let schema = schema_of_answer("report");
+        let place = self.plan.folders.place("work");
+        let request = self.request(label, place, thread, prompt, schema, access, ProjectInstructions::On);
+        let expected = label.to_owned();
+        self.forward(seq, request, move |end| Observation::TurnEnded {
+            end: turn_end(end.outcome, &expected),
+            tokens: end.tokens,
+            thread: end.thread,
+        });
+    }
+
+    fn writer_prompt(&self, label: &str, run: &Run) -> String {
+        let attempt = run.attempt();
+        let failed: Vec<_> = run
+            .last_checked()
+            .map(|checked| {
+                checked
+                    .results
+                    .iter()
+                    .filter(|result| !result.passed())
+                    .cloned()
+                    .collect()
+            })
+            .unwrap_or_default();
+        let checks: Vec<_> = self
+            .plan
+            .checks
+            .iter()
+            .map(|check| format!("`{}`: `{}`", check.name, check.command))
+            .collect();
+        let forbidden: Vec<_> = self
+            .plan
+            .policy
+            .scope
+            .forbidden
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        writer_prompt(&WriterTask {
+            ticket: &self.plan.ticket,
+            label,
+            iteration: attempt.map_or(1, |attempt| attempt.n),
+            cause: attempt.and_then(|attempt| attempt.cause.as_ref()),
+            findings: attempt.map_or(&[], |attempt| &attempt.findings),
+            failed_checks: &failed,
+            checks: &checks,
+            forbidden: &forbidden,
+        })
+    }
+
+    pub(super) fn take_review(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
+        let limit = self.plan.policy.review.max_diff.as_bytes();
+        let base = run.discovery().map(|discovery| discovery.base);
+        let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"));
+        let prepared = base.and_then(|base| {
+            self.bring_review_to(base, tree)?;
+            self.patch(base, tree, limit)
+        });
+        let (patch, patch_is_cut) = match prepared {
+            Ok(patch) => patch,
+            Err(failed) => {
+                let _ = self.sender.send(Event::Observed {
+                    of: seq,
+                    observation: failed.observation(),
+                });
+                return;
+            }
+        };
+        let results: Vec<_> = run
+            .attempt()
+            .and_then(|attempt| attempt.checked.as_ref())
+            .map(|checked| checked.results.clone())
+            .unwrap_or_default();
+        let prompt = review_prompt(&ReviewTask {
+            ticket: &self.plan.ticket,
+            label,
+            patch: &patch,
+            patch_is_cut,
+            checks: &results,
+            report: report_of(run),
+        });
+        let schema = schema_of_answer("review");
+        let place = self.plan.folders.place("review");
+        let request = self.request(
+            label,
+            place,
+            None,
+            prompt,
+            schema,
+            Access::ReadOnly,
+            ProjectInstructions::Off,
+        );
+        let expected = label.to_owned();
+        let block_on = self.plan.policy.review.block_on;
+        self.forward(seq, request, move |end| Observation::ReviewEnded {
+            tree,
+            end: review_end(end.outcome, &expected, block_on),
+            tokens: end.tokens,
+            thread: end.thread,
+        });
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the fields in which the three kinds of turn differ"
+    )]
+    fn request(
+        &self,
+        label: &str,
+        place: std::path::PathBuf,
+        thread: Option<&ThreadId>,
+        prompt: String,
+        answer_schema: serde_json::Value,
+        access: Access,
+        instructions: ProjectInstructions,
+    ) -> TurnRequest {
+        let agent = &self.plan.policy.agent;
+        let granted = self.plan.ticket.file.grants.network;
+        TurnRequest {
+            label: label.to_owned(),
+            place,
+            thread: thread.cloned().map_or(ThreadChoice::Fresh, ThreadChoice::Resume),
+            prompt,
+            answer_schema,
+            access,
+            network: access == Access::Write && (agent.network || granted),
+            model: agent.model.clone(),
+            effort: agent.reasoning_effort.clone(),
+            instructions,
+            config: agent.config.clone().into_iter().collect(),
+            env: BTreeMap::new(),
+            log: agent_log(&self.plan),
+        }
+    }
+
+    /// Starts a turn and hands on what is seen of it; its end becomes the effect's observation.
+    fn forward(
+        &mut self,
+        seq: u64,
+        request: TurnRequest,
+        observation: impl FnOnce(crate::agent::TurnEnd) -> Observation + Send + 'static,
+    ) {
+        let sent = Activity::PromptSent {
+            digest: Digest::of(&request.prompt),
+            bytes: u64::try_from(request.prompt.len()).unwrap_or(u64::MAX),
+        };
+        let sender = self.sender.clone();
+        let _ = sender.send(Event::Activity(sent));
+        let mut turn = self.agent.start_turn(request);
+        let mut interrupted = self.interrupt.subscribe();
+        tokio::spawn(async move {
+            let mut asked = false;
+            loop {
+                let event = tokio::select! {
+                    event = turn.events.recv() => event,
+                    changed = interrupted.wait_for(|interrupt| *interrupt), if !asked => {
+                        // Where the engine is gone, so is whoever would want the turn.
+                        drop(changed);
+                        asked = true;
+                        turn.interrupt();
+                        continue;
+                    }
+                };
+                match event {
+                    Some(TurnEvent::Activity(activity)) => {
+                        let _ = sender.send(Event::Activity(activity));
+                    }
+                    Some(TurnEvent::Ended(end)) => {
+                        let _ = sender.send(Event::Observed {
+                            of: seq,
+                            observation: observation(end),
+                        });
+                        return;
+                    }
+                    None => {
+                        let reason = "the agent ended without a word".to_owned();
+                        let _ = sender.send(Event::Observed {
+                            of: seq,
+                            observation: Observation::Lost { reason },
+                        });
+                        return;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// The answer of a writer's turn, read as a report.
+pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
+    match outcome {
+        TurnOutcome::Completed { answer } => match Report::parse(&answer, label) {
+            Ok(report) => TurnEnd::Reported { report },
+            Err(error) => TurnEnd::InvalidReport {
+                reason: error.to_string(),
+            },
+        },
+        TurnOutcome::Interrupted => TurnEnd::Interrupted,
+        TurnOutcome::Failed(failure) => TurnEnd::Failed { failure },
+    }
+}
+
+/// The answer of a reviewer's turn, read as a review.
+pub(super) fn review_end(outcome: TurnOutcome, label: &str, block_on: ledger_core::Severity) -> ReviewEnd {
+    match outcome {
+        TurnOutcome::Completed { answer } => match Review::parse(&answer, label) {
+            Ok(review) => ReviewEnd::Answered {
+                passes: review.passes(block_on),
+                review,
+            },
+            Err(error) => ReviewEnd::InvalidAnswer {
+                reason: error.to_string(),
+            },
+        },
+        TurnOutcome::Interrupted => ReviewEnd::Interrupted,
+        TurnOutcome::Failed(failure) => ReviewEnd::Failed { failure },
+    }
+}
+
+/// The schema that an answer is asked to have.
+fn schema_of_answer(name: &str) -> serde_json::Value {
+    ledger_core::schemas()
+        .into_iter()
+        .find(|(schema, _)| *schema == name)
+        .map_or(serde_json::Value::Null, |(_, schema)| schema.to_value())
+}

@@ -1,0 +1,302 @@
+//! The review packet: everything that a person needs to judge a finished run, and how to go on.
+
+use std::fmt::Write as _;
+
+use ledger_core::{
+    AcceptanceProof, Blocker, ChangeCounts, CheckResult, CheckSandbox, Finding, ListedPath, Phase, PhaseEvidence,
+    Report, Run, State, TokenCount,
+};
+use serde::Serialize;
+
+use crate::records::{report_of, review_of};
+
+/// A run in the form in which a person reviews it. Derived from the journal alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReviewPacket {
+    /// The ticket.
+    pub ticket: String,
+    /// Its title.
+    pub title: String,
+    /// The run.
+    pub run: String,
+    /// `done`, `blocked`, `canceled`, `paused` or `running`.
+    pub outcome: &'static str,
+    /// Why it stopped, where it did.
+    pub blocker: Option<Blocker>,
+    /// The commit that it started from.
+    pub base: Option<String>,
+    /// The tree that was checked and reviewed.
+    pub tree: Option<String>,
+    /// The commit of the change.
+    pub change: Option<String>,
+    /// The branch.
+    pub branch: Option<String>,
+    /// How many paths differ in each way.
+    pub counts: ChangeCounts,
+    /// The first hundred of them.
+    pub paths: Vec<ListedPath>,
+    /// The checks on the tree.
+    pub checks: Vec<CheckResult>,
+    /// Where each acceptance item is proved.
+    pub acceptance: Vec<AcceptanceProof>,
+    /// The worker's report: a claim.
+    pub report: Option<Report>,
+    /// The reviewer's verdict, where there was a review.
+    pub verdict: Option<&'static str>,
+    /// What the reviewer says in short.
+    pub review: Option<String>,
+    /// What the reviewer found.
+    pub findings: Vec<Finding>,
+    /// What could still go wrong, as the reviewer says.
+    pub residual_risks: Vec<String>,
+    /// What weakens the result and must be seen: no checks, no sandbox, no review.
+    pub warnings: Vec<String>,
+    /// Turns that the worker took.
+    pub iterations: u32,
+    /// Repair rounds.
+    pub repair_rounds: u32,
+    /// Tokens spent.
+    pub tokens: TokenCount,
+    /// How long a runner was at work on it, in seconds.
+    pub seconds: i64,
+    /// The exact commands to look at the change, merge it and clean up, in this order.
+    pub commands: Vec<NextCommand>,
+}
+
+/// A command that a person may want to run next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NextCommand {
+    /// What it is for.
+    pub purpose: &'static str,
+    /// The command line.
+    pub command: String,
+}
+
+impl ReviewPacket {
+    /// The packet of a run.
+    pub fn of(run: &Run, title: &str) -> Self {
+        let opened = run.opened();
+        let (outcome, blocker) = match run.state() {
+            State::Done => ("done", None),
+            State::Blocked(blocker) => ("blocked", Some(blocker.clone())),
+            State::Canceled { .. } => ("canceled", None),
+            State::Paused { .. } => ("paused", None),
+            State::Climbing => ("running", None),
+        };
+        let measured = run
+            .attempt()
+            .and_then(|attempt| attempt.measured.as_ref())
+            .map(|measured| &measured.change);
+        let change = run.change().or(measured);
+        let (checks, acceptance) = match run.evidence(Phase::FocusedTestsPassed) {
+            Some(PhaseEvidence::FocusedTestsPassed { checks, acceptance, .. }) => (checks.clone(), acceptance.clone()),
+            _ => (
+                run.last_checked()
+                    .map(|checked| checked.results.clone())
+                    .unwrap_or_default(),
+                Vec::new(),
+            ),
+        };
+        let review = review_of(run);
+        let delivered = run.receipt().and_then(|receipt| receipt.delivered.as_ref());
+        Self {
+            ticket: opened.ticket.to_string(),
+            title: title.to_owned(),
+            run: opened.run.to_string(),
+            outcome,
+            blocker,
+            base: run.discovery().map(|discovery| discovery.base.to_string()),
+            tree: change.map(|change| change.tree.to_string()),
+            change: delivered.map(|delivered| delivered.change.to_string()),
+            branch: delivered.map(|delivered| delivered.branch.short().to_owned()),
+            counts: change.map(|change| change.counts).unwrap_or_default(),
+            paths: change.map(|change| change.paths.clone()).unwrap_or_default(),
+            warnings: warnings(run, &checks),
+            checks,
+            acceptance,
+            report: report_of(run).cloned(),
+            verdict: match run.evidence(Phase::IndependentReviewComplete) {
+                Some(PhaseEvidence::IndependentReviewComplete {
+                    verdict: ledger_core::Verdict::Pass,
+                    ..
+                }) => Some("pass"),
+                Some(_) => Some("fail"),
+                None => None,
+            },
+            review: review.map(|review| review.summary.clone()),
+            findings: review.map(|review| review.findings.clone()).unwrap_or_default(),
+            residual_risks: review.map(|review| review.residual_risks.clone()).unwrap_or_default(),
+            iterations: run.totals().iterations,
+            repair_rounds: run.totals().repair_rounds,
+            tokens: run.tokens(),
+            seconds: run.active().as_secs(),
+            commands: next_commands(run),
+        }
+    }
+
+    /// The packet as Markdown. What the worker and the reviewer say stands in quotations.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# {}: {}\n\n", self.ticket, self.title);
+        let _ = writeln!(text, "Packet role: hand-off for a person, not an approval\n");
+        let _ = writeln!(
+            text,
+            "| | |\n| --- | --- |\n| outcome | **{}** |\n| run | {} |",
+            self.outcome, self.run
+        );
+        for (name, value) in [
+            ("branch", &self.branch),
+            ("change", &self.change),
+            ("tree", &self.tree),
+            ("base", &self.base),
+        ] {
+            if let Some(value) = value {
+                let _ = writeln!(text, "| {name} | `{value}` |");
+            }
+        }
+        let _ = writeln!(
+            text,
+            "| turns | {}, {} repair rounds |\n| tokens | {} |\n| time | {} s |\n",
+            self.iterations, self.repair_rounds, self.tokens.total, self.seconds
+        );
+        for warning in &self.warnings {
+            let _ = writeln!(text, "**Mind:** {warning}\n");
+        }
+        if let Some(blocker) = &self.blocker {
+            let _ = writeln!(text, "## Blocker\n\n`{}`\n", blocker.code);
+            quote(&mut text, &blocker.reason);
+            let _ = writeln!(text, "Next: {}\n", blocker.next_step);
+        }
+        let _ = writeln!(text, "## Change\n\n{} paths\n", self.counts.total());
+        for listed in &self.paths {
+            let from = listed
+                .from
+                .as_ref()
+                .map(|from| format!(" (from `{from}`)"))
+                .unwrap_or_default();
+            let kind = serde_json::to_value(listed.kind).ok();
+            let kind = kind
+                .as_ref()
+                .and_then(|kind| kind.as_str())
+                .unwrap_or("changed")
+                .replace('_', " ");
+            let _ = writeln!(text, "- {kind} `{}`{from}", listed.path);
+        }
+        let _ = writeln!(text, "\n## Checks, run by the runner\n");
+        for check in &self.checks {
+            let sign = if check.passed() { "passed" } else { "FAILED" };
+            let _ = writeln!(
+                text,
+                "- {sign}: `{}` ({}, {} ms)",
+                check.name, check.outcome, check.duration_ms
+            );
+        }
+        for proof in &self.acceptance {
+            let by = if proof.checks.is_empty() {
+                "the reviewer alone".to_owned()
+            } else {
+                proof.checks.join(", ")
+            };
+            let _ = writeln!(text, "- acceptance `{}`: {by}", proof.id);
+        }
+        if let Some(report) = &self.report {
+            let _ = writeln!(text, "\n## What the worker says (a claim)\n");
+            quote(&mut text, &report.summary);
+            for (name, lines) in [
+                ("deviation", &report.deviations),
+                ("risk", &report.risks),
+                ("skipped", &report.skipped_checks),
+            ] {
+                for line in lines {
+                    quote(&mut text, &format!("{name}: {line}"));
+                }
+            }
+        }
+        let _ = writeln!(
+            text,
+            "## Independent review\n\nVerdict: **{}**\n",
+            self.verdict.unwrap_or("none")
+        );
+        if let Some(review) = &self.review {
+            quote(&mut text, review);
+        }
+        for finding in &self.findings {
+            quote(
+                &mut text,
+                &format!(
+                    "{:?} at {}: expected {}; found {}; repair: {}",
+                    finding.severity, finding.place, finding.expected, finding.actual, finding.required_repair
+                ),
+            );
+        }
+        for risk in &self.residual_risks {
+            quote(&mut text, &format!("residual risk: {risk}"));
+        }
+        if !self.commands.is_empty() {
+            let _ = writeln!(text, "## Next\n");
+            for next in &self.commands {
+                let _ = writeln!(text, "- {}: `{}`", next.purpose, next.command);
+            }
+        }
+        text
+    }
+}
+
+fn quote(text: &mut String, words: &str) {
+    for line in words.trim().lines() {
+        let _ = writeln!(text, "> {}", line.trim_end());
+    }
+    text.push('\n');
+}
+
+fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if run.opened().checks.is_empty() {
+        warnings.push("no check ran: neither policy nor ticket has one, so the result is only claimed".to_owned());
+    }
+    for check in checks.iter().filter(|check| check.sandbox == CheckSandbox::Off) {
+        warnings.push(format!(
+            "the check `{}` ran without a sandbox, because the policy says so",
+            check.name
+        ));
+    }
+    if !run.opened().review {
+        warnings.push("no independent review: the ticket's mode and the policy go without".to_owned());
+    }
+    warnings
+}
+
+/// What a person may do now. Never a merge by itself: these are commands to read and run.
+pub fn next_commands(run: &Run) -> Vec<NextCommand> {
+    let ticket = &run.opened().ticket;
+    let next = |purpose, command: String| NextCommand { purpose, command };
+    match run.state() {
+        State::Done => {
+            let mut commands = Vec::new();
+            if let Some(delivered) = run.receipt().and_then(|receipt| receipt.delivered.as_ref()) {
+                let branch = delivered.branch.short();
+                let base = run.receipt().map(|receipt| receipt.base.short()).unwrap_or_default();
+                commands.push(next("read the packet", format!("foil review {ticket}")));
+                commands.push(next(
+                    "see the change",
+                    format!("git diff {base} {}", delivered.change.short()),
+                ));
+                commands.push(next("verify the proof", format!("foil verify {ticket}")));
+                commands.push(next("merge it", format!("git merge --no-ff {branch}")));
+                commands.push(next(
+                    "clean up afterwards",
+                    format!("git branch -d {branch} && foil clean --apply"),
+                ));
+            }
+            commands
+        }
+        State::Blocked(blocker) => {
+            let mut commands = vec![next("see what happened", format!("foil events {ticket}"))];
+            if blocker.resumable {
+                commands.push(next("go on with the same run", format!("foil run {ticket}")));
+            }
+            commands
+        }
+        State::Paused { .. } => vec![next("go on", format!("foil run {ticket}"))],
+        State::Climbing | State::Canceled { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,297 @@
+//! The records that are delivered with a change: `result.md` and `review.md`.
+//!
+//! What the worker or the reviewer said stands in quotations, line by line, so that it can neither forge a section nor a
+//! table of facts. Everything else is computed from the run.
+
+use std::fmt::Write as _;
+
+use ledger_core::{
+    ChangeKind, CheckResult, CommitId, Phase, PhaseEvidence, RefName, Report, Review, ReviewEnd, Run, Severity, Verdict,
+};
+
+/// What a record names beside the run.
+#[derive(Debug, Clone)]
+pub struct RecordFacts<'a> {
+    /// The commit of the change.
+    pub change: CommitId,
+    /// The branch that will hold it.
+    pub branch: &'a RefName,
+    /// The ticket's title.
+    pub title: &'a str,
+}
+
+/// `result.md` of a run that is about to be delivered.
+pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
+    let mut text = front_matter(run, facts, "result");
+    let report = report_of(run);
+    let _ = writeln!(text, "# Result of {}\n", run.opened().ticket);
+    heading(&mut text, "Summary");
+    let _ = writeln!(text, "Delivered: {}\n\nThe worker says:\n", facts.title);
+    quote(&mut text, report.map_or("", |report| &report.summary));
+    heading(&mut text, "Files changed");
+    files(&mut text, run);
+    heading(&mut text, "Commands run");
+    let _ = writeln!(text, "By the worker, as it says:\n");
+    let commands: Vec<_> = report
+        .map(|report| {
+            report
+                .commands
+                .iter()
+                .map(|c| format!("{}: {}", c.command, c.outcome))
+                .collect()
+        })
+        .unwrap_or_default();
+    quotes(&mut text, &commands);
+    heading(&mut text, "Verification");
+    verification(&mut text, run);
+    for (title, lines) in [
+        ("Skipped checks", report.map(|report| &report.skipped_checks)),
+        ("Deviations from the prompt", report.map(|report| &report.deviations)),
+    ] {
+        heading(&mut text, title);
+        quotes(&mut text, lines.map_or(&[], Vec::as_slice));
+    }
+    heading(&mut text, "Blockers");
+    let _ = writeln!(text, "None.\n");
+    heading(&mut text, "Known issues and risks");
+    quotes(&mut text, report.map_or(&[], |report| &report.risks));
+    heading(&mut text, "Memory updates");
+    if let Some(PhaseEvidence::ContextCurated { notes }) = run.evidence(Phase::ContextCurated) {
+        quotes(&mut text, notes);
+    }
+    heading(&mut text, "Suggested next ticket");
+    quotes(
+        &mut text,
+        &report
+            .map(|r| r.next_ticket.clone())
+            .filter(|n| !n.is_empty())
+            .into_iter()
+            .collect::<Vec<_>>(),
+    );
+    heading(&mut text, "Review hand-off");
+    let _ = writeln!(
+        text,
+        "See `review.md` beside this file. Packet role: hand-off for a person, not an approval\n"
+    );
+    heading(&mut text, "Commit and branch");
+    let _ = writeln!(text, "Commit `{}` on branch `{}`.", facts.change, facts.branch.short());
+    text
+}
+
+/// `review.md` of a run that is about to be delivered.
+pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
+    let mut text = front_matter(run, facts, "review");
+    let _ = writeln!(text, "# Review of {}\n", run.opened().ticket);
+    let _ = writeln!(text, "Packet role: hand-off for a person, not an approval\n");
+    let review = review_of(run);
+    heading(&mut text, "Verdict");
+    match run.evidence(Phase::IndependentReviewComplete) {
+        Some(PhaseEvidence::IndependentReviewComplete { verdict, tree, .. }) => {
+            let word = if *verdict == Verdict::Pass { "pass" } else { "fail" };
+            let _ = writeln!(
+                text,
+                "**{word}** for tree `{tree}`, after {} repair rounds.\n",
+                run.totals().repair_rounds
+            );
+            quote(&mut text, review.map_or("", |review| &review.summary));
+        }
+        _ => {
+            let _ = writeln!(
+                text,
+                "No independent review: the ticket's mode and the policy go without.\n"
+            );
+        }
+    }
+    heading(&mut text, "Findings");
+    findings(&mut text, review);
+    heading(&mut text, "What was inspected");
+    quotes(&mut text, review.map_or(&[], |review| &review.inspected));
+    heading(&mut text, "Evidence");
+    verification(&mut text, run);
+    heading(&mut text, "Residual risks");
+    quotes(&mut text, review.map_or(&[], |review| &review.residual_risks));
+    heading(&mut text, "Recommended next action");
+    quote(&mut text, review.map_or("", |review| &review.next_action));
+    text
+}
+
+fn front_matter(run: &Run, facts: &RecordFacts<'_>, record: &str) -> String {
+    let opened = run.opened();
+    let tree = run.tree().map(|tree| tree.to_string()).unwrap_or_default();
+    let base = run
+        .discovery()
+        .map(|discovery| discovery.base.to_string())
+        .unwrap_or_default();
+    let totals = run.totals();
+    format!(
+        "---\nrecord: {record}\nticket: {}\nrun: {}\ntree: {tree}\nbase: {base}\nchange: {}\nbranch: {}\niterations: {}\n\
+         repair_rounds: {}\ntokens: {}\nstarted: {}\nfoil: {}\n---\n\n",
+        opened.ticket,
+        opened.run,
+        facts.change,
+        facts.branch.short(),
+        totals.iterations,
+        totals.repair_rounds,
+        totals.tokens.total,
+        run.opened_at(),
+        opened.foil,
+    )
+}
+
+/// The worker's report that the run stands on.
+pub fn report_of(run: &Run) -> Option<&Report> {
+    match run.evidence(Phase::ImplementationComplete)? {
+        PhaseEvidence::ImplementationComplete { report, .. } => Some(report),
+        _ => None,
+    }
+}
+
+/// The reviewer's answer in the iteration that the run stands on.
+pub fn review_of(run: &Run) -> Option<&Review> {
+    match &run.attempt()?.review.as_ref()?.end {
+        ReviewEnd::Answered { review, .. } => Some(review),
+        _ => None,
+    }
+}
+
+fn heading(text: &mut String, title: &str) {
+    let _ = writeln!(text, "## {title}\n");
+}
+
+/// Somebody's words as a quotation.
+fn quote(text: &mut String, words: &str) {
+    if words.trim().is_empty() {
+        let _ = writeln!(text, "Nothing said.\n");
+        return;
+    }
+    for line in words.trim().lines() {
+        let _ = writeln!(text, "> {}", line.trim_end());
+    }
+    text.push('\n');
+}
+
+fn quotes(text: &mut String, lines: &[String]) {
+    if lines.is_empty() {
+        let _ = writeln!(text, "None.\n");
+        return;
+    }
+    for line in lines {
+        let _ = writeln!(text, "> - {}", line.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    text.push('\n');
+}
+
+fn files(text: &mut String, run: &Run) {
+    let Some(change) = run.change() else { return };
+    for listed in &change.paths {
+        let word = match listed.kind {
+            ChangeKind::Added => "added",
+            ChangeKind::Modified => "modified",
+            ChangeKind::ModeChanged => "mode changed",
+            ChangeKind::TypeChanged => "type changed",
+            ChangeKind::Deleted => "deleted",
+            ChangeKind::Renamed => "renamed",
+        };
+        let from = listed
+            .from
+            .as_ref()
+            .map(|from| format!(" from {}", code(&from.to_string())))
+            .unwrap_or_default();
+        let _ = writeln!(text, "- {} {word}{from}", code(&listed.path.to_string()));
+    }
+    let listed = u64::try_from(change.paths.len()).unwrap_or(u64::MAX);
+    if change.counts.total() > listed {
+        let _ = writeln!(text, "- and {} more", change.counts.total() - listed);
+    }
+    text.push('\n');
+}
+
+/// Text as inline code, whatever it holds.
+fn code(text: &str) -> String {
+    let longest = text
+        .split(|character| character != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
+    let mark = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
+    format!("{mark}{pad}{text}{pad}{mark}")
+}
+
+fn verification(text: &mut String, run: &Run) {
+    let Some(PhaseEvidence::FocusedTestsPassed {
+        tree,
+        checks,
+        acceptance,
+    }) = run.evidence(Phase::FocusedTestsPassed)
+    else {
+        let _ = writeln!(
+            text,
+            "**No check ran: neither policy nor ticket has one. The result is only claimed.**\n"
+        );
+        return;
+    };
+    let _ = writeln!(
+        text,
+        "By the runner, on tree `{tree}`:\n\n| check | result | time | proves |\n| --- | --- | --- | --- |"
+    );
+    for check in checks {
+        let _ = writeln!(text, "{}", row(check));
+    }
+    text.push('\n');
+    for proof in acceptance {
+        if proof.checks.is_empty() {
+            let _ = writeln!(
+                text,
+                "- {}: no check proves it; judged by the reviewer only",
+                code(&proof.id)
+            );
+        } else {
+            let _ = writeln!(text, "- {}: proved by {}", code(&proof.id), proof.checks.join(", "));
+        }
+    }
+    if !acceptance.is_empty() {
+        text.push('\n');
+    }
+}
+
+fn row(check: &CheckResult) -> String {
+    let tests = check
+        .tests
+        .as_ref()
+        .map(|t| format!(", {} passed, {} failed, {} skipped", t.passed, t.failed, t.skipped))
+        .unwrap_or_default();
+    format!(
+        "| {} | {}{tests} | {} ms | {} |",
+        check.name.replace('|', "\\|"),
+        check.outcome,
+        check.duration_ms,
+        check.proves.join(", ")
+    )
+}
+
+fn findings(text: &mut String, review: Option<&Review>) {
+    let findings = review.map_or(&[][..], |review| &review.findings);
+    if findings.is_empty() {
+        let _ = writeln!(text, "None.\n");
+        return;
+    }
+    for finding in findings {
+        let severity = match finding.severity {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        };
+        let line = format!(
+            "{severity}: {}: expected {}, found {}; repair: {}",
+            finding.place, finding.expected, finding.actual, finding.required_repair
+        );
+        quotes(text, &[line]);
+    }
+}
