@@ -2,3 +2,4 @@
 #![warn(missing_docs)]
 
 pub mod model_server;
+pub mod repo;

@@ -1,0 +1,111 @@
+//! `foil check`: bad input of any kind ends in a clear error, and nothing is changed.
+
+mod common;
+
+use common::{LOOP, World};
+
+#[test]
+fn each_kind_of_bad_ticket_has_an_error_a_place_and_a_code() {
+    let world = World::initialized();
+    let ticket = |id: &str, content: &[u8]| {
+        world.write(&format!("ledger/tickets/{id}/ticket.toml"), content);
+        world.write(&format!("ledger/tickets/{id}/prompt.md"), "Do it.\n");
+    };
+    ticket("binary", b"title = \"\x00\"\n");
+    ticket("bom-and-crlf-are-fine", "\u{feff}title = \"x\"\r\nmode = \"loop\"\r\n".as_bytes());
+    ticket("contradiction", b"title = \"x\"\nmode = \"standard\"\n");
+    ticket("doubled-id", b"title = \"x\"\nmode = \"loop\"\n[[acceptance]]\nid = \"A\"\nthen = \"y\"\n[[acceptance]]\nid = \"A\"\nthen = \"z\"\n");
+    ticket("empty", b"");
+    ticket("latin", b"title = \"caf\xe9\"\n");
+    ticket("not-toml", b"title = \"x\nmode\n");
+    ticket("unknown-key", b"title = \"x\"\nmod = \"loop\"\n");
+    ticket("wrong-type", b"title = \"x\"\r\nmode = \"loop\"\r\npriority = \"high\"\r\n");
+    ticket("crlf-with-bom", "\u{feff}title = \"x\"\r\nmode = \"lop\"\r\n".as_bytes());
+    std::fs::create_dir_all(world.root().join("ledger/tickets/nothing")).unwrap();
+    let before = world.observed();
+    snapshot!("check_bad_tickets", world.foil(&["check"]));
+    snapshot!("check_bad_tickets_json", world.foil(&["check", "--json", "unknown-key", "wrong-type"]));
+    assert_eq!(world.observed(), before);
+}
+
+#[test]
+fn a_file_that_is_too_large_or_no_file_is_named() {
+    let world = World::initialized();
+    world.ticket("huge", LOOP);
+    world.write("ledger/tickets/huge/prompt.md", vec![b'x'; (1 << 20) + 1]);
+    world.ticket("linked", LOOP);
+    let prompt = world.root().join("ledger/tickets/linked/prompt.md");
+    std::fs::remove_file(&prompt).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &prompt).unwrap();
+    std::os::unix::fs::symlink("huge", world.root().join("ledger/tickets/link")).unwrap();
+    std::fs::create_dir_all(world.root().join("ledger/tickets/a b")).unwrap();
+    std::fs::create_dir_all(world.root().join("ledger/tickets/HUGE")).unwrap();
+    std::fs::write(world.root().join("ledger/tickets/HUGE/ticket.toml"), LOOP).unwrap();
+    std::fs::write(world.root().join("ledger/tickets/HUGE/prompt.md"), "x").unwrap();
+    snapshot!(world.foil(&["check"]));
+}
+
+#[test]
+fn tickets_are_held_against_each_other_and_the_policy() {
+    let world = World::initialized();
+    world.ticket("0001-a", &format!("{LOOP}depends_on = [\"0002-b\", \"0009-x\"]\nparent = \"0002-c\"\n"));
+    world.ticket("0002-b", &format!("{LOOP}depends_on = [\"0001-a\"]\n"));
+    world.ticket("0003-c", &format!("{LOOP}depends_on = [\"0001-a\"]\npackage = \"nowhere\"\n"));
+    world.ticket("0004-d", &format!("{LOOP}[[check]]\nname = \"whitespace\"\nrun = \"true\"\n"));
+    world.ticket(
+        "0005-e",
+        &format!("{LOOP}[[decision]]\nid = \"D\"\nstatus = \"proposed\"\ndecision = \"?\"\nblocks = true\n"),
+    );
+    world.write("ledger/packages/p.toml", "title = \"P\"\ntickets = [\"0001-a\", \"0008-y\"]\n");
+    world.write("ledger/packages/broken.toml", "title = \"P\"\ntickets = []\n");
+    world.write("ledger/packages/a b.toml", "");
+    snapshot!(world.foil(&["check"]));
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_is_shown_by_every_verb() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    let mut all = String::new();
+    for policy in [
+        "[limits]\nmax_iteration = 3\n",
+        "requires = \">=9\"\nnew_key = 1\n",
+        "[delivery]\nmode = \"push\"\n",
+    ] {
+        world.write("counterfoil.toml", policy);
+        let before = world.observed();
+        for args in [
+            &["check"][..],
+            &["status"],
+            &["status", "--json"],
+            &["new", "x"],
+            &["approve", "0001-a"],
+            &["cancel", "0001-a"],
+            &["trust"],
+            &["init"],
+        ] {
+            let said = world.foil(args);
+            assert_eq!(said.code, Some(3), "{args:?} {said}");
+        }
+        all.push_str(&world.foil(&["status"]).to_string());
+        assert_eq!(world.observed(), before);
+    }
+    snapshot!(all);
+}
+
+#[test]
+fn a_schema_finds_what_an_editor_would() {
+    let world = World::initialized();
+    world.ticket("0001-a", "title = \"x\"\nmode = \"lop\"\n");
+    snapshot!(world.foil(&["check", "--schema", "--json"]));
+}
+
+#[test]
+fn only_the_named_tickets_are_looked_at() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    world.ticket("0002-b", "titel = 1\n");
+    assert_eq!(world.foil(&["check", "0001-a"]).code, Some(0));
+    assert_eq!(world.foil(&["check", "0002-b"]).code, Some(3));
+    assert_eq!(world.foil(&["check", "0001-b"]).code, Some(2));
+}

@@ -1,0 +1,139 @@
+//! What holds for every verb: help, colours, closed pipes, documents for machines.
+
+mod common;
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use common::{LOOP, World, said};
+
+const VERBS: [&str; 10] = [
+    "init", "trust", "new", "check", "approve", "cancel", "status", "schema", "completions", "man",
+];
+
+#[test]
+fn every_verb_has_help_with_examples() {
+    let world = World::new();
+    snapshot!("help", world.foil(&["--help"]));
+    for verb in VERBS {
+        let help = world.foil(&[verb, "--help"]);
+        assert_eq!(help.code, Some(0));
+        assert!(help.stdout.contains("Examples:\n  foil "), "{help}");
+        snapshot!(format!("help_{verb}"), help);
+    }
+}
+
+#[test]
+fn a_wrong_word_is_an_error_with_a_suggestion() {
+    let world = World::new();
+    let mut all = String::new();
+    for args in [&["statsu"][..], &["status", "--wach"], &[], &["new"], &["approve"], &["status", "a b"]] {
+        let said = world.foil(args);
+        assert_eq!(said.code, Some(2), "{said}");
+        all.push_str(&format!("$ foil {args:?}\n{said}\n"));
+    }
+    snapshot!(all);
+}
+
+#[test]
+fn the_version_is_told_anywhere() {
+    let world = World::new();
+    snapshot!(said(world.foil_command().current_dir("/").arg("--version")));
+}
+
+#[test]
+fn a_closed_pipe_is_silence() {
+    let world = World::initialized();
+    for number in 0..2000 {
+        world.ticket(&format!("{number:04}-with-a-long-name-that-fills-the-pipe-quickly"), LOOP);
+    }
+    for args in [&["status", "--all"][..], &["status", "--json"], &["schema", "journal"]] {
+        let mut child = world
+            .foil_command()
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_or_on_request() {
+    let world = World::initialized();
+    world.ticket("0001-a", "titel = 1\n");
+    let has_color = |args: &[&str]| {
+        let said = said(world.foil_command().env("TERM", "xterm-256color").args(args));
+        (said.stdout.contains('\x1b'), said.stderr.contains('\x1b'))
+    };
+    assert_eq!(has_color(&["check"]), (false, false));
+    assert_eq!(has_color(&["status", "--color", "always"]), (true, false));
+    assert_eq!(has_color(&["check", "--color", "always"]).1, true);
+    assert_eq!(has_color(&["status", "--color", "never"]), (false, false));
+}
+
+#[test]
+fn a_failure_is_a_document_too() {
+    let world = World::initialized();
+    snapshot!("failure_json", world.foil(&["cancel", "0001-a", "--json"]));
+    let document: serde_json::Value =
+        serde_json::from_str(&world.foil(&["cancel", "0001-a", "--json"]).stdout).unwrap();
+    assert_eq!(document["schema"], "counterfoil.error/1");
+    assert_eq!(document["error"]["exit"], 2);
+}
+
+#[test]
+fn quiet_leaves_the_answer_and_errors() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    let said = world.foil(&["approve", "0001-a", "--quiet"]);
+    assert_eq!(said.stderr, "", "{said}");
+    assert!(world.foil(&["approve", "nothing", "--quiet"]).stderr.starts_with("error: "));
+}
+
+#[test]
+fn schemas_are_listed_and_printed() {
+    let world = World::new();
+    snapshot!("schema_names", world.foil(&["schema"]));
+    snapshot!("schema_unknown", world.foil(&["schema", "tickets"]));
+    for name in world.foil(&["schema"]).stdout.lines() {
+        let said = world.foil(&["schema", name]);
+        let schema: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        jsonschema::draft202012::meta::validate(&schema).unwrap();
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_for_every_verb() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = world.foil(&["completions", shell]);
+        assert_eq!(script.code, Some(0));
+        assert!(VERBS.iter().all(|verb| script.stdout.contains(verb)), "{shell}");
+    }
+    for verb in VERBS {
+        let page = world.foil(&["man", verb]);
+        assert!(page.stdout.starts_with(".ie \\n(.g .ds Aq") && page.stdout.contains("Examples"), "{page}");
+    }
+    assert_eq!(world.foil(&["man", "nothing"]).code, Some(2));
+    let folder = world.folder().join("man");
+    assert_eq!(world.foil(&["man", "--out", folder.to_str().unwrap()]).code, Some(0));
+    assert!(folder.join("foil.1").is_file() && folder.join("foil-status.1").is_file());
+}
+
+#[test]
+fn no_path_of_the_machine_is_written_into_the_repository() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    world.foil(&["approve", "0001-a"]);
+    world.ticket("0002-b", LOOP);
+    world.foil(&["cancel", "0002-b"]);
+    let here = world.folder().to_str().unwrap().to_owned();
+    let found = world.try_git(&["grep", "-F", "-l", &here]);
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}

@@ -1,0 +1,229 @@
+//! `foil status`: derived from the ledger, journals, locks and Git.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{LOOP, World};
+use jiff::Timestamp;
+use ledger_core::{
+    Blocker, BlockerCode, CommitId, Delivered, DeliveryMode, Digest, Event, Head, JOURNAL_FORMAT, Mode, Opened,
+    PauseCause, Receipt, RefName, SourceLock, TicketId, TreeId,
+};
+use runner::lock::{LockHolder, TicketLock};
+
+fn journal_path(world: &World, ticket: &str, run: &str) -> PathBuf {
+    world
+        .root()
+        .join(format!(".git/counterfoil/runs/{ticket}/{run}/journal.jsonl"))
+}
+
+/// A run that has just these events after its first.
+fn run(world: &World, ticket: &str, run: &str, events: &[Event]) {
+    let opened = Event::Opened(Opened {
+        format: JOURNAL_FORMAT,
+        foil: "0.1.0".to_owned(),
+        ticket: ticket.parse().unwrap(),
+        run: run.parse().unwrap(),
+        repository: "local".to_owned(),
+        mode: Mode::Loop,
+        delivery: DeliveryMode::Branch,
+        review: false,
+        checks: Vec::new(),
+        max_repair_rounds: 3,
+    });
+    let mut head = Head::default();
+    let mut bytes = Vec::new();
+    for (second, event) in std::iter::once(&opened).chain(events).enumerate() {
+        let at = Timestamp::from_second(1_767_225_600 + 90 * i64::try_from(second).unwrap()).unwrap();
+        let (line, next) = head.line(at, event).unwrap();
+        bytes.extend(line);
+        head = next;
+    }
+    let path = journal_path(world, ticket, run);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn blocked() -> Event {
+    Event::Blocked(Blocker::new(BlockerCode::AgentAuth, "the provider refused the key"))
+}
+
+fn receipt(world: &World, ticket: &str, branch: &str, records: &str) {
+    let commit: CommitId = records.parse().unwrap();
+    let tree: TreeId = world.git(&["rev-parse", &format!("{records}^{{tree}}")]).parse().unwrap();
+    let approval = ledger_core::CoveredFile {
+        path: format!("ledger/tickets/{ticket}/approval.toml").parse().unwrap(),
+        blob: world.git(&["rev-parse", "HEAD:counterfoil.toml"]).parse().unwrap(),
+        sha256: Digest::of("approval"),
+    };
+    let receipt = Receipt {
+        schema: 1,
+        foil: "0.1.0".to_owned(),
+        ticket: ticket.parse().unwrap(),
+        run: "r1".parse().unwrap(),
+        source: SourceLock {
+            repository: "local".to_owned(),
+            files: Vec::new(),
+            approval,
+            approved_by: "Ada".to_owned(),
+            policy: Digest::of(""),
+        },
+        base: commit,
+        tree,
+        evidence: Digest::of("evidence"),
+        review: None,
+        delivery: DeliveryMode::Branch,
+        delivered: Some(Delivered {
+            change: commit,
+            records: commit,
+            branch: RefName::branch(branch).unwrap(),
+            remote: None,
+        }),
+        journal: Digest::of("journal"),
+        at: Timestamp::UNIX_EPOCH,
+    };
+    let stored = world.folder().join("stored");
+    std::fs::create_dir_all(&stored).unwrap();
+    std::fs::write(stored.join("receipt.json"), receipt.to_bytes()).unwrap();
+    let blob = world.git(&["hash-object", "-w", stored.join("receipt.json").to_str().unwrap()]);
+    std::fs::write(stored.join("tree"), format!("100644 blob {blob}\treceipt.json\n")).unwrap();
+    let tree = common::said(
+        world
+            .command("git")
+            .arg("mktree")
+            .stdin(std::fs::File::open(stored.join("tree")).unwrap()),
+    );
+    let commit = world.git(&["commit-tree", "-m", "stored", tree.stdout.trim()]);
+    world.git(&["update-ref", &format!("refs/counterfoil/receipts/{ticket}"), &commit]);
+}
+
+#[test]
+fn a_repository_that_was_not_set_up_says_how_to_begin() {
+    let world = World::new();
+    snapshot!("status_nothing", world.foil(&["status"]));
+    snapshot!("status_nothing_json", world.foil(&["status", "--json"]));
+}
+
+#[test]
+fn every_state_is_told_apart() {
+    let world = World::initialized();
+    for id in ["0001-draft", "0002-ready", "0003-waits", "0004-stale", "0006-paused", "0007-crashed", "0008-blocked"] {
+        let more = match id {
+            "0003-waits" => "depends_on = [\"0001-draft\"]\n",
+            "0002-ready" => "priority = 5\n",
+            _ => "",
+        };
+        world.ticket(id, &format!("{LOOP}{more}"));
+        if id != "0001-draft" {
+            assert_eq!(world.foil(&["approve", id]).code, Some(0));
+        }
+    }
+    world.write("ledger/tickets/0004-stale/prompt.md", "Other.\n");
+    world.write("ledger/tickets/0005-broken/ticket.toml", "title = \"x\"\nkid = 1\n");
+    run(&world, "0006-paused", "r1", &[Event::Paused { cause: PauseCause::Interrupt }]);
+    run(&world, "0007-crashed", "r1", &[Event::Warned { message: "late".to_owned() }]);
+    run(&world, "0008-blocked", "r1", &[Event::Paused { cause: PauseCause::Stop }]);
+    run(&world, "0008-blocked", "r2", &[blocked()]);
+    world.ticket("0009-canceled", LOOP);
+    world.foil(&["cancel", "0009-canceled"]);
+    world.ticket("0010-done", LOOP);
+    world.write("ledger/tickets/0010-done/result.md", "done\n");
+    let before = world.observed();
+    snapshot!("status_states", world.foil(&["status"]));
+    snapshot!("status_states_json", world.foil(&["status", "--json"]));
+    snapshot!("status_one", world.foil(&["status", "0008-blocked"]));
+    assert_eq!(world.observed(), before);
+}
+
+#[test]
+fn a_new_approval_makes_a_blocked_run_history() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    world.foil(&["approve", "0001-a"]);
+    run(&world, "0001-a", "r1", &[blocked()]);
+    // The run ended before this approval was given.
+    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"ready\""));
+    world.git(&["rm", "-q", "--cached", "ledger/tickets/0001-a/approval.toml"]);
+    std::fs::remove_file(world.root().join("ledger/tickets/0001-a/approval.toml")).unwrap();
+    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"blocked\""));
+}
+
+#[test]
+fn a_run_is_running_while_its_lock_is_held() {
+    let world = World::initialized();
+    let ticket: TicketId = "0001-a".parse().unwrap();
+    world.ticket("0001-a", LOOP);
+    world.foil(&["approve", "0001-a"]);
+    run(&world, "0001-a", "r1", &[]);
+    let state = || world.foil(&["status", "--json"]).stdout;
+    assert!(state().contains("\"state\": \"paused\"") && state().contains("\"cause\": \"crash\""));
+    let holder = LockHolder::current(Timestamp::UNIX_EPOCH).unwrap();
+    let lock = TicketLock::acquire(&world.root().join(".git/counterfoil/locks"), &ticket, &holder).unwrap();
+    assert!(state().contains("\"state\": \"running\""), "{}", state());
+    drop(lock);
+    assert!(state().contains("\"state\": \"paused\""));
+}
+
+#[test]
+fn a_journal_that_is_damaged_does_not_hide_the_ticket() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    world.foil(&["approve", "0001-a"]);
+    run(&world, "0001-a", "r1", &[blocked()]);
+    std::fs::write(journal_path(&world, "0001-a", "r1"), b"{\"seq\":0}\nrubbish\n").unwrap();
+    let said = world.foil(&["status"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.stdout.contains("0001-a"));
+}
+
+#[test]
+fn what_is_delivered_names_the_commands_to_review_merge_and_clean() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    world.foil(&["approve", "0001-a"]);
+    world.git(&["switch", "-q", "-c", "foil/0001-a"]);
+    world.write("new", "x\n");
+    let records = world.commit_all("change");
+    world.git(&["switch", "-q", "main"]);
+    receipt(&world, "0001-a", "foil/0001-a", &records);
+    snapshot!("status_delivered", world.foil(&["status"]));
+    world.git(&["merge", "-q", "--ff-only", "foil/0001-a"]);
+    snapshot!("status_merged", world.foil(&["status", "0001-a"]));
+    world.git(&["branch", "-q", "-d", "foil/0001-a"]);
+    snapshot!("status_merged_and_gone", world.foil(&["status"]));
+}
+
+#[test]
+fn a_package_is_delivered_in_its_order() {
+    let world = World::initialized();
+    for id in ["0001-a", "0002-b", "0003-c"] {
+        world.ticket(id, &format!("{LOOP}package = \"p\"\n"));
+    }
+    world.write("ledger/packages/p.toml", "title = \"P\"\ntickets = [\"0003-c\", \"0001-a\", \"0002-b\"]\n");
+    world.foil(&["approve", "p", "--all"]);
+    snapshot!("status_package", world.foil(&["status"]));
+    world.write("ledger/tickets/0003-c/result.md", "done\n");
+    snapshot!("status_package_later", world.foil(&["status", "0001-a"]));
+    snapshot!("status_package_last", world.foil(&["status", "0002-b"]));
+}
+
+#[test]
+fn long_lists_are_short_unless_all_is_asked_for() {
+    let world = World::initialized();
+    for number in 1..=30 {
+        world.ticket(&format!("{number:04}-x"), LOOP);
+    }
+    let short = world.foil(&["status"]).stdout;
+    assert!(short.contains("10 more: --all shows them") && !short.contains("0010-x"), "{short}");
+    let all = world.foil(&["status", "--all"]).stdout;
+    assert!(all.contains("0001-x") && !all.contains("more:"), "{all}");
+}
+
+#[test]
+fn titles_cannot_forge_lines_or_move_the_cursor() {
+    let world = World::initialized();
+    world.ticket("0001-a", "title = \"x\\u001b[2J\\u202e\"\nmode = \"loop\"\n");
+    let said = world.foil(&["status"]);
+    assert!(said.stdout.contains("x\\x1b[2J\\u{202e}"), "{said}");
+}
