@@ -107,6 +107,22 @@ fn main() {
     let start = Instant::now();
     Place::remove(&place).unwrap();
     println!("removed in {:?}", start.elapsed());
+
+    let mut packed = String::from("# pack-refs with: peeled fully-peeled sorted \n");
+    for number in 0..200_000 {
+        packed.push_str(&format!("{base} refs/heads/b{number:06}\n"));
+    }
+    std::fs::write(repo.join(".git/packed-refs"), packed).unwrap();
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let repository = Repository::discover(&repo).unwrap();
+        let start = Instant::now();
+        let mut count = 0;
+        repository.refs_below("refs/heads/", |_, _| count += 1).unwrap();
+        times.push(start.elapsed());
+        assert!(count >= 200_000);
+    }
+    println!("200,000 packed refs read in {:?}", median(times));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ledger_core::{CommitId, RepoPath, TreeId};
 
-use crate::beneath::{Root, remove};
+use crate::beneath::{Root, make_usable, remove};
 use crate::objects::{ObjectError, for_each_file, ours, theirs};
 use crate::place::checkout::{Wanted, write_files};
 use crate::place::index::{Entry, Origin, PlaceIndex, PlaceIndexError, RuleFile};
@@ -219,6 +219,7 @@ impl Place {
         leftovers: Leftovers,
         exempt: &BTreeSet<RepoPath>,
     ) -> Result<Brought, PlaceError> {
+        self.make_enterable()?;
         let root = self.root()?;
         let (index, brought) = cleaning::bring_to(repository, &root, &self.index, tree, leftovers, exempt)?;
         self.index = index;
@@ -226,6 +227,21 @@ impl Place {
         write_git_folder(repository, &self.folder, &self.index, refs)?;
         self.index.save(&index_path(&self.folder), &self.folder)?;
         Ok(brought)
+    }
+
+    /// Code that ran in the place may have locked the runner out of it.
+    fn make_enterable(&self) -> Result<(), PlaceError> {
+        let failed = |source| PlaceError::Folder {
+            path: self.folder.clone(),
+            source,
+        };
+        if let (Some(parent), Some(name)) = (self.folder.parent(), self.folder.file_name())
+            && Root::open(&self.folder).is_err()
+        {
+            let parent = Root::open(parent).map_err(failed)?;
+            make_usable(parent.as_fd(), name.as_encoded_bytes()).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Removes a place, finished or not, whatever is in it: read-only folders, endless depth, links that lead elsewhere.

@@ -212,7 +212,7 @@ fn anchors_keep_objects_and_never_move() {
         .map(|anchor| (anchor.name, anchor.object))
         .collect();
     assert_eq!(names, [("deep/commit".to_owned(), commit), ("tree".to_owned(), tree)]);
-    assert_eq!(repository.anchored_runs().unwrap(), [run.clone()]);
+    assert_eq!(repository.anchored_runs().unwrap(), std::slice::from_ref(&run));
     repository.release_anchor(&run, "tree").unwrap();
     repository.release_anchor(&run, "tree").unwrap();
     assert_eq!(repository.anchors(&run).unwrap().len(), 1);

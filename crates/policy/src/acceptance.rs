@@ -8,7 +8,6 @@ use ledger_core::{Acceptance, AcceptanceProof, CheckResult, Confidence, Strength
 ///
 /// ```
 /// use counterfoil_policy::acceptance_proofs;
-/// # use counterfoil_ledger_core as ledger_core;
 /// use ledger_core::{Acceptance, Confidence, Strength};
 /// let item = Acceptance { id: "AC-1".into(), given: String::new(), when: String::new(), then: "it works".into() };
 /// let proofs = acceptance_proofs(&[item], &[]);

@@ -67,6 +67,14 @@ pub enum WalkProblem {
     },
     /// It is a repository of its own.
     NestedRepository,
+    /// Git refuses the name in a tree, on some system.
+    ForbiddenName,
+    /// It was put into the empty folder that stands for a submodule.
+    FilesInSubmodule,
+    /// Its path is too long for any system.
+    PathTooLong,
+    /// It has a second name somewhere, in the place or outside of it.
+    HardLink,
     /// Another path differs from it only in case or normal form.
     Twin {
         /// That path.
@@ -84,6 +92,12 @@ impl std::fmt::Display for WalkProblem {
             }
             Self::TooMany { limit } => write!(f, "the change has more than {limit} files"),
             Self::NestedRepository => f.write_str("it is a repository of its own"),
+            Self::ForbiddenName => f.write_str("Git refuses such a name"),
+            Self::FilesInSubmodule => f.write_str("files were put into a submodule"),
+            Self::PathTooLong => f.write_str("the path is too long"),
+            Self::HardLink => {
+                f.write_str("it has a second name somewhere, so that a change there would change it here")
+            }
             Self::Twin { of } => write!(f, "it differs from `{of}` only in case or normal form"),
         }
     }
@@ -95,7 +109,6 @@ impl std::fmt::Display for WalkProblem {
 ///
 /// ```
 /// use counterfoil_policy::{ChangeFacts, Policy, ScopeRules, judge_changes};
-/// # use counterfoil_ledger_core as ledger_core;
 /// use ledger_core::{Change, ChangeSet, EntryMode, Side, TicketFile};
 /// let policy = Policy::default();
 /// let ticket = TicketFile::parse(b"title = \"x\"\n[scope]\nallowed = [\"src/**\"]\n").unwrap();

@@ -70,7 +70,6 @@ pub enum InvalidChecks {
 ///
 /// ```
 /// use counterfoil_policy::{Policy, check_specs};
-/// # use counterfoil_ledger_core as ledger_core;
 /// use ledger_core::TicketFile;
 /// let policy = Policy::parse(b"[[check]]\nname = \"tests\"\nrun = \"make test\"\n").unwrap();
 /// let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n[[check]]\nname = \"one\"\nargv = [\"make\", \"one\"]\n").unwrap();

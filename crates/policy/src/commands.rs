@@ -25,7 +25,6 @@ pub const MAX_COMMAND_BYTES: usize = 64 * 1024;
 ///
 /// ```
 /// use counterfoil_policy::{Policy, judge_command};
-/// # use counterfoil_ledger_core as ledger_core;
 /// use ledger_core::Grants;
 /// let (policy, none) = (Policy::default(), Grants::default());
 /// assert_eq!(judge_command("bash -lc 'cargo test && git status'", &policy, &none), None);

@@ -73,7 +73,6 @@ impl InvalidScope {
 /// ```
 /// use counterfoil_policy::{Policy, ScopeRules};
 /// use ledger_core::TicketFile;
-/// # use counterfoil_ledger_core as ledger_core;
 /// let ticket = TicketFile::parse(b"title = \"x\"\n[scope]\nallowed = [\"src/**\"]\n").unwrap();
 /// let rules = ScopeRules::new(&Policy::default(), &ticket).unwrap();
 /// assert_eq!(rules.judge(&"src/lib.rs".parse().unwrap()), None);

@@ -32,6 +32,7 @@ pub use codex_program::{CodexProgram, CodexProgramError, CodexVersion, OLDEST_CO
 pub use codex_settings::{CodexAgentSettings, is_reserved_config_key};
 pub use scripted::{InvalidScript, ScriptedAgent};
 pub use text::{shorten, shorten_end};
+pub(crate) use transcript::MAX_RECORD_BYTES;
 pub use transcript::{TranscriptEntry, TranscriptRecord, read_transcript, recover_turn};
 pub use turn::{StopSignal, Turn, TurnSink};
 

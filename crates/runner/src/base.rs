@@ -62,7 +62,7 @@ pub fn stored_receipt(repository: &Repository, ticket: &TicketId) -> Option<Rece
 
 /// The base of a run and why it is that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base {
+pub(crate) struct Base {
     /// The commit.
     pub commit: CommitId,
     /// Why.
@@ -70,7 +70,7 @@ pub struct Base {
 }
 
 /// Chooses the base: the tip; with delivered dependencies that it does not hold, one commit that holds them all.
-pub fn choose_base(
+pub(crate) fn choose_base(
     repository: &Repository,
     branch: Option<RefName>,
     tip: CommitId,

@@ -52,7 +52,7 @@ impl WriteError {
 
 /// Whether a file was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
+pub(crate) enum Created {
     /// It is new.
     New,
     /// Something is there already; it was left as it is.

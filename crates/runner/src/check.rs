@@ -36,6 +36,14 @@ const TAIL_BYTES: usize = 4096;
 /// How much of the end is read for it: a secret that the cut would halve must be seen whole before.
 const TAIL_READ_BYTES: u64 = 64 << 10;
 
+/// How often a sandbox is set up anew for a check before it counts as unavailable.
+const SANDBOX_ATTEMPTS: u32 = 3;
+/// A file in the check's temporary folder that holds something until the sandbox is set up, so that a sandbox that fails is never taken for a
+/// check that fails. What the check does to it afterwards can at most make the check count as not run.
+const MARK: &str = ".counterfoil-check";
+/// Runs inside: empties the mark, and becomes the command.
+const STARTED: &str = ": >/tmp/.counterfoil-check; exec \"$@\"";
+
 /// What a check runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckCommand {
@@ -166,15 +174,32 @@ impl CheckBench<'_> {
         }
         let scratch = Scratch::create(self.temporary)?;
         let environment = self.environment_of(check);
-        let command = self.command(check, &environment, scratch.path()).await?;
-        let supervision = Supervision {
-            guard: self.guard,
-            limits: ProcessLimits::with_time(check.timeout),
-            output,
-            input: None,
-            printed,
+        let mut stop = std::pin::pin!(stop);
+        let mut attempt = 1;
+        let end = loop {
+            scratch.mark()?;
+            let command = self.command(check, &environment, scratch.path())?;
+            let supervision = Supervision {
+                guard: self.guard,
+                limits: ProcessLimits::with_time(check.timeout),
+                output,
+                input: None,
+                printed: printed.clone(),
+            };
+            let end = supervision.run(command.record_in(self.records), stop.as_mut()).await?;
+            let failed = matches!(
+                end.outcome,
+                CommandOutcome::Exited { .. } | CommandOutcome::Signaled { .. }
+            );
+            if self.sandbox.is_none() || !failed || !scratch.is_marked() {
+                break end;
+            }
+            // What was to be covered may have gone since it was looked for: a service's socket, a folder of a toolchain.
+            if attempt == SANDBOX_ATTEMPTS {
+                return Err(SandboxUnavailable::from_output(&std::fs::read(output)?, &end.outcome).into());
+            }
+            attempt += 1;
         };
-        let end = supervision.run(command.record_in(self.records), stop).await?;
 
         let report = check.report.as_ref().map(|report| TestReport::read(place, report));
         let (tests, report_problem) = match report {
@@ -215,7 +240,7 @@ impl CheckBench<'_> {
         })
     }
 
-    async fn command(
+    fn command(
         &self,
         check: &Check,
         environment: &[(OsString, OsString)],
@@ -241,9 +266,10 @@ impl CheckBench<'_> {
             network: check.network,
             ..self.confinement.clone()
         };
-        // It costs some milliseconds, and then a sandbox that fails is never taken for a check that fails.
-        sandbox.check(self.guard, &confinement).await?;
-        Ok(sandbox.command(&confinement, program, &arguments, environment)?)
+        let mut wrapped = ["-c", STARTED, "sh"].map(OsString::from).to_vec();
+        wrapped.push(program.to_owned());
+        wrapped.extend(arguments);
+        Ok(sandbox.command(&confinement, OsStr::new("/bin/sh"), &wrapped, environment)?)
     }
 
     /// The whole environment of a check, sorted by name.
@@ -353,6 +379,14 @@ impl Scratch {
 
     fn path(&self) -> &Path {
         &self.0
+    }
+
+    fn mark(&self) -> io::Result<()> {
+        std::fs::write(self.0.join(MARK), "the sandbox is not set up yet")
+    }
+
+    fn is_marked(&self) -> bool {
+        std::fs::symlink_metadata(self.0.join(MARK)).is_ok_and(|mark| mark.is_file() && mark.len() > 0)
     }
 }
 

@@ -197,7 +197,7 @@ impl Executor for Engine {
 
 /// The folder of the ticket's files in the repository.
 fn ticket_folder(plan: &RunPlan) -> String {
-    format!("{}/tickets/{}", plan.policy.ledger.dir, plan.ticket.id)
+    format!("{}/tickets/{}", plan.policy.ledger.dir.path(), plan.ticket.id)
 }
 
 /// The log of all turns of the run.

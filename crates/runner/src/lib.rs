@@ -17,27 +17,35 @@ mod drive;
 mod engine;
 mod executor;
 mod finding;
+mod growing_file;
 pub mod guard;
+mod init;
 mod journal_file;
 pub mod junit;
 mod ledger;
 pub mod lock;
+mod logs;
 mod moment;
+mod new;
 mod packages;
 mod packet;
 pub mod process;
 mod prompt;
 mod records;
 pub mod redact;
+mod run_files;
+mod run_history;
 mod run_ticket;
 pub mod sandbox;
 mod state;
 mod status;
+mod stop;
+mod timeline;
 mod trust;
 mod verify;
 mod workspace;
 
-pub use admit::{Admission, AdmitError, Gate, GateVerdict, Ready, admit};
+pub use admit::{AdmitError, Candidacy, Ready};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
     CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
@@ -56,13 +64,20 @@ pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};
 pub use executor::Executor;
 pub use finding::{Finding, FindingSeverity};
+pub use init::{
+    DetectedCheck, InitDone, InitError, InitFile, InitOptions, Initialized, built_in_template, detect_checks, init,
+    schema_texts,
+};
 pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
 pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder};
+pub use logs::{LOGS_SCHEMA, LastLines, LogError, LogKind, LogLine, LogOptions, LogSource, RunLogs};
 pub use moment::Moment;
+pub use new::{Draft, NewTicket, NewTicketError};
 pub use packages::{Packages, PackagesError};
 pub use packet::{NextCommand, ReviewPacket, next_commands};
 pub use prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 pub use records::{RecordFacts, report_of, result_record, review_of, review_record};
+pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{RunError, RunOptions, RunReport, run_ticket};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
@@ -70,6 +85,8 @@ pub use status::{
     RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState, TicketStatus, WaitingStatus,
     nearest_id, status, ticket_status,
 };
+pub use stop::{RunningTicket, StopError, StopOutcome, running_tickets, stop_ticket};
+pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
 pub use verify::{Verification, Verified, VerifyReport, verify_ticket};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};

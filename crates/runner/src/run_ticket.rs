@@ -1,15 +1,16 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
-use std::sync::Arc;
 
 use git_delivery::Place;
 use jiff::Timestamp;
-use ledger_core::{Blocker, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId};
-use policy::config::IndependentReview;
-use policy::{Inputs, Limits, Outcome};
+use ledger_core::{
+    Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId,
+};
+use policy::config::{IndependentReview, SandboxUse};
+use policy::{Admission, Inputs, Limits, Outcome, check_specs};
 use tokio::sync::watch;
 
-use crate::admit::{Admission, AdmitError, Ready, admit};
+use crate::admit::{AdmitError, Candidacy};
 use crate::agent::AgentGuard;
 use crate::agents::{AgentProblem, prepare_agent};
 use crate::drive::{DriveError, drive};
@@ -113,47 +114,46 @@ pub async fn run_ticket(
     let lock = TicketLock::acquire(&locks, ticket, &holder)?;
 
     let unfinished = find_unfinished(workspace, ticket)?;
-    let admission = admit(
-        workspace,
-        ticket,
-        unfinished.as_ref().map(|unfinished| &unfinished.run),
-        options.allow_temporary,
-    )?;
-    let ready = admitted(ticket, admission)?;
+    let earlier = unfinished.as_ref().map(|unfinished| &unfinished.run);
+    let mut candidacy = Candidacy::gather(workspace, ticket, earlier)?;
+    candidacy.facts.is_temporary &= !options.allow_temporary;
+    if let Some(model) = &options.model {
+        candidacy.policy.agent.model = Some(model.clone());
+    }
+    let admission = candidacy.admission();
+    if !admission.is_ready() {
+        return Err(refused(ticket, &admission));
+    }
 
-    let id = match &unfinished {
-        Some(unfinished) => unfinished.run.opened().run.clone(),
+    let id = match earlier {
+        Some(run) => run.opened().run.clone(),
         None => new_run_id(ticket)?,
     };
     let folders = RunFolders {
         run: workspace.roots().run(ticket, &id),
         places: workspace.roots().places().join(format!("{ticket}-{id}")),
     };
-    std::fs::create_dir_all(&folders.places).map_err(io(folders.places.clone()))?;
     let records = folders.run.join("guards");
-    if unfinished.is_some() {
+    if earlier.is_some() {
         end_leftovers(&records)?;
     }
     let agent_guard = AgentGuard {
         program: options.guard.clone(),
         records,
     };
-    let (agent, codex) = prepare_agent(&ready.policy, &workspace.roots().codex_home(), &agent_guard).await?;
-    let sandbox = probe_sandbox(
-        &ready,
-        workspace,
-        &folders,
-        codex.and_then(|c| c.program.bundled_bwrap()),
-        options,
-    )
-    .await;
-    let sandbox = match sandbox {
-        Ok(sandbox) => sandbox,
-        Err(error) => {
-            remove_if_empty(&folders);
-            return Err(error);
-        }
-    };
+    let (agent, codex) = prepare_agent(&candidacy.policy, &workspace.roots().codex_home(), &agent_guard).await?;
+    let version = codex
+        .as_ref()
+        .map_or("scripted".to_owned(), |codex| codex.program.version().to_string());
+    candidacy.facts.agent = Some(Ok(version));
+    let bundled = codex.and_then(|codex| codex.program.bundled_bwrap());
+    let sandbox = probe_sandbox(&candidacy, workspace, &folders, bundled, options).await?;
+    candidacy.facts.sandbox = Some(Ok(if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned()));
+    let admission = candidacy.admission();
+    if !admission.is_admitted() {
+        return Err(refused(ticket, &admission));
+    }
+    let ready = candidacy.into_ready(workspace, earlier)?;
 
     let mut start = ready.start;
     start.discovery.check_sandbox = if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned();
@@ -197,7 +197,7 @@ pub async fn run_ticket(
         identity: ready.identity,
         folders: folders.clone(),
     };
-    let mut engine = Engine::new(plan, Arc::clone(workspace.repository()), agent, options.stop.clone());
+    let mut engine = Engine::new(plan, workspace.shared_repository(), agent, options.stop.clone());
     let driven = drive(&mut run, &mut journal, &mut inputs, &mut engine, observe).await;
     engine.close().await;
     let outcome = driven?;
@@ -206,13 +206,11 @@ pub async fn run_ticket(
     Ok(RunReport { outcome, run, taken_up })
 }
 
-fn admitted(ticket: &TicketId, admission: Admission) -> Result<Ready, RunError> {
-    match admission.into_ready() {
-        Ok(ready) => Ok(*ready),
-        Err(blocker) => Err(RunError::Refused {
-            ticket: ticket.clone(),
-            blocker,
-        }),
+fn refused(ticket: &TicketId, admission: &Admission) -> RunError {
+    let unclear = || Blocker::new(BlockerCode::NeedsPerson, "it is not clear whether it may");
+    RunError::Refused {
+        ticket: ticket.clone(),
+        blocker: admission.blocker().unwrap_or_else(unclear),
     }
 }
 
@@ -254,7 +252,7 @@ fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
         .parse()
         .map_err(|error: ledger_core::InvalidName| RunError::Refused {
             ticket: ticket.clone(),
-            blocker: Blocker::new(ledger_core::BlockerCode::NeedsPerson, error.to_string()),
+            blocker: Blocker::new(BlockerCode::NeedsPerson, error.to_string()),
         })
 }
 
@@ -301,7 +299,7 @@ fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         command_timeout: policy.command_timeout,
         max_tokens: policy.max_tokens,
         max_wall: policy.max_wall,
-        soft_percent: policy.soft.percent(),
+        soft_percent: u8::try_from(policy.soft.of(100)).unwrap_or(100),
     }
 }
 
@@ -315,17 +313,14 @@ fn baseline(checks: &[policy::CheckSpec]) -> Vec<String> {
 
 /// The sandbox for checks, probed exactly as they will run; none where no check needs one.
 async fn probe_sandbox(
-    ready: &Ready,
+    candidacy: &Candidacy,
     workspace: &Workspace,
     folders: &RunFolders,
     bundled: Option<std::path::PathBuf>,
     options: &RunOptions,
 ) -> Result<Option<Sandbox>, RunError> {
-    let needed = ready
-        .checks
-        .iter()
-        .any(|check| check.sandbox == policy::config::SandboxUse::Required);
-    if !needed {
+    let checks = check_specs(&candidacy.policy, &candidacy.ticket.file).map_err(AdmitError::from)?;
+    if !checks.iter().any(|check| check.sandbox == SandboxUse::Required) {
         return Ok(None);
     }
     let place = folders.place("probe");
@@ -333,16 +328,12 @@ async fn probe_sandbox(
         path: place.clone(),
         source,
     })?;
-    let confinement = crate::engine::confinement(&ready.policy, workspace.roots(), &place);
+    let confinement = crate::engine::confinement(&candidacy.policy, workspace.roots(), &place);
     let probed = Sandbox::probe(&SandboxSearch::new(bundled), &options.guard, &confinement).await;
+    // A refused run leaves nothing behind; one that is not refused makes its folders again.
     let _ = std::fs::remove_dir_all(&place);
-    Ok(Some(probed?))
-}
-
-/// A refused run leaves nothing behind.
-fn remove_if_empty(folders: &RunFolders) {
     let _ = std::fs::remove_dir(&folders.places);
-    let _ = std::fs::remove_dir(&folders.run);
+    Ok(Some(probed?))
 }
 
 fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {

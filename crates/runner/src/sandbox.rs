@@ -65,6 +65,24 @@ pub struct SandboxUnavailable {
     pub hint: &'static str,
 }
 
+impl SandboxUnavailable {
+    fn because(reason: String) -> Self {
+        Self {
+            hint: hint_for(&reason),
+            reason,
+        }
+    }
+
+    /// What a bubblewrap that could not do its work said.
+    pub(crate) fn from_output(output: &[u8], outcome: &CommandOutcome) -> Self {
+        let said = printable_lines(&String::from_utf8_lossy(output));
+        Self::because(match said.lines().next().unwrap_or_default() {
+            "" => format!("`bwrap` ended with {outcome}"),
+            said => crate::shorten(said, 300),
+        })
+    }
+}
+
 /// Where bubblewrap may be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SandboxSearch {
@@ -119,12 +137,9 @@ impl Sandbox {
         }))
     }
 
-    /// Runs a command that does nothing in this confinement: what fails afterwards is the command's own doing.
+    /// Runs a command that does nothing in exactly this confinement.
     pub async fn check(&self, guard: &GuardProgram, confinement: &Confinement) -> Result<(), SandboxUnavailable> {
-        let unavailable = |reason: String| SandboxUnavailable {
-            hint: hint_for(&reason),
-            reason,
-        };
+        let unavailable = SandboxUnavailable::because;
         let command = self
             .command(
                 confinement,
@@ -150,12 +165,7 @@ impl Sandbox {
             return Ok(());
         }
         let said = std::fs::read(&output).unwrap_or_default();
-        let said = printable_lines(&String::from_utf8_lossy(&said));
-        let said = said.lines().next().unwrap_or_default();
-        Err(unavailable(match said {
-            "" => format!("`bwrap` ended with {}", end.outcome),
-            said => crate::shorten(said, 300),
-        }))
+        Err(SandboxUnavailable::from_output(&said, &end.outcome))
     }
 
     /// The program that is used.

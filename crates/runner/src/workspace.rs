@@ -1,6 +1,7 @@
 //! The user's repository with the policy of its work tree and the state that belongs to it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use git_delivery::{Remote, Repository, RepositoryError};
 use ledger_core::{Digest, RepoPath};
@@ -30,7 +31,7 @@ impl Settings {
 /// A repository, the policy of its work tree, and its live state.
 #[derive(Debug)]
 pub struct Workspace {
-    repository: Repository,
+    repository: Arc<Repository>,
     roots: StateRoots,
     policy: PolicyFile,
 }
@@ -102,7 +103,7 @@ impl Workspace {
         let roots = StateRoots::new(repository.common_dir(), &settings.state_folder);
         let policy = PolicyFile::read(repository.work_dir());
         Ok(Self {
-            repository,
+            repository: Arc::new(repository),
             roots,
             policy,
         })
@@ -111,6 +112,11 @@ impl Workspace {
     /// The repository.
     pub fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    /// The repository, for work on other threads.
+    pub fn shared_repository(&self) -> Arc<Repository> {
+        Arc::clone(&self.repository)
     }
 
     /// Where its live state lies.

@@ -1,5 +1,9 @@
 //! Checks are confined, bounded, and observed as they are. Needs bubblewrap: without it every test here fails and says so.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod common;
 
@@ -196,7 +200,7 @@ async fn secrets_of_the_home_and_state_of_the_runner_are_not_there() {
         let seen = world.printed(&format!("find {path} -xdev -type f -o -type s")).await;
         assert_eq!(seen, "", "{path}");
     }
-    assert_eq!(world.printed("cat /etc/shadow").await, "");
+    world.refused("cat /etc/shadow").await;
 }
 
 #[tokio::test]
@@ -462,6 +466,25 @@ async fn what_a_check_makes_unreadable_is_removed_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_sandbox_that_fails_is_not_taken_for_a_check_that_fails() {
+    let mut world = World::new("fails").await;
+    let copy = world.root.join("bwrap");
+    fs::copy(world.sandbox.program(), &copy).unwrap();
+    make_executable(&copy);
+    let search = SandboxSearch {
+        path: None,
+        bundled: Some(copy.clone()),
+    };
+    world.sandbox = Sandbox::probe(&search, &world.guard, &world.confinement).await.unwrap();
+    fs::write(&copy, "#!/bin/sh\necho 'bwrap: it broke' >&2; exit 1").unwrap();
+    let error = world.try_run(&check("true"), Some(&world.sandbox)).await.unwrap_err();
+    assert!(
+        matches!(&error, CheckError::Sandbox(sandbox) if sandbox.reason == "bwrap: it broke"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn without_the_sandbox_the_result_says_so() {
     let world = World::new("off").await;
     let run = world.try_run(&check("cat ~/.netrc"), None).await.unwrap();
@@ -504,4 +527,107 @@ async fn a_missing_or_broken_bubblewrap_is_unavailable_with_a_hint() {
             .reason
             .contains("there is no")
     );
+}
+
+/// The real toolchain of this machine, in its real home: Cargo, with its registry read-only, no network, and a dependency that is only in the cache.
+#[tokio::test]
+async fn cargo_tests_a_crate_with_cached_dependencies_without_network() {
+    let world = World::new("cargo").await;
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap());
+    // A crate that this workspace depends on is in the registry, or these tests could not have been built.
+    for (path, content) in [
+        (
+            "Cargo.toml",
+            "[package]\nname = \"checked\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nthiserror = \"2\"\n[workspace]\n",
+        ),
+        (
+            "src/lib.rs",
+            "#[derive(Debug, thiserror::Error)]\n#[error(\"it\")]\npub struct E;\n#[test]\nfn passes() { assert_eq!(E.to_string(), \"it\"); }\n",
+        ),
+    ] {
+        let path = world.place().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let world = World {
+        confinement: Confinement {
+            home,
+            ..world.confinement
+        },
+        environment: std::env::vars_os()
+            .filter(|(name, _)| name != "CARGO_TARGET_DIR")
+            .collect(),
+        ..world
+    };
+    let cargo = Check {
+        timeout: Duration::from_secs(600),
+        ..check("cargo test 2>&1")
+    };
+    let run = world.run(&cargo).await;
+    assert!(run.result.passed(), "{}", run.result.output.tail);
+    assert!(
+        run.result.output.tail.contains("test passes ... ok"),
+        "{}",
+        run.result.output.tail
+    );
+    // Caches in the place persist; a second time there is nothing to build.
+    let again = world.run(&cargo).await;
+    assert!(
+        !again.result.output.tail.contains("Compiling"),
+        "{}",
+        again.result.output.tail
+    );
+}
+
+#[tokio::test]
+async fn git_works_in_a_place_that_borrows_objects_and_cannot_change_it() {
+    let world = World::new("borrows").await;
+    let git = |folder: &Path, arguments: &[&str]| {
+        let status = std::process::Command::new("git")
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.org"])
+            .args(arguments)
+            .current_dir(folder)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    let repository = world.root.join("home/repository");
+    fs::create_dir(&repository).unwrap();
+    git(&repository, &["init", "-q", "-b", "main"]);
+    fs::write(repository.join("a.txt"), "a\n").unwrap();
+    git(&repository, &["add", "."]);
+    git(&repository, &["commit", "-q", "-m", "one"]);
+    let place = world.root.join("home/state/places/2/check");
+    fs::create_dir_all(&place).unwrap();
+    git(&place, &["init", "-q", "-b", "main", "--template="]);
+    let objects = repository.join(".git/objects");
+    fs::create_dir_all(place.join(".git/objects/info")).unwrap();
+    fs::write(
+        place.join(".git/objects/info/alternates"),
+        format!("{}\n", objects.display()),
+    )
+    .unwrap();
+    let head = fs::read_to_string(repository.join(".git/refs/heads/main")).unwrap();
+    git(&place, &["reset", "-q", "--hard", head.trim()]);
+
+    let world = World {
+        confinement: Confinement {
+            place,
+            readable: vec![objects],
+            ..world.confinement
+        },
+        ..world
+    };
+    let printed = world
+        .printed("git diff --check && git status --short && git log --format=%s && cat a.txt")
+        .await;
+    assert_eq!(printed, "one\na\n");
+    world.printed("echo 'a ' >a.txt; ! git diff --check").await;
+    world.refused("git add a.txt").await;
+    world
+        .refused("git -c user.name=a -c user.email=a@b commit -qam two")
+        .await;
+    world.refused("git update-ref refs/heads/x HEAD").await;
+    world.refused("cat ~/repository/a.txt").await;
 }

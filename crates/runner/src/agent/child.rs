@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::guard::{Exit, GuardError, GuardProgram, GuardedChild, GuardedCommand};
 
@@ -17,6 +18,9 @@ pub(super) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How much of the end of standard error is kept.
 const STDERR_TAIL_BYTES: usize = 8 * 1024;
+
+/// How long the rest of standard error may take to be read once its writers are gone.
+const STDERR_LIMIT: Duration = Duration::from_secs(1);
 
 /// Under what an agent's processes are started.
 #[derive(Debug, Clone)]
@@ -55,6 +59,7 @@ pub(super) struct AgentChild {
     input: Option<mpsc::UnboundedSender<Vec<u8>>>,
     output: LineReader<pipe::Receiver>,
     stderr: Arc<Mutex<Vec<u8>>>,
+    stderr_reader: JoinHandle<()>,
 }
 
 impl AgentChild {
@@ -85,12 +90,13 @@ impl AgentChild {
         });
 
         let tail = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(keep_tail(stderr, Arc::clone(&tail)));
+        let stderr_reader = tokio::spawn(keep_tail(stderr, Arc::clone(&tail)));
         Ok(Self {
             child,
             input: Some(input),
             output: LineReader::new(stdout),
             stderr: tail,
+            stderr_reader,
         })
     }
 
@@ -131,6 +137,8 @@ impl AgentChild {
             Ok(Ok(exit)) => {
                 // What it left is not the agent's any more and gets no time.
                 self.child.kill_now().await?;
+                // Nobody is left to write: what is still in the pipe is read at once.
+                let _ = tokio::time::timeout(STDERR_LIMIT, &mut self.stderr_reader).await;
                 Ok(Some(exit))
             }
             // It has been ended together with its guard.

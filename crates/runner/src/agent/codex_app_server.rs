@@ -3,6 +3,8 @@
 //! A turn that ends in any way but a clean one takes the server with it: closing it is the only way to be sure that
 //! nothing of the worker's goes on in the place. The next turn starts another one and resumes its conversation.
 
+mod fault;
+mod rollout;
 mod server;
 mod session;
 pub(super) mod watch;

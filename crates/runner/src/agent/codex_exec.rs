@@ -1,5 +1,6 @@
 //! Codex through `codex exec --json`: one process a turn. The fallback where the app-server cannot be used. It sees
-//! less: tokens only at the end of a turn that succeeded, nothing of sub-agents, errors in prose.
+//! less: tokens only at the end of a turn that succeeded, nothing of sub-agents, errors in prose, and not
+//! always a command that fails at once on Codex' sandbox.
 
 pub(super) mod watch;
 

@@ -25,7 +25,7 @@ const FULL_LINES_BYTES: u64 = 256 * 1024 * 1024;
 const CUT_LINE_BYTES: usize = 64 * 1024;
 
 /// The longest line of the log that is read: JSON may double an agent's line and more.
-const MAX_RECORD_BYTES: u64 = 8 * MAX_LINE_BYTES as u64;
+pub(crate) const MAX_RECORD_BYTES: u64 = 8 * MAX_LINE_BYTES as u64;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

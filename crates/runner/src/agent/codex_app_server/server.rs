@@ -74,7 +74,7 @@ impl Server {
                 "version": env!("CARGO_PKG_VERSION"),
             },
             "capabilities": {
-                // For `thread/backgroundTerminals/*`.
+                // For `thread/backgroundTerminals/*` and raw events.
                 "experimentalApi": true,
                 "requestAttestation": false,
                 "optOutNotificationMethods": NOT_WANTED,
@@ -104,6 +104,13 @@ impl Server {
 
     /// The end of what it wrote to standard error.
     pub(super) fn last_words(&self) -> String {
+        self.child.last_words()
+    }
+
+    /// What it wrote to standard error, once its output has ended.
+    pub(super) async fn last_words_at_its_end(&mut self) -> String {
+        // What cannot be ended is noticed when the server is discarded.
+        let _ = self.child.end(END_GRACE).await;
         self.child.last_words()
     }
 

@@ -1,15 +1,17 @@
 //! One turn in one conversation of an app-server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, ThreadId};
+use ledger_core::{Activity, AgentIdentity, ThreadId};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::LoadedServer;
+use super::fault::Fault;
+use super::rollout::RolloutTail;
 use super::server::{Message, Refusal, Server, about, declined};
 use super::watch::{TurnWatch, text};
-use crate::agent::child::LineError;
 use crate::agent::codex_settings::{CodexAgentSettings, thread_config};
 use crate::agent::text::Redaction;
 use crate::agent::transcript::Transcript;
@@ -31,67 +33,11 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct LoadedThread {
     id: ThreadId,
     identity: AgentIdentity,
+    /// Codex' record of it, where the server itself does not tell what the model asks for.
+    rollout: Option<PathBuf>,
 }
 
-/// Why a turn cannot go on.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error("the turn was interrupted")]
-    Stopped,
-    #[error("codex did not answer `{method}` within {} seconds", limit.as_secs())]
-    NoAnswer { method: &'static str, limit: Duration },
-    #[error("codex refused `{method}`: {refusal}")]
-    Refused { method: &'static str, refusal: Refusal },
-    #[error("codex ended in the middle of the turn{}", last_words(.stderr))]
-    Gone { stderr: String },
-    #[error("codex cannot be started: {0}")]
-    CannotStart(GuardError),
-    #[error("codex wrote something that cannot be read: {0}")]
-    Line(#[from] LineError),
-    #[error("codex answered `{method}` without {what}")]
-    Incomplete { method: &'static str, what: &'static str },
-    #[error("codex works in another sandbox than it was given: {got}")]
-    OtherSandbox { got: Value },
-    #[error("the agent's log cannot be written: {0}")]
-    Log(#[from] std::io::Error),
-    #[error("{0}")]
-    Request(String),
-}
-
-fn last_words(stderr: &str) -> String {
-    if stderr.trim().is_empty() {
-        String::new()
-    } else {
-        format!(": {}", stderr.trim())
-    }
-}
-
-impl Fault {
-    fn failure(&self, redaction: &Redaction) -> AgentFailure {
-        let class = match self {
-            // Never reported: an interrupted turn is not a failed one.
-            Self::Stopped => AgentFailureClass::Other,
-            Self::NoAnswer { .. } | Self::Line(LineError::TooLong) | Self::Incomplete { .. } => {
-                AgentFailureClass::Protocol
-            }
-            Self::Refused { refusal, .. } => {
-                let failure = failure::from_prose(&refusal.message, redaction);
-                if failure.class == AgentFailureClass::Other {
-                    AgentFailureClass::Protocol
-                } else {
-                    failure.class
-                }
-            }
-            Self::Gone { .. } | Self::Line(LineError::Read(_)) => AgentFailureClass::Crashed,
-            Self::CannotStart(_) => AgentFailureClass::Unavailable,
-            Self::OtherSandbox { .. } => AgentFailureClass::Sandbox,
-            Self::Log(_) => AgentFailureClass::Other,
-            Self::Request(_) => AgentFailureClass::BadRequest,
-        };
-        failure::seen(class, &self.to_string(), redaction)
-    }
-}
-
+/// A turn under way.
 pub(super) struct Session<'a> {
     settings: &'a CodexAgentSettings,
     request: &'a TurnRequest,
@@ -104,6 +50,7 @@ pub(super) struct Session<'a> {
     redaction: Redaction,
     watch: TurnWatch,
     thread: Option<ThreadId>,
+    rollout: Option<RolloutTail>,
     /// Whether the turn was asked for, so that its sandbox holds.
     handed_over: bool,
     unreadable_lines: u32,
@@ -131,6 +78,7 @@ impl<'a> Session<'a> {
             watch: TurnWatch::new(redaction.clone()),
             redaction,
             thread: None,
+            rollout: None,
             handed_over: false,
             unreadable_lines: 0,
             not_ended: None,
@@ -183,6 +131,11 @@ impl<'a> Session<'a> {
         self.transcript.thread(&thread.id)?;
         self.watch.main_thread_is(&thread.id);
         self.thread = Some(thread.id.clone());
+        // A record that cannot be read is missed by nothing that a turn needs; its commands may go unseen.
+        self.rollout = thread
+            .rollout
+            .as_deref()
+            .and_then(|path| RolloutTail::from_now(path).ok());
         self.sink
             .activity(Activity::ThreadStarted {
                 thread: thread.id.clone(),
@@ -231,6 +184,8 @@ impl<'a> Session<'a> {
             "approvalPolicy": "never",
             "model": self.request.model,
             "config": config,
+            // Without it some commands are never told, see `TurnWatch`.
+            "experimentalRawEvents": true,
         });
         if let ThreadChoice::Resume(wanted) = &self.request.thread {
             let kept = self
@@ -279,8 +234,12 @@ impl<'a> Session<'a> {
             });
         }
         let model = text(answer, "/model");
+        let rollout = (method == "thread/resume")
+            .then(|| PathBuf::from(text(answer, "/thread/path")))
+            .filter(|path| path.starts_with(self.settings.home.path()));
         let thread = LoadedThread {
             id,
+            rollout,
             identity: AgentIdentity {
                 model: (!model.is_empty()).then(|| self.redaction.text(model, 100)),
                 ..self.settings.identity(self.request.access)
@@ -380,7 +339,8 @@ impl<'a> Session<'a> {
             },
         };
         let Some(line) = line else {
-            let stderr = self.redaction.end_of(&loaded.server.last_words(), 300);
+            let said = loaded.server.last_words_at_its_end().await;
+            let stderr = self.redaction.end_of(&said, 300);
             return Err(Fault::Gone { stderr });
         };
         self.transcript.received(&line)?;
@@ -390,6 +350,8 @@ impl<'a> Session<'a> {
                 if method == "thread/settings/updated" {
                     self.check_sandbox(&params)?;
                 }
+                // What the model asked for comes before what became of it.
+                self.read_rollout().await;
                 for activity in self.watch.notification(&method, &params) {
                     self.sink.activity(activity).await;
                 }
@@ -413,6 +375,18 @@ impl<'a> Session<'a> {
         Ok(Received::Other)
     }
 
+    /// Takes in what the conversation's record has grown by.
+    async fn read_rollout(&mut self) {
+        let Some(rollout) = &mut self.rollout else {
+            return;
+        };
+        for item in rollout.new_items() {
+            for activity in self.watch.raw_item(&item) {
+                self.sink.activity(activity).await;
+            }
+        }
+    }
+
     /// After a turn that ended by itself: keeps the server only where nothing of the turn can still be running.
     async fn settle(&mut self) -> TurnOutcome {
         self.heeds_stop = false;
@@ -421,6 +395,7 @@ impl<'a> Session<'a> {
             None => TurnOutcome::Interrupted,
         };
         let quiet = !self.watch.has_sub_agents() && self.has_no_terminals().await;
+        self.read_rollout().await;
         if !quiet {
             self.discard_server().await;
         }

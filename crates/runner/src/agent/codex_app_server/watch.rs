@@ -29,12 +29,23 @@ pub(in crate::agent) struct TurnWatch {
     open_turns: BTreeMap<String, String>,
     /// Every conversation that was seen.
     threads: BTreeSet<String>,
-    /// Commands that were started and have not ended.
-    open_commands: BTreeSet<String>,
+    /// Commands by item, from when they were asked for.
+    commands: BTreeMap<String, Command>,
     spent: BTreeMap<String, Spent>,
     answer: String,
     last_error: Option<AgentFailure>,
     outcome: Option<TurnOutcome>,
+}
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// The model asked for it; Codex has not said that it runs.
+    Asked,
+    /// Codex has said that it runs, and will say when it ends.
+    Running,
+    /// It is over.
+    Ended,
 }
 
 /// What one conversation has spent.
@@ -54,7 +65,7 @@ impl TurnWatch {
             main_turn: None,
             open_turns: BTreeMap::new(),
             threads: BTreeSet::new(),
-            open_commands: BTreeSet::new(),
+            commands: BTreeMap::new(),
             spent: BTreeMap::new(),
             answer: String::new(),
             last_error: None,
@@ -87,6 +98,7 @@ impl TurnWatch {
             "turn/completed" => self.turn_completed(thread, params),
             "item/started" => return self.item_started(params),
             "item/completed" => return self.item_completed(thread, params),
+            "rawResponseItem/completed" => return self.raw_item(params.get("item").unwrap_or(&Value::Null)),
             "thread/tokenUsage/updated" => return self.tokens_updated(thread, params),
             "error" => return self.error(thread, params),
             "warning" | "guardianWarning" => return self.warning(text(params, "/message")),
@@ -156,37 +168,74 @@ impl TurnWatch {
 
     fn item_started(&mut self, params: &Value) -> Vec<Activity> {
         match text(params, "/item/type") {
-            "commandExecution" => vec![self.command_started(params)],
+            "commandExecution" => {
+                let command = text(params, "/item/command");
+                self.command(text(params, "/item/id"), command, Command::Running)
+                    .into_iter()
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }
 
-    fn command_started(&mut self, params: &Value) -> Activity {
-        let item = self.redaction.text(text(params, "/item/id"), 100);
-        self.open_commands.insert(item.clone());
-        Activity::CommandStarted {
-            item,
-            command: self.redaction.command(text(params, "/item/command")),
+    /// Notes that a command was asked for or runs, and tells of it once.
+    fn command(&mut self, item: &str, command: &str, now: Command) -> Option<Activity> {
+        let item = self.redaction.text(item, 100);
+        let before = self.commands.get(&item).copied();
+        if before != Some(Command::Ended) {
+            self.commands.insert(item.clone(), now);
         }
+        before.is_none().then(|| Activity::CommandStarted {
+            item,
+            command: self.redaction.command(command),
+        })
+    }
+
+    /// Notes that a command is over, and tells of it once.
+    fn command_ended(&mut self, item: &str, exit_code: Option<i32>, declined: bool) -> Option<Activity> {
+        let item = self.redaction.text(item, 100);
+        let before = self.commands.insert(item.clone(), Command::Ended);
+        (before != Some(Command::Ended)).then_some(Activity::CommandEnded {
+            item,
+            exit_code,
+            declined,
+        })
+    }
+
+    /// Takes an item of the model's own stream. Codex keeps silent about commands that fail at once on what looks like
+    /// its sandbox; here they are seen, before they run.
+    pub(super) fn raw_item(&mut self, item: &Value) -> Vec<Activity> {
+        let call = text(item, "/call_id");
+        let activity = match text(item, "/type") {
+            "function_call" => commanded(text(item, "/name"), text(item, "/arguments"))
+                .and_then(|command| self.command(call, &command, Command::Asked)),
+            // A program of its own, which may run commands.
+            "custom_tool_call" if text(item, "/name") == "exec" => {
+                self.command(call, text(item, "/input"), Command::Asked)
+            }
+            "function_call_output" | "custom_tool_call_output" => {
+                // One that Codex says to be running goes on beside the turn.
+                let asked = self.commands.get(&self.redaction.text(call, 100)) == Some(&Command::Asked);
+                asked
+                    .then(|| self.command_ended(call, exit_code_in(item), false))
+                    .flatten()
+            }
+            _ => None,
+        };
+        activity.into_iter().collect()
     }
 
     fn item_completed(&mut self, thread: &str, params: &Value) -> Vec<Activity> {
         match text(params, "/item/type") {
             "commandExecution" => {
-                let mut activities = Vec::new();
-                let item = self.redaction.text(text(params, "/item/id"), 100);
+                let item = text(params, "/item/id");
                 // A command that is refused at once is told only when it is over.
-                if !self.open_commands.contains(&item) {
-                    activities.push(self.command_started(params));
-                }
-                self.open_commands.remove(&item);
+                let started = self.command(item, text(params, "/item/command"), Command::Running);
                 let exit_code = params.pointer("/item/exitCode").and_then(Value::as_i64);
-                activities.push(Activity::CommandEnded {
-                    item,
-                    exit_code: exit_code.and_then(|code| i32::try_from(code).ok()),
-                    declined: text(params, "/item/status") == "declined",
-                });
-                activities
+                let exit_code = exit_code.and_then(|code| i32::try_from(code).ok());
+                let declined = text(params, "/item/status") == "declined";
+                let ended = self.command_ended(item, exit_code, declined);
+                started.into_iter().chain(ended).collect()
             }
             "fileChange" if text(params, "/item/status") == "completed" => {
                 let changes = params.pointer("/item/changes").and_then(Value::as_array);
@@ -303,6 +352,34 @@ impl TurnWatch {
             thread: self.main_thread,
         })
     }
+}
+
+/// What a call of one of Codex' own tools runs.
+fn commanded(tool: &str, arguments: &str) -> Option<String> {
+    let arguments: Value = serde_json::from_str(arguments).ok()?;
+    let argument = match tool {
+        "exec_command" => "cmd",
+        "shell" | "shell_command" | "local_shell" => "command",
+        // What is typed into a shell that runs already.
+        "write_stdin" => "chars",
+        _ => return None,
+    };
+    match arguments.get(argument)? {
+        Value::String(command) if command.is_empty() => None,
+        Value::String(command) => Some(command.clone()),
+        Value::Array(words) => {
+            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+            Some(words.join(" "))
+        }
+        _ => None,
+    }
+}
+
+/// The exit code in what Codex says of a command above its output.
+fn exit_code_in(item: &Value) -> Option<i32> {
+    let said = text(item, "/output").lines().take_while(|line| *line != "Output:");
+    said.filter_map(|line| line.strip_prefix("Process exited with code "))
+        .find_map(|code| code.parse().ok())
 }
 
 /// The text at this place, empty where there is none.

@@ -1,0 +1,71 @@
+//! One file a verb.
+
+pub(crate) mod approve;
+pub(crate) mod cancel;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod init;
+pub(crate) mod man;
+pub(crate) mod new;
+pub(crate) mod schema;
+pub(crate) mod status;
+pub(crate) mod trust;
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use runner::{Settings, Workspace};
+
+use crate::args::{Command, Global};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What a verb works with.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    /// How it speaks.
+    pub(crate) output: &'a Output,
+    directory: PathBuf,
+    work_dir: OnceCell<PathBuf>,
+}
+
+impl<'a> Context<'a> {
+    /// The context of a command that was started with these settings.
+    pub(crate) fn new(global: &Global, output: &'a Output) -> Self {
+        Self {
+            output,
+            directory: global.directory.clone().unwrap_or_else(|| PathBuf::from(".")),
+            work_dir: OnceCell::new(),
+        }
+    }
+
+    /// The work tree's root, once a workspace was opened.
+    pub(crate) fn work_dir(&self) -> Option<&Path> {
+        self.work_dir.get().map(PathBuf::as_path)
+    }
+
+    /// The repository around the folder in which the command was started. Opened only by verbs that need one.
+    pub(crate) fn workspace(&self) -> Result<Workspace, Failure> {
+        let workspace = Workspace::open(&self.directory, &Settings::from_environment()?)?;
+        self.work_dir
+            .get_or_init(|| workspace.repository().work_dir().to_owned());
+        Ok(workspace)
+    }
+}
+
+/// Carries out a verb.
+pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::run(args, context),
+        Command::Trust(args) => trust::run(args, context),
+        Command::New(args) => new::run(args, context),
+        Command::Check(args) => check::run(args, context),
+        Command::Approve(args) => approve::run(args, context),
+        Command::Cancel(args) => cancel::run(args, context),
+        Command::Status(args) => status::run(args, context),
+        Command::Schema(args) => schema::run(args, context),
+        Command::Completions(args) => completions::run(args, context),
+        Command::Man(args) => man::run(args, context),
+    }
+}

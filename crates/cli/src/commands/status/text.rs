@@ -1,0 +1,239 @@
+//! The status in words.
+
+use runner::{DoneStatus, RunStatus, StatusReport, TicketState, TicketStatus};
+
+use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table};
+
+/// How many tickets of a state are listed that nobody has to look at now.
+const SHORT_LIST: usize = 20;
+
+/// The tickets of a repository, by state.
+pub(super) fn all(report: &StatusReport, in_full: bool) -> String {
+    let mut text = heading(report);
+    for name in TicketState::NAMES {
+        let tickets: Vec<_> = report
+            .tickets
+            .iter()
+            .filter(|ticket| ticket.state.name() == name)
+            .collect();
+        if tickets.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("\n{}\n", state_heading(name)));
+        let quiet = matches!(name, "draft" | "done" | "canceled" | "ready" | "waiting");
+        let (hidden, shown) = match tickets.len().checked_sub(SHORT_LIST) {
+            // What is at the end of the order is what was made last.
+            Some(hidden) if quiet && !in_full => tickets.split_at(hidden),
+            _ => tickets.split_at(0),
+        };
+        if !hidden.is_empty() {
+            text.push_str(&styled(DIM, format!("  {} more: --all shows them", hidden.len())));
+            text.push('\n');
+        }
+        text.push_str(&group(shown));
+    }
+    for misfit in &report.misfits {
+        text.push_str(&format!(
+            "\n{} {}: {}\n",
+            styled(BAD, "no ticket"),
+            misfit.path,
+            plain(&misfit.reason)
+        ));
+    }
+    text.push_str(&format!("\n{}\n", counts(report)));
+    text
+}
+
+/// One ticket with everything that is known.
+pub(super) fn one(report: &StatusReport, ticket: &TicketStatus) -> String {
+    let mut text = heading(report);
+    text.push_str(&format!("\n{}\n", state_heading(ticket.state.name())));
+    text.push_str(&group(&[ticket]));
+    if let TicketState::Draft = ticket.state {
+        text.push_str(&format!("    next: foil approve {}\n", ticket.id));
+    }
+    if let TicketState::Ready { approved_by } = &ticket.state {
+        text.push_str(&format!(
+            "    approved by {}\n    next: foil run {}\n",
+            plain(approved_by),
+            ticket.id
+        ));
+    }
+    text
+}
+
+fn heading(report: &StatusReport) -> String {
+    let repository = &report.repository;
+    let place = match (&repository.branch, &repository.commit) {
+        (Some(branch), Some(_)) => format!("on {}", plain(branch)),
+        (Some(branch), None) => format!("on {}, without a commit yet", plain(branch)),
+        (None, Some(commit)) => format!("at {}, on no branch", commit.short()),
+        (None, None) => "without a commit".to_owned(),
+    };
+    let mut text = format!("{} {place}\n", styled(HEADING, plain(&repository.id)));
+    if !report.policy.trusted {
+        text.push_str(&format!(
+            "{}: nothing runs before `foil trust`\n",
+            styled(NOTICE, "the policy is not trusted")
+        ));
+    }
+    text
+}
+
+fn state_heading(name: &str) -> String {
+    let style = match name {
+        "running" | "ready" | "done" => GOOD,
+        "blocked" | "broken" => BAD,
+        "paused" | "stale" | "waiting" => NOTICE,
+        _ => HEADING,
+    };
+    styled(style, name)
+}
+
+fn counts(report: &StatusReport) -> String {
+    if report.tickets.is_empty() {
+        return format!(
+            "no tickets in {}/tickets yet: `foil new \"<title>\"` makes one",
+            report.ledger
+        );
+    }
+    let parts: Vec<_> = TicketState::NAMES
+        .iter()
+        .filter_map(|name| report.counts.get(name).map(|number| format!("{number} {name}")))
+        .collect();
+    format!(
+        "{}: {}",
+        count(report.tickets.len(), "ticket", "tickets"),
+        parts.join(", ")
+    )
+}
+
+fn group(tickets: &[&TicketStatus]) -> String {
+    let rows: Vec<_> = tickets
+        .iter()
+        .map(|ticket| {
+            let title = ticket.title.as_deref().map(plain).unwrap_or_default();
+            vec![ticket.id.to_string(), title]
+        })
+        .collect();
+    let mut text = String::new();
+    for (ticket, line) in tickets.iter().zip(table(&rows, 2).lines()) {
+        text.push_str(line);
+        text.push('\n');
+        for detail in details(ticket) {
+            text.push_str(&format!("    {detail}\n"));
+        }
+    }
+    text
+}
+
+fn details(ticket: &TicketStatus) -> Vec<String> {
+    match &ticket.state {
+        TicketState::Draft | TicketState::Ready { .. } | TicketState::Canceled => Vec::new(),
+        TicketState::Stale(stale) => vec![
+            format!("{}: {}", stale.code, plain(&stale.reason)),
+            next(&stale.next_step),
+        ],
+        TicketState::Waiting(waiting) => vec![plain(&waiting.reason)],
+        TicketState::Running(run) => vec![progress(run)],
+        TicketState::Paused(paused) => vec![
+            format!("left by {}; {}", paused.cause, progress(&paused.run)),
+            next(&paused.next_step),
+        ],
+        TicketState::Blocked(blocked) => vec![
+            format!("{}: {}", blocked.code, plain(&blocked.reason)),
+            progress(&blocked.run),
+            next(&blocked.next_step),
+        ],
+        TicketState::Done(done) => delivered(done),
+        TicketState::Broken(broken) => {
+            let place = match (broken.line, broken.column) {
+                (Some(line), Some(column)) => format!("{}:{line}:{column}", broken.path),
+                _ => broken.path.to_string(),
+            };
+            let mut lines = vec![format!("{place}: {}", plain(&broken.reason))];
+            lines.extend(broken.hint.as_deref().map(|hint| format!("hint: {}", plain(hint))));
+            lines
+        }
+    }
+}
+
+fn next(step: &str) -> String {
+    format!("next: {}", plain(step))
+}
+
+fn delivered(done: &DoneStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(branch) = &done.branch {
+        let commit = done
+            .commit
+            .map(|commit| format!(" at {}", commit.short()))
+            .unwrap_or_default();
+        let merged = match done.merged {
+            Some(true) => ", merged",
+            Some(false) => ", not merged",
+            None => "",
+        };
+        lines.push(format!("{}{commit}{merged}", plain(branch)));
+    }
+    let rows: Vec<_> = done
+        .next_steps
+        .iter()
+        .map(|step| vec![format!("{}:", step.purpose), plain(&step.command)])
+        .collect();
+    lines.extend(table(&rows, 0).lines().map(str::to_owned));
+    lines
+}
+
+fn progress(run: &RunStatus) -> String {
+    let mut parts = vec![run.phase.map_or("opened", |phase| phase.as_str()).to_owned()];
+    if run.iteration > 0 {
+        parts.push(format!("iteration {}", run.iteration));
+    }
+    if run.repair_rounds > 0 {
+        parts.push(count(run.repair_rounds as usize, "repair round", "repair rounds"));
+    }
+    if let Some(doing) = &run.doing {
+        parts.push(plain(doing));
+    }
+    if let Some(files) = run.files_changed {
+        parts.push(count(
+            usize::try_from(files).unwrap_or(usize::MAX),
+            "file changed",
+            "files changed",
+        ));
+    }
+    parts.push(format!("{} tokens", thousands(run.tokens)));
+    parts.push(elapsed(run.elapsed_seconds));
+    parts.join(", ")
+}
+
+fn thousands(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => format!("{}.{}k", number / 1_000, number % 1_000 / 100),
+        _ => format!("{}.{}M", number / 1_000_000, number % 1_000_000 / 100_000),
+    }
+}
+
+fn elapsed(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
+        (hours, minutes, _) => format!("{hours}h {minutes}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(
+            [0, 999, 1_049, 12_345, 1_250_000].map(thousands),
+            ["0", "999", "1.0k", "12.3k", "1.2M"]
+        );
+        assert_eq!([0, 59, 250, 7_290].map(elapsed), ["0s", "59s", "4m 10s", "2h 1m"]);
+    }
+}

@@ -1,0 +1,135 @@
+//! How the command ends: the same codes for every verb, with or without `--json`.
+
+use git_delivery::{HereError, RefError, RepositoryError};
+use runner::{
+    ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, StatusError, WorkspaceError,
+};
+
+use crate::failure::Failure;
+
+/// An exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// An error that is ours or the machine's.
+    Failed,
+    /// Wrong usage.
+    Usage,
+    /// Invalid input: policy, ticket, spec.
+    Invalid,
+    /// Not allowed now.
+    Refused,
+}
+
+impl Exit {
+    /// The code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Invalid => 3,
+            Self::Refused => 11,
+        }
+    }
+
+    /// The code that a failure ends with.
+    pub(crate) fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::Usage(_) | Failure::UnknownSchema { .. } => Self::Usage,
+            Failure::Io(_) | Failure::Json(_) | Failure::State(_) => Self::Failed,
+            Failure::Editor { .. } => Self::Failed,
+            Failure::Workspace(error) => workspace(error),
+            Failure::Status(error) => match error {
+                StatusError::Workspace(error) => workspace(error),
+                StatusError::Repository(error) => repository(error),
+                StatusError::NoSuchTicket { .. } => Self::Usage,
+                _ => Self::Failed,
+            },
+            Failure::Check(error) => match error {
+                CheckLedgerError::Workspace(error) => workspace(error),
+                CheckLedgerError::Ledger(error) => ledger(error),
+                CheckLedgerError::Packages(_) => Self::Failed,
+                CheckLedgerError::NoSuchTicket { .. } => Self::Usage,
+            },
+            Failure::Approve(error) => match error {
+                ApproveError::Workspace(error) => workspace(error),
+                ApproveError::Repository(error) => repository(error),
+                ApproveError::Unknown { .. } => Self::Usage,
+                ApproveError::NotFit { .. } | ApproveError::BrokenPackage { .. } | ApproveError::File { .. } => {
+                    Self::Invalid
+                }
+                ApproveError::WholePackage { .. } | ApproveError::Canceled { .. } | ApproveError::Delivered { .. } => {
+                    Self::Refused
+                }
+                ApproveError::Commit(error) => here(error),
+                _ => Self::Failed,
+            },
+            Failure::Cancel(error) => match error {
+                CancelError::Workspace(error) => workspace(error),
+                CancelError::Repository(error) => repository(error),
+                CancelError::NoSuchTicket { .. } => Self::Usage,
+                CancelError::Delivered { .. } => Self::Refused,
+                CancelError::Unreadable { .. } => Self::Invalid,
+                CancelError::Commit(error) => here(error),
+                _ => Self::Failed,
+            },
+            Failure::Init(error) => match error {
+                InitError::Workspace(error) => workspace(error),
+                InitError::Options { .. } => Self::Usage,
+                _ => Self::Failed,
+            },
+            Failure::New(error) => match error {
+                NewTicketError::Workspace(error) => workspace(error),
+                NewTicketError::Title | NewTicketError::NoSuchParent { .. } => Self::Usage,
+                NewTicketError::Taken { .. } => Self::Refused,
+                NewTicketError::Template { .. } | NewTicketError::NotATicket { .. } => Self::Invalid,
+                _ => Self::Failed,
+            },
+        }
+    }
+}
+
+fn workspace(error: &WorkspaceError) -> Exit {
+    match error {
+        WorkspaceError::Repository(error) => repository(error),
+        WorkspaceError::Policy(_) => Exit::Invalid,
+        WorkspaceError::Ledger(error) => ledger(error),
+        WorkspaceError::State(_) | WorkspaceError::Trust(_) => Exit::Failed,
+    }
+}
+
+fn ledger(error: &LedgerError) -> Exit {
+    match error {
+        LedgerError::NotAFolder { .. } => Exit::Invalid,
+        LedgerError::Io { .. } | LedgerError::Object(_) => Exit::Failed,
+    }
+}
+
+fn repository(error: &RepositoryError) -> Exit {
+    match error {
+        RepositoryError::NotARepository { .. }
+        | RepositoryError::ForeignOwner { .. }
+        | RepositoryError::Unsupported { .. }
+        | RepositoryError::IdentityUnknown => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
+fn here(error: &HereError) -> Exit {
+    match error {
+        HereError::OperationInProgress { .. }
+        | HereError::DetachedHead
+        | HereError::StagedDifferently { .. }
+        | HereError::Ref(RefError::Refused { .. } | RefError::Locked { .. }) => Exit::Refused,
+        HereError::Repository(error) => repository(error),
+        _ => Exit::Failed,
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,50 @@
+//! What can go wrong in the command, as data. `exit` turns it into a code, `story` into words.
+
+use std::io;
+
+/// Why a verb did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// What was asked for contradicts itself.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no such schema.
+    #[error("there is no schema `{name}`")]
+    UnknownSchema { name: String, known: Vec<&'static str> },
+    /// The answer cannot be written.
+    #[error("the answer cannot be written: {0}")]
+    Io(#[from] io::Error),
+    /// The answer has no JSON form.
+    #[error("the answer has no JSON form: {0}")]
+    Json(serde_json::Error),
+    /// The editor did not end well.
+    #[error("the editor `{editor}` did not end well: {reason}")]
+    Editor { editor: String, reason: String },
+    #[error(transparent)]
+    State(#[from] runner::StateError),
+    #[error(transparent)]
+    Workspace(#[from] runner::WorkspaceError),
+    #[error(transparent)]
+    Status(#[from] runner::StatusError),
+    #[error(transparent)]
+    Check(#[from] runner::CheckLedgerError),
+    #[error(transparent)]
+    Approve(#[from] runner::ApproveError),
+    #[error(transparent)]
+    Cancel(#[from] runner::CancelError),
+    #[error(transparent)]
+    Init(#[from] runner::InitError),
+    #[error(transparent)]
+    New(#[from] runner::NewTicketError),
+}
+
+impl Failure {
+    /// Whether nobody reads the answer any more, as after `| head`.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        match self {
+            Self::Io(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
+            _ => false,
+        }
+    }
+}

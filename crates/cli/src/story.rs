@@ -1,0 +1,96 @@
+//! Failures as words: what happened, where, and what to do next.
+
+mod document;
+mod hint;
+
+use std::path::Path;
+
+use runner::{ApproveError, CancelError, Finding, InitError, NewTicketError, PolicyFile, StatusError, WorkspaceError};
+use runner::{CheckLedgerError, FileProblem};
+use serde::Serialize;
+
+pub(crate) use document::findings_text;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{BAD, HEADING, Output, plain, styled};
+
+/// A failure as JSON.
+#[derive(Debug, Serialize)]
+struct FailureReport<'a> {
+    schema: &'static str,
+    error: FailureFacts<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureFacts<'a> {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    exit: u8,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    findings: &'a [Finding],
+}
+
+/// Tells a failure on standard error, and with `--json` also as the answer. Files that it is about are shown from the work
+/// tree.
+pub(crate) fn tell(failure: &Failure, exit: Exit, work_dir: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let findings = findings(failure);
+    let message = message(failure);
+    let hint = hint::hint(failure);
+    let mut text = format!("{}: {}\n", styled(BAD, "error"), plain(&message));
+    text.push_str(&findings_text(&findings, work_dir, output));
+    if let Some(hint) = &hint {
+        text.push_str(&format!("{}: {}\n", styled(HEADING, "hint"), plain(hint)));
+    }
+    output.error(&text)?;
+    if output.is_json() {
+        output.json(&FailureReport {
+            schema: "counterfoil.error/1",
+            error: FailureFacts {
+                message,
+                hint,
+                exit: exit.code(),
+                findings: &findings,
+            },
+        })?;
+    }
+    Ok(())
+}
+
+/// The failure in one line. What a finding says in full is not said twice.
+fn message(failure: &Failure) -> String {
+    match workspace_error(failure) {
+        Some(WorkspaceError::Policy(_)) => "the policy cannot be used".to_owned(),
+        _ => failure.to_string(),
+    }
+}
+
+/// The error of the workspace that a failure is, whatever verb met it.
+fn workspace_error(failure: &Failure) -> Option<&WorkspaceError> {
+    match failure {
+        Failure::Workspace(error)
+        | Failure::Status(StatusError::Workspace(error))
+        | Failure::Check(CheckLedgerError::Workspace(error))
+        | Failure::Approve(ApproveError::Workspace(error))
+        | Failure::Cancel(CancelError::Workspace(error))
+        | Failure::Init(InitError::Workspace(error))
+        | Failure::New(NewTicketError::Workspace(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// What is wrong in files.
+fn findings(failure: &Failure) -> Vec<Finding> {
+    if let Some(WorkspaceError::Policy(problem)) = workspace_error(failure) {
+        return vec![Finding::in_file(PolicyFile::path(), problem)];
+    }
+    let about = |path: &ledger_core::RepoPath, problem: &FileProblem| vec![Finding::in_file(path.clone(), problem)];
+    match failure {
+        Failure::Approve(ApproveError::NotFit { findings, .. }) => findings.clone(),
+        Failure::Approve(ApproveError::BrokenPackage { finding, .. }) => vec![(**finding).clone()],
+        Failure::Cancel(CancelError::Unreadable { path, problem })
+        | Failure::New(NewTicketError::Template { path, problem }) => about(path, problem),
+        _ => Vec::new(),
+    }
+}

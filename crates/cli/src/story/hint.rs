@@ -1,0 +1,133 @@
+//! What to do next. Never how to force anything: agents follow what they read here.
+
+use git_delivery::{HereError, Operation, RefError, RepositoryError, UnsupportedKind};
+use runner::{
+    ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, StatusError, WorkspaceError,
+};
+
+use super::workspace_error;
+use crate::failure::Failure;
+
+/// The next step after a failure, where there is one to name.
+pub(super) fn hint(failure: &Failure) -> Option<String> {
+    if let Some(error) = workspace_error(failure) {
+        return workspace(error);
+    }
+    match failure {
+        Failure::UnknownSchema { known, .. } => Some(format!("these are known: {}", known.join(", "))),
+        Failure::Editor { .. } => Some("the draft is there: open it yourself".to_owned()),
+        Failure::State(_) => Some("set HOME, or XDG_STATE_HOME to an absolute folder".to_owned()),
+        Failure::Status(error) => match error {
+            StatusError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+            StatusError::Repository(error) => repository(error),
+            _ => None,
+        },
+        Failure::Check(error) => match error {
+            CheckLedgerError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+            CheckLedgerError::Ledger(error) => ledger(error),
+            _ => None,
+        },
+        Failure::Approve(error) => approve(error),
+        Failure::Cancel(error) => match error {
+            CancelError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+            CancelError::Repository(error) => repository(error),
+            CancelError::Commit(error) => here(error),
+            _ => None,
+        },
+        Failure::Init(InitError::Options { .. }) => {
+            Some("`--repository` is written `owner/name`; see `foil init --help`".to_owned())
+        }
+        Failure::New(error) => match error {
+            NewTicketError::Title => Some("foil new \"Validate e-mail addresses\"".to_owned()),
+            NewTicketError::Taken { .. } => Some("leave `--id` out, and the next free number is taken".to_owned()),
+            NewTicketError::NoSuchParent { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+            NewTicketError::NotATicket { .. } => {
+                Some("mend the template; `foil schema ticket` says what fits".to_owned())
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn approve(error: &ApproveError) -> Option<String> {
+    match error {
+        ApproveError::Unknown { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+        ApproveError::WholePackage { package, .. } => Some(format!(
+            "`foil approve {package} --all` approves every ticket of it that is open; or name the tickets one by one"
+        )),
+        ApproveError::NotFit { id, .. } => Some(format!("mend it, then `foil approve {id}` again")),
+        ApproveError::Canceled { id } => Some(format!(
+            "if `{id}` shall run after all, remove its canceled.toml and commit that"
+        )),
+        ApproveError::Delivered { .. } => Some("make a new ticket for what is left: `foil new \"<title>\"`".to_owned()),
+        ApproveError::Repository(error) => repository(error),
+        ApproveError::Commit(error) => here(error),
+        _ => None,
+    }
+}
+
+fn nearest_ticket(nearest: Option<&ledger_core::TicketId>) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "`foil status` lists the tickets".to_owned(),
+    }
+}
+
+fn workspace(error: &WorkspaceError) -> Option<String> {
+    match error {
+        WorkspaceError::Repository(error) => repository(error),
+        WorkspaceError::State(_) => Some("set HOME, or XDG_STATE_HOME to an absolute folder".to_owned()),
+        WorkspaceError::Ledger(error) => ledger(error),
+        WorkspaceError::Policy(_) | WorkspaceError::Trust(_) => None,
+    }
+}
+
+fn ledger(error: &LedgerError) -> Option<String> {
+    match error {
+        LedgerError::NotAFolder { .. } => {
+            Some("a ledger is read without following symbolic links; `[ledger] dir` names its folder".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn repository(error: &RepositoryError) -> Option<String> {
+    let hint = match error {
+        RepositoryError::NotARepository { .. } => {
+            "run foil inside a Git repository, or name one with `-C <folder>`; `git init` makes one"
+        }
+        RepositoryError::ForeignOwner { .. } => {
+            "work in a repository of your own; `git status` there says how Git is told to trust this one"
+        }
+        RepositoryError::Unsupported { kind, .. } => match kind {
+            UnsupportedKind::Bare => "work in a clone that has a work tree",
+            UnsupportedKind::PartialClone => "work in a full clone",
+            _ => "work in a clone with Git's default format",
+        },
+        RepositoryError::IdentityUnknown => "`git config user.name \"…\"` and `git config user.email \"…\"`",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn here(error: &HereError) -> Option<String> {
+    let hint = match error {
+        HereError::OperationInProgress { operation } => {
+            let verb = match operation {
+                Operation::Bisect => "end it with `git bisect reset`".to_owned(),
+                other => format!("finish it with `git {other} --continue`"),
+            };
+            return Some(format!("{verb}, then try again; nothing was changed"));
+        }
+        HereError::DetachedHead => "check out a branch, then try again; nothing was changed",
+        HereError::StagedDifferently { .. } => {
+            "commit what you staged, or unstage it with `git restore --staged`; nothing was changed"
+        }
+        HereError::Ref(RefError::Refused { .. }) => "the branch moved meanwhile: try again; nothing was changed",
+        HereError::Ref(RefError::Locked { .. }) => "another Git command is under way: try again when it is done",
+        HereError::Repository(error) => return repository(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

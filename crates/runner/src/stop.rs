@@ -1,0 +1,164 @@
+//! Asking a live runner to leave: its journal and its places stay, and the next run of the ticket goes on.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ledger_core::TicketId;
+use rustix::process::Signal;
+use serde::Serialize;
+
+use crate::guard::ProcessIdentity;
+use crate::lock::{LockHolder, TicketLock};
+
+/// How often it is looked whether a runner is gone.
+const POLL: Duration = Duration::from_millis(20);
+
+/// A ticket that a process of this machine works on now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningTicket {
+    /// The ticket, in the form in which its lock is named: small letters.
+    pub ticket: TicketId,
+    /// Who works on it.
+    pub holder: LockHolder,
+}
+
+/// What came of asking a runner to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum StopOutcome {
+    /// Nobody works on the ticket.
+    NotRunning,
+    /// The runner left.
+    Left {
+        /// The process that it was.
+        pid: i32,
+        /// How long that took, in milliseconds.
+        after_ms: u64,
+    },
+    /// The runner was asked and is still there.
+    StillThere {
+        /// The process.
+        pid: i32,
+    },
+}
+
+/// A runner could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// The process that the lock names does not have it open, so it is no runner of this ticket. It was left alone.
+    #[error("process {pid}, which the lock of `{ticket}` names, does not hold it")]
+    NotTheHolder {
+        /// The ticket.
+        ticket: TicketId,
+        /// The process.
+        pid: i32,
+    },
+    /// The system does not let this user signal it.
+    #[error("process {pid}, which works on `{ticket}`, could not be asked to leave")]
+    NotAsked {
+        /// The ticket.
+        ticket: TicketId,
+        /// The process.
+        pid: i32,
+    },
+    /// The locks cannot be read.
+    #[error("the locks cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The tickets that runners of this machine hold in this folder of locks (see [`crate::StateRoots::locks`]), in the order
+/// of their ids. Takes no lock.
+pub fn running_tickets(locks: &Path) -> Result<Vec<RunningTicket>, StopError> {
+    let entries = match fs::read_dir(locks) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut running = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let ticket = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".lock")?.parse::<TicketId>().ok());
+        if let Some(ticket) = ticket
+            && let Some(holder) = TicketLock::holder(locks, &ticket)
+            && has_open(&holder.process, locks, &ticket)?
+        {
+            running.push(RunningTicket { ticket, holder });
+        }
+    }
+    running.sort_by(|a, b| a.ticket.cmp(&b.ticket));
+    Ok(running)
+}
+
+/// Asks the runner of a ticket to leave in good order, by SIGUSR1, and waits until it has let go of the ticket, at most
+/// `patience`. Never kills: a runner that is still there ends its turn or check, and leaves then.
+///
+/// The process is recognised by pid, start time and start of the machine together, and must have the lock open: a pid
+/// that was reused is never signalled.
+pub async fn stop_ticket(locks: &Path, ticket: &TicketId, patience: Duration) -> Result<StopOutcome, StopError> {
+    let Some(holder) = TicketLock::holder(locks, ticket) else {
+        return Ok(StopOutcome::NotRunning);
+    };
+    let pid = holder.process.pid;
+    if !has_open(&holder.process, locks, ticket)? {
+        // It may have left between the two looks.
+        return match TicketLock::holder(locks, ticket) {
+            Some(now) if now == holder => Err(StopError::NotTheHolder {
+                ticket: ticket.clone(),
+                pid,
+            }),
+            _ => Ok(StopOutcome::NotRunning),
+        };
+    }
+    let asked = holder
+        .process
+        .seen()
+        .is_some_and(|process| process.signal(Signal::USR1));
+    let began = Instant::now();
+    loop {
+        if TicketLock::holder(locks, ticket).as_ref() != Some(&holder) {
+            let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            return Ok(StopOutcome::Left { pid, after_ms });
+        }
+        if !asked {
+            return Err(StopError::NotAsked {
+                ticket: ticket.clone(),
+                pid,
+            });
+        }
+        if began.elapsed() >= patience {
+            return Ok(StopOutcome::StillThere { pid });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Whether this process has the lock of the ticket open. Where the system does not show what a process has open, its note
+/// must do.
+fn has_open(process: &ProcessIdentity, locks: &Path, ticket: &TicketId) -> io::Result<bool> {
+    if !cfg!(target_os = "linux") {
+        return Ok(process.is_alive());
+    }
+    let lock = match fs::symlink_metadata(locks.join(format!("{}.lock", ticket.folded()))) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    let entries = match fs::read_dir(format!("/proc/{}/fd", process.pid)) {
+        // It is gone, or is another user's.
+        Err(_) => return Ok(false),
+        Ok(entries) => entries,
+    };
+    for entry in entries {
+        let Ok(entry) = entry else { return Ok(false) };
+        // Follows to the file itself, also where it was renamed or deleted.
+        if let Ok(open) = fs::metadata(entry.path())
+            && (open.dev(), open.ino()) == (lock.dev(), lock.ino())
+        {
+            return Ok(process.is_alive());
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,414 @@
+//! What an event says, in one sentence.
+
+use ledger_core::{
+    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, Consent, DeliveryMode, Effect, Event, Finding,
+    IterationCause, Observation, PauseCause, Phase, PhaseEvidence, ResumeCause, ReviewEnd, TurnEnd, Verdict,
+};
+use serde::Serialize;
+
+/// The kind of an event, as the journal names it.
+pub(super) fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Opened(_) => "opened",
+        Event::Entered(_) => "entered",
+        Event::NotRequired { .. } => "not_required",
+        Event::IterationStarted { .. } => "iteration_started",
+        Event::RepairStarted { .. } => "repair_started",
+        Event::Intended(_) => "intended",
+        Event::Activity(_) => "activity",
+        Event::Observed { .. } => "observed",
+        Event::Paused { .. } => "paused",
+        Event::Resumed { .. } => "resumed",
+        Event::Warned { .. } => "warned",
+        Event::Accepted { .. } => "accepted",
+        Event::Rejected { .. } => "rejected",
+        Event::Blocked(_) => "blocked",
+        Event::Canceled { .. } => "canceled",
+    }
+}
+
+/// What an event is about, where its kind alone does not say.
+pub(super) fn subject(event: &Event) -> Option<String> {
+    match event {
+        Event::Entered(evidence) => Some(evidence.phase().as_str().to_owned()),
+        Event::NotRequired { phase, .. } => Some(phase.as_str().to_owned()),
+        Event::Intended(effect) => name_in(effect, "effect"),
+        Event::Activity(activity) => name_in(activity, "activity"),
+        Event::Observed { observation, .. } => name_in(observation, "seen"),
+        Event::Blocked(blocker) => Some(blocker.code.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+/// The stable name of a variant, as it is written.
+fn name_in(value: &impl Serialize, tag: &str) -> Option<String> {
+    let value = serde_json::to_value(value).ok()?;
+    value.get(tag)?.as_str().map(str::to_owned)
+}
+
+/// What an event says.
+pub(super) fn sentence(event: &Event) -> String {
+    match event {
+        Event::Opened(opened) => format!(
+            "run of `{}` opened in mode {}, {}",
+            opened.ticket,
+            opened.mode.as_str(),
+            delivery_words(opened.delivery)
+        ),
+        Event::Entered(evidence) => entered(evidence),
+        Event::NotRequired { phase, reason, .. } => format!("{} is not required: {reason}", phase_words(*phase)),
+        Event::IterationStarted { n, cause } => match cause {
+            IterationCause::First => format!("iteration {n} started"),
+            IterationCause::MoreToDo => format!("iteration {n} started: the worker says that there is more to do"),
+            IterationCause::ChecksFailed { checks } => {
+                format!(
+                    "iteration {n} started: {} failed",
+                    list(checks.iter().map(String::as_str))
+                )
+            }
+            IterationCause::TurnFailed { reason } => format!("iteration {n} started: {reason}"),
+        },
+        Event::RepairStarted { round, n, findings } => {
+            format!(
+                "repair round {round} started as iteration {n}, for {}",
+                count(findings.len(), "finding")
+            )
+        }
+        Event::Intended(effect) => intended(effect),
+        Event::Activity(activity) => activity_words(activity),
+        Event::Observed { observation, .. } => observed(observation),
+        Event::Paused { cause } => match cause {
+            PauseCause::Stop => "paused by `foil stop`".to_owned(),
+            PauseCause::Interrupt => "paused by an interrupt".to_owned(),
+            PauseCause::Terminate => "paused by a request to terminate".to_owned(),
+        },
+        Event::Resumed { after } => match after {
+            ResumeCause::Pause => "taken up again after a pause".to_owned(),
+            ResumeCause::Crash => "taken up again: the last runner was gone without a word".to_owned(),
+            ResumeCause::Blocker => "taken up again after a blocker".to_owned(),
+        },
+        Event::Warned { message } => format!("warning: {message}"),
+        Event::Accepted { by } => format!("accepted by {by}"),
+        Event::Rejected { by, findings } => {
+            format!(
+                "rejected by {by} with {}{}",
+                count(findings.len(), "finding"),
+                first_finding(findings)
+            )
+        }
+        Event::Blocked(blocker) => format!("blocked, {}", blocker_words(blocker)),
+        Event::Canceled { by, reason } => format!("canceled by {by}: {reason}"),
+    }
+}
+
+fn entered(evidence: &PhaseEvidence) -> String {
+    match evidence {
+        PhaseEvidence::SourceLockValidated(lock) => format!(
+            "source lock validated: {} as approved by {}",
+            count(lock.files.len(), "file"),
+            lock.approved_by
+        ),
+        PhaseEvidence::RepositoryDiscovered(discovery) => format!(
+            "base is {}, checks run in sandbox `{}`",
+            discovery.base.short(),
+            discovery.check_sandbox
+        ),
+        PhaseEvidence::PlanRecorded { .. } => "plan recorded".to_owned(),
+        PhaseEvidence::RepositoryTicketRecorded { commit, files } => {
+            format!(
+                "{} of the ticket found in {}",
+                count(files.len(), "file"),
+                commit.short()
+            )
+        }
+        PhaseEvidence::WriterAssigned { iteration, agent, .. } => {
+            let kind = name_of(&agent.kind);
+            let model = agent
+                .model
+                .as_deref()
+                .map(|model| format!(" with {model}"))
+                .unwrap_or_default();
+            format!(
+                "{kind} {}{model} writes iteration {iteration}, sandbox `{}`",
+                agent.version, agent.sandbox
+            )
+        }
+        PhaseEvidence::ImplementationComplete { change, .. } => {
+            format!(
+                "the turn's result is tree {}: {}",
+                change.tree.short(),
+                changes(&change.counts)
+            )
+        }
+        PhaseEvidence::FocusedTestsPassed { tree, checks, .. } => {
+            format!("{} passed on tree {}", count(checks.len(), "check"), tree.short())
+        }
+        PhaseEvidence::SelfReviewComplete { .. } => "the worker has reviewed its own change".to_owned(),
+        PhaseEvidence::IndependentReviewComplete {
+            tree,
+            verdict,
+            findings,
+            ..
+        } => {
+            let verdict = match verdict {
+                Verdict::Pass => "passes",
+                Verdict::Fail => "fails",
+            };
+            format!(
+                "independent review: tree {} {verdict}, {}",
+                tree.short(),
+                count(findings.len(), "finding")
+            )
+        }
+        PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds } => {
+            format!(
+                "nothing is left to repair, after {}",
+                count(count_of(*rounds), "repair round")
+            )
+        }
+        PhaseEvidence::ContextCurated { notes } => list(notes.iter().map(String::as_str)),
+        PhaseEvidence::GitDeliveryStarted(prepared) => format!(
+            "delivery to `{}` prepared: change {}, records {}",
+            prepared.branch.short(),
+            prepared.change.short(),
+            prepared.records.short()
+        ),
+        PhaseEvidence::ExplicitPathsStaged { tree, total, .. } => {
+            format!(
+                "exactly {} of tree {} are in the commit",
+                count(usize::try_from(*total).unwrap_or(usize::MAX), "path"),
+                tree.short()
+            )
+        }
+        PhaseEvidence::Committed { branch, new, .. } => format!("`{}` points at {}", branch.short(), new.short()),
+        PhaseEvidence::Pushed { remote, name, new, .. } => {
+            format!("`{}` of {remote} points at {}", name.short(), new.short())
+        }
+        PhaseEvidence::HeadEqualsUpstreamProved { remote, name, commit } => {
+            format!(
+                "asked again, {remote} says that `{}` is {}",
+                name.short(),
+                commit.short()
+            )
+        }
+        PhaseEvidence::Proposed {
+            number, base, draft, ..
+        } => {
+            let draft = if *draft { "draft " } else { "" };
+            format!("{draft}pull request {number} to `{base}` is there")
+        }
+        PhaseEvidence::Done { receipt, .. } => format!("done, receipt {}", short_digest(&receipt.hex())),
+    }
+}
+
+fn intended(effect: &Effect) -> String {
+    match effect {
+        Effect::PreparePlaces { base } => format!("preparing places from {}", base.short()),
+        Effect::RunChecks { tree, checks, .. } => {
+            let what = effect.words();
+            format!(
+                "{what}: {} on tree {}",
+                list(checks.iter().map(String::as_str)),
+                tree.short()
+            )
+        }
+        Effect::TakeTurn { iteration, label, .. } => format!("{} {label}, iteration {iteration}", effect.words()),
+        Effect::Interrupt {
+            because: Some(blocker), ..
+        } => format!("interrupting, {}", blocker_words(blocker)),
+        Effect::Interrupt { because: None, .. } => "interrupting, as asked".to_owned(),
+        Effect::MeasureChanges { iteration } => format!("computing the change set of iteration {iteration}"),
+        Effect::TakeReview { tree, label } => format!("independent review {label} of tree {}", tree.short()),
+        Effect::ConfirmConsent => "looking whether the approval still stands".to_owned(),
+        Effect::PrepareDelivery { tree, .. } => format!("preparing commits of tree {}", tree.short()),
+        Effect::UpdateRef { name, new, .. } => format!("moving `{}` to {}", name.short(), new.short()),
+        Effect::StoreRun { name, .. } => format!("storing the run as `{}`", name.short()),
+    }
+}
+
+fn activity_words(activity: &Activity) -> String {
+    match activity {
+        Activity::PromptSent { bytes, .. } => format!("prompt of {bytes} bytes sent"),
+        Activity::ThreadStarted { thread, resumed, .. } => {
+            let verb = if *resumed { "goes on with" } else { "begins" };
+            format!("the agent {verb} conversation {thread}")
+        }
+        Activity::CommandStarted { command, .. } => format!("the agent runs: {command}"),
+        Activity::CommandEnded { declined: true, .. } => "the command was declined".to_owned(),
+        Activity::CommandEnded {
+            exit_code: Some(code), ..
+        } => format!("the command ended with status {code}"),
+        Activity::CommandEnded { .. } => "the command was cut off".to_owned(),
+        Activity::FilesEdited { paths } => format!(
+            "the agent says that it edited {}",
+            list(paths.iter().map(String::as_str))
+        ),
+        Activity::Message { text } => format!("the agent says: {text}"),
+        Activity::Tokens { spent } => format!("{} tokens spent in this turn", spent.total),
+        Activity::Retrying { reason } => format!("the agent tries again: {reason}"),
+        Activity::RequestDeclined { request, about } => format!("declined the agent's request {request}: {about}"),
+        Activity::Warning { message } => format!("the agent warns: {message}"),
+    }
+}
+
+fn observed(observation: &Observation) -> String {
+    match observation {
+        Observation::PlacesReady { anew: true } => "places made".to_owned(),
+        Observation::PlacesReady { anew: false } => "places found as they were left".to_owned(),
+        Observation::ChecksRan { results, .. } => checks(results),
+        Observation::TurnEnded { end, tokens, .. } => {
+            let how = match end {
+                TurnEnd::Reported { report } => format!("with the report: {}", report.summary),
+                TurnEnd::InvalidReport { reason } => format!("without a valid report: {reason}"),
+                TurnEnd::Interrupted => "interrupted".to_owned(),
+                TurnEnd::Failed { failure } => format!("in an error: {}", failure.message),
+            };
+            format!("the turn ended after {} tokens, {how}", tokens.total)
+        }
+        Observation::ChangesMeasured { change, violations } => {
+            let tree = change.tree.short();
+            let changed = changes(&change.counts);
+            match violations.first() {
+                None => format!("tree {tree}: {changed}"),
+                Some(first) => format!(
+                    "tree {tree}: {changed}; {}, first {}: {}",
+                    count(violations.len(), "violation"),
+                    first.code,
+                    first.detail
+                ),
+            }
+        }
+        Observation::ReviewEnded { end, .. } => match end {
+            ReviewEnd::Answered { review, passes } => {
+                let verdict = if *passes { "passes" } else { "fails" };
+                let findings = count(review.findings.len(), "finding");
+                format!(
+                    "the change {verdict} the review with {findings}{}",
+                    first_finding(&review.findings)
+                )
+            }
+            ReviewEnd::InvalidAnswer { reason } => format!("the reviewer gave no valid verdict: {reason}"),
+            ReviewEnd::Interrupted => "the review was interrupted".to_owned(),
+            ReviewEnd::Failed { failure } => format!("the review ended in an error: {}", failure.message),
+        },
+        Observation::ConsentSeen { consent } => match consent {
+            Consent::Current => "the approval still stands".to_owned(),
+            Consent::Changed { path } => format!("`{path}` is not what was approved"),
+            Consent::Canceled { by, reason } => format!("the ticket was canceled by {by}: {reason}"),
+        },
+        Observation::DeliveryPrepared { delivery } => {
+            format!(
+                "commits written: change {}, records {}",
+                delivery.change.short(),
+                delivery.records.short()
+            )
+        }
+        Observation::RefSeen {
+            value: Some(value),
+            contains_new: true,
+        } => {
+            format!("the branch points at {}, which holds the delivery", value.short())
+        }
+        Observation::RefSeen {
+            value: Some(value),
+            contains_new: false,
+        } => {
+            format!(
+                "the branch points at {}, which does not hold the delivery",
+                value.short()
+            )
+        }
+        Observation::RefSeen { value: None, .. } => "the branch does not exist".to_owned(),
+        Observation::RunStored { commit } => format!("the run is stored in {}", commit.short()),
+        Observation::Failed { code, reason } => format!("it could not be done, {code}: {reason}"),
+        Observation::Lost { reason } => format!("nobody saw how it ended: {reason}"),
+        Observation::Interrupted => "interrupted before its end".to_owned(),
+    }
+}
+
+fn checks(results: &[CheckResult]) -> String {
+    let unconfined = results.iter().any(|result| result.sandbox == CheckSandbox::Off);
+    let note = if unconfined { ", without a sandbox" } else { "" };
+    let failed: Vec<_> = results
+        .iter()
+        .filter(|result| !result.passed())
+        .map(|result| format!("{} ({})", result.name, result.outcome))
+        .collect();
+    if failed.is_empty() {
+        return format!("{} passed{note}", count(results.len(), "check"));
+    }
+    format!(
+        "{} of {} failed{note}: {}",
+        failed.len(),
+        count(results.len(), "check"),
+        list(failed.iter().map(String::as_str))
+    )
+}
+
+fn blocker_words(blocker: &Blocker) -> String {
+    format!("{}: {}; next: {}", blocker.code, blocker.reason, blocker.next_step)
+}
+
+fn delivery_words(mode: DeliveryMode) -> &'static str {
+    match mode {
+        DeliveryMode::None => "delivered nowhere",
+        DeliveryMode::Branch => "delivered to a branch",
+        DeliveryMode::Push => "delivered to a branch of the remote",
+        DeliveryMode::DraftPr => "delivered as a draft pull request",
+    }
+}
+
+fn phase_words(phase: Phase) -> String {
+    phase.as_str().replace('_', " ")
+}
+
+fn changes(counts: &ChangeCounts) -> String {
+    if counts.total() == 0 {
+        return "nothing differs from the base".to_owned();
+    }
+    let parts: Vec<_> = [
+        (counts.added, "added"),
+        (counts.modified, "modified"),
+        (counts.renamed, "renamed"),
+        (counts.deleted, "deleted"),
+        (counts.type_changed, "of another type"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, word)| format!("{number} {word}"))
+    .collect();
+    list(parts.iter().map(String::as_str))
+}
+
+fn first_finding(findings: &[Finding]) -> String {
+    findings
+        .first()
+        .map(|finding| format!(", first at {}: {}", finding.place, finding.actual))
+        .unwrap_or_default()
+}
+
+fn name_of(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => "agent".to_owned(),
+    }
+}
+
+fn short_digest(hex: &str) -> String {
+    hex.chars().take(12).collect()
+}
+
+fn count_of(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn count(number: usize, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        other => format!("{other} {one}s"),
+    }
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}
