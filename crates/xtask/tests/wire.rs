@@ -3,7 +3,7 @@
 //! `fixtures/wire/<type>/good/*` are read by the type and valid under the schema; `bad/*` are refused by both, but for
 //! `*.semantic.*`, which only the type refuses, because a schema cannot say why they are wrong. `*.newer.*` hold something
 //! that this version does not know and passes over.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #[cfg(test)]
 #[path = "../../ledger-core/tests/support/mod.rs"]
