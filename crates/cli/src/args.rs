@@ -85,5 +85,6 @@ pub(crate) enum Command {
     Codex(commands::codex::CodexArgs),
     Schema(commands::schema::SchemaArgs),
     Completions(commands::completions::CompletionsArgs),
+    Demo(commands::demo::DemoArgs),
     Man(commands::man::ManArgs),
 }

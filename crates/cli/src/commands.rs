@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod codex;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
@@ -93,6 +94,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Codex(args) => codex::run(args, context),
         Command::Schema(args) => schema::run(args, context),
         Command::Completions(args) => completions::run(args, context),
+        Command::Demo(args) => demo::run(args, context),
         Command::Man(args) => man::run(args, context),
     }
 }

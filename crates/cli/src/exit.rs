@@ -69,7 +69,7 @@ impl Exit {
     pub(crate) fn of(failure: &Failure) -> Self {
         match failure {
             Failure::Usage(_) | Failure::UnknownSchema { .. } => Self::Usage,
-            Failure::Io(_) | Failure::Json(_) | Failure::State(_) => Self::Failed,
+            Failure::Demo(_) | Failure::Io(_) | Failure::Json(_) | Failure::State(_) => Self::Failed,
             Failure::Editor { .. } | Failure::NotWritten { .. } => Self::Failed,
             Failure::NothingRan => Self::Refused,
             Failure::History(error) | Failure::Logs(LogError::History(error)) => history(error),

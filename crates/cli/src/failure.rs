@@ -55,6 +55,9 @@ pub(crate) enum Failure {
     Cancel(#[from] runner::CancelError),
     #[error(transparent)]
     Init(#[from] runner::InitError),
+    /// A step of the demo did not end as it must.
+    #[error("the demo went wrong: {0}")]
+    Demo(String),
     #[error(transparent)]
     Select(#[from] policy::SelectionError),
     #[error(transparent)]

@@ -38,14 +38,20 @@ fn any_folder_of_the_repository_will_do() {
     world.ticket("0001-a", LOOP);
     world.write("deep/er/file", "");
     let here = world.foil(&["status"]);
-    let deep = common::said(world.foil_command().current_dir(world.root().join("deep/er")).arg("status"));
-    assert_eq!(here, deep);
-    let from_outside = common::said(
+    let deep = common::said(
         world
             .foil_command()
-            .current_dir(world.folder())
-            .args(["-C", "repo/deep", "status"]),
+            .current_dir(world.root().join("deep/er"))
+            .arg("status"),
     );
+    assert_eq!(here, deep);
+    let from_outside =
+        common::said(
+            world
+                .foil_command()
+                .current_dir(world.folder())
+                .args(["-C", "repo/deep", "status"]),
+        );
     assert_eq!(here, from_outside);
 }
 
@@ -75,7 +81,12 @@ fn a_shallow_clone_and_a_linked_work_tree_work() {
         let said = foil(&["status", "--json"]);
         assert!(said.stdout.contains("\"state\": \"ready\""), "{place}: {said}");
     }
-    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"draft\""));
+    assert!(
+        world
+            .foil(&["status", "--json"])
+            .stdout
+            .contains("\"state\": \"draft\"")
+    );
 }
 
 #[test]

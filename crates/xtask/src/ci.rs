@@ -6,7 +6,7 @@ use crate::command::{cargo, succeed};
 use crate::error::TaskError;
 use crate::test::Counts;
 use crate::workspace::Workspace;
-use crate::{deny, package, purity, schemas, test, unused};
+use crate::{deny, e2e, package, purity, schemas, test, unused};
 
 type Action = fn(&Workspace) -> Result<(), TaskError>;
 
@@ -40,6 +40,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
     ended.push(step("test", || {
         let (all, result) = test::run_counted(workspace);
         counts = all;
+        result
+    }));
+    ended.push(step("e2e", || {
+        let (later, result) = test::run_nextest(e2e::command(workspace, &["--no-fail-fast".to_owned()])?);
+        counts = counts.with_skipped_ones_run(later);
         result
     }));
     println!();

@@ -1,12 +1,19 @@
 //! The tests that drive the real Codex against the scripted model server.
 
+use std::process::Command;
+
 use crate::codex;
 use crate::command::{cargo, succeed};
 use crate::error::TaskError;
 use crate::workspace::Workspace;
 
-/// Fetches the pinned Codex where it is not there yet, and runs every test that needs it.
+/// Runs every test that needs Codex.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), TaskError> {
+    succeed(command(workspace, arguments)?)
+}
+
+/// Fetches the pinned Codex where it is not there yet; what then runs the tests that need it.
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<Command, TaskError> {
     let program = codex::fetch(workspace)?;
     let mut command = cargo(
         workspace,
@@ -20,5 +27,5 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Tas
         ],
     );
     command.args(arguments).env("FOIL_TEST_CODEX", program);
-    succeed(command)
+    Ok(command)
 }

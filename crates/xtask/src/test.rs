@@ -1,5 +1,7 @@
 //! All tests, with one closing line that counts them.
 
+use std::process::Command;
+
 use crate::command::{Stream, cargo, has_subcommand, succeed, watch};
 use crate::error::TaskError;
 use crate::workspace::Workspace;
@@ -34,7 +36,9 @@ pub(crate) fn run_counted(workspace: &Workspace) -> (Counts, Result<(), TaskErro
     let mut counts = Counts::default();
     let tests = if has_subcommand(workspace, "nextest") {
         let command = cargo(workspace, &["nextest", "run", "--workspace", "--no-fail-fast"]);
-        watch(command, Stream::Errors, |line| counts.add(nextest_summary(line)))
+        let (counted, result) = run_nextest(command);
+        counts.add(Some(counted));
+        result
     } else {
         eprintln!("cargo-nextest is not installed (`cargo install cargo-nextest --locked`); using `cargo test`");
         let command = cargo(workspace, &["test", "--workspace", "--all-targets", "--no-fail-fast"]);
@@ -48,6 +52,13 @@ pub(crate) fn run_counted(workspace: &Workspace) -> (Counts, Result<(), TaskErro
     (counts, tests.and(examples))
 }
 
+/// Runs a command of cargo-nextest and counts its tests.
+pub(crate) fn run_nextest(command: Command) -> (Counts, Result<(), TaskError>) {
+    let mut counts = Counts::default();
+    let result = watch(command, Stream::Errors, |line| counts.add(nextest_summary(line)));
+    (counts, result)
+}
+
 /// Runs the linter over everything that the tests compile, too.
 pub(crate) fn clippy(workspace: &Workspace) -> Result<(), TaskError> {
     succeed(cargo(
@@ -57,6 +68,15 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<(), TaskError> {
 }
 
 impl Counts {
+    /// These and the tests that were skipped at first and run later.
+    pub(crate) fn with_skipped_ones_run(self, later: Self) -> Self {
+        Self {
+            passed: self.passed + later.passed,
+            failed: self.failed + later.failed,
+            skipped: self.skipped.saturating_sub(later.passed + later.failed),
+        }
+    }
+
     fn add(&mut self, other: Option<Self>) {
         let Some(other) = other else { return };
         self.passed += other.passed;
@@ -129,5 +149,12 @@ mod tests {
             counts(3, 2, 1)
         );
         assert_eq!(libtest_summary("test result"), None);
+    }
+
+    #[test]
+    fn tests_that_are_run_later_are_no_longer_skipped() {
+        let all = nextest_summary("Summary [ 1s] 9 tests run: 9 passed, 3 skipped").unwrap();
+        let later = nextest_summary("Summary [ 1s] 2 tests run: 1 passed, 1 failed, 9 skipped").unwrap();
+        assert_eq!(Some(all.with_skipped_ones_run(later)), counts(10, 1, 1));
     }
 }

@@ -1,0 +1,20 @@
+//! `foil` as a user drives it, with the real Codex and a scripted model, from `init` to the delivered branch.
+//!
+//! Needs the pinned Codex: run by `cargo xtask e2e`, or with `FOIL_TEST_CODEX` naming the program.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends, and one that cannot begin says so"
+)]
+
+mod crashes;
+mod deliveries;
+mod failures;
+mod processes;
+mod refusals;
+mod signals;
+mod snapshot;
+mod turns;
+mod world;
