@@ -5,6 +5,7 @@ mod common;
 use common::{LOOP, World};
 use ledger_core::{Approval, Cancellation, Digest};
 
+#[expect(clippy::unwrap_used, reason = "an approval that cannot be read is a failed test")]
 fn approval(world: &World, id: &str) -> Approval {
     Approval::parse(world.read(&format!("ledger/tickets/{id}/approval.toml")).as_bytes()).unwrap()
 }
@@ -39,7 +40,12 @@ fn an_approval_covers_the_bytes_that_are_committed() {
         assert_eq!(Digest::of(world.read(&file.path.to_string())), file.sha256);
     }
     assert_eq!(world.git(&["status", "--porcelain"]), "");
-    assert!(world.foil(&["status", "0001-a", "--json"]).stdout.contains("\"state\": \"ready\""));
+    assert!(
+        world
+            .foil(&["status", "0001-a", "--json"])
+            .stdout
+            .contains("\"state\": \"ready\"")
+    );
     assert_eq!(world.foil(&["check", "--schema"]).code, Some(0));
 }
 
@@ -60,7 +66,10 @@ fn only_the_ticket_and_its_approval_are_committed() {
          A\tledger/tickets/0001-a/approval.toml\nA\tledger/tickets/0001-a/prompt.md\n\
          A\tledger/tickets/0001-a/ticket.toml"
     );
-    assert_eq!(world.git(&["status", "--porcelain"]), "A  staged\n M tracked\n?? untracked");
+    assert_eq!(
+        world.git(&["status", "--porcelain"]),
+        "A  staged\n M tracked\n?? untracked"
+    );
 }
 
 #[test]
@@ -70,12 +79,25 @@ fn approving_again_does_nothing_until_a_byte_changes() {
     world.foil(&["approve", "0001-a"]);
     let before = world.observed();
     let said = world.foil(&["approve", "0001-a", "--json"]);
-    assert!(said.stdout.contains("\"already\": true") && said.stdout.contains("\"written\": []"), "{said}");
+    assert!(
+        said.stdout.contains("\"already\": true") && said.stdout.contains("\"written\": []"),
+        "{said}"
+    );
     assert_eq!(world.observed(), before);
     world.write("ledger/tickets/0001-a/prompt.md", "Do it!\n");
-    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"stale\""));
+    assert!(
+        world
+            .foil(&["status", "--json"])
+            .stdout
+            .contains("\"state\": \"stale\"")
+    );
     assert_eq!(world.foil(&["approve", "0001-a"]).code, Some(0));
-    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"ready\""));
+    assert!(
+        world
+            .foil(&["status", "--json"])
+            .stdout
+            .contains("\"state\": \"ready\"")
+    );
 }
 
 #[test]
@@ -116,7 +138,10 @@ fn a_package_is_approved_only_when_all_of_it_is_meant() {
     for id in ["0001-a", "0002-b", "0003-c"] {
         world.ticket(id, &format!("{LOOP}package = \"p\"\n"));
     }
-    world.write("ledger/packages/p.toml", "title = \"P\"\ntickets = [\"0001-a\", \"0002-b\", \"0003-c\"]\n");
+    world.write(
+        "ledger/packages/p.toml",
+        "title = \"P\"\ntickets = [\"0001-a\", \"0002-b\", \"0003-c\"]\n",
+    );
     world.foil(&["cancel", "0002-b"]);
     snapshot!("approve_package_refused", world.foil(&["approve", "p"]));
     assert_eq!(world.foil(&["approve", "p", "--all"]).code, Some(0));
@@ -137,11 +162,23 @@ fn what_is_not_fit_is_refused_and_nothing_is_changed() {
     world.ticket("canceled", LOOP);
     world.ticket("done", LOOP);
     world.write("ledger/tickets/done/result.md", "done\n");
-    world.ticket("spec", &format!("{LOOP}[specs]\nmode = \"full\"\ndesign = \"docs/none.md\"\n"));
+    world.ticket(
+        "spec",
+        &format!("{LOOP}[specs]\nmode = \"full\"\ndesign = \"docs/none.md\"\n"),
+    );
     world.foil(&["cancel", "canceled"]);
     let before = world.observed();
     let mut all = String::new();
-    for name in ["0001-draft", "broken", "no-prompt", "canceled", "done", "spec", "brokn", "../etc"] {
+    for name in [
+        "0001-draft",
+        "broken",
+        "no-prompt",
+        "canceled",
+        "done",
+        "spec",
+        "brokn",
+        "../etc",
+    ] {
         all.push_str(&format!("$ foil approve {name}\n{}\n", world.foil(&["approve", name])));
     }
     snapshot!(all);
@@ -197,9 +234,15 @@ fn canceling_closes_a_ticket_and_says_why() {
     let world = World::initialized();
     world.ticket("0001-a", LOOP);
     world.commit_all("ticket");
-    snapshot!("cancel_human", world.foil(&["cancel", "0001-a", "--because", "done by hand"]));
+    snapshot!(
+        "cancel_human",
+        world.foil(&["cancel", "0001-a", "--because", "done by hand"])
+    );
     let file = Cancellation::parse(world.read("ledger/tickets/0001-a/canceled.toml").as_bytes()).unwrap();
-    assert_eq!((file.by.as_str(), file.reason.as_str()), ("Ada <ada@example.org>", "done by hand"));
+    assert_eq!(
+        (file.by.as_str(), file.reason.as_str()),
+        ("Ada <ada@example.org>", "done by hand")
+    );
     assert_eq!(
         world.git(&["show", "--name-only", "--format=%s", "HEAD"]),
         "Cancel ticket 0001-a\n\nledger/tickets/0001-a/canceled.toml"

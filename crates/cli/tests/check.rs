@@ -12,19 +12,31 @@ fn each_kind_of_bad_ticket_has_an_error_a_place_and_a_code() {
         world.write(&format!("ledger/tickets/{id}/prompt.md"), "Do it.\n");
     };
     ticket("binary", b"title = \"\x00\"\n");
-    ticket("bom-and-crlf-are-fine", "\u{feff}title = \"x\"\r\nmode = \"loop\"\r\n".as_bytes());
+    ticket(
+        "bom-and-crlf-are-fine",
+        "\u{feff}title = \"x\"\r\nmode = \"loop\"\r\n".as_bytes(),
+    );
     ticket("contradiction", b"title = \"x\"\nmode = \"standard\"\n");
     ticket("doubled-id", b"title = \"x\"\nmode = \"loop\"\n[[acceptance]]\nid = \"A\"\nthen = \"y\"\n[[acceptance]]\nid = \"A\"\nthen = \"z\"\n");
     ticket("empty", b"");
     ticket("latin", b"title = \"caf\xe9\"\n");
     ticket("not-toml", b"title = \"x\nmode\n");
     ticket("unknown-key", b"title = \"x\"\nmod = \"loop\"\n");
-    ticket("wrong-type", b"title = \"x\"\r\nmode = \"loop\"\r\npriority = \"high\"\r\n");
-    ticket("crlf-with-bom", "\u{feff}title = \"x\"\r\nmode = \"lop\"\r\n".as_bytes());
+    ticket(
+        "wrong-type",
+        b"title = \"x\"\r\nmode = \"loop\"\r\npriority = \"high\"\r\n",
+    );
+    ticket(
+        "crlf-with-bom",
+        "\u{feff}title = \"x\"\r\nmode = \"lop\"\r\n".as_bytes(),
+    );
     std::fs::create_dir_all(world.root().join("ledger/tickets/nothing")).unwrap();
     let before = world.observed();
     snapshot!("check_bad_tickets", world.foil(&["check"]));
-    snapshot!("check_bad_tickets_json", world.foil(&["check", "--json", "unknown-key", "wrong-type"]));
+    snapshot!(
+        "check_bad_tickets_json",
+        world.foil(&["check", "--json", "unknown-key", "wrong-type"])
+    );
     assert_eq!(world.observed(), before);
 }
 
@@ -32,7 +44,8 @@ fn each_kind_of_bad_ticket_has_an_error_a_place_and_a_code() {
 fn a_file_that_is_too_large_or_no_file_is_named() {
     let world = World::initialized();
     world.ticket("huge", LOOP);
-    world.write("ledger/tickets/huge/prompt.md", vec![b'x'; (1 << 20) + 1]);
+    world.ticket("large", LOOP);
+    world.write("ledger/tickets/large/prompt.md", vec![b'x'; (1 << 20) + 1]);
     world.ticket("linked", LOOP);
     let prompt = world.root().join("ledger/tickets/linked/prompt.md");
     std::fs::remove_file(&prompt).unwrap();
@@ -48,15 +61,29 @@ fn a_file_that_is_too_large_or_no_file_is_named() {
 #[test]
 fn tickets_are_held_against_each_other_and_the_policy() {
     let world = World::initialized();
-    world.ticket("0001-a", &format!("{LOOP}depends_on = [\"0002-b\", \"0009-x\"]\nparent = \"0002-c\"\n"));
+    world.ticket(
+        "0001-a",
+        &format!("{LOOP}depends_on = [\"0002-b\", \"0009-x\"]\nparent = \"0002-c\"\n"),
+    );
     world.ticket("0002-b", &format!("{LOOP}depends_on = [\"0001-a\"]\n"));
-    world.ticket("0003-c", &format!("{LOOP}depends_on = [\"0001-a\"]\npackage = \"nowhere\"\n"));
-    world.ticket("0004-d", &format!("{LOOP}[[check]]\nname = \"whitespace\"\nrun = \"true\"\n"));
+    world.ticket(
+        "0003-c",
+        &format!("{LOOP}depends_on = [\"0001-a\"]\npackage = \"nowhere\"\n"),
+    );
+    world.ticket(
+        "0004-d",
+        &format!("{LOOP}[[check]]\nname = \"whitespace\"\nrun = \"true\"\n"),
+    );
+    world.ticket("0006-f", "title = \"x\"\nmode = \"standard\"\n[scope]\nallowed = [\"src/**\", \"a[\"]\n");
+    world.ticket("0007-g", &format!("{LOOP}[grants]\nprotected = [\"counterfoil.toml\", \".git/config\"]\n"));
     world.ticket(
         "0005-e",
         &format!("{LOOP}[[decision]]\nid = \"D\"\nstatus = \"proposed\"\ndecision = \"?\"\nblocks = true\n"),
     );
-    world.write("ledger/packages/p.toml", "title = \"P\"\ntickets = [\"0001-a\", \"0008-y\"]\n");
+    world.write(
+        "ledger/packages/p.toml",
+        "title = \"P\"\ntickets = [\"0001-a\", \"0008-y\"]\n",
+    );
     world.write("ledger/packages/broken.toml", "title = \"P\"\ntickets = []\n");
     world.write("ledger/packages/a b.toml", "");
     snapshot!(world.foil(&["check"]));

@@ -15,7 +15,12 @@ fn an_empty_repository_is_set_up_and_trusted() {
     let trusted = world.foil(&["trust", "--show", "--json"]);
     assert!(trusted.stdout.contains("\"trusted\": true"), "{trusted}");
     assert_eq!(world.foil(&["check", "--schema"]).code, Some(0));
-    for file in ["README.md", "EXECUTION_PROTOCOL.md", "REVIEW_PROTOCOL.md", "templates/loop.toml"] {
+    for file in [
+        "README.md",
+        "EXECUTION_PROTOCOL.md",
+        "REVIEW_PROTOCOL.md",
+        "templates/loop.toml",
+    ] {
         assert!(!world.read(&format!("ledger/{file}")).is_empty());
     }
 }
@@ -40,11 +45,19 @@ fn files_that_are_there_are_kept_and_a_policy_of_others_is_not_trusted() {
     assert_eq!(world.read("work/ledger/README.md"), "ours\n");
     let agents = world.read("AGENTS.md");
     assert!(agents.starts_with("# Rules\r\nBe kind.\r\n\r\n<!-- counterfoil:begin -->\r\n"));
-    assert!(!agents.replace("\r\n", "").contains('\n'), "the line ends stay of one kind");
+    assert!(
+        !agents.replace("\r\n", "").contains('\n'),
+        "the line ends stay of one kind"
+    );
     assert!(agents.contains("`work/ledger/`"));
     assert!(world.root().join("work/ledger/tickets").is_dir());
     assert!(!world.root().join("ledger").exists());
-    assert!(world.foil(&["trust", "--show", "--json"]).stdout.contains("\"trusted\": false"));
+    assert!(
+        world
+            .foil(&["trust", "--show", "--json"])
+            .stdout
+            .contains("\"trusted\": false")
+    );
 }
 
 #[test]
@@ -63,8 +76,7 @@ fn options_that_make_no_policy_are_refused_before_anything_is_written() {
     let world = World::new();
     let before = world.observed();
     snapshot!(world.foil(&["init", "--repository", "no slash"]));
+    let said = world.foil(&["init", "--model", "x\"\n[agent]\nnetwork = true"]);
+    assert_eq!(said.code, Some(2), "{said}");
     assert_eq!(world.observed(), before);
-    let said = world.foil(&["init", "--repository", "a/b", "--model", "x\"\n[agent]\nnetwork = true"]);
-    assert_eq!(said.code, Some(0), "{said}");
-    assert!(!world.foil(&["trust", "--show"]).stdout.contains("with network"));
 }

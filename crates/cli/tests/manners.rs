@@ -8,7 +8,16 @@ use std::process::Stdio;
 use common::{LOOP, World, said};
 
 const VERBS: [&str; 10] = [
-    "init", "trust", "new", "check", "approve", "cancel", "status", "schema", "completions", "man",
+    "init",
+    "trust",
+    "new",
+    "check",
+    "approve",
+    "cancel",
+    "status",
+    "schema",
+    "completions",
+    "man",
 ];
 
 #[test]
@@ -27,7 +36,14 @@ fn every_verb_has_help_with_examples() {
 fn a_wrong_word_is_an_error_with_a_suggestion() {
     let world = World::new();
     let mut all = String::new();
-    for args in [&["statsu"][..], &["status", "--wach"], &[], &["new"], &["approve"], &["status", "a b"]] {
+    for args in [
+        &["statsu"][..],
+        &["status", "--wach"],
+        &[],
+        &["new"],
+        &["approve"],
+        &["status", "a b"],
+    ] {
         let said = world.foil(args);
         assert_eq!(said.code, Some(2), "{said}");
         all.push_str(&format!("$ foil {args:?}\n{said}\n"));
@@ -45,7 +61,10 @@ fn the_version_is_told_anywhere() {
 fn a_closed_pipe_is_silence() {
     let world = World::initialized();
     for number in 0..2000 {
-        world.ticket(&format!("{number:04}-with-a-long-name-that-fills-the-pipe-quickly"), LOOP);
+        world.ticket(
+            &format!("{number:04}-with-a-long-name-that-fills-the-pipe-quickly"),
+            LOOP,
+        );
     }
     for args in [&["status", "--all"][..], &["status", "--json"], &["schema", "journal"]] {
         let mut child = world
@@ -58,7 +77,11 @@ fn a_closed_pipe_is_silence() {
         drop(child.stdout.take());
         let mut stderr = String::new();
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+        assert_eq!(
+            (child.wait().unwrap().code(), stderr.as_str()),
+            (Some(0), ""),
+            "{args:?}"
+        );
     }
 }
 
@@ -72,7 +95,7 @@ fn colours_are_for_terminals_or_on_request() {
     };
     assert_eq!(has_color(&["check"]), (false, false));
     assert_eq!(has_color(&["status", "--color", "always"]), (true, false));
-    assert_eq!(has_color(&["check", "--color", "always"]).1, true);
+    assert!(has_color(&["check", "--color", "always"]).1);
     assert_eq!(has_color(&["status", "--color", "never"]), (false, false));
 }
 
@@ -92,7 +115,12 @@ fn quiet_leaves_the_answer_and_errors() {
     world.ticket("0001-a", LOOP);
     let said = world.foil(&["approve", "0001-a", "--quiet"]);
     assert_eq!(said.stderr, "", "{said}");
-    assert!(world.foil(&["approve", "nothing", "--quiet"]).stderr.starts_with("error: "));
+    assert!(
+        world
+            .foil(&["approve", "nothing", "--quiet"])
+            .stderr
+            .starts_with("error: ")
+    );
 }
 
 #[test]
@@ -103,7 +131,10 @@ fn schemas_are_listed_and_printed() {
     for name in world.foil(&["schema"]).stdout.lines() {
         let said = world.foil(&["schema", name]);
         let schema: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
-        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        assert_eq!(
+            schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
+            "{name}"
+        );
         jsonschema::draft202012::meta::validate(&schema).unwrap();
     }
 }
@@ -118,7 +149,10 @@ fn completions_and_manual_pages_are_made_for_every_verb() {
     }
     for verb in VERBS {
         let page = world.foil(&["man", verb]);
-        assert!(page.stdout.starts_with(".ie \\n(.g .ds Aq") && page.stdout.contains("Examples"), "{page}");
+        assert!(
+            page.stdout.starts_with(".ie \\n(.g .ds Aq") && page.stdout.contains("Examples"),
+            "{page}"
+        );
     }
     assert_eq!(world.foil(&["man", "nothing"]).code, Some(2));
     let folder = world.folder().join("man");

@@ -13,8 +13,14 @@ fn a_draft_gets_the_next_number_and_its_title() {
         "0002-again\n",
         "only the id is the answer"
     );
-    snapshot!("new_contract", world.read("ledger/tickets/0001-validate-e-mail-addresses/ticket.toml"));
-    snapshot!("new_prompt", world.read("ledger/tickets/0001-validate-e-mail-addresses/prompt.md"));
+    snapshot!(
+        "new_contract",
+        world.read("ledger/tickets/0001-validate-e-mail-addresses/ticket.toml")
+    );
+    snapshot!(
+        "new_prompt",
+        world.read("ledger/tickets/0001-validate-e-mail-addresses/prompt.md")
+    );
     assert_eq!(world.foil(&["check", "--schema"]).code, Some(0));
 }
 
@@ -23,8 +29,19 @@ fn every_option_ends_up_in_the_contract() {
     let world = World::initialized();
     world.foil(&["new", "Parent"]);
     let said = world.foil(&[
-        "new", "Fix \"it\"", "--id", "X-1", "--mode", "quick", "--kind", "test", "--parent", "0001-parent",
-        "--package", "p1", "--json",
+        "new",
+        "Fix \"it\"",
+        "--id",
+        "X-1",
+        "--mode",
+        "quick",
+        "--kind",
+        "test",
+        "--parent",
+        "0001-parent",
+        "--package",
+        "p1",
+        "--json",
     ]);
     snapshot!("new_json", said);
     snapshot!("new_options", world.read("ledger/tickets/X-1/ticket.toml"));

@@ -8,13 +8,9 @@ use testkit::repo::TestRepository;
 #[test]
 fn places_that_cannot_be_worked_in_are_refused_by_name() {
     let mut all = String::new();
-    let nowhere = World {
-        repository: TestRepository::empty(env!("CARGO_TARGET_TMPDIR")),
-    };
-    // Above the folder there may be a repository: the one that these tests are built in.
-    nowhere.write("inside/file", "");
-    std::fs::write(nowhere.root().join(".git"), "gitdir: /nowhere\n").unwrap();
-    all.push_str(&format!("no repository\n{}\n", nowhere.foil(&["status"])));
+    let world = World::new();
+    all.push_str(&format!("no repository\n{}\n", world.foil(&["-C", "/", "status"])));
+    all.push_str(&format!("no folder\n{}\n", world.foil(&["-C", "nowhere", "status"])));
     for (name, args) in [
         ("bare", &["init", "-q", "--bare", "."][..]),
         ("sha256", &["init", "-q", "--object-format=sha256", "."]),
@@ -38,14 +34,20 @@ fn any_folder_of_the_repository_will_do() {
     world.ticket("0001-a", LOOP);
     world.write("deep/er/file", "");
     let here = world.foil(&["status"]);
-    let deep = common::said(world.foil_command().current_dir(world.root().join("deep/er")).arg("status"));
-    assert_eq!(here, deep);
-    let from_outside = common::said(
+    let deep = common::said(
         world
             .foil_command()
-            .current_dir(world.folder())
-            .args(["-C", "repo/deep", "status"]),
+            .current_dir(world.root().join("deep/er"))
+            .arg("status"),
     );
+    assert_eq!(here, deep);
+    let from_outside =
+        common::said(
+            world
+                .foil_command()
+                .current_dir(world.folder())
+                .args(["-C", "repo/deep", "status"]),
+        );
     assert_eq!(here, from_outside);
 }
 
@@ -75,7 +77,12 @@ fn a_shallow_clone_and_a_linked_work_tree_work() {
         let said = foil(&["status", "--json"]);
         assert!(said.stdout.contains("\"state\": \"ready\""), "{place}: {said}");
     }
-    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"draft\""));
+    assert!(
+        world
+            .foil(&["status", "--json"])
+            .stdout
+            .contains("\"state\": \"draft\"")
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! `foil status`: derived from the ledger, journals, locks and Git.
+#![expect(clippy::unwrap_used, reason = "a world that cannot be made is a failed test")]
 
 mod common;
 
@@ -18,7 +19,7 @@ fn journal_path(world: &World, ticket: &str, run: &str) -> PathBuf {
         .join(format!(".git/counterfoil/runs/{ticket}/{run}/journal.jsonl"))
 }
 
-/// A run that has just these events after its first.
+/// A run that has just these events after its first. It lies in the future, and so after every approval.
 fn run(world: &World, ticket: &str, run: &str, events: &[Event]) {
     let opened = Event::Opened(Opened {
         format: JOURNAL_FORMAT,
@@ -35,7 +36,7 @@ fn run(world: &World, ticket: &str, run: &str, events: &[Event]) {
     let mut head = Head::default();
     let mut bytes = Vec::new();
     for (second, event) in std::iter::once(&opened).chain(events).enumerate() {
-        let at = Timestamp::from_second(1_767_225_600 + 90 * i64::try_from(second).unwrap()).unwrap();
+        let at = Timestamp::from_second(4_102_444_800 + 90 * i64::try_from(second).unwrap()).unwrap();
         let (line, next) = head.line(at, event).unwrap();
         bytes.extend(line);
         head = next;
@@ -51,7 +52,10 @@ fn blocked() -> Event {
 
 fn receipt(world: &World, ticket: &str, branch: &str, records: &str) {
     let commit: CommitId = records.parse().unwrap();
-    let tree: TreeId = world.git(&["rev-parse", &format!("{records}^{{tree}}")]).parse().unwrap();
+    let tree: TreeId = world
+        .git(&["rev-parse", &format!("{records}^{{tree}}")])
+        .parse()
+        .unwrap();
     let approval = ledger_core::CoveredFile {
         path: format!("ledger/tickets/{ticket}/approval.toml").parse().unwrap(),
         blob: world.git(&["rev-parse", "HEAD:counterfoil.toml"]).parse().unwrap(),
@@ -108,7 +112,15 @@ fn a_repository_that_was_not_set_up_says_how_to_begin() {
 #[test]
 fn every_state_is_told_apart() {
     let world = World::initialized();
-    for id in ["0001-draft", "0002-ready", "0003-waits", "0004-stale", "0006-paused", "0007-crashed", "0008-blocked"] {
+    for id in [
+        "0001-draft",
+        "0002-ready",
+        "0003-waits",
+        "0004-stale",
+        "0006-paused",
+        "0007-crashed",
+        "0008-blocked",
+    ] {
         let more = match id {
             "0003-waits" => "depends_on = [\"0001-draft\"]\n",
             "0002-ready" => "priority = 5\n",
@@ -121,9 +133,30 @@ fn every_state_is_told_apart() {
     }
     world.write("ledger/tickets/0004-stale/prompt.md", "Other.\n");
     world.write("ledger/tickets/0005-broken/ticket.toml", "title = \"x\"\nkid = 1\n");
-    run(&world, "0006-paused", "r1", &[Event::Paused { cause: PauseCause::Interrupt }]);
-    run(&world, "0007-crashed", "r1", &[Event::Warned { message: "late".to_owned() }]);
-    run(&world, "0008-blocked", "r1", &[Event::Paused { cause: PauseCause::Stop }]);
+    run(
+        &world,
+        "0006-paused",
+        "r1",
+        &[Event::Paused {
+            cause: PauseCause::Interrupt,
+        }],
+    );
+    run(
+        &world,
+        "0007-crashed",
+        "r1",
+        &[Event::Warned {
+            message: "late".to_owned(),
+        }],
+    );
+    run(
+        &world,
+        "0008-blocked",
+        "r1",
+        &[Event::Paused {
+            cause: PauseCause::Stop,
+        }],
+    );
     run(&world, "0008-blocked", "r2", &[blocked()]);
     world.ticket("0009-canceled", LOOP);
     world.foil(&["cancel", "0009-canceled"]);
@@ -143,10 +176,20 @@ fn a_new_approval_makes_a_blocked_run_history() {
     world.foil(&["approve", "0001-a"]);
     run(&world, "0001-a", "r1", &[blocked()]);
     // The run ended before this approval was given.
-    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"ready\""));
+    assert!(
+        world
+            .foil(&["status", "--json"])
+            .stdout
+            .contains("\"state\": \"ready\"")
+    );
     world.git(&["rm", "-q", "--cached", "ledger/tickets/0001-a/approval.toml"]);
     std::fs::remove_file(world.root().join("ledger/tickets/0001-a/approval.toml")).unwrap();
-    assert!(world.foil(&["status", "--json"]).stdout.contains("\"state\": \"blocked\""));
+    assert!(
+        world
+            .foil(&["status", "--json"])
+            .stdout
+            .contains("\"state\": \"blocked\"")
+    );
 }
 
 #[test]
@@ -200,7 +243,10 @@ fn a_package_is_delivered_in_its_order() {
     for id in ["0001-a", "0002-b", "0003-c"] {
         world.ticket(id, &format!("{LOOP}package = \"p\"\n"));
     }
-    world.write("ledger/packages/p.toml", "title = \"P\"\ntickets = [\"0003-c\", \"0001-a\", \"0002-b\"]\n");
+    world.write(
+        "ledger/packages/p.toml",
+        "title = \"P\"\ntickets = [\"0003-c\", \"0001-a\", \"0002-b\"]\n",
+    );
     world.foil(&["approve", "p", "--all"]);
     snapshot!("status_package", world.foil(&["status"]));
     world.write("ledger/tickets/0003-c/result.md", "done\n");
@@ -215,7 +261,10 @@ fn long_lists_are_short_unless_all_is_asked_for() {
         world.ticket(&format!("{number:04}-x"), LOOP);
     }
     let short = world.foil(&["status"]).stdout;
-    assert!(short.contains("10 more: --all shows them") && !short.contains("0010-x"), "{short}");
+    assert!(
+        short.contains("10 more: --all shows them") && !short.contains("0010-x"),
+        "{short}"
+    );
     let all = world.foil(&["status", "--all"]).stdout;
     assert!(all.contains("0001-x") && !all.contains("more:"), "{all}");
 }

@@ -40,8 +40,17 @@ fn editors_accept_what_is_written_and_find_what_is_wrong() {
     world.ticket("0003-c", LOOP);
     world.foil(&["cancel", "0003-c"]);
     let lint = |files: &[&str]| {
-        let output = world.command("node").arg(&taplo).arg("lint").args(files).output().unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let output = world
+            .command("node")
+            .arg(&taplo)
+            .arg("lint")
+            .args(files)
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     let files = [
         "counterfoil.toml",
