@@ -3,15 +3,25 @@
 pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod check;
+pub(crate) mod clean;
+pub(crate) mod codex;
 pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod init;
+pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod review;
 pub(crate) mod run;
+pub(crate) mod run_choice;
 pub(crate) mod schema;
+mod since;
 pub(crate) mod status;
+pub(crate) mod stop;
 pub(crate) mod trust;
+pub(crate) mod verify;
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -42,6 +52,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The folder that the command works in.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The work tree's root, once a workspace was opened.
     pub(crate) fn work_dir(&self) -> Option<&Path> {
         self.work_dir.get().map(PathBuf::as_path)
@@ -68,6 +83,14 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Explain(args) => explain::run(args, context),
         Command::Run(args) => run::run(args, context),
         Command::Status(args) => status::run(args, context),
+        Command::Events(args) => events::run(args, context),
+        Command::Logs(args) => logs::run(args, context),
+        Command::Review(args) => review::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
+        Command::Stop(args) => stop::run(args, context),
+        Command::Clean(args) => clean::run(args, context),
+        Command::Doctor(args) => doctor::run(args, context),
+        Command::Codex(args) => codex::run(args, context),
         Command::Schema(args) => schema::run(args, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Man(args) => man::run(args, context),

@@ -4,8 +4,8 @@ use git_delivery::{HereError, RefError, RepositoryError};
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, RunError,
-    StatusError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, HistoryError, InitError, LedgerError, LogError,
+    NewTicketError, RunError, StatusError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     Blocked,
     /// Not allowed now.
     Refused,
+    /// A record, chain, tree or ref does not match.
+    Unverified,
     /// SIGINT or `foil stop`.
     Interrupted,
     /// SIGTERM.
@@ -41,6 +43,7 @@ impl Exit {
             Self::Invalid => 3,
             Self::Blocked => 10,
             Self::Refused => 11,
+            Self::Unverified => 12,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }
@@ -53,6 +56,7 @@ impl Exit {
             Self::Interrupted | Self::Terminated => 7,
             Self::Failed => 6,
             Self::Usage => 5,
+            Self::Unverified => 4,
             Self::Invalid => 3,
             Self::Refused => 2,
             Self::Blocked => 1,
@@ -66,7 +70,14 @@ impl Exit {
         match failure {
             Failure::Usage(_) | Failure::UnknownSchema { .. } => Self::Usage,
             Failure::Io(_) | Failure::Json(_) | Failure::State(_) => Self::Failed,
-            Failure::Editor { .. } => Self::Failed,
+            Failure::Editor { .. } | Failure::NotWritten { .. } => Self::Failed,
+            Failure::NothingRan => Self::Refused,
+            Failure::History(error) | Failure::Logs(LogError::History(error)) => history(error),
+            Failure::Follow(_) => Self::Unverified,
+            Failure::Logs(LogError::Follow(_)) => Self::Unverified,
+            Failure::Logs(LogError::Io { .. }) => Self::Failed,
+            Failure::Stop(_) | Failure::Clean(_) => Self::Failed,
+            Failure::Agent(_) => Self::Refused,
             Failure::Workspace(error) => workspace(error),
             Failure::Status(error) => match error {
                 StatusError::Workspace(error) => workspace(error),
@@ -121,6 +132,17 @@ impl Exit {
                 _ => Self::Failed,
             },
         }
+    }
+}
+
+fn history(error: &HistoryError) -> Exit {
+    match error {
+        HistoryError::NoRun { .. } | HistoryError::UnknownRun { .. } => Exit::Usage,
+        HistoryError::Journal { .. }
+        | HistoryError::Replay { .. }
+        | HistoryError::Foreign { .. }
+        | HistoryError::NoJournal { .. } => Exit::Unverified,
+        HistoryError::Io { .. } | HistoryError::Ref(_) | HistoryError::Store(_) => Exit::Failed,
     }
 }
 

@@ -20,6 +20,27 @@ pub(crate) enum Failure {
     /// The editor did not end well.
     #[error("the editor `{editor}` did not end well: {reason}")]
     Editor { editor: String, reason: String },
+    /// A file of the person's cannot be written.
+    #[error("`{}` cannot be written: {source}", path.display())]
+    NotWritten {
+        path: std::path::PathBuf,
+        source: io::Error,
+    },
+    /// There is no run to show.
+    #[error("nothing ran in this clone")]
+    NothingRan,
+    #[error(transparent)]
+    History(runner::HistoryError),
+    #[error(transparent)]
+    Follow(runner::FollowError),
+    #[error(transparent)]
+    Logs(runner::LogError),
+    #[error(transparent)]
+    Stop(runner::StopError),
+    #[error(transparent)]
+    Clean(runner::CleanError),
+    #[error(transparent)]
+    Agent(runner::AgentProblem),
     #[error(transparent)]
     State(#[from] runner::StateError),
     #[error(transparent)]

@@ -28,6 +28,7 @@ pub struct Approval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelConsent>,
     /// Every covered file
+    #[schemars(length(min = 1))]
     pub file: Vec<CoveredFile>,
     /// Reserved for a signature over the rest
     #[serde(default, skip_serializing_if = "Option::is_none")]

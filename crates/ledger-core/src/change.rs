@@ -131,9 +131,11 @@ pub struct ChangeCounts {
 }
 
 impl ChangeCounts {
-    /// How many there are in all; a rename counts once.
+    /// How many there are in all, saturating: the numbers may come from a forged record. A rename counts once.
     pub fn total(&self) -> u64 {
-        self.added + self.modified + self.type_changed + self.deleted + self.renamed
+        [self.modified, self.type_changed, self.deleted, self.renamed]
+            .into_iter()
+            .fold(self.added, u64::saturating_add)
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Package {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub goal: String,
     /// The tickets in the order in which they are to be delivered
+    #[schemars(length(min = 1))]
     pub tickets: Vec<TicketId>,
     /// The files that the order was made from, by their committed bytes
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,5 +1,6 @@
 //! What a journal shows of damage, and what it does not.
 
+#[cfg(test)]
 mod support;
 
 use counterfoil_ledger_core as ledger_core;
@@ -62,7 +63,7 @@ fn every_flipped_bit_is_found_at_its_line() {
 
 #[test]
 fn a_journal_cut_anywhere_is_shorter_or_torn_and_never_something_else() {
-    let climb = Climb::whole(LOOP);
+    let climb = Climb::to_iteration(LOOP);
     let whole = Journal::parse(&climb.journal).unwrap();
     let starts: Vec<_> = std::iter::once(0)
         .chain(memchr::memchr_iter(b'\n', &climb.journal).map(|newline| newline + 1))

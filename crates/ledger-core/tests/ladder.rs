@@ -1,5 +1,7 @@
 //! Which event may follow where.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[cfg(test)]
 mod support;
 
 use std::collections::BTreeMap;
@@ -35,16 +37,23 @@ fn label(event: &Event) -> String {
 fn candidates(run: &Run, whole: &[Event]) -> Vec<Event> {
     let n = run.totals().iterations + 1;
     let of = run.pending().map_or(0, |pending| pending.seq);
-    let mut events: Vec<Event> = whole
-        .iter()
-        .map(|event| match event {
-            Event::Observed { observation, .. } => Event::Observed {
-                of,
-                observation: observation.clone(),
-            },
-            event => event.clone(),
-        })
-        .collect();
+    let mut events = vec![
+        Event::Intended(turn(run.totals().iterations, TurnPurpose::Write)),
+        Event::Intended(Effect::MeasureChanges {
+            iteration: run.totals().iterations,
+        }),
+        Event::IterationStarted {
+            n,
+            cause: IterationCause::MoreToDo,
+        },
+    ];
+    events.extend(whole.iter().map(|event| match event {
+        Event::Observed { observation, .. } => Event::Observed {
+            of,
+            observation: observation.clone(),
+        },
+        event => event.clone(),
+    }));
     for observation in [
         Observation::Failed {
             code: BlockerCode::DiskFull,
@@ -60,10 +69,6 @@ fn candidates(run: &Run, whole: &[Event]) -> Vec<Event> {
     events.extend([
         Event::Intended(Effect::Interrupt { of, because: None }),
         Event::Intended(turn(run.totals().iterations, TurnPurpose::RepairReport)),
-        Event::IterationStarted {
-            n,
-            cause: IterationCause::MoreToDo,
-        },
         Event::RepairStarted {
             round: run.totals().repair_rounds + 1,
             n,
@@ -264,4 +269,361 @@ fn a_phase_of_a_remote_is_not_entered_when_no_remote_was_asked() {
         };
         assert!(remote.try_apply(skipped).is_err());
     }
+}
+
+/// The reason why a run refuses an event.
+fn refusal(climb: &Climb, event: Event) -> String {
+    climb.run.applied(at(9_000), &event).unwrap_err().to_string()
+}
+
+#[test]
+fn evidence_that_is_not_what_the_run_saw_is_refused() {
+    let other = || id::<TreeId>('6');
+    let mut refusals = Vec::new();
+    let mut refuse = |climb: &Climb, evidence| refusals.push(refusal(climb, Event::Entered(evidence)));
+
+    let mut climb = Climb::open(STANDARD);
+    let lock = source_lock();
+    refuse(
+        &climb,
+        PhaseEvidence::SourceLockValidated(SourceLock {
+            repository: "example/other".to_owned(),
+            ..lock.clone()
+        }),
+    );
+    refuse(
+        &climb,
+        PhaseEvidence::SourceLockValidated(SourceLock {
+            files: Vec::new(),
+            ..lock
+        }),
+    );
+
+    climb = Climb::to_iteration(STANDARD);
+    climb.apply(Event::IterationStarted {
+        n: 1,
+        cause: IterationCause::First,
+    });
+    let seq = climb.intend(turn(1, TurnPurpose::Write));
+    climb.apply(thread_started(writer()));
+    let assigned = |iteration, thread| PhaseEvidence::WriterAssigned {
+        iteration,
+        agent: agent(),
+        thread,
+    };
+    refuse(&climb, assigned(1, reviewer()));
+    refuse(&climb, assigned(2, writer()));
+    climb.enter(assigned(1, writer()));
+    climb.observe(seq, turn_ended(TurnEnd::Reported { report: report() }));
+    climb.done(
+        Effect::MeasureChanges { iteration: 1 },
+        Observation::ChangesMeasured {
+            change: change(tree()),
+            violations: Vec::new(),
+        },
+    );
+    let implemented = |tree, report, tokens| PhaseEvidence::ImplementationComplete {
+        iteration: 1,
+        change: change(tree),
+        report,
+        tokens,
+    };
+    refuse(&climb, implemented(other(), report(), tokens()));
+    let forged = Report {
+        summary: "All is well.".to_owned(),
+        ..report()
+    };
+    refuse(&climb, implemented(tree(), forged, tokens()));
+    refuse(&climb, implemented(tree(), report(), TokenCount::default()));
+    climb.enter(implemented(tree(), report(), tokens()));
+
+    climb.done(
+        Effect::RunChecks {
+            purpose: CheckPurpose::Proof,
+            tree: tree(),
+            checks: opened(STANDARD).checks,
+        },
+        Observation::ChecksRan {
+            tree: tree(),
+            results: vec![check(1)],
+        },
+    );
+    let tested = |tree, result: CheckResult, proved_by: &str| PhaseEvidence::FocusedTestsPassed {
+        tree,
+        checks: vec![result],
+        acceptance: vec![AcceptanceProof {
+            id: "AC-1".to_owned(),
+            checks: vec![proved_by.to_owned()],
+            strength: Strength::RunnerRan,
+            confidence: Confidence::High,
+        }],
+    };
+    refuse(&climb, tested(tree(), check(1), "auth tests"));
+    refuse(&climb, tested(tree(), check(0), "auth tests"));
+    refuse(&climb, tested(other(), check(1), "auth tests"));
+
+    climb = Climb::to_review(STANDARD);
+    climb.done(
+        Effect::TakeReview {
+            tree: tree(),
+            label: "r".to_owned(),
+        },
+        review_ended(Verdict::Fail),
+    );
+    let judged = |tree, thread, verdict, findings| PhaseEvidence::IndependentReviewComplete {
+        tree,
+        thread,
+        verdict,
+        findings,
+    };
+    refuse(&climb, judged(tree(), reviewer(), Verdict::Pass, vec![finding()]));
+    refuse(&climb, judged(tree(), reviewer(), Verdict::Fail, Vec::new()));
+    refuse(&climb, judged(other(), reviewer(), Verdict::Fail, vec![finding()]));
+    refuse(&climb, judged(tree(), writer(), Verdict::Fail, vec![finding()]));
+    refuse(&climb, judged(tree(), name("another"), Verdict::Fail, vec![finding()]));
+    climb.enter(judged(tree(), reviewer(), Verdict::Fail, vec![finding()]));
+    refuse(&climb, PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds: 0 });
+    refuse(&climb, PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds: 1 });
+
+    let whole = Climb::whole(STANDARD);
+    let before = |phase: Phase| {
+        let upto = whole
+            .events
+            .iter()
+            .position(|(_, event)| matches!(event, Event::Entered(evidence) if evidence.phase() == phase))
+            .unwrap();
+        let mut climb = Climb::open(STANDARD);
+        whole.events[1..upto]
+            .iter()
+            .for_each(|(_, event)| climb.apply(event.clone()));
+        climb
+    };
+    refuse(
+        &before(Phase::ContextCurated),
+        PhaseEvidence::ContextCurated { notes: Vec::new() },
+    );
+    for forged in [
+        PreparedDelivery {
+            tree: other(),
+            ..delivery(DeliveryMode::Branch)
+        },
+        PreparedDelivery {
+            branch: name("refs/heads/main"),
+            ..delivery(DeliveryMode::Branch)
+        },
+    ] {
+        refuse(
+            &before(Phase::GitDeliveryStarted),
+            PhaseEvidence::GitDeliveryStarted(forged),
+        );
+    }
+    let staged = |tree, total, path: &str| PhaseEvidence::ExplicitPathsStaged {
+        tree,
+        total,
+        paths: vec![name(path), name("tests/auth.rs")],
+    };
+    let staging = before(Phase::ExplicitPathsStaged);
+    refuse(&staging, staged(other(), 2, "src/auth/mod.rs"));
+    refuse(&staging, staged(tree(), 3, "src/auth/mod.rs"));
+    refuse(&staging, staged(tree(), 2, "src/other.rs"));
+    refuse(
+        &before(Phase::Committed),
+        PhaseEvidence::Committed {
+            change: id('c'),
+            records: id('d'),
+            branch: name("refs/heads/main"),
+            old: None,
+            new: id('d'),
+        },
+    );
+    refuse(
+        &before(Phase::Done),
+        PhaseEvidence::Done {
+            receipt: Digest::of("forged"),
+            journal: whole.head.sum,
+        },
+    );
+    insta::assert_snapshot!(refusals.join("\n"));
+}
+
+#[test]
+fn a_branch_that_was_not_seen_to_move_is_not_committed() {
+    let whole = Climb::whole(STANDARD);
+    let seen = |observation: &Observation| matches!(observation, Observation::RefSeen { .. });
+    let mut climb = Climb::open(STANDARD);
+    for (_, event) in &whole.events[1..] {
+        match event {
+            Event::Observed { of, observation } if seen(observation) => {
+                climb.observe(
+                    *of,
+                    Observation::RefSeen {
+                        value: Some(id('9')),
+                        contains_new: false,
+                    },
+                );
+                break;
+            }
+            event => climb.apply(event.clone()),
+        }
+    }
+    assert_eq!(
+        refusal(&climb, Event::Entered(committed())),
+        "phase `committed` may not be entered: the branch was not seen to point there"
+    );
+}
+
+#[test]
+fn delivery_needs_a_consent_that_was_confirmed_just_before() {
+    let whole = Climb::whole(STANDARD);
+    let curated = whole
+        .events
+        .iter()
+        .position(|(_, event)| matches!(event, Event::Entered(evidence) if evidence.phase() == Phase::ContextCurated))
+        .unwrap();
+    let mut climb = Climb::open(STANDARD);
+    whole.events[1..=curated]
+        .iter()
+        .for_each(|(_, event)| climb.apply(event.clone()));
+    let prepare = || {
+        Event::Intended(Effect::PrepareDelivery {
+            tree: tree(),
+            journal: Digest::of("head"),
+        })
+    };
+    assert!(climb.try_apply(prepare()).is_err());
+    for consent in [
+        Consent::Changed {
+            path: name("ledger/tickets/0042-validate-email/prompt.md"),
+        },
+        Consent::Canceled {
+            by: "Ada".to_owned(),
+            reason: String::new(),
+        },
+    ] {
+        climb.done(Effect::ConfirmConsent, Observation::ConsentSeen { consent });
+        assert!(climb.try_apply(prepare()).is_err());
+    }
+    climb.done(
+        Effect::ConfirmConsent,
+        Observation::ConsentSeen {
+            consent: Consent::Current,
+        },
+    );
+    climb.apply(Event::Paused {
+        cause: PauseCause::Stop,
+    });
+    climb.apply(Event::Resumed {
+        after: ResumeCause::Pause,
+    });
+    assert!(
+        climb.try_apply(prepare()).is_err(),
+        "consent from before a pause counted"
+    );
+}
+
+#[test]
+fn going_back_clears_what_was_bound_to_the_earlier_tree() {
+    let mut climb = Climb::to_review(STANDARD);
+    climb.done(
+        Effect::TakeReview {
+            tree: tree(),
+            label: "r".to_owned(),
+        },
+        review_ended(Verdict::Fail),
+    );
+    climb.enter(independent_review(Verdict::Fail));
+    climb.apply(Event::RepairStarted {
+        round: 1,
+        n: 2,
+        findings: vec![finding()],
+    });
+    assert_eq!(climb.run.phase(), Some(Phase::RepositoryTicketRecorded));
+    for phase in Phase::ALL
+        .into_iter()
+        .filter(|phase| *phase > Phase::RepositoryTicketRecorded)
+    {
+        assert_eq!(climb.run.evidence(phase), None, "{phase}");
+    }
+    assert_eq!(climb.run.tree(), None);
+    assert_eq!(climb.run.totals().repair_rounds, 1);
+    // The second round ends well.
+    climb.work(STANDARD, 2);
+}
+
+#[test]
+fn what_a_person_rejected_is_repaired_and_not_delivered() {
+    let whole = Climb::whole(STANDARD);
+    let curated = whole
+        .events
+        .iter()
+        .position(|(_, event)| matches!(event, Event::Entered(evidence) if evidence.phase() == Phase::ContextCurated))
+        .unwrap();
+    for upto in [curated - 1, curated] {
+        let mut climb = Climb::open(STANDARD);
+        whole.events[1..=upto]
+            .iter()
+            .for_each(|(_, event)| climb.apply(event.clone()));
+        climb.apply(Event::Rejected {
+            by: "Ada".to_owned(),
+            findings: vec![finding()],
+        });
+        climb
+            .try_apply(Event::Entered(PhaseEvidence::ContextCurated {
+                notes: vec![NO_MEMORY_UPDATE.to_owned()],
+            }))
+            .unwrap_err();
+        if upto == curated {
+            climb.done(
+                Effect::ConfirmConsent,
+                Observation::ConsentSeen {
+                    consent: Consent::Current,
+                },
+            );
+            climb
+                .try_apply(Event::Intended(Effect::PrepareDelivery {
+                    tree: tree(),
+                    journal: Digest::of("head"),
+                }))
+                .unwrap_err();
+        }
+        climb.apply(Event::RepairStarted {
+            round: 1,
+            n: 2,
+            findings: vec![finding()],
+        });
+        assert_eq!(climb.run.phase(), Some(Phase::RepositoryTicketRecorded));
+    }
+}
+
+#[test]
+fn repair_rounds_end_at_their_limit() {
+    let mut climb = Climb::to_review(STANDARD);
+    for round in 1..=3 {
+        climb.apply(Event::Rejected {
+            by: "Ada".to_owned(),
+            findings: vec![finding()],
+        });
+        let n = round + 1;
+        climb.apply(Event::RepairStarted {
+            round,
+            n,
+            findings: vec![finding()],
+        });
+        climb.work(STANDARD, n);
+    }
+    climb.apply(Event::Rejected {
+        by: "Ada".to_owned(),
+        findings: vec![finding()],
+    });
+    assert_eq!(
+        refusal(
+            &climb,
+            Event::RepairStarted {
+                round: 4,
+                n: 5,
+                findings: vec![finding()],
+            }
+        ),
+        "`repair_started` may not follow: no more repair rounds are allowed"
+    );
 }

@@ -1,6 +1,5 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
-
 use git_delivery::Place;
 use jiff::Timestamp;
 use ledger_core::{

@@ -8,7 +8,8 @@ use crate::workspace::Workspace;
 
 /// Every schema by file name. A crate with documents of its own adds one line.
 fn all() -> Result<BTreeMap<String, String>, TaskError> {
-    let schemas = ledger_core::schemas();
+    let mut schemas = ledger_core::schemas();
+    schemas.push(("policy", policy::policy_schema()));
     schemas
         .into_iter()
         .map(|(name, schema)| {

@@ -3,11 +3,12 @@
 use git_delivery::{HereError, Operation, RefError, RepositoryError, UnsupportedKind};
 use policy::SelectionError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, NewTicketError, RunError,
-    StatusError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, LogError, NewTicketError,
+    RunError, StatusError, StopError, WorkspaceError,
 };
 
 use super::workspace_error;
+use crate::commands::run_choice;
 use crate::failure::Failure;
 
 /// The next step after a failure, where there is one to name.
@@ -30,6 +31,16 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             _ => None,
         },
         Failure::Approve(error) => approve(error),
+        Failure::NothingRan => Some("`foil status` shows which tickets are ready to run".to_owned()),
+        Failure::NotWritten { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => {
+            Some("nothing is overwritten: name a new file".to_owned())
+        }
+        Failure::History(error) | Failure::Logs(LogError::History(error)) => run_choice::hint(error),
+        Failure::Follow(_) => Some("`foil verify` shows what else is damaged; nothing was changed".to_owned()),
+        Failure::Stop(StopError::NotTheHolder { .. }) => {
+            Some("it was left alone; `foil doctor` looks at the locks".to_owned())
+        }
+        Failure::Agent(problem) => Some(problem.hint.clone()),
         Failure::Cancel(error) => match error {
             CancelError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
             CancelError::Repository(error) => repository(error),

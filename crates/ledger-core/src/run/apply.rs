@@ -105,7 +105,15 @@ impl Run {
                 )
             }
             Event::Paused { .. } => condition("paused", self.pending.is_none(), "an effect is under way"),
-            Event::Resumed { .. } => condition("resumed", self.pending.is_none(), "an effect has not been looked at"),
+            Event::Resumed { after } => {
+                condition("resumed", self.pending.is_none(), "an effect has not been looked at")?;
+                let left = match &self.state {
+                    State::Paused { .. } => ResumeCause::Pause,
+                    State::Blocked(_) => ResumeCause::Blocker,
+                    State::Climbing | State::Canceled { .. } | State::Done => ResumeCause::Crash,
+                };
+                condition("resumed", *after == left, "the run was not left like that")
+            }
             Event::Blocked(_) => condition("blocked", self.pending.is_none(), "an effect is under way"),
             Event::Canceled { .. } => condition("canceled", self.pending.is_none(), "an effect is under way"),
             Event::Warned { .. } => Ok(()),
@@ -151,14 +159,20 @@ impl Run {
             None => Some(Phase::SourceLockValidated),
             Some(current) => current.next(),
         };
-        if next == Some(phase) {
-            Ok(())
-        } else {
-            Err(Refusal::Order {
+        if next != Some(phase) {
+            return Err(Refusal::Order {
                 phase,
                 from: self.phase,
-            })
+            });
         }
+        // What a person rejected goes back to be repaired; it never comes nearer to its delivery.
+        if phase > Phase::IndependentReviewComplete && self.is_rejected() {
+            return Err(Refusal::Evidence {
+                phase,
+                reason: "a person rejected the result",
+            });
+        }
+        Ok(())
     }
 
     fn permit_not_required(&self, phase: Phase, code: NotRequiredCode) -> Result<(), Refusal> {
@@ -201,6 +215,10 @@ impl Run {
             "the delivery has begun",
         )?;
         condition(event, self.pending.is_none(), "an effect is under way")
+    }
+
+    pub(super) fn is_rejected(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.rejection.is_some())
     }
 
     fn has_something_to_repair(&self) -> bool {

@@ -1,8 +1,8 @@
 //! A run that climbs the whole ladder, event by event, with everything that a runner would have seen.
-#![expect(dead_code, reason = "each test program that includes this file uses a part of it")]
+
+use jiff::Timestamp;
 
 use crate::ledger_core::*;
-use jiff::Timestamp;
 
 /// The terms of a sample run.
 #[derive(Debug, Clone, Copy)]
@@ -329,7 +329,7 @@ impl Climb {
         });
         climb.done(
             Effect::PreparePlaces { base: id('0') },
-            Observation::PlacesReady { files: 12 },
+            Observation::PlacesReady { anew: true },
         );
         if terms.checks {
             climb.done(
@@ -382,7 +382,7 @@ impl Climb {
             iteration: n,
             change: change(tree()),
             report: report(),
-            tokens: tokens(),
+            tokens: self.run.totals().tokens,
         });
         if terms.checks {
             self.done(

@@ -14,12 +14,18 @@ pub(super) struct UnsupportedKey {
 
 /// Each key with the values that change nothing; none: it must be absent. Values are as TOML writes them.
 const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
+    ("ledger", "require_committed", &["true"]),
     ("ledger", "push_runs", &["false"]),
+    ("memory", "paths", &["[\"agent/*.md\"]"]),
     ("prompts", "writer", &[]),
     ("prompts", "planner", &[]),
     ("prompts", "reviewer", &[]),
     ("prompts", "repair", &[]),
     ("prompts", "curator", &[]),
+    ("workspace", "root", &[]),
+    ("workspace", "setup", &["[]"]),
+    ("workspace", "copy", &["[]"]),
+    ("workspace", "filters", &["[]"]),
     ("workspace", "cache_ttl", &["\"1d\"", "\"24h\""]),
     ("limits", "night_tokens", &[]),
     ("limits", "night_wall", &[]),

@@ -185,11 +185,10 @@ fn checks(policy: &Policy) -> Option<Contradiction> {
             let message = format!("check name `{name}` occurs twice");
             return Some(Contradiction::at(&["check", &place, "name"], message));
         }
-        if check.baseline == Baseline::NoNewFailures && check.report.is_none() {
-            let message = "`no_new_failures` compares tests one by one and needs a report";
+        if check.baseline == Baseline::NoNewFailures {
+            let message = "`no_new_failures` is not supported by this version of foil";
             return Some(
-                Contradiction::at(&["check", &place, "baseline"], message)
-                    .with_hint("add `report = \"junit:<path>\"`, or use `must_pass` or `off`"),
+                Contradiction::at(&["check", &place, "baseline"], message).with_hint("use `must_pass` or `off`"),
             );
         }
         None

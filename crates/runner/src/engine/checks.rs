@@ -4,12 +4,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger_core::{BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, Event, Observation, TreeId};
+use git_delivery::{Leftovers, Repository};
+use ledger_core::{
+    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, Event, Observation, Strength, TreeId,
+};
 use policy::config::SandboxUse;
 use policy::{CheckSpec, Policy};
 use tokio::sync::watch;
 
-use super::places::RunnersPlace;
+use super::places::{Places, RunnersPlace};
 use super::{Engine, Failed, RunPlan};
 use crate::check::{Check, CheckBench, CheckCommand, CheckError};
 use crate::sandbox::Confinement;
@@ -46,42 +49,64 @@ pub(crate) fn confinement(policy: &Policy, roots: &StateRoots, place: &Path) -> 
 }
 
 impl Engine {
-    pub(super) fn run_checks(&mut self, seq: u64, tree: TreeId, names: &[String], base: ledger_core::CommitId) {
-        let (plan, repository, places) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            self.places.clone(),
-        );
+    pub(super) fn run_checks(&mut self, seq: u64, tree: TreeId, names: &[String], base: CommitId) {
+        let place = CheckPlace {
+            plan: Arc::clone(&self.plan),
+            repository: Arc::clone(&self.repository),
+            places: self.places.clone(),
+            base,
+            tree,
+        };
         let sender = self.sender.clone();
         let interrupted = self.interrupt.subscribe();
         let names = names.to_vec();
         tokio::spawn(async move {
-            let bring = {
-                let plan = Arc::clone(&plan);
-                tokio::task::spawn_blocking(move || {
-                    let folder = plan.folders.place("check");
-                    let exempt = plan.policy.workspace.copy.iter().cloned().collect();
-                    places.with(|opened| opened.bring(&repository, RunnersPlace::Check, &folder, base, tree, &exempt))
-                })
-            };
-            let observation = match bring.await {
-                Ok(Ok(())) => run_all(&plan, tree, &names, interrupted)
-                    .await
-                    .unwrap_or_else(Failed::observation),
-                Ok(Err(failed)) => failed.observation(),
-                Err(_) => Failed::new(BlockerCode::NeedsPerson, "preparing the check place broke off").observation(),
-            };
+            let observation = run_all(&place, &names, interrupted)
+                .await
+                .unwrap_or_else(Failed::observation);
             let _ = sender.send(Event::Observed { of: seq, observation });
         });
     }
 }
 
-async fn run_all(
-    plan: &RunPlan,
+/// The check place, and what brings it to the tree.
+struct CheckPlace {
+    plan: Arc<RunPlan>,
+    repository: Arc<Repository>,
+    places: Places,
+    base: CommitId,
     tree: TreeId,
+}
+
+impl CheckPlace {
+    /// Brings the place to exactly the tree, whatever an earlier check did to it.
+    async fn bring(&self, leftovers: Leftovers) -> Result<(), Failed> {
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
+        let (base, tree) = (self.base, self.tree);
+        let brought = tokio::task::spawn_blocking(move || {
+            let folder = plan.folders.place("check");
+            places.with(|opened| opened.bring(&repository, RunnersPlace::Check(leftovers), &folder, base, tree))
+        });
+        match brought.await {
+            Ok(result) => result,
+            Err(_) => Err(Failed::new(
+                BlockerCode::NeedsPerson,
+                "preparing the check place broke off",
+            )),
+        }
+    }
+}
+
+async fn run_all(
+    place: &CheckPlace,
     names: &[String],
     interrupted: watch::Receiver<bool>,
 ) -> Result<Observation, Failed> {
+    let plan = &place.plan;
     let unusable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::NeedsPerson, error);
     let outputs = plan.folders.run.join("checks");
     let temporary = plan.folders.places.join("temporary");
@@ -109,6 +134,11 @@ async fn run_all(
                 "the check needs a sandbox and there is none",
             ));
         }
+        let leftovers = match spec.strength {
+            Strength::RunnerRanClean => Leftovers::RemoveAll,
+            _ => Leftovers::KeepIgnored,
+        };
+        place.bring(leftovers).await?;
         let output = outputs.join("current");
         let mut stop = interrupted.clone();
         let stopped = async move {
@@ -127,7 +157,10 @@ async fn run_all(
         let missing_report = ran.report_problem.is_some();
         results.push(judged(ran.result, missing_report));
     }
-    Ok(Observation::ChecksRan { tree, results })
+    Ok(Observation::ChecksRan {
+        tree: place.tree,
+        results,
+    })
 }
 
 /// A check that should have written a report and did not has shown nothing, whatever its exit status says.

@@ -23,7 +23,6 @@ impl Engine {
             let unmeasured = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
             let options = MeasureOptions {
                 keep: true,
-                exempt: plan.policy.workspace.copy.iter().cloned().collect(),
                 ..MeasureOptions::default()
             };
             let measured = places.with(|opened| match &opened.work {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use git_delivery::{Leftovers, Place, PlaceError, Repository};
-use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, TreeId};
+use ledger_core::{BlockerCode, CommitId, Observation, TreeId};
 
 use super::{Engine, Failed};
 
@@ -47,7 +47,9 @@ impl Places {
 /// A place that the runner brings to exact trees.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RunnersPlace {
-    Check,
+    /// For checks, with what becomes of caches.
+    Check(Leftovers),
+    /// For the reviewer.
     Review,
 }
 
@@ -60,20 +62,19 @@ impl Opened {
         folder: &Path,
         base: CommitId,
         tree: TreeId,
-        exempt: &BTreeSet<RepoPath>,
     ) -> Result<(), Failed> {
         let refs = repository
             .snapshot_refs()
             .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
         let (slot, leftovers) = match which {
-            RunnersPlace::Check => (&mut self.check, Leftovers::KeepIgnored),
+            RunnersPlace::Check(leftovers) => (&mut self.check, leftovers),
             RunnersPlace::Review => (&mut self.review, Leftovers::RemoveAll),
         };
         let place = match slot {
             Some(place) => place,
             None => slot.insert(open_or_create(repository, folder, base)?),
         };
-        match place.bring_to(repository, tree, &refs, leftovers, exempt) {
+        match place.bring_to(repository, tree, &refs, leftovers, &BTreeSet::new()) {
             Ok(_) => Ok(()),
             Err(_) => {
                 // Whatever the code under test did to it: the place is only a copy.
@@ -81,7 +82,7 @@ impl Opened {
                 Place::remove(folder).map_err(failed)?;
                 let place = slot.insert(open_or_create(repository, folder, base)?);
                 place
-                    .bring_to(repository, tree, &refs, leftovers, exempt)
+                    .bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
                     .map(drop)
                     .map_err(failed)
             }
@@ -142,15 +143,7 @@ impl Engine {
     /// Brings `review/` to exactly this tree.
     pub(super) fn bring_review_to(&self, base: CommitId, tree: TreeId) -> Result<(), Failed> {
         let folder = self.plan.folders.place("review");
-        self.places.with(|opened| {
-            opened.bring(
-                &self.repository,
-                RunnersPlace::Review,
-                &folder,
-                base,
-                tree,
-                &BTreeSet::new(),
-            )
-        })
+        self.places
+            .with(|opened| opened.bring(&self.repository, RunnersPlace::Review, &folder, base, tree))
     }
 }

@@ -39,7 +39,11 @@ pub fn detect_checks(root: &Path) -> Vec<DetectedCheck> {
     if let Some(make) = project.make() {
         return vec![make];
     }
-    vec![check("whitespace", "git diff --check", "no test command was found")]
+    vec![check(
+        "whitespace",
+        "git diff --check HEAD",
+        "no test command was found",
+    )]
 }
 
 fn check(name: &str, run: &str, because: &str) -> DetectedCheck {
@@ -177,14 +181,14 @@ mod tests {
         let script = r#"{"scripts": {"test": "vitest run"}}"#;
         let none = r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1"}}"#;
         for (files, run) in [
-            (&[][..], &["git diff --check"][..]),
+            (&[][..], &["git diff --check HEAD"][..]),
             (&[("Cargo.toml", "[package]\n")], &["cargo test"]),
             (&[("Cargo.toml", "[workspace]\n")], &["cargo test --workspace"]),
             (&[("package.json", script)], &["npm test"]),
             (&[("package.json", script), ("pnpm-lock.yaml", "")], &["pnpm test"]),
             (&[("package.json", script), ("yarn.lock", "")], &["yarn test"]),
-            (&[("package.json", none)], &["git diff --check"]),
-            (&[("package.json", "{")], &["git diff --check"]),
+            (&[("package.json", none)], &["git diff --check HEAD"]),
+            (&[("package.json", "{")], &["git diff --check HEAD"]),
             (&[("pytest.ini", "")], &["python3 -m pytest"]),
             (
                 &[("pyproject.toml", "[tool.pytest.ini_options]\n")],
@@ -194,11 +198,11 @@ mod tests {
                 &[("pyproject.toml", ""), ("tests/test_a.py", "")],
                 &["python3 -m pytest"],
             ),
-            (&[("pyproject.toml", "")], &["git diff --check"]),
+            (&[("pyproject.toml", "")], &["git diff --check HEAD"]),
             (&[("go.mod", "")], &["go test ./..."]),
             (&[("Makefile", "all:\n\ntest: all\n\t./run\n")], &["make test"]),
             (&[("Makefile", "check:\n")], &["make check"]),
-            (&[("Makefile", "test := 1\ntests:\n")], &["git diff --check"]),
+            (&[("Makefile", "test := 1\ntests:\n")], &["git diff --check HEAD"]),
             (&[("pom.xml", "")], &["mvn -q test"]),
             (&[("build.gradle.kts", ""), ("gradlew", "")], &["./gradlew test"]),
             (

@@ -55,7 +55,7 @@ impl Run {
                 iteration,
                 change,
                 report,
-                ..
+                tokens,
             } => {
                 let Some(attempt) = attempt.filter(|attempt| attempt.n == *iteration) else {
                     return refuse("it is not the iteration under way");
@@ -72,9 +72,14 @@ impl Run {
                 holds(
                     measured.is_some_and(|m| m.violations.is_empty()),
                     "the change set breaks a rule",
-                )
+                )?;
+                holds(*tokens == self.totals.tokens, "the run has spent more or less")
             }
-            PhaseEvidence::FocusedTestsPassed { tree, checks, .. } => {
+            PhaseEvidence::FocusedTestsPassed {
+                tree,
+                checks,
+                acceptance,
+            } => {
                 holds(self.tree() == Some(*tree), "it is another tree than the turn's")?;
                 let seen = attempt.and_then(|attempt| attempt.checked.as_ref());
                 let same = seen.is_some_and(|seen| seen.tree == *tree && seen.results == *checks);
@@ -84,6 +89,11 @@ impl Run {
                 holds(
                     !checks.is_empty() && checks.iter().all(CheckResult::passed),
                     "a check did not pass",
+                )?;
+                let mut proving = acceptance.iter().flat_map(|proof| &proof.checks);
+                holds(
+                    proving.all(|name| names.contains(&name.as_str())),
+                    "an acceptance item is proved by no check of this run",
                 )
             }
             PhaseEvidence::SelfReviewComplete { self_review } => {
@@ -121,11 +131,7 @@ impl Run {
                     Some(PhaseEvidence::IndependentReviewComplete { verdict, .. }) => *verdict == Verdict::Pass,
                     _ => !self.opened.review,
                 };
-                holds(passed, "the reviewer did not pass the change")?;
-                holds(
-                    attempt.is_some_and(|attempt| attempt.rejection.is_none()),
-                    "a person rejected the result",
-                )
+                holds(passed, "the reviewer did not pass the change")
             }
             PhaseEvidence::ContextCurated { notes } => {
                 holds(!notes.is_empty(), "it needs notes, or the words that none are needed")

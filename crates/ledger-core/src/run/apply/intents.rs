@@ -103,6 +103,7 @@ impl Run {
                     phase == Some(Phase::ContextCurated),
                     "the context is not curated",
                 )?;
+                condition("prepare_delivery", !self.is_rejected(), "a person rejected the result")?;
                 condition(
                     "prepare_delivery",
                     self.opened.delivery != DeliveryMode::None,

@@ -1,0 +1,94 @@
+//! `foil codex`
+
+use clap::Subcommand;
+use runner::{CodexStatus, PreparedCodex, codex_login, codex_status};
+use serde::Serialize;
+
+use super::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{BAD, GOOD, NOTICE, plain, styled};
+
+/// Log in to Codex for runs, or show how Codex is set up
+///
+/// Runs use a Codex home of their own, apart from yours, so that your hooks, MCP servers and rules never act in a run. By default
+/// it uses your own Codex login.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  foil codex status\n  foil codex login\n  foil codex login -- --help")]
+pub(crate) struct CodexArgs {
+    #[command(subcommand)]
+    verb: CodexVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum CodexVerb {
+    /// Log in with a login that only runs use; yours stays as it is
+    Login {
+        /// Further arguments for `codex login`
+        #[arg(last = true, value_name = "ARGUMENT")]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// Show version, login and sandbox
+    Status,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    status: &'a CodexStatus,
+}
+
+pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    let workspace = context.workspace()?;
+    let policy = workspace.policy()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let codex = runtime
+        .block_on(PreparedCodex::find(policy, &workspace.roots().codex_home()))
+        .map_err(Failure::Agent)?;
+    match &args.verb {
+        CodexVerb::Login { arguments } => {
+            let done = runtime.block_on(codex_login(&codex, workspace.roots(), arguments))?;
+            if !done {
+                context
+                    .output
+                    .error(&format!("{}: codex did not log in\n", styled(BAD, "error")))?;
+                return Ok(Exit::Failed);
+            }
+            context.output.story("Runs use this login now.\n")?;
+            Ok(Exit::Done)
+        }
+        CodexVerb::Status => {
+            let status = runtime.block_on(codex_status(&codex));
+            show(&status, context)
+        }
+    }
+}
+
+fn show(status: &CodexStatus, context: &Context<'_>) -> Result<Exit, Failure> {
+    let exit = if status.works() { Exit::Done } else { Exit::Refused };
+    if context.output.is_json() {
+        context.output.json(&Report {
+            schema: "counterfoil.codex/1",
+            status,
+        })?;
+        return Ok(exit);
+    }
+    let mut text = format!("version  {}\n", status.version);
+    if let Some(warning) = &status.warning {
+        text.push_str(&format!("         {}\n", styled(NOTICE, plain(warning))));
+    }
+    for (what, state) in [("login", &status.login), ("sandbox", &status.sandbox)] {
+        let sign = if state.works {
+            styled(GOOD, "ok")
+        } else {
+            styled(BAD, "no")
+        };
+        text.push_str(&format!("{what:<8} {sign}: {}\n", plain(&state.detail)));
+        if let Some(hint) = &state.hint {
+            text.push_str(&format!("         {}\n", plain(hint)));
+        }
+    }
+    context.output.answer(&text)?;
+    Ok(exit)
+}

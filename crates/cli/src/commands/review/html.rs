@@ -1,0 +1,236 @@
+//! The packet as one HTML page: no script, nothing loaded, everything escaped.
+
+use std::fmt::Write as _;
+
+use ledger_core::{Finding, Severity};
+use runner::ReviewPacket;
+use runner::redact::printable_lines;
+
+const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+    <meta name=\"viewport\" content=\"width=device-width\">\n";
+
+const STYLE: &str = "<style>\n\
+    body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b }\n\
+    h2 { margin-top: 2rem; border-bottom: 1px solid #ccc }\n\
+    table { border-collapse: collapse } td, th { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top }\n\
+    code { background: #f2f2f2; padding: 0 .2rem; overflow-wrap: anywhere }\n\
+    blockquote { margin: .5rem 0; padding: .2rem 1rem; border-left: 4px solid #bbb; background: #fafafa; white-space: pre-wrap; \
+    overflow-wrap: anywhere }\n\
+    .good { color: #14632a } .bad { color: #a11212 } .mind { background: #fff4d6; padding: .4rem .8rem }\n\
+    @media (prefers-color-scheme: dark) { body { background: #16181c; color: #e4e4e4 } code, blockquote { background: #24272d } \
+    .mind { background: #4a3b0c } .good { color: #7bd88f } .bad { color: #ff8585 } }\n\
+    </style>\n";
+
+/// The whole page.
+pub(super) fn page(packet: &ReviewPacket) -> String {
+    let mut page = Page(String::from(HEAD));
+    let title = format!("{}: {}", packet.ticket, packet.title);
+    page.raw(&format!("<title>{}</title>\n{STYLE}</head>\n<body>\n", escaped(&title)));
+    page.raw(&format!("<h1>{}</h1>\n", escaped(&title)));
+    page.raw("<p>Packet role: hand-off for a person, not an approval</p>\n");
+    page.facts(packet);
+    for warning in &packet.warnings {
+        page.raw(&format!(
+            "<p class=\"mind\"><strong>Mind:</strong> {}</p>\n",
+            escaped(warning)
+        ));
+    }
+    if let Some(blocker) = &packet.blocker {
+        page.heading("Blocker");
+        page.raw(&format!("<p><code>{}</code></p>\n", escaped(blocker.code.as_str())));
+        page.quote(&blocker.reason);
+        page.raw(&format!("<p>Next: {}</p>\n", escaped(&blocker.next_step)));
+    }
+    page.change(packet);
+    page.checks(packet);
+    page.claims(packet);
+    page.review(packet);
+    if !packet.commands.is_empty() {
+        page.heading("Next");
+        page.raw("<ul>\n");
+        for next in &packet.commands {
+            let (purpose, command) = (escaped(next.purpose), escaped(&next.command));
+            page.raw(&format!("<li>{purpose}: <code>{command}</code></li>\n"));
+        }
+        page.raw("</ul>\n");
+    }
+    page.raw("</body>\n</html>\n");
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    /// Adds HTML. Whatever comes from outside was escaped before.
+    fn raw(&mut self, html: &str) {
+        self.0.push_str(html);
+    }
+
+    fn heading(&mut self, text: &str) {
+        let _ = writeln!(self.0, "<h2>{}</h2>", escaped(text));
+    }
+
+    fn quote(&mut self, text: &str) {
+        let _ = writeln!(self.0, "<blockquote>{}</blockquote>", escaped(text.trim()));
+    }
+
+    fn facts(&mut self, packet: &ReviewPacket) {
+        let class = if packet.outcome == "done" { "good" } else { "bad" };
+        self.raw("<table>\n");
+        let outcome = format!("<strong class=\"{class}\">{}</strong>", escaped(packet.outcome));
+        self.raw(&format!("<tr><th>outcome</th><td>{outcome}</td></tr>\n"));
+        let run = Some(packet.run.clone());
+        for (name, value) in [
+            ("run", &run),
+            ("branch", &packet.branch),
+            ("change", &packet.change),
+            ("tree", &packet.tree),
+            ("base", &packet.base),
+        ] {
+            if let Some(value) = value {
+                self.raw(&format!(
+                    "<tr><th>{name}</th><td><code>{}</code></td></tr>\n",
+                    escaped(value)
+                ));
+            }
+        }
+        let spent = format!(
+            "{} turns, {} repair rounds, {} tokens, {} s",
+            packet.iterations, packet.repair_rounds, packet.tokens.total, packet.seconds
+        );
+        self.raw(&format!("<tr><th>spent</th><td>{spent}</td></tr>\n</table>\n"));
+    }
+
+    fn change(&mut self, packet: &ReviewPacket) {
+        self.heading("Change");
+        self.raw(&format!("<p>{} paths</p>\n<ul>\n", packet.counts.total()));
+        for listed in &packet.paths {
+            let kind = serde_json::to_value(listed.kind).ok();
+            let kind = kind
+                .as_ref()
+                .and_then(|kind| kind.as_str())
+                .unwrap_or("changed")
+                .replace('_', " ");
+            let from = listed
+                .from
+                .as_ref()
+                .map(|from| format!(" from <code>{}</code>", escaped(&from.to_string())));
+            let path = escaped(&listed.path.to_string());
+            self.raw(&format!(
+                "<li>{} <code>{path}</code>{}</li>\n",
+                escaped(&kind),
+                from.unwrap_or_default()
+            ));
+        }
+        self.raw("</ul>\n");
+    }
+
+    fn checks(&mut self, packet: &ReviewPacket) {
+        self.heading("Checks, run by the runner");
+        self.raw("<ul>\n");
+        for check in &packet.checks {
+            let (class, verdict) = if check.passed() {
+                ("good", "passed")
+            } else {
+                ("bad", "failed")
+            };
+            let (name, outcome) = (escaped(&check.name), escaped(&check.outcome.to_string()));
+            let sign = format!("<strong class=\"{class}\">{verdict}</strong>");
+            self.raw(&format!("<li>{sign}: {name} ({outcome}, {} ms)", check.duration_ms));
+            if !check.passed() && !check.output.tail.is_empty() {
+                self.quote(&check.output.tail);
+            }
+            self.raw("</li>\n");
+        }
+        for proof in &packet.acceptance {
+            let by = if proof.checks.is_empty() {
+                "the reviewer alone".to_owned()
+            } else {
+                proof.checks.join(", ")
+            };
+            self.raw(&format!(
+                "<li>acceptance {}: {}</li>\n",
+                escaped(&proof.id),
+                escaped(&by)
+            ));
+        }
+        self.raw("</ul>\n");
+    }
+
+    fn claims(&mut self, packet: &ReviewPacket) {
+        let Some(report) = &packet.report else { return };
+        self.heading("What the worker says (a claim)");
+        self.quote(&report.summary);
+        for (name, lines) in [
+            ("deviation", &report.deviations),
+            ("risk", &report.risks),
+            ("skipped", &report.skipped_checks),
+        ] {
+            for line in lines {
+                self.quote(&format!("{name}: {line}"));
+            }
+        }
+    }
+
+    fn review(&mut self, packet: &ReviewPacket) {
+        self.heading("Independent review");
+        let verdict = packet.verdict.unwrap_or("none");
+        let class = if verdict == "pass" { "good" } else { "bad" };
+        self.raw(&format!(
+            "<p>Verdict: <strong class=\"{class}\">{verdict}</strong></p>\n"
+        ));
+        if let Some(review) = &packet.review {
+            self.quote(review);
+        }
+        for finding in &packet.findings {
+            self.quote(&finding_words(finding));
+        }
+        for risk in &packet.residual_risks {
+            self.quote(&format!("residual risk: {risk}"));
+        }
+    }
+}
+
+fn finding_words(finding: &Finding) -> String {
+    let severity = match finding.severity {
+        Severity::Info => "info",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    };
+    format!(
+        "{severity} at {}\nexpected: {}\nfound: {}\nrepair: {}",
+        finding.place, finding.expected, finding.actual, finding.required_repair
+    )
+}
+
+/// Text that can stand between tags and in attributes, without control characters.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in printable_lines(text).chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_can_neither_open_a_tag_nor_leave_an_attribute() {
+        assert_eq!(
+            escaped("<script>\"'&\u{1b}[31m\u{202e}</script>"),
+            "&lt;script&gt;&quot;&#39;&amp;&lt;/script&gt;"
+        );
+    }
+}

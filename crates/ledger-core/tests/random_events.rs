@@ -1,0 +1,322 @@
+//! What holds for any sequence of events, also one that no runner would write.
+
+#[cfg(test)]
+mod support;
+
+use counterfoil_ledger_core as ledger_core;
+use ledger_core::*;
+use proptest::prelude::*;
+use support::*;
+
+fn digit() -> impl Strategy<Value = char> {
+    prop::sample::select(vec!['0', '1', '7', 'c', 'd'])
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just("auth tests".to_owned()), any::<String>()]
+}
+
+fn path() -> impl Strategy<Value = RepoPath> {
+    prop::collection::vec(prop::collection::vec(any::<u8>(), 1..6), 1..4)
+        .prop_filter_map("no path", |parts| RepoPath::new(parts.join(&b'/')).ok())
+}
+
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![0_u32..5, Just(u32::MAX)]
+}
+
+fn spent() -> impl Strategy<Value = TokenCount> {
+    any::<(u64, u64, u64, u64)>().prop_map(|(input, cached_input, output, total)| TokenCount {
+        input,
+        cached_input,
+        output,
+        total,
+    })
+}
+
+fn summary() -> impl Strategy<Value = ChangeSummary> {
+    (digit(), any::<[u64; 5]>(), prop::collection::vec(path(), 0..4)).prop_map(|(tree, counts, paths)| ChangeSummary {
+        base: id('0'),
+        tree: id(tree),
+        counts: ChangeCounts {
+            added: counts[0],
+            modified: counts[1],
+            type_changed: counts[2],
+            deleted: counts[3],
+            renamed: counts[4],
+        },
+        paths: paths
+            .into_iter()
+            .map(|path| ListedPath {
+                path: path.clone(),
+                kind: ChangeKind::Renamed,
+                from: Some(path),
+            })
+            .collect(),
+    })
+}
+
+fn activity() -> impl Strategy<Value = Activity> {
+    prop_oneof![
+        (text(), text()).prop_map(|(item, command)| Activity::CommandStarted { item, command }),
+        (text(), any::<Option<i32>>(), any::<bool>()).prop_map(|(item, exit_code, declined)| Activity::CommandEnded {
+            item,
+            exit_code,
+            declined,
+        }),
+        prop::collection::vec(text(), 0..4).prop_map(|paths| Activity::FilesEdited { paths }),
+        text().prop_map(|text| Activity::Message { text }),
+        spent().prop_map(|spent| Activity::Tokens { spent }),
+        text().prop_map(|reason| Activity::Retrying { reason }),
+        text().prop_map(|message| Activity::Warning { message }),
+        Just(Activity::ThreadStarted {
+            thread: writer(),
+            resumed: false,
+            agent: agent(),
+        }),
+    ]
+}
+
+fn effect() -> impl Strategy<Value = Effect> {
+    prop_oneof![
+        digit().prop_map(|base| Effect::PreparePlaces { base: id(base) }),
+        (any::<bool>(), digit(), text()).prop_map(|(proof, tree, check)| Effect::RunChecks {
+            purpose: if proof {
+                CheckPurpose::Proof
+            } else {
+                CheckPurpose::Baseline
+            },
+            tree: id(tree),
+            checks: vec![check],
+        }),
+        (number(), any::<bool>()).prop_map(|(iteration, repair)| {
+            turn(
+                iteration,
+                if repair {
+                    TurnPurpose::RepairReport
+                } else {
+                    TurnPurpose::Write
+                },
+            )
+        }),
+        any::<u64>().prop_map(|of| Effect::Interrupt { of, because: None }),
+        number().prop_map(|iteration| Effect::MeasureChanges { iteration }),
+        (digit(), text()).prop_map(|(tree, label)| Effect::TakeReview { tree: id(tree), label }),
+        Just(Effect::ConfirmConsent),
+        digit().prop_map(|tree| Effect::PrepareDelivery {
+            tree: id(tree),
+            journal: Digest::of("head"),
+        }),
+        digit().prop_map(|new| Effect::UpdateRef {
+            name: name("refs/heads/foil/0042-validate-email"),
+            old: None,
+            new: id(new),
+        }),
+        Just(store()),
+    ]
+}
+
+fn observation() -> impl Strategy<Value = Observation> {
+    prop_oneof![
+        any::<bool>().prop_map(|anew| Observation::PlacesReady { anew }),
+        (digit(), any::<i32>()).prop_map(|(tree, code)| Observation::ChecksRan {
+            tree: id(tree),
+            results: vec![check(code)],
+        }),
+        text().prop_map(|reason| turn_ended(TurnEnd::InvalidReport { reason })),
+        Just(turn_ended(TurnEnd::Reported { report: report() })),
+        spent().prop_map(|tokens| Observation::TurnEnded {
+            end: TurnEnd::Interrupted,
+            tokens,
+            thread: None,
+        }),
+        summary().prop_map(|change| Observation::ChangesMeasured {
+            change,
+            violations: Vec::new(),
+        }),
+        (path(), text()).prop_map(|(path, detail)| Observation::ChangesMeasured {
+            change: change(tree()),
+            violations: vec![Violation {
+                code: BlockerCode::ScopeViolation,
+                path: Some(path),
+                detail,
+            }],
+        }),
+        any::<bool>().prop_map(|pass| review_ended(if pass { Verdict::Pass } else { Verdict::Fail })),
+        path().prop_map(|path| Observation::ConsentSeen {
+            consent: Consent::Changed { path },
+        }),
+        Just(Observation::ConsentSeen {
+            consent: Consent::Current
+        }),
+        Just(Observation::DeliveryPrepared {
+            delivery: delivery(DeliveryMode::Branch)
+        }),
+        any::<bool>().prop_map(|contains_new| Observation::RefSeen {
+            value: Some(id('d')),
+            contains_new,
+        }),
+        digit().prop_map(|commit| Observation::RunStored { commit: id(commit) }),
+        text().prop_map(|reason| Observation::Failed {
+            code: BlockerCode::DiskFull,
+            reason,
+        }),
+        text().prop_map(|reason| Observation::Lost { reason }),
+        Just(Observation::Interrupted),
+    ]
+}
+
+fn evidence() -> impl Strategy<Value = PhaseEvidence> {
+    let whole: Vec<_> = Climb::whole(STANDARD)
+        .events
+        .into_iter()
+        .filter_map(|(_, event)| match event {
+            Event::Entered(evidence) => Some(evidence),
+            _ => None,
+        })
+        .collect();
+    prop_oneof![
+        4 => prop::sample::select(whole),
+        1 => (number(), summary(), spent()).prop_map(|(iteration, change, tokens)| {
+            PhaseEvidence::ImplementationComplete { iteration, change, report: report(), tokens }
+        }),
+        1 => number().prop_map(|rounds| PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds }),
+        1 => (any::<u64>(), prop::collection::vec(path(), 0..3)).prop_map(|(total, paths)| {
+            PhaseEvidence::ExplicitPathsStaged { tree: tree(), total, paths }
+        }),
+        1 => Just(independent_review(Verdict::Fail)),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let phase = prop::sample::select(Phase::ALL.to_vec());
+    let code = prop::sample::select(vec![
+        NotRequiredCode::Mode,
+        NotRequiredCode::DeliveryMode,
+        NotRequiredCode::NoChecks,
+        NotRequiredCode::NoPlan,
+    ]);
+    let blocker = prop::sample::select(BlockerCode::ALL.to_vec());
+    let cause = prop::sample::select(vec![ResumeCause::Pause, ResumeCause::Crash, ResumeCause::Blocker]);
+    prop_oneof![
+        1 => Just(Event::Opened(opened(STANDARD))),
+        6 => evidence().prop_map(Event::Entered),
+        3 => (phase, code, text()).prop_map(|(phase, code, reason)| Event::NotRequired { phase, code, reason }),
+        2 => number().prop_map(|n| Event::IterationStarted { n, cause: IterationCause::MoreToDo }),
+        2 => (number(), number()).prop_map(|(round, n)| Event::RepairStarted { round, n, findings: vec![finding()] }),
+        6 => effect().prop_map(Event::Intended),
+        3 => activity().prop_map(Event::Activity),
+        6 => (any::<u64>(), observation()).prop_map(|(of, observation)| Event::Observed { of, observation }),
+        1 => Just(Event::Paused { cause: PauseCause::Interrupt }),
+        1 => cause.prop_map(|after| Event::Resumed { after }),
+        1 => text().prop_map(|message| Event::Warned { message }),
+        1 => text().prop_map(|by| Event::Accepted { by }),
+        1 => text().prop_map(|by| Event::Rejected { by, findings: vec![finding()] }),
+        1 => (blocker, text()).prop_map(|(code, reason)| Event::Blocked(Blocker::new(code, reason))),
+        1 => (text(), text()).prop_map(|(by, reason)| Event::Canceled { by, reason }),
+    ]
+}
+
+/// Numbers that fit where the run stands, half of the time: else random sequences would never climb.
+fn fitted(run: &Run, event: Event, fit: bool) -> Event {
+    let pending = run.pending().map_or(0, |pending| pending.seq);
+    let iteration = run.totals().iterations;
+    match event {
+        Event::Observed { observation, .. } if fit => Event::Observed {
+            of: pending,
+            observation,
+        },
+        Event::IterationStarted { cause, .. } if fit => Event::IterationStarted {
+            n: iteration + 1,
+            cause,
+        },
+        Event::RepairStarted { findings, .. } if fit => Event::RepairStarted {
+            round: run.totals().repair_rounds + 1,
+            n: iteration + 1,
+            findings,
+        },
+        Event::Intended(Effect::TakeTurn { purpose, .. }) if fit => Event::Intended(turn(iteration, purpose)),
+        Event::Intended(Effect::MeasureChanges { .. }) if fit => Event::Intended(Effect::MeasureChanges { iteration }),
+        event => event,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_event_survives_its_journal_line(event in event(), second in 0_i64..100_000) {
+        let (line, head) = Head::default().line(at(second), &event).unwrap();
+        let journal = Journal::parse(&line).unwrap();
+        prop_assert_eq!(journal.head, head);
+        prop_assert_eq!(journal.records.len(), 1);
+        prop_assert_eq!((journal.records[0].at, &journal.records[0].event), (at(second), &event));
+    }
+
+    #[test]
+    fn a_refusal_leaves_the_run_as_it_was_and_no_phase_is_skipped(
+        terms in prop::sample::select(vec![STANDARD, LOOP]),
+        start in 0_usize..60,
+        events in prop::collection::vec((event(), any::<bool>(), -5_i64..50), 1..60),
+    ) {
+        let whole = Climb::whole(terms).events;
+        let mut run = Run::open(whole[0].0, &whole[0].1).unwrap();
+        for (at, event) in whole.iter().skip(1).take(start) {
+            run.apply(*at, event).unwrap();
+        }
+        for (event, fit, second) in events {
+            let event = fitted(&run, event, fit);
+            let before = run.clone();
+            let result = run.apply(at(second), &event);
+            if result.is_err() {
+                prop_assert_eq!(&run, &before);
+                continue;
+            }
+            prop_assert_eq!(run.next_seq(), before.next_seq() + 1);
+            prop_assert!(run.last_at() >= before.last_at());
+            if run.phase() > before.phase() {
+                let next = before.phase().map_or(Some(Phase::SourceLockValidated), Phase::next);
+                prop_assert_eq!(run.phase(), next);
+            } else if run.phase() < before.phase() {
+                prop_assert_eq!(run.phase(), Some(Phase::RepositoryTicketRecorded));
+                prop_assert_eq!(run.tree(), None);
+            }
+            // Whatever happened: what is delivered is the tree that was checked and reviewed.
+            if let Some(PhaseEvidence::Committed { change, .. }) = run.evidence(Phase::Committed) {
+                let prepared = run.prepared().unwrap();
+                prop_assert_eq!(*change, prepared.change);
+                prop_assert_eq!(Some(prepared.tree), run.tree());
+                let judged = matches!(
+                    run.evidence(Phase::IndependentReviewComplete),
+                    Some(PhaseEvidence::IndependentReviewComplete { tree, verdict: Verdict::Pass, .. })
+                        if *tree == prepared.tree
+                );
+                prop_assert!(judged);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Journal::parse(&bytes);
+        let _ = verify_chain(&bytes);
+        let _ = TicketFile::parse(&bytes);
+        let _ = Approval::parse(&bytes);
+        let _ = Cancellation::parse(&bytes);
+        let _ = Package::parse(&bytes);
+        let _ = Receipt::parse(&bytes);
+        let _ = Report::parse(&String::from_utf8_lossy(&bytes), "turn");
+        let _ = Review::parse(&String::from_utf8_lossy(&bytes), "turn");
+    }
+
+    #[test]
+    fn any_text_that_begins_like_toml_is_read_without_a_panic(
+        key in "[a-z_]{1,8}", value in "[\\x00-\\x7f\u{80}-\u{ffff}]{0,60}",
+    ) {
+        for text in [format!("{key} = {value}"), format!("[[{key}]]\n{value}"), format!("title = \"x\"\n{key} = \"{value}\"")] {
+            let _ = TicketFile::parse(text.as_bytes());
+            let _ = Approval::parse(text.as_bytes());
+            let _ = Package::parse(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Whether runs can work here, and what dead runners left: looked at piece by piece, each with what to do about it.
+
+mod codex;
+mod machine;
+mod runs;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::guard::GuardProgram;
+use crate::init::schema_texts;
+use crate::lock::LockHolder;
+use crate::workspace::{Settings, Workspace};
+
+/// The name of the report's format.
+pub const DOCTOR_SCHEMA: &str = "counterfoil.doctor/1";
+
+/// How the doctor works.
+#[derive(Debug, Clone)]
+pub struct DoctorOptions {
+    /// How the sandbox for checks is probed.
+    pub guard: GuardProgram,
+    /// Whether what dead runners left is ended: processes, torn tails, notes in locks. Nothing of the user's is touched, and
+    /// nothing that a run still needs.
+    pub repair: bool,
+    /// The time of the examination.
+    pub now: Timestamp,
+}
+
+/// All that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DoctorReport {
+    /// [`DOCTOR_SCHEMA`].
+    pub schema: &'static str,
+    /// What was found, in the order in which it was looked at.
+    pub findings: Vec<DoctorFinding>,
+}
+
+impl DoctorReport {
+    /// The worst of the findings.
+    pub fn health(&self) -> Health {
+        self.findings
+            .iter()
+            .map(|finding| finding.state)
+            .max()
+            .unwrap_or(Health::Ok)
+    }
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// As it should be.
+    Ok,
+    /// Runs work, and it is worth knowing.
+    Warning,
+    /// Some or all runs do not work.
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DoctorFinding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// How it is.
+    pub state: Health,
+    /// What was seen, in lower case and without a final period.
+    pub detail: String,
+    /// What to do about it, where something is to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whether it was repaired just now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repaired: bool,
+}
+
+impl DoctorFinding {
+    fn new(what: &'static str, state: Health, detail: impl std::fmt::Display) -> Self {
+        Self {
+            what,
+            state,
+            detail: detail.to_string(),
+            hint: None,
+            repaired: false,
+        }
+    }
+
+    fn ok(what: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::new(what, Health::Ok, detail)
+    }
+
+    fn warning(what: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::new(what, Health::Warning, detail)
+    }
+
+    fn problem(what: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::new(what, Health::Problem, detail)
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn repaired(mut self) -> Self {
+        self.repaired = true;
+        self
+    }
+}
+
+/// Looks at everything that runs need, from this folder. Never fails: what cannot be looked at is a finding.
+///
+/// Starts `git`, `codex --version`, `codex login status` and an empty command in each sandbox; spends no tokens. Prepares our
+/// Codex home, as a run would.
+pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions) -> DoctorReport {
+    let mut findings = vec![machine::git()];
+    match Workspace::open(from, settings) {
+        Err(error) => {
+            let hint = "start inside a repository, or name one with `-C`";
+            findings.push(DoctorFinding::problem("repository", error).hint(hint));
+        }
+        Ok(workspace) => {
+            findings.extend(machine::repository(&workspace));
+            findings.extend(policy(&workspace));
+            if let Ok(policy) = workspace.policy() {
+                let bundled = codex::examine(policy, &workspace, &mut findings).await;
+                findings.push(machine::check_sandbox(policy, &workspace, bundled, options).await);
+                findings.push(machine::disk(&workspace, policy.disk.min_free.as_bytes()));
+                findings.push(schemas(&workspace));
+            }
+            let holder = LockHolder::current(options.now).ok().filter(|_| options.repair);
+            findings.extend(runs::examine(&workspace, holder.as_ref()));
+        }
+    }
+    DoctorReport {
+        schema: DOCTOR_SCHEMA,
+        findings,
+    }
+}
+
+fn policy(workspace: &Workspace) -> Vec<DoctorFinding> {
+    let file = workspace.policy_file();
+    if let Err(problem) = &file.policy {
+        let finding = DoctorFinding::problem("policy", format!("`counterfoil.toml`: {problem}"));
+        return vec![finding.hint("`foil check` shows the place")];
+    }
+    let read = match file.bytes {
+        Some(_) => DoctorFinding::ok("policy", "`counterfoil.toml` can be used"),
+        None => DoctorFinding::ok("policy", "there is none: all defaults").hint("`foil init` writes one"),
+    };
+    let trust = match workspace.is_policy_trusted() {
+        Ok(true) => DoctorFinding::ok("trust", "you trust the policy as it is in the work tree"),
+        Ok(false) => {
+            let finding =
+                DoctorFinding::warning("trust", "you have not trusted these bytes of the policy; nothing runs");
+            finding.hint("read what it would run with `foil trust`, and trust it if you agree")
+        }
+        Err(error) => DoctorFinding::problem("trust", error),
+    };
+    vec![read, trust]
+}
+
+/// Whether the schemas that editors use are those of this version.
+fn schemas(workspace: &Workspace) -> DoctorFinding {
+    const WHAT: &str = "schemas";
+    let Ok(texts) = schema_texts() else {
+        return DoctorFinding::problem(WHAT, "the schemas of this version cannot be written");
+    };
+    let dir = match workspace.policy() {
+        Ok(policy) => policy.ledger.dir.path().to_string(),
+        Err(error) => return DoctorFinding::problem(WHAT, error),
+    };
+    let (mut found, mut old) = (0, Vec::new());
+    for (name, text) in &texts {
+        let Ok(path) = format!("{dir}/schemas/{name}.schema.json").parse() else {
+            continue;
+        };
+        match crate::beneath::read_beneath(workspace.repository().work_dir(), &path) {
+            Ok(bytes) if bytes == text.as_bytes() => found += 1,
+            Ok(_) => old.push(*name),
+            Err(_) => {}
+        }
+    }
+    if let Some(first) = old.first() {
+        let hint = format!("they are for editors only; `foil schema {first} > {dir}/schemas/{first}.schema.json`");
+        return DoctorFinding::warning(WHAT, format!("not those of this version: {}", old.join(", "))).hint(hint);
+    }
+    match found {
+        0 => DoctorFinding::ok(WHAT, "there are none; editors go without"),
+        count => DoctorFinding::ok(WHAT, format!("{count} are those of this version")),
+    }
+}
