@@ -124,7 +124,12 @@ fn contract_findings(
         // The last of that name is the ticket's own where the policy has one too.
         let index = ticket.check.iter().rposition(|check| check.name == *name);
         let index = index.map(|index| index.to_string()).unwrap_or_default();
-        find(FindingSeverity::Error, &["check", &index, "name"], error.to_string(), None);
+        find(
+            FindingSeverity::Error,
+            &["check", &index, "name"],
+            error.to_string(),
+            None,
+        );
     }
     for (index, decision) in ticket.decision.iter().enumerate() {
         if decision.blocks && decision.status != DecisionStatus::Accepted {
