@@ -8,7 +8,9 @@ use testkit::model_server::{ModelScript, ModelServer};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let path = std::env::args_os().nth(1).ok_or_else(|| io::Error::other("usage: model_server <script.toml>"))?;
+    let path = std::env::args_os()
+        .nth(1)
+        .ok_or_else(|| io::Error::other("usage: model_server <script.toml>"))?;
     let script = ModelScript::from_toml(&std::fs::read_to_string(path)?).map_err(io::Error::other)?;
     let server = ModelServer::start(script).await?;
     writeln!(io::stdout(), "{}", server.base_url())?;

@@ -104,7 +104,7 @@ impl GuardedCommand {
         self
     }
 
-    /// The folder, made if need be, in which the guard writes who it is, for [`end_leftovers`] after a crash.
+    /// The folder, made if need be, in which the guard writes who it is, for [`super::end_leftovers`] after a crash.
     #[must_use]
     pub fn record_in(mut self, folder: impl AsRef<Path>) -> Self {
         self.records = Some(folder.as_ref().to_owned());
