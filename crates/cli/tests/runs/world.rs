@@ -73,6 +73,10 @@ pub(crate) fn done() -> World {
 pub(crate) fn blocked() -> World {
     let step = "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"elsewhere.txt\"\ntext = \"worth keeping\\n\"\n";
     let world = approved(&format!("{step}[answer]\nreport = {{ summary = \"out of scope\" }}\n"));
+    let policy = world.read("counterfoil.toml");
+    world.write("counterfoil.toml", format!("{policy}[workspace]\nkeep = \"always\"\n"));
+    world.commit_all("Keep places");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
     let said = world.foil(&["run", TICKET]);
     assert_eq!(said.code, Some(10), "{said}");
     world
@@ -161,6 +165,13 @@ macro_rules! seen {
     ($name:expr, $value:expr) => {{
         let mut settings = $crate::common::settings();
         for (pattern, replacement) in [
+            // The general settings have shortened the last part by now.
+            (
+                r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-(\[short\]|[0-9a-f]{12})",
+                "[run]",
+            ),
+            (r"\b\d+ lines\b", "[count] lines"),
+            (r"\b\d+ bytes\b", "[count] bytes"),
             (
                 r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
                 "[run]",
