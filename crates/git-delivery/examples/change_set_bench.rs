@@ -1,4 +1,5 @@
 //! Compares a measurement of a place with `git status` on the same files: 50,000 files in 1,000 folders, ten edits.
+//! A line `ours` or `theirs` holds the nanoseconds of one round, for `cargo xtask bench`.
 //!
 //! `cargo run --release -p counterfoil-git-delivery --example change_set_bench`
 #![allow(
@@ -88,7 +89,9 @@ fn main() {
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let status = git(&place, &["status", "--porcelain=v2", "-uall"]);
-        theirs.push(start.elapsed());
+        let elapsed = start.elapsed();
+        println!("theirs {}", elapsed.as_nanos());
+        theirs.push(elapsed);
         assert_eq!(status.lines().count(), 10);
         let start = Instant::now();
         let repository = Repository::discover(&repo).unwrap();
@@ -96,7 +99,9 @@ fn main() {
             .unwrap()
             .measure(&repository, &MeasureOptions::default())
             .unwrap();
-        ours.push(start.elapsed());
+        let elapsed = start.elapsed();
+        println!("ours {}", elapsed.as_nanos());
+        ours.push(elapsed);
         assert_eq!(measured.change_set.changes.len(), 10);
     }
     let (ours, theirs) = (median(ours), median(theirs));

@@ -1,4 +1,10 @@
 //! Random worlds: whatever effects show, the next step is one that may follow, and the run comes to an end.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test fail like the test itself"
+)]
 
 use counterfoil_policy::{Inputs, Limits, Outcome, Policy, StartFacts, Step, next_step};
 use jiff::{SignedDuration, Timestamp};

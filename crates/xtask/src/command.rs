@@ -85,7 +85,7 @@ fn start(command: &Command) -> impl FnOnce(std::io::Error) -> TaskError + use<> 
 }
 
 /// The command as a person would type it.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program())
         .file_name()
         .unwrap_or(command.get_program());

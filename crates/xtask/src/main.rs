@@ -5,6 +5,7 @@
     reason = "a tool for contributors speaks to their terminal"
 )]
 
+mod bench;
 mod ci;
 mod codex;
 mod command;
@@ -59,6 +60,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure the release program beside plain tools, and print a table of medians and ratios
+    Bench {
+        /// Groups of rows, such as `status`; without any all
+        names: Vec<String>,
+        /// Smaller worlds and fewer rounds
+        #[arg(long)]
+        quick: bool,
+    },
     /// Package every published crate and build it from its package
     Package,
 }
@@ -85,6 +94,7 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::Unused => unused::run(workspace),
         Task::Codex => codex::fetch(workspace).map(|program| println!("{}", program.display())),
         Task::E2e { arguments } => e2e::run(workspace, arguments),
+        Task::Bench { names, quick } => bench::run(workspace, names, *quick),
         Task::Package => package::run(workspace),
     }
 }

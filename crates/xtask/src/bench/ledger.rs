@@ -1,0 +1,195 @@
+//! `foil status` and `foil check` on large ledgers, beside a plain read of the tickets.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Bench;
+use super::measure::{Samples, in_turn, peak_memory};
+use super::repository::{REPOSITORY, TestRepository, ticket_folder, ticket_id};
+use super::table::Row;
+use crate::error::TaskError;
+
+/// Delivered tickets whose branch was not merged yet.
+const UNMERGED: usize = 20;
+/// Finished runs of each delivered ticket: half of the tickets are delivered, so there are twice as many runs as tickets.
+const RUNS: usize = 4;
+/// Raised when the worlds are made in another way: one that lies there is used again.
+const WORLD: &str = "1";
+
+/// What one size of ledger took.
+struct Measured {
+    status: Samples,
+    find: Samples,
+    check: Samples,
+}
+
+/// Status and check at two sizes, the memory at the smaller one, and how they grow.
+pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
+    let small = if bench.quick { 1_000 } else { 10_000 };
+    let large = small * 10;
+    let mut rows = Vec::new();
+    let mut all = Vec::new();
+    for count in [small, large] {
+        let folder = bench.folder.join(format!("ledger-{count}"));
+        let world = world(&folder, count)?;
+        let rounds = if count == large {
+            bench.rounds.div_ceil(2)
+        } else {
+            bench.rounds
+        };
+        let measured = measure(bench, &world, rounds)?;
+        let Measured { status, find, check } = &measured;
+        let plain = "`find … -exec cat {} +`";
+        rows.push(Row::against(
+            format!("`foil status`, {count} tickets"),
+            status,
+            find,
+            plain,
+            1.0,
+        ));
+        rows.push(Row::against(
+            format!("`foil check`, {count} tickets"),
+            check,
+            find,
+            plain,
+            2.0,
+        ));
+        if count == small {
+            for verb in ["status", "check"] {
+                let peak = peak_memory(&bench.programs.foil, &[verb], world.root());
+                rows.push(Row::size(
+                    format!("memory of `foil {verb}`, {count} tickets, at its peak"),
+                    peak,
+                    40,
+                ));
+            }
+        }
+        all.push(measured);
+    }
+    if let [small, large] = all.as_slice() {
+        let what = "`foil status`, ten times the tickets";
+        rows.push(Row::growth(what, &large.status, &small.status, 11.0));
+        let what = "`find … -exec cat {} +`, ten times the tickets";
+        rows.push(Row::told_growth(what, &large.find, &small.find));
+    }
+    Ok(rows)
+}
+
+fn measure(bench: &Bench, world: &TestRepository, rounds: usize) -> Result<Measured, TaskError> {
+    let foil = &bench.programs.foil;
+    let [status, find, check] = in_turn(
+        rounds,
+        [
+            &|| world.command(foil, &["status"]),
+            &|| world.command("find", &["ledger", "-name", "ticket.toml", "-exec", "cat", "{}", "+"]),
+            &|| world.command(foil, &["check"]),
+        ],
+    )?;
+    Ok(Measured { status, find, check })
+}
+
+/// Half of the tickets are delivered and have records, run refs and a receipt; a quarter is approved; a quarter is drafts.
+fn world(folder: &Path, count: usize) -> Result<TestRepository, TaskError> {
+    let made = folder.join("made");
+    if std::fs::read_to_string(&made).is_ok_and(|text| text == WORLD) {
+        return Ok(TestRepository::at(folder));
+    }
+    eprintln!("making a ledger of {count} tickets");
+    let world = TestRepository::create(folder)?;
+    let policy = format!("[repository]\nid = \"{REPOSITORY}\"\n\n[[check]]\nname = \"tests\"\nrun = \"cargo test\"\n");
+    world.write("counterfoil.toml", &policy)?;
+    world.commit_all("policy")?;
+    world.write_tickets(count)?;
+    let delivered = count / 2;
+    let approved: Vec<usize> = (0..delivered + count / 4).collect();
+    world.write_approvals(&approved)?;
+    for number in 0..delivered {
+        world.write(&format!("{}/result.md", ticket_folder(number)), RECORD)?;
+        world.write(&format!("{}/review.md", ticket_folder(number)), RECORD)?;
+    }
+    write_refs(&world, delivered)?;
+    std::fs::write(&made, WORLD).map_err(TaskError::file(&made))?;
+    Ok(world)
+}
+
+const RECORD: &str = "---\nschema: 1\n---\n\n## Summary\n\nThe form refuses addresses that no mail can be sent to.\n";
+
+/// The refs of delivered tickets: the last few have a receipt of their own and an unmerged branch, the others share one.
+fn write_refs(world: &TestRepository, delivered: usize) -> Result<(), TaskError> {
+    let main = world.git(&["rev-parse", "HEAD"])?;
+    let unmerged = delivered.saturating_sub(UNMERGED)..delivered;
+    let mut stream = String::new();
+    for number in unmerged.clone() {
+        let branch = format!("refs/heads/foil/{}", ticket_id(number));
+        import(&mut stream, &branch, Some(&main), "src/auth/address.rs", "// refused\n");
+    }
+    world.feed_git(&["fast-import", "--quiet"], stream.as_bytes())?;
+    let mut stream = String::new();
+    for number in unmerged.clone() {
+        let id = ticket_id(number);
+        let records = world.git(&["rev-parse", &format!("refs/heads/foil/{id}")])?;
+        let name = format!("refs/counterfoil/receipts/{id}");
+        import(
+            &mut stream,
+            &name,
+            None,
+            "receipt.json",
+            &receipt(number, &main, &records),
+        );
+    }
+    world.feed_git(&["fast-import", "--quiet"], stream.as_bytes())?;
+    let shared = world.git(&[
+        "rev-parse",
+        &format!("refs/counterfoil/receipts/{}", ticket_id(unmerged.start)),
+    ])?;
+
+    let mut packed = String::from("# pack-refs with: peeled fully-peeled sorted \n");
+    for number in 0..unmerged.start {
+        let _ = writeln!(packed, "{shared} refs/counterfoil/receipts/{}", ticket_id(number));
+    }
+    for number in 0..delivered {
+        for run in 0..RUNS {
+            let _ = writeln!(
+                packed,
+                "{shared} refs/counterfoil/runs/{}/{}",
+                ticket_id(number),
+                run_id(number, run)
+            );
+        }
+    }
+    let path = world.root().join(".git/packed-refs");
+    std::fs::write(&path, packed).map_err(TaskError::file(&path))
+}
+
+/// A commit with one file, on a ref that does not exist yet.
+fn import(stream: &mut String, name: &str, from: Option<&str>, path: &str, text: &str) {
+    // Writing to a string cannot fail.
+    let _ = write!(
+        stream,
+        "commit {name}\ncommitter A person <person@localhost> 1767323045 +0000\ndata 6\nstored\n{}M 100644 inline {path}\ndata {}\n{text}\n",
+        from.map_or_else(String::new, |from| format!("from {from}\n")),
+        text.len()
+    );
+}
+
+fn run_id(number: usize, run: usize) -> String {
+    format!("01900000-{run:04x}-7000-8000-{number:012x}")
+}
+
+fn receipt(number: usize, base: &str, records: &str) -> String {
+    let id = ticket_id(number);
+    let run = run_id(number, RUNS - 1);
+    let sum = format!("sha256:{}", "0".repeat(64));
+    let covered = |file: &str| {
+        format!(
+            r#"{{"path":"{}/{file}","blob":"{base}","sha256":"{sum}"}}"#,
+            ticket_folder(number)
+        )
+    };
+    format!(
+        r#"{{"schema":1,"foil":"0.1.0","ticket":"{id}","run":"{run}","source":{{"repository":"{REPOSITORY}","files":[{ticket},{prompt}],"approval":{approval},"approved_by":"A person","policy":"{sum}"}},"base":"{base}","tree":"{base}","evidence":"{sum}","delivery":"branch","delivered":{{"change":"{records}","records":"{records}","branch":"refs/heads/foil/{id}"}},"journal":"{sum}","at":"2026-01-02T03:04:05Z"}}"#,
+        ticket = covered("ticket.toml"),
+        prompt = covered("prompt.md"),
+        approval = covered("approval.toml"),
+    )
+}
