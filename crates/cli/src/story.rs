@@ -62,7 +62,11 @@ pub(crate) fn tell(failure: &Failure, exit: Exit, work_dir: Option<&Path>, outpu
 fn message(failure: &Failure) -> String {
     match workspace_error(failure) {
         Some(WorkspaceError::Policy(_)) => "the policy cannot be used".to_owned(),
-        _ => failure.to_string(),
+        _ => match failure {
+            Failure::New(NewTicketError::Template { .. }) => "the template cannot be used".to_owned(),
+            Failure::Cancel(CancelError::Unreadable { .. }) => "there is a cancellation that cannot be read".to_owned(),
+            other => other.to_string(),
+        },
     }
 }
 

@@ -5,6 +5,7 @@ mod common;
 use common::{LOOP, World};
 use ledger_core::{Approval, Cancellation, Digest};
 
+#[expect(clippy::unwrap_used, reason = "an approval that cannot be read is a failed test")]
 fn approval(world: &World, id: &str) -> Approval {
     Approval::parse(world.read(&format!("ledger/tickets/{id}/approval.toml")).as_bytes()).unwrap()
 }

@@ -76,8 +76,7 @@ fn options_that_make_no_policy_are_refused_before_anything_is_written() {
     let world = World::new();
     let before = world.observed();
     snapshot!(world.foil(&["init", "--repository", "no slash"]));
+    let said = world.foil(&["init", "--model", "x\"\n[agent]\nnetwork = true"]);
+    assert_eq!(said.code, Some(2), "{said}");
     assert_eq!(world.observed(), before);
-    let said = world.foil(&["init", "--repository", "a/b", "--model", "x\"\n[agent]\nnetwork = true"]);
-    assert_eq!(said.code, Some(0), "{said}");
-    assert!(!world.foil(&["trust", "--show"]).stdout.contains("with network"));
 }

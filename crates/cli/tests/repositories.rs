@@ -8,13 +8,9 @@ use testkit::repo::TestRepository;
 #[test]
 fn places_that_cannot_be_worked_in_are_refused_by_name() {
     let mut all = String::new();
-    let nowhere = World {
-        repository: TestRepository::empty(env!("CARGO_TARGET_TMPDIR")),
-    };
-    // Above the folder there may be a repository: the one that these tests are built in.
-    nowhere.write("inside/file", "");
-    std::fs::write(nowhere.root().join(".git"), "gitdir: /nowhere\n").unwrap();
-    all.push_str(&format!("no repository\n{}\n", nowhere.foil(&["status"])));
+    let world = World::new();
+    all.push_str(&format!("no repository\n{}\n", world.foil(&["-C", "/", "status"])));
+    all.push_str(&format!("no folder\n{}\n", world.foil(&["-C", "nowhere", "status"])));
     for (name, args) in [
         ("bare", &["init", "-q", "--bare", "."][..]),
         ("sha256", &["init", "-q", "--object-format=sha256", "."]),

@@ -1,4 +1,5 @@
 //! `foil status`: derived from the ledger, journals, locks and Git.
+#![expect(clippy::unwrap_used, reason = "a world that cannot be made is a failed test")]
 
 mod common;
 
@@ -18,7 +19,7 @@ fn journal_path(world: &World, ticket: &str, run: &str) -> PathBuf {
         .join(format!(".git/counterfoil/runs/{ticket}/{run}/journal.jsonl"))
 }
 
-/// A run that has just these events after its first.
+/// A run that has just these events after its first. It lies in the future, and so after every approval.
 fn run(world: &World, ticket: &str, run: &str, events: &[Event]) {
     let opened = Event::Opened(Opened {
         format: JOURNAL_FORMAT,
@@ -35,7 +36,7 @@ fn run(world: &World, ticket: &str, run: &str, events: &[Event]) {
     let mut head = Head::default();
     let mut bytes = Vec::new();
     for (second, event) in std::iter::once(&opened).chain(events).enumerate() {
-        let at = Timestamp::from_second(1_767_225_600 + 90 * i64::try_from(second).unwrap()).unwrap();
+        let at = Timestamp::from_second(4_102_444_800 + 90 * i64::try_from(second).unwrap()).unwrap();
         let (line, next) = head.line(at, event).unwrap();
         bytes.extend(line);
         head = next;

@@ -545,6 +545,13 @@ fn going_back_clears_what_was_bound_to_the_earlier_tree() {
         assert_eq!(climb.run.evidence(phase), None, "{phase}");
     }
     assert_eq!(climb.run.tree(), None);
+    assert_eq!(climb.run.attempt().and_then(|attempt| attempt.checked.as_ref()), None);
+    // What the checks said is remembered for the next turn's prompt.
+    let last = climb
+        .run
+        .last_checked()
+        .map(|checked| (checked.tree, checked.results.len()));
+    assert_eq!(last, Some((tree(), 1)));
     assert_eq!(climb.run.totals().repair_rounds, 1);
     // The second round ends well.
     climb.work(STANDARD, 2);

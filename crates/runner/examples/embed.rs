@@ -22,7 +22,12 @@ async fn embed() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let workspace = Workspace::open(".".as_ref(), &Settings::from_environment()?)?;
     // Send a cause here to stop the run in good order; the next one goes on.
     let (_stop, stopped) = watch::channel(None);
-    let options = RunOptions { guard: GuardProgram::current()?, stop: stopped, model: None, allow_temporary: false };
+    let options = RunOptions {
+        guard: GuardProgram::current()?,
+        stop: stopped,
+        model: None,
+        allow_temporary: false,
+    };
 
     // The observer is called as each record is written; a channel makes a stream of it for whoever wants one.
     let (events, mut stream) = mpsc::unbounded_channel();
@@ -41,6 +46,15 @@ async fn embed() -> Result<ExitCode, Box<dyn std::error::Error>> {
     shown.await?;
 
     let packet = ReviewPacket::of(&report.run, "");
-    writeln!(io::stdout(), "{}: {}", packet.outcome, packet.branch.as_deref().unwrap_or("no branch"))?;
-    Ok(if packet.outcome == "done" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    writeln!(
+        io::stdout(),
+        "{}: {}",
+        packet.outcome,
+        packet.branch.as_deref().unwrap_or("no branch")
+    )?;
+    Ok(if packet.outcome == "done" {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

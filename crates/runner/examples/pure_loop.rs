@@ -38,8 +38,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             // Something is under way. A real executor does it and looks; here the world is a disk without space.
             Step::Wait { .. } => {
                 let pending = run.pending().ok_or("it waits for nothing")?;
-                let observation = Observation::Failed { code: BlockerCode::DiskFull, reason: "no space".to_owned() };
-                Event::Observed { of: pending.seq, observation }
+                let observation = Observation::Failed {
+                    code: BlockerCode::DiskFull,
+                    reason: "no space".to_owned(),
+                };
+                Event::Observed {
+                    of: pending.seq,
+                    observation,
+                }
             }
         };
         run = run.applied(now, &event)?; // refused before it is written
@@ -49,13 +55,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(io::stdout(), "{:>2} {:?}", run.next_seq() - 1, run.phase())?;
     }
     let hint = Blocker::new(BlockerCode::DiskFull, "").next_step;
-    writeln!(io::stdout(), "{} lines, chain holds: {}; {hint}", Journal::parse(&bytes)?.records.len(), verify_chain(&bytes).is_ok())?;
+    writeln!(
+        io::stdout(),
+        "{} lines, chain holds: {}; {hint}",
+        Journal::parse(&bytes)?.records.len(),
+        verify_chain(&bytes).is_ok()
+    )?;
     Ok(())
 }
 
 fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
     let object = ObjectId::from_bytes([1; 20]);
-    let file = CoveredFile { path: "ticket.toml".parse()?, blob: ledger_core::BlobId(object), sha256: Digest::of("ticket") };
+    let file = CoveredFile {
+        path: "ticket.toml".parse()?,
+        blob: ledger_core::BlobId(object),
+        sha256: Digest::of("ticket"),
+    };
     let lock = SourceLock {
         repository: "owner/name".to_owned(),
         files: vec![file.clone()],
@@ -70,7 +85,13 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
         repository_kind: Vec::new(),
         check_sandbox: "bubblewrap".to_owned(),
     };
-    let start = StartFacts { lock, discovery, base_tree: TreeId(object), recorded: vec![file], plan: None };
+    let start = StartFacts {
+        lock,
+        discovery,
+        base_tree: TreeId(object),
+        recorded: vec![file],
+        plan: None,
+    };
     Ok(Inputs {
         policy: Policy::default(),
         grants: ledger_core::Grants::default(),

@@ -10,7 +10,7 @@ mod storage;
 mod turns;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use git_delivery::{Identity, Repository};
 use jiff::Timestamp;
@@ -57,6 +57,8 @@ pub struct Engine {
     plan: Arc<RunPlan>,
     repository: Arc<Repository>,
     places: places::Places,
+    /// By what change sets are judged. Compiling the patterns takes longer than judging, so it is done once.
+    rules: Arc<OnceLock<measure::ChangeRules>>,
     agent: Box<dyn Agent>,
     events: mpsc::UnboundedReceiver<Event>,
     sender: mpsc::UnboundedSender<Event>,
@@ -86,6 +88,7 @@ impl Engine {
             plan: Arc::new(plan),
             repository,
             places: places::Places::default(),
+            rules: Arc::default(),
             agent,
             events,
             sender,

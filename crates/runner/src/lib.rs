@@ -62,7 +62,10 @@ pub use base::{DependencyState, delivered_commit, dependency_state, stored_recei
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};
-pub use clean::{CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem, apply_clean, plan_clean};
+pub use clean::{
+    CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
+    apply_clean, plan_clean,
+};
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
 pub use doctor::{DOCTOR_SCHEMA, DoctorFinding, DoctorOptions, DoctorReport, Health, diagnose};

@@ -148,7 +148,9 @@ fn collect(root: &Path, folder: &Path, seen: &mut BTreeMap<String, Vec<u8>>) {
         if left_out.contains(&name.as_str()) {
             continue;
         }
-        let Ok(metadata) = path.symlink_metadata() else { continue };
+        let Ok(metadata) = path.symlink_metadata() else {
+            continue;
+        };
         if metadata.is_dir() {
             seen.insert(format!("{name}/"), Vec::new());
             collect(root, &path, seen);

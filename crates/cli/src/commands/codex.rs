@@ -1,7 +1,8 @@
 //! `foil codex`
 
 use clap::Subcommand;
-use runner::{CodexStatus, PreparedCodex, codex_login, codex_status};
+use ledger_core::{AgentKind, BlockerCode};
+use runner::{AgentProblem, CodexStatus, PreparedCodex, codex_login, codex_status};
 use serde::Serialize;
 
 use super::Context;
@@ -42,6 +43,13 @@ struct Report<'a> {
 pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
     let policy = workspace.policy()?;
+    if !matches!(policy.agent.kind, AgentKind::Codex | AgentKind::CodexExec) {
+        return Err(Failure::Agent(AgentProblem {
+            code: BlockerCode::AgentUnavailable,
+            reason: "the policy's agent is not Codex".to_owned(),
+            hint: "set `[agent] kind` to `codex`".to_owned(),
+        }));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let codex = runtime
         .block_on(PreparedCodex::find(policy, &workspace.roots().codex_home()))

@@ -146,7 +146,8 @@ fn show(line: &LogLine, context: &Context<'_>) -> Result<(), Failure> {
         return context.output.json_line(line);
     }
     let text = plain(&line.text);
-    let name = plain(&line.name);
+    // The label of a turn begins with the run, which is known.
+    let name = plain(line.name.rsplit('/').next().unwrap_or(&line.name));
     // Only marks begin at the margin: nothing that was printed can be taken for one.
     let shown = match line.kind {
         LogKind::Mark => styled(HEADING, format!("{} {name}: {text}", local_time(line.at))),

@@ -48,7 +48,7 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             _ => None,
         },
         Failure::Init(InitError::Options { .. }) => {
-            Some("`--repository` is written `owner/name`; see `foil init --help`".to_owned())
+            Some("a repository is written `owner/name`, a model is one word".to_owned())
         }
         Failure::Select(error) => match error {
             SelectionError::Unknown { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),

@@ -3,7 +3,8 @@
     dead_code,
     unreachable_pub,
     clippy::allow_attributes,
-    reason = "each test file uses a part of it"
+    clippy::unwrap_used,
+    reason = "each test file uses a part of it, and a world that cannot be made is a failed test"
 )]
 
 use std::process::{Command, Stdio};

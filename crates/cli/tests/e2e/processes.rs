@@ -48,7 +48,11 @@ pub(crate) fn assert_none_below(root: &Path, limit: Duration) {
         if left.is_empty() {
             return;
         }
-        assert!(began.elapsed() < limit, "left over after {limit:?}:\n{}", left.join("\n"));
+        assert!(
+            began.elapsed() < limit,
+            "left over after {limit:?}:\n{}",
+            left.join("\n")
+        );
         std::thread::sleep(POLL);
     }
 }

@@ -38,14 +38,21 @@ impl Snapshot {
 }
 
 /// Parts of the Git folder that grow by a delivery and hold nothing of the user's.
-const GROWING: [&str; 4] = [".git/objects", ".git/refs", ".git/packed-refs", ".git/counterfoil"];
+const GROWING: [&str; 6] = [
+    ".git/objects",
+    ".git/refs",
+    ".git/packed-refs",
+    ".git/counterfoil",
+    ".git/logs/refs/counterfoil",
+    // The branch of a delivery has a log of its own.
+    ".git/logs/refs/heads/foil",
+];
 
 fn read_below(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().to_owned();
-        // The branch of a delivery has a log of its own.
-        if GROWING.iter().any(|growing| name == Path::new(growing)) || name.starts_with(".git/logs/refs/heads/foil") {
+        if GROWING.iter().any(|growing| name == Path::new(growing)) {
             continue;
         }
         let metadata = path.symlink_metadata().unwrap();

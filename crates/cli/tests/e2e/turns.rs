@@ -4,9 +4,7 @@ use ledger_core::{Effect, Event, TurnPurpose};
 use serde_json::json;
 use testkit::model_server::{ModelScript, Reply, Rule};
 
-use crate::world::{
-    BackEnd, CHECKS_FAILED, REPAIR, REPORT_AGAIN, REVIEW, Terms, WRITE, World, shell, through_both,
-};
+use crate::world::{BackEnd, CHECKS_FAILED, REPAIR, REPORT_AGAIN, REVIEW, Terms, WRITE, World, shell, through_both};
 
 through_both!(
     the_end_of_a_failing_check_reaches_the_next_turn_of_the_same_conversation,
@@ -46,7 +44,10 @@ fn a_report_out_of_form_is_asked_for_once_more_in_the_same_conversation(back_end
         .turn(REPORT_AGAIN, [Reply::done("said hello")])
         .turn(
             WRITE,
-            [shell("echo hello > hello.txt"), Reply::Message("I am done, I think.".to_owned())],
+            [
+                shell("echo hello > hello.txt"),
+                Reply::Message("I am done, I think.".to_owned()),
+            ],
         )
         .rule(Rule::new(REVIEW, Reply::pass("it says hello")));
     let world = World::new(back_end, Terms::default(), script);
@@ -71,12 +72,15 @@ fn what_the_reviewer_refuses_is_repaired_and_reviewed_anew(back_end: BackEnd) {
         "summary": "it greets nobody",
         "findings": [{
             "place": "hello.txt:2", "severity": "high", "expected": "a second line that greets the world",
-            "actual": "one line only", "impact": "nobody is greeted", "required_repair": "add the line `world`",
+            "actual": "one line only", "required_repair": "add the line `world`",
         }],
     });
     let refusal = Reply::Review(refusal.as_object().unwrap().clone());
     let script = ModelScript::default()
-        .turn(REPAIR, [shell("echo world >> hello.txt"), Reply::done("greeted the world")])
+        .turn(
+            REPAIR,
+            [shell("echo world >> hello.txt"), Reply::done("greeted the world")],
+        )
         .turn(WRITE, [shell("echo hello > hello.txt"), Reply::done("said hello")])
         .rule(Rule {
             times: Some(1),
@@ -87,9 +91,16 @@ fn what_the_reviewer_refuses_is_repaired_and_reviewed_anew(back_end: BackEnd) {
 
     let packet = world.foil(&["run", "--json"]).succeeds().packet();
 
-    assert_eq!((&packet["repair_rounds"], &packet["verdict"]), (&json!(1), &json!("pass")));
+    assert_eq!(
+        (&packet["repair_rounds"], &packet["verdict"]),
+        (&json!(1), &json!("pass"))
+    );
     let repair = world.requests_for(REPAIR);
-    assert!(repair[0].prompt.contains("add the line `world`"), "{}", repair[0].prompt);
+    assert!(
+        repair[0].prompt.contains("add the line `world`"),
+        "{}",
+        repair[0].prompt
+    );
     let reviews = world.requests_for(REVIEW);
     assert_eq!(reviews.len(), 2);
     // The writer goes on in its conversation; each reviewer is somebody else.

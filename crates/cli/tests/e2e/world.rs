@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use ledger_core::{Event, Record, TicketId};
+use ledger_core::{Event, Journal, TicketId};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::model_server::{ModelScript, ModelServer, RecordedRequest, Reply, Rule};
@@ -61,8 +61,9 @@ impl Default for Terms {
 pub(crate) struct World {
     pub(crate) model: ModelServer,
     pub(crate) repository: PathBuf,
-    runtime: Runtime,
     root: TempDir,
+    /// The model lives in it.
+    _runtime: Runtime,
 }
 
 /// How a command ended and what it said.
@@ -86,7 +87,9 @@ fn codex_path() -> PathBuf {
     let path = match std::env::var_os("FOIL_TEST_CODEX") {
         Some(path) => PathBuf::from(path),
         None => {
-            let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
+            let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .parent()
+                .expect("a target folder");
             target.join("codex/0.169.0/vendor/x86_64-unknown-linux-musl/bin/codex")
         }
     };
@@ -118,8 +121,8 @@ impl World {
         let world = Self {
             model,
             repository,
-            runtime,
             root,
+            _runtime: runtime,
         };
         world.git(&["init", "--quiet", "--initial-branch=main"]);
         world.git(&["config", "user.name", "A User"]);
@@ -166,7 +169,10 @@ impl World {
         let folder = format!("ledger/tickets/{id}");
         let contract = format!("schema = 1\ntitle = \"{title}\"\n{before_tables}\n[scope]\n{scope}\n");
         self.write(&format!("{folder}/ticket.toml"), &contract);
-        self.write(&format!("{folder}/prompt.md"), &format!("{title}, in the file of that name.\n"));
+        self.write(
+            &format!("{folder}/prompt.md"),
+            &format!("{title}, in the file of that name.\n"),
+        );
         self.foil(&["check"]).succeeds();
         self.foil(&["approve", id]).succeeds();
     }
@@ -192,7 +198,10 @@ impl World {
     fn in_world<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if ["GIT_", "CODEX_", "FOIL_", "XDG_"].iter().any(|prefix| text.starts_with(prefix)) {
+            if ["GIT_", "CODEX_", "FOIL_", "XDG_"]
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+            {
                 command.env_remove(&name);
             }
         }
@@ -243,20 +252,15 @@ impl World {
         requests
     }
 
-    /// Waits until the model was asked this often.
-    pub(crate) fn wait_for_requests(&self, count: usize) {
-        let wait = async { tokio::time::timeout(PATIENCE, self.model.wait_for_requests(count)).await };
-        let came = self.runtime.block_on(wait).is_ok();
-        assert!(came, "{count} requests awaited, {} came", self.model.requests().len());
-    }
-
     /// The journals of a ticket's runs that this clone has, oldest first.
     pub(crate) fn journals(&self, ticket: &str) -> Vec<PathBuf> {
         let folder = self.repository.join(".git/counterfoil/runs").join(ticket);
         let Ok(entries) = std::fs::read_dir(folder) else {
             return Vec::new();
         };
-        let mut journals: Vec<_> = entries.map(|entry| entry.unwrap().path().join("journal.jsonl")).collect();
+        let mut journals: Vec<_> = entries
+            .map(|entry| entry.unwrap().path().join("journal.jsonl"))
+            .collect();
         journals.sort();
         journals
     }
@@ -265,13 +269,14 @@ impl World {
     pub(crate) fn events(&self, ticket: &str) -> Vec<Event> {
         let journals = self.journals(ticket);
         assert!(journals.len() <= 1, "one run: {journals:?}");
-        let text = journals.first().map(std::fs::read_to_string);
-        let text = text.and_then(Result::ok).unwrap_or_default();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole
-            .lines()
-            .map(|line| serde_json::from_str::<Record>(line).unwrap().event)
-            .collect()
+        let bytes = journals.first().map(std::fs::read);
+        let bytes = bytes.and_then(Result::ok).unwrap_or_default();
+        match Journal::parse(&bytes) {
+            Ok(journal) => journal.records.into_iter().map(|record| record.event).collect(),
+            // Not even its first line is there.
+            Err(_) if !bytes.contains(&b'\n') => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Waits until the ticket's journal holds such an event.
@@ -285,11 +290,18 @@ impl World {
         let branch = format!("foil/{ticket}");
         let base = self.journal_base(ticket);
         let range = format!("{base}..{branch}");
-        assert_eq!(self.git(&["rev-list", "--count", &range]), "2", "the change and its records");
+        assert_eq!(
+            self.git(&["rev-list", "--count", &range]),
+            "2",
+            "the change and its records"
+        );
         let delivered = self.git(&["cat-file", "blob", &format!("{branch}:{path}")]);
         assert_eq!(delivered, content.trim_end());
         let changed = self.git(&["diff", "--name-only", &base, &format!("{branch}^")]);
-        assert_eq!(changed, path, "the change holds what the worker was asked for and nothing else");
+        assert_eq!(
+            changed, path,
+            "the change holds what the worker was asked for and nothing else"
+        );
         let branches = self.git(&["for-each-ref", "--format=%(refname)", &format!("refs/heads/{branch}*")]);
         assert_eq!(branches, format!("refs/heads/{branch}"));
         let stored = self.git(&["for-each-ref", &format!("refs/counterfoil/runs/{ticket}/")]);

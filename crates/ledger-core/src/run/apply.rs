@@ -438,11 +438,14 @@ impl Run {
         } else {
             self.totals.verification_failures + 1
         };
+        let checked = CheckedTree {
+            tree,
+            results: results.to_vec(),
+        };
+        // The next iteration is told what failed in this one.
+        self.last_checked = Some(checked.clone());
         if let Some(attempt) = &mut self.attempt {
-            attempt.checked = Some(CheckedTree {
-                tree,
-                results: results.to_vec(),
-            });
+            attempt.checked = Some(checked);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is wrong with one ticket, on its own.
 
 use ledger_core::{DecisionStatus, DocumentError, Mode, SpecMode, TicketFile, document_text, locate};
-use policy::Policy;
+use policy::{InvalidChecks, Policy, ScopeRules, check_specs};
 
 use crate::consent::{ConsentState, consent_state};
 use crate::finding::{Finding, FindingSeverity};
@@ -110,15 +110,21 @@ fn contract_findings(
             Some("link requirements, design, tasks or delta, or set the mode to `none` with a reason"),
         );
     }
-    for (index, check) in ticket.check.iter().enumerate() {
-        if policy.check.iter().any(|known| known.name == check.name) {
-            find(
-                FindingSeverity::Error,
-                &["check", &index.to_string(), "name"],
-                format!("the policy has a check `{}` already", check.name),
-                Some("give it another name: the policy's own checks always run"),
-            );
-        }
+    if let Err(error) = ScopeRules::new(policy, ticket) {
+        let place = error.place();
+        let index = place.map(|(_, index)| index.to_string()).unwrap_or_default();
+        let mut keys: Vec<_> = place.map_or("scope", |(key, _)| key).split('.').collect();
+        keys.push(&index);
+        find(FindingSeverity::Error, &keys, error.to_string(), None);
+    }
+    if let Err(error) = check_specs(policy, ticket) {
+        let (InvalidChecks::NameTaken { name }
+        | InvalidChecks::Command { name, .. }
+        | InvalidChecks::Report { name, .. }) = &error;
+        // The last of that name is the ticket's own where the policy has one too.
+        let index = ticket.check.iter().rposition(|check| check.name == *name);
+        let index = index.map(|index| index.to_string()).unwrap_or_default();
+        find(FindingSeverity::Error, &["check", &index, "name"], error.to_string(), None);
     }
     for (index, decision) in ticket.decision.iter().enumerate() {
         if decision.blocks && decision.status != DecisionStatus::Accepted {

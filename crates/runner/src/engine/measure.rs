@@ -1,7 +1,7 @@
 //! What a turn changed, and what is forbidden about it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use git_delivery::{Finding, MeasureOptions, Repository};
 use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Observation, TreeId, Violation};
@@ -11,13 +11,34 @@ use policy::{
 
 use super::{Engine, Failed, RunPlan};
 
+/// By what the change sets of one run are judged: its policy and its ticket are frozen.
+#[derive(Debug)]
+pub(super) struct ChangeRules {
+    scope: ScopeRules,
+    secrets: SecretRules,
+}
+
+impl ChangeRules {
+    /// Those of this run, compiled when they are asked for first.
+    fn of<'a>(plan: &RunPlan, known: &'a OnceLock<Self>) -> Result<&'a Self, Failed> {
+        if let Some(rules) = known.get() {
+            return Ok(rules);
+        }
+        let scope = ScopeRules::new(&plan.policy, &plan.ticket.file)
+            .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
+        let secrets = SecretRules::new(&plan.policy);
+        Ok(known.get_or_init(|| Self { scope, secrets }))
+    }
+}
+
 impl Engine {
     /// Computes the change set, keeps its tree under an anchor before anything names it, and judges it.
     pub(super) fn measure_changes(&mut self, seq: u64, iteration: u32) {
-        let (plan, repository, places) = (
+        let (plan, repository, places, rules) = (
             Arc::clone(&self.plan),
             Arc::clone(&self.repository),
             self.places.clone(),
+            Arc::clone(&self.rules),
         );
         self.blocking(seq, move || {
             let unmeasured = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
@@ -33,7 +54,13 @@ impl Engine {
             repository
                 .anchor(&plan.run, &format!("tree-{iteration}"), set.tree.0)
                 .map_err(|error| unmeasured(&error))?;
-            let violations = judge(&plan, &repository, set, &measured.findings)?;
+            let violations = judge(
+                &plan,
+                ChangeRules::of(&plan, &rules)?,
+                &repository,
+                set,
+                &measured.findings,
+            )?;
             Ok(Observation::ChangesMeasured {
                 change: set.summary(),
                 violations,
@@ -58,19 +85,18 @@ impl Engine {
 
 fn judge(
     plan: &RunPlan,
+    rules: &ChangeRules,
     repository: &Repository,
     set: &ChangeSet,
     findings: &[Finding],
 ) -> Result<Vec<Violation>, Failed> {
     let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
-    let rules = ScopeRules::new(&plan.policy, &plan.ticket.file).map_err(|error| wrong(&error))?;
-    let secrets = SecretRules::new(&plan.policy);
     let mut facts = ChangeFacts {
         files: BTreeMap::new(),
         walk: walk_findings(findings),
     };
     for change in &set.changes {
-        let known = facts_of(repository, change, &secrets).map_err(|error| wrong(&error))?;
+        let known = facts_of(repository, change, &rules.secrets).map_err(|error| wrong(&error))?;
         facts.files.insert(change.path.clone(), known);
     }
     for finding in findings {
@@ -78,7 +104,13 @@ fn judge(
             facts.files.entry(path.clone()).or_default().filter = Some(filter.clone());
         }
     }
-    Ok(judge_changes(set, &facts, &rules, &plan.policy, &plan.ticket.file))
+    Ok(judge_changes(
+        set,
+        &facts,
+        &rules.scope,
+        &plan.policy,
+        &plan.ticket.file,
+    ))
 }
 
 fn facts_of(

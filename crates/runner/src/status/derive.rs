@@ -6,13 +6,14 @@ use git_delivery::{Head, RefError, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{
     Blocker, BlockerCode, CommitId, Digest, Journal, Kind, Mode, ObjectId, PackageName, PauseCause, Phase,
-    PhaseEvidence, Receipt, RefName, RepoPath, Run, State, TicketFile, TicketId,
+    PhaseEvidence, RefName, RepoPath, Run, State, TicketFile, TicketId,
 };
 
 use super::{
     BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, NextStep, PausedStatus, PolicyStatus, RepositoryStatus,
     RunStatus, STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
 };
+use crate::base::stored_receipt;
 use crate::consent::{ConsentState, consent_state};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
@@ -156,7 +157,7 @@ struct World<'a> {
     repository_id: String,
     head: Head,
     packages: Packages,
-    /// Tickets with a receipt, and the commit that stores it, sorted by the ticket.
+    /// Tickets with a receipt, sorted.
     receipts: Vec<(String, ObjectId)>,
     /// The short names of all branches, sorted.
     branches: Vec<(String, ObjectId)>,
@@ -195,7 +196,7 @@ impl<'a> World<'a> {
             Err(problem) => Err(problem),
         };
         let parsed = contract.and_then(|bytes| Ok((TicketFile::parse(&bytes)?, bytes)));
-        let delivered = receipt(&self.receipts, id.as_str()).is_some() || folder.has(TicketFileName::Result);
+        let delivered = named(&self.receipts, id.as_str()).is_some() || folder.has(TicketFileName::Result);
         let said = if delivered {
             Said::Done
         } else if folder.has(TicketFileName::Canceled) {
@@ -345,12 +346,16 @@ impl<'a> World<'a> {
             };
         };
         let repository = self.workspace.repository();
-        let merged = self
-            .head
-            .commit()
-            .and_then(|head| repository.is_ancestor(commit, head).ok());
-        let branch_exists = self.branch(branch.short()).is_some();
-        let next_steps = next_steps(&row.id, branch.short(), branch_exists, merged == Some(true));
+        let head = self.head.commit();
+        let merged = head.and_then(|head| repository.is_ancestor(commit, head).ok());
+        let steps = NextSteps {
+            id: &row.id,
+            branch: branch.short(),
+            branch_exists: self.branch(branch.short()).is_some(),
+            merged: merged == Some(true),
+            straight_on: head.is_some_and(|head| repository.is_ancestor(head, commit).unwrap_or(false)),
+        };
+        let next_steps = steps.list();
         DoneStatus {
             branch: Some(branch.short().to_owned()),
             commit: Some(commit),
@@ -360,19 +365,11 @@ impl<'a> World<'a> {
     }
 
     fn branch(&self, short: &str) -> Option<ObjectId> {
-        receipt(&self.branches, short)
+        named(&self.branches, short)
     }
 
     fn delivered_by_receipt(&self, id: &TicketId) -> Option<(RefName, CommitId)> {
-        let stored = CommitId(receipt(&self.receipts, id.as_str())?);
-        let path: RepoPath = "receipt.json".parse().ok()?;
-        let bytes = self
-            .workspace
-            .repository()
-            .read_file_at(stored, &path, ledger_core::MAX_DOCUMENT_BYTES as u64)
-            .ok()??;
-        let receipt: Receipt = serde_json::from_slice(&bytes).ok()?;
-        let delivered = receipt.delivered?;
+        let delivered = stored_receipt(self.workspace.repository(), id)?.delivered?;
         Some((delivered.branch, delivered.records))
     }
 
@@ -411,7 +408,8 @@ impl<'a> World<'a> {
     }
 }
 
-fn receipt(sorted: &[(String, ObjectId)], name: &str) -> Option<ObjectId> {
+/// What a name stands for in a sorted list.
+fn named(sorted: &[(String, ObjectId)], name: &str) -> Option<ObjectId> {
     let index = sorted.binary_search_by(|(found, _)| found.as_str().cmp(name)).ok()?;
     Some(sorted[index].1)
 }
@@ -510,19 +508,34 @@ fn delivered_by_run(run: &Run) -> Option<(RefName, CommitId)> {
     }
 }
 
-/// Only a person merges: these are the commands for it.
-fn next_steps(id: &TicketId, branch: &str, branch_exists: bool, merged: bool) -> Vec<NextStep> {
-    let step = |purpose: &'static str, command: String| NextStep { purpose, command };
-    match (branch_exists, merged) {
-        (_, true) if branch_exists => vec![
-            step("remove the branch", format!("git branch -d {branch}")),
-            step("remove what the run left", "foil clean".to_owned()),
-        ],
-        (_, true) | (false, _) => Vec::new(),
-        (true, false) => vec![
-            step("review it", format!("foil review {id}")),
-            step("see the change", format!("git diff HEAD...{branch}")),
-            step("take it", format!("git merge {branch}")),
-        ],
+/// What the commands after a delivery depend on.
+struct NextSteps<'a> {
+    id: &'a TicketId,
+    branch: &'a str,
+    branch_exists: bool,
+    merged: bool,
+    /// Whether what is checked out is a part of the branch.
+    straight_on: bool,
+}
+
+impl NextSteps<'_> {
+    /// Only a person merges: these are the commands for it.
+    fn list(&self) -> Vec<NextStep> {
+        let Self { id, branch, .. } = self;
+        let step = |purpose: &'static str, command: String| NextStep { purpose, command };
+        let clean = step("remove what the run left", "foil clean".to_owned());
+        match (self.branch_exists, self.merged) {
+            (false, _) => Vec::new(),
+            (true, true) => vec![step("remove the branch", format!("git branch -d {branch}")), clean],
+            (true, false) => {
+                let how = if self.straight_on { "--ff-only " } else { "" };
+                vec![
+                    step("review it", format!("foil review {id}")),
+                    step("see the change", format!("git diff HEAD...{branch}")),
+                    step("take it", format!("git merge {how}{branch}")),
+                    clean,
+                ]
+            }
+        }
     }
 }

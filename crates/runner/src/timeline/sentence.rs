@@ -175,7 +175,7 @@ fn entered(evidence: &PhaseEvidence) -> String {
         ),
         PhaseEvidence::ExplicitPathsStaged { tree, total, .. } => {
             format!(
-                "exactly {} of tree {} are in the commit",
+                "the commit holds exactly {} of tree {}",
                 count(usize::try_from(*total).unwrap_or(usize::MAX), "path"),
                 tree.short()
             )

@@ -1,0 +1,133 @@
+//! Models that refuse, break off or never answer.
+
+use std::time::Duration;
+
+use ledger_core::{Activity, Event};
+use testkit::model_server::{ModelScript, Reply, Rule};
+
+use crate::processes::assert_none_below;
+use crate::world::{BackEnd, Terms, WRITE, World, honest_script, shell, through_both};
+
+through_both!(
+    refusals_and_a_cut_stream_that_codex_outlasts_cost_no_turn,
+    turns_that_fail_by_the_provider_are_taken_again,
+    a_refused_login_blocks_at_once_and_the_run_goes_on_once_it_is_accepted,
+    an_exhausted_subscription_blocks_at_once,
+    an_unknown_model_blocks_at_once,
+    a_model_that_never_answers_ends_in_a_timeout_without_a_process_left,
+);
+
+const TICKET: &str = "0001-say-hello";
+
+/// The script, answering the first requests of the writer with these instead.
+fn after(replies: impl IntoIterator<Item = Reply>, script: ModelScript) -> ModelScript {
+    let first = replies.into_iter().fold(ModelScript::default(), |before, reply| {
+        before.rule(Rule {
+            times: Some(1),
+            ..Rule::new(WRITE, reply)
+        })
+    });
+    script.rules.into_iter().fold(first, ModelScript::rule)
+}
+
+fn refusals_and_a_cut_stream_that_codex_outlasts_cost_no_turn(back_end: BackEnd) {
+    // Codex gives a limited request another try only where it is told when to come back.
+    let limited = Reply::Status {
+        status: 429,
+        body: None,
+        retry_after: Some(1),
+    };
+    let refusals = [limited, Reply::status(503), Reply::Cut];
+    let terms = Terms {
+        retries: 4,
+        ..Terms::default()
+    };
+    let world = World::new(back_end, terms, after(refusals, honest_script()));
+
+    let packet = world.foil(&["run", "--json"]).succeeds().packet();
+
+    assert_eq!(packet["iterations"], 1, "{packet:#}");
+    assert_eq!(
+        world.requests_for(WRITE).len(),
+        5,
+        "three that fail, a command, a report"
+    );
+    let told = world
+        .events(TICKET)
+        .into_iter()
+        .any(|event| matches!(event, Event::Activity(Activity::Retrying { .. })));
+    assert!(told, "the journal tells of requests that are made again");
+    world.assert_delivered(TICKET, "hello.txt", "hello\n");
+}
+
+fn turns_that_fail_by_the_provider_are_taken_again(back_end: BackEnd) {
+    let world = World::new(
+        back_end,
+        Terms::default(),
+        after([Reply::status(500), Reply::Cut], honest_script()),
+    );
+
+    let packet = world.foil(&["run", "--json"]).succeeds().packet();
+
+    assert_eq!(packet["iterations"], 3, "{packet:#}");
+    assert_eq!(world.requests_for(WRITE).len(), 4);
+    world.assert_delivered(TICKET, "hello.txt", "hello\n");
+}
+
+/// Fails unless the only answer of the model blocks the run at once.
+fn assert_blocks_at_once(back_end: BackEnd, reply: Reply, code: &str) -> World {
+    let script = ModelScript::default().rule(Rule::new(WRITE, reply));
+    let world = World::new(back_end, Terms::default(), script);
+    let before = world.snapshot();
+
+    let packet = world.foil(&["run", "--json"]).ends_with(10).packet();
+
+    assert_eq!(packet["blocker"]["code"], code, "{packet:#}");
+    assert_eq!(packet["iterations"], 1);
+    assert_eq!(world.model.requests().len(), 1, "no further turn");
+    assert_none_below(world.root(), Duration::from_secs(5));
+    assert_eq!(world.git(&["branch", "--list", "foil/*"]), "");
+    before.assert_same_as(&world.snapshot());
+    world
+}
+
+fn a_refused_login_blocks_at_once_and_the_run_goes_on_once_it_is_accepted(back_end: BackEnd) {
+    let world = assert_blocks_at_once(back_end, Reply::status(401), "agent_auth");
+    world.model.set_script(honest_script());
+
+    world.foil(&["run", TICKET]).succeeds();
+
+    // One journal: it is the same run.
+    assert_eq!(world.journals(TICKET).len(), 1);
+    world.assert_delivered(TICKET, "hello.txt", "hello\n");
+}
+
+fn an_exhausted_subscription_blocks_at_once(back_end: BackEnd) {
+    assert_blocks_at_once(back_end, Reply::usage_limit(), "agent_rate_limited");
+}
+
+fn an_unknown_model_blocks_at_once(back_end: BackEnd) {
+    assert_blocks_at_once(back_end, Reply::unknown_model("gpt-5.5"), "agent_model_unavailable");
+}
+
+fn a_model_that_never_answers_ends_in_a_timeout_without_a_process_left(back_end: BackEnd) {
+    // The worker has left something running before the model falls silent.
+    let script = ModelScript::default().turn(
+        WRITE,
+        [
+            shell("setsid sleep 600 >/dev/null 2>&1 & echo hello > hello.txt"),
+            Reply::Silence,
+        ],
+    );
+    let terms = Terms {
+        more: "[limits]\nturn_timeout = \"6s\"\n",
+        ..Terms::default()
+    };
+    let world = World::new(back_end, terms, script);
+
+    let packet = world.foil(&["run", "--json"]).ends_with(10).packet();
+
+    assert_eq!(packet["blocker"]["code"], "turn_timeout", "{packet:#}");
+    assert_eq!(world.model.requests().len(), 2, "no further turn");
+    assert_none_below(world.root(), Duration::from_secs(5));
+}

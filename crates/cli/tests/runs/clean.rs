@@ -1,0 +1,201 @@
+//! `foil clean`
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use runner::lock::LockHolder;
+use runner::{CleanKind, CleanOptions, CleanPlan, CleanReport, apply_clean, plan_clean};
+
+use crate::common::World;
+use crate::seen;
+use crate::world::{TICKET, blocked, done, json, run_folder, run_id, under_way, workspace};
+
+fn later(days: i64) -> CleanOptions {
+    CleanOptions {
+        keep: 0,
+        older_than: None,
+        now: Timestamp::now() + SignedDuration::from_hours(24 * days),
+    }
+}
+
+fn plan(world: &World, options: &CleanOptions) -> CleanPlan {
+    plan_clean(&workspace(world), options).unwrap()
+}
+
+fn apply(world: &World, options: &CleanOptions) -> CleanReport {
+    let holder = LockHolder::current(Timestamp::now()).unwrap();
+    apply_clean(&workspace(world), plan(world, options), options, &holder)
+}
+
+fn kinds(plan: &CleanPlan) -> Vec<CleanKind> {
+    plan.items.iter().map(|item| item.kind).collect()
+}
+
+fn anchors(world: &World) -> String {
+    world.git(&["for-each-ref", "--format=%(refname)", "refs/counterfoil/keep/"])
+}
+
+fn places(world: &World) -> PathBuf {
+    let folder = world.state_home().join("counterfoil/places");
+    folder.join(format!("{TICKET}-{}", run_id(world)))
+}
+
+#[test]
+fn what_could_go_is_shown_and_goes_only_when_that_is_asked() {
+    let world = done();
+    std::fs::create_dir_all(places(&world).join("work")).unwrap();
+    std::fs::write(places(&world).join("work/cache"), vec![0; 100_000]).unwrap();
+    let before = anchors(&world);
+    seen!("clean_dry", world.foil(&["clean"]));
+    seen!("clean_dry_json", world.foil(&["clean", "--json"]));
+    assert!(places(&world).exists());
+    assert_eq!(anchors(&world), before);
+    seen!("clean_apply", world.foil(&["clean", "--apply"]));
+    assert!(!places(&world).exists());
+    assert_eq!(anchors(&world), "");
+    assert_eq!(world.foil(&["clean"]).stdout, "Nothing to remove.\n");
+    assert_eq!(world.foil(&["verify"]).code, Some(0));
+    assert!(run_folder(&world).exists(), "its logs are not old");
+}
+
+#[test]
+fn anchors_stay_when_no_branch_holds_what_they_keep() {
+    let world = done();
+    world.git(&["branch", "-D", "foil/0001-hello"]);
+    let before = anchors(&world);
+    let done = apply(&world, &later(400));
+    assert!(!done.removed.iter().any(|item| item.kind == CleanKind::Anchors));
+    assert_eq!(anchors(&world), before);
+    world.git(&["gc", "-q", "--prune=now"]);
+    assert_eq!(world.foil(&["verify"]).code, Some(0));
+}
+
+#[test]
+fn logs_of_a_finished_run_go_when_they_are_old_and_the_run_is_still_known() {
+    let world = done();
+    let folder = run_folder(&world);
+    assert!(!kinds(&plan(&world, &later(6))).contains(&CleanKind::RunFolder));
+    let keep = CleanOptions { keep: 1, ..later(8) };
+    assert_eq!(kinds(&plan(&world, &keep)), []);
+    let report = apply(&world, &later(8));
+    assert_eq!(report.failed, []);
+    assert!(report.removed.iter().any(|item| item.kind == CleanKind::RunFolder));
+    assert!(!folder.exists());
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+    assert_eq!(world.foil(&["review", TICKET]).code, Some(0));
+    assert!(world.foil(&["status"]).stdout.contains("1 done"));
+}
+
+#[test]
+fn logs_that_git_does_not_keep_stay() {
+    let world = done();
+    let path = run_folder(&world).join("journal.jsonl");
+    let name = format!("refs/counterfoil/runs/{TICKET}/{}", run_id(&world));
+    world.git(&["update-ref", "-d", &name]);
+    assert!(!kinds(&plan(&world, &later(400))).contains(&CleanKind::RunFolder));
+    assert!(path.exists());
+}
+
+#[test]
+fn what_a_blocked_run_left_is_kept_as_a_tree_before_its_place_goes() {
+    let world = blocked();
+    let work = places(&world).join("work");
+    std::fs::write(work.join("later.txt"), "written after the last look\n").unwrap();
+    let report = apply(&world, &later(0));
+    assert_eq!(report.failed, []);
+    assert!(!places(&world).exists());
+    let kept = anchors(&world);
+    let cleaned = kept.lines().find(|name| name.contains("/cleaned-")).unwrap();
+    let files = world.git(&["ls-tree", "-r", "--name-only", cleaned]);
+    assert!(
+        files.contains("elsewhere.txt") && files.contains("later.txt"),
+        "{files}"
+    );
+    assert!(
+        run_folder(&world).exists(),
+        "the ticket is not done, so its history counts"
+    );
+    assert!(world.foil(&["status"]).stdout.contains("1 blocked"));
+}
+
+#[test]
+fn a_place_with_what_no_tree_can_hold_stays() {
+    let world = blocked();
+    let work = places(&world).join("work");
+    std::fs::create_dir_all(work.join("nested/.git")).unwrap();
+    std::fs::write(work.join("nested/.git/HEAD"), "ref: refs/heads/x\n").unwrap();
+    std::fs::write(work.join("nested/file"), "x").unwrap();
+    let report = apply(&world, &later(0));
+    let failure = report
+        .failed
+        .iter()
+        .find(|failure| failure.item.kind == CleanKind::Places)
+        .unwrap();
+    assert!(failure.reason.contains("no tree can hold"), "{}", failure.reason);
+    assert!(work.join("nested/file").exists());
+}
+
+#[test]
+fn nothing_of_a_run_that_is_under_way_or_can_go_on_is_touched() {
+    let (world, mut runner) = under_way();
+    let while_it_runs = plan(&world, &later(400));
+    assert_eq!(kinds(&while_it_runs), []);
+    assert_eq!(while_it_runs.kept[0].why, "a run is under way");
+    runner.0.kill().unwrap();
+    runner.0.wait().unwrap();
+    let after_a_crash = plan(&world, &later(400));
+    assert_eq!(kinds(&after_a_crash), []);
+    assert!(
+        after_a_crash.kept[0].why.contains("goes on"),
+        "{:?}",
+        after_a_crash.kept
+    );
+    assert!(places(&world).join("work").exists());
+}
+
+#[test]
+fn a_run_that_begins_between_looking_and_removing_is_safe() {
+    let world = blocked();
+    let options = later(0);
+    let planned = plan(&world, &options);
+    let holder = LockHolder::current(Timestamp::now()).unwrap();
+    let locks = workspace(&world).roots().locks();
+    let lock = runner::lock::TicketLock::acquire(&locks, &TICKET.parse().unwrap(), &holder).unwrap();
+    let report = apply_clean(&workspace(&world), planned, &options, &holder);
+    assert_eq!(report.removed, []);
+    assert!(report.failed[0].reason.contains("under way"));
+    assert!(places(&world).join("work").exists());
+    drop(lock);
+}
+
+#[test]
+fn places_without_a_run_go_only_if_they_are_of_this_repository_and_old() {
+    let world = blocked();
+    let known = places(&world);
+    let orphan = known.with_file_name("0009-gone-01900000-0000-7000-8000-000000000000");
+    std::fs::create_dir_all(orphan.join("work/.git/objects/info")).unwrap();
+    let alternates = orphan.join("work/.git/objects/info/alternates");
+    std::fs::write(&alternates, "/somewhere/else/objects\n").unwrap();
+    assert!(!kinds(&plan(&world, &later(0))).contains(&CleanKind::PlacesWithoutRun));
+    std::fs::write(
+        &alternates,
+        format!("{}\n", world.root().join(".git/objects").display()),
+    )
+    .unwrap();
+    let begun_long_ago = plan(&world, &later(0));
+    assert!(kinds(&begun_long_ago).contains(&CleanKind::PlacesWithoutRun));
+    let fresh = CleanOptions {
+        now: "2024-07-06T00:00:00Z".parse().unwrap(),
+        ..later(0)
+    };
+    assert!(!kinds(&plan(&world, &fresh)).contains(&CleanKind::PlacesWithoutRun));
+    let stranger = known.with_file_name("not-ours");
+    std::fs::create_dir(&stranger).unwrap();
+    let link = known.with_file_name("0010-link-01900000-0000-7000-8000-000000000001");
+    symlink(world.root(), &link).unwrap();
+    let report = apply(&world, &later(0));
+    assert_eq!(report.failed, []);
+    assert!(!orphan.exists() && stranger.exists() && link.is_symlink());
+    assert!(world.root().join("counterfoil.toml").exists());
+}

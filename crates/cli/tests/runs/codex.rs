@@ -1,0 +1,82 @@
+//! `foil codex`
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::common::World;
+use crate::seen;
+use crate::world::json;
+
+/// A world in which `codex` is a script that answers as the real one does, and notes how it was called.
+fn with_codex(login: &str) -> World {
+    let world = World::initialized();
+    let codex = world.folder().join("codex");
+    let log = world.folder().join("calls");
+    let script = format!(
+        "#!/bin/sh\necho \"$CODEX_HOME: $*\" >> '{}'\ncase \"$*\" in\n--version) echo codex-cli 0.169.0;;\n\
+         'login status') {login};;\n'login --with-api-key') cat > \"$CODEX_HOME/auth.json\";;\nsandbox*) exit 0;;\n*) exit 1;;\nesac\n",
+        log.display()
+    );
+    std::fs::write(&codex, script).unwrap();
+    std::fs::set_permissions(&codex, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.write(
+        "counterfoil.toml",
+        format!("[agent]\ncommand = \"{}\"\n", codex.display()),
+    );
+    world
+}
+
+#[test]
+fn the_login_and_the_sandbox_that_runs_use_are_shown() {
+    let world = with_codex("echo 'Logged in using ChatGPT'");
+    seen!("codex_status", world.foil(&["codex", "status"]));
+    let document = json(&world.foil(&["codex", "status", "--json"]));
+    assert_eq!(document["schema"], "counterfoil.codex/1");
+    assert_eq!(document["login"]["works"], true);
+    let world = with_codex("echo 'Not \u{1b}[31mlogged in' >&2; exit 1");
+    seen!("codex_logged_out", world.foil(&["codex", "status"]));
+}
+
+#[test]
+fn logging_in_for_runs_leaves_the_users_own_login_alone() {
+    let world = with_codex("exit 0");
+    let own = world.home().join(".codex/auth.json");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::write(&own, "mine").unwrap();
+    assert_eq!(world.foil(&["codex", "status"]).code, Some(0));
+    let ours = world.state_home().join("counterfoil/codex-home/auth.json");
+    assert!(ours.is_symlink());
+    let key = world.folder().join("key");
+    std::fs::write(&key, "for runs").unwrap();
+    let mut login = world.foil_command();
+    login
+        .args(["codex", "login", "--", "--with-api-key"])
+        .stdin(std::fs::File::open(&key).unwrap());
+    let said = crate::common::said(&mut login);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(!ours.is_symlink());
+    assert_eq!(std::fs::read_to_string(&ours).unwrap(), "for runs");
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), "mine");
+    let failed = world.foil(&["codex", "login"]);
+    assert_eq!(failed.code, Some(1), "{failed}");
+    let calls = std::fs::read_to_string(world.folder().join("calls")).unwrap();
+    let home = ours.parent().unwrap().display().to_string();
+    assert!(
+        calls
+            .lines()
+            .filter(|call| call.contains("login"))
+            .all(|call| call.starts_with(&home)),
+        "{calls}"
+    );
+}
+
+#[test]
+fn without_codex_the_hint_says_what_to_install() {
+    let world = World::initialized();
+    world.write("counterfoil.toml", "[agent]\ncommand = \"no-such-codex\"\n");
+    seen!("codex_missing", world.foil(&["codex", "status"]));
+    world.write(
+        "counterfoil.toml",
+        "[agent]\nkind = \"scripted\"\ncommand = \"scripts\"\n",
+    );
+    assert_eq!(world.foil(&["codex", "login"]).code, Some(11));
+}

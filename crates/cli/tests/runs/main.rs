@@ -1,0 +1,20 @@
+//! The verbs that look at runs, on real runs of a scripted agent.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    unused_crate_dependencies,
+    reason = "a test that cannot go on ends"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod clean;
+mod codex;
+mod doctor;
+mod events;
+mod logs;
+mod review;
+mod stop;
+mod verify;
+mod world;
