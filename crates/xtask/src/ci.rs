@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
         result
     }));
     ended.push(step("e2e", || {
-        let (later, result) = test::run_nextest(e2e::command(workspace, &["--no-fail-fast".to_owned()])?);
+        let (later, result) = e2e::run_counted(workspace, &["--no-fail-fast".to_owned()])?;
         counts = counts.with_skipped_ones_run(later);
         result
     }));

@@ -77,6 +77,16 @@ impl Counts {
         }
     }
 
+    /// These, where so many tests passed because they found that they cannot run here. Tests that were not asked for are
+    /// none of the skipped ones.
+    pub(crate) fn of_which_skipped_themselves(self, number: u64) -> Self {
+        Self {
+            passed: self.passed.saturating_sub(number),
+            skipped: number,
+            ..self
+        }
+    }
+
     fn add(&mut self, other: Option<Self>) {
         let Some(other) = other else { return };
         self.passed += other.passed;
@@ -128,6 +138,12 @@ mod tests {
             failed,
             skipped,
         })
+    }
+
+    #[test]
+    fn a_test_that_cannot_run_is_skipped_and_one_that_was_not_asked_for_is_not_counted() {
+        let seen = nextest_summary("Summary [1.0s] 12 tests run: 12 passed, 900 skipped");
+        assert_eq!(seen.map(|seen| seen.of_which_skipped_themselves(2)), counts(10, 0, 2));
     }
 
     #[test]

@@ -32,10 +32,8 @@ fn without_namespaces(program: &str, arguments: &[&str]) -> Command {
 fn without_a_sandbox_nothing_is_asked_and_nothing_is_left(back_end: BackEnd) {
     let possible = without_namespaces("true", &[]).output();
     if !possible.is_ok_and(|output| output.status.success()) {
-        return skip(
-            "without_a_sandbox_nothing_is_asked_and_nothing_is_left",
-            "namespaces cannot be taken away from a process here",
-        );
+        let test = format!("without_a_sandbox_nothing_is_asked_and_nothing_is_left ({back_end:?})");
+        return skip(&test, "namespaces cannot be taken away from a process here");
     }
     let world = World::new(back_end, Terms::default(), honest_script());
     let before = world.snapshot();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use ledger_core::{Event, Journal, TicketId};
+use ledger_core::{Event, Journal};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::model_server::{ModelScript, ModelServer, RecordedRequest, Reply, Rule};
@@ -306,7 +306,7 @@ impl World {
         assert_eq!(branches, format!("refs/heads/{branch}"));
         let stored = self.git(&["for-each-ref", &format!("refs/counterfoil/runs/{ticket}/")]);
         assert_eq!(stored.lines().count(), 1, "{stored}");
-        self.assert_verified(ticket);
+        self.foil(&["verify", ticket]).succeeds();
         let status = self.foil(&["status", ticket, "--json"]).succeeds().json();
         assert!(status.to_string().contains("\"done\""), "{status}");
         assert_none_below(self.root(), Duration::from_secs(5));
@@ -318,17 +318,6 @@ impl World {
             _ => None,
         });
         base.expect("a base").to_string()
-    }
-
-    fn assert_verified(&self, ticket: &str) {
-        let settings = runner::Settings {
-            state_folder: self.root.path().join("state/counterfoil"),
-        };
-        let workspace = runner::Workspace::open(&self.repository, &settings).unwrap();
-        let ticket: TicketId = ticket.parse().unwrap();
-        let report = runner::verify_ticket(workspace.repository(), workspace.roots(), &ticket, None);
-        assert!(!report.verifications.is_empty());
-        assert!(report.holds(), "{report:#?}");
     }
 }
 
