@@ -73,6 +73,11 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
             | Phase::SelfReviewComplete
             | Phase::IndependentReviewComplete,
         ) => judge::next(run, inputs, now),
+        Some(Phase::RepairLoopCompleteOrNotNeeded | Phase::ContextCurated)
+            if run.attempt().is_some_and(|attempt| attempt.rejection.is_some()) =>
+        {
+            judge::next(run, inputs, now)
+        }
         Some(_) => deliver::next(run, inputs),
     }
 }

@@ -64,6 +64,9 @@ impl InvalidScope {
     }
 }
 
+/// Patterns with so few bytes in all are far below what the compiler refuses.
+const SURELY_COMPILES: usize = 4096;
+
 /// Which paths one ticket may change, under one policy.
 ///
 /// A path is judged by its bytes as it stands in the tree; what it is called on a file system that folds names counts
@@ -122,6 +125,21 @@ impl ScopeRules {
             protected,
             granted,
         })
+    }
+
+    /// Refuses what [`Self::new`] refuses about the ticket, and mostly without compiling the patterns: a ledger of many
+    /// tickets is checked by it.
+    pub fn check(policy: &Policy, ticket: &TicketFile) -> Result<(), InvalidScope> {
+        let lists = ticket.scope.allowed.iter().chain([&ticket.scope.forbidden]);
+        let bytes: usize = lists.flatten().map(String::len).sum();
+        // A grant has to be matched, and only patterns of some length can be too large to be compiled.
+        if !ticket.grants.protected.is_empty() || bytes > SURELY_COMPILES {
+            return Self::new(policy, ticket).map(drop);
+        }
+        if let Some(list) = &ticket.scope.allowed {
+            patterns("scope.allowed", list)?;
+        }
+        patterns("scope.forbidden", &ticket.scope.forbidden).map(drop)
     }
 
     /// What is forbidden about changing this path, the gravest first: it is protected and not granted, it is forbidden, it

@@ -5,7 +5,12 @@ use super::*;
 fn rules(policy: &str, ticket: &str) -> Result<ScopeRules, InvalidScope> {
     let policy = Policy::parse(policy.as_bytes()).unwrap();
     let ticket = TicketFile::parse(format!("title = \"x\"\n{ticket}").as_bytes()).unwrap();
-    ScopeRules::new(&policy, &ticket)
+    let rules = ScopeRules::new(&policy, &ticket);
+    assert_eq!(
+        ScopeRules::check(&policy, &ticket),
+        rules.as_ref().map(drop).map_err(Clone::clone)
+    );
+    rules
 }
 
 fn code(rules: &ScopeRules, path: &[u8]) -> &'static str {

@@ -110,7 +110,7 @@ fn contract_findings(
             Some("link requirements, design, tasks or delta, or set the mode to `none` with a reason"),
         );
     }
-    if let Err(error) = ScopeRules::new(policy, ticket) {
+    if let Err(error) = ScopeRules::check(policy, ticket) {
         let place = error.place();
         let index = place.map(|(_, index)| index.to_string()).unwrap_or_default();
         let mut keys: Vec<_> = place.map_or("scope", |(key, _)| key).split('.').collect();
