@@ -21,6 +21,12 @@ fn journal_path(world: &World, ticket: &str, run: &str) -> PathBuf {
 
 /// A run that has just these events after its first. It lies in the future, and so after every approval.
 fn run(world: &World, ticket: &str, run: &str, events: &[Event]) {
+    // Later than any approval that a test gives.
+    run_from(world, ticket, run, events, 4_102_444_800);
+}
+
+/// The same, from this second on.
+fn run_from(world: &World, ticket: &str, run: &str, events: &[Event], start: i64) {
     let opened = Event::Opened(Opened {
         format: JOURNAL_FORMAT,
         foil: "0.1.0".to_owned(),
@@ -36,7 +42,7 @@ fn run(world: &World, ticket: &str, run: &str, events: &[Event]) {
     let mut head = Head::default();
     let mut bytes = Vec::new();
     for (second, event) in std::iter::once(&opened).chain(events).enumerate() {
-        let at = Timestamp::from_second(4_102_444_800 + 90 * i64::try_from(second).unwrap()).unwrap();
+        let at = Timestamp::from_second(start + 90 * i64::try_from(second).unwrap()).unwrap();
         let (line, next) = head.line(at, event).unwrap();
         bytes.extend(line);
         head = next;
@@ -174,7 +180,7 @@ fn a_new_approval_makes_a_blocked_run_history() {
     let world = World::initialized();
     world.ticket("0001-a", LOOP);
     world.foil(&["approve", "0001-a"]);
-    run(&world, "0001-a", "r1", &[blocked()]);
+    run_from(&world, "0001-a", "r1", &[blocked()], 0);
     // The run ended before this approval was given.
     assert!(
         world
