@@ -9,7 +9,7 @@ use runner::{CleanKind, CleanOptions, CleanPlan, CleanReport, apply_clean, plan_
 
 use crate::common::World;
 use crate::seen;
-use crate::world::{TICKET, blocked, done, json, run_folder, run_id, under_way, workspace};
+use crate::world::{TICKET, blocked, done, run_folder, run_id, under_way, workspace};
 
 fn later(days: i64) -> CleanOptions {
     CleanOptions {
