@@ -2,7 +2,7 @@
 
 use ledger_core::{InvalidRefName, ObjectId, RefName, RunId};
 
-use crate::refs::{Expected, RefError};
+use crate::refs::RefError;
 use crate::repository::Repository;
 
 const ROOT: &str = "refs/counterfoil/keep";
@@ -44,14 +44,13 @@ impl Repository {
     /// cut. Doing it again is nothing; giving the name to another object is refused.
     pub fn anchor(&self, run: &RunId, name: &str, object: ObjectId) -> Result<(), AnchorError> {
         let name = anchor_ref(run, name)?;
-        match self.update_ref(&name, object, Expected::Missing, "counterfoil: keep") {
-            Err(RefError::Refused {
-                actual: Some(actual), ..
-            }) if actual == object => Ok(()),
-            Err(RefError::Refused {
-                actual: Some(actual), ..
-            }) => Err(AnchorError::Taken { name, actual }),
-            other => Ok(other?),
+        if !self.has_object(object) {
+            return Err(RefError::MissingObject { id: object }.into());
+        }
+        match self.create_ref_of_ours(&name, object)? {
+            None => Ok(()),
+            Some(actual) if actual == object => Ok(()),
+            Some(actual) => Err(AnchorError::Taken { name, actual }),
         }
     }
 

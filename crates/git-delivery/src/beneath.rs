@@ -82,7 +82,11 @@ impl Root {
 
 fn make_and_open(folder: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
     make_writable(folder.as_fd())?;
-    rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777))?;
+    match rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
+        // Another thread of the checkout was faster.
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(rustix::fs::openat(folder, name, FOLDER, Mode::empty())?)
 }
 
@@ -254,5 +258,28 @@ fn ignore_missing(result: rustix::io::Result<()>) -> io::Result<()> {
     match result {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_need_the_same_new_folder_share_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        for round in 0..100 {
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let (root, start) = (&root, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        root.make_folder(format!("{round}/shared/{thread}").as_bytes()).unwrap();
+                    });
+                }
+            });
+        }
     }
 }

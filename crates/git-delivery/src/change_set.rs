@@ -170,7 +170,7 @@ impl Place {
             limit: options.most_new_paths,
             repair: false,
         };
-        let visitors = (0..thread_count())
+        let visitors = (0..thread_count(index.len()))
             .map(|_| Seen {
                 place: self,
                 options,

@@ -5,7 +5,7 @@
 //!
 //! | use | why not in process |
 //! | --- | --- |
-//! | `update-ref --stdin` | `gix` does not fsync refs, misses name conflicts with packed refs, and its "must not exist" accepts an equal value |
+//! | `update-ref --stdin` | `gix` does not fsync refs, misses name conflicts with packed refs, and its "must not exist" accepts an equal value. Anchors, which only this program writes and which never move, are written in process |
 //! | `update-index --index-info`, `ls-files` on the user's own index | `gix` loses index extensions and cannot write split or sparse indexes |
 //! | `diff-tree -p`, `--numstat`, `patch-id` | patches must apply with `git apply`; those of `gix` do not |
 //! | `merge-tree --write-tree` | the result must be what a person gets from `git merge` |

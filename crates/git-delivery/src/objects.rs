@@ -16,6 +16,9 @@ const LISTING_LIMIT: usize = 10_000_000;
 /// From this many new objects on, one flush of the whole file system is cheaper than one a file.
 const FLUSH_ALL_FROM: usize = 128;
 
+/// How many files are brought to the disk at the same time.
+const MOST_SYNCS: usize = 8;
+
 /// An object cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
@@ -417,7 +420,8 @@ impl<'a> DurableWriter<'a> {
 
 /// Brings loose objects and their folders to the disk. Objects in packs are there already.
 pub(crate) fn flush(objects: &Path, ids: &BTreeSet<gix::ObjectId>) -> Result<(), ObjectError> {
-    let mut folders = BTreeSet::new();
+    let mut folders = BTreeSet::from([objects.to_owned()]);
+    let mut files = Vec::new();
     let now = std::time::SystemTime::now();
     let all_at_once = cfg!(target_os = "linux") && ids.len() >= FLUSH_ALL_FROM;
     for id in ids {
@@ -434,19 +438,47 @@ pub(crate) fn flush(objects: &Path, ids: &BTreeSet<gix::ObjectId>) -> Result<(),
         // allowed where another user wrote it, and then not needed: it is not ours to keep.
         let _ = file.set_modified(now);
         if !all_at_once {
-            file.sync_all()
-                .map_err(|source| ObjectError::NotDurable { path, source })?;
+            files.push((path, file));
             folders.insert(folder);
         }
     }
-    folders.insert(objects.to_owned());
     if all_at_once {
         return flush_file_system(objects);
     }
-    for folder in folders {
-        sync_folder(&folder)?;
-    }
-    Ok(())
+    sync_together(&files)?;
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+/// Brings files to the disk. File systems make one transaction of what is asked for at the same time, where one after the
+/// other would be one each.
+fn sync_together(files: &[(PathBuf, File)]) -> Result<(), ObjectError> {
+    let sync = |(path, file): &(PathBuf, File)| {
+        file.sync_all().map_err(|source| ObjectError::NotDurable {
+            path: path.clone(),
+            source,
+        })
+    };
+    let Some((first, others)) = files.split_first() else {
+        return Ok(());
+    };
+    let share = others.len().div_ceil(MOST_SYNCS - 1).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = others
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().try_for_each(sync)))
+            .collect();
+        let first = sync(first);
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread.join().unwrap_or_else(|_| {
+                    Err(ObjectError::NotWritten {
+                        reason: "a part of the work ended unexpectedly".to_owned(),
+                    })
+                })
+            })
+            .fold(first, Result::and)
+    })
 }
 
 #[cfg(target_os = "linux")]

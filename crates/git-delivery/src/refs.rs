@@ -1,5 +1,7 @@
-//! Refs: read in process, changed by compare-and-set through `git update-ref`.
+//! Refs: read in process, changed by compare-and-set through `git update-ref`, but for those that only this program writes.
 
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use gix::bstr::ByteSlice;
@@ -11,6 +13,9 @@ use crate::repository::Repository;
 
 /// How many symbolic refs are followed, as Git does.
 const MOST_SYMBOLIC_STEPS: usize = 5;
+
+/// How often a folder of refs is made anew when Git removes it at the same moment.
+const MOST_ATTEMPTS: u32 = 5;
 
 /// What a ref must be for a change to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +70,15 @@ pub enum RefError {
         name: String,
         /// What is wrong.
         reason: String,
+    },
+    /// Its file cannot be written. Nothing was changed.
+    #[error("`{name}` cannot be written")]
+    NotWritten {
+        /// The ref.
+        name: RefName,
+        /// What the system says.
+        #[source]
+        source: io::Error,
     },
     /// It was changed but may not survive a power cut.
     #[error(transparent)]
@@ -212,6 +226,74 @@ impl Repository {
         Ok(())
     }
 
+    /// Makes a ref that nobody but this program writes, in process: starting `git` costs more than all the rest of keeping a
+    /// tree. Gives what the ref names where it is there already. No reflog is kept for what never moves.
+    ///
+    /// The order is that of Git: a lock file beside the ref, its content to the disk, its name in place, the name to the
+    /// disk. Names that exclude each other cannot occur below a run's own folder.
+    pub(crate) fn create_ref_of_ours(&self, name: &RefName, object: ObjectId) -> Result<Option<ObjectId>, RefError> {
+        let path = self.common_dir().join(name.as_str());
+        let not_written = |source: io::Error| RefError::NotWritten {
+            name: name.clone(),
+            source,
+        };
+        let mut lock_path = path.clone().into_os_string();
+        lock_path.push(".lock");
+        let lock_path = PathBuf::from(lock_path);
+        let mut lock = self.lock_file(name, &lock_path)?;
+        // Looked at while nobody else can make it.
+        let made = match self.resolve(name) {
+            Ok(None) => write!(lock, "{object}\n")
+                .and_then(|()| lock.sync_all())
+                .and_then(|()| fs::rename(&lock_path, &path))
+                .map(|()| None)
+                .map_err(not_written),
+            other => other,
+        };
+        match made {
+            Ok(None) => {
+                if let Some(folder) = path.parent() {
+                    sync_folder(folder)?;
+                }
+                Ok(None)
+            }
+            other => {
+                let _ = fs::remove_file(&lock_path);
+                other
+            }
+        }
+    }
+
+    /// A new lock file, with the folders that it needs. Git removes empty folders of refs when it packs them, so they may go
+    /// away meanwhile.
+    fn lock_file(&self, name: &RefName, path: &Path) -> Result<File, RefError> {
+        let mut attempt = 0;
+        loop {
+            let error = match File::options().write(true).create_new(true).open(path) {
+                Ok(file) => return Ok(file),
+                Err(error) => error,
+            };
+            attempt += 1;
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => return Err(RefError::Locked { name: name.clone() }),
+                io::ErrorKind::NotFound if attempt < MOST_ATTEMPTS => {
+                    if let Some(folder) = path.parent() {
+                        make_durable_folder(folder).map_err(|source| RefError::NotWritten {
+                            name: name.clone(),
+                            source,
+                        })?;
+                    }
+                }
+                _ => {
+                    return Err(RefError::NotWritten {
+                        name: name.clone(),
+                        source: error,
+                    });
+                }
+            }
+        }
+    }
+
     /// Deletes a ref if it names `old`.
     pub fn delete_ref(&self, name: &RefName, old: ObjectId) -> Result<(), RefError> {
         if let Some(at) = self.checked_out_at(name) {
@@ -290,4 +372,23 @@ fn holds_branch(git_dir: &Path, name: &RefName) -> bool {
         || says("rebase-merge/head-name", name.as_str())
         || says("rebase-apply/head-name", name.as_str())
         || says("BISECT_START", name.short())
+}
+
+/// Makes a folder and what is missing above it, and brings the new names to the disk.
+fn make_durable_folder(folder: &Path) -> io::Result<()> {
+    let Some(parent) = folder.parent() else {
+        return Ok(());
+    };
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_durable_folder(parent)?;
+            match fs::create_dir(folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => other?,
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    File::open(parent)?.sync_all()
 }

@@ -217,3 +217,69 @@ fn anchors_keep_objects_and_never_move() {
     repository.release_anchor(&run, "tree").unwrap();
     assert_eq!(repository.anchors(&run).unwrap().len(), 1);
 }
+
+#[test]
+fn anchors_are_refs_that_git_reads_packs_and_collects_by() {
+    let world = World::with(&[("a", "1")]);
+    let tree = world.tree("HEAD").0;
+    let repository = world.open();
+    let run = "run-1".parse().unwrap();
+    repository.anchor(&run, "tree-1", tree).unwrap();
+    assert_eq!(
+        world.git(&["rev-parse", "refs/counterfoil/keep/run-1/tree-1"]),
+        tree.to_string()
+    );
+    assert!(!world.repo().join(".git/logs/refs/counterfoil").exists());
+    // Packing removes the folder of the ref, and the next anchor makes it anew.
+    world.git(&["pack-refs", "--all", "--prune"]);
+    assert!(!world.repo().join(".git/refs/counterfoil/keep/run-1").exists());
+    repository.anchor(&run, "tree-1", tree).unwrap();
+    repository.anchor(&run, "tree-2", tree).unwrap();
+    assert_eq!(repository.anchors(&run).unwrap().len(), 2);
+    world.git(&["fsck", "--strict"]);
+}
+
+#[test]
+fn of_many_that_anchor_under_one_name_one_wins_and_the_others_are_told() {
+    let world = World::with(&[("a", "1")]);
+    let objects = [world.tree("HEAD").0, world.commit("HEAD").0];
+    let repository = world.open();
+    let run = "run-1".parse().unwrap();
+    let won: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let (repository, run) = (&repository, &run);
+                scope.spawn(move || repository.anchor(run, "one", objects[number % 2]))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .filter(|result| {
+                assert!(
+                    matches!(
+                        result,
+                        Ok(()) | Err(AnchorError::Taken { .. } | AnchorError::Ref(RefError::Locked { .. }))
+                    ),
+                    "{result:?}"
+                );
+                result.is_ok()
+            })
+            .count()
+    });
+    assert!(won >= 1);
+    assert_eq!(repository.anchors(&run).unwrap().len(), 1);
+    assert!(!world.repo().join(".git/refs/counterfoil/keep/run-1/one.lock").exists());
+}
+
+#[test]
+fn an_anchor_of_what_is_missing_is_refused() {
+    let world = World::with(&[("a", "1")]);
+    let run = "run-1".parse().unwrap();
+    let missing = ledger_core::ObjectId::from_bytes([7; 20]);
+    let result = world.open().anchor(&run, "tree", missing);
+    assert!(
+        matches!(result, Err(AnchorError::Ref(RefError::MissingObject { .. }))),
+        "{result:?}"
+    );
+}

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 use gix::objs::FindExt as _;
 use ledger_core::{EntryMode, RepoPath, Side};
@@ -34,7 +35,10 @@ pub(crate) fn write_files(
             path: String::from_utf8_lossy(&bad.path).escape_debug().to_string(),
         });
     }
-    let threads = thread_count().min(wanted.len() / 64 + 1);
+    let threads = thread_count(wanted.len());
+    if threads == 1 {
+        return write_part(repository, root, wanted);
+    }
     let share = wanted.len().div_ceil(threads).max(1);
     std::thread::scope(|scope| {
         let parts: Vec<_> = wanted
@@ -49,9 +53,12 @@ pub(crate) fn write_files(
     })
 }
 
-/// How many threads read or write a place.
-pub(crate) fn thread_count() -> usize {
-    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(1, 8))
+/// How many threads read or write a place with this many files: more than one only where it pays to start them.
+pub(crate) fn thread_count(files: usize) -> usize {
+    // Asking costs a dozen reads of control group files each time.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let cores = CORES.get_or_init(|| std::thread::available_parallelism().map_or(2, |count| count.get().clamp(1, 8)));
+    (files / 64 + 1).min(*cores)
 }
 
 /// A tree that anybody may have made can hold names by which files would land elsewhere.

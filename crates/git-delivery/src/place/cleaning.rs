@@ -184,7 +184,7 @@ fn find_dirt<'a>(
         limit: u64::MAX,
         repair: true,
     };
-    let visitors = (0..thread_count())
+    let visitors = (0..thread_count(index.len()))
         .map(|_| Dirt {
             index,
             damaged: Vec::new(),

@@ -156,6 +156,12 @@ impl Walk<'_> {
             stopped: AtomicBool::new(false),
             untracked: AtomicU64::new(0),
         };
+        if let [_] = visitors.as_slice() {
+            return visitors
+                .into_iter()
+                .map(|mut visitor| self.work(&queue, &mut visitor).map(|()| visitor))
+                .collect();
+        }
         std::thread::scope(|scope| {
             let threads: Vec<_> = visitors
                 .into_iter()
