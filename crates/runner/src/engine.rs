@@ -128,6 +128,24 @@ impl Failed {
         }
     }
 
+    /// With the code that fits the cause, and the causes in words: what stood in the way is not of the ticket's making.
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut code = BlockerCode::NeedsPerson;
+        let mut reason = error.to_string();
+        let mut source = Some(error);
+        while let Some(cause) = source {
+            if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+                code = places::code_of(error);
+            }
+            let words = cause.to_string();
+            if !reason.contains(&words) {
+                reason = format!("{reason}: {words}");
+            }
+            source = cause.source();
+        }
+        Self { code, reason }
+    }
+
     fn observation(self) -> Observation {
         Observation::Failed {
             code: self.code,
@@ -144,7 +162,7 @@ impl Executor for Engine {
         }
         self.interrupt = watch::channel(false).0;
         match effect {
-            Effect::PreparePlaces { base } => self.prepare_places(seq, *base),
+            Effect::PreparePlaces { base } => self.prepare_places(seq, *base, run),
             Effect::RunChecks { tree, checks, .. } => match run.discovery() {
                 Some(discovery) => self.run_checks(seq, *tree, checks, discovery.base),
                 None => self.blocking(seq, || {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use git_delivery::{Finding, MeasureOptions, Repository};
+use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
 use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Observation, TreeId, Violation};
 use policy::{
     ChangeFacts, FileFacts, ScopeRules, SecretRules, WalkFinding, WalkProblem, dependency_change, judge_changes,
@@ -41,19 +41,19 @@ impl Engine {
             Arc::clone(&self.rules),
         );
         self.blocking(seq, move || {
-            let unmeasured = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
             let options = MeasureOptions {
                 keep: true,
                 ..MeasureOptions::default()
             };
             let measured = places.with(|opened| match &opened.work {
                 Some(work) => work.measure(&repository, &options).map_err(|error| unmeasured(&error)),
-                None => Err(unmeasured(&"the worker's place is not open")),
+                None => Err(Failed::new(BlockerCode::NeedsPerson, "the worker's place is not open")),
             })?;
             let set = &measured.change_set;
+            // A turn that is taken up again is measured again, so the iteration alone is no name.
             repository
-                .anchor(&plan.run, &format!("tree-{iteration}"), set.tree.0)
-                .map_err(|error| unmeasured(&error))?;
+                .anchor(&plan.run, &format!("tree-{iteration}-{seq}"), set.tree.0)
+                .map_err(|error| Failed::of(&error))?;
             let violations = judge(
                 &plan,
                 ChangeRules::of(&plan, &rules)?,
@@ -83,6 +83,16 @@ impl Engine {
     }
 }
 
+/// Too much is the worker's doing; everything else is the machine's.
+fn unmeasured(error: &ChangeSetError) -> Failed {
+    match error {
+        ChangeSetError::TooManyBytes { .. } | ChangeSetError::Walk(WalkError::TooManyPaths { .. }) => {
+            Failed::new(BlockerCode::ScopeViolation, error)
+        }
+        _ => Failed::of(error),
+    }
+}
+
 fn judge(
     plan: &RunPlan,
     rules: &ChangeRules,
@@ -90,13 +100,12 @@ fn judge(
     set: &ChangeSet,
     findings: &[Finding],
 ) -> Result<Vec<Violation>, Failed> {
-    let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::ScopeViolation, error);
     let mut facts = ChangeFacts {
         files: BTreeMap::new(),
         walk: walk_findings(findings),
     };
     for change in &set.changes {
-        let known = facts_of(repository, change, &rules.secrets).map_err(|error| wrong(&error))?;
+        let known = facts_of(repository, change, &rules.secrets).map_err(|error| Failed::of(&error))?;
         facts.files.insert(change.path.clone(), known);
     }
     for finding in findings {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use git_delivery::{Leftovers, Place, PlaceError, Repository};
-use ledger_core::{BlockerCode, CommitId, Observation, TreeId};
+use git_delivery::{Leftovers, Place, PlaceError, PlaceIndexError, Repository};
+use ledger_core::{BlockerCode, CommitId, Observation, Run, TreeId};
 
 use super::{Engine, Failed};
 
@@ -72,7 +72,7 @@ impl Opened {
         };
         let place = match slot {
             Some(place) => place,
-            None => slot.insert(open_or_create(repository, folder, base)?),
+            None => slot.insert(runners_place(repository, folder, base)?),
         };
         match place.bring_to(repository, tree, &refs, leftovers, &BTreeSet::new()) {
             Ok(_) => Ok(()),
@@ -80,7 +80,7 @@ impl Opened {
                 // Whatever the code under test did to it: the place is only a copy.
                 *slot = None;
                 Place::remove(folder).map_err(failed)?;
-                let place = slot.insert(open_or_create(repository, folder, base)?);
+                let place = slot.insert(runners_place(repository, folder, base)?);
                 place
                     .bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
                     .map(drop)
@@ -90,11 +90,22 @@ impl Opened {
     }
 }
 
-/// What an earlier runner left is used again, if it is whole and of the same base.
-fn open_or_create(repository: &Repository, folder: &Path, base: CommitId) -> Result<Place, Failed> {
+/// A place of the runner's own is only a copy: one that cannot be opened is made anew.
+fn runners_place(repository: &Repository, folder: &Path, base: CommitId) -> Result<Place, Failed> {
+    if !matches!(Place::open(folder), Ok(place) if place.base() == base) {
+        Place::remove(folder).map_err(failed)?;
+    }
+    open_or_create(repository, folder, base).map(|(place, _)| place)
+}
+
+/// What an earlier runner left is used again, if it is whole and of the same base. Whatever cannot be read is left alone: there
+/// may be work in it that nobody has seen yet.
+fn open_or_create(repository: &Repository, folder: &Path, base: CommitId) -> Result<(Place, Origin), Failed> {
     match Place::open(folder) {
-        Ok(place) if place.base() == base => return Ok(place),
-        _ => Place::remove(folder).map_err(failed)?,
+        Ok(place) if place.base() == base => return Ok((place, Origin::Found)),
+        // Of another base, or never finished: in neither has anybody worked on this run.
+        Ok(_) | Err(PlaceError::Index(PlaceIndexError::Missing { .. })) => Place::remove(folder).map_err(failed)?,
+        Err(error) => return Err(failed(error)),
     }
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).map_err(|error| Failed::new(code_of(&error), error))?;
@@ -102,18 +113,21 @@ fn open_or_create(repository: &Repository, folder: &Path, base: CommitId) -> Res
     let refs = repository
         .snapshot_refs()
         .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
-    Place::create(repository, folder, base, &refs).map_err(failed)
+    let place = Place::create(repository, folder, base, &refs).map_err(failed)?;
+    Ok((place, Origin::Made))
+}
+
+/// Where an open place comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// An earlier runner left it.
+    Found,
+    /// It was made just now.
+    Made,
 }
 
 fn failed(error: PlaceError) -> Failed {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return Failed::new(code_of(io), error);
-        }
-        source = cause.source();
-    }
-    Failed::new(BlockerCode::NeedsPerson, error)
+    Failed::of(&error)
 }
 
 /// The blocker for an error of the file system.
@@ -125,17 +139,27 @@ pub(super) fn code_of(error: &std::io::Error) -> BlockerCode {
 }
 
 impl Engine {
-    pub(super) fn prepare_places(&mut self, seq: u64, base: CommitId) {
+    /// Makes the worker's place, or takes the one that is there. One that was lost is made anew with the last tree that was
+    /// kept of the worker's, not with the base: the worker goes on from what it has done.
+    pub(super) fn prepare_places(&mut self, seq: u64, base: CommitId, run: &Run) {
         let (plan, repository, places) = (
             Arc::clone(&self.plan),
             Arc::clone(&self.repository),
             self.places.clone(),
         );
+        let kept = run.totals().trees.last().copied();
         self.blocking(seq, move || {
             let folder = plan.folders.place("work");
-            let anew = !matches!(Place::open(&folder), Ok(place) if place.base() == base);
-            let work = open_or_create(&repository, &folder, base)?;
+            let (mut work, origin) = open_or_create(&repository, &folder, base)?;
+            if let (Origin::Made, Some(tree)) = (origin, kept) {
+                let refs = repository
+                    .snapshot_refs()
+                    .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
+                work.bring_to(&repository, tree, &refs, Leftovers::RemoveAll, &BTreeSet::new())
+                    .map_err(failed)?;
+            }
             places.with(|opened| opened.work = Some(work));
+            let anew = origin == Origin::Made;
             Ok(Observation::PlacesReady { anew })
         });
     }
