@@ -233,3 +233,35 @@ proptest::proptest! {
         proptest::prop_assert_eq!(rules().added(&path, Some(&content), &content), vec![]);
     }
 }
+
+#[test]
+fn a_text_is_masked_where_its_secrets_are_and_nowhere_else() {
+    let masked = |text: &str| rules().masked(text, "[secret]");
+    let (token, upper) = (format!("ghp_{}", random(36)), "Z7Q4M2XKLP5WNB3T");
+    assert_eq!(
+        masked(&format!("é {token}, then AKIA{upper} and {token}")),
+        "é [secret], then [secret] and [secret]"
+    );
+    let key = format!(
+        "-----BEGIN PRIVATE KEY-----\n{0}\n{0}\n{0}=\n-----END PRIVATE KEY-----\n",
+        random(64)
+    );
+    assert_eq!(
+        masked(&key),
+        "-----BEGIN PRIVATE KEY-----\n[secret]-----END PRIVATE KEY-----\n"
+    );
+    assert_eq!(
+        masked(&format!("password = \"{}\"", random(24))),
+        "password = \"[secret]\""
+    );
+    for plain in [
+        "",
+        "nothing here",
+        "id = AKIAIOSFODNN7EXAMPLE",
+        "é".repeat(300).as_str(),
+    ] {
+        assert_eq!(masked(plain), plain);
+    }
+    // A bound of a pattern may fall into the middle of a character.
+    assert!(masked(&format!("postgres://app:{}@db", "é9X".repeat(70))).is_char_boundary(0));
+}
