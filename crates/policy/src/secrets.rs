@@ -99,12 +99,15 @@ impl SecretRules {
     }
 
     /// What looks like a secret in `after` and was not in `before`, the content of the same file in the base. A secret
-    /// that the base already has is not this change's doing; one that is moved to another file is.
+    /// that the base already has is not this change's doing; one that is moved to another file is, and so is whatever changes in a file that is a
+    /// secret by its name.
     pub fn added(&self, path: &RepoPath, before: Option<&[u8]>, after: &[u8]) -> Vec<SecretFinding> {
         let mut known = BTreeSet::new();
         if let Some(before) = before {
             self.each(path, before, |finding| {
-                known.insert(finding.fingerprint);
+                if finding.line > 0 || before == after {
+                    known.insert(finding.fingerprint);
+                }
                 true
             });
         }

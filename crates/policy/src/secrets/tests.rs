@@ -197,6 +197,14 @@ fn only_what_a_change_adds_counts_and_exceptions_by_fingerprint_do_not() {
 }
 
 #[test]
+fn what_changes_in_a_secret_file_of_the_base_counts() {
+    let path: RepoPath = ".env".parse().unwrap();
+    let added = |before: &[u8], after: &[u8]| rules().added(&path, Some(before), after).len();
+    assert_eq!(added(b"A=1\n", b"A=1\n"), 0);
+    assert_eq!(added(b"A=1\n", b"A=1\nPIN=1234\n"), 1);
+}
+
+#[test]
 fn a_policy_can_add_a_pattern_and_no_finding_shows_the_secret() {
     let policy = Policy::parse(b"[scope.secrets]\npatterns = [\"acme_([0-9a-f]{8})\"]\n").unwrap();
     let findings = SecretRules::new(&policy).scan(&"a".parse().unwrap(), b"\n\nacme_0badcafe\n");
