@@ -121,7 +121,7 @@ pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<File>
 }
 
 /// Gives the owner back the right to change a folder's entries.
-pub(crate) fn make_writable(folder: BorrowedFd<'_>) -> io::Result<()> {
+pub fn make_writable(folder: BorrowedFd<'_>) -> io::Result<()> {
     let mode = Mode::from_raw_mode(rustix::fs::fstat(folder)?.st_mode);
     if !mode.contains(Mode::RWXU) {
         rustix::fs::fchmod(folder, mode | Mode::RWXU)?;
@@ -131,7 +131,7 @@ pub(crate) fn make_writable(folder: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Gives the owner back the right to open a folder, which must be one.
 #[cfg(target_os = "linux")]
-pub(crate) fn make_usable(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+pub fn make_usable(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let found = rustix::fs::openat(folder, name, flags, Mode::empty())?;
@@ -142,7 +142,7 @@ pub(crate) fn make_usable(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()>
 
 /// Gives the owner back the right to open a folder, which must be one.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn make_usable(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+pub fn make_usable(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
 }

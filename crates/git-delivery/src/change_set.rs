@@ -126,12 +126,6 @@ pub struct Measured {
 /// A place cannot be measured. Nothing is known then, so nothing may be concluded.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeSetError {
-    /// More bytes are new or changed than is allowed.
-    #[error("the new and changed files have more than {limit} bytes")]
-    TooManyBytes {
-        /// The most that was allowed.
-        limit: u64,
-    },
     /// The place cannot be walked.
     #[error(transparent)]
     Walk(#[from] WalkError),
@@ -190,11 +184,6 @@ impl Place {
             findings.append(&mut seen.findings);
             written.append(&mut seen.written);
         }
-        if bytes.load(Ordering::Relaxed) > options.most_bytes {
-            return Err(ChangeSetError::TooManyBytes {
-                limit: options.most_bytes,
-            });
-        }
         let local = repository.local();
         let writer = options.keep.then(|| DurableWriter::new(&local));
         let tree = if edits.is_empty() {
@@ -237,17 +226,23 @@ impl Seen<'_> {
         Ok(())
     }
 
-    /// Reads a file that may have changed. `before` is what the index has.
-    fn read(&mut self, spot: &Spot<'_>, stat: &FileStat, before: Option<Side>) -> Result<(), WalkError> {
-        let after = match read_content(spot, stat, self.options.largest_file, before.is_some())? {
+    /// Reads a file that may have changed. `known` is what the index has, and how large that was.
+    fn read(&mut self, spot: &Spot<'_>, stat: &FileStat, known: Option<(Side, u64)>) -> Result<(), WalkError> {
+        let before = known.map(|(side, _)| side);
+        let known_size = known.map(|(_, size)| size);
+        let after = match read_content(spot, stat, self.options.largest_file, known_size)? {
             Content::Read { side, bytes } => {
                 if before == Some(side) {
                     return Ok(());
                 }
                 let total = self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                let is_within = total + bytes.len() as u64 <= self.options.most_bytes;
+                if total + bytes.len() as u64 > self.options.most_bytes {
+                    return Err(WalkError::TooManyBytes {
+                        limit: self.options.most_bytes,
+                    });
+                }
                 let is_new = before.is_none_or(|before| before.id != side.id);
-                if self.options.keep && is_new && is_within {
+                if self.options.keep && is_new {
                     let writer = DurableWriter::new(&self.local);
                     writer.write_known(gix::objs::Kind::Blob, &bytes, side.id.0)?;
                     self.written.append(&mut writer.into_ids());
@@ -285,8 +280,8 @@ impl Seen<'_> {
 
 impl Visitor for Seen<'_> {
     fn suspect(&mut self, entry: usize, spot: &Spot<'_>, stat: &FileStat) -> Result<(), WalkError> {
-        let before = self.place.index().side(entry);
-        self.read(spot, stat, Some(before))
+        let index = self.place.index();
+        self.read(spot, stat, Some((index.side(entry), index.stat(entry).size)))
     }
 
     fn missing(&mut self, entry: usize) -> Result<(), WalkError> {

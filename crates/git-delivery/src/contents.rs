@@ -22,13 +22,13 @@ pub(crate) enum Content {
     Gone,
 }
 
-/// Reads a plain file or the target of a link. Of a file with more than `limit` bytes only the id is computed, and only
-/// if `hash_large` says so.
+/// Reads a plain file or the target of a link. Of a file with more than `limit` bytes only the id is computed, and only if it has the size that
+/// is known of it: one of another size is changed, and may be without end at no cost to who made it.
 pub(crate) fn read_content(
     spot: &Spot<'_>,
     stat: &FileStat,
     limit: u64,
-    hash_large: bool,
+    known_size: Option<u64>,
 ) -> Result<Content, WalkError> {
     let Some(mode) = stat.entry_mode() else {
         return Ok(Content::Gone);
@@ -65,7 +65,7 @@ pub(crate) fn read_content(
     };
     let io_error = |error: std::io::Error| WalkError::io(spot.path, error);
     let content = if stat.size > limit {
-        let id = if hash_large {
+        let id = if known_size == Some(stat.size) {
             hash_stream(&mut file, stat.size).map_err(|error| match error {
                 Hashing::Io(error) => io_error(error),
                 Hashing::Object(error) => WalkError::Object(error),

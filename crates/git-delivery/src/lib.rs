@@ -23,6 +23,7 @@ mod store;
 mod tree;
 
 pub use anchor::{Anchor, AnchorError};
+pub use beneath::{make_usable, make_writable};
 pub use change_set::{ChangeSetError, Finding, MeasureOptions, Measured};
 pub use commit::{CommitDraft, CommitError, CommitTime};
 pub use diff::{DiffError, LineCount, Patch};
@@ -33,7 +34,7 @@ pub use objects::{ObjectError, TreeEntry, blob_id};
 pub use place::index::PlaceIndexError;
 pub use place::throw_away_git::RefSnapshot;
 pub use place::walk::WalkError;
-pub use place::{Brought, Leftovers, Place, PlaceError};
+pub use place::{Brought, Leftovers, Place, PlaceError, remove_tree};
 pub use refs::{Expected, RefError};
 pub use repository::{
     Head, Identity, Operation, Person, Remote, Repository, RepositoryError, UnsupportedKind, Upstream,

@@ -32,12 +32,12 @@ pub(crate) fn is_forbidden_path(path: &[u8], is_symlink: bool) -> bool {
 pub(crate) fn folded(name: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(name) {
         Ok(name) if name.is_ascii() => name.to_ascii_lowercase().into_bytes(),
-        Ok(name) => name
-            .nfd()
-            .flat_map(char::to_lowercase)
-            .nfc()
-            .collect::<String>()
-            .into_bytes(),
+        Ok(name) => {
+            let composed: String = name.nfc().collect();
+            // Upper first: `ß` and `ſ` meet `ss` and `s` only there.
+            let folded: String = composed.to_uppercase().to_lowercase().nfc().collect();
+            folded.into_bytes()
+        }
         Err(_) => name.to_ascii_lowercase(),
     }
 }
@@ -73,6 +73,8 @@ mod tests {
         assert_eq!(folded(b"README"), folded(b"readme"));
         assert_eq!(folded("é".as_bytes()), folded("e\u{301}".as_bytes()));
         assert_eq!(folded("É".as_bytes()), folded("e\u{301}".as_bytes()));
+        assert_eq!(folded("Straße".as_bytes()), folded(b"STRASSE"));
+        assert_eq!(folded("\u{17f}rc".as_bytes()), folded(b"src"));
         assert_ne!(folded(b"a"), folded(b"b"));
     }
 }

@@ -269,6 +269,18 @@ impl Place {
     }
 }
 
+/// Removes a folder with all that is in it, as [`Place::remove`] does, but without what belongs to a place.
+pub fn remove_tree(folder: &Path) -> io::Result<()> {
+    let folder = std::path::absolute(folder)?;
+    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    };
+    match Root::open(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        parent => remove(parent?.as_fd(), name.as_encoded_bytes()),
+    }
+}
+
 fn index_path(folder: &Path) -> PathBuf {
     with_ending(folder, ".place")
 }

@@ -470,7 +470,10 @@ fn too_much_is_an_error_and_not_a_part() {
     };
     let refused = place.measure(&world.open(), &little);
     assert!(
-        matches!(refused, Err(ChangeSetError::TooManyBytes { limit: 199 })),
+        matches!(
+            refused,
+            Err(ChangeSetError::Walk(WalkError::TooManyBytes { limit: 199 }))
+        ),
         "{refused:?}"
     );
 }
@@ -493,6 +496,24 @@ fn a_large_tracked_file_is_compared_without_being_held() {
         measured.findings,
         [Finding::TooLarge {
             path: path("other"),
+            size
+        }]
+    );
+}
+
+#[test]
+fn a_tracked_file_that_became_endless_is_changed_without_being_read() {
+    let world = World::with(&[("README", "a\n")]);
+    let place = world.place("work");
+    // A hole costs nothing to make and weeks to read.
+    let size = 8 << 40;
+    let file = std::fs::File::options().write(true).open(place.folder().join("README")).unwrap();
+    file.set_len(size).unwrap();
+    let measured = place.measure(&world.open(), &keeping()).unwrap();
+    assert_eq!(
+        measured.findings,
+        [Finding::TooLarge {
+            path: path("README"),
             size
         }]
     );

@@ -370,3 +370,15 @@ fn a_place_is_removed_whatever_is_in_it_and_nothing_else() {
     left.sort();
     assert_eq!(left, ["outside", "repo"]);
 }
+
+#[test]
+fn a_tracked_file_that_became_endless_is_written_anew_without_being_read() {
+    let world = World::with(&[("README", "a\n")]);
+    let mut place = world.place("work");
+    let readme = place.folder().join("README");
+    // A hole costs nothing to make and weeks to read.
+    let file = std::fs::File::options().write(true).open(&readme).unwrap();
+    file.set_len(8 << 40).unwrap();
+    bring(&world, &mut place, world.tree("HEAD"));
+    assert_eq!(std::fs::read(&readme).unwrap(), b"a\n");
+}

@@ -14,8 +14,8 @@ use ledger_core::{BlockerCode, Grants, Violation};
 use crate::config::Policy;
 use words::{Command, commands_of};
 
-/// The longest line that is looked at. What is longer is judged by its beginning, as far as this.
-pub const MAX_COMMAND_BYTES: usize = 64 * 1024;
+/// The longest line that is judged; a longer one is refused. No system starts a shell with a longer script as its argument.
+pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
 
 /// What a command line would do that needs a grant; none: nothing that can be seen.
 ///
@@ -34,12 +34,15 @@ pub const MAX_COMMAND_BYTES: usize = 64 * 1024;
 /// assert_eq!(judge_command("bash -lc 'cargo test && git push origin HEAD'", &policy, &granted), None);
 /// ```
 pub fn judge_command(line: &str, policy: &Policy, grants: &Grants) -> Option<Violation> {
-    let mut end = line.len().min(MAX_COMMAND_BYTES);
-    while !line.is_char_boundary(end) {
-        end -= 1;
+    if line.len() > MAX_COMMAND_BYTES {
+        return Some(Violation {
+            code: BlockerCode::UnsafeAction,
+            path: None,
+            detail: format!("a command of more than {MAX_COMMAND_BYTES} bytes cannot be judged"),
+        });
     }
     let granted: Vec<Vec<Command>> = grants.commands.iter().map(|granted| commands_of(granted)).collect();
-    commands_of(&line[..end]).iter().find_map(|command| {
+    commands_of(line).iter().find_map(|command| {
         let is_granted = granted
             .iter()
             .any(|list| list.iter().any(|granted| granted.words == command.words));

@@ -7,13 +7,14 @@ mod file_names;
 mod patterns;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use ledger_core::{Digest, RepoPath};
 use regex::bytes::{Regex, RegexSet};
 
 use crate::config::{Fingerprint, Policy};
 use file_names::forbidden_name;
-use patterns::{PATTERNS, is_placeholder};
+use patterns::{PATTERNS, PRIVATE_KEY, is_placeholder};
 
 /// The most findings that are kept of one file.
 pub const MAX_SECRET_FINDINGS: usize = 20;
@@ -98,16 +99,56 @@ impl SecretRules {
     }
 
     /// What looks like a secret in `after` and was not in `before`, the content of the same file in the base. A secret
-    /// that the base already has is not this change's doing; one that is moved to another file is.
+    /// that the base already has is not this change's doing; one that is moved to another file is, and so is whatever changes in a file that is a
+    /// secret by its name.
     pub fn added(&self, path: &RepoPath, before: Option<&[u8]>, after: &[u8]) -> Vec<SecretFinding> {
         let mut known = BTreeSet::new();
         if let Some(before) = before {
             self.each(path, before, |finding| {
-                known.insert(finding.fingerprint);
+                if finding.line > 0 || before == after {
+                    known.insert(finding.fingerprint);
+                }
                 true
             });
         }
         self.findings(path, after, &known)
+    }
+
+    /// The text with `mask` in place of everything that looks like a secret. Exceptions are for files; here they are masked too.
+    ///
+    /// ```
+    /// use counterfoil_policy::{Policy, SecretRules};
+    /// let rules = SecretRules::new(&Policy::default());
+    /// let text = format!("pushed with {}{}", "ghp_", "Zq8LmN3vTx6RbW1yKcJ5HdF9sGpA2uEo7iXk");
+    /// assert_eq!(rules.masked(&text, "[secret]"), "pushed with [secret]");
+    /// ```
+    pub fn masked(&self, text: &str, mask: &str) -> String {
+        let mut secrets: Vec<Range<usize>> = Vec::new();
+        self.each_match(text.as_bytes(), |rule, secret| {
+            let end = if rule.name == PRIVATE_KEY {
+                end_of_key(text, secret.end)
+            } else {
+                secret.end
+            };
+            secrets.push(secret.start..end);
+            true
+        });
+        secrets.sort_by_key(|secret| (secret.start, secret.end));
+        let mut masked = String::with_capacity(text.len());
+        let mut done = 0;
+        for secret in secrets {
+            // The patterns are about bytes; the text must stay one.
+            let is_boundary = |at: &usize| text.is_char_boundary(*at);
+            let start = (0..=secret.start).rev().find(is_boundary).unwrap_or(0).max(done);
+            let end = (secret.end..=text.len()).find(is_boundary).unwrap_or(text.len());
+            if start < end {
+                masked.push_str(&text[done..start]);
+                masked.push_str(mask);
+                done = end;
+            }
+        }
+        masked.push_str(&text[done..]);
+        masked
     }
 
     fn findings(&self, path: &RepoPath, content: &[u8], known: &BTreeSet<Fingerprint>) -> Vec<SecretFinding> {
@@ -137,12 +178,32 @@ impl SecretRules {
                 return;
             }
         }
+        let (mut line, mut counted) = (1, 0);
+        self.each_match(content, |rule, secret| {
+            // Rules begin anew at the top.
+            if secret.start < counted {
+                (line, counted) = (1, 0);
+            }
+            line += content[counted..secret.start]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count() as u64;
+            counted = secret.start;
+            keep_going(SecretFinding {
+                rule: rule.name.clone(),
+                line,
+                fingerprint: fingerprint(&content[secret]),
+            })
+        });
+    }
+
+    /// Hands over where every secret stands, rule by rule, until `keep_going` says no.
+    fn each_match(&self, content: &[u8], mut keep_going: impl FnMut(&Rule, Range<usize>) -> bool) {
         let matched = self.set.matches(content);
         for (index, rule) in self.rules.iter().enumerate() {
             if !self.set.is_empty() && !matched.matched(index) {
                 continue;
             }
-            let (mut line, mut counted) = (1, 0);
             for captures in rule.regex.captures_iter(content) {
                 let Some(found) = captures.get(1).or_else(|| captures.get(0)) else {
                     continue;
@@ -151,22 +212,18 @@ impl SecretRules {
                 if is_placeholder(secret) || !(rule.check)(secret) {
                     continue;
                 }
-                line += content[counted..found.start()]
-                    .iter()
-                    .filter(|byte| **byte == b'\n')
-                    .count() as u64;
-                counted = found.start();
-                let finding = SecretFinding {
-                    rule: rule.name.clone(),
-                    line,
-                    fingerprint: fingerprint(secret),
-                };
-                if !keep_going(finding) {
+                if !keep_going(rule, found.range()) {
                     return;
                 }
             }
         }
     }
+}
+
+/// Where the lines of a key end that begins before `start`: what follows the first one looks like it.
+fn end_of_key(text: &str, start: usize) -> usize {
+    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\\"\r\n \t".contains(byte);
+    start + text.as_bytes()[start..].iter().take_while(|byte| belongs(byte)).count()
 }
 
 /// 64 bits of the digest: enough to tell findings apart. Line ends and spaces around a secret do not count.

@@ -15,10 +15,8 @@
 //! part of the digest of the environment.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,21 +26,17 @@ use tokio::sync::watch;
 use crate::guard::{GuardProgram, GuardedCommand};
 use crate::junit::{ReportError, TestReport};
 use crate::process::{ProcessError, ProcessLimits, Supervision};
-use crate::redact::{Redactor, names_a_secret};
+use crate::redact::{Redactor, end_of};
 use crate::sandbox::{Confinement, ConfinementError, Sandbox, SandboxUnavailable, toolchain_variables};
 
 /// How much of the end of the output goes into the result, in bytes.
 const TAIL_BYTES: usize = 4096;
-/// How much of the end is read for it: a secret that the cut would halve must be seen whole before.
-const TAIL_READ_BYTES: u64 = 64 << 10;
 
 /// How often a sandbox is set up anew for a check before it counts as unavailable.
 const SANDBOX_ATTEMPTS: u32 = 3;
-/// A file in the check's temporary folder that holds something until the sandbox is set up, so that a sandbox that fails is never taken for a
-/// check that fails. What the check does to it afterwards can at most make the check count as not run.
-const MARK: &str = ".counterfoil-check";
-/// Runs inside: empties the mark, and becomes the command.
-const STARTED: &str = ": >/tmp/.counterfoil-check; exec \"$@\"";
+/// Runs inside: says that the sandbox is set up, so that a sandbox that fails is never taken for a check that fails, and becomes the command. What
+/// was said cannot be taken back, and the command does not have the way by which it was.
+const STARTED: &str = "printf . >&0; exec \"$@\" </dev/null";
 
 /// What a check runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +171,6 @@ impl CheckBench<'_> {
         let mut stop = std::pin::pin!(stop);
         let mut attempt = 1;
         let end = loop {
-            scratch.mark()?;
             let command = self.command(check, &environment, scratch.path())?;
             let supervision = Supervision {
                 guard: self.guard,
@@ -191,7 +184,7 @@ impl CheckBench<'_> {
                 end.outcome,
                 CommandOutcome::Exited { .. } | CommandOutcome::Signaled { .. }
             );
-            if self.sandbox.is_none() || !failed || !scratch.is_marked() {
+            if self.sandbox.is_none() || !failed || end.has_signaled {
                 break end;
             }
             // What was to be covered may have gone since it was looked for: a service's socket, a folder of a toolchain.
@@ -207,18 +200,20 @@ impl CheckBench<'_> {
             Some(Err(problem)) => (None, Some(problem)),
             None => (None, None),
         };
-        let mut tail = self.tail(output, &environment)?;
+        let redactor = self.redactor_of(check);
+        let kept = KeptText::redacted(output.to_owned(), redactor.clone()).await?;
+        let mut tail = kept.tail;
         if let Some(problem) = &report_problem {
             tail = with_last_line(tail, &problem.to_string());
         }
-        let result = CheckResult {
+        let mut result = CheckResult {
             name: check.name.clone(),
             command: check.command.line(),
             outcome: end.outcome,
             duration_ms: u64::try_from(end.duration.as_millis()).unwrap_or(u64::MAX),
             output: OutputRecord {
-                digest: end.output,
-                kept_bytes: end.kept_bytes,
+                digest: kept.digest,
+                kept_bytes: kept.bytes,
                 total_bytes: end.total_bytes,
                 tail,
             },
@@ -232,6 +227,7 @@ impl CheckBench<'_> {
             label: EvidenceLabel::Local,
             strength: check.strength,
         };
+        redactor.redact_result(&mut result);
         Ok(CheckRun {
             result,
             tests,
@@ -269,7 +265,8 @@ impl CheckBench<'_> {
         let mut wrapped = ["-c", STARTED, "sh"].map(OsString::from).to_vec();
         wrapped.push(program.to_owned());
         wrapped.extend(arguments);
-        Ok(sandbox.command(&confinement, OsStr::new("/bin/sh"), &wrapped, environment)?)
+        let command = sandbox.command(&confinement, OsStr::new("/bin/sh"), &wrapped, environment)?;
+        Ok(command.signal_at_stdin())
     }
 
     /// The whole environment of a check, sorted by name.
@@ -315,21 +312,43 @@ impl CheckBench<'_> {
         environment.into_iter().collect()
     }
 
-    fn tail(&self, output: &Path, environment: &[(OsString, OsString)]) -> io::Result<String> {
-        let mut file = File::open(output)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_READ_BYTES)))?;
-        let mut end = Vec::new();
-        file.take(TAIL_READ_BYTES).read_to_end(&mut end)?;
-        let mut redactor = self.redactor.clone();
-        for (name, value) in environment {
-            if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
-                && names_a_secret(name)
-            {
-                redactor = redactor.secret(value);
-            }
-        }
-        Ok(redactor.tail(&end, TAIL_BYTES))
+    /// What must not be kept of what this check prints: also every value that the policy hands to it, whatever its name.
+    fn redactor_of(&self, check: &Check) -> Redactor {
+        let handed: Vec<_> = self
+            .environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+            .filter(|(name, _)| check.variables.iter().any(|variable| variable == name))
+            .collect();
+        self.redactor
+            .clone()
+            .secrets_of(handed.iter().copied())
+            .values(handed.iter().map(|(_, value)| *value))
+    }
+}
+
+/// The output of a check as it is kept for good.
+struct KeptText {
+    digest: Digest,
+    bytes: u64,
+    tail: String,
+}
+
+impl KeptText {
+    /// Replaces the file by what may be kept of it. It is bounded, and so is the time that this takes.
+    async fn redacted(file: PathBuf, redactor: Redactor) -> io::Result<Self> {
+        let work = move || {
+            let printed = std::fs::read(&file)?;
+            let text = redactor.text(&String::from_utf8_lossy(&printed));
+            std::fs::write(&file, &text)?;
+            std::fs::File::open(&file)?.sync_data()?;
+            Ok(Self {
+                digest: Digest::of(&text),
+                bytes: text.len() as u64,
+                tail: end_of(&text, TAIL_BYTES).to_owned(),
+            })
+        };
+        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
     }
 }
 
@@ -337,7 +356,7 @@ impl CheckBench<'_> {
 fn with_last_line(text: String, line: &str) -> String {
     let line = format!("[{line}]\n");
     let room = TAIL_BYTES.saturating_sub(line.len() + 1);
-    let text = crate::redact::end_of(&text, room);
+    let text = end_of(&text, room);
     let gap = if text.is_empty() || text.ends_with('\n') {
         ""
     } else {
@@ -380,38 +399,11 @@ impl Scratch {
     fn path(&self) -> &Path {
         &self.0
     }
-
-    fn mark(&self) -> io::Result<()> {
-        std::fs::write(self.0.join(MARK), "the sandbox is not set up yet")
-    }
-
-    fn is_marked(&self) -> bool {
-        std::fs::symlink_metadata(self.0.join(MARK)).is_ok_and(|mark| mark.is_file() && mark.len() > 0)
-    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if std::fs::remove_dir_all(&self.0).is_err() {
-            make_removable(&self.0);
-            // What still stays is found by `foil clean`.
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-}
-
-/// Gives its owner all rights to a folder and those below it, following no link.
-fn make_removable(root: &Path) {
-    let mut open = vec![root.to_owned()];
-    while let Some(folder) = open.pop() {
-        let _ = std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700));
-        let Ok(entries) = std::fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                open.push(entry.path());
-            }
-        }
+        // What still stays is found by `foil clean`.
+        let _ = git_delivery::remove_tree(&self.0);
     }
 }

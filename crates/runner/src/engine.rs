@@ -182,7 +182,32 @@ impl Executor for Engine {
         }
     }
 
+    // Nothing leaves the engine by another way than these two.
     async fn next_event(&mut self, wake: Option<Timestamp>) -> Option<Event> {
+        let event = self.receive(wake).await?;
+        Some(self.plan.redactor.event(event))
+    }
+
+    async fn look(&mut self, pending: &Pending, _run: &ledger_core::Run) -> Vec<Event> {
+        let events = self.look_at(pending);
+        events
+            .into_iter()
+            .map(|event| self.plan.redactor.event(event))
+            .collect()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn stop_requested(&self) -> Option<PauseCause> {
+        *self.stop.borrow()
+    }
+}
+
+impl Engine {
+    /// The next event, unless it is time to wake up or to stop.
+    async fn receive(&mut self, wake: Option<Timestamp>) -> Option<Event> {
         let pause = wake.map(|at| {
             let left = at.duration_since(Timestamp::now());
             std::time::Duration::try_from(left).unwrap_or_default()
@@ -201,18 +226,6 @@ impl Executor for Engine {
             }
             () = async { tokio::time::sleep(pause.unwrap_or_default()).await }, if pause.is_some() => None,
         }
-    }
-
-    async fn look(&mut self, pending: &Pending, _run: &ledger_core::Run) -> Vec<Event> {
-        self.look_at(pending)
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    fn stop_requested(&self) -> Option<PauseCause> {
-        *self.stop.borrow()
     }
 }
 

@@ -124,6 +124,8 @@ pub struct GuardedChild {
     pub stdout: Option<pipe::Receiver>,
     /// Its standard error, if piped.
     pub stderr: Option<pipe::Receiver>,
+    /// Our end of what [`GuardedCommand::signal_at_stdin`] gives it.
+    signal: Option<std::os::unix::net::UnixStream>,
     /// `None` once we have closed it.
     socket: Option<tokio::net::UnixStream>,
     received: Vec<u8>,
@@ -142,6 +144,12 @@ impl GuardedChild {
     /// The process id of the first child.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// Whether it has written anything to the standard input that [`GuardedCommand::signal_at_stdin`] gives it. What was written is taken.
+    pub fn has_signaled(&self) -> bool {
+        let read = self.signal.as_ref().map(|mut signal| io::Read::read(&mut signal, &mut [0]));
+        matches!(read, Some(Ok(1..)))
     }
 
     async fn started(&mut self, body: &[u8]) -> Result<(), GuardError> {

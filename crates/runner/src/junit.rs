@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use ledger_core::{MAX_FAILING_TESTS, RepoPath, TestSummary};
@@ -104,7 +104,7 @@ impl TestReport {
 
     /// Reads the report at a path below a place, following no link on the way.
     pub fn read(place: &Path, path: &RepoPath) -> Result<Self, ReportError> {
-        let (folder, name) = open_folder(place, path)?;
+        let (folder, name) = open_folder(place, path, false)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(refused)?;
         let stat = rustix::fs::fstat(&file).map_err(refused)?;
@@ -121,7 +121,7 @@ impl TestReport {
 
     /// Removes a report of an earlier time, so that it cannot be taken for a new one. None there is well.
     pub fn remove(place: &Path, path: &RepoPath) -> Result<(), ReportError> {
-        let (folder, name) = match open_folder(place, path) {
+        let (folder, name) = match open_folder(place, path, true) {
             Err(ReportError::Missing) => return Ok(()),
             other => other?,
         };
@@ -257,7 +257,8 @@ fn not_junit(reason: impl ToString) -> ReportError {
 }
 
 /// The folder that holds a path below a place, reached without following a link, and the last part of the path.
-fn open_folder<'a>(place: &Path, path: &'a RepoPath) -> Result<(OwnedFd, &'a [u8]), ReportError> {
+/// `repair` gives the owner back the rights to folders that an earlier check took them from.
+fn open_folder<'a>(place: &Path, path: &'a RepoPath, repair: bool) -> Result<(OwnedFd, &'a [u8]), ReportError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut folder = rustix::fs::open(place, flags, Mode::empty()).map_err(refused)?;
     let mut parts = path.parts().peekable();
@@ -265,7 +266,18 @@ fn open_folder<'a>(place: &Path, path: &'a RepoPath) -> Result<(OwnedFd, &'a [u8
         if parts.peek().is_none() {
             return Ok((folder, part));
         }
-        folder = rustix::fs::openat(&folder, part, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(refused)?;
+        let open = |folder: &OwnedFd| rustix::fs::openat(folder, part, flags | OFlags::NOFOLLOW, Mode::empty());
+        let next = match open(&folder) {
+            Err(Errno::ACCESS) if repair => {
+                git_delivery::make_usable(folder.as_fd(), part).map_err(ReportError::Io)?;
+                open(&folder)
+            }
+            other => other,
+        };
+        folder = next.map_err(refused)?;
+        if repair {
+            git_delivery::make_writable(folder.as_fd()).map_err(ReportError::Io)?;
+        }
     }
     Err(ReportError::Missing)
 }
@@ -317,6 +329,20 @@ mod tests {
         let summary = report.summary();
         assert_eq!((summary.passed, summary.failed, summary.skipped), (2, 2, 1));
         assert_eq!(summary.failing, ["fails", "errs"]);
+    }
+
+    #[test]
+    fn a_report_is_removed_from_a_folder_that_an_earlier_check_closed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("out/reports");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("junit.xml"), REPORT).unwrap();
+        for closed in [&folder, &place.path().join("out")] {
+            fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
+        }
+        TestReport::remove(place.path(), &"out/reports/junit.xml".parse().unwrap()).unwrap();
+        assert!(folder.exists() && !folder.join("junit.xml").exists());
     }
 
     #[test]

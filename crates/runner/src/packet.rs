@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    AcceptanceProof, Blocker, ChangeCounts, CheckResult, CheckSandbox, Finding, ListedPath, Phase, PhaseEvidence,
-    Report, Run, State, TokenCount,
+    Acceptance, AcceptanceProof, Blocker, ChangeCounts, CheckResult, CheckSandbox, Finding, ListedPath,
+    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Report, Run, State, TicketFile, TokenCount,
 };
 use serde::Serialize;
 
-use crate::records::{report_of, review_of};
+use crate::markdown::{code, inline, quote, quotes};
+use crate::records::{finding_line, report_of, review_of, strength_name};
+use crate::workspace::Workspace;
 
-/// A run in the form in which a person reviews it. Derived from the journal alone.
+/// A run in the form in which a person reviews it. Derived from the journal, and the ticket where it is at hand.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReviewPacket {
     /// The ticket.
@@ -39,6 +41,10 @@ pub struct ReviewPacket {
     pub checks: Vec<CheckResult>,
     /// Where each acceptance item is proved.
     pub acceptance: Vec<AcceptanceProof>,
+    /// What the ticket wants to be true, where [`ReviewPacket::read`] found it.
+    pub wanted: Vec<Acceptance>,
+    /// When the ticket told the worker to stop and report, where [`ReviewPacket::read`] found it.
+    pub stop_when: Vec<String>,
     /// The worker's report: a claim.
     pub report: Option<Report>,
     /// The reviewer's verdict, where there was a review.
@@ -73,7 +79,22 @@ pub struct NextCommand {
 }
 
 impl ReviewPacket {
-    /// The packet of a run.
+    /// The packet of a run with what its ticket says, as the ticket was in the base of the run. Where it cannot be read there any more, the packet goes
+    /// without and has this title.
+    pub fn read(workspace: &Workspace, run: &Run, title: &str) -> Self {
+        let packet = Self::of(run, title);
+        match ticket_in_base(workspace, run) {
+            Some(ticket) => Self {
+                title: ticket.title,
+                wanted: ticket.acceptance,
+                stop_when: ticket.stop_when,
+                ..packet
+            },
+            None => packet,
+        }
+    }
+
+    /// The packet of a run, from its journal alone.
     pub fn of(run: &Run, title: &str) -> Self {
         let opened = run.opened();
         let (outcome, blocker) = match run.state() {
@@ -114,6 +135,8 @@ impl ReviewPacket {
             warnings: warnings(run, &checks),
             checks,
             acceptance,
+            wanted: Vec::new(),
+            stop_when: Vec::new(),
             report: report_of(run).cloned(),
             verdict: match run.evidence(Phase::IndependentReviewComplete) {
                 Some(PhaseEvidence::IndependentReviewComplete {
@@ -134,10 +157,60 @@ impl ReviewPacket {
         }
     }
 
-    /// The packet as Markdown. What the worker and the reviewer say stands in quotations.
+    /// The packet as Markdown. What the worker and the reviewer say stands in quotations, and nothing that anybody says can be more than words:
+    /// it may be shown and stored as it is.
     pub fn markdown(&self) -> String {
-        let mut text = format!("# {}: {}\n\n", self.ticket, self.title);
+        let mut text = format!("# {}: {}\n\n", self.ticket, inline(&self.title));
         let _ = writeln!(text, "Packet role: hand-off for a person, not an approval\n");
+        self.facts(&mut text);
+        for warning in &self.warnings {
+            let _ = writeln!(text, "**Mind:** {}\n", inline(warning));
+        }
+        if let Some(blocker) = &self.blocker {
+            let _ = writeln!(text, "## Blocker\n\n`{}`\n", blocker.code);
+            quote(&mut text, &blocker.reason);
+            let _ = writeln!(text, "Next: {}\n", inline(&blocker.next_step));
+        }
+        if !self.stop_when.is_empty() {
+            let _ = writeln!(text, "## When the worker was to stop\n");
+            quotes(&mut text, &self.stop_when);
+        }
+        self.change(&mut text);
+        self.checks(&mut text);
+        if let Some(report) = &self.report {
+            let _ = writeln!(text, "## What the worker says (a claim)\n");
+            quote(&mut text, &report.summary);
+            for (name, lines) in [
+                ("deviation", &report.deviations),
+                ("risk", &report.risks),
+                ("skipped", &report.skipped_checks),
+            ] {
+                for line in lines {
+                    quote(&mut text, &format!("{name}: {line}"));
+                }
+            }
+        }
+        let verdict = self.verdict.unwrap_or("none");
+        let _ = writeln!(text, "## Independent review\n\nVerdict: **{verdict}**\n");
+        if let Some(review) = &self.review {
+            quote(&mut text, review);
+        }
+        for finding in &self.findings {
+            quote(&mut text, &finding_line(finding));
+        }
+        for risk in &self.residual_risks {
+            quote(&mut text, &format!("residual risk: {risk}"));
+        }
+        if !self.commands.is_empty() {
+            let _ = writeln!(text, "## Next\n");
+            for next in &self.commands {
+                let _ = writeln!(text, "- {}: {}", next.purpose, code(&next.command));
+            }
+        }
+        text
+    }
+
+    fn facts(&self, text: &mut String) {
         let _ = writeln!(
             text,
             "| | |\n| --- | --- |\n| outcome | **{}** |\n| run | {} |",
@@ -150,7 +223,7 @@ impl ReviewPacket {
             ("base", &self.base),
         ] {
             if let Some(value) = value {
-                let _ = writeln!(text, "| {name} | `{value}` |");
+                let _ = writeln!(text, "| {name} | {} |", code(value));
             }
         }
         let _ = writeln!(
@@ -158,20 +231,15 @@ impl ReviewPacket {
             "| turns | {}, {} repair rounds |\n| tokens | {} |\n| time | {} s |\n",
             self.iterations, self.repair_rounds, self.tokens.total, self.seconds
         );
-        for warning in &self.warnings {
-            let _ = writeln!(text, "**Mind:** {warning}\n");
-        }
-        if let Some(blocker) = &self.blocker {
-            let _ = writeln!(text, "## Blocker\n\n`{}`\n", blocker.code);
-            quote(&mut text, &blocker.reason);
-            let _ = writeln!(text, "Next: {}\n", blocker.next_step);
-        }
+    }
+
+    fn change(&self, text: &mut String) {
         let _ = writeln!(text, "## Change\n\n{} paths\n", self.counts.total());
         for listed in &self.paths {
             let from = listed
                 .from
                 .as_ref()
-                .map(|from| format!(" (from `{from}`)"))
+                .map(|from| format!(" (from {})", code(&from.to_string())))
                 .unwrap_or_default();
             let kind = serde_json::to_value(listed.kind).ok();
             let kind = kind
@@ -179,73 +247,62 @@ impl ReviewPacket {
                 .and_then(|kind| kind.as_str())
                 .unwrap_or("changed")
                 .replace('_', " ");
-            let _ = writeln!(text, "- {kind} `{}`{from}", listed.path);
+            let _ = writeln!(text, "- {kind} {}{from}", code(&listed.path.to_string()));
         }
-        let _ = writeln!(text, "\n## Checks, run by the runner\n");
+        text.push('\n');
+    }
+
+    fn checks(&self, text: &mut String) {
+        let _ = writeln!(text, "## Checks, run by the runner\n");
         for check in &self.checks {
             let sign = if check.passed() { "passed" } else { "FAILED" };
             let _ = writeln!(
                 text,
-                "- {sign}: `{}` ({}, {} ms)",
-                check.name, check.outcome, check.duration_ms
+                "- {sign}: {} ({}, `{}`, {} ms)",
+                code(&check.name),
+                inline(&check.outcome.to_string()),
+                strength_name(check.strength),
+                check.duration_ms
             );
         }
         for proof in &self.acceptance {
             let by = if proof.checks.is_empty() {
                 "the reviewer alone".to_owned()
             } else {
-                proof.checks.join(", ")
+                inline(&proof.checks.join(", "))
             };
-            let _ = writeln!(text, "- acceptance `{}`: {by}", proof.id);
-        }
-        if let Some(report) = &self.report {
-            let _ = writeln!(text, "\n## What the worker says (a claim)\n");
-            quote(&mut text, &report.summary);
-            for (name, lines) in [
-                ("deviation", &report.deviations),
-                ("risk", &report.risks),
-                ("skipped", &report.skipped_checks),
-            ] {
-                for line in lines {
-                    quote(&mut text, &format!("{name}: {line}"));
-                }
-            }
-        }
-        let _ = writeln!(
-            text,
-            "## Independent review\n\nVerdict: **{}**\n",
-            self.verdict.unwrap_or("none")
-        );
-        if let Some(review) = &self.review {
-            quote(&mut text, review);
-        }
-        for finding in &self.findings {
-            quote(
-                &mut text,
-                &format!(
-                    "{:?} at {}: expected {}; found {}; repair: {}",
-                    finding.severity, finding.place, finding.expected, finding.actual, finding.required_repair
-                ),
+            let wanted = self.wanted.iter().find(|wanted| wanted.id == proof.id);
+            let wanted = wanted.map(|wanted| format!(" ({})", inline(&sentence(wanted))));
+            let _ = writeln!(
+                text,
+                "- acceptance {}{}: proved by {by}",
+                code(&proof.id),
+                wanted.unwrap_or_default()
             );
         }
-        for risk in &self.residual_risks {
-            quote(&mut text, &format!("residual risk: {risk}"));
-        }
-        if !self.commands.is_empty() {
-            let _ = writeln!(text, "## Next\n");
-            for next in &self.commands {
-                let _ = writeln!(text, "- {}: `{}`", next.purpose, next.command);
-            }
-        }
-        text
+        text.push('\n');
     }
 }
 
-fn quote(text: &mut String, words: &str) {
-    for line in words.trim().lines() {
-        let _ = writeln!(text, "> {}", line.trim_end());
-    }
-    text.push('\n');
+fn ticket_in_base(workspace: &Workspace, run: &Run) -> Option<TicketFile> {
+    let ledger = workspace.policy().ok()?.ledger.dir.path();
+    let path = format!("{ledger}/tickets/{}/ticket.toml", run.opened().ticket);
+    let base = run.discovery()?.base;
+    let bytes = workspace
+        .repository()
+        .read_file_at(base, &path.parse().ok()?, MAX_DOCUMENT_BYTES as u64)
+        .ok()??;
+    TicketFile::parse(&bytes).ok()
+}
+
+/// An acceptance item in one line.
+pub fn sentence(item: &Acceptance) -> String {
+    let parts = [("given", &item.given), ("when", &item.when), ("then", &item.then)];
+    let parts = parts.iter().filter(|(_, part)| !part.is_empty());
+    parts
+        .map(|(word, part)| format!("{word} {part}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {

@@ -69,6 +69,8 @@ pub struct ProcessEnd {
     pub total_bytes: u64,
     /// How many processes it left behind that had to be ended.
     pub left_behind: u32,
+    /// Whether it said anything on the way that [`GuardedCommand::signal_at_stdin`] gives it.
+    pub has_signaled: bool,
 }
 
 /// How to run a command.
@@ -123,7 +125,11 @@ impl Supervision<'_> {
             writer.abort();
         }
         let (outcome, left_behind) = result?;
-        kept.end(outcome, began, left_behind)
+        let end = kept.end(outcome, began, left_behind)?;
+        Ok(ProcessEnd {
+            has_signaled: child.has_signaled(),
+            ..end
+        })
     }
 
     async fn supervise(
@@ -289,6 +295,7 @@ impl KeptOutput {
             kept_bytes: self.written,
             total_bytes: self.total_bytes,
             left_behind,
+            has_signaled: false,
         })
     }
 

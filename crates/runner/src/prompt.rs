@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{CheckResult, Finding, IterationCause, Report, Ticket};
+use ledger_core::{
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Report, Ticket, TicketFile,
+};
 
 /// What a turn of the writer is about.
 #[derive(Debug, Clone)]
@@ -33,11 +35,31 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "# Ticket {}: {}\n", ticket.id, file.title);
     why_this_turn(&mut text, task);
+    what_is_asked(&mut text, task);
+    list(&mut text, "Checks that the runner will run on your result", task.checks);
+    let _ = writeln!(
+        text,
+        "## How to work\n\n\
+         - You work in a checkout of your own. Edit files in it; do not commit, push, or touch Git's files: the runner commits.\n\
+         - Nobody can answer questions. If the ticket cannot be done as it is written, report `blocked` and say what is missing.\n\
+         - Do not weaken, skip or delete tests or checks to make them pass.\n\
+         - What you report is taken as a claim. The runner computes the change set itself, runs the checks where you cannot write, \
+         and has the result reviewed by somebody else.\n\
+         - Before you report, read your whole change once more as a reviewer would.\n"
+    );
+    answer(&mut text, task.label);
+    text
+}
+
+/// What the ticket asks, without what this turn is about.
+fn what_is_asked(text: &mut String, task: &WriterTask<'_>) {
+    let ticket = task.ticket;
+    let file = &ticket.file;
     let _ = writeln!(text, "## What is asked\n\n{}\n", ticket.prompt.trim());
     let context = &file.context;
-    section(&mut text, "Problem", &context.problem);
-    section(&mut text, "How it is today", &context.current);
-    section(&mut text, "How it should be", &context.desired);
+    section(text, "Problem", &context.problem);
+    section(text, "How it is today", &context.current);
+    section(text, "How it should be", &context.desired);
     if !context.required.is_empty() {
         let _ = writeln!(text, "## Read first\n");
         for required in &context.required {
@@ -59,23 +81,10 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
         }
         text.push('\n');
     }
-    scope(&mut text, task);
-    list(&mut text, "Checks that the runner will run on your result", task.checks);
-    list(&mut text, "Stop, and report `blocked`, when", &file.stop_when);
-    let _ = writeln!(
-        text,
-        "## How to work\n\n\
-         - You work in a checkout of your own. Edit files in it; do not commit, push, or touch Git's files: the runner commits.\n\
-         - Nobody can answer questions. If the ticket cannot be done as it is written, report `blocked` and say what is missing.\n\
-         - Do not weaken, skip or delete tests or checks to make them pass.\n\
-         - What you report is taken as a claim. The runner computes the change set itself, runs the checks where you cannot write, \
-         and has the result reviewed by somebody else.\n\
-         - Before you report, read your whole change once more as a reviewer would.\n\n\
-         ## Your answer\n\n\
-         End the turn with one JSON object of the given schema and nothing else. Its property `turn` is exactly: {}",
-        task.label
-    );
-    text
+    scope(text, file, task.forbidden);
+    list(text, "Stop, and report `blocked`, when", &file.stop_when);
+    grants(text, &file.grants);
+    decisions(text, &file.decision);
 }
 
 fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
@@ -144,8 +153,7 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
     }
 }
 
-fn scope(text: &mut String, task: &WriterTask<'_>) {
-    let file = &task.ticket.file;
+fn scope(text: &mut String, file: &TicketFile, forbidden: &[String]) {
     let _ = writeln!(text, "## Scope\n");
     if !file.scope.goal.is_empty() {
         let _ = writeln!(text, "Goal: {}\n", file.scope.goal);
@@ -164,7 +172,7 @@ fn scope(text: &mut String, task: &WriterTask<'_>) {
             let _ = writeln!(text, "Everything may change but what is forbidden below.");
         }
     }
-    let forbidden: Vec<_> = file.scope.forbidden.iter().chain(task.forbidden).collect();
+    let forbidden: Vec<_> = file.scope.forbidden.iter().chain(forbidden).collect();
     if !forbidden.is_empty() {
         let _ = writeln!(text, "\nThese may not change:\n");
         for glob in forbidden {
@@ -181,13 +189,62 @@ fn scope(text: &mut String, task: &WriterTask<'_>) {
     );
 }
 
-/// The prompt that asks for the same answer in the right form.
-pub fn report_repair_prompt(label: &str, reason: &str) -> String {
-    format!(
-        "Your last answer could not be used: {}.\n\nDo not change any file. Give your report again as one JSON object of the \
-         given schema and nothing else. Its property `turn` is exactly: {label}",
+/// What a turn must leave alone but for these.
+fn grants(text: &mut String, grants: &Grants) {
+    let Grants {
+        dependencies,
+        protected,
+        migrations,
+        network,
+        commands,
+    } = grants;
+    let mut lines = Vec::new();
+    for (what, names) in [
+        ("add or change the dependency", dependencies),
+        ("change the protected path", protected),
+        ("run the command", commands),
+    ] {
+        lines.extend(names.iter().map(|name| format!("{what} `{name}`")));
+    }
+    for (is_granted, what) in [(migrations, "add data migrations"), (network, "use the network")] {
+        if *is_granted {
+            lines.push(what.to_owned());
+        }
+    }
+    list(text, "What this ticket allows beside its scope", &lines);
+}
+
+/// What was decided for the ticket.
+fn decisions(text: &mut String, decisions: &[Decision]) {
+    let accepted: Vec<_> = decisions
+        .iter()
+        .filter(|decision| decision.status == DecisionStatus::Accepted)
+        .map(|decision| one_line(&decision.decision))
+        .collect();
+    list(text, "What is decided", &accepted);
+}
+
+fn answer(text: &mut String, label: &str) {
+    let _ = write!(
+        text,
+        "## Your answer\n\nEnd the turn with one JSON object of the given schema and nothing else. Its property `turn` is exactly: {label}"
+    );
+}
+
+/// The prompt that asks for the same answer in the right form. Whoever gets it may not remember the turn, so it holds all that was asked.
+pub fn report_repair_prompt(task: &WriterTask<'_>, reason: &str) -> String {
+    let mut text = format!(
+        "# Report on ticket {}: {}\n\n\
+         Your last answer could not be used: {}.\n\n\
+         The work of the turn is in your checkout. Do not change any file. Look at the change, where you do not remember it, and report on it: what was \
+         done of what is asked below, and what was not.\n\n",
+        task.ticket.id,
+        task.ticket.file.title,
         one_line(reason)
-    )
+    );
+    what_is_asked(&mut text, task);
+    answer(&mut text, task.label);
+    text
 }
 
 /// What a review is about.
@@ -203,6 +260,8 @@ pub struct ReviewTask<'a> {
     pub patch_is_cut: bool,
     /// The checks on the tree.
     pub checks: &'a [CheckResult],
+    /// What the policy forbids on top of the ticket.
+    pub forbidden: &'a [String],
     /// The writer's claim.
     pub report: Option<&'a Report>,
 }
@@ -227,6 +286,10 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
             item.id, item.given, item.when, item.then
         );
     }
+    asked.push('\n');
+    scope(&mut asked, &ticket.file, task.forbidden);
+    grants(&mut asked, &ticket.file.grants);
+    decisions(&mut asked, &ticket.file.decision);
     let _ = writeln!(text, "## What was asked\n");
     material(&mut text, "ticket", &asked);
     let _ = writeln!(text, "## Checks that the runner ran on this tree\n");
@@ -312,6 +375,79 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CONTRACT: &str = r#"
+title = "Say hello"
+mode = "standard"
+stop_when = ["a dependency is needed"]
+[scope]
+allowed = ["src/**"]
+forbidden = ["src/old/**"]
+out_of_scope = ["translations"]
+[[acceptance]]
+id = "AC-1"
+then = "it says hello"
+[[decision]]
+id = "D-1"
+status = "accepted"
+decision = "in English"
+[[decision]]
+id = "D-2"
+status = "superseded"
+decision = "in Latin"
+[grants]
+dependencies = ["hello-world"]
+migrations = true
+"#;
+
+    fn ticket() -> Ticket {
+        Ticket {
+            id: "0001-hello".parse().unwrap(),
+            file: TicketFile::parse(CONTRACT.as_bytes()).unwrap(),
+            prompt: "Say it.\n".to_owned(),
+        }
+    }
+
+    /// What every prompt about a ticket holds.
+    fn assert_complete(prompt: &str, label: &str) {
+        for part in [
+            "Say hello", "Say it.", "it says hello", "`src/**`", "`src/old/**`", "`vendor/**`", "translations", "in English", "`hello-world`",
+            "add data migrations", label,
+        ] {
+            assert!(prompt.contains(part), "{part}: {prompt}");
+        }
+        assert!(!prompt.contains("in Latin"));
+    }
+
+    #[test]
+    fn every_prompt_holds_all_that_was_agreed() {
+        let (ticket, forbidden) = (ticket(), ["vendor/**".to_owned()]);
+        let task = WriterTask {
+            ticket: &ticket,
+            label: "run/3",
+            iteration: 1,
+            cause: None,
+            findings: &[],
+            failed_checks: &[],
+            checks: &[],
+            forbidden: &forbidden,
+        };
+        assert_complete(&writer_prompt(&task), "run/3");
+        // A conversation that had to start anew knows nothing of the last answer.
+        let again = report_repair_prompt(&task, "it is\nnot JSON");
+        assert_complete(&again, "run/3");
+        assert!(again.contains("could not be used: it is not JSON.") && again.contains("a dependency is needed"));
+        let review = review_prompt(&ReviewTask {
+            ticket: &ticket,
+            label: "run/4",
+            patch: "",
+            patch_is_cut: false,
+            checks: &[],
+            forbidden: &forbidden,
+            report: None,
+        });
+        assert_complete(&review, "run/4");
+    }
 
     #[test]
     fn material_cannot_close_its_own_marks() {

@@ -6,8 +6,11 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    ChangeKind, CheckResult, CommitId, Phase, PhaseEvidence, RefName, Report, Review, ReviewEnd, Run, Severity, Verdict,
+    ChangeKind, CheckResult, CommitId, Finding, Phase, PhaseEvidence, RefName, Report, Review, ReviewEnd, Run, Severity,
+    Strength, Verdict,
 };
+
+use crate::markdown::{cell, code, inline, quote, quotes};
 
 /// What a record names beside the run.
 #[derive(Debug, Clone)]
@@ -26,7 +29,7 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     let report = report_of(run);
     let _ = writeln!(text, "# Result of {}\n", run.opened().ticket);
     heading(&mut text, "Summary");
-    let _ = writeln!(text, "Delivered: {}\n\nThe worker says:\n", facts.title);
+    let _ = writeln!(text, "Delivered: {}\n\nThe worker says:\n", inline(facts.title));
     quote(&mut text, report.map_or("", |report| &report.summary));
     heading(&mut text, "Files changed");
     files(&mut text, run);
@@ -158,29 +161,6 @@ fn heading(text: &mut String, title: &str) {
     let _ = writeln!(text, "## {title}\n");
 }
 
-/// Somebody's words as a quotation.
-fn quote(text: &mut String, words: &str) {
-    if words.trim().is_empty() {
-        let _ = writeln!(text, "Nothing said.\n");
-        return;
-    }
-    for line in words.trim().lines() {
-        let _ = writeln!(text, "> {}", line.trim_end());
-    }
-    text.push('\n');
-}
-
-fn quotes(text: &mut String, lines: &[String]) {
-    if lines.is_empty() {
-        let _ = writeln!(text, "None.\n");
-        return;
-    }
-    for line in lines {
-        let _ = writeln!(text, "> - {}", line.split_whitespace().collect::<Vec<_>>().join(" "));
-    }
-    text.push('\n');
-}
-
 fn files(text: &mut String, run: &Run) {
     let Some(change) = run.change() else { return };
     for listed in &change.paths {
@@ -206,22 +186,6 @@ fn files(text: &mut String, run: &Run) {
     text.push('\n');
 }
 
-/// Text as inline code, whatever it holds.
-fn code(text: &str) -> String {
-    let longest = text
-        .split(|character| character != '`')
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
-    let mark = "`".repeat(longest + 1);
-    let pad = if text.starts_with('`') || text.ends_with('`') {
-        " "
-    } else {
-        ""
-    };
-    format!("{mark}{pad}{text}{pad}{mark}")
-}
-
 fn verification(text: &mut String, run: &Run) {
     let Some(PhaseEvidence::FocusedTestsPassed {
         tree,
@@ -237,7 +201,7 @@ fn verification(text: &mut String, run: &Run) {
     };
     let _ = writeln!(
         text,
-        "By the runner, on tree `{tree}`:\n\n| check | result | time | proves |\n| --- | --- | --- | --- |"
+        "By the runner, on tree `{tree}`:\n\n| check | result | strength | time | proves |\n| --- | --- | --- | --- | --- |"
     );
     for check in checks {
         let _ = writeln!(text, "{}", row(check));
@@ -251,7 +215,7 @@ fn verification(text: &mut String, run: &Run) {
                 code(&proof.id)
             );
         } else {
-            let _ = writeln!(text, "- {}: proved by {}", code(&proof.id), proof.checks.join(", "));
+            let _ = writeln!(text, "- {}: proved by {}", code(&proof.id), inline(&proof.checks.join(", ")));
         }
     }
     if !acceptance.is_empty() {
@@ -266,32 +230,43 @@ fn row(check: &CheckResult) -> String {
         .map(|t| format!(", {} passed, {} failed, {} skipped", t.passed, t.failed, t.skipped))
         .unwrap_or_default();
     format!(
-        "| {} | {}{tests} | {} ms | {} |",
-        check.name.replace('|', "\\|"),
-        check.outcome,
+        "| {} | {}{tests} | `{}` | {} ms | {} |",
+        cell(&check.name),
+        cell(&check.outcome.to_string()),
+        strength_name(check.strength),
         check.duration_ms,
-        check.proves.join(", ")
+        cell(&check.proves.join(", "))
     )
+}
+
+/// The word for a strength that the policy and the stored records use.
+pub fn strength_name(strength: Strength) -> &'static str {
+    match strength {
+        Strength::WorkerClaimed => "worker_claimed",
+        Strength::WorkerRan => "worker_ran",
+        Strength::RunnerRan => "runner_ran",
+        Strength::RunnerRanClean => "runner_ran_clean",
+        Strength::RerunElsewhere => "rerun_elsewhere",
+    }
 }
 
 fn findings(text: &mut String, review: Option<&Review>) {
     let findings = review.map_or(&[][..], |review| &review.findings);
-    if findings.is_empty() {
-        let _ = writeln!(text, "None.\n");
-        return;
-    }
-    for finding in findings {
-        let severity = match finding.severity {
-            Severity::Info => "info",
-            Severity::Low => "low",
-            Severity::Medium => "medium",
-            Severity::High => "high",
-            Severity::Critical => "critical",
-        };
-        let line = format!(
-            "{severity}: {}: expected {}, found {}; repair: {}",
-            finding.place, finding.expected, finding.actual, finding.required_repair
-        );
-        quotes(text, &[line]);
-    }
+    let lines: Vec<_> = findings.iter().map(finding_line).collect();
+    quotes(text, &lines);
+}
+
+/// A finding in one sentence.
+pub(crate) fn finding_line(finding: &Finding) -> String {
+    let severity = match finding.severity {
+        Severity::Info => "info",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    };
+    format!(
+        "{severity}: {}: expected {}, found {}; repair: {}",
+        finding.place, finding.expected, finding.actual, finding.required_repair
+    )
 }

@@ -1,14 +1,23 @@
 //! What must not leave in a text: paths of the machine, secrets, and characters that do something to a terminal.
 
-use std::path::Path;
+mod events;
 
-use regex::Regex;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use policy::{Policy, SecretRules};
 
 /// What stands where a secret was.
 const MASK: &str = "[secret]";
 
 /// Known values shorter than this are not masked: they would blot out ordinary words.
 const SHORTEST_SECRET: usize = 6;
+
+/// The same for values of which nobody says that they are secret.
+const SHORTEST_VALUE: usize = 8;
+
+/// Compiled when the first text is looked at.
+type LazyRules = LazyLock<SecretRules, Box<dyn FnOnce() -> SecretRules + Send>>;
 
 /// Replaces paths by words and masks secrets.
 ///
@@ -29,7 +38,7 @@ pub struct Redactor {
     paths: Vec<(String, String)>,
     /// Longest first.
     secrets: Vec<String>,
-    patterns: Vec<Regex>,
+    rules: Option<Arc<LazyRules>>,
 }
 
 impl Redactor {
@@ -76,11 +85,26 @@ impl Redactor {
         self
     }
 
-    /// Masks what these patterns match.
+    /// Masks these values whatever they are called, unless they are shorter than eight bytes.
     #[must_use]
-    pub fn patterns(mut self, patterns: impl IntoIterator<Item = Regex>) -> Self {
-        self.patterns.extend(patterns);
+    pub fn values<'a>(mut self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        for value in values.into_iter().filter(|value| value.len() >= SHORTEST_VALUE) {
+            self = self.secret(value);
+        }
         self
+    }
+
+    /// Masks what looks like a secret under this policy.
+    #[must_use]
+    pub fn patterns_of(mut self, policy: &Policy) -> Self {
+        let policy = policy.clone();
+        self.rules = Some(Arc::new(LazyLock::new(Box::new(move || SecretRules::new(&policy)))));
+        self
+    }
+
+    /// The rules of [`Redactor::patterns_of`]: compiling them once more takes longer than most of what they are used for.
+    pub(crate) fn secret_rules(&self) -> Option<&SecretRules> {
+        self.rules.as_ref().map(|rules| LazyLock::force(rules))
     }
 
     /// The text in printable lines, with words for paths and masks for secrets.
@@ -92,19 +116,13 @@ impl Redactor {
                 text = text.replace(secret, MASK);
             }
         }
-        for pattern in &self.patterns {
-            text = pattern.replace_all(&text, MASK).into_owned();
+        if let Some(rules) = self.secret_rules() {
+            text = rules.masked(&text, MASK);
         }
         for (path, word) in &self.paths {
             text = replace_path(&text, path, word);
         }
         text
-    }
-
-    /// The same for bytes that need not be UTF-8, and then the last `bytes` bytes of it, from the beginning of a character.
-    pub fn tail(&self, bytes: &[u8], limit: usize) -> String {
-        let text = self.text(&String::from_utf8_lossy(bytes));
-        end_of(&text, limit).to_owned()
     }
 }
 
@@ -127,8 +145,7 @@ pub fn names_a_secret(name: &str) -> bool {
     let anywhere = [
         "TOKEN",
         "SECRET",
-        "PASSWORD",
-        "PASSWD",
+        "PASSW",
         "PASSPHRASE",
         "CREDENTIAL",
         "APIKEY",
@@ -195,8 +212,20 @@ pub fn printable_lines(text: &str) -> String {
     printable
 }
 
-fn hides_or_reorders(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Characters that are not seen, that reorder what follows, or that some programs take for the end of a line.
+pub(crate) fn hides_or_reorders(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -209,10 +238,14 @@ mod tests {
     fn a_secret_is_masked_however_it_is_dressed() {
         let redactor = Redactor::default()
             .secrets_of([("API_KEY", "abcdef-123456"), ("LANG", "C.UTF-8"), ("MY_TOKEN", "short")])
-            .patterns([Regex::new("ghp_[A-Za-z0-9]{8,}").unwrap()]);
+            .values(["handed-over", "of six"])
+            .patterns_of(&Policy::default());
+        let token = "ghp_Zq8LmN3vTx6RbW1yKcJ5HdF9sGpA2uEo7iXk";
         assert_eq!(
-            redactor.text("abc\u{1b}[1mdef-123\u{200b}456 ghp_0123456789 C.UTF-8 short"),
-            "[secret] [secret] C.UTF-8 short"
+            redactor.text(&format!(
+                "abc\u{1b}[1mdef-123\u{200b}456 {token} handed-over C.UTF-8 short of six"
+            )),
+            "[secret] [secret] [secret] C.UTF-8 short of six"
         );
     }
 
@@ -250,11 +283,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_tail_is_bounded_and_printable(bytes in proptest::collection::vec(any::<u8>(), 0..400), limit in 0usize..300) {
+        fn an_end_is_bounded_and_printable(bytes in proptest::collection::vec(any::<u8>(), 0..400), limit in 0usize..300) {
             let redactor = Redactor::default().path("/tmp", "$TMP").secret("secret-value");
-            let tail = redactor.tail(&bytes, limit);
-            prop_assert!(tail.len() <= limit);
-            prop_assert!(!tail.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+            let text = redactor.text(&String::from_utf8_lossy(&bytes));
+            let end = end_of(&text, limit);
+            prop_assert!(end.len() <= limit);
+            prop_assert!(!end.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
         }
 
         #[test]

@@ -186,7 +186,7 @@ pub async fn run_ticket(
     };
     let plan = RunPlan {
         confinement: crate::engine::confinement(&ready.policy, workspace.roots(), &folders.place("check")),
-        redactor: redactor(workspace, &folders),
+        redactor: redactor(workspace, &folders).patterns_of(&ready.policy),
         ticket: ready.ticket,
         policy: ready.policy,
         run: id,

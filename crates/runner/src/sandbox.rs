@@ -12,8 +12,11 @@
 //! an image, and would run the checks against other tools than the user's. `codex sandbox` is made for the agent: it leaves the home readable,
 //! and its profile changes with Codex' version.
 //!
-//! Not protected: what is world-readable outside the home and the folders named in [`Confinement`] can be read; with `network` also services
-//! on the machine's loopback and abstract sockets can be reached.
+//! Not protected: what is world-readable outside the home, the repository and the folders named in [`Confinement`] can be read; with `network`
+//! also services on the machine's loopback and abstract sockets can be reached. A service that bound its socket by a relative path outside the folders
+//! that are hidden can be reached, because the system does not tell where it is. Keys in the session keyring of the kernel can be read by who runs
+//! checks: joining another one needs a system call that safe Rust does not have here. A desktop session keeps few keys there, if any; start `foil`
+//! by `keyctl session - foil …` where that matters.
 
 mod confinement;
 mod toolchains;

@@ -41,6 +41,8 @@ impl World {
             ("home/.codex/auth.json", "{}"),
             ("home/.cargo/credentials.toml", "token"),
             ("home/.cargo/bin/own-tool", "#!/bin/sh\necho from the toolchain\n"),
+            ("home/.dotnet/corefx/cryptography/x509stores/my/key.pfx", "PRIVATE KEY"),
+            ("home/.dotnet/sdk/8.0/dotnet.dll", ""),
             ("home/.netrc", "password"),
             ("home/state/places/1/check/file.txt", "checked"),
             ("home/state/places/1/check/.git/HEAD", "ref: refs/heads/main"),
@@ -50,6 +52,8 @@ impl World {
             ("repository/.git/counterfoil/runs/journal.jsonl", "{}\n"),
             ("repository/.git/objects/info/packs", "packs"),
             ("repository/.git/refs/heads/main", "0000"),
+            ("repository/.git/config", "url = https://user:token@host/"),
+            ("repository/.env", "SECRET=1"),
             ("repository/src/lib.rs", ""),
         ] {
             let path = root.join(path);
@@ -64,11 +68,11 @@ impl World {
             scratch: None,
             writable: Vec::new(),
             readable: vec![root.join("repository/.git/objects")],
-            hidden: vec![home.join("state"), root.join("repository/.git/counterfoil")],
+            hidden: vec![home.join("state"), root.join("repository"), root.join("repository/.git")],
             environment: Vec::new(),
             network: false,
         };
-        let path = format!("{}/.cargo/bin:relative:/usr/bin:/bin", home.display());
+        let path = format!("{0}/.cargo/bin:{0}/.dotnet:relative:/usr/bin:/bin", home.display());
         let guard = guard();
         let sandbox = Sandbox::probe(&SandboxSearch::new(None), &guard, &confinement)
             .await
@@ -186,12 +190,11 @@ async fn secrets_of_the_home_and_state_of_the_runner_are_not_there() {
         seen.lines().collect::<Vec<_>>(),
         [
             "home/.cargo/bin/own-tool".to_owned(),
+            "home/.dotnet/sdk/8.0/dotnet.dll".to_owned(),
             format!("{place}/.git/HEAD"),
             format!("{place}/.git/hooks/README"),
             format!("{place}/file.txt"),
             "repository/.git/objects/info/packs".to_owned(),
-            "repository/.git/refs/heads/main".to_owned(),
-            "repository/src/lib.rs".to_owned(),
         ]
     );
     assert_eq!(world.printed("own-tool").await, "from the toolchain\n");
@@ -304,6 +307,8 @@ async fn sockets_of_services_cannot_be_reached() {
         PathBuf::from(format!("/run/counterfoil-test-{}.sock", std::process::id())),
         PathBuf::from(format!("/tmp/counterfoil-test-{}.sock", std::process::id())),
         PathBuf::from(format!("/var/lib/counterfoil-test-{}.sock", std::process::id())),
+        PathBuf::from(format!("/usr/local/counterfoil-test-{}.sock", std::process::id())),
+        world.root.join("service.sock"),
         world.root.join("home/agent.sock"),
     ];
     for path in &hidden {
@@ -366,10 +371,9 @@ async fn the_environment_is_what_is_documented_and_no_more() {
             "TMPDIR",
         ]
     );
-    let home = world.confinement.home.display().to_string();
     assert_eq!(
         world.printed("echo $HOME; echo $PATH; echo $TMPDIR").await,
-        format!("{home}\n{home}/.cargo/bin:/usr/bin:/bin\n/tmp\n")
+        "~\n~/.cargo/bin:~/.dotnet:/usr/bin:/bin\n/tmp\n"
     );
     let first = world.run(&check("true")).await.result.environment;
     assert_eq!(world.run(&check("exit 1")).await.result.environment, first);
@@ -389,6 +393,29 @@ async fn the_tail_is_bounded_and_holds_no_secret_no_path_and_no_control() {
 }
 
 #[tokio::test]
+async fn what_is_kept_of_the_output_holds_no_secret_no_path_and_no_control() {
+    let mut world = World::new("kept").await;
+    world.redactor = world.redactor.clone().patterns_of(&policy::Policy::default());
+    world.environment.push(("PLAIN_NAME".into(), "handed over".into()));
+    let token = ["ghp_", "Zq8LmN3vTx6RbW1yKcJ5HdF9sGpA2uEo7iXk"].concat();
+    let report = r#"<testsuite><testcase name="TOKEN"><failure/></testcase></testsuite>"#.replace("TOKEN", &token);
+    let noisy = Check {
+        variables: vec!["ALLOWED_TOKEN".to_owned(), "PLAIN_NAME".to_owned()],
+        report: Some("junit.xml".parse().unwrap()),
+        ..check(&format!(
+            "echo \"$ALLOWED_TOKEN $PLAIN_NAME {token} $PWD\"; seq 1 20000; printf '\\033[31m'; echo '{report}' >junit.xml"
+        ))
+    };
+    let run = world.run(&noisy).await;
+    let kept = fs::read_to_string(world.root.join("output")).unwrap();
+    assert_eq!(kept.lines().next(), Some("[secret] [secret] [secret] $PLACE"));
+    assert!(kept.ends_with("\n20000\n"), "no terminal sequence is kept");
+    assert_eq!(run.result.output.digest, ledger_core::Digest::of(&kept));
+    assert_eq!(run.result.output.kept_bytes, kept.len() as u64);
+    assert_eq!(run.result.tests.unwrap().failing, ["[secret]"]);
+}
+
+#[tokio::test]
 async fn a_variable_that_loads_code_does_not_reach_what_confines() {
     let mut world = World::new("loader").await;
     let name = world.place().join("no-such-library.so");
@@ -399,7 +426,7 @@ async fn a_variable_that_loads_code_does_not_reach_what_confines() {
     };
     let run = world.run(&preload).await;
     let output = run.result.output.tail;
-    assert!(output.ends_with("$PLACE/no-such-library.so\n"), "{output}");
+    assert!(output.ends_with("[secret]\n"), "{output}");
     // Had `bwrap` itself been told to load it, it would complain as well.
     assert!(
         !output
@@ -463,6 +490,27 @@ async fn what_a_check_makes_unreadable_is_removed_all_the_same() {
     world
         .printed("mkdir -p /tmp/a/b && touch /tmp/a/b/c && chmod 000 /tmp/a/b /tmp/a")
         .await;
+}
+
+#[tokio::test]
+async fn folders_without_end_that_a_check_makes_are_removed() {
+    let world = World::new("deep").await;
+    let script = "import os\nos.chdir('/tmp')\nfor _ in range(6000):\n    os.mkdir('d' * 100)\n    os.chdir('d' * 100)";
+    let python = Check {
+        command: CheckCommand::Program(vec!["/usr/bin/python3".to_owned(), "-c".to_owned(), script.to_owned()]),
+        ..check("")
+    };
+    assert!(world.run(&python).await.result.passed());
+}
+
+#[tokio::test]
+async fn a_check_cannot_pose_as_a_sandbox_that_fails() {
+    let world = World::new("poses").await;
+    let script = "echo x >/tmp/.counterfoil-check; cat /proc/1/fd/0 <&- & cat; exec 0<&-; echo 'bwrap: it broke' >&2; exit 1";
+    let run = world.run(&check(script)).await;
+    assert_eq!(run.result.outcome, CommandOutcome::Exited { code: 1 });
+    // Nor does it have a way to the runner at its input.
+    assert_eq!(world.printed("readlink /proc/self/fd/0").await, "/dev/null\n");
 }
 
 #[tokio::test]

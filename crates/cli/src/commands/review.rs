@@ -6,7 +6,6 @@ mod prompt;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use runner::redact::printable_lines;
 use runner::{ReviewPacket, read_run};
 use serde::Serialize;
 
@@ -51,7 +50,7 @@ pub(super) fn run(args: &ReviewArgs, context: &Context<'_>) -> Result<Exit, Fail
     let ticket = args.choice.ticket(&workspace)?;
     let (repository, roots) = (workspace.repository(), workspace.roots());
     let read = read_run(repository, roots, &ticket, args.choice.run.as_ref()).map_err(Failure::History)?;
-    let packet = ReviewPacket::of(&read.run, &RunChoice::title(&workspace, &ticket));
+    let packet = ReviewPacket::read(&workspace, &read.run, &RunChoice::title(&workspace, &ticket));
     let text = match (context.output.is_json(), args.html, args.prompt) {
         (true, false, false) => {
             let report = Report {
@@ -68,8 +67,7 @@ pub(super) fn run(args: &ReviewArgs, context: &Context<'_>) -> Result<Exit, Fail
         }
         (false, true, _) => html::page(&packet),
         (false, false, true) => prompt::text(&packet),
-        // What the worker says must neither move the cursor nor reorder what stands after it.
-        (false, false, false) => printable_lines(&packet.markdown()),
+        (false, false, false) => packet.markdown(),
     };
     let Some(path) = &args.write else {
         context.output.document(text.as_bytes())?;

@@ -34,7 +34,8 @@ struct Dirt<'a> {
 
 impl Visitor for Dirt<'_> {
     fn suspect(&mut self, entry: usize, spot: &Spot<'_>, stat: &FileStat) -> Result<(), WalkError> {
-        let side = match read_content(spot, stat, READ_AT_ONCE, true)? {
+        let known_size = Some(self.index.stat(entry).size);
+        let side = match read_content(spot, stat, READ_AT_ONCE, known_size)? {
             Content::Read { side, .. } | Content::Large { side } => Some(side),
             Content::Unreadable | Content::Gone => None,
         };

@@ -68,6 +68,12 @@ pub enum WalkError {
         /// The most that was allowed.
         limit: u64,
     },
+    /// More bytes are new or changed than is allowed.
+    #[error("the new and changed files have more than {limit} bytes")]
+    TooManyBytes {
+        /// The most that was allowed.
+        limit: u64,
+    },
     /// Something changes while it is looked at.
     #[error("`{path}` changed while it was read")]
     Unstable {

@@ -366,3 +366,11 @@ proptest::proptest! {
         judge_command(&line, &Policy::default(), &Grants::default());
     }
 }
+
+#[test]
+fn a_long_line_is_judged_whole_and_one_that_cannot_be_is_refused() {
+    let refused = |line: &str| judge_command(line, &Policy::default(), &Grants::default()).is_some();
+    assert!(!refused(&"true;".repeat(20_000)));
+    assert!(refused(&format!("{0}git push; {0}", "true;".repeat(10_000))));
+    assert!(refused(&"x".repeat(MAX_COMMAND_BYTES + 1)));
+}

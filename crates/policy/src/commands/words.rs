@@ -6,8 +6,8 @@ use split::{Simple, split};
 
 /// The deepest nesting of shells in shells that is followed.
 const MAX_DEPTH: usize = 6;
-/// The most commands of one line that are looked at.
-const MAX_COMMANDS: usize = 2000;
+/// The most commands of one line that are looked at: more than any line that is judged has, unless it nests shells in shells.
+const MAX_COMMANDS: usize = super::MAX_COMMAND_BYTES;
 
 /// One plain command: its program and arguments, without the wrappers around it.
 #[derive(Debug, Clone, PartialEq, Eq)]

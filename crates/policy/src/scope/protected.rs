@@ -91,6 +91,10 @@ const AUTOMATION: &[&str] = &[
 
 const AGENTS: &[&str] = &[
     "**/AGENTS*.md",
+    "**/AGENT.md",
+    "**/opencode.{json,jsonc}",
+    "**/.opencode/**",
+    "**/.rules",
     "**/CLAUDE*.md",
     "**/GEMINI*.md",
     "**/QWEN.md",
@@ -130,6 +134,17 @@ const HOOKS: &[&str] = &[
     "**/.lefthook-local/**",
     "**/.overcommit.yml",
     "**/.git-hooks/**",
+    // What editors and tools run or obey when a folder is opened or entered.
+    "**/.vscode/{tasks,settings}.json",
+    "**/*.code-workspace",
+    "**/.devcontainer/**",
+    "**/.devcontainer.json",
+    "**/{mise,.mise,mise.local,.mise.local}.toml",
+    "**/.mise/**",
+    "**/.config/mise/**",
+    "**/.yarnrc.yml",
+    "**/.cargo/{config,config.toml}",
+    "**/.{exrc,vimrc,nvimrc,nvim.lua}",
 ];
 
 /// Paths that no worker may change without a grant for exactly that path. Compared without case and normal forms, so that

@@ -24,11 +24,14 @@ fn always(_: &[u8]) -> bool {
     true
 }
 
+/// The one kind of secret that goes on for many lines after what its pattern finds.
+pub(super) const PRIVATE_KEY: &str = "private key";
+
 /// All byte-wise (`(?-u)`): content need not be UTF-8. Repetitions are bounded, so that a match cannot grow with the file.
 pub(super) const PATTERNS: &[Pattern] = &[
     // A name alone, as in code that reads keys, is no key: at least some of its body must follow.
     pattern(
-        "private key",
+        PRIVATE_KEY,
         r"(?-u)-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\\[rn]|[\r\n \t\x22+])+(?:[A-Za-z][A-Za-z-]{2,20}: [^\r\n]{0,200}[\r\n]+)*[\r\n \t\x22+]*([A-Za-z0-9+/=]{24,100})",
     ),
     pattern("PuTTY private key", r"(?-u)PuTTY-User-Key-File-[0-9]: [a-z0-9-]{3,30}"),

@@ -197,6 +197,14 @@ fn only_what_a_change_adds_counts_and_exceptions_by_fingerprint_do_not() {
 }
 
 #[test]
+fn what_changes_in_a_secret_file_of_the_base_counts() {
+    let path: RepoPath = ".env".parse().unwrap();
+    let added = |before: &[u8], after: &[u8]| rules().added(&path, Some(before), after).len();
+    assert_eq!(added(b"A=1\n", b"A=1\n"), 0);
+    assert_eq!(added(b"A=1\n", b"A=1\nPIN=1234\n"), 1);
+}
+
+#[test]
 fn a_policy_can_add_a_pattern_and_no_finding_shows_the_secret() {
     let policy = Policy::parse(b"[scope.secrets]\npatterns = [\"acme_([0-9a-f]{8})\"]\n").unwrap();
     let findings = SecretRules::new(&policy).scan(&"a".parse().unwrap(), b"\n\nacme_0badcafe\n");
@@ -232,4 +240,36 @@ proptest::proptest! {
         proptest::prop_assert_eq!(rules().scan(&path, &content), rules().scan(&path, &content));
         proptest::prop_assert_eq!(rules().added(&path, Some(&content), &content), vec![]);
     }
+}
+
+#[test]
+fn a_text_is_masked_where_its_secrets_are_and_nowhere_else() {
+    let masked = |text: &str| rules().masked(text, "[secret]");
+    let (token, upper) = (format!("ghp_{}", random(36)), "Z7Q4M2XKLP5WNB3T");
+    assert_eq!(
+        masked(&format!("é {token}, then AKIA{upper} and {token}")),
+        "é [secret], then [secret] and [secret]"
+    );
+    let key = format!(
+        "-----BEGIN PRIVATE KEY-----\n{0}\n{0}\n{0}=\n-----END PRIVATE KEY-----\n",
+        random(64)
+    );
+    assert_eq!(
+        masked(&key),
+        "-----BEGIN PRIVATE KEY-----\n[secret]-----END PRIVATE KEY-----\n"
+    );
+    assert_eq!(
+        masked(&format!("password = \"{}\"", random(24))),
+        "password = \"[secret]\""
+    );
+    for plain in [
+        "",
+        "nothing here",
+        "id = AKIAIOSFODNN7EXAMPLE",
+        "é".repeat(300).as_str(),
+    ] {
+        assert_eq!(masked(plain), plain);
+    }
+    // A bound of a pattern may fall into the middle of a character.
+    assert!(masked(&format!("postgres://app:{}@db", "é9X".repeat(70))).is_char_boundary(0));
 }

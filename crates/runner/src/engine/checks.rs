@@ -40,12 +40,33 @@ pub(crate) fn confinement(policy: &Policy, roots: &StateRoots, place: &Path) -> 
             .map(|common| common.join("objects"))
             .into_iter()
             .collect(),
-        hidden: vec![roots.repository().to_owned(), roots.user().to_owned()],
+        hidden: checkouts_of(roots)
+            .into_iter()
+            .chain([roots.repository().to_owned(), roots.user().to_owned()])
+            .collect(),
         scratch: None,
         environment: Vec::new(),
         network: false,
         home,
     }
+}
+
+/// The repository's Git folder, where remotes may have tokens, and every checkout of it, where `.env` and the like lie.
+fn checkouts_of(roots: &StateRoots) -> Vec<PathBuf> {
+    let Some(common) = roots.repository().parent() else {
+        return Vec::new();
+    };
+    let mut folders = vec![common.to_owned()];
+    if common.file_name().is_some_and(|name| name == ".git") {
+        folders.extend(common.parent().map(Path::to_owned));
+    }
+    for linked in std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
+        let git = std::fs::read_to_string(linked.path().join("gitdir")).unwrap_or_default();
+        folders.extend(Path::new(git.trim_end()).parent().map(Path::to_owned));
+    }
+    // A relative one could not be hidden, and one at the root would hide the system.
+    folders.retain(|folder| folder.is_absolute() && folder.parent().is_some());
+    folders
 }
 
 impl Engine {
@@ -205,5 +226,25 @@ fn check(spec: &CheckSpec) -> Check {
         report: spec.report.as_ref().and_then(policy::config::TestReport::path),
         proves: spec.proves.clone(),
         strength: spec.strength,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_do_not_see_the_repository_and_its_checkouts_but_for_its_objects() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        let linked = at("repository/.git/worktrees/linked");
+        std::fs::create_dir_all(&linked).unwrap();
+        std::fs::write(linked.join("gitdir"), format!("{}\n", at("linked/.git").display())).unwrap();
+        let roots = StateRoots::new(&at("repository/.git"), at("state"));
+        let confinement = confinement(&Policy::default(), &roots, &at("place"));
+        for hidden in ["repository", "repository/.git", "linked", "repository/.git/counterfoil", "state"] {
+            assert!(confinement.hidden.contains(&at(hidden)), "{hidden}");
+        }
+        assert_eq!(confinement.readable, [at("repository/.git/objects")]);
     }
 }

@@ -26,7 +26,10 @@ impl ChangeRules {
         }
         let scope = ScopeRules::new(&plan.policy, &plan.ticket.file)
             .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
-        let secrets = SecretRules::new(&plan.policy);
+        let secrets = match plan.redactor.secret_rules() {
+            Some(rules) => rules.clone(),
+            None => SecretRules::new(&plan.policy),
+        };
         Ok(known.get_or_init(|| Self { scope, secrets }))
     }
 }

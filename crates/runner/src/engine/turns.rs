@@ -22,7 +22,7 @@ impl Engine {
         run: &Run,
     ) {
         let prompt = match purpose {
-            TurnPurpose::Write => self.writer_prompt(label, run),
+            TurnPurpose::Write => self.with_task(label, run, writer_prompt),
             TurnPurpose::RepairReport => {
                 let reason = run
                     .attempt()
@@ -32,7 +32,7 @@ impl Engine {
                     Some(TurnEnd::InvalidReport { reason }) => reason.as_str(),
                     _ => "it was not a report",
                 };
-                report_repair_prompt(label, reason)
+                self.with_task(label, run, |task| report_repair_prompt(task, reason))
             }
         };
         let access = match purpose {
@@ -50,7 +50,8 @@ impl Engine {
         });
     }
 
-    fn writer_prompt(&self, label: &str, run: &Run) -> String {
+    /// The prompt that this makes of what the turn is about.
+    fn with_task(&self, label: &str, run: &Run, prompt: impl FnOnce(&WriterTask<'_>) -> String) -> String {
         let attempt = run.attempt();
         let failed: Vec<_> = run
             .last_checked()
@@ -69,15 +70,7 @@ impl Engine {
             .iter()
             .map(|check| format!("`{}`: `{}`", check.name, check.command))
             .collect();
-        let forbidden: Vec<_> = self
-            .plan
-            .policy
-            .scope
-            .forbidden
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        writer_prompt(&WriterTask {
+        prompt(&WriterTask {
             ticket: &self.plan.ticket,
             label,
             iteration: attempt.map_or(1, |attempt| attempt.n),
@@ -85,8 +78,14 @@ impl Engine {
             findings: attempt.map_or(&[], |attempt| &attempt.findings),
             failed_checks: &failed,
             checks: &checks,
-            forbidden: &forbidden,
+            forbidden: &self.forbidden(),
         })
+    }
+
+    /// What the policy forbids to every ticket.
+    fn forbidden(&self) -> Vec<String> {
+        let forbidden = &self.plan.policy.scope.forbidden;
+        forbidden.iter().map(ToString::to_string).collect()
     }
 
     pub(super) fn take_review(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
@@ -118,6 +117,7 @@ impl Engine {
             patch: &patch,
             patch_is_cut,
             checks: &results,
+            forbidden: &self.forbidden(),
             report: report_of(run),
         });
         let schema = schema_of_answer("review");

@@ -13,6 +13,14 @@ use tokio::net::unix::pipe;
 use super::wire::{self, STARTED_AS_GUARD, Start};
 use super::{DEFAULT_GRACE, GuardError, GuardProgram, GuardedChild, START_WAIT, inside, leftovers};
 
+/// What a guarded process has at its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Nothing,
+    Piped,
+    Signal,
+}
+
 /// Where the standard output or the errors of a guarded process go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Output {
@@ -43,7 +51,7 @@ pub struct GuardedCommand {
     folder: PathBuf,
     records: Option<PathBuf>,
     grace: Duration,
-    piped_input: bool,
+    input: Input,
     output: Output,
     errors: Output,
 }
@@ -59,7 +67,7 @@ impl GuardedCommand {
             folder: PathBuf::from("/"),
             records: None,
             grace: DEFAULT_GRACE,
-            piped_input: false,
+            input: Input::Nothing,
             output: Output::Discarded,
             errors: Output::Discarded,
         }
@@ -121,7 +129,15 @@ impl GuardedCommand {
     /// Standard input is written by us, through [`GuardedChild::stdin`].
     #[must_use]
     pub fn pipe_stdin(mut self) -> Self {
-        self.piped_input = true;
+        self.input = Input::Piped;
+        self
+    }
+
+    /// Standard input is a way to tell us that something has happened, by writing to it: [`GuardedChild::has_signaled`]. A socket, which unlike a pipe
+    /// cannot be opened again by its name below `/proc`.
+    #[must_use]
+    pub fn signal_at_stdin(mut self) -> Self {
+        self.input = Input::Signal;
         self
     }
 
@@ -182,7 +198,7 @@ impl GuardedCommand {
             control_group: None,
         };
 
-        let (input, stdin) = input(self.piped_input)?;
+        let (input, stdin, signal) = input(self.input)?;
         let (output, stdout) = output(self.output)?;
         let (errors, stderr) = match self.errors {
             Output::Merged => (output.try_clone()?, None),
@@ -211,6 +227,7 @@ impl GuardedCommand {
         ours.set_nonblocking(true)?;
         let mut child = GuardedChild {
             stdin,
+            signal,
             stdout,
             stderr,
             socket: Some(tokio::net::UnixStream::from_std(ours)?),
@@ -229,12 +246,21 @@ impl GuardedCommand {
     }
 }
 
-fn input(piped: bool) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
-    if !piped {
-        return Ok((std::fs::File::open("/dev/null")?.into(), None));
+type InputEnds = (OwnedFd, Option<pipe::Sender>, Option<UnixStream>);
+
+fn input(input: Input) -> io::Result<InputEnds> {
+    match input {
+        Input::Nothing => Ok((std::fs::File::open("/dev/null")?.into(), None, None)),
+        Input::Piped => {
+            let (read, write) = pipe_pair()?;
+            Ok((read, Some(pipe::Sender::from_owned_fd(write)?), None))
+        }
+        Input::Signal => {
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            Ok((theirs.into(), None, Some(ours)))
+        }
     }
-    let (read, write) = pipe_pair()?;
-    Ok((read, Some(pipe::Sender::from_owned_fd(write)?)))
 }
 
 fn output(output: Output) -> io::Result<(OwnedFd, Option<pipe::Receiver>)> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -60,9 +61,6 @@ const SHOWN_WITH_NETWORK: &[&str] = &[
     "/run/systemd/resolve/stub-resolv.conf",
 ];
 
-/// Where services of the system keep sockets outside `/run`.
-const SOCKET_ROOTS: &[&str] = &["/var", "/opt", "/srv"];
-
 /// What a command may see and change. Everything that is not named is readable, and nothing is writable.
 ///
 /// All paths are absolute. A path that is named decides for all that lies below it, until a longer one decides otherwise: a place below
@@ -79,7 +77,7 @@ pub struct Confinement {
     pub writable: Vec<PathBuf>,
     /// Paths that are to be readable although they lie in something hidden: the object stores that the place borrows from.
     pub readable: Vec<PathBuf>,
-    /// Paths that are not to be seen: the runner's state, the other places, our Codex home.
+    /// Paths that are not to be seen: the runner's state, the other places, our Codex home, the user's own checkouts and their Git folder.
     pub hidden: Vec<PathBuf>,
     /// The variables by which toolchains outside their usual folders are found (`CARGO_HOME`, `PATH`, …), as the runner has them.
     pub environment: Vec<(OsString, OsString)>,
@@ -168,9 +166,6 @@ impl Confinement {
         for file in BLANKED {
             insert_if_there(&mut views, Path::new(file), |_| View::Blank);
         }
-        for socket in service_sockets() {
-            views.entry(socket).or_insert(View::Blank);
-        }
         let with_network: &[&str] = if self.network { SHOWN_WITH_NETWORK } else { &[] };
         for shown in SHOWN.iter().chain(with_network) {
             insert_if_there(&mut views, Path::new(shown), |real| View::ReadOnly(real.to_owned()));
@@ -216,6 +211,11 @@ impl Confinement {
         if fs::symlink_metadata(&git).is_ok_and(|there| there.is_dir() || there.is_file()) {
             views.insert(git.clone(), View::ReadOnly(git));
         }
+        for socket in listening_sockets() {
+            for shown in shown_at(&views, &socket) {
+                views.insert(shown, View::Blank);
+            }
+        }
         Ok(views)
     }
 
@@ -255,22 +255,38 @@ fn insert_if_there(views: &mut BTreeMap<PathBuf, View>, path: &Path, view: impl 
     }
 }
 
-/// The sockets that services of the system listen on outside `/run`. A read-only mount alone would not keep a command from connecting.
-fn service_sockets() -> Vec<PathBuf> {
+/// Where a file of the machine would be seen read-only. What is hidden is not there; what is writable is the command's own affair.
+fn shown_at(views: &BTreeMap<PathBuf, View>, file: &Path) -> Vec<PathBuf> {
+    let decides = |path: &Path| {
+        let view = path.ancestors().find_map(|folder| views.get(folder));
+        matches!(view, Some(View::ReadOnly(_)))
+    };
+    let elsewhere = views.iter().filter_map(|(path, view)| match view {
+        View::ReadOnly(source) if source != path => Some(path.join(file.strip_prefix(source).ok()?)),
+        _ => None,
+    });
+    std::iter::once(file.to_owned())
+        .chain(elsewhere)
+        .filter(|path| decides(path))
+        .collect()
+}
+
+/// The sockets that something listens on. A read-only mount alone would not keep a command from connecting.
+fn listening_sockets() -> Vec<PathBuf> {
     // The flags of a socket that listens, as the kernel prints them.
     const LISTENS: &str = "00010000";
-    let Ok(table) = fs::read_to_string("/proc/net/unix") else {
+    let Ok(table) = fs::read("/proc/net/unix") else {
         return Vec::new();
     };
     table
-        .lines()
+        .split(|byte| *byte == b'\n')
         .filter_map(|line| {
-            let fields: Vec<&str> = line.splitn(8, ' ').filter(|field| !field.is_empty()).collect();
-            let path = PathBuf::from(line.get(line.find(" /")? + 1..)?);
-            let listens = fields.get(3) == Some(&LISTENS);
+            let mut fields = line.splitn(8, |byte| *byte == b' ').filter(|field| !field.is_empty());
+            let listens = fields.nth(3) == Some(LISTENS.as_bytes());
+            let at = line.windows(2).position(|two| two == b" /")? + 1;
+            let path = PathBuf::from(OsStr::from_bytes(&line[at..]));
             let there = || fs::symlink_metadata(&path).is_ok_and(|there| there.file_type().is_socket());
-            (listens && SOCKET_ROOTS.iter().any(|root| path.starts_with(root)) && there()).then_some(path)
+            if listens && there() { path.canonicalize().ok() } else { None }
         })
-        .filter_map(|path| path.canonicalize().ok())
         .collect()
 }

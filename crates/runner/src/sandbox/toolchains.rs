@@ -59,7 +59,13 @@ const BELOW_HOME: &[&str] = &[
     ".gem/ruby",
     ".local/share/gem",
     ".cache/composer",
-    ".dotnet",
+    ".dotnet/dotnet",
+    ".dotnet/host",
+    ".dotnet/packs",
+    ".dotnet/sdk",
+    ".dotnet/shared",
+    ".dotnet/store",
+    ".dotnet/tools",
     ".nuget/packages",
     ".pub-cache/hosted",
     ".pub-cache/bin",
@@ -87,6 +93,9 @@ const BELOW_HOME: &[&str] = &[
     ".nix-profile",
 ];
 
+/// Private keys of certificates, in a folder that is often in `PATH` and then shown.
+const KEYS: &str = ".dotnet/corefx";
+
 /// Variables that name a folder of programs as a whole.
 const WHOLE_FOLDERS: &[&str] = &[
     "RUSTUP_HOME",
@@ -101,7 +110,6 @@ const WHOLE_FOLDERS: &[&str] = &[
     "RBENV_ROOT",
     "ASDF_DATA_DIR",
     "MISE_DATA_DIR",
-    "DOTNET_ROOT",
     "ANDROID_HOME",
     "ANDROID_SDK_ROOT",
     "VIRTUAL_ENV",
@@ -114,6 +122,7 @@ const PARTS_OF_FOLDERS: &[(&str, &[&str])] = &[
     ("BUN_INSTALL", &["bin", "install/cache"]),
     ("GRADLE_USER_HOME", &["caches", "wrapper"]),
     ("SDKMAN_DIR", &["candidates"]),
+    ("DOTNET_ROOT", &["dotnet", "host", "packs", "sdk", "sdk-manifests", "shared", "store", "templates"]),
 ];
 
 /// Variables that tell tools where they are, and choose among them. They hold no secrets.
@@ -146,7 +155,10 @@ pub(crate) struct Toolchains {
 impl Toolchains {
     /// The toolchains that exist below this home or are named by these variables.
     pub(crate) fn find(home: &Path, environment: &[(OsString, OsString)]) -> Self {
-        let mut toolchains = Self::default();
+        let mut toolchains = Self {
+            shown: Vec::new(),
+            emptied: vec![home.join(KEYS)],
+        };
         for below in BELOW_HOME {
             toolchains.show(home, home.join(below));
         }
@@ -177,7 +189,7 @@ impl Toolchains {
     }
 
     fn show(&mut self, home: &Path, folder: PathBuf) {
-        if folder.is_absolute() && !is_too_wide(home, &folder) && folder.is_dir() {
+        if folder.is_absolute() && !is_too_wide(home, &folder) && folder.exists() {
             self.shown.push(folder);
         }
     }

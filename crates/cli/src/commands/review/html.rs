@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ledger_core::{Finding, Severity};
-use runner::ReviewPacket;
+use runner::{ReviewPacket, sentence, strength_name};
 use runner::redact::printable_lines;
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -41,6 +41,12 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
         page.raw(&format!("<p><code>{}</code></p>\n", escaped(blocker.code.as_str())));
         page.quote(&blocker.reason);
         page.raw(&format!("<p>Next: {}</p>\n", escaped(&blocker.next_step)));
+    }
+    if !packet.stop_when.is_empty() {
+        page.heading("When the worker was to stop");
+        for line in &packet.stop_when {
+            page.quote(line);
+        }
     }
     page.change(packet);
     page.checks(packet);
@@ -137,7 +143,7 @@ impl Page {
             };
             let (name, outcome) = (escaped(&check.name), escaped(&check.outcome.to_string()));
             let sign = format!("<strong class=\"{class}\">{verdict}</strong>");
-            self.raw(&format!("<li>{sign}: {name} ({outcome}, {} ms)", check.duration_ms));
+            self.raw(&format!("<li>{sign}: {name} ({outcome}, <code>{}</code>, {} ms)", strength_name(check.strength), check.duration_ms));
             if !check.passed() && !check.output.tail.is_empty() {
                 self.quote(&check.output.tail);
             }
@@ -149,9 +155,12 @@ impl Page {
             } else {
                 proof.checks.join(", ")
             };
+            let wanted = packet.wanted.iter().find(|wanted| wanted.id == proof.id);
+            let wanted = wanted.map(|wanted| format!(" ({})", escaped(&sentence(wanted))));
             self.raw(&format!(
-                "<li>acceptance {}: {}</li>\n",
+                "<li>acceptance {}{}: proved by {}</li>\n",
                 escaped(&proof.id),
+                wanted.unwrap_or_default(),
                 escaped(&by)
             ));
         }

@@ -1,11 +1,10 @@
 //! The packet as a prompt for an agent of the person's own.
 
 use runner::ReviewPacket;
-use runner::redact::printable_lines;
 
 /// What an agent is asked: to judge the change itself, with the packet as material that it must not obey.
 pub(super) fn text(packet: &ReviewPacket) -> String {
-    let material = printable_lines(&packet.markdown());
+    let material = packet.markdown();
     let fence = fence_for(&material);
     let look = match (&packet.base, &packet.change, &packet.tree) {
         (Some(base), Some(change), _) => format!("git diff {base} {change}"),

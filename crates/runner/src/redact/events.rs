@@ -1,0 +1,309 @@
+//! What an event tells in the words of somebody else, without what must not leave.
+
+use ledger_core::{
+    Activity, AgentFailure, CheckResult, ClaimedCommand, CommandOutcome, Event, Finding, Observation, Report, Review,
+    ReviewEnd, SelfReview, TurnEnd,
+};
+use policy::MAX_COMMAND_BYTES;
+
+use super::Redactor;
+
+impl Redactor {
+    /// The event as it may be recorded. Ids, labels, digests and what the policy or a ticket says stay as they are.
+    pub(crate) fn event(&self, event: Event) -> Event {
+        match event {
+            Event::Activity(activity) => Event::Activity(self.activity(activity)),
+            Event::Observed { of, observation } => Event::Observed {
+                of,
+                observation: self.observation(observation),
+            },
+            other => other,
+        }
+    }
+
+    fn activity(&self, activity: Activity) -> Activity {
+        match activity {
+            Activity::CommandStarted { item, command } => Activity::CommandStarted {
+                item,
+                command: refusable(self.text(&command)),
+            },
+            Activity::FilesEdited { paths } => Activity::FilesEdited {
+                paths: self.texts(&paths),
+            },
+            Activity::Message { text } => Activity::Message { text: self.text(&text) },
+            Activity::Retrying { reason } => Activity::Retrying {
+                reason: self.text(&reason),
+            },
+            Activity::RequestDeclined { request, about } => Activity::RequestDeclined {
+                request,
+                about: self.text(&about),
+            },
+            Activity::Warning { message } => Activity::Warning {
+                message: self.text(&message),
+            },
+            Activity::PromptSent { .. }
+            | Activity::ThreadStarted { .. }
+            | Activity::CommandEnded { .. }
+            | Activity::Tokens { .. } => activity,
+        }
+    }
+
+    fn observation(&self, mut observation: Observation) -> Observation {
+        match &mut observation {
+            Observation::ChecksRan { results, .. } => {
+                for result in results {
+                    self.redact_result(result);
+                }
+            }
+            Observation::TurnEnded { end, .. } => match end {
+                TurnEnd::Reported { report } => *report = self.report(report),
+                TurnEnd::InvalidReport { reason } => *reason = self.text(reason),
+                TurnEnd::Failed { failure } => *failure = self.failure(failure),
+                TurnEnd::Interrupted => {}
+            },
+            Observation::ReviewEnded { end, .. } => match end {
+                ReviewEnd::Answered { review, .. } => *review = self.review(review),
+                ReviewEnd::InvalidAnswer { reason } => *reason = self.text(reason),
+                ReviewEnd::Failed { failure } => *failure = self.failure(failure),
+                ReviewEnd::Interrupted => {}
+            },
+            Observation::ChangesMeasured { violations, .. } => {
+                for violation in violations {
+                    violation.detail = self.text(&violation.detail);
+                }
+            }
+            Observation::Failed { reason, .. } | Observation::Lost { reason } => *reason = self.text(reason),
+            Observation::PlacesReady { .. }
+            | Observation::ConsentSeen { .. }
+            | Observation::DeliveryPrepared { .. }
+            | Observation::RefSeen { .. }
+            | Observation::RunStored { .. }
+            | Observation::Interrupted => {}
+        }
+        observation
+    }
+
+    /// The texts of a check's result that the check itself has a say in.
+    pub(crate) fn redact_result(&self, result: &mut CheckResult) {
+        result.output.tail = self.text(&result.output.tail);
+        if let CommandOutcome::NotStarted { reason } = &mut result.outcome {
+            *reason = self.text(reason);
+        }
+        if let Some(tests) = &mut result.tests {
+            tests.failing = self.texts(&tests.failing);
+        }
+    }
+
+    fn failure(&self, failure: &AgentFailure) -> AgentFailure {
+        AgentFailure {
+            class: failure.class,
+            message: self.text(&failure.message),
+        }
+    }
+
+    // Every field is named, so that none that is added later is forgotten.
+    fn report(&self, report: &Report) -> Report {
+        let Report {
+            turn,
+            status,
+            summary,
+            commands,
+            skipped_checks,
+            deviations,
+            risks,
+            memory,
+            self_review: SelfReview { checked, concerns },
+            blocked_because,
+            next_ticket,
+        } = report;
+        Report {
+            turn: turn.clone(),
+            status: *status,
+            summary: self.text(summary),
+            commands: commands
+                .iter()
+                .map(|ClaimedCommand { command, outcome }| ClaimedCommand {
+                    command: self.text(command),
+                    outcome: self.text(outcome),
+                })
+                .collect(),
+            skipped_checks: self.texts(skipped_checks),
+            deviations: self.texts(deviations),
+            risks: self.texts(risks),
+            memory: self.texts(memory),
+            self_review: SelfReview {
+                checked: self.texts(checked),
+                concerns: self.texts(concerns),
+            },
+            blocked_because: self.text(blocked_because),
+            next_ticket: self.text(next_ticket),
+        }
+    }
+
+    fn review(&self, review: &Review) -> Review {
+        let Review {
+            turn,
+            verdict,
+            summary,
+            inspected,
+            findings,
+            residual_risks,
+            next_action,
+        } = review;
+        Review {
+            turn: turn.clone(),
+            verdict: *verdict,
+            summary: self.text(summary),
+            inspected: self.texts(inspected),
+            findings: findings.iter().map(|finding| self.finding(finding)).collect(),
+            residual_risks: self.texts(residual_risks),
+            next_action: self.text(next_action),
+        }
+    }
+
+    fn finding(&self, finding: &Finding) -> Finding {
+        let Finding {
+            severity,
+            place,
+            expected,
+            actual,
+            required_repair,
+        } = finding;
+        Finding {
+            severity: *severity,
+            place: self.text(place),
+            expected: self.text(expected),
+            actual: self.text(actual),
+            required_repair: self.text(required_repair),
+        }
+    }
+
+    fn texts(&self, texts: &[String]) -> Vec<String> {
+        texts.iter().map(|text| self.text(text)).collect()
+    }
+}
+
+/// A command is judged as it is recorded: whole, or, where it is too long for that, by so much of it that it is refused.
+fn refusable(mut command: String) -> String {
+    if command.len() > MAX_COMMAND_BYTES {
+        let mut end = MAX_COMMAND_BYTES;
+        while !command.is_char_boundary(end) {
+            end -= 1;
+        }
+        command.truncate(end);
+        command.push('…');
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::{ReportStatus, Severity, TokenCount, Verdict};
+    use policy::Policy;
+
+    use super::*;
+
+    const TOKEN: &str = "ghp_Zq8LmN3vTx6RbW1yKcJ5HdF9sGpA2uEo7iXk";
+
+    fn redacted(observation: Observation) -> String {
+        let redactor = Redactor::default()
+            .path("/home/ann/place", "$PLACE")
+            .patterns_of(&Policy::default());
+        serde_json::to_string(&redactor.event(Event::Observed { of: 1, observation })).unwrap()
+    }
+
+    /// A text as a careless or hostile agent writes it.
+    fn said() -> String {
+        format!("{TOKEN} in /home/ann/place/a\u{1b}[2J")
+    }
+
+    fn assert_clean(text: &str, says: usize) {
+        assert!(!text.contains("ghp_") && !text.contains("/home/ann") && !text.contains("u001b"), "{text}");
+        assert_eq!(text.matches("[secret] in $PLACE/a").count(), says, "{text}");
+    }
+
+    #[test]
+    fn no_field_of_a_report_keeps_a_secret_or_a_path() {
+        let report = Report {
+            turn: "turn".to_owned(),
+            status: ReportStatus::Done,
+            summary: said(),
+            commands: vec![ClaimedCommand {
+                command: said(),
+                outcome: said(),
+            }],
+            skipped_checks: vec![said()],
+            deviations: vec![said()],
+            risks: vec![said()],
+            memory: vec![said()],
+            self_review: SelfReview {
+                checked: vec![said()],
+                concerns: vec![said()],
+            },
+            blocked_because: said(),
+            next_ticket: said(),
+        };
+        let text = redacted(Observation::TurnEnded {
+            end: TurnEnd::Reported { report },
+            tokens: TokenCount::default(),
+            thread: None,
+        });
+        assert_clean(&text, 11);
+    }
+
+    #[test]
+    fn no_field_of_a_review_keeps_a_secret_or_a_path() {
+        let review = Review {
+            turn: "turn".to_owned(),
+            verdict: Verdict::Pass,
+            summary: said(),
+            inspected: vec![said()],
+            findings: vec![Finding {
+                severity: Severity::Low,
+                place: said(),
+                expected: said(),
+                actual: said(),
+                required_repair: said(),
+            }],
+            residual_risks: vec![said()],
+            next_action: said(),
+        };
+        let text = redacted(Observation::ReviewEnded {
+            tree: ledger_core::TreeId(ledger_core::ObjectId::ZERO),
+            end: ReviewEnd::Answered { review, passes: true },
+            tokens: TokenCount::default(),
+            thread: None,
+        });
+        assert_clean(&text, 8);
+    }
+
+    #[test]
+    fn a_command_keeps_its_lines_and_is_judged_whole_or_refused() {
+        let (policy, grants) = (Policy::default(), ledger_core::Grants::default());
+        let recorded = |command: String| {
+            let item = "1".to_owned();
+            match Redactor::default().event(Event::Activity(Activity::CommandStarted { item, command })) {
+                Event::Activity(Activity::CommandStarted { command, .. }) => command,
+                other => panic!("{other:?}"),
+            }
+        };
+        let refused = |command: &str| policy::judge_command(command, &policy, &grants).is_some();
+        assert_eq!(recorded("echo a\nterraform apply".to_owned()), "echo a\nterraform apply");
+        // The middle of a long one is looked at like its ends.
+        let padded = format!("true {0}; git push; true {0}", "x".repeat(60_000));
+        assert_eq!(recorded(padded.clone()), padded);
+        assert!(refused(&padded));
+        assert!(!refused(&recorded(format!("true {}", "é".repeat(60_000)))));
+        let endless = recorded(format!("true {}; git push", "é".repeat(500_000)));
+        assert!(endless.len() < MAX_COMMAND_BYTES + 8, "{}", endless.len());
+        assert!(refused(&endless));
+    }
+
+    #[test]
+    fn no_reason_keeps_a_secret_or_a_path() {
+        assert_clean(&redacted(Observation::Lost { reason: said() }), 1);
+        let end = TurnEnd::InvalidReport { reason: said() };
+        let (tokens, thread) = (TokenCount::default(), None);
+        assert_clean(&redacted(Observation::TurnEnded { end, tokens, thread }), 1);
+    }
+}
