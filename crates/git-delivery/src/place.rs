@@ -15,8 +15,8 @@ use ledger_core::{CommitId, RepoPath, TreeId};
 use crate::beneath::{Root, make_usable, remove};
 use crate::objects::{ObjectError, for_each_file, ours, theirs};
 use crate::place::checkout::{Wanted, write_files};
-use crate::place::index::{Entry, Origin, PlaceIndex, PlaceIndexError, RuleFile};
-use crate::place::throw_away_git::{RefSnapshot, write_git_folder};
+use crate::place::index::{Entry, FileStat, Origin, PlaceIndex, PlaceIndexError, RuleFile};
+use crate::place::throw_away_git::{RefSnapshot, renew_git_folder, write_git_folder};
 use crate::place::walk::WalkError;
 use crate::repository::Repository;
 use crate::rules::is_rule_file;
@@ -118,6 +118,27 @@ pub struct Place {
     index: PlaceIndex,
 }
 
+/// Files of the base that are not written into a place: those in the folders directly below one folder, but for some of these
+/// folders. Not to see them there is no change; whatever is put in their place is one, as everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The folder whose subfolders are left out.
+    pub below: RepoPath,
+    /// The names of the subfolders that are written all the same.
+    pub except: BTreeSet<String>,
+}
+
+impl LeftOut {
+    fn covers(&self, path: &[u8]) -> bool {
+        let below = path.strip_prefix(self.below.as_bytes());
+        let below = below.and_then(|rest| rest.strip_prefix(b"/")).unwrap_or_default();
+        match below.iter().position(|byte| *byte == b'/') {
+            Some(end) => !std::str::from_utf8(&below[..end]).is_ok_and(|name| self.except.contains(name)),
+            None => false,
+        }
+    }
+}
+
 impl Place {
     /// Makes a place at a folder that does not exist or is empty, with the files of `base`.
     pub fn create(
@@ -125,6 +146,27 @@ impl Place {
         folder: &Path,
         base: CommitId,
         refs: &RefSnapshot,
+    ) -> Result<Self, PlaceError> {
+        Self::create_partly(repository, folder, base, refs, None)
+    }
+
+    /// The same, but some files are left out.
+    pub fn create_without(
+        repository: &Repository,
+        folder: &Path,
+        base: CommitId,
+        refs: &RefSnapshot,
+        left_out: &LeftOut,
+    ) -> Result<Self, PlaceError> {
+        Self::create_partly(repository, folder, base, refs, Some(left_out))
+    }
+
+    fn create_partly(
+        repository: &Repository,
+        folder: &Path,
+        base: CommitId,
+        refs: &RefSnapshot,
+        left_out: Option<&LeftOut>,
     ) -> Result<Self, PlaceError> {
         let folder_error = |source| PlaceError::Folder {
             path: folder.to_owned(),
@@ -142,8 +184,8 @@ impl Place {
             other => other.map_err(folder_error)?,
         }
         let root = Root::open(folder).map_err(folder_error)?;
-        let wanted = files_of(repository, base_tree)?;
-        let rules = wanted
+        let files = files_of(repository, base_tree)?;
+        let rules = files
             .iter()
             .filter(|wanted| is_rule_file(&wanted.path, wanted.side.mode))
             .map(|wanted| RuleFile {
@@ -151,11 +193,16 @@ impl Place {
                 id: wanted.side.id,
             })
             .collect();
-        let stats = write_files(repository, &root, &wanted)?;
-        let entries = wanted.iter().zip(stats).map(|(wanted, stat)| Entry {
-            path: &wanted.path,
-            side: wanted.side,
-            stat,
+        let is_wanted = |file: &Wanted| !left_out.is_some_and(|left_out| left_out.covers(&file.path));
+        let wanted: Vec<Wanted> = files.iter().filter(|file| is_wanted(file)).cloned().collect();
+        let mut stats = write_files(repository, &root, &wanted)?.into_iter();
+        let entries = files.iter().map(|file| Entry {
+            path: &file.path,
+            side: file.side,
+            stat: match is_wanted(file) {
+                true => stats.next().unwrap_or(FileStat::LEFT_OUT),
+                false => FileStat::LEFT_OUT,
+            },
         });
         let origin = Origin {
             base,
@@ -225,6 +272,22 @@ impl Place {
         self.index = index;
         remove(root.as_fd(), b".git").map_err(|error| PlaceError::io(b".git", error))?;
         write_git_folder(repository, &self.folder, &self.index, refs)?;
+        self.index.save(&index_path(&self.folder), &self.folder)?;
+        Ok(brought)
+    }
+
+    /// Brings the place to exactly this tree as [`Self::bring_to`] does, but without looking at what is there: only for one in
+    /// which nobody can have written since it was last brought to a tree.
+    pub fn advance_to(
+        &mut self,
+        repository: &Repository,
+        tree: TreeId,
+        refs: &RefSnapshot,
+    ) -> Result<Brought, PlaceError> {
+        let root = self.root()?;
+        let (index, brought) = cleaning::advance_to(repository, &root, &self.index, tree)?;
+        self.index = index;
+        renew_git_folder(&self.folder, &self.index, refs)?;
         self.index.save(&index_path(&self.folder), &self.folder)?;
         Ok(brought)
     }

@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 
 use common::{World, fingerprint, git_in, path, try_git_in, write_below};
-use counterfoil_git_delivery::{Brought, Leftovers, MeasureOptions, Place, PlaceError, RefSnapshot};
+use counterfoil_git_delivery::{Brought, LeftOut, Leftovers, MeasureOptions, Place, PlaceError, RefSnapshot};
 use ledger_core::TreeId;
 
 fn bring(world: &World, place: &mut Place, tree: TreeId) -> Brought {
@@ -381,4 +381,116 @@ fn a_tracked_file_that_became_endless_is_written_anew_without_being_read() {
     file.set_len(8 << 40).unwrap();
     bring(&world, &mut place, world.tree("HEAD"));
     assert_eq!(std::fs::read(&readme).unwrap(), b"a\n");
+}
+
+/// Three tickets, of which only the second is written into the place.
+fn place_with_one_ticket(world: &World) -> Place {
+    let left_out = LeftOut {
+        below: path("ledger/tickets"),
+        except: BTreeSet::from(["2".to_owned()]),
+    };
+    let (folder, base) = (world.path("work"), world.commit("HEAD"));
+    Place::create_without(&world.open(), &folder, base, &RefSnapshot::default(), &left_out).unwrap()
+}
+
+fn world_of_tickets() -> World {
+    World::with(&[
+        ("a", "1"),
+        ("ledger/tickets/README.md", "read"),
+        ("ledger/tickets/1/prompt.md", "one"),
+        ("ledger/tickets/1/ticket.toml", "title = 1"),
+        ("ledger/tickets/2/prompt.md", "two"),
+        ("ledger/tickets/3/prompt.md", "three"),
+    ])
+}
+
+#[test]
+fn what_is_left_out_is_not_there_and_no_change() {
+    let world = world_of_tickets();
+    let place = place_with_one_ticket(&world);
+    assert!(place.folder().join("ledger/tickets/2/prompt.md").is_file());
+    assert!(place.folder().join("ledger/tickets/README.md").is_file());
+    assert!(!place.folder().join("ledger/tickets/1").exists());
+    assert_eq!(git_in(place.folder(), &["status", "--porcelain"]), "");
+    for place in [&place, &Place::open(place.folder()).unwrap()] {
+        let measured = place.measure(&world.open(), &MeasureOptions::default()).unwrap();
+        assert_eq!(measured.change_set.tree, world.tree("HEAD"));
+        assert_eq!(measured.change_set.changes, []);
+    }
+}
+
+#[test]
+fn whatever_is_put_where_something_is_left_out_is_seen_as_what_it_is() {
+    type Attack = fn(&Path);
+    let attacks: &[(Attack, &[&str])] = &[
+        (|tickets| write_below(tickets, "1/prompt.md", "one"), &[]),
+        (
+            |tickets| write_below(tickets, "1/prompt.md", "other"),
+            &["M ledger/tickets/1/prompt.md"],
+        ),
+        (
+            |tickets| write_below(tickets, "1/new.md", "new"),
+            &["A ledger/tickets/1/new.md"],
+        ),
+        (
+            |tickets| write_below(tickets, "1/prompt.md/x", "deep"),
+            &["D ledger/tickets/1/prompt.md", "A ledger/tickets/1/prompt.md/x"],
+        ),
+        (
+            |tickets| write_below(tickets, "1", "a file"),
+            &[
+                "A ledger/tickets/1",
+                "D ledger/tickets/1/prompt.md",
+                "D ledger/tickets/1/ticket.toml",
+            ],
+        ),
+        (
+            |tickets| symlink("2", tickets.join("3")).unwrap(),
+            &["A ledger/tickets/3", "D ledger/tickets/3/prompt.md"],
+        ),
+        (
+            |tickets| std::fs::remove_file(tickets.join("2/prompt.md")).unwrap(),
+            &["D ledger/tickets/2/prompt.md"],
+        ),
+    ];
+    for (number, (attack, expected)) in attacks.iter().enumerate() {
+        let world = world_of_tickets();
+        let place = place_with_one_ticket(&world);
+        attack(&place.folder().join("ledger/tickets"));
+        let keep = MeasureOptions {
+            keep: true,
+            ..MeasureOptions::default()
+        };
+        let repository = world.open();
+        let set = place.measure(&repository, &keep).unwrap().change_set;
+        let seen: Vec<_> = set
+            .changes
+            .iter()
+            .map(|change| {
+                let kind = match (change.before, change.after) {
+                    (None, _) => 'A',
+                    (_, None) => 'D',
+                    _ => 'M',
+                };
+                format!("{kind} {}", change.path)
+            })
+            .collect();
+        assert_eq!(seen, *expected, "attack {number}");
+        let differs = repository.tree_changes(world.tree("HEAD"), set.tree).unwrap();
+        assert_eq!(differs.len(), expected.len(), "the tree of attack {number}");
+    }
+}
+
+#[test]
+fn a_place_that_nobody_wrote_in_advances_to_exactly_the_next_tree() {
+    let world = World::with(&[("a", "1"), ("deep/er/b", "2"), ("gone/c", "3")]);
+    let mut place = world.place("check");
+    world.write("a", "changed");
+    world.write("new/d", "4");
+    std::fs::remove_dir_all(world.repo().join("gone")).unwrap();
+    world.commit_all("next");
+    let tree = world.tree("HEAD");
+    place.advance_to(&world.open(), tree, &RefSnapshot::default()).unwrap();
+    assert_is(&world, &place, "HEAD");
+    assert_eq!(Place::open(place.folder()).unwrap().tree(), tree);
 }

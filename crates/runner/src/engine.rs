@@ -97,8 +97,9 @@ impl Engine {
         }
     }
 
-    /// Ends whatever the agent keeps running.
+    /// Ends whatever the agent keeps running, and leaves the places.
     pub async fn close(self) {
+        self.places.close();
         self.agent.close().await;
     }
 

@@ -95,6 +95,26 @@ pub(crate) fn bring_to(
     exempt: &BTreeSet<RepoPath>,
 ) -> Result<(PlaceIndex, Brought), PlaceError> {
     let dirt = find_dirt(repository, root, index, leftovers, exempt)?;
+    apply(repository, root, index, tree, &dirt)
+}
+
+/// The same for a place that is exactly as its index says.
+pub(crate) fn advance_to(
+    repository: &Repository,
+    root: &Root,
+    index: &PlaceIndex,
+    tree: TreeId,
+) -> Result<(PlaceIndex, Brought), PlaceError> {
+    apply(repository, root, index, tree, &[])
+}
+
+fn apply(
+    repository: &Repository,
+    root: &Root,
+    index: &PlaceIndex,
+    tree: TreeId,
+    dirt: &[Dirt<'_>],
+) -> Result<(PlaceIndex, Brought), PlaceError> {
     let mut changes: BTreeMap<Vec<u8>, Option<Side>> = BTreeMap::new();
     for change in tree_changes(&repository.local(), index.origin.tree, tree)? {
         changes.insert(change.path.as_bytes().to_owned(), change.after);

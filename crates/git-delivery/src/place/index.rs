@@ -30,6 +30,18 @@ pub(crate) struct FileStat {
     pub(crate) links: u64,
 }
 
+impl FileStat {
+    /// Of a file that was left out of the place. Every real file has a kind, and so a mode.
+    pub(crate) const LEFT_OUT: Self = Self {
+        changed: Moment::ZERO,
+        modified: Moment::ZERO,
+        size: 0,
+        inode: 0,
+        mode: 0,
+        links: 1,
+    };
+}
+
 impl PartialEq for FileStat {
     fn eq(&self, other: &Self) -> bool {
         (self.changed, self.modified, self.size, self.inode, self.mode)
@@ -44,6 +56,13 @@ impl Eq for FileStat {}
 pub(crate) struct Moment {
     pub(crate) seconds: i64,
     pub(crate) nanoseconds: u32,
+}
+
+impl Moment {
+    const ZERO: Self = Self {
+        seconds: 0,
+        nanoseconds: 0,
+    };
 }
 
 impl FileStat {
@@ -231,6 +250,11 @@ impl PlaceIndex {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
         (0..self.count).map(|number| self.entry(number))
+    }
+
+    /// Whether a file was left out of the place when it was made: that it is not there is no change.
+    pub(crate) fn is_left_out(&self, number: usize) -> bool {
+        read_u32(self.record(number), 32) & 0x3fff_ffff == FileStat::LEFT_OUT.mode
     }
 
     /// Whether a file with these facts certainly has the content of this entry.

@@ -70,7 +70,6 @@ pub(crate) fn write_git_folder(
     write("config", CONFIG.as_bytes())?;
     write("info/attributes", ATTRIBUTES.as_bytes())?;
     write("objects/info/alternates", &alternates(repository)?)?;
-    write("packed-refs", packed_refs(refs).as_bytes())?;
     let common_dir = repository.common_dir();
     let exclude = common_dir.join("info/exclude");
     if fs::metadata(&exclude).is_ok_and(|file| file.is_file() && file.len() <= LARGEST_EXCLUDE) {
@@ -79,6 +78,14 @@ pub(crate) fn write_git_folder(
     if repository.is_shallow() {
         write("shallow", &fs::read(common_dir.join("shallow")).map_err(failed)?)?;
     }
+    renew_git_folder(place, index, refs)
+}
+
+/// Brings what depends on tree and refs up to date, where all the rest is as it was written.
+pub(crate) fn renew_git_folder(place: &Path, index: &PlaceIndex, refs: &RefSnapshot) -> Result<(), PlaceError> {
+    let git_dir = place.join(".git");
+    fs::write(git_dir.join("packed-refs"), packed_refs(refs))
+        .map_err(|source| PlaceError::io(b".git/packed-refs", source))?;
     write_git_index(&git_dir, index)
 }
 
@@ -133,10 +140,16 @@ fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> Result<(), PlaceError>
             EntryMode::Symlink => Mode::SYMLINK,
             EntryMode::Submodule => Mode::COMMIT,
         };
+        let flags = if entry.stat == FileStat::LEFT_OUT {
+            // As in a sparse checkout: that it is not there is no change for Git either.
+            Flags::SKIP_WORKTREE | Flags::EXTENDED
+        } else {
+            Flags::empty()
+        };
         state.dangerously_push_entry(
             git_stat(&entry.stat),
             theirs(entry.side.id.0),
-            Flags::empty(),
+            flags,
             mode,
             entry.path.into(),
         );

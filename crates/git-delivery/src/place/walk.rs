@@ -274,7 +274,7 @@ impl<'a> Walker<'a> {
         let prefix = job.prefix.clone();
         let known = known_in(index, &prefix, job.start, job.end);
         let Some(folder) = self.open(job, visitor)? else {
-            return (job.start..job.end).try_for_each(|entry| visitor.missing(entry));
+            return absent(index, job.start..job.end, visitor);
         };
         let io_error = |error: Errno| WalkError::io(prefix.strip_suffix(b"/").unwrap_or_default(), error);
         let mut seen = vec![false; known.len()];
@@ -344,8 +344,8 @@ impl<'a> Walker<'a> {
         for (known, seen) in known.iter().zip(seen) {
             if !seen {
                 match known.kind {
-                    KnownKind::File(entry) => visitor.missing(entry)?,
-                    KnownKind::Folder(start, end) => (start..end).try_for_each(|entry| visitor.missing(entry))?,
+                    KnownKind::File(entry) => absent(index, entry..entry + 1, visitor)?,
+                    KnownKind::Folder(start, end) => absent(index, start..end, visitor)?,
                 }
             }
         }
@@ -499,6 +499,13 @@ impl<'a> Walker<'a> {
     fn is_exempt(&self, path: &[u8]) -> bool {
         !self.walk.exempt.is_empty() && RepoPath::new(path).is_ok_and(|path| self.walk.exempt.contains(&path))
     }
+}
+
+/// Files of the index of whose names nothing is left. Those that were never written are where they should be: nowhere.
+fn absent<V: Visitor>(index: &PlaceIndex, entries: std::ops::Range<usize>, visitor: &mut V) -> Result<(), WalkError> {
+    entries
+        .filter(|entry| !index.is_left_out(*entry))
+        .try_for_each(|entry| visitor.missing(entry))
 }
 
 fn with_slash(path: &[u8]) -> Vec<u8> {

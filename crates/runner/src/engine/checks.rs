@@ -60,7 +60,11 @@ fn checkouts_of(roots: &StateRoots) -> Vec<PathBuf> {
     if common.file_name().is_some_and(|name| name == ".git") {
         folders.extend(common.parent().map(Path::to_owned));
     }
-    for linked in std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
+    for linked in std::fs::read_dir(common.join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let git = std::fs::read_to_string(linked.path().join("gitdir")).unwrap_or_default();
         folders.extend(Path::new(git.trim_end()).parent().map(Path::to_owned));
     }
@@ -86,6 +90,8 @@ impl Engine {
                 .await
                 .unwrap_or_else(Failed::observation);
             let _ = sender.send(Event::Observed { of: seq, observation });
+            // While the worker takes its next turn.
+            place.tidy();
         });
     }
 }
@@ -100,6 +106,22 @@ struct CheckPlace {
 }
 
 impl CheckPlace {
+    /// Does now what would have to be done before the next checks. Not where a check ran without a sandbox: what it left
+    /// running could write in the place later.
+    fn tidy(self) {
+        let is_confined = |check: &CheckSpec| check.sandbox == SandboxUse::Required;
+        let Some(first) = self.plan.checks.first() else {
+            return;
+        };
+        if self.plan.checks.iter().all(is_confined) {
+            let leftovers = leftovers_before(first);
+            tokio::task::spawn_blocking(move || {
+                self.places
+                    .with_runners(|runners| runners.tidy_check(&self.repository, leftovers));
+            });
+        }
+    }
+
     /// Brings the place to exactly the tree, whatever an earlier check did to it.
     async fn bring(&self, leftovers: Leftovers) -> Result<(), Failed> {
         let (plan, repository, places) = (
@@ -110,7 +132,8 @@ impl CheckPlace {
         let (base, tree) = (self.base, self.tree);
         let brought = tokio::task::spawn_blocking(move || {
             let folder = plan.folders.place("check");
-            places.with(|opened| opened.bring(&repository, RunnersPlace::Check(leftovers), &folder, base, tree))
+            places
+                .with_runners(|runners| runners.bring(&repository, RunnersPlace::Check(leftovers), &folder, base, tree))
         });
         match brought.await {
             Ok(result) => result,
@@ -155,11 +178,7 @@ async fn run_all(
                 "the check needs a sandbox and there is none",
             ));
         }
-        let leftovers = match spec.strength {
-            Strength::RunnerRanClean => Leftovers::RemoveAll,
-            _ => Leftovers::KeepIgnored,
-        };
-        place.bring(leftovers).await?;
+        place.bring(leftovers_before(spec)).await?;
         let output = outputs.join("current");
         let mut stop = interrupted.clone();
         let stopped = async move {
@@ -182,6 +201,14 @@ async fn run_all(
         tree: place.tree,
         results,
     })
+}
+
+/// What becomes of caches before a check.
+fn leftovers_before(check: &CheckSpec) -> Leftovers {
+    match check.strength {
+        Strength::RunnerRanClean => Leftovers::RemoveAll,
+        _ => Leftovers::KeepIgnored,
+    }
 }
 
 /// A check that should have written a report and did not has shown nothing, whatever its exit status says.
@@ -242,7 +269,13 @@ mod tests {
         std::fs::write(linked.join("gitdir"), format!("{}\n", at("linked/.git").display())).unwrap();
         let roots = StateRoots::new(&at("repository/.git"), at("state"));
         let confinement = confinement(&Policy::default(), &roots, &at("place"));
-        for hidden in ["repository", "repository/.git", "linked", "repository/.git/counterfoil", "state"] {
+        for hidden in [
+            "repository",
+            "repository/.git",
+            "linked",
+            "repository/.git/counterfoil",
+            "state",
+        ] {
             assert!(confinement.hidden.contains(&at(hidden)), "{hidden}");
         }
         assert_eq!(confinement.readable, [at("repository/.git/objects")]);

@@ -48,7 +48,7 @@ impl Engine {
                 keep: true,
                 ..MeasureOptions::default()
             };
-            let measured = places.with(|opened| match &opened.work {
+            let measured = places.with_work(|work| match work {
                 Some(work) => work.measure(&repository, &options).map_err(|error| unmeasured(&error)),
                 None => Err(Failed::new(BlockerCode::NeedsPerson, "the worker's place is not open")),
             })?;
@@ -89,7 +89,7 @@ impl Engine {
 /// Too much is the worker's doing; everything else is the machine's.
 fn unmeasured(error: &ChangeSetError) -> Failed {
     match error {
-        ChangeSetError::TooManyBytes { .. } | ChangeSetError::Walk(WalkError::TooManyPaths { .. }) => {
+        ChangeSetError::Walk(WalkError::TooManyBytes { .. } | WalkError::TooManyPaths { .. }) => {
             Failed::new(BlockerCode::ScopeViolation, error)
         }
         _ => Failed::of(error),

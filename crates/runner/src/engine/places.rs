@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use git_delivery::{Leftovers, Place, PlaceError, PlaceIndexError, Repository};
-use ledger_core::{BlockerCode, CommitId, Observation, Run, TreeId};
+use git_delivery::{LeftOut, Leftovers, Place, PlaceError, PlaceIndexError, Repository};
+use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 
-use super::{Engine, Failed};
+use super::{Engine, Failed, RunPlan};
 
 /// Where a run keeps its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,23 +25,43 @@ impl RunFolders {
     }
 }
 
-/// The places that are open. `work` is the worker's; the runner alone writes `check`; nobody writes `review`.
+/// The places that are open. `work` is the worker's; the runner alone writes `check`; nobody writes `review`. Those of the
+/// runner are locked apart, so that they can be tidied while the worker's is measured.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Places(Arc<Mutex<Opened>>);
-
-#[derive(Debug, Default)]
-pub(super) struct Opened {
-    pub(super) work: Option<Place>,
-    check: Option<Place>,
-    review: Option<Place>,
+pub(super) struct Places {
+    work: Arc<Mutex<Option<Place>>>,
+    runners: Arc<Mutex<Runners>>,
 }
 
 impl Places {
-    /// The open places. A thread that panicked while it had them left nothing half-changed in memory that matters: a
-    /// place's truth is on disk.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Opened) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn with_work<T>(&self, action: impl FnOnce(&mut Option<Place>) -> T) -> T {
+        action(&mut locked(&self.work))
     }
+
+    /// Waits for what is being tidied. Nothing touches the places after this.
+    pub(super) fn close(&self) {
+        self.with_runners(|runners| runners.is_closed = true);
+    }
+
+    pub(super) fn with_runners<T>(&self, action: impl FnOnce(&mut Runners) -> T) -> T {
+        action(&mut locked(&self.runners))
+    }
+}
+
+/// A thread that panicked while it had a place left nothing half-changed in memory that matters: its truth is on disk.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The places that the runner brings to exact trees.
+#[derive(Debug, Default)]
+pub(super) struct Runners {
+    check: Option<Place>,
+    review: Option<Place>,
+    /// What became of caches when the check place was tidied, if nothing has run in it since: then it is exactly its tree.
+    tidied: Option<Leftovers>,
+    /// Whether the run has ended: what happens to its places now is no longer the engine's.
+    is_closed: bool,
 }
 
 /// A place that the runner brings to exact trees.
@@ -53,8 +73,8 @@ pub(super) enum RunnersPlace {
     Review,
 }
 
-impl Opened {
-    /// Brings one of the runner's places to exactly this tree, making it if need be.
+impl Runners {
+    /// Brings one of the places to exactly this tree, making it if need be.
     pub(super) fn bring(
         &mut self,
         repository: &Repository,
@@ -63,29 +83,54 @@ impl Opened {
         base: CommitId,
         tree: TreeId,
     ) -> Result<(), Failed> {
-        let refs = repository
-            .snapshot_refs()
-            .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
-        let (slot, leftovers) = match which {
-            RunnersPlace::Check(leftovers) => (&mut self.check, leftovers),
-            RunnersPlace::Review => (&mut self.review, Leftovers::RemoveAll),
+        let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
+        let (slot, leftovers, is_exact) = match which {
+            RunnersPlace::Check(leftovers) => {
+                let tidied = self.tidied.take();
+                // Where caches stayed and are to go now, they have to be looked for.
+                let is_exact = tidied.is_some_and(|done| done == leftovers || done == Leftovers::RemoveAll);
+                (&mut self.check, leftovers, is_exact)
+            }
+            RunnersPlace::Review => (&mut self.review, Leftovers::RemoveAll, false),
         };
         let place = match slot {
             Some(place) => place,
             None => slot.insert(runners_place(repository, folder, base)?),
         };
-        match place.bring_to(repository, tree, &refs, leftovers, &BTreeSet::new()) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                // Whatever the code under test did to it: the place is only a copy.
-                *slot = None;
-                Place::remove(folder).map_err(failed)?;
-                let place = slot.insert(runners_place(repository, folder, base)?);
-                place
-                    .bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
-                    .map(drop)
-                    .map_err(failed)
-            }
+        let brought = if is_exact {
+            place.advance_to(repository, tree, &refs)
+        } else {
+            place.bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
+        };
+        if brought.is_err() {
+            // Whatever the code under test did to it: the place is only a copy.
+            *slot = None;
+            Place::remove(folder).map_err(failed)?;
+            let place = slot.insert(runners_place(repository, folder, base)?);
+            place
+                .bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the check place back to its tree, so that the next checks need not look for what the last ones did to it. Only
+    /// after checks that left nothing running: from here on nobody but the runner can write there. What cannot be tidied now
+    /// is told when the place is needed again.
+    pub(super) fn tidy_check(&mut self, repository: &Repository, leftovers: Leftovers) {
+        if self.is_closed {
+            return;
+        }
+        self.tidied = None;
+        let (Some(place), Ok(refs)) = (&mut self.check, repository.snapshot_refs()) else {
+            return;
+        };
+        let tree = place.tree();
+        if place
+            .bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
+            .is_ok()
+        {
+            self.tidied = Some(leftovers);
         }
     }
 }
@@ -95,12 +140,17 @@ fn runners_place(repository: &Repository, folder: &Path, base: CommitId) -> Resu
     if !matches!(Place::open(folder), Ok(place) if place.base() == base) {
         Place::remove(folder).map_err(failed)?;
     }
-    open_or_create(repository, folder, base).map(|(place, _)| place)
+    open_or_create(repository, folder, base, None).map(|(place, _)| place)
 }
 
 /// What an earlier runner left is used again, if it is whole and of the same base. Whatever cannot be read is left alone: there
 /// may be work in it that nobody has seen yet.
-fn open_or_create(repository: &Repository, folder: &Path, base: CommitId) -> Result<(Place, Origin), Failed> {
+fn open_or_create(
+    repository: &Repository,
+    folder: &Path,
+    base: CommitId,
+    left_out: Option<&LeftOut>,
+) -> Result<(Place, Origin), Failed> {
     match Place::open(folder) {
         Ok(place) if place.base() == base => return Ok((place, Origin::Found)),
         // Of another base, or never finished: in neither has anybody worked on this run.
@@ -110,11 +160,12 @@ fn open_or_create(repository: &Repository, folder: &Path, base: CommitId) -> Res
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).map_err(|error| Failed::new(code_of(&error), error))?;
     }
-    let refs = repository
-        .snapshot_refs()
-        .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
-    let place = Place::create(repository, folder, base, &refs).map_err(failed)?;
-    Ok((place, Origin::Made))
+    let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
+    let place = match left_out {
+        Some(left_out) => Place::create_without(repository, folder, base, &refs, left_out),
+        None => Place::create(repository, folder, base, &refs),
+    };
+    Ok((place.map_err(failed)?, Origin::Made))
 }
 
 /// Where an open place comes from.
@@ -124,6 +175,28 @@ enum Origin {
     Found,
     /// It was made just now.
     Made,
+}
+
+/// The tickets that the worker is not shown: all that its own does not name. It needs none of them, what strangers wrote in
+/// them is no part of its task, and a large ledger is not walked after every turn.
+fn other_tickets(plan: &RunPlan) -> Result<LeftOut, Failed> {
+    let below = format!("{}/tickets", plan.policy.ledger.dir.path());
+    let below: RepoPath = below
+        .parse()
+        .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
+    let file = &plan.ticket.file;
+    let named = file
+        .depends_on
+        .iter()
+        .chain(&file.parent)
+        .chain(&file.context.prior_work);
+    let mut except: BTreeSet<String> = named.chain([&plan.ticket.id]).map(ToString::to_string).collect();
+    for required in &file.context.required {
+        let below = required.path.as_bytes().strip_prefix(below.as_bytes());
+        let ticket = below.and_then(|rest| rest.split(|byte| *byte == b'/').nth(1));
+        except.extend(ticket.and_then(|name| String::from_utf8(name.to_owned()).ok()));
+    }
+    Ok(LeftOut { below, except })
 }
 
 fn failed(error: PlaceError) -> Failed {
@@ -150,15 +223,14 @@ impl Engine {
         let kept = run.totals().trees.last().copied();
         self.blocking(seq, move || {
             let folder = plan.folders.place("work");
-            let (mut work, origin) = open_or_create(&repository, &folder, base)?;
+            let left_out = other_tickets(&plan)?;
+            let (mut work, origin) = open_or_create(&repository, &folder, base, Some(&left_out))?;
             if let (Origin::Made, Some(tree)) = (origin, kept) {
-                let refs = repository
-                    .snapshot_refs()
-                    .map_err(|error| Failed::new(BlockerCode::NeedsPerson, error))?;
+                let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
                 work.bring_to(&repository, tree, &refs, Leftovers::RemoveAll, &BTreeSet::new())
                     .map_err(failed)?;
             }
-            places.with(|opened| opened.work = Some(work));
+            places.with_work(|opened| *opened = Some(work));
             let anew = origin == Origin::Made;
             Ok(Observation::PlacesReady { anew })
         });
@@ -168,6 +240,6 @@ impl Engine {
     pub(super) fn bring_review_to(&self, base: CommitId, tree: TreeId) -> Result<(), Failed> {
         let folder = self.plan.folders.place("review");
         self.places
-            .with(|opened| opened.bring(&self.repository, RunnersPlace::Review, &folder, base, tree))
+            .with_runners(|runners| runners.bring(&self.repository, RunnersPlace::Review, &folder, base, tree))
     }
 }

@@ -13,6 +13,8 @@ use super::table::Row;
 use crate::error::TaskError;
 
 const GOAL: Duration = Duration::from_millis(15);
+/// How long a turn takes. Far less than any real one, and long enough for what the runner does meanwhile.
+const TURN_MILLISECONDS: u64 = 500;
 const TICKET: &str = "refuse-addresses";
 
 /// A small repository, one with a large ledger, and a run with a long journal.
@@ -107,7 +109,7 @@ impl Run {
         }
         let write = |text: &str| {
             format!(
-                "[[step]]\ndo = \"write\"\npath = \"address.txt\"\ntext = \"{text}\\n\"\n[answer]\nreport = {{ status = \"done\", summary = \"wrote it\" }}\n"
+                "[[step]]\ndo = \"wait\"\nmilliseconds = {TURN_MILLISECONDS}\n[[step]]\ndo = \"write\"\npath = \"address.txt\"\ntext = \"{text}\\n\"\n[answer]\nreport = {{ status = \"done\", summary = \"wrote it\" }}\n"
             )
         };
         first.push_str(&write("wrong {turn}"));
