@@ -8,7 +8,7 @@ use ledger_core::{
 
 use super::write::{another_iteration, failed, stops_at_once};
 use super::{back_off, blocked, enter, not_required, places, turn_label};
-use crate::acceptance::acceptance_proofs;
+use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
@@ -55,11 +55,7 @@ fn mismatch(what: &str, found: TreeId, expected: TreeId) -> Step {
 fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
     let failing: Vec<_> = failed(&checked.results).map(|result| result.name.clone()).collect();
     if failing.is_empty() {
-        return enter(PhaseEvidence::FocusedTestsPassed {
-            tree: checked.tree,
-            checks: checked.results.clone(),
-            acceptance: acceptance_proofs(&inputs.acceptance, &checked.results),
-        });
+        return proved(run, checked, inputs);
     }
     let failures = run.totals().verification_failures;
     let limit = inputs.limits.verification_failures;
@@ -71,6 +67,20 @@ fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
         return blocked(BlockerCode::VerificationFailureLimit, reason);
     }
     another_iteration(run, inputs, IterationCause::ChecksFailed { checks: failing })
+}
+
+fn proved(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
+    let acceptance = acceptance_proofs(&inputs.acceptance, &checked.results);
+    let unproved = unproved(&acceptance, &checked.results).join(", ");
+    if !unproved.is_empty() {
+        let reason = format!("no test passed of the checks that are to prove {unproved}");
+        return blocked(BlockerCode::ProofFailed, reason);
+    }
+    enter(PhaseEvidence::FocusedTestsPassed {
+        tree: checked.tree,
+        checks: checked.results.clone(),
+        acceptance,
+    })
 }
 
 fn self_review(run: &Run) -> Step {

@@ -90,9 +90,15 @@ impl Run {
                     !checks.is_empty() && checks.iter().all(CheckResult::passed),
                     "a check did not pass",
                 )?;
-                let mut proving = acceptance.iter().flat_map(|proof| &proof.checks);
+                let proves = |id: &String, name: &String| {
+                    checks
+                        .iter()
+                        .any(|check| check.name == *name && check.proves.contains(id))
+                };
                 holds(
-                    proving.all(|name| names.contains(&name.as_str())),
+                    acceptance
+                        .iter()
+                        .all(|proof| proof.checks.iter().all(|name| proves(&proof.id, name))),
                     "an acceptance item is proved by no check of this run",
                 )
             }
