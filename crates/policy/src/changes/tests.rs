@@ -356,7 +356,6 @@ proptest::proptest! {
         let (line, _) = ledger_core::Head::default().line(jiff::Timestamp::UNIX_EPOCH, &event).unwrap();
         proptest::prop_assert!(line.len() < 2 * ledger_core::MAX_LIST_BYTES + 1024, "{}", line.len());
     }
-
 }
 
 proptest::proptest! {

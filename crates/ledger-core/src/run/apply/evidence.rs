@@ -60,6 +60,7 @@ impl Run {
                 let Some(attempt) = attempt.filter(|attempt| attempt.n == *iteration) else {
                     return refuse("it is not the iteration under way");
                 };
+                holds(attempt.stopped_for().is_none(), "the policy stopped the worker")?;
                 let reported = attempt.turn.as_ref().is_some_and(
                     |turn| matches!(&turn.end, TurnEnd::Reported { report: claimed } if claimed == report),
                 );
@@ -120,6 +121,7 @@ impl Run {
                 let Some(review) = attempt.and_then(|attempt| attempt.review.as_ref()) else {
                     return refuse("there was no review");
                 };
+                holds(review.interrupted_for.is_none(), "the policy stopped the reviewer")?;
                 holds(review.tree == *tree, "another tree was reviewed")?;
                 holds(review.thread.as_ref() == Some(thread), "another thread reviewed it")?;
                 let ReviewEnd::Answered { review, passes } = &review.end else {
@@ -183,11 +185,7 @@ impl Run {
                         && delivery.records == *new
                 });
                 holds(prepared, "it is not the delivery that was prepared")?;
-                let moved = self
-                    .moved
-                    .as_ref()
-                    .is_some_and(|seen| seen.value == Some(*new) || seen.contains_new);
-                holds(moved, "the branch was not seen to point there")
+                holds(self.branch_holds_delivery(), "the branch was not seen to point there")
             }
             PhaseEvidence::Pushed { .. }
             | PhaseEvidence::HeadEqualsUpstreamProved { .. }
