@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::fitting;
 use crate::object::{BlobId, CommitId, TreeId};
 use crate::path::RepoPath;
 
@@ -111,7 +112,7 @@ pub struct ChangeSummary {
     pub tree: TreeId,
     /// How many paths differ in each way.
     pub counts: ChangeCounts,
-    /// The first hundred of them.
+    /// The first hundred of them, or as many as fit into a journal line.
     pub paths: Vec<ListedPath>,
 }
 
@@ -157,7 +158,7 @@ impl ChangeSet {
         self.changes.is_empty()
     }
 
-    /// The counts and the first hundred paths.
+    /// The counts, and the first hundred paths or as many of them as fit into a journal line.
     pub fn summary(&self) -> ChangeSummary {
         let sources: std::collections::BTreeSet<_> = self
             .changes
@@ -179,7 +180,7 @@ impl ChangeSet {
                 ChangeKind::Renamed => counts.renamed += 1,
             }
         }
-        let paths = shown
+        let mut paths: Vec<_> = shown
             .into_iter()
             .take(MAX_LISTED_PATHS)
             .map(|change| ListedPath {
@@ -188,6 +189,7 @@ impl ChangeSet {
                 from: change.renamed_from.clone(),
             })
             .collect();
+        paths.truncate(fitting(&paths));
         ChangeSummary {
             base: self.base,
             tree: self.tree,

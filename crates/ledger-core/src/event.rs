@@ -185,4 +185,6 @@ pub enum ResumeCause {
     Crash,
     /// The run was blocked, and the cause may be gone.
     Blocker,
+    /// The run is over, but could not be stored. It stays over.
+    Unstored,
 }

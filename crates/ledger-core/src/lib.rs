@@ -7,6 +7,7 @@
 mod activity;
 mod approval;
 mod blocker;
+mod bounded;
 mod change;
 mod digest;
 mod document;
@@ -31,6 +32,7 @@ mod ticket;
 pub use activity::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, TokenCount};
 pub use approval::{Approval, ApprovalKind, Cancellation, CoveredFile, LabelConsent, Signature};
 pub use blocker::{Blocker, BlockerCode};
+pub use bounded::{MAX_LIST_BYTES, fitting};
 pub use change::{
     Change, ChangeCounts, ChangeKind, ChangeSet, ChangeSummary, EntryMode, ListedPath, MAX_LISTED_PATHS, Side,
 };

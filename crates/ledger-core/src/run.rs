@@ -68,7 +68,7 @@ pub struct Totals {
     pub runner_failures: u32,
     /// Trees in a row on which checks failed.
     pub verification_failures: u32,
-    /// Iterations in a row whose tree had occurred before.
+    /// Reported turns in a row whose tree had occurred before.
     pub repeated_trees: u32,
     /// Every tree that a turn ended in, in order.
     pub trees: Vec<TreeId>,
@@ -92,6 +92,7 @@ pub struct Run {
     baseline: Option<Vec<CheckResult>>,
     attempt: Option<Attempt>,
     last_checked: Option<CheckedTree>,
+    unmeasured: bool,
     pending: Option<Pending>,
     totals: Totals,
     writer: Option<ThreadId>,
@@ -143,6 +144,7 @@ impl Run {
             baseline: None,
             attempt: None,
             last_checked: None,
+            unmeasured: false,
             pending: None,
             totals: Totals::default(),
             writer: None,
@@ -176,9 +178,11 @@ impl Run {
     /// Like [`Self::applied`], in place. After a refusal the run is as it was.
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Refusal> {
         self.permit(event)?;
+        // Before a runner takes the run up, and once the run is over, nobody is at work.
+        let at_work = self.state == State::Climbing && !matches!(event, Event::Resumed { .. });
         self.fold(at, event);
         let at = self.last_at.max(at);
-        if !matches!(event, Event::Resumed { .. }) {
+        if at_work {
             self.active = self.active.saturating_add(at.duration_since(self.last_at));
         }
         self.last_at = at;
@@ -201,7 +205,8 @@ impl Run {
         self.last_at
     }
 
-    /// How long a runner has been at work on it up to [`Self::last_at`]: pauses do not count.
+    /// How long a runner has been at work on it up to [`Self::last_at`]: neither pauses nor the time after a runner died
+    /// count.
     pub fn active(&self) -> SignedDuration {
         self.active
     }
@@ -275,6 +280,11 @@ impl Run {
         self.last_checked.as_ref()
     }
 
+    /// Whether a turn was begun since the last change set was computed: what it wrote is kept nowhere but in its place.
+    pub fn has_unmeasured_work(&self) -> bool {
+        self.unmeasured
+    }
+
     /// The effect under way.
     pub fn pending(&self) -> Option<&Pending> {
         self.pending.as_ref()
@@ -311,6 +321,14 @@ impl Run {
     /// What was seen of the branch after it was to move.
     pub fn moved(&self) -> Option<&MovedRef> {
         self.moved.as_ref()
+    }
+
+    /// Whether the branch was seen to hold what was to be delivered. From then on the run can only be finished.
+    pub fn branch_holds_delivery(&self) -> bool {
+        self.prepared
+            .as_ref()
+            .zip(self.moved.as_ref())
+            .is_some_and(|(prepared, seen)| seen.contains_new || seen.value == Some(prepared.records))
     }
 
     /// Why the last effect could not be done.

@@ -86,6 +86,9 @@ fn candidates(run: &Run, whole: &[Event]) -> Vec<Event> {
         Event::Resumed {
             after: ResumeCause::Blocker,
         },
+        Event::Resumed {
+            after: ResumeCause::Unstored,
+        },
         Event::Warned {
             message: "80 % of the tokens are spent".to_owned(),
         },

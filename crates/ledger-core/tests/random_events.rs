@@ -197,7 +197,12 @@ fn event() -> impl Strategy<Value = Event> {
         NotRequiredCode::NoPlan,
     ]);
     let blocker = prop::sample::select(BlockerCode::ALL.to_vec());
-    let cause = prop::sample::select(vec![ResumeCause::Pause, ResumeCause::Crash, ResumeCause::Blocker]);
+    let cause = prop::sample::select(vec![
+        ResumeCause::Pause,
+        ResumeCause::Crash,
+        ResumeCause::Blocker,
+        ResumeCause::Unstored,
+    ]);
     prop_oneof![
         1 => Just(Event::Opened(opened(STANDARD))),
         6 => evidence().prop_map(Event::Entered),

@@ -2,9 +2,10 @@
 
 use ledger_core::{Acceptance, AcceptanceProof, CheckResult, Confidence, Strength};
 
-/// For each acceptance item, in order, the checks that prove it. Only checks that passed count. Confidence is high where
-/// a check's own test report shows tests that ran, medium where only its exit status speaks, and low where no check
-/// proves the item: then only the reviewer judged it, and all that is observed is the worker's claim.
+/// For each acceptance item, in order, the checks that prove it. Only checks that passed count, and of those that report
+/// their tests only the ones of which a test passed: nothing is proved by tests that are gone or skipped. Confidence is
+/// high where a check's own test report shows tests that passed, medium where only its exit status speaks, and low where
+/// no check proves the item: then only the reviewer judges it, and all that is observed is the worker's claim.
 ///
 /// ```
 /// use counterfoil_policy::acceptance_proofs;
@@ -17,21 +18,22 @@ pub fn acceptance_proofs(items: &[Acceptance], results: &[CheckResult]) -> Vec<A
     items.iter().map(|item| proof(item, results)).collect()
 }
 
-/// The ids of the items that no check proves.
-pub fn unproved(proofs: &[AcceptanceProof]) -> Vec<&str> {
+/// The ids of the items that a check was to prove, and none does. An item that no check names is left to the reviewer.
+pub fn unproved<'a>(proofs: &'a [AcceptanceProof], results: &[CheckResult]) -> Vec<&'a str> {
+    let to_be_proved = |proof: &&AcceptanceProof| results.iter().any(|result| result.proves.contains(&proof.id));
     let without = proofs.iter().filter(|proof| proof.checks.is_empty());
-    without.map(|proof| proof.id.as_str()).collect()
+    without.filter(to_be_proved).map(|proof| proof.id.as_str()).collect()
 }
 
 fn proof(item: &Acceptance, results: &[CheckResult]) -> AcceptanceProof {
+    let counts = |result: &CheckResult| result.passed() && result.tests.as_ref().is_none_or(|tests| tests.passed > 0);
     let proving: Vec<_> = results
         .iter()
-        .filter(|result| result.passed() && result.proves.contains(&item.id))
+        .filter(|result| counts(result) && result.proves.contains(&item.id))
         .collect();
-    let tests_ran = |result: &&CheckResult| result.tests.as_ref().is_some_and(|tests| tests.passed > 0);
     let confidence = match proving.as_slice() {
         [] => Confidence::Low,
-        some if some.iter().any(tests_ran) => Confidence::High,
+        some if some.iter().any(|result| result.tests.is_some()) => Confidence::High,
         _ => Confidence::Medium,
     };
     AcceptanceProof {
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_checks_that_passed_prove_an_item() {
+    fn only_checks_that_passed_and_whose_tests_ran_prove_an_item() {
         let item = |id: &str| Acceptance {
             id: id.to_owned(),
             given: String::new(),
@@ -104,11 +106,11 @@ mod tests {
                 ("tested", "a".to_owned(), Confidence::High),
                 ("ran", "b".to_owned(), Confidence::Medium),
                 ("failed", String::new(), Confidence::Low),
-                ("no tests", "d".to_owned(), Confidence::Medium),
+                ("no tests", String::new(), Confidence::Low),
                 ("hidden failure", String::new(), Confidence::Low),
                 ("nobody", String::new(), Confidence::Low),
             ]
         );
-        assert_eq!(unproved(&proofs), ["failed", "hidden failure", "nobody"]);
+        assert_eq!(unproved(&proofs, &results), ["failed", "no tests", "hidden failure"]);
     }
 }

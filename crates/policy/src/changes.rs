@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger_core::{BlockerCode, Change, ChangeSet, EntryMode, Grants, RepoPath, TicketFile, Violation};
+use ledger_core::{BlockerCode, Change, ChangeSet, EntryMode, Grants, RepoPath, TicketFile, Violation, fitting};
 
 use crate::config::Policy;
 use crate::dependencies::{DependencyChange, is_dependency_file};
@@ -104,7 +104,7 @@ impl std::fmt::Display for WalkProblem {
 }
 
 /// Everything that the policy and the ticket forbid about this change set; empty: nothing. In the order of the paths'
-/// bytes, at most [`MAX_VIOLATIONS`] and one that counts the rest. A rename is judged at both its ends, because a change
+/// bytes, at most [`MAX_VIOLATIONS`], as many as fit into a journal line, and one that counts the rest. A rename is judged at both its ends, because a change
 /// set holds both.
 ///
 /// ```
@@ -145,13 +145,14 @@ pub fn judge_changes(
         });
     }
     let key = |violation: &Violation| (violation.path.clone(), violation.code, violation.detail.clone());
-    found.sort_by_key(key);
+    found.sort_by_cached_key(key);
     found.dedup();
-    let more = found.len().saturating_sub(MAX_VIOLATIONS);
+    let listed = fitting(&found).min(MAX_VIOLATIONS);
+    let more = found.len() - listed;
     if more > 0 {
-        found.truncate(MAX_VIOLATIONS);
         // The rest may be graver than what is listed; the first code stands for it, since any one of them stops the run.
         let code = found[0].code;
+        found.truncate(listed);
         found.push(Violation {
             code,
             path: None,

@@ -6,7 +6,7 @@ mod under_way;
 mod write;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Effect, Event, NotRequiredCode, Phase, PhaseEvidence, Run, State};
+use ledger_core::{Attempt, Blocker, BlockerCode, Effect, Event, NotRequiredCode, Phase, PhaseEvidence, Run, State};
 
 use crate::inputs::{Inputs, Outcome, Step, signed};
 
@@ -24,7 +24,8 @@ pub fn next_step(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     }
 }
 
-/// Every end is kept in Git, once. Where that cannot be done now, the journal is still there to do it from.
+/// Every end is kept in Git, once. Where that cannot be done now, the next runner that takes the run up does it: the
+/// journal is still there to do it from.
 fn ended(run: &Run, inputs: &Inputs, outcome: Outcome) -> Step {
     if run.pending().is_some() {
         return Step::Wait { until: None };
@@ -50,10 +51,17 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
         return Step::Record(Event::Paused { cause });
     }
     if let Some(failure) = run.failure() {
-        return blocked(failure.code, failure.reason.clone());
+        // What could not be done may be what would keep the worker's work: it is not tried again before somebody looks.
+        return Step::Record(Event::Blocked(Blocker::new(failure.code, failure.reason.clone())));
     }
-    if let Some(spent) = under_way::spent_budget(run, inputs, now) {
-        return Step::Record(Event::Blocked(spent));
+    // Whatever the end was: the agent may have been quicker than the interruption.
+    if let Some(blocker) = run.attempt().and_then(Attempt::stopped_for) {
+        return stopped(run, blocker.clone());
+    }
+    // What has been delivered is finished, whatever it costs.
+    let delivered = run.moved().is_some() || run.phase() >= Some(Phase::Committed);
+    if let (false, Some(spent)) = (delivered, under_way::spent_budget(run, inputs, now)) {
+        return stopped(run, spent);
     }
     match run.phase() {
         None => enter(PhaseEvidence::SourceLockValidated(inputs.start.lock.clone())),
@@ -94,8 +102,18 @@ fn not_required(phase: Phase, code: NotRequiredCode, reason: &str) -> Step {
     })
 }
 
-fn blocked(code: BlockerCode, reason: impl Into<String>) -> Step {
-    Step::Record(Event::Blocked(Blocker::new(code, reason)))
+fn blocked(run: &Run, code: BlockerCode, reason: impl Into<String>) -> Step {
+    stopped(run, Blocker::new(code, reason))
+}
+
+/// The run stops, once what the worker did is kept as a tree.
+fn stopped(run: &Run, blocker: Blocker) -> Step {
+    keep_work(run).unwrap_or(Step::Record(Event::Blocked(blocker)))
+}
+
+fn keep_work(run: &Run) -> Option<Step> {
+    let attempt = run.attempt().filter(|_| run.has_unmeasured_work())?;
+    places(run).or(Some(Step::Start(Effect::MeasureChanges { iteration: attempt.n })))
 }
 
 /// The places are made when they are first needed, and looked at again whenever a runner takes the run up.

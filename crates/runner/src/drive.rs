@@ -100,13 +100,27 @@ impl<J: JournalSink> Driver<'_, J> {
         Ok(())
     }
 
-    /// Looks at what an earlier runner left under way, and takes the run up.
+    /// Takes the run up, and looks at what an earlier runner left under way. In this order: the time in which no runner
+    /// was there is over before anything is recorded of it.
     async fn take_up<E: Executor>(&mut self, executor: &mut E) -> Result<(), DriveError> {
         let fresh = self.run.next_seq() == 1;
         if fresh {
             return Ok(());
         }
         let left_under_way = self.run.pending().cloned();
+        let idle = left_under_way.is_none();
+        let after = match self.run.state() {
+            State::Climbing => Some(ResumeCause::Crash),
+            State::Paused { .. } => Some(ResumeCause::Pause),
+            State::Blocked(blocker) if blocker.resumable => idle.then_some(ResumeCause::Blocker),
+            State::Blocked(_) | State::Canceled { .. } | State::Done => {
+                let unstored = self.run.stored().is_none() && self.run.failure().is_some();
+                (idle && unstored).then_some(ResumeCause::Unstored)
+            }
+        };
+        if let Some(after) = after {
+            self.record(executor.now(), &Event::Resumed { after })?;
+        }
         if let Some(pending) = &left_under_way {
             let seen = executor.look(pending, self.run).await;
             let observed = seen
@@ -127,12 +141,6 @@ impl<J: JournalSink> Driver<'_, J> {
                 )?;
             }
         }
-        let after = match self.run.state() {
-            State::Climbing => ResumeCause::Crash,
-            State::Paused { .. } => ResumeCause::Pause,
-            State::Blocked(blocker) if blocker.resumable && left_under_way.is_none() => ResumeCause::Blocker,
-            State::Blocked(_) | State::Canceled { .. } | State::Done => return Ok(()),
-        };
-        self.record(executor.now(), &Event::Resumed { after })
+        Ok(())
     }
 }

@@ -5,12 +5,14 @@ mod intents;
 
 use jiff::Timestamp;
 
-use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, Pending, StartedThread};
+use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, MeasuredChange, Pending, StartedThread};
 use super::{EffectFailure, MovedRef, Refusal, Run, State};
-use crate::activity::{Activity, AgentFailureClass};
+use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
 use crate::event::{Event, ResumeCause};
 use crate::evidence::CheckResult;
+use crate::id::ThreadId;
+use crate::object::TreeId;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
 use crate::receipt::Receipt;
 use crate::ticket::Mode;
@@ -106,13 +108,22 @@ impl Run {
             }
             Event::Paused { .. } => condition("paused", self.pending.is_none(), "an effect is under way"),
             Event::Resumed { after } => {
-                condition("resumed", self.pending.is_none(), "an effect has not been looked at")?;
                 let left = match &self.state {
+                    State::Climbing => ResumeCause::Crash,
                     State::Paused { .. } => ResumeCause::Pause,
-                    State::Blocked(_) => ResumeCause::Blocker,
-                    State::Climbing | State::Canceled { .. } | State::Done => ResumeCause::Crash,
+                    State::Blocked(blocker) if blocker.resumable => ResumeCause::Blocker,
+                    State::Blocked(_) | State::Canceled { .. } | State::Done => ResumeCause::Unstored,
                 };
-                condition("resumed", *after == left, "the run was not left like that")
+                condition("resumed", *after == left, "the run was not left like that")?;
+                // After a crash the run is taken up first, and what was under way is looked at then.
+                let looked_at = self.pending.is_none() || left == ResumeCause::Crash;
+                condition("resumed", looked_at, "an effect has not been looked at")?;
+                let to_store = self.stored.is_none() && self.failure.is_some();
+                condition(
+                    "resumed",
+                    to_store || left != ResumeCause::Unstored,
+                    "nothing kept it from being stored",
+                )
             }
             Event::Blocked(_) => condition("blocked", self.pending.is_none(), "an effect is under way"),
             Event::Canceled { .. } => condition("canceled", self.pending.is_none(), "an effect is under way"),
@@ -122,7 +133,14 @@ impl Run {
 
     /// What may still follow when the run is paused or over.
     fn permit_state(&self, event: &Event) -> Result<(), Refusal> {
-        let storing = matches!(event, Event::Intended(Effect::StoreRun { .. }) | Event::Observed { .. });
+        let storing = matches!(
+            event,
+            Event::Intended(Effect::StoreRun { .. })
+                | Event::Observed { .. }
+                | Event::Resumed {
+                    after: ResumeCause::Unstored
+                }
+        );
         let (state, allowed) = match &self.state {
             State::Climbing => return Ok(()),
             State::Paused { .. } => {
@@ -214,7 +232,8 @@ impl Run {
             self.phase < Some(Phase::GitDeliveryStarted),
             "the delivery has begun",
         )?;
-        condition(event, self.pending.is_none(), "an effect is under way")
+        condition(event, self.pending.is_none(), "an effect is under way")?;
+        self.permit_after_stop(event)
     }
 
     pub(super) fn is_rejected(&self) -> bool {
@@ -250,14 +269,19 @@ impl Run {
                 }
             }
             Event::Intended(effect) => {
+                let writes = matches!(
+                    effect,
+                    Effect::TakeTurn {
+                        purpose: TurnPurpose::Write,
+                        ..
+                    }
+                );
+                if let (true, Some(attempt)) = (writes, &mut self.attempt) {
+                    attempt.begin_turn();
+                    self.unmeasured = true;
+                }
                 self.failure = None;
-                self.pending = Some(Pending {
-                    seq: self.next_seq,
-                    effect: effect.clone(),
-                    since: at,
-                    live: Live::new(at),
-                    interrupt: None,
-                });
+                self.pending = Some(Pending::new(self.next_seq, effect.clone(), at));
             }
             Event::Activity(activity) => self.see(at, activity),
             Event::Observed { observation, .. } => {
@@ -315,6 +339,10 @@ impl Run {
     }
 
     fn resume(&mut self, after: ResumeCause) {
+        if after == ResumeCause::Unstored {
+            self.failure = None;
+            return;
+        }
         self.state = State::Climbing;
         self.places_ready = false;
         self.consent = None;
@@ -322,17 +350,15 @@ impl Run {
         if after == ResumeCause::Blocker {
             self.totals.runner_failures = 0;
         }
+        if !self.branch_holds_delivery() {
+            // What stood in the way may be gone.
+            self.moved = None;
+        }
+        if let Some(pending) = &mut self.pending {
+            pending.orphaned = true;
+        }
         if let Some(attempt) = &mut self.attempt {
-            // A turn that brought nothing is taken again; what it cost stays counted.
-            let fruitless = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Interrupted | TurnEnd::Failed { .. });
-            if attempt.turn.as_ref().is_some_and(fruitless) {
-                attempt.turn = None;
-            }
-            let verdict = |review: &EndedReview| matches!(review.end, ReviewEnd::Answered { .. });
-            if !attempt.review.as_ref().is_some_and(verdict) {
-                attempt.review = None;
-                attempt.failed_reviews = 0;
-            }
+            attempt.resume(after, self.writer.as_ref());
         }
     }
 
@@ -363,8 +389,14 @@ impl Run {
                 self.turn_ended(at, pending, end);
             }
             Observation::ChangesMeasured { change, violations } => {
-                let again = self.totals.trees.contains(&change.tree);
-                self.totals.repeated_trees = if again { self.totals.repeated_trees + 1 } else { 0 };
+                self.unmeasured = false;
+                let reported = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Reported { .. });
+                let turn = self.attempt.as_ref().and_then(|attempt| attempt.turn.as_ref());
+                // A turn that was cut off goes on later; that its tree stands still says nothing.
+                if turn.is_some_and(reported) {
+                    let again = self.totals.trees.contains(&change.tree);
+                    self.totals.repeated_trees = if again { self.totals.repeated_trees + 1 } else { 0 };
+                }
                 self.totals.trees.push(change.tree);
                 if let Some(attempt) = &mut self.attempt {
                     attempt.measured = Some(MeasuredChange {
@@ -380,19 +412,7 @@ impl Run {
                 thread,
             } => {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
-                if let Some(attempt) = &mut self.attempt {
-                    match end {
-                        ReviewEnd::Answered { .. } => {}
-                        ReviewEnd::Interrupted => {}
-                        ReviewEnd::InvalidAnswer { .. } | ReviewEnd::Failed { .. } => attempt.failed_reviews += 1,
-                    }
-                    attempt.review = (*end != ReviewEnd::Interrupted).then(|| EndedReview {
-                        tree: *tree,
-                        end: end.clone(),
-                        at,
-                        thread: thread.clone(),
-                    });
-                }
+                self.review_ended(at, pending, *tree, end, thread.as_ref());
             }
             Observation::ConsentSeen { consent } => self.consent = Some(consent.clone()),
             Observation::DeliveryPrepared { delivery } => {
@@ -408,19 +428,19 @@ impl Run {
             }
             Observation::RunStored { commit } => self.stored = Some(*commit),
             Observation::Failed { code, reason } => {
-                self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
-                self.failure = Some(EffectFailure {
+                self.cut_off(at, pending, None);
+                // What the policy stopped it for is graver than that it could not be done.
+                self.failure = pending.stopped_for().is_none().then(|| EffectFailure {
                     code: *code,
                     reason: reason.clone(),
                 });
             }
-            Observation::Lost { .. } | Observation::Interrupted => {
-                self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
-            }
+            Observation::Lost { reason } => self.cut_off(at, pending, Some(reason)),
+            Observation::Interrupted => self.cut_off(at, pending, None),
         }
     }
 
-    fn checks_ran(&mut self, pending: &Pending, tree: crate::object::TreeId, results: &[CheckResult]) {
+    fn checks_ran(&mut self, pending: &Pending, tree: TreeId, results: &[CheckResult]) {
         let baseline = matches!(
             pending.effect,
             Effect::RunChecks {
@@ -449,9 +469,67 @@ impl Run {
         }
     }
 
+    /// An effect ended, and nobody saw how. Where an agent was at work, what it was stopped for still counts; and where
+    /// the runner is there and the agent is not, the agent has failed.
+    fn cut_off(&mut self, at: Timestamp, pending: &Pending, lost: Option<&str>) {
+        self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
+        let stopped = pending.stopped_for().is_some();
+        let (turn, review) = match lost {
+            _ if stopped => (TurnEnd::Interrupted, ReviewEnd::Interrupted),
+            Some(reason) if !pending.orphaned => {
+                let failure = AgentFailure {
+                    class: AgentFailureClass::Crashed,
+                    message: reason.to_owned(),
+                };
+                let of_review = ReviewEnd::Failed {
+                    failure: failure.clone(),
+                };
+                (TurnEnd::Failed { failure }, of_review)
+            }
+            _ => return,
+        };
+        match &pending.effect {
+            Effect::TakeTurn { .. } => self.turn_ended(at, pending, &turn),
+            Effect::TakeReview { tree, .. } => self.review_ended(at, pending, *tree, &review, None),
+            _ => {}
+        }
+    }
+
+    fn review_ended(
+        &mut self,
+        at: Timestamp,
+        pending: &Pending,
+        tree: TreeId,
+        end: &ReviewEnd,
+        thread: Option<&ThreadId>,
+    ) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if *end == ReviewEnd::Interrupted && pending.was_abandoned() {
+            attempt.review = None;
+            return;
+        }
+        let interrupted_for = pending.stopped_for().cloned();
+        if interrupted_for.is_none() && !matches!(end, ReviewEnd::Answered { .. }) {
+            attempt.failed_reviews += 1;
+        }
+        attempt.review = Some(EndedReview {
+            tree,
+            end: end.clone(),
+            at,
+            thread: thread.cloned(),
+            interrupted_for,
+        });
+    }
+
     fn turn_ended(&mut self, at: Timestamp, pending: &Pending, end: &TurnEnd) {
+        if *end == TurnEnd::Interrupted && pending.was_abandoned() {
+            // It is taken again.
+            return;
+        }
+        let interrupted_for = pending.stopped_for().cloned();
         let outside = |class: AgentFailureClass| class != AgentFailureClass::ContextWindow;
         match end {
+            _ if interrupted_for.is_some() => {}
             TurnEnd::Failed { failure } if outside(failure.class) => self.totals.runner_failures += 1,
             TurnEnd::Interrupted => {}
             _ => self.totals.runner_failures = 0,
@@ -466,7 +544,6 @@ impl Run {
         ) {
             attempt.report_repairs += 1;
         }
-        let interrupted_for = pending.interrupt.clone().flatten();
         attempt.turn = Some(EndedTurn {
             end: end.clone(),
             at,

@@ -8,7 +8,7 @@ use crate::activity::{Activity, AgentIdentity, TokenCount};
 use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
 use crate::effect::{Effect, ReviewEnd, TurnEnd, Violation};
-use crate::event::IterationCause;
+use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::TreeId;
@@ -92,6 +92,8 @@ pub struct EndedReview {
     pub at: Timestamp,
     /// The reviewer's conversation.
     pub thread: Option<ThreadId>,
+    /// Why it was interrupted by us, where the policy did.
+    pub interrupted_for: Option<Blocker>,
 }
 
 /// An effect that is under way, or was when the runner died.
@@ -107,6 +109,8 @@ pub struct Pending {
     pub live: Live,
     /// The interruption, once asked for: the blocker, or none where a person or a signal asked.
     pub interrupt: Option<Option<Blocker>>,
+    /// Whether the runner that intended it is gone.
+    pub orphaned: bool,
 }
 
 /// What an agent is seen doing in the turn under way.
@@ -156,6 +160,72 @@ impl Attempt {
             failed_reviews: 0,
             rejection: None,
         }
+    }
+
+    /// Why the policy stopped the last turn or the last review, where it did. As long as there is a reason, nothing comes
+    /// of the iteration.
+    pub fn stopped_for(&self) -> Option<&Blocker> {
+        let turn = self.turn.as_ref().and_then(|turn| turn.interrupted_for.as_ref());
+        let review = self.review.as_ref().and_then(|review| review.interrupted_for.as_ref());
+        turn.or(review)
+    }
+
+    /// The worker writes again: whatever came of an earlier turn of this iteration counts for nothing.
+    pub(super) fn begin_turn(&mut self) {
+        self.report_repairs = 0;
+        self.turn = None;
+        self.measured = None;
+        self.checked = None;
+        self.review = None;
+        self.failed_reviews = 0;
+    }
+
+    /// Drops a turn and a review that nothing can come of: they are taken again, and what they cost stays counted.
+    pub(super) fn resume(&mut self, after: ResumeCause, writer: Option<&ThreadId>) {
+        // A cause that may be gone is not held against what was stopped for it; any other still holds.
+        let lapsed = |blocker: &Blocker| after == ResumeCause::Blocker && blocker.resumable;
+        let without_name = self.thread.is_none();
+        let useless_turn = |turn: &EndedTurn| match &turn.interrupted_for {
+            Some(blocker) => lapsed(blocker),
+            None => without_name || matches!(turn.end, TurnEnd::Interrupted | TurnEnd::Failed { .. }),
+        };
+        let useful_review = |review: &EndedReview| match &review.interrupted_for {
+            Some(blocker) => !lapsed(blocker),
+            None => {
+                let independent = review.thread.is_some() && review.thread.as_ref() != writer;
+                independent && matches!(review.end, ReviewEnd::Answered { .. })
+            }
+        };
+        if self.turn.as_ref().is_some_and(useless_turn) {
+            self.turn = None;
+        }
+        if !self.review.as_ref().is_some_and(useful_review) {
+            self.review = None;
+            self.failed_reviews = 0;
+        }
+    }
+}
+
+impl Pending {
+    pub(super) fn new(seq: u64, effect: Effect, since: Timestamp) -> Self {
+        Self {
+            seq,
+            effect,
+            since,
+            live: Live::new(since),
+            interrupt: None,
+            orphaned: false,
+        }
+    }
+
+    /// Why the policy interrupted it, where it did.
+    pub fn stopped_for(&self) -> Option<&Blocker> {
+        self.interrupt.as_ref()?.as_ref()
+    }
+
+    /// Whether an end without a result is nobody's fault: somebody asked the runner to leave, or it died.
+    pub(super) fn was_abandoned(&self) -> bool {
+        self.stopped_for().is_none() && (self.orphaned || self.interrupt.is_some())
     }
 }
 

@@ -316,6 +316,48 @@ fn the_list_is_bounded_and_in_order() {
     assert_eq!(found[MAX_VIOLATIONS].detail, "and 150 more");
 }
 
+/// A path that is as long as one may be, and takes many times as much as JSON or as text for people.
+fn long_path(n: usize, byte: u8) -> RepoPath {
+    let part = vec![byte; 240];
+    let mut path = vec![part; 15].join(&b'/');
+    path.extend_from_slice(format!("/{n}").as_bytes());
+    RepoPath::new(path).unwrap()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn what_is_recorded_of_any_change_set_fits_into_a_journal_line(
+        bytes in proptest::collection::vec(proptest::sample::select(vec![1_u8, 0x1f, b'a', b'"', b'\\', 0x80, 0xff]), 0..130),
+        renamed in proptest::num::u8::ANY,
+    ) {
+        static RULES: std::sync::OnceLock<ScopeRules> = std::sync::OnceLock::new();
+        let ticket = TicketFile::parse(TICKET.as_bytes()).unwrap();
+        let rules = RULES.get_or_init(|| ScopeRules::new(&Policy::default(), &ticket).unwrap());
+        let changes: Vec<_> = bytes.iter().enumerate().map(|(n, byte)| Change {
+            path: long_path(n, *byte),
+            before: None,
+            after: side(EntryMode::File, "1"),
+            renamed_from: (byte % 2 == renamed % 2).then(|| long_path(n + 1000, *byte)),
+        }).collect();
+        let twins = changes.iter().map(|change| WalkFinding {
+            path: change.path.clone(),
+            problem: WalkProblem::Twin { of: change.path.clone() },
+        });
+        let facts = ChangeFacts { files: BTreeMap::new(), walk: twins.collect() };
+        let set = ChangeSet { base: "b".repeat(40).parse().unwrap(), tree: "c".repeat(40).parse().unwrap(), changes };
+        let violations = judge_changes(&set, &facts, rules, &Policy::default(), &ticket);
+        proptest::prop_assert_eq!(violations.is_empty(), set.changes.is_empty());
+        let change = set.summary();
+        proptest::prop_assert_eq!(change.counts.total(), u64::try_from(set.changes.len()).unwrap());
+        let observation = ledger_core::Observation::ChangesMeasured { change, violations };
+        let event = ledger_core::Event::Observed { of: 1, observation };
+        let (line, _) = ledger_core::Head::default().line(jiff::Timestamp::UNIX_EPOCH, &event).unwrap();
+        proptest::prop_assert!(line.len() < 2 * ledger_core::MAX_LIST_BYTES + 1024, "{}", line.len());
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_change_is_judged_and_always_the_same(

@@ -12,7 +12,10 @@ pub(super) fn next(run: &Run, inputs: &Inputs) -> Step {
     let delivery = run.opened().delivery;
     match run.phase() {
         Some(Phase::RepairLoopCompleteOrNotNeeded) => enter(PhaseEvidence::ContextCurated { notes: notes(run) }),
-        Some(Phase::ContextCurated) if delivery == DeliveryMode::None => skip(Phase::GitDeliveryStarted),
+        // Also what is not delivered anywhere counts as done; so somebody must still want it.
+        Some(Phase::ContextCurated) if delivery == DeliveryMode::None => {
+            with_consent(run, || skip(Phase::GitDeliveryStarted))
+        }
         Some(Phase::ContextCurated) => prepare(run, inputs),
         Some(Phase::GitDeliveryStarted) if delivery == DeliveryMode::None => skip(Phase::ExplicitPathsStaged),
         Some(Phase::GitDeliveryStarted) => staged(run),
@@ -26,7 +29,7 @@ pub(super) fn next(run: &Run, inputs: &Inputs) -> Step {
                 receipt: receipt.digest(),
                 journal: inputs.head,
             }),
-            None => blocked(BlockerCode::TreeMismatch, "the run stands on no tree"),
+            None => blocked(run, BlockerCode::TreeMismatch, "the run stands on no tree"),
         },
     }
 }
@@ -51,12 +54,13 @@ fn notes(run: &Run) -> Vec<String> {
     }
 }
 
-/// Consent is looked at right before each step that changes the user's repository.
+/// Consent is looked at right before each step that changes the user's repository, and before the ticket counts as done.
 fn with_consent(run: &Run, then: impl FnOnce() -> Step) -> Step {
     match run.consent() {
         None => Step::Start(Effect::ConfirmConsent),
         Some(Consent::Current) => then(),
         Some(Consent::Changed { path }) => blocked(
+            run,
             BlockerCode::ApprovalStale,
             format!("`{path}` changed while the run was under way"),
         ),
@@ -69,7 +73,7 @@ fn with_consent(run: &Run, then: impl FnOnce() -> Step) -> Step {
 
 fn prepare(run: &Run, inputs: &Inputs) -> Step {
     let Some(tree) = run.tree() else {
-        return blocked(BlockerCode::TreeMismatch, "the run stands on no tree");
+        return blocked(run, BlockerCode::TreeMismatch, "the run stands on no tree");
     };
     match run.prepared() {
         None => with_consent(run, || {
@@ -84,7 +88,7 @@ fn prepare(run: &Run, inputs: &Inputs) -> Step {
                 delivery.tree.short(),
                 tree.short()
             );
-            blocked(BlockerCode::TreeMismatch, reason)
+            blocked(run, BlockerCode::TreeMismatch, reason)
         }
         Some(delivery) => enter(PhaseEvidence::GitDeliveryStarted(delivery.clone())),
     }
@@ -97,13 +101,13 @@ fn staged(run: &Run) -> Step {
             total: change.counts.total(),
             paths: change.paths.iter().map(|listed| listed.path.clone()).collect(),
         }),
-        None => blocked(BlockerCode::TreeMismatch, "the run stands on no tree"),
+        None => blocked(run, BlockerCode::TreeMismatch, "the run stands on no tree"),
     }
 }
 
 fn move_branch(run: &Run) -> Step {
     let Some(delivery) = run.prepared() else {
-        return blocked(BlockerCode::TreeMismatch, "no delivery was prepared");
+        return blocked(run, BlockerCode::TreeMismatch, "no delivery was prepared");
     };
     match run.moved() {
         None => with_consent(run, || {
@@ -113,7 +117,7 @@ fn move_branch(run: &Run) -> Step {
                 new: delivery.records,
             })
         }),
-        Some(seen) if seen.value == Some(delivery.records) || seen.contains_new => enter(PhaseEvidence::Committed {
+        Some(_) if run.branch_holds_delivery() => enter(PhaseEvidence::Committed {
             change: delivery.change,
             records: delivery.records,
             branch: delivery.branch.clone(),
@@ -125,7 +129,7 @@ fn move_branch(run: &Run) -> Step {
                 .value
                 .map_or("is gone".to_owned(), |commit| format!("points at {}", commit.short()));
             let reason = format!("`{}` {now}: somebody else moved it", delivery.branch.short());
-            blocked(BlockerCode::BranchNameTaken, reason)
+            blocked(run, BlockerCode::BranchNameTaken, reason)
         }
     }
 }

@@ -8,12 +8,12 @@ use ledger_core::{
 
 use super::write::{another_iteration, failed, stops_at_once};
 use super::{back_off, blocked, enter, not_required, places, turn_label};
-use crate::acceptance::acceptance_proofs;
+use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     let Some(tree) = run.tree() else {
-        return blocked(BlockerCode::TreeMismatch, "the run stands on no tree");
+        return blocked(run, BlockerCode::TreeMismatch, "the run stands on no tree");
     };
     match run.phase() {
         Some(Phase::ImplementationComplete) => checks(run, tree, inputs),
@@ -38,28 +38,24 @@ fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
             tree,
             checks: names.clone(),
         }),
-        Some(checked) if checked.tree != tree => mismatch("checked", checked.tree, tree),
+        Some(checked) if checked.tree != tree => mismatch(run, "checked", checked.tree, tree),
         Some(checked) => after_checks(run, checked, inputs),
     }
 }
 
-fn mismatch(what: &str, found: TreeId, expected: TreeId) -> Step {
+fn mismatch(run: &Run, what: &str, found: TreeId, expected: TreeId) -> Step {
     let reason = format!(
         "tree {} was {what}, but the worker's turn ended in tree {}",
         found.short(),
         expected.short()
     );
-    blocked(BlockerCode::TreeMismatch, reason)
+    blocked(run, BlockerCode::TreeMismatch, reason)
 }
 
 fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
     let failing: Vec<_> = failed(&checked.results).map(|result| result.name.clone()).collect();
     if failing.is_empty() {
-        return enter(PhaseEvidence::FocusedTestsPassed {
-            tree: checked.tree,
-            checks: checked.results.clone(),
-            acceptance: acceptance_proofs(&inputs.acceptance, &checked.results),
-        });
+        return proved(run, checked, inputs);
     }
     let failures = run.totals().verification_failures;
     let limit = inputs.limits.verification_failures;
@@ -68,9 +64,23 @@ fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
             "checks failed on {failures} trees in a row; the last time: {}",
             failing.join(", ")
         );
-        return blocked(BlockerCode::VerificationFailureLimit, reason);
+        return blocked(run, BlockerCode::VerificationFailureLimit, reason);
     }
     another_iteration(run, inputs, IterationCause::ChecksFailed { checks: failing })
+}
+
+fn proved(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
+    let acceptance = acceptance_proofs(&inputs.acceptance, &checked.results);
+    let unproved = unproved(&acceptance, &checked.results).join(", ");
+    if !unproved.is_empty() {
+        let reason = format!("no test passed of the checks that are to prove {unproved}");
+        return blocked(run, BlockerCode::ProofFailed, reason);
+    }
+    enter(PhaseEvidence::FocusedTestsPassed {
+        tree: checked.tree,
+        checks: checked.results.clone(),
+        acceptance,
+    })
 }
 
 fn self_review(run: &Run) -> Step {
@@ -85,7 +95,7 @@ fn self_review(run: &Run) -> Step {
         Some(PhaseEvidence::ImplementationComplete { report, .. }) => enter(PhaseEvidence::SelfReviewComplete {
             self_review: report.self_review.clone(),
         }),
-        _ => blocked(BlockerCode::ReportInvalid, "the turn has no report"),
+        _ => blocked(run, BlockerCode::ReportInvalid, "the turn has no report"),
     }
 }
 
@@ -109,12 +119,13 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
     let Some(attempt) = run.attempt() else { return ask() };
     let Some(ended) = &attempt.review else { return ask() };
     if ended.tree != tree {
-        return mismatch("reviewed", ended.tree, tree);
+        return mismatch(run, "reviewed", ended.tree, tree);
     }
     let again = |reason: &str| {
         let tries = attempt.failed_reviews;
         if tries >= MAX_FAILED_REVIEWS.min(inputs.limits.runner_failures.max(1)) {
             return blocked(
+                run,
                 BlockerCode::ReviewFailed,
                 format!("{tries} reviews gave no verdict; the last: {reason}"),
             );
@@ -130,19 +141,20 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
         ReviewEnd::Answered { review, passes } => verdict(run, tree, ended, review, *passes),
         ReviewEnd::InvalidAnswer { reason } => again(reason),
         ReviewEnd::Failed { failure } => match stops_at_once(failure.class) {
-            Some(code) => blocked(code, failure.message.clone()),
+            Some(code) => blocked(run, code, failure.message.clone()),
             None => again(&failure.message),
         },
-        ReviewEnd::Interrupted => ask(),
+        ReviewEnd::Interrupted => again("it was interrupted"),
     }
 }
 
 fn verdict(run: &Run, tree: TreeId, ended: &EndedReview, review: &Review, passes: bool) -> Step {
     let Some(thread) = ended.thread.clone() else {
-        return blocked(BlockerCode::ReviewFailed, "the reviewer named no conversation");
+        return blocked(run, BlockerCode::ReviewFailed, "the reviewer named no conversation");
     };
     if run.writer() == Some(&thread) {
         return blocked(
+            run,
             BlockerCode::ReviewFailed,
             "the review was answered in the writer's conversation",
         );
@@ -176,11 +188,12 @@ fn after_review(run: &Run, inputs: &Inputs) -> Step {
             .map(|f| format!("; first: {}: {}", f.place, f.actual))
             .unwrap_or_default();
         let reason = format!("after {rounds} repair rounds the reviewer still refuses the change{worst}");
-        return blocked(BlockerCode::RepairLimit, reason);
+        return blocked(run, BlockerCode::RepairLimit, reason);
     }
     let taken = run.totals().iterations;
     if taken >= inputs.limits.max_iterations {
         return blocked(
+            run,
             BlockerCode::MaxIterations,
             format!("{taken} iterations were not enough"),
         );

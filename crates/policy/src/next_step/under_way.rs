@@ -8,6 +8,14 @@ use crate::commands::judge_command;
 use crate::inputs::{Inputs, Step, signed};
 
 pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Step {
+    if pending.stopped_for().is_some() {
+        return Step::Wait { until: None };
+    }
+    let agent_at_work = matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. });
+    // Also what the agent does while it is being ended because the runner is to leave.
+    if let (true, Some(blocker)) = (agent_at_work, misbehaviour(pending, inputs)) {
+        return interrupt(pending, Some(blocker));
+    }
     if pending.interrupt.is_some() {
         return Step::Wait { until: None };
     }
@@ -17,11 +25,10 @@ pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp
     if inputs.stop.is_some() && can_be_interrupted(&pending.effect) {
         return interrupt(pending, None);
     }
-    let agent_at_work = matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. });
     if !agent_at_work {
         return Step::Wait { until: None };
     }
-    if let Some(blocker) = misbehaviour(pending, inputs).or_else(|| spent_budget(run, inputs, now)) {
+    if let Some(blocker) = spent_budget(run, inputs, now) {
         return interrupt(pending, Some(blocker));
     }
     let deadlines = deadlines(run, pending, inputs);

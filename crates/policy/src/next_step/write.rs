@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    AgentFailure, AgentFailureClass, Attempt, Blocker, BlockerCode, CheckPurpose, CheckResult, Effect, EndedTurn,
-    Event, IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd,
-    TurnPurpose,
+    AgentFailure, AgentFailureClass, Attempt, BlockerCode, CheckPurpose, CheckResult, Effect, EndedTurn, Event,
+    IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd, TurnPurpose,
 };
 
 use super::{back_off, blocked, enter, places, turn_label, under_way};
@@ -35,6 +34,7 @@ fn before_the_first(run: &Run, inputs: &Inputs) -> Step {
                 .map(|r| format!("`{}` ({})", r.name, r.outcome))
                 .collect();
             blocked(
+                run,
                 BlockerCode::BaselineFailed,
                 format!("on the base, before any change: {}", failed.join(", ")),
             )
@@ -78,19 +78,11 @@ fn after_turn(run: &Run, attempt: &Attempt, turn: &EndedTurn, inputs: &Inputs, n
             thread: run.writer().cloned(),
         }),
         TurnEnd::Failed { failure } => after_failure(run, failure, turn.at, inputs, now),
-        TurnEnd::Interrupted if turn.interrupted_for.is_none() => {
-            // Whoever asked for it is gone; the run waits for the next runner.
-            Step::Record(Event::Paused {
-                cause: PauseCause::Stop,
-            })
-        }
-        // Also the work of a turn that ends in a blocker is kept as a tree.
-        _ if attempt.measured.is_none() => Step::Start(Effect::MeasureChanges { iteration: attempt.n }),
-        TurnEnd::InvalidReport { reason } => blocked(BlockerCode::ReportInvalid, reason.clone()),
-        TurnEnd::Interrupted => {
-            let stalled = || Blocker::new(BlockerCode::Stalled, "the turn was interrupted");
-            Step::Record(Event::Blocked(turn.interrupted_for.clone().unwrap_or_else(stalled)))
-        }
+        // Somebody interrupted the agent behind our back; the run waits for the next runner.
+        TurnEnd::Interrupted => Step::Record(Event::Paused {
+            cause: PauseCause::Stop,
+        }),
+        TurnEnd::InvalidReport { reason } => blocked(run, BlockerCode::ReportInvalid, reason.clone()),
         TurnEnd::Reported { report } => match &attempt.measured {
             Some(measured) => after_report(run, report, measured, inputs),
             None => Step::Start(Effect::MeasureChanges { iteration: attempt.n }),
@@ -100,12 +92,12 @@ fn after_turn(run: &Run, attempt: &Attempt, turn: &EndedTurn, inputs: &Inputs, n
 
 fn after_failure(run: &Run, failure: &AgentFailure, at: Timestamp, inputs: &Inputs, now: Timestamp) -> Step {
     if let Some(code) = stops_at_once(failure.class) {
-        return blocked(code, failure.message.clone());
+        return blocked(run, code, failure.message.clone());
     }
     let failures = run.totals().runner_failures;
     if failures >= inputs.limits.runner_failures {
         let reason = format!("{failures} turns in a row failed; the last one: {}", failure.message);
-        return blocked(BlockerCode::RunnerFailureLimit, reason);
+        return blocked(run, BlockerCode::RunnerFailureLimit, reason);
     }
     let wait = back_off(at, failures);
     if failures > 0 && now < wait {
@@ -147,7 +139,7 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
-        return blocked(first.code, format!("{place}{}{more}", first.detail));
+        return blocked(run, first.code, format!("{place}{}{more}", first.detail));
     }
     if report.status == ReportStatus::Blocked {
         let reason = if report.blocked_because.is_empty() {
@@ -155,24 +147,26 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         } else {
             &report.blocked_because
         };
-        return blocked(BlockerCode::AgentBlocked, format!("the worker says: {reason}"));
+        return blocked(run, BlockerCode::AgentBlocked, format!("the worker says: {reason}"));
     }
     let repeated = run.totals().repeated_trees;
     if repeated >= inputs.limits.no_progress {
         let reason = format!("{repeated} iterations in a row ended in trees that had occurred before");
-        return blocked(BlockerCode::NoProgressLimit, reason);
+        return blocked(run, BlockerCode::NoProgressLimit, reason);
     }
     if report.status == ReportStatus::InProgress {
         return another_iteration(run, inputs, IterationCause::MoreToDo);
     }
     if measured.change.counts.total() == 0 {
         return blocked(
+            run,
             BlockerCode::NoChanges,
             "the worker says that the ticket is done, and no file differs",
         );
     }
     let Some(attempt) = run.attempt().filter(|attempt| attempt.thread.is_some()) else {
         return blocked(
+            run,
             BlockerCode::AgentUnavailable,
             "the agent reported without having named its conversation",
         );
@@ -190,6 +184,7 @@ pub(super) fn another_iteration(run: &Run, inputs: &Inputs, cause: IterationCaus
     let taken = run.totals().iterations;
     if taken >= inputs.limits.max_iterations {
         return blocked(
+            run,
             BlockerCode::MaxIterations,
             format!("{taken} iterations were not enough"),
         );

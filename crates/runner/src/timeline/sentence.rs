@@ -86,6 +86,7 @@ pub(super) fn sentence(event: &Event) -> String {
             ResumeCause::Pause => "taken up again after a pause".to_owned(),
             ResumeCause::Crash => "taken up again: the last runner was gone without a word".to_owned(),
             ResumeCause::Blocker => "taken up again after a blocker".to_owned(),
+            ResumeCause::Unstored => "taken up again to be stored".to_owned(),
         },
         Event::Warned { message } => format!("warning: {message}"),
         Event::Accepted { by } => format!("accepted by {by}"),

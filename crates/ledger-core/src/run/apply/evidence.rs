@@ -60,6 +60,7 @@ impl Run {
                 let Some(attempt) = attempt.filter(|attempt| attempt.n == *iteration) else {
                     return refuse("it is not the iteration under way");
                 };
+                holds(attempt.stopped_for().is_none(), "the policy stopped the worker")?;
                 let reported = attempt.turn.as_ref().is_some_and(
                     |turn| matches!(&turn.end, TurnEnd::Reported { report: claimed } if claimed == report),
                 );
@@ -90,9 +91,15 @@ impl Run {
                     !checks.is_empty() && checks.iter().all(CheckResult::passed),
                     "a check did not pass",
                 )?;
-                let mut proving = acceptance.iter().flat_map(|proof| &proof.checks);
+                let proves = |id: &String, name: &String| {
+                    checks
+                        .iter()
+                        .any(|check| check.name == *name && check.proves.contains(id))
+                };
                 holds(
-                    proving.all(|name| names.contains(&name.as_str())),
+                    acceptance
+                        .iter()
+                        .all(|proof| proof.checks.iter().all(|name| proves(&proof.id, name))),
                     "an acceptance item is proved by no check of this run",
                 )
             }
@@ -114,6 +121,7 @@ impl Run {
                 let Some(review) = attempt.and_then(|attempt| attempt.review.as_ref()) else {
                     return refuse("there was no review");
                 };
+                holds(review.interrupted_for.is_none(), "the policy stopped the reviewer")?;
                 holds(review.tree == *tree, "another tree was reviewed")?;
                 holds(review.thread.as_ref() == Some(thread), "another thread reviewed it")?;
                 let ReviewEnd::Answered { review, passes } = &review.end else {
@@ -177,11 +185,7 @@ impl Run {
                         && delivery.records == *new
                 });
                 holds(prepared, "it is not the delivery that was prepared")?;
-                let moved = self
-                    .moved
-                    .as_ref()
-                    .is_some_and(|seen| seen.value == Some(*new) || seen.contains_new);
-                holds(moved, "the branch was not seen to point there")
+                holds(self.branch_holds_delivery(), "the branch was not seen to point there")
             }
             PhaseEvidence::Pushed { .. }
             | PhaseEvidence::HeadEqualsUpstreamProved { .. }

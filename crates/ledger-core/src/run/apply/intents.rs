@@ -8,10 +8,15 @@ use crate::run::{Refusal, Run};
 impl Run {
     pub(super) fn permit_intent(&self, effect: &Effect) -> Result<(), Refusal> {
         let phase = self.phase;
-        if let Effect::Interrupt { of, .. } = effect {
+        if let Effect::Interrupt { of, because } = effect {
             let pending = self.pending.as_ref().filter(|pending| pending.seq == *of);
             condition("interrupt", pending.is_some(), "there is no such effect under way")?;
-            let fresh = pending.is_some_and(|pending| pending.interrupt.is_none());
+            // What is ended because the runner is to leave may still do something that stops the run.
+            let fresh = pending.is_some_and(|pending| match &pending.interrupt {
+                None => true,
+                Some(None) => because.is_some(),
+                Some(Some(_)) => false,
+            });
             return condition("interrupt", fresh, "it was asked for already");
         }
         condition("intended", self.pending.is_none(), "another effect is under way")?;
@@ -60,6 +65,7 @@ impl Run {
                 condition("take_turn", self.places_ready, "the places are not ready")?;
                 let attempt = self.attempt.as_ref().filter(|attempt| attempt.n == *iteration);
                 condition("take_turn", attempt.is_some(), "it is not the iteration under way")?;
+                self.permit_after_stop("take_turn")?;
                 let turn = attempt.and_then(|attempt| attempt.turn.as_ref()).map(|turn| &turn.end);
                 match purpose {
                     TurnPurpose::Write => {
@@ -74,18 +80,22 @@ impl Run {
             }
             Effect::MeasureChanges { iteration } => {
                 let attempt = self.attempt.as_ref().filter(|attempt| attempt.n == *iteration);
-                let ended = attempt.is_some_and(|attempt| attempt.turn.is_some());
-                condition("measure_changes", ended, "no turn of this iteration has ended")?;
                 condition(
                     "measure_changes",
-                    phase < Some(Phase::ImplementationComplete),
-                    "it was done already",
+                    attempt.is_some(),
+                    "it is not the iteration under way",
+                )?;
+                condition(
+                    "measure_changes",
+                    self.unmeasured,
+                    "no turn was begun since it was done",
                 )?;
                 condition("measure_changes", self.places_ready, "the places are not ready")
             }
             Effect::TakeReview { tree, .. } => {
                 let there = phase == Some(Phase::SelfReviewComplete);
                 condition("take_review", there, "the worker's own review is not complete")?;
+                self.permit_after_stop("take_review")?;
                 condition("take_review", self.places_ready, "the places are not ready")?;
                 condition(
                     "take_review",
@@ -127,6 +137,15 @@ impl Run {
             }
             Effect::Interrupt { .. } | Effect::StoreRun { .. } => Ok(()),
         }
+    }
+
+    /// What was stopped for a reason that still holds is not begun again, and nothing comes of it.
+    pub(super) fn permit_after_stop(&self, event: &'static str) -> Result<(), Refusal> {
+        let stopped = self
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.stopped_for().is_some());
+        condition(event, !stopped, "the policy stopped the agent")
     }
 
     fn permit_with_consent(&self, event: &'static str) -> Result<(), Refusal> {

@@ -1,0 +1,517 @@
+//! Every code that a run can stop with, and what it takes to get there.
+
+use counterfoil_policy::{Inputs, Limits, Outcome};
+use jiff::SignedDuration;
+use ledger_core::{
+    Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, DeliveryMode,
+    Duration, Effect, Event, Mode, Observation, Pending, Phase, ReportStatus, ResumeCause, ReviewEnd, Run, TestSummary,
+    ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation,
+};
+
+use crate::world::{
+    Happening, Twist, World, answered, change, check, drive, inputs, object, opened, prepared, report, start,
+};
+
+/// What goes wrong, and the code that follows.
+struct Row {
+    code: BlockerCode,
+    set_up: fn(&mut Inputs),
+    twist: Twist,
+}
+
+fn row(code: BlockerCode, twist: Twist) -> Row {
+    Row {
+        code,
+        set_up: |_| {},
+        twist,
+    }
+}
+
+fn with_limits(code: BlockerCode, set_up: fn(&mut Inputs), twist: Twist) -> Row {
+    Row { code, set_up, twist }
+}
+
+fn shows(observation: Observation) -> Option<Happening> {
+    Some(Happening::Shows(observation))
+}
+
+fn spent(total: u64) -> TokenCount {
+    TokenCount {
+        total,
+        ..TokenCount::default()
+    }
+}
+
+fn thread_of(pending: &Pending) -> Option<ThreadId> {
+    pending.live.thread.as_ref().map(|started| started.thread.clone())
+}
+
+/// The end of a turn, once the worker has named its conversation.
+fn turn(pending: &Pending, end: impl FnOnce(&str) -> TurnEnd) -> Option<Happening> {
+    let Effect::TakeTurn { label, .. } = &pending.effect else {
+        return None;
+    };
+    let thread = thread_of(pending)?;
+    shows(Observation::TurnEnded {
+        end: end(label),
+        tokens: spent(1),
+        thread: Some(thread),
+    })
+}
+
+fn failing(pending: &Pending, class: AgentFailureClass) -> Option<Happening> {
+    let message = "no".to_owned();
+    turn(pending, |_| TurnEnd::Failed {
+        failure: AgentFailure { class, message },
+    })
+}
+
+fn reporting(pending: &Pending, status: ReportStatus) -> Option<Happening> {
+    turn(pending, |label| TurnEnd::Reported {
+        report: report(label, status),
+    })
+}
+
+/// The end of a review, once the reviewer has named its conversation.
+fn review(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> ReviewEnd) -> Option<Happening> {
+    let Effect::TakeReview { tree, label } = &pending.effect else {
+        return None;
+    };
+    thread_of(pending)?;
+    shows(Observation::ReviewEnded {
+        tree: *tree,
+        end: end(label),
+        tokens: spent(1),
+        thread: thread.map(|thread| thread.parse().unwrap()),
+    })
+}
+
+fn measuring(pending: &Pending, added: u64, code: Option<BlockerCode>) -> Option<Happening> {
+    matches!(pending.effect, Effect::MeasureChanges { .. }).then_some(())?;
+    let violation = |code| Violation {
+        code,
+        path: Some("a".parse().unwrap()),
+        detail: "it is not allowed".to_owned(),
+    };
+    shows(Observation::ChangesMeasured {
+        change: change(10, added),
+        violations: code.map(violation).into_iter().collect(),
+    })
+}
+
+fn checking(pending: &Pending, of: CheckPurpose, passes: bool, other: bool) -> Option<Happening> {
+    let Effect::RunChecks { purpose, tree, .. } = &pending.effect else {
+        return None;
+    };
+    (*purpose == of).then_some(())?;
+    shows(Observation::ChecksRan {
+        tree: if other { TreeId(object(99)) } else { *tree },
+        results: vec![check(passes)],
+    })
+}
+
+/// A command of the agent, as soon as it has named its conversation.
+fn command(pending: &Pending, command: &str) -> Option<Happening> {
+    thread_of(pending)?;
+    pending.live.open_commands.is_empty().then(|| {
+        Happening::Does(Activity::CommandStarted {
+            item: "i".to_owned(),
+            command: command.to_owned(),
+        })
+    })
+}
+
+fn is_write(pending: &Pending) -> bool {
+    let purpose = TurnPurpose::Write;
+    matches!(&pending.effect, Effect::TakeTurn { purpose: found, .. } if *found == purpose)
+}
+
+fn is_review(pending: &Pending) -> bool {
+    matches!(pending.effect, Effect::TakeReview { .. })
+}
+
+fn is_stopped(pending: &Pending) -> bool {
+    pending.interrupt.is_some()
+}
+
+/// The agent at work is silent for so long, until it is interrupted.
+fn silent(pending: &Pending, minutes: i64) -> Option<Happening> {
+    (!is_stopped(pending)).then(|| Happening::Passes(SignedDuration::from_mins(minutes)))
+}
+
+fn lost(reason: &str) -> Option<Happening> {
+    let reason = reason.to_owned();
+    shows(Observation::Lost { reason })
+}
+
+fn failed(code: BlockerCode) -> Option<Happening> {
+    let reason = "it could not be done".to_owned();
+    shows(Observation::Failed { code, reason })
+}
+
+fn one_iteration(inputs: &mut Inputs) {
+    inputs.limits.max_iterations = 1;
+}
+
+fn turns_of_five_minutes(inputs: &mut Inputs) {
+    inputs.limits.turn_timeout = Duration::minutes(5);
+}
+
+fn few_tokens(inputs: &mut Inputs) {
+    inputs.limits.max_tokens = 1_000;
+}
+
+fn with_acceptance(inputs: &mut Inputs) {
+    inputs.acceptance = vec![Acceptance {
+        id: "AC-1".to_owned(),
+        given: String::new(),
+        when: String::new(),
+        then: "it works".to_owned(),
+    }];
+}
+
+fn rows() -> Vec<Row> {
+    use BlockerCode as Code;
+    use CheckPurpose::{Baseline, Proof};
+    vec![
+        // What the base, the change set and the checks show.
+        row(Code::BaselineFailed, |_, p| checking(p, Baseline, false, false)),
+        row(Code::NoChanges, |_, p| measuring(p, 0, None)),
+        row(Code::ScopeViolation, |_, p| measuring(p, 1, Some(Code::ScopeViolation))),
+        row(Code::SecretFound, |_, p| measuring(p, 1, Some(Code::SecretFound))),
+        row(Code::GrantMissing, |_, p| measuring(p, 1, Some(Code::GrantMissing))),
+        row(Code::TreeMismatch, |_, p| checking(p, Proof, true, true)),
+        with_limits(
+            Code::VerificationFailureLimit,
+            |inputs| inputs.limits.verification_failures = 2,
+            |_, p| checking(p, Proof, false, false),
+        ),
+        with_limits(Code::ProofFailed, with_acceptance, |_, p| {
+            let Effect::RunChecks { tree, .. } = &p.effect else {
+                return None;
+            };
+            let mut without_tests = check(true);
+            without_tests.proves = vec!["AC-1".to_owned()];
+            without_tests.tests = Some(TestSummary::default());
+            shows(Observation::ChecksRan {
+                tree: *tree,
+                results: vec![without_tests],
+            })
+        }),
+        row(Code::DiskFull, |_, p| {
+            matches!(p.effect, Effect::PreparePlaces { .. }).then(|| failed(Code::DiskFull))?
+        }),
+        // What the worker says.
+        row(Code::AgentBlocked, |_, p| reporting(p, ReportStatus::Blocked)),
+        row(Code::NoProgressLimit, |_, p| reporting(p, ReportStatus::InProgress)),
+        with_limits(Code::MaxIterations, one_iteration, |_, p| {
+            reporting(p, ReportStatus::InProgress)
+        }),
+        row(Code::ReportInvalid, |_, p| {
+            let reason = "not JSON".to_owned();
+            turn(p, |_| TurnEnd::InvalidReport { reason })
+        }),
+        row(Code::AgentUnavailable, |_, p| {
+            let Effect::TakeTurn { label, .. } = &p.effect else {
+                return None;
+            };
+            shows(Observation::TurnEnded {
+                end: TurnEnd::Reported {
+                    report: report(label, ReportStatus::Done),
+                },
+                tokens: spent(1),
+                thread: None,
+            })
+        }),
+        // How turns fail.
+        row(Code::AgentAuth, |_, p| failing(p, AgentFailureClass::Auth)),
+        row(Code::AgentRateLimited, |_, p| failing(p, AgentFailureClass::UsageLimit)),
+        row(Code::AgentModelUnavailable, |_, p| {
+            failing(p, AgentFailureClass::ModelUnavailable)
+        }),
+        row(Code::AgentUnavailable, |_, p| {
+            failing(p, AgentFailureClass::Unavailable)
+        }),
+        row(Code::SandboxUnavailable, |_, p| failing(p, AgentFailureClass::Sandbox)),
+        row(Code::RunnerFailureLimit, |_, p| failing(p, AgentFailureClass::Server)),
+        row(Code::RunnerFailureLimit, |_, p| {
+            is_write(p).then(|| lost("the agent ended without a word"))?
+        }),
+        with_limits(Code::MaxIterations, one_iteration, |_, p| {
+            failing(p, AgentFailureClass::Server)
+        }),
+        // Limits of time and tokens, whatever the agent does when it is interrupted.
+        with_limits(Code::TurnTimeout, turns_of_five_minutes, |_, p| {
+            is_write(p).then(|| silent(p, 6))?
+        }),
+        with_limits(Code::TurnTimeout, turns_of_five_minutes, |_, p| {
+            is_write(p).then(|| silent(p, 6).or_else(|| reporting(p, ReportStatus::Done)))?
+        }),
+        with_limits(Code::TurnTimeout, turns_of_five_minutes, |_, p| {
+            is_review(p).then(|| silent(p, 6))?
+        }),
+        row(Code::Stalled, |_, p| is_write(p).then(|| silent(p, 11))?),
+        row(Code::Stalled, |_, p| {
+            is_review(p)
+                .then(|| silent(p, 11).or_else(|| review(p, Some("reviewer"), |label| answered(label, true))))?
+        }),
+        with_limits(Code::BudgetExhausted, few_tokens, |_, p| {
+            let spends = is_write(p) && !is_stopped(p) && p.live.thread.is_some();
+            spends.then(|| Happening::Does(Activity::Tokens { spent: spent(1_000) }))
+        }),
+        with_limits(Code::BudgetExhausted, few_tokens, |_, p| {
+            let Effect::TakeTurn { label, .. } = &p.effect else {
+                return None;
+            };
+            shows(Observation::TurnEnded {
+                end: TurnEnd::Reported {
+                    report: report(label, ReportStatus::Done),
+                },
+                tokens: spent(1_000),
+                thread: Some(thread_of(p)?),
+            })
+        }),
+        with_limits(
+            Code::BudgetExhausted,
+            |inputs| inputs.limits.max_wall = Duration::minutes(7),
+            |_, p| is_write(p).then(|| silent(p, 8))?,
+        ),
+        // What the agent may not do, whatever it does when it is interrupted.
+        row(Code::UnsafeAction, |_, p| {
+            is_write(p).then(|| command(p, "git push origin main"))?
+        }),
+        row(Code::UnsafeAction, |_, p| {
+            is_write(p).then(|| command(p, "git push origin main").or_else(|| reporting(p, ReportStatus::Done)))?
+        }),
+        row(Code::UnsafeAction, |_, p| {
+            let also = || failing(p, AgentFailureClass::Auth);
+            is_write(p).then(|| command(p, "git push origin main").or_else(also))?
+        }),
+        row(Code::UnsafeAction, |_, p| {
+            let also = || is_stopped(p).then(|| lost("the runner was gone"))?;
+            is_write(p).then(|| command(p, "git push origin main").or_else(also))?
+        }),
+        row(Code::UnsafeAction, |_, p| {
+            let also = || is_stopped(p).then(|| failed(Code::AgentUnavailable))?;
+            is_write(p).then(|| command(p, "git push origin main").or_else(also))?
+        }),
+        row(Code::UnsafeAction, |_, p| {
+            is_review(p).then(|| command(p, "git push origin main"))?
+        }),
+        row(Code::UnsafeAction, |_, p| {
+            let also = || review(p, Some("reviewer"), |label| answered(label, true));
+            is_review(p).then(|| command(p, "git push origin main").or_else(also))?
+        }),
+        row(Code::GrantMissing, |_, p| {
+            is_write(p).then(|| command(p, "npm install left-pad"))?
+        }),
+        row(Code::Livelock, |_, p| {
+            let more = is_write(p) && !is_stopped(p) && p.live.thread.is_some();
+            more.then(|| {
+                Happening::Does(Activity::CommandStarted {
+                    item: p.live.commands.to_string(),
+                    command: "make".to_owned(),
+                })
+            })
+        }),
+        // What reviews show.
+        row(Code::ReviewFailed, |_, p| {
+            let reason = "not JSON".to_owned();
+            review(p, Some("reviewer"), |_| ReviewEnd::InvalidAnswer { reason })
+        }),
+        row(Code::ReviewFailed, |_, p| {
+            review(p, Some("reviewer"), |_| ReviewEnd::Interrupted)
+        }),
+        row(Code::ReviewFailed, |_, p| {
+            is_review(p).then(|| lost("the agent ended without a word"))?
+        }),
+        row(Code::ReviewFailed, |_, p| {
+            review(p, None, |label| answered(label, true))
+        }),
+        row(Code::ReviewFailed, |_, p| {
+            review(p, Some("writer"), |label| answered(label, true))
+        }),
+        row(Code::AgentAuth, |_, p| {
+            review(p, Some("reviewer"), |_| ReviewEnd::Failed {
+                failure: AgentFailure {
+                    class: AgentFailureClass::Auth,
+                    message: "no".to_owned(),
+                },
+            })
+        }),
+        row(Code::RepairLimit, |_, p| {
+            review(p, Some("reviewer"), |label| answered(label, false))
+        }),
+        // What stands in the way of a delivery.
+        row(Code::ApprovalStale, |_, p| {
+            matches!(p.effect, Effect::ConfirmConsent).then(|| {
+                Happening::Shows(Observation::ConsentSeen {
+                    consent: Consent::Changed {
+                        path: "ledger/tickets/t/prompt.md".parse().unwrap(),
+                    },
+                })
+            })
+        }),
+        row(Code::TreeMismatch, |run, p| {
+            matches!(p.effect, Effect::PrepareDelivery { .. }).then(|| {
+                Happening::Shows(Observation::DeliveryPrepared {
+                    delivery: prepared(run.opened().delivery, TreeId(object(98))),
+                })
+            })
+        }),
+        row(Code::BranchNameTaken, |_, p| {
+            matches!(p.effect, Effect::UpdateRef { .. }).then(|| {
+                Happening::Shows(Observation::RefSeen {
+                    value: Some(CommitId(object(97))),
+                    contains_new: false,
+                })
+            })
+        }),
+        row(Code::BranchNameTaken, |_, p| {
+            matches!(p.effect, Effect::UpdateRef { .. }).then(|| failed(Code::BranchNameTaken))?
+        }),
+    ]
+}
+
+fn run(delivery: DeliveryMode) -> Run {
+    Run::open(start(), &opened(Mode::Standard, true, delivery, true)).unwrap()
+}
+
+#[test]
+fn each_trouble_stops_the_run_with_its_code_and_keeps_the_work() {
+    for (n, row) in rows().into_iter().enumerate() {
+        let mut inputs = inputs(Limits::default(), true);
+        (row.set_up)(&mut inputs);
+        let mut world = World::with(row.twist);
+
+        let (mut run, outcome, _) = drive(&mut world, run(DeliveryMode::Branch), inputs.clone(), 0);
+
+        let Outcome::Blocked(blocker) = outcome else {
+            panic!("row {n}, {}: {outcome:?}", row.code);
+        };
+        assert_eq!(
+            (blocker.code, blocker.resumable),
+            (row.code, row.code.resumable()),
+            "row {n}: {}",
+            blocker.reason
+        );
+        assert!(run.stored().is_some(), "row {n}");
+        let worked = run.totals().iterations > 0;
+        assert!(!run.has_unmeasured_work(), "row {n}, {}", row.code);
+        assert_eq!(!run.totals().trees.is_empty(), worked, "row {n}, {}", row.code);
+
+        let resumed = Event::Resumed {
+            after: ResumeCause::Blocker,
+        };
+        if !blocker.resumable {
+            run.apply(run.last_at(), &resumed).unwrap_err();
+            continue;
+        }
+        // Whoever mends the cause gets the change delivered by the same run.
+        inputs.limits = Limits::default();
+        run.apply(run.last_at(), &resumed).unwrap();
+        let (run, outcome, _) = drive(&mut world.mended(), run, inputs, 0);
+        assert_eq!(outcome, Outcome::Done, "row {n}, {}: {outcome:?}", row.code);
+        assert_eq!(run.receipt().map(|receipt| Some(receipt.tree)), Some(run.tree()));
+    }
+}
+
+#[test]
+fn a_ticket_that_nobody_wants_any_more_is_not_done_in_any_delivery_mode() {
+    for delivery in [DeliveryMode::None, DeliveryMode::Branch] {
+        let mut world = World::with(|_, pending| {
+            matches!(pending.effect, Effect::ConfirmConsent).then(|| {
+                Happening::Shows(Observation::ConsentSeen {
+                    consent: Consent::Canceled {
+                        by: "Ada".to_owned(),
+                        reason: "no longer wanted".to_owned(),
+                    },
+                })
+            })
+        });
+        let (run, outcome, _) = drive(&mut world, run(delivery), inputs(Limits::default(), false), 0);
+        assert_eq!((outcome, run.phase()), (Outcome::Canceled, Some(Phase::ContextCurated)));
+    }
+}
+
+#[test]
+fn an_agent_that_does_what_it_may_not_while_the_runner_leaves_stops_the_run() {
+    let mut world = World::with(|_, pending| {
+        (is_write(pending) && is_stopped(pending)).then(|| command(pending, "git push origin main"))?
+    })
+    .leaving(|run| run.pending().is_some_and(|p| is_write(p) && p.live.thread.is_some()));
+    let (_, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    let Outcome::Blocked(blocker) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(blocker.code, BlockerCode::UnsafeAction);
+}
+
+#[test]
+fn a_report_repair_that_was_interrupted_does_not_use_up_the_one_repair() {
+    let mut world = World::with(|_, pending| {
+        let reason = "not JSON".to_owned();
+        is_write(pending).then(|| turn(pending, |_| TurnEnd::InvalidReport { reason }))?
+    })
+    .leaving(|run| {
+        let repairs = |pending: &Pending| matches!(pending.effect, Effect::TakeTurn { .. }) && !is_write(pending);
+        let first = run.totals().tokens == spent(1);
+        first && run.pending().is_some_and(repairs)
+    });
+    let (run, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(run.totals().tokens, spent(4), "a turn, two repairs and a review");
+    assert_eq!(run.totals().iterations, 1);
+}
+
+#[test]
+fn a_run_whose_end_could_not_be_stored_is_stored_when_it_is_taken_up() {
+    let twist: Twist =
+        |_, pending| matches!(pending.effect, Effect::StoreRun { .. }).then(|| failed(BlockerCode::NeedsPerson))?;
+    let mut world = World::with(twist);
+    let (mut run, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    assert_eq!((outcome, run.stored()), (Outcome::Done, None));
+    let after = ResumeCause::Unstored;
+    // Days later, and over its budget.
+    let later = run.last_at() + SignedDuration::from_hours(100);
+    run.apply(later, &Event::Resumed { after }).unwrap();
+    let (run, outcome, _) = drive(&mut world.mended(), run, inputs(Limits::default(), false), 0);
+    assert_eq!(outcome, Outcome::Done);
+    assert!(run.stored().is_some());
+}
+
+#[test]
+fn what_is_delivered_already_is_finished_over_any_budget() {
+    let mut world = World::with(|_, pending| {
+        let Effect::UpdateRef { new, .. } = &pending.effect else {
+            return None;
+        };
+        let seen = Observation::RefSeen {
+            value: Some(*new),
+            contains_new: true,
+        };
+        Some(Happening::ShowsAfter(SignedDuration::from_hours(100), seen))
+    });
+    let (_, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    assert_eq!(outcome, Outcome::Done);
+}

@@ -1,0 +1,61 @@
+//! Whatever effects show, the next step is one that may follow, and the run comes to an end.
+
+use counterfoil_policy::{Limits, Outcome};
+use ledger_core::{DeliveryMode, Mode, Phase, Run};
+use proptest::prelude::*;
+
+use crate::world::{World, drive, inputs, opened, start};
+
+#[test]
+fn when_all_goes_well_every_phase_is_entered_and_the_receipt_names_the_reviewed_tree() {
+    for (mode, review, delivery, checks, baseline) in [
+        (Mode::Standard, true, DeliveryMode::Branch, true, true),
+        (Mode::Standard, true, DeliveryMode::None, false, false),
+        (Mode::Loop, false, DeliveryMode::Branch, true, false),
+        (Mode::Loop, true, DeliveryMode::Branch, false, false),
+    ] {
+        let mut world = World::honest();
+        let run = Run::open(start(), &opened(mode, review, delivery, checks)).unwrap();
+        let (run, outcome, _) = drive(&mut world, run, inputs(Limits::default(), baseline), 0);
+        assert_eq!((outcome, run.phase()), (Outcome::Done, Some(Phase::Done)));
+        let receipt = run.receipt().expect("a run that is done has a receipt");
+        assert_eq!(Some(receipt.tree), run.tree());
+        assert_eq!(receipt.delivered.is_some(), delivery == DeliveryMode::Branch);
+        assert_eq!(receipt.review.is_some(), review);
+        assert!(run.stored().is_some());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_world_is_survived_and_every_run_ends(
+        choices in proptest::collection::vec(any::<u8>(), 0..400),
+        shape in 0_u8..32,
+        max_iterations in 1_u32..6,
+        max_tokens in prop_oneof![Just(5_000_000_u64), 1_000_u64..50_000],
+    ) {
+        let review = shape & 1 == 0;
+        let mode = if review && shape & 2 == 0 { Mode::Standard } else { Mode::Loop };
+        let delivery = if shape & 4 == 0 { DeliveryMode::Branch } else { DeliveryMode::None };
+        let limits = Limits { max_iterations, max_tokens, ..Limits::default() };
+        let run = Run::open(start(), &opened(mode, review, delivery, shape & 8 == 0)).unwrap();
+        let mut world = World::of(choices);
+        let (run, outcome, steps) = drive(&mut world, run, inputs(limits, shape & 16 == 0), 5);
+        prop_assert!(run.totals().iterations <= max_iterations);
+        prop_assert!(run.totals().repair_rounds <= 3);
+        prop_assert!(steps < 1_500, "{steps} steps");
+        if outcome == Outcome::Done {
+            let receipt = run.receipt().expect("a run that is done has a receipt");
+            prop_assert_eq!(Some(receipt.tree), run.tree());
+            prop_assert_eq!(run.violations().len(), 0);
+            if let Some(checked) = run.attempt().and_then(|attempt| attempt.checked.as_ref()) {
+                prop_assert_eq!(checked.tree, receipt.tree);
+            }
+            if let Some(ended) = run.attempt().and_then(|attempt| attempt.review.as_ref()) {
+                prop_assert_eq!(ended.tree, receipt.tree);
+            }
+        }
+    }
+}
