@@ -60,7 +60,11 @@ fn checkouts_of(roots: &StateRoots) -> Vec<PathBuf> {
     if common.file_name().is_some_and(|name| name == ".git") {
         folders.extend(common.parent().map(Path::to_owned));
     }
-    for linked in std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
+    for linked in std::fs::read_dir(common.join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let git = std::fs::read_to_string(linked.path().join("gitdir")).unwrap_or_default();
         folders.extend(Path::new(git.trim_end()).parent().map(Path::to_owned));
     }
@@ -242,7 +246,13 @@ mod tests {
         std::fs::write(linked.join("gitdir"), format!("{}\n", at("linked/.git").display())).unwrap();
         let roots = StateRoots::new(&at("repository/.git"), at("state"));
         let confinement = confinement(&Policy::default(), &roots, &at("place"));
-        for hidden in ["repository", "repository/.git", "linked", "repository/.git/counterfoil", "state"] {
+        for hidden in [
+            "repository",
+            "repository/.git",
+            "linked",
+            "repository/.git/counterfoil",
+            "state",
+        ] {
             assert!(confinement.hidden.contains(&at(hidden)), "{hidden}");
         }
         assert_eq!(confinement.readable, [at("repository/.git/objects")]);
