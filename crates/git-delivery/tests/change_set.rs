@@ -507,7 +507,10 @@ fn a_tracked_file_that_became_endless_is_changed_without_being_read() {
     let place = world.place("work");
     // A hole costs nothing to make and weeks to read.
     let size = 8 << 40;
-    let file = std::fs::File::options().write(true).open(place.folder().join("README")).unwrap();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(place.folder().join("README"))
+        .unwrap();
     file.set_len(size).unwrap();
     let measured = place.measure(&world.open(), &keeping()).unwrap();
     assert_eq!(

@@ -148,7 +148,10 @@ impl GuardedChild {
 
     /// Whether it has written anything to the standard input that [`GuardedCommand::signal_at_stdin`] gives it. What was written is taken.
     pub fn has_signaled(&self) -> bool {
-        let read = self.signal.as_ref().map(|mut signal| io::Read::read(&mut signal, &mut [0]));
+        let read = self
+            .signal
+            .as_ref()
+            .map(|mut signal| io::Read::read(&mut signal, &mut [0]));
         matches!(read, Some(Ok(1..)))
     }
 

@@ -48,7 +48,11 @@ pub(crate) fn cell(words: &str) -> String {
 pub(crate) fn code(words: &str) -> String {
     let words = visible(words);
     let text = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let longest = text
+        .split(|character| character != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
     let mark = "`".repeat(longest + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') {
         " "

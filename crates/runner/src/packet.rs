@@ -267,15 +267,15 @@ impl ReviewPacket {
         }
         for proof in &self.acceptance {
             let by = if proof.checks.is_empty() {
-                "the reviewer alone".to_owned()
+                "judged by the reviewer alone".to_owned()
             } else {
-                inline(&proof.checks.join(", "))
+                format!("proved by {}", inline(&proof.checks.join(", ")))
             };
             let wanted = self.wanted.iter().find(|wanted| wanted.id == proof.id);
             let wanted = wanted.map(|wanted| format!(" ({})", inline(&sentence(wanted))));
             let _ = writeln!(
                 text,
-                "- acceptance {}{}: proved by {by}",
+                "- acceptance {}{}: {by}",
                 code(&proof.id),
                 wanted.unwrap_or_default()
             );

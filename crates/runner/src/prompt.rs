@@ -3,9 +3,7 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Report, Ticket, TicketFile,
-};
+use ledger_core::{CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Report, Ticket, TicketFile};
 
 /// What a turn of the writer is about.
 #[derive(Debug, Clone)]
@@ -411,8 +409,17 @@ migrations = true
     /// What every prompt about a ticket holds.
     fn assert_complete(prompt: &str, label: &str) {
         for part in [
-            "Say hello", "Say it.", "it says hello", "`src/**`", "`src/old/**`", "`vendor/**`", "translations", "in English", "`hello-world`",
-            "add data migrations", label,
+            "Say hello",
+            "Say it.",
+            "it says hello",
+            "`src/**`",
+            "`src/old/**`",
+            "`vendor/**`",
+            "translations",
+            "in English",
+            "`hello-world`",
+            "add data migrations",
+            label,
         ] {
             assert!(prompt.contains(part), "{part}: {prompt}");
         }

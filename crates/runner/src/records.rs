@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    ChangeKind, CheckResult, CommitId, Finding, Phase, PhaseEvidence, RefName, Report, Review, ReviewEnd, Run, Severity,
-    Strength, Verdict,
+    ChangeKind, CheckResult, CommitId, Finding, Phase, PhaseEvidence, RefName, Report, Review, ReviewEnd, Run,
+    Severity, Strength, Verdict,
 };
 
 use crate::markdown::{cell, code, inline, quote, quotes};
@@ -215,7 +215,12 @@ fn verification(text: &mut String, run: &Run) {
                 code(&proof.id)
             );
         } else {
-            let _ = writeln!(text, "- {}: proved by {}", code(&proof.id), inline(&proof.checks.join(", ")));
+            let _ = writeln!(
+                text,
+                "- {}: proved by {}",
+                code(&proof.id),
+                inline(&proof.checks.join(", "))
+            );
         }
     }
     if !acceptance.is_empty() {

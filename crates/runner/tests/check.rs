@@ -68,7 +68,11 @@ impl World {
             scratch: None,
             writable: Vec::new(),
             readable: vec![root.join("repository/.git/objects")],
-            hidden: vec![home.join("state"), root.join("repository"), root.join("repository/.git")],
+            hidden: vec![
+                home.join("state"),
+                root.join("repository"),
+                root.join("repository/.git"),
+            ],
             environment: Vec::new(),
             network: false,
         };
@@ -506,7 +510,8 @@ async fn folders_without_end_that_a_check_makes_are_removed() {
 #[tokio::test]
 async fn a_check_cannot_pose_as_a_sandbox_that_fails() {
     let world = World::new("poses").await;
-    let script = "echo x >/tmp/.counterfoil-check; cat /proc/1/fd/0 <&- & cat; exec 0<&-; echo 'bwrap: it broke' >&2; exit 1";
+    let script =
+        "echo x >/tmp/.counterfoil-check; cat /proc/1/fd/0 <&- & cat; exec 0<&-; echo 'bwrap: it broke' >&2; exit 1";
     let run = world.run(&check(script)).await;
     assert_eq!(run.result.outcome, CommandOutcome::Exited { code: 1 });
     // Nor does it have a way to the runner at its input.

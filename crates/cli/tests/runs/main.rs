@@ -8,11 +8,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../e2e/processes.rs"]
+mod processes;
+#[path = "../e2e/snapshot.rs"]
+mod snapshot;
 
 mod clean;
 mod codex;
 mod doctor;
 mod events;
+mod hostile;
 mod logs;
 mod review;
 mod stop;

@@ -44,6 +44,11 @@ const CHECK: &str = "[[check]]\nname = \"hello\"\nrun = \"printf 'checked \\\\03
 
 /// A world with an approved ticket and an agent that follows this script.
 pub(crate) fn approved(writer: &str) -> World {
+    approved_with(writer, CONTRACT, |_| ())
+}
+
+/// The same with another contract, and with what else is prepared before everything is committed.
+pub(crate) fn approved_with(writer: &str, contract: &str, prepare: impl FnOnce(&World)) -> World {
     let world = World::new();
     assert_eq!(world.foil(&["init"]).code, Some(0));
     let scripts = world.folder().join("scripts");
@@ -52,7 +57,8 @@ pub(crate) fn approved(writer: &str) -> World {
     std::fs::write(scripts.join("reviewer.toml"), REVIEWER).unwrap();
     let agent = format!("[agent]\nkind = \"scripted\"\ncommand = \"{}\"\n", scripts.display());
     world.write("counterfoil.toml", format!("{agent}{CHECK}"));
-    world.ticket(TICKET, CONTRACT);
+    world.ticket(TICKET, contract);
+    prepare(&world);
     world.commit_all("Set up Counterfoil");
     for args in [&["trust"][..], &["approve", TICKET]] {
         let said = world.foil(args);

@@ -218,7 +218,10 @@ mod tests {
     }
 
     fn assert_clean(text: &str, says: usize) {
-        assert!(!text.contains("ghp_") && !text.contains("/home/ann") && !text.contains("u001b"), "{text}");
+        assert!(
+            !text.contains("ghp_") && !text.contains("/home/ann") && !text.contains("u001b"),
+            "{text}"
+        );
         assert_eq!(text.matches("[secret] in $PLACE/a").count(), says, "{text}");
     }
 
@@ -288,7 +291,10 @@ mod tests {
             }
         };
         let refused = |command: &str| policy::judge_command(command, &policy, &grants).is_some();
-        assert_eq!(recorded("echo a\nterraform apply".to_owned()), "echo a\nterraform apply");
+        assert_eq!(
+            recorded("echo a\nterraform apply".to_owned()),
+            "echo a\nterraform apply"
+        );
         // The middle of a long one is looked at like its ends.
         let padded = format!("true {0}; git push; true {0}", "x".repeat(60_000));
         assert_eq!(recorded(padded.clone()), padded);

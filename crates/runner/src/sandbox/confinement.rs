@@ -286,7 +286,11 @@ fn listening_sockets() -> Vec<PathBuf> {
             let at = line.windows(2).position(|two| two == b" /")? + 1;
             let path = PathBuf::from(OsStr::from_bytes(&line[at..]));
             let there = || fs::symlink_metadata(&path).is_ok_and(|there| there.file_type().is_socket());
-            if listens && there() { path.canonicalize().ok() } else { None }
+            if listens && there() {
+                path.canonicalize().ok()
+            } else {
+                None
+            }
         })
         .collect()
 }

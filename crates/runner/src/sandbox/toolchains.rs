@@ -122,7 +122,19 @@ const PARTS_OF_FOLDERS: &[(&str, &[&str])] = &[
     ("BUN_INSTALL", &["bin", "install/cache"]),
     ("GRADLE_USER_HOME", &["caches", "wrapper"]),
     ("SDKMAN_DIR", &["candidates"]),
-    ("DOTNET_ROOT", &["dotnet", "host", "packs", "sdk", "sdk-manifests", "shared", "store", "templates"]),
+    (
+        "DOTNET_ROOT",
+        &[
+            "dotnet",
+            "host",
+            "packs",
+            "sdk",
+            "sdk-manifests",
+            "shared",
+            "store",
+            "templates",
+        ],
+    ),
 ];
 
 /// Variables that tell tools where they are, and choose among them. They hold no secrets.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use ledger_core::{Finding, Severity};
-use runner::{ReviewPacket, sentence, strength_name};
 use runner::redact::printable_lines;
+use runner::{ReviewPacket, sentence, strength_name};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
     <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -143,7 +143,11 @@ impl Page {
             };
             let (name, outcome) = (escaped(&check.name), escaped(&check.outcome.to_string()));
             let sign = format!("<strong class=\"{class}\">{verdict}</strong>");
-            self.raw(&format!("<li>{sign}: {name} ({outcome}, <code>{}</code>, {} ms)", strength_name(check.strength), check.duration_ms));
+            self.raw(&format!(
+                "<li>{sign}: {name} ({outcome}, <code>{}</code>, {} ms)",
+                strength_name(check.strength),
+                check.duration_ms
+            ));
             if !check.passed() && !check.output.tail.is_empty() {
                 self.quote(&check.output.tail);
             }
@@ -151,14 +155,14 @@ impl Page {
         }
         for proof in &packet.acceptance {
             let by = if proof.checks.is_empty() {
-                "the reviewer alone".to_owned()
+                "judged by the reviewer alone".to_owned()
             } else {
-                proof.checks.join(", ")
+                format!("proved by {}", proof.checks.join(", "))
             };
             let wanted = packet.wanted.iter().find(|wanted| wanted.id == proof.id);
             let wanted = wanted.map(|wanted| format!(" ({})", escaped(&sentence(wanted))));
             self.raw(&format!(
-                "<li>acceptance {}{}: proved by {}</li>\n",
+                "<li>acceptance {}{}: {}</li>\n",
                 escaped(&proof.id),
                 wanted.unwrap_or_default(),
                 escaped(&by)
