@@ -65,7 +65,9 @@ impl<'a> Context<'a> {
 
     /// The repository around the folder in which the command was started. Opened only by verbs that need one.
     pub(crate) fn workspace(&self) -> Result<Workspace, Failure> {
-        let workspace = Workspace::open(&self.directory, &Settings::from_environment()?)?;
+        // Without `..` and links, which searching upwards does not go well with.
+        let from = self.directory.canonicalize()?;
+        let workspace = Workspace::open(&from, &Settings::from_environment()?)?;
         self.work_dir
             .get_or_init(|| workspace.repository().work_dir().to_owned());
         Ok(workspace)
@@ -74,6 +76,18 @@ impl<'a> Context<'a> {
 
 /// Carries out a verb.
 pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Failure> {
+    if !context.directory.is_dir() {
+        let folder = context.directory.display();
+        return Err(Failure::Usage(format!(
+            "there is no folder `{folder}`, which `-C` names"
+        )));
+    }
+    let answers_in_text = matches!(command, Command::Completions(_) | Command::Demo(_) | Command::Man(_));
+    if context.output.is_json() && answers_in_text {
+        return Err(Failure::Usage(
+            "this verb answers in text only: leave `--json` out".to_owned(),
+        ));
+    }
     match command {
         Command::Init(args) => init::run(args, context),
         Command::Trust(args) => trust::run(args, context),

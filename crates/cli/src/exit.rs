@@ -4,8 +4,8 @@ use git_delivery::{HereError, RefError, RepositoryError};
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, HistoryError, InitError, LedgerError, LogError,
-    NewTicketError, RunError, StatusError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, FollowError, HistoryError, InitError, JournalFileError,
+    LedgerError, LogError, NewTicketError, RunError, StatusError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -73,8 +73,12 @@ impl Exit {
             Failure::Editor { .. } | Failure::NotWritten { .. } => Self::Failed,
             Failure::NothingRan => Self::Refused,
             Failure::History(error) | Failure::Logs(LogError::History(error)) => history(error),
-            Failure::Follow(_) => Self::Unverified,
-            Failure::Logs(LogError::Follow(_)) => Self::Unverified,
+            Failure::Follow(error) | Failure::Logs(LogError::Follow(error)) => match error {
+                FollowError::Io { .. } => Self::Failed,
+                FollowError::Damaged { .. } | FollowError::Replay { .. } | FollowError::Foreign { .. } => {
+                    Self::Unverified
+                }
+            },
             Failure::Logs(LogError::Io { .. }) => Self::Failed,
             Failure::Stop(_) | Failure::Clean(_) => Self::Failed,
             Failure::Agent(_) => Self::Refused,
@@ -150,6 +154,7 @@ fn run(error: &RunError) -> Exit {
     match error {
         RunError::Refused { .. } | RunError::Agent(_) | RunError::Sandbox(_) => Exit::Refused,
         RunError::Locked(LockError::Held { .. }) => Exit::Refused,
+        RunError::Journal(JournalFileError::Damaged { .. }) | RunError::Replay { .. } => Exit::Unverified,
         RunError::Workspace(error) => workspace(error),
         RunError::Admit(error) => match error {
             AdmitError::NoSuchTicket { .. } => Exit::Usage,

@@ -1,10 +1,12 @@
 //! Failures as words: what happened, where, and what to do next.
 
+mod code;
 mod document;
 mod hint;
 
 use std::path::Path;
 
+use ledger_core::BlockerCode;
 use runner::{AdmitError, CheckLedgerError, FileProblem, RunError};
 use runner::{ApproveError, CancelError, Finding, InitError, NewTicketError, PolicyFile, StatusError, WorkspaceError};
 use serde::Serialize;
@@ -17,42 +19,60 @@ use crate::output::{BAD, HEADING, Output, plain, styled};
 
 /// A failure as JSON.
 #[derive(Debug, Serialize)]
-struct FailureReport<'a> {
+struct FailureReport {
     schema: &'static str,
-    error: FailureFacts<'a>,
+    error: FailureFacts,
 }
 
+/// What is known of a failure, in the form of its document.
 #[derive(Debug, Serialize)]
-struct FailureFacts<'a> {
+pub(crate) struct FailureFacts {
+    /// The stable code, where it is a blocker by nature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<BlockerCode>,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     exit: u8,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    findings: &'a [Finding],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<Finding>,
 }
 
-/// Tells a failure on standard error, and with `--json` also as the answer. Files that it is about are shown from the work
-/// tree.
-pub(crate) fn tell(failure: &Failure, exit: Exit, work_dir: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let findings = findings(failure);
-    let message = message(failure);
-    let hint = hint::hint(failure);
-    let mut text = format!("{}: {}\n", styled(BAD, "error"), plain(&message));
-    text.push_str(&findings_text(&findings, work_dir, output));
-    if let Some(hint) = &hint {
-        text.push_str(&format!("{}: {}\n", styled(HEADING, "hint"), plain(hint)));
+impl FailureFacts {
+    /// What is known of this failure.
+    pub(crate) fn of(failure: &Failure, exit: Exit) -> Self {
+        Self {
+            code: code::code(failure),
+            message: message(failure),
+            hint: hint::hint(failure),
+            exit: exit.code(),
+            findings: findings(failure),
+        }
     }
-    output.error(&text)?;
+
+    /// The failure in words: `error[code]: …` where there is a code. Files that it is about are shown from the work tree.
+    pub(crate) fn words(&self, work_dir: Option<&Path>, output: &Output) -> String {
+        let label = match self.code {
+            Some(code) => format!("error[{code}]"),
+            None => "error".to_owned(),
+        };
+        let mut text = format!("{}: {}\n", styled(BAD, label), plain(&self.message));
+        text.push_str(&findings_text(&self.findings, work_dir, output));
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("{}: {}\n", styled(HEADING, "hint"), plain(hint)));
+        }
+        text
+    }
+}
+
+/// Tells a failure on standard error, and with `--json` also as the answer.
+pub(crate) fn tell(failure: &Failure, exit: Exit, work_dir: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let error = FailureFacts::of(failure, exit);
+    output.error(&error.words(work_dir, output))?;
     if output.is_json() {
         output.json(&FailureReport {
             schema: "counterfoil.error/1",
-            error: FailureFacts {
-                message,
-                hint,
-                exit: exit.code(),
-                findings: &findings,
-            },
+            error,
         })?;
     }
     Ok(())

@@ -16,7 +16,7 @@ fn an_approval_covers_the_bytes_that_are_committed() {
     world.ticket(
         "0001-a",
         "title = \"A\"\nmode = \"standard\"\n[scope]\nallowed = [\"src/**\"]\nforbidden = [\"src/old/**\"]\n\
-         [[check]]\nname = \"extra\"\nargv = [\"true\"]\n[specs]\nmode = \"full\"\ndesign = \"docs/a.md\"\n\
+         [[check]]\nname = \"extra\"\nargv = [\"true\"]\n[specs]\ndesign = \"docs/a.md\"\n\
          [grants]\nnetwork = true\ndependencies = [\"serde\"]\n",
     );
     world.write("docs/a.md", "design\n");
@@ -76,7 +76,7 @@ fn only_the_ticket_and_its_approval_are_committed() {
 fn approving_again_does_nothing_until_a_byte_changes() {
     let world = World::initialized();
     world.ticket("0001-a", LOOP);
-    world.foil(&["approve", "0001-a"]);
+    snapshot!("approve_json", world.foil(&["approve", "0001-a", "--json"]));
     let before = world.observed();
     let said = world.foil(&["approve", "0001-a", "--json"]);
     assert!(
@@ -162,10 +162,7 @@ fn what_is_not_fit_is_refused_and_nothing_is_changed() {
     world.ticket("canceled", LOOP);
     world.ticket("done", LOOP);
     world.write("ledger/tickets/done/result.md", "done\n");
-    world.ticket(
-        "spec",
-        &format!("{LOOP}[specs]\nmode = \"full\"\ndesign = \"docs/none.md\"\n"),
-    );
+    world.ticket("spec", &format!("{LOOP}[specs]\ndesign = \"docs/none.md\"\n"));
     world.foil(&["cancel", "canceled"]);
     let before = world.observed();
     let mut all = String::new();

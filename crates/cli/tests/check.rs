@@ -44,7 +44,8 @@ fn each_kind_of_bad_ticket_has_an_error_a_place_and_a_code() {
 fn a_file_that_is_too_large_or_no_file_is_named() {
     let world = World::initialized();
     world.ticket("huge", LOOP);
-    world.write("ledger/tickets/huge/prompt.md", vec![b'x'; (1 << 20) + 1]);
+    world.ticket("large", LOOP);
+    world.write("ledger/tickets/large/prompt.md", vec![b'x'; (1 << 20) + 1]);
     world.ticket("linked", LOOP);
     let prompt = world.root().join("ledger/tickets/linked/prompt.md");
     std::fs::remove_file(&prompt).unwrap();
@@ -76,6 +77,20 @@ fn tickets_are_held_against_each_other_and_the_policy() {
     world.ticket(
         "0005-e",
         &format!("{LOOP}[[decision]]\nid = \"D\"\nstatus = \"proposed\"\ndecision = \"?\"\nblocks = true\n"),
+    );
+    world.ticket(
+        "0006-f",
+        "title = \"x\"\nmode = \"standard\"\n[scope]\nallowed = [\"src/**\", \"a[\"]\n",
+    );
+    world.ticket(
+        "0007-g",
+        &format!("{LOOP}[grants]\nprotected = [\"counterfoil.toml\", \".git/config\"]\n"),
+    );
+    world.ticket(
+        "0010-j",
+        &format!(
+            "{LOOP}resources = [\"staging\"]\n[context]\nsteering = [\"s\"]\n[specs]\nmode = \"full\"\n[limits]\nmax_iterations = 99\n"
+        ),
     );
     world.write(
         "ledger/packages/p.toml",

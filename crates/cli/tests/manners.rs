@@ -7,28 +7,65 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 21] = [
     "init",
     "trust",
     "new",
     "check",
     "approve",
     "cancel",
+    "explain",
+    "run",
     "status",
+    "events",
+    "logs",
+    "review",
+    "verify",
+    "stop",
+    "clean",
+    "doctor",
+    "codex",
     "schema",
     "completions",
+    "demo",
     "man",
 ];
 
 #[test]
 fn every_verb_has_help_with_examples() {
     let world = World::new();
-    snapshot!("help", world.foil(&["--help"]));
+    let main = world.foil(&["--help"]);
+    let mut all = format!("$ foil --help\n{main}\n");
     for verb in VERBS {
+        assert!(main.stdout.contains(&format!("\n  {verb} ")), "{verb}: {main}");
         let help = world.foil(&[verb, "--help"]);
         assert_eq!(help.code, Some(0));
         assert!(help.stdout.contains("Examples:\n  foil "), "{help}");
-        snapshot!(format!("help_{verb}"), help);
+        all.push_str(&format!("$ foil {verb} --help\n{help}\n"));
+    }
+    let listed = main.stdout.lines().skip_while(|line| *line != "Commands:").skip(1);
+    assert_eq!(
+        listed.take_while(|line| !line.is_empty()).count(),
+        VERBS.len(),
+        "{main}"
+    );
+    snapshot!("help_of_every_verb", all);
+}
+
+#[test]
+fn a_verb_that_answers_in_text_refuses_to_answer_in_json() {
+    let world = World::new();
+    for args in [
+        &["man", "--json"][..],
+        &["completions", "bash", "--json"],
+        &["demo", "--json"],
+    ] {
+        let said = world.foil(args);
+        assert_eq!((said.code, said.stderr.is_empty()), (Some(2), false), "{said}");
+        assert!(
+            said.stdout.starts_with('{') && said.stdout.contains("counterfoil.error/1"),
+            "{said}"
+        );
     }
 }
 
@@ -127,6 +164,7 @@ fn quiet_leaves_the_answer_and_errors() {
 fn schemas_are_listed_and_printed() {
     let world = World::new();
     snapshot!("schema_names", world.foil(&["schema"]));
+    snapshot!("schema_names_json", world.foil(&["schema", "--json"]));
     snapshot!("schema_unknown", world.foil(&["schema", "tickets"]));
     for name in world.foil(&["schema"]).stdout.lines() {
         let said = world.foil(&["schema", name]);

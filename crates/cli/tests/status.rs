@@ -215,15 +215,55 @@ fn a_run_is_running_while_its_lock_is_held() {
 }
 
 #[test]
-fn a_journal_that_is_damaged_does_not_hide_the_ticket() {
+fn a_journal_that_is_damaged_is_shown_and_hides_no_ticket() {
     let world = World::initialized();
     world.ticket("0001-a", LOOP);
-    world.foil(&["approve", "0001-a"]);
+    world.ticket("0002-b", LOOP);
+    world.foil(&["approve", "0001-a", "0002-b"]);
     run(&world, "0001-a", "r1", &[blocked()]);
     std::fs::write(journal_path(&world, "0001-a", "r1"), b"{\"seq\":0}\nrubbish\n").unwrap();
-    let said = world.foil(&["status"]);
-    assert_eq!(said.code, Some(0), "{said}");
-    assert!(said.stdout.contains("0001-a"));
+    run(&world, "0002-b", "r1", &[]);
+    std::fs::write(journal_path(&world, "0002-b", "r1"), b"").unwrap();
+    snapshot!("status_damaged", world.foil(&["status"]));
+    snapshot!("status_damaged_json", world.foil(&["status", "0001-a", "--json"]));
+}
+
+#[test]
+fn an_approval_that_is_not_committed_is_told_with_the_command_that_commits_it() {
+    let world = World::initialized();
+    for id in ["0001-a", "0002-b", "0003-c"] {
+        world.ticket(id, LOOP);
+    }
+    world.foil(&["approve", "0001-a", "--no-commit"]);
+    world.foil(&["approve", "0002-b"]);
+    world.foil(&["approve", "0003-c", "--no-commit"]);
+    world.git(&[
+        "add",
+        "ledger/tickets/0003-c/ticket.toml",
+        "ledger/tickets/0003-c/prompt.md",
+    ]);
+    world.git(&["commit", "-q", "-m", "without the approval"]);
+    snapshot!("status_uncommitted", world.foil(&["status"]));
+    snapshot!("status_uncommitted_one", world.foil(&["status", "0003-c"]));
+    snapshot!("status_uncommitted_json", world.foil(&["status", "0001-a", "--json"]));
+    assert_eq!(world.foil(&["approve", "0001-a", "0003-c"]).code, Some(0));
+    let after = world.foil(&["status", "--json"]);
+    assert!(!after.stdout.contains("uncommitted"), "{after}");
+}
+
+#[test]
+fn watching_shows_the_first_frame_at_once() {
+    let world = World::initialized();
+    world.ticket("0001-a", LOOP);
+    let expected = world.foil(&["status"]).stdout;
+    let mut command = world.foil_command();
+    command.args(["status", "--watch"]).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut frame = vec![0; expected.len()];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut frame).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(String::from_utf8(frame).unwrap(), expected);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::id::TicketId;
+
 macro_rules! blocker_codes {
     ($($variant:ident, $code:literal, resumable = $resumable:literal, $doc:literal, $hint:literal;)+) => {
         /// A coded reason why a run stopped or may not start. Codes are never renamed.
@@ -50,7 +52,7 @@ blocker_codes! {
     RepositoryUnsupported, "repository_unsupported", resumable = false, "Counterfoil cannot work exactly on this kind of repository.", "the message names the kind; see the guide on repositories";
     TicketNotCommitted, "ticket_not_committed", resumable = false, "The ticket or its approval is not in the base commit.", "commit the ticket's folder, or run `foil approve <ticket>` which does";
     UnpushedCommits, "unpushed_commits", resumable = false, "The local branch has commits that the target does not have.", "push them or start from the target";
-    DependencyNotDone, "dependency_not_done", resumable = false, "A ticket that this one depends on is not delivered.", "run the dependency first: `foil run <dependency>`";
+    DependencyNotDone, "dependency_not_done", resumable = false, "A ticket that this one depends on is not delivered.", "run that ticket first; `foil status` shows how far it is";
     PreviousTicketDirt, "previous_ticket_dirt", resumable = false, "A ticket before this one in its package is not finished.", "finish or cancel the earlier ticket first";
     SourceLockMismatch, "source_lock_mismatch", resumable = false, "A file that the run was started from is not what it was.", "approve the ticket again; the next run starts from the new content";
     ClaimedElsewhere, "claimed_elsewhere", resumable = true, "Another process is working on this ticket.", "`foil status <ticket>` shows which; wait for it or `foil stop <ticket>`";
@@ -79,7 +81,7 @@ blocker_codes! {
     AgentBlocked, "agent_blocked", resumable = false, "The worker says that it cannot go on without a person.", "read why with `foil status <ticket>`, mend the ticket, approve it again";
     AgentUnavailable, "agent_unavailable", resumable = true, "Codex is not installed, has an unsupported version or did not start.", "`foil doctor` says which; then `foil run <ticket>` goes on";
     AgentModelUnavailable, "agent_model_unavailable", resumable = true, "The model does not exist or may not be used.", "name another in `[agent] model` or with `--model`";
-    AgentAuth, "agent_auth", resumable = true, "Codex is not logged in, or its credentials were refused.", "`codex login`, then `foil run <ticket>` goes on";
+    AgentAuth, "agent_auth", resumable = true, "Codex is not logged in, or its credentials were refused.", "`foil codex login`, then `foil run <ticket>` goes on";
     AgentRateLimited, "agent_rate_limited", resumable = true, "The provider's rate or usage limit is reached.", "wait until the limit resets; `foil run <ticket>` goes on";
     SandboxUnavailable, "sandbox_unavailable", resumable = true, "No sandbox could be started for the worker or the checks.", "`foil doctor` shows what the machine lacks (bubblewrap, user namespaces)";
     ReportInvalid, "report_invalid", resumable = false, "The worker gave no valid report, also when asked again.", "read its answer with `foil logs <ticket>`; another model may help";
@@ -143,6 +145,19 @@ impl Blocker {
             resumable: code.resumable(),
         }
     }
+
+    /// What to do next about this ticket: as stored, with the ticket's id where the hint leaves it open.
+    pub fn next_step_for(&self, ticket: &TicketId) -> String {
+        self.next_step.replace("<ticket>", ticket.as_str())
+    }
+
+    /// The same blocker as it is shown for this ticket.
+    pub fn shown_for(&self, ticket: &TicketId) -> Self {
+        Self {
+            next_step: self.next_step_for(ticket),
+            ..self.clone()
+        }
+    }
 }
 
 impl std::fmt::Display for BlockerCode {
@@ -166,6 +181,17 @@ mod tests {
             serde_json::from_str::<BlockerCode>("\"from_the_future\"").unwrap(),
             BlockerCode::Other
         );
+    }
+
+    #[test]
+    fn a_next_step_names_the_ticket_and_leaves_nothing_open() {
+        let ticket: TicketId = "0001-a".parse().unwrap();
+        for code in BlockerCode::ALL {
+            let step = Blocker::new(*code, "").next_step_for(&ticket);
+            assert!(!step.contains('<'), "{code}: {step}");
+        }
+        let blocker = Blocker::new(BlockerCode::NotApproved, "").shown_for(&ticket);
+        assert_eq!(blocker.next_step, "read the ticket, then `foil approve 0001-a`");
     }
 
     #[test]

@@ -75,11 +75,10 @@ pub fn document_text(bytes: &[u8]) -> Result<&str, DocumentError> {
             .with_hint("save it as UTF-8")
     })?;
     match text.find('\0') {
-        Some(at) => Err(DocumentError::at(
-            text,
-            at..at + 1,
-            "the file holds a NUL byte; it seems to be binary",
-        )),
+        Some(at) => Err(
+            DocumentError::at(text, at..at + 1, "the file holds a NUL byte; it seems to be binary")
+                .with_hint("is this the right file? it must be text in UTF-8"),
+        ),
         None => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
     }
 }
@@ -90,7 +89,11 @@ pub fn read_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> 
     toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         let message = error.message().trim_end_matches('\n').replace('\n', ", ");
-        let hint = nearest_name(&message);
+        if let Some(open) = unclosed_string(text, &span) {
+            return open;
+        }
+        let hint = nearest_name(&message).or_else(|| next_step(&message));
+        let message = without_jargon(&message);
         let error = DocumentError::at(text, span, message);
         match hint {
             Some(hint) => error.with_hint(hint),
@@ -146,6 +149,95 @@ fn nearest_name(message: &str) -> Option<String> {
         .map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
+/// A text in quotes that a line leaves open, where the parser stumbles over it. The parser itself reads on and complains
+/// about what follows.
+fn unclosed_string(text: &str, span: &Range<usize>) -> Option<DocumentError> {
+    if toml::de::DeTable::parse(text).is_ok() {
+        return None;
+    }
+    let at = floor_char_boundary(text, span.start);
+    // The line of the place, and the one before it: the parser may have gone on to the next.
+    let starts = |before: usize| text[..before].rfind('\n').map_or(0, |newline| newline + 1);
+    let this = starts(at);
+    let previous = this.checked_sub(1).map(starts);
+    previous.into_iter().chain([this]).find_map(|start| {
+        let line = text[start..].lines().next()?;
+        let open = start + open_quote(line)?;
+        let error = DocumentError::at(
+            text,
+            open..start + line.len(),
+            "a text in quotes is not closed on its line",
+        );
+        Some(error.with_hint("close it with the same quote; a text of several lines stands in `\"\"\"`"))
+    })
+}
+
+/// Where a quote stands in a line of TOML that is not closed on it. Lines with texts of several lines are left alone.
+fn open_quote(line: &str) -> Option<usize> {
+    if line.contains("\"\"\"") || line.contains("'''") {
+        return None;
+    }
+    let mut open: Option<(usize, char)> = None;
+    let mut characters = line.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match (open, character) {
+            (Some((_, '"')), '\\') => {
+                characters.next();
+            }
+            (Some((_, quote)), _) if quote == character => open = None,
+            (None, '"' | '\'') => open = Some((at, character)),
+            (None, '#') => return None,
+            _ => {}
+        }
+    }
+    open.map(|(at, _)| at)
+}
+
+/// What to do about an error that names no nearest word.
+fn next_step(message: &str) -> Option<String> {
+    if let Some(name) = message.strip_prefix("missing field ") {
+        let name = name.trim_matches('`');
+        return Some(format!("add `{name} = …`"));
+    }
+    if message.starts_with("duplicate key") {
+        return Some("leave one of them out".to_owned());
+    }
+    let of_toml = ["key with no value", "unexpected key or value", "invalid "];
+    let is_type = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
+    (!is_type && of_toml.iter().any(|begin| message.starts_with(begin)))
+        .then(|| "the file is TOML: write `key = value`, and texts in quotes".to_owned())
+}
+
+/// Serde names types as Rust does: "invalid type: string "high", expected i32".
+fn without_jargon(message: &str) -> String {
+    let rest = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "));
+    let Some((found, expected)) = rest.and_then(|rest| rest.rsplit_once(", expected ")) else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number that is not negative",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list in `[` and `]`",
+        "a boolean" => "`true` or `false`",
+        "a string" => "a text in quotes",
+        "a map" => "a table",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    };
+    let found = match found.split_once(' ') {
+        Some(("string", text)) => format!("the text {text}"),
+        Some(("integer" | "floating", number)) => format!("the number {}", number.trim_start_matches("point ")),
+        Some(("boolean", value)) => value.to_owned(),
+        _ if found == "sequence" => "a list".to_owned(),
+        _ if found == "map" => "a table".to_owned(),
+        _ => found.to_owned(),
+    };
+    format!("expected {expected}, found {found}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +267,12 @@ mod tests {
                 error(b"title = \"x\"\ncount = -1\n"),
                 error(b"title = \"x\"\ntitle = \"y\"\n"),
                 error("title = \"é\" oops".as_bytes()),
+                error(b"title = \"x\nmode\n"),
+                error(b"title = 'x\n"),
+                error(b"title = \"x\" # it's fine\nmode\n"),
+                error(b"title = [1]\n"),
+                error(b"title = true\n"),
+                error(b"title = 1.5\n"),
                 error(b"title = \"x\"\n\xff\xfe"),
                 error(b"title = \"\x00\""),
                 error(&vec![b'#'; MAX_DOCUMENT_BYTES + 1]),

@@ -37,7 +37,7 @@ pub struct TicketFile {
     /// How much discipline the change needs
     #[serde(default)]
     pub mode: Mode,
-    /// The ticket that this one is a part of
+    /// The ticket that this one is a part of; for people, a run does not depend on it
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TicketId>,
     /// The package that this ticket belongs to
@@ -49,7 +49,7 @@ pub struct TicketFile {
     /// Higher runs first
     #[serde(default)]
     pub priority: i32,
-    /// Names of things that only one run may use at a time
+    /// Names of things that only one run may use at a time. Not acted on by this version: it must be empty
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
     /// If true, only the policy's documentation roots may change
@@ -158,19 +158,19 @@ pub struct Context {
     /// How it should be
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub desired: String,
-    /// Earlier tickets worth reading
+    /// Earlier tickets worth reading; for people
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prior_work: Vec<TicketId>,
     /// Files that the worker must read first
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<RequiredFile>,
-    /// The most files that the context may have
+    /// The most files that the context may have. Not acted on by this version: it must be absent
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_files: Option<u32>,
-    /// The most lines of a summary
+    /// The most lines of a summary. Not acted on by this version: it must be absent
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_summary_lines: Option<u32>,
-    /// Steering packs asked for by name
+    /// Steering packs asked for by name. Not acted on by this version: it must be empty
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steering: Vec<String>,
 }
@@ -284,7 +284,7 @@ impl std::fmt::Display for CheckCommand {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Specs {
-    /// Whether the change has specs
+    /// Whether the change has specs. This version knows `none`
     #[serde(default)]
     pub mode: SpecMode,
     /// Why it needs none
@@ -410,7 +410,11 @@ impl TicketFile {
             Some((path, message)) => {
                 let text = document_text(bytes)?;
                 let path: Vec<_> = path.iter().map(String::as_str).collect();
-                Err(DocumentError::at(text, locate(text, &path), message))
+                let error = DocumentError::at(text, locate(text, &path), message);
+                Err(match next_step_at(&path) {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                })
             }
         }
     }
@@ -469,5 +473,18 @@ impl TicketFile {
             return at(&["scope"], message);
         }
         None
+    }
+}
+
+/// What to do about a contradiction at this key path.
+fn next_step_at(path: &[&str]) -> Option<&'static str> {
+    match path {
+        ["schema"] => Some("use the version of foil that wrote it, or write `schema = 1`"),
+        ["title"] => Some("write one line, such as `title = \"Validate e-mail addresses\"`"),
+        [.., "id" | "name"] => Some("give each one a name of its own"),
+        ["check", _, "proves"] => Some("name the id of an `[[acceptance]]` item"),
+        ["check", _] => Some("write either `run = \"…\"` or `argv = […]`"),
+        ["scope"] => Some("add `allowed = [\"src/auth/**\"]` to `[scope]`, or use `mode = \"loop\"`"),
+        _ => None,
     }
 }

@@ -42,7 +42,7 @@ pub struct CheckSpec {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidChecks {
     /// Two checks have one name, which is how results are told apart.
-    #[error("check `{name}` of the ticket has the name of another check; give it its own")]
+    #[error("check `{name}` of the ticket has the name of another check")]
     NameTaken {
         /// The name.
         name: String,

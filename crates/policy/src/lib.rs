@@ -18,6 +18,7 @@ mod next_step;
 mod scope;
 mod secrets;
 mod selection;
+mod unkept;
 
 pub use acceptance::{acceptance_proofs, unproved};
 pub use admission::{
@@ -35,3 +36,4 @@ pub use next_step::next_step;
 pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
+pub use unkept::{UnkeptKey, ignored_keys, looser_limits};

@@ -28,7 +28,7 @@ pub use child::AgentGuard;
 pub use codex_app_server::CodexAppServer;
 pub use codex_exec::CodexExec;
 pub use codex_home::{CodexHome, CodexHomeError, HomeSettings};
-pub use codex_program::{CodexProgram, CodexProgramError, CodexVersion, OLDEST_CODEX, PINNED_CODEX};
+pub use codex_program::{CodexProgram, CodexProgramError, CodexVersion, OLDEST_CODEX, PINNED_CODEX, agent_warning};
 pub use codex_settings::{CodexAgentSettings, is_reserved_config_key};
 pub use scripted::{InvalidScript, ScriptedAgent};
 pub use text::{shorten, shorten_end};

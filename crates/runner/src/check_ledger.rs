@@ -13,7 +13,7 @@ pub use ticket::ticket_findings;
 
 use crate::beneath::read_beneath;
 use crate::finding::{Finding, FindingSeverity};
-use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, join};
+use crate::ledger::{FileProblem, Ledger, LedgerError, MisfitReason, TicketFileName, join};
 use crate::packages::{Packages, PackagesError};
 use crate::status::nearest_id;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError};
@@ -128,15 +128,17 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let mut checked_packages = 0;
     if only.is_empty() {
         for misfit in ledger.misfits() {
-            findings.push(Finding::new(
-                FindingSeverity::Error,
-                misfit.path.clone(),
-                misfit.reason.to_string(),
-            ));
+            let finding = Finding::new(FindingSeverity::Error, misfit.path.clone(), misfit.reason.to_string());
+            findings.push(finding.with_hint(match misfit.reason {
+                MisfitReason::NotText | MisfitReason::Name(_) => "rename the folder, as in `0042-validate-email`",
+                MisfitReason::Twin { .. } => "rename one of them: some file systems cannot hold both",
+                MisfitReason::SymbolicLink => "put the folder itself in its place",
+            }));
         }
         for path in packages.misfits() {
             let message = "its name is no package name";
-            findings.push(Finding::new(FindingSeverity::Error, path.clone(), message));
+            let finding = Finding::new(FindingSeverity::Error, path.clone(), message);
+            findings.push(finding.with_hint("rename the file, as in `sign-up.toml`"));
         }
         for (name, package) in packages.iter() {
             checked_packages += 1;
@@ -207,7 +209,8 @@ fn cross_findings(
     }
     if circles.contains(&names.id) {
         let message = "it depends on itself through the tickets in `depends_on`";
-        findings.push(Finding::new(FindingSeverity::Error, path.clone(), message));
+        let finding = Finding::new(FindingSeverity::Error, path.clone(), message);
+        findings.push(finding.with_hint("take one of them out of `depends_on`"));
     }
     if let Some(package) = &names.package
         && packages.iter().all(|(name, _)| name != package)

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde::Serialize;
@@ -9,7 +10,6 @@ use tokio::process::Command;
 
 use crate::agent::CodexProgramError;
 use crate::agents::PreparedCodex;
-use crate::state::StateRoots;
 
 /// How Codex is set up for runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,18 +77,15 @@ pub async fn codex_status(codex: &PreparedCodex) -> CodexStatus {
     }
 }
 
-/// Lets a person log in with the home that runs use, on the terminal of this process, with further arguments for
+/// Lets a person log in with the home that runs use, which is `codex_home` unless the policy says otherwise, on the terminal of this process, with further arguments for
 /// `codex login`. Says whether Codex logged in.
 ///
 /// A link to the user's own login is taken away first, because Codex would write through it: after this the home has a login of
 /// its own. Where that fails, the next run links the user's login again.
-pub async fn codex_login(codex: &PreparedCodex, roots: &StateRoots, arguments: &[OsString]) -> io::Result<bool> {
+pub async fn codex_login(codex: &PreparedCodex, codex_home: &Path, arguments: &[OsString]) -> io::Result<bool> {
     let login = codex.home.path().join("auth.json");
     let is_link = login.symlink_metadata().is_ok_and(|found| found.is_symlink());
-    let is_ours = roots
-        .codex_home()
-        .canonicalize()
-        .is_ok_and(|ours| ours == codex.home.path());
+    let is_ours = codex_home.canonicalize().is_ok_and(|ours| ours == codex.home.path());
     if is_link && is_ours {
         std::fs::remove_file(&login)?;
     }

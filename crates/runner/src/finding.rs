@@ -77,7 +77,23 @@ impl Finding {
     pub fn in_file(path: RepoPath, problem: &FileProblem) -> Self {
         match problem {
             FileProblem::Document(error) => Self::in_document(path, error),
-            other => Self::new(FindingSeverity::Error, path, other.to_string()),
+            other => {
+                let finding = Self::new(FindingSeverity::Error, path, other.to_string());
+                match next_step(other) {
+                    Some(hint) => finding.with_hint(hint),
+                    None => finding,
+                }
+            }
         }
+    }
+}
+
+fn next_step(problem: &FileProblem) -> Option<&'static str> {
+    match problem {
+        FileProblem::Missing => Some("write it, or take its folder away"),
+        FileProblem::NotAFile => Some("put the file itself in its place"),
+        FileProblem::TooLarge { .. } => Some("is this the right file? shorten it, and let it name others for the rest"),
+        FileProblem::Unreadable { .. } => Some("look at who may read it, and at the disk"),
+        FileProblem::Document(_) => None,
     }
 }

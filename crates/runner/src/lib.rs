@@ -54,8 +54,8 @@ pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
     CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
     ProjectInstructions, ScriptedAgent, StopSignal, ThreadChoice, TranscriptEntry, TranscriptRecord, Turn, TurnEnd,
-    TurnEvent, TurnOutcome, TurnRequest, TurnSink, is_reserved_config_key, read_transcript, recover_turn, shorten,
-    shorten_end,
+    TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning, is_reserved_config_key, read_transcript,
+    recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval};
@@ -88,12 +88,12 @@ pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
 pub use prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 pub use records::{RecordFacts, report_of, result_record, review_of, review_record, strength_name};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
-pub use run_ticket::{RunError, RunOptions, RunReport, run_ticket};
+pub use run_ticket::{RunError, RunOptions, RunReport, repository_code, run_ticket};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
-    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, NextStep, PausedStatus, PolicyStatus, RepositoryStatus,
-    RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState, TicketStatus, WaitingStatus,
-    nearest_id, status, ticket_status,
+    BlockedStatus, BrokenStatus, DoneStatus, MOST_LOOKED_UP, MisfitStatus, NextStep, PausedStatus, PolicyStatus,
+    RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState, TicketStatus,
+    WaitingStatus, nearest_id, status, ticket_status,
 };
 pub use stop::{RunningTicket, StopError, StopOutcome, running_tickets, stop_ticket};
 pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};

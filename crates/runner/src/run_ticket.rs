@@ -1,6 +1,6 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
-use git_delivery::Place;
+use git_delivery::{Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{
     Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId,
@@ -97,6 +97,29 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+impl RunError {
+    /// The stable code of what keeps the ticket from running, where it is a blocker by nature.
+    pub fn code(&self) -> Option<BlockerCode> {
+        match self {
+            Self::Refused { blocker, .. } | Self::Admit(AdmitError::Base(blocker)) => Some(blocker.code),
+            Self::Agent(problem) => Some(problem.code),
+            Self::Sandbox(_) => Some(BlockerCode::SandboxUnavailable),
+            Self::Locked(LockError::Held { .. }) => Some(BlockerCode::ClaimedElsewhere),
+            Self::Admit(AdmitError::SourceLock) => Some(BlockerCode::SourceLockMismatch),
+            Self::Admit(AdmitError::Identity(_)) => Some(BlockerCode::NeedsPerson),
+            Self::Admit(AdmitError::Repository(error)) | Self::Workspace(WorkspaceError::Repository(error)) => {
+                repository_code(error)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The stable code of what keeps a repository from being worked in, where it is a blocker by nature.
+pub fn repository_code(error: &RepositoryError) -> Option<BlockerCode> {
+    matches!(error, RepositoryError::Unsupported { .. }).then_some(BlockerCode::RepositoryUnsupported)
 }
 
 /// Runs a ticket to its end, and shows `observe` every record as it is written. A run that a dead or paused runner left,

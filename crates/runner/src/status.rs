@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, RepoPath, TicketId};
 use serde::Serialize;
 
-pub use derive::{StatusError, nearest_id, status, ticket_status};
+pub use derive::{MOST_LOOKED_UP, StatusError, nearest_id, status, ticket_status};
 pub use run_status::RunStatus;
 
 /// The name of the report's format.
@@ -105,6 +105,13 @@ pub enum TicketState {
     Ready {
         /// Who approved it.
         approved_by: Box<str>,
+        /// Whether the approval or a file that it covers is not in the commit that is checked out, so that a run would be
+        /// refused. Looked up for the first [`MOST_LOOKED_UP`] ready tickets only.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        uncommitted: bool,
+        /// What to do next, where something must be done before it can run.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_step: Option<Box<str>>,
     },
     /// A runner is at work on it.
     Running(Box<RunStatus>),
@@ -217,11 +224,12 @@ pub struct NextStep {
     pub command: String,
 }
 
-/// A ticket that cannot be read.
+/// A ticket that cannot be read, or whose last run cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BrokenStatus {
-    /// The file.
-    pub path: RepoPath,
+    /// The file of the repository; none where a journal is damaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<RepoPath>,
     /// The line, counted from 1, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,

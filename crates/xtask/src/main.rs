@@ -14,6 +14,7 @@ mod e2e;
 mod error;
 mod package;
 mod purity;
+mod reference;
 mod schemas;
 mod test;
 mod unused;
@@ -40,7 +41,7 @@ enum Task {
     Ci,
     /// All tests, doc examples included
     Test,
-    /// Write `schemas/*.schema.json` from the Rust types
+    /// Write `schemas/*.schema.json` and `docs/reference.md` from the Rust types
     Schemas {
         /// Change nothing; fail where a file differs from its type
         #[arg(long)]

@@ -1,9 +1,10 @@
-//! `schemas/*.schema.json`: generated from the Rust types, committed, and compared with them.
+//! `schemas/*.schema.json` and `docs/reference.md`: generated from the Rust types, committed, and compared with them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::{TaskError, nothing_found};
+use crate::reference;
 use crate::workspace::Workspace;
 
 /// Every schema by file name. A crate with documents of its own adds one line.
@@ -18,6 +19,18 @@ fn all() -> Result<BTreeMap<String, String>, TaskError> {
             Ok((format!("{name}.schema.json"), text))
         })
         .collect()
+}
+
+/// What `docs/reference.md` must be.
+fn reference_page() -> Result<String, TaskError> {
+    let value = |schema| serde_json::to_value(schema).map_err(|error| TaskError::unreadable(reference::PATH, error));
+    let mut ticket = serde_json::Value::Null;
+    for (name, schema) in ledger_core::schemas() {
+        if name == "ticket" {
+            ticket = value(schema)?;
+        }
+    }
+    Ok(reference::page(&value(policy::policy_schema())?, &ticket))
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {
@@ -44,6 +57,12 @@ pub(crate) fn write(workspace: &Workspace) -> Result<(), TaskError> {
             println!("removed schemas/{file}");
         }
     }
+    let (path, page) = (workspace.path(reference::PATH), reference_page()?);
+    if std::fs::read_to_string(&path).is_ok_and(|old| old == page) {
+        return Ok(());
+    }
+    std::fs::write(&path, page).map_err(TaskError::file(&path))?;
+    println!("wrote {}", reference::PATH);
     Ok(())
 }
 
@@ -54,7 +73,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), TaskError> {
     for (file, text) in &schemas {
         match std::fs::read_to_string(folder(workspace).join(file)) {
             Err(_) => findings.push(format!("schemas/{file} is missing")),
-            Ok(old) if old != *text => findings.push(difference(file, &old, text)),
+            Ok(old) if old != *text => findings.push(difference(&format!("schemas/{file}"), &old, text)),
             Ok(_) => {}
         }
     }
@@ -62,6 +81,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), TaskError> {
         if !schemas.contains_key(&file) {
             findings.push(format!("schemas/{file} belongs to no type"));
         }
+    }
+    let page = reference_page()?;
+    match std::fs::read_to_string(workspace.path(reference::PATH)) {
+        Err(_) => findings.push(format!("{} is missing", reference::PATH)),
+        Ok(old) if old != page => findings.push(difference(reference::PATH, &old, &page)),
+        Ok(_) => {}
     }
     nothing_found(
         "the committed schemas differ from the Rust types",
@@ -74,7 +99,7 @@ fn difference(file: &str, old: &str, new: &str) -> String {
     let same = old.lines().zip(new.lines()).take_while(|(old, new)| old == new).count();
     let line = |text: &str| text.lines().nth(same).unwrap_or("(end of file)").trim().to_owned();
     format!(
-        "schemas/{file}, line {}: it says `{}`, the type says `{}`",
+        "{file}, line {}: it says `{}`, the type says `{}`",
         same + 1,
         line(old),
         line(new)
@@ -105,7 +130,7 @@ mod tests {
     #[test]
     fn a_difference_names_the_first_line_that_differs() {
         assert_eq!(
-            difference("x.schema.json", "{\n  \"a\": 1\n}\n", "{\n  \"a\": 2\n}\n"),
+            difference("schemas/x.schema.json", "{\n  \"a\": 1\n}\n", "{\n  \"a\": 2\n}\n"),
             "schemas/x.schema.json, line 2: it says `\"a\": 1`, the type says `\"a\": 2`"
         );
         assert!(difference("x", "a\n", "a\nb\n").contains("(end of file)"));

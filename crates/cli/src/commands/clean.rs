@@ -87,7 +87,7 @@ pub(super) fn run(args: &CleanArgs, context: &Context<'_>) -> Result<Exit, Failu
     }
     text.push_str(&kept_words(&kept));
     let removed = count(done.removed.len(), "thing", "things");
-    text.push_str(&format!("{removed} removed, {} free\n", size(done.bytes())));
+    text.push_str(&format!("{removed} removed, {} freed\n", size(done.bytes())));
     context.output.answer(&text)?;
     Ok(exit)
 }

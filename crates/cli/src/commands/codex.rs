@@ -1,8 +1,10 @@
 //! `foil codex`
 
 use clap::Subcommand;
+use git_delivery::RepositoryError;
 use ledger_core::{AgentKind, BlockerCode};
-use runner::{AgentProblem, CodexStatus, PreparedCodex, codex_login, codex_status};
+use policy::Policy;
+use runner::{AgentProblem, CodexStatus, PreparedCodex, StateRoots, WorkspaceError, codex_login, codex_status};
 use serde::Serialize;
 
 use super::Context;
@@ -41,8 +43,15 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let workspace = context.workspace()?;
-    let policy = workspace.policy()?;
+    let (policy, codex_home) = match context.workspace() {
+        Ok(workspace) => (workspace.policy()?.clone(), workspace.roots().codex_home()),
+        // The home is the user's and no repository's.
+        Err(Failure::Workspace(WorkspaceError::Repository(RepositoryError::NotARepository { .. }))) => {
+            let roots = StateRoots::from_environment(context.directory())?;
+            (Policy::default(), roots.codex_home())
+        }
+        Err(failure) => return Err(failure),
+    };
     if !matches!(policy.agent.kind, AgentKind::Codex | AgentKind::CodexExec) {
         return Err(Failure::Agent(AgentProblem {
             code: BlockerCode::AgentUnavailable,
@@ -52,11 +61,11 @@ pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failu
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let codex = runtime
-        .block_on(PreparedCodex::find(policy, &workspace.roots().codex_home()))
+        .block_on(PreparedCodex::find(&policy, &codex_home))
         .map_err(Failure::Agent)?;
     match &args.verb {
         CodexVerb::Login { arguments } => {
-            let done = runtime.block_on(codex_login(&codex, workspace.roots(), arguments))?;
+            let done = runtime.block_on(codex_login(&codex, &codex_home, arguments))?;
             if !done {
                 context
                     .output

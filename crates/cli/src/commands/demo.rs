@@ -78,8 +78,8 @@ impl Stage<'_> {
             .replace("{sandbox}", if sandbox { "required" } else { "off" });
         self.write(&self.repository.join("counterfoil.toml"), &policy)?;
         if !sandbox {
-            let text =
-                "bubblewrap cannot be used here, so the demo's check runs without a sandbox; every packet says so.\n";
+            let text = "bubblewrap cannot be used here, so the demo's check runs without a sandbox, and every packet says so. \
+                        A ticket's own checks always need one: this ticket goes without.\n";
             self.context.output.answer(&styled(NOTICE, text))?;
         }
 
@@ -94,7 +94,11 @@ impl Stage<'_> {
         )?;
         self.foil(&["--quiet", "new", "Greet by name", "--id", TICKET_ID], Exit::Done)?;
         let folder = self.repository.join("ledger/tickets").join(TICKET_ID);
-        self.write(&folder.join("ticket.toml"), TICKET)?;
+        let ticket = match TICKET.split_once("\n[[check]]") {
+            Some((without_checks, _)) if !sandbox => without_checks,
+            _ => TICKET,
+        };
+        self.write(&folder.join("ticket.toml"), ticket)?;
         self.write(&folder.join("prompt.md"), PROMPT)?;
         self.foil(&["approve", TICKET_ID], Exit::Done)?;
 

@@ -1,11 +1,13 @@
 //! `foil explain`
 
+use jiff::Timestamp;
 use ledger_core::{Blocker, TicketId};
-use policy::{Verdict, check_specs};
+use policy::{ApprovalFact, Verdict, check_specs};
 use runner::Candidacy;
 use serde::Serialize;
 
 use super::Context;
+use super::since::local_time;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, plain, styled};
@@ -88,7 +90,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
                 },
                 detail: gate.detail.clone(),
                 blocker: match &gate.verdict {
-                    Verdict::No(blocker) => Some(blocker.clone()),
+                    Verdict::No(blocker) => Some(blocker.shown_for(&args.ticket)),
                     _ => None,
                 },
             })
@@ -123,12 +125,17 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
     if context.output.is_json() {
         context.output.json(&report)?;
     } else {
-        context.output.answer(&words(&report))?;
+        let approved_at = match &candidacy.facts.approval {
+            ApprovalFact::Found(approval) => Some(approval.at),
+            ApprovalFact::Missing | ApprovalFact::Invalid { .. } => None,
+        };
+        context.output.answer(&words(&report, approved_at))?;
     }
     Ok(if report.would_run { Exit::Done } else { Exit::Refused })
 }
 
-fn words(report: &Report) -> String {
+/// The report in words, with times in the reader's zone.
+fn words(report: &Report, approved_at: Option<Timestamp>) -> String {
     let mut text = format!("{}  {}\n", styled(HEADING, &report.ticket), plain(&report.title));
     for gate in &report.gates {
         let sign = match gate.verdict {
@@ -136,7 +143,11 @@ fn words(report: &Report) -> String {
             "no" => styled(BAD, "no     "),
             _ => styled(NOTICE, "unknown"),
         };
-        text.push_str(&format!("  {sign} {}: {}\n", gate.name, plain(&gate.detail)));
+        let detail = match approved_at {
+            Some(at) => gate.detail.replace(&at.to_string(), &local_time(at)),
+            None => gate.detail.clone(),
+        };
+        text.push_str(&format!("  {sign} {}: {}\n", gate.name, plain(&detail)));
         if let Some(blocker) = &gate.blocker {
             text.push_str(&format!(
                 "          {} {}\n",

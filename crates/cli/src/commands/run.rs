@@ -3,11 +3,13 @@
 mod progress;
 mod signals;
 
-use ledger_core::{Record, Run, TicketId};
+use ledger_core::{PhaseEvidence, Record, Run, TicketId};
 use policy::config::Pick;
-use policy::{Candidate, Outcome, select_tickets};
+use policy::{Candidate, Outcome, SelectionError, select_tickets};
 use runner::guard::GuardProgram;
-use runner::{Moment, ReviewPacket, RunError, RunOptions, RunReport, TicketState, Workspace, run_ticket, status};
+use runner::{
+    Moment, ReviewPacket, RunOptions, RunReport, TicketState, Workspace, agent_warning, nearest_id, run_ticket, status,
+};
 use serde::Serialize;
 
 use self::progress::Progress;
@@ -15,6 +17,7 @@ use super::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, HEADING, NOTICE, plain, styled};
+use crate::story::FailureFacts;
 
 /// Run approved tickets to their end
 ///
@@ -47,6 +50,25 @@ pub(crate) struct RunArgs {
 struct Report {
     schema: &'static str,
     runs: Vec<ReportRun>,
+    /// Tickets that could not be run, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_run: Vec<NotRun>,
+}
+
+impl Report {
+    fn new(runs: Vec<ReportRun>, not_run: Vec<NotRun>) -> Self {
+        Self {
+            schema: "counterfoil.run/1",
+            runs,
+            not_run,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct NotRun {
+    ticket: TicketId,
+    error: FailureFacts,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,10 +95,7 @@ pub(super) fn run(args: &RunArgs, context: &Context<'_>) -> Result<Exit, Failure
             .output
             .story("Nothing to do: no ticket is ready. `foil status` shows why.\n")?;
         if context.output.is_json() {
-            context.output.json(&Report {
-                schema: "counterfoil.run/1",
-                runs: Vec::new(),
-            })?;
+            context.output.json(&Report::new(Vec::new(), Vec::new()))?;
         }
         return Ok(Exit::Done);
     }
@@ -108,6 +127,14 @@ fn dry_run(tickets: Vec<TicketId>, context: &Context<'_>) -> Result<Exit, Failur
 fn choose(args: &RunArgs, workspace: &Workspace) -> Result<Vec<TicketId>, Failure> {
     let report = status(workspace, Moment::now().at)?;
     let ledger = workspace.ledger()?;
+    if let Some(id) = args.tickets.iter().find(|id| ledger.ticket(id).is_none()) {
+        let nearest = nearest_id(id.as_str(), ledger.ids());
+        return Err(SelectionError::Unknown {
+            id: id.clone(),
+            nearest,
+        }
+        .into());
+    }
     let candidates: Vec<_> = report
         .tickets
         .iter()
@@ -143,7 +170,7 @@ async fn run_all(
     workspace: &Workspace,
     context: &Context<'_>,
 ) -> Result<Exit, Failure> {
-    let stop = signals::watch()?;
+    let stop = signals::watch(context.output)?;
     let options = RunOptions {
         guard: GuardProgram::current()?,
         stop: stop.clone(),
@@ -151,6 +178,7 @@ async fn run_all(
         allow_temporary: false,
     };
     let mut runs = Vec::new();
+    let mut not_run = Vec::new();
     let mut exit = Exit::Done;
     let mut tried: Vec<TicketId> = Vec::new();
     let mut waiting = chosen;
@@ -166,23 +194,30 @@ async fn run_all(
             Ok(report) => {
                 exit = exit.and(exit_of(&report.outcome));
                 tell(&report, context)?;
+                let mut packet = ReviewPacket::of(&report.run, &title_of(workspace, &ticket));
+                packet.blocker = packet.blocker.map(|blocker| blocker.shown_for(&ticket));
                 runs.push(ReportRun {
-                    packet: ReviewPacket::of(&report.run, &title_of(workspace, &ticket)),
+                    packet,
                     taken_up: report.taken_up,
                     ticket,
                 });
             }
-            // With --all one ticket that may not run keeps no other from running.
-            Err(error @ (RunError::Refused { .. } | RunError::Locked(_))) if args.all => {
-                exit = exit.and(Exit::Refused);
-                let text = format!(
-                    "{} {ticket}: {}\n",
-                    styled(NOTICE, "refused"),
-                    plain(&error.to_string())
-                );
+            // The only ticket that was asked for: its failure is the answer.
+            Err(error) if total == 1 && !args.all => return Err(error.into()),
+            // One ticket that may not run keeps no other from running; an error of the machine's would meet them all.
+            Err(error) => {
+                let failure = Failure::Run(error);
+                let of_this = Exit::of(&failure);
+                exit = exit.and(of_this);
+                let error = FailureFacts::of(&failure, of_this);
+                let words = error.words(context.work_dir(), context.output);
+                let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
                 context.output.error(&text)?;
+                not_run.push(NotRun { ticket, error });
+                if of_this == Exit::Failed {
+                    break;
+                }
             }
-            Err(error) => return Err(error.into()),
         }
         if stop.borrow().is_some() {
             break;
@@ -195,10 +230,7 @@ async fn run_all(
         }
     }
     if context.output.is_json() {
-        context.output.json(&Report {
-            schema: "counterfoil.run/1",
-            runs,
-        })?;
+        context.output.json(&Report::new(runs, not_run))?;
     }
     Ok(exit)
 }
@@ -221,6 +253,15 @@ fn exit_of(outcome: &Outcome) -> Exit {
     }
 }
 
+/// What a person should know about the version of the agent that took the turns, if anything.
+fn untested_agent(run: &Run) -> Option<String> {
+    let evidence = run.evidence(ledger_core::Phase::WriterAssigned)?;
+    let PhaseEvidence::WriterAssigned { agent, .. } = evidence else {
+        return None;
+    };
+    agent_warning(agent)
+}
+
 /// The end of one run, in words.
 fn tell(report: &RunReport, context: &Context<'_>) -> Result<(), Failure> {
     let packet = ReviewPacket::of(&report.run, "");
@@ -239,11 +280,14 @@ fn tell(report: &RunReport, context: &Context<'_>) -> Result<(), Failure> {
             styled(BAD, "blocked"),
             plain(&blocker.reason),
             blocker.code,
-            plain(&blocker.next_step)
+            plain(&blocker.next_step_for(ticket))
         ),
         Outcome::Canceled => format!("{} {ticket}\n", styled(NOTICE, "canceled")),
         Outcome::Paused(_) => format!("{} {ticket}: nothing is lost\n", styled(NOTICE, "stopped")),
     };
+    if let Some(warning) = untested_agent(&report.run) {
+        text.push_str(&format!("  {}: {}\n", styled(NOTICE, "mind"), plain(&warning)));
+    }
     for warning in &packet.warnings {
         text.push_str(&format!("  {}: {}\n", styled(NOTICE, "mind"), plain(warning)));
     }

@@ -6,6 +6,7 @@ use runner::{Moment, PolicyCommand, PolicyCommandKind, policy_commands};
 use serde::Serialize;
 
 use super::Context;
+use super::since::local_time;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, DIM, HEADING, plain, styled};
@@ -75,7 +76,7 @@ pub(super) fn run(args: &TrustArgs, context: &Context<'_>) -> Result<Exit, Failu
     text.push_str("  and the checks of each ticket that you approve\n");
     context.output.answer(&text)?;
     let said = match (before, since) {
-        (Some(at), _) => format!("\nYou have trusted it since {at}.\n"),
+        (Some(at), _) => format!("\nYou have trusted it since {}.\n", local_time(at)),
         (None, Some(_)) => "\nYou trust it now.\n".to_owned(),
         (None, None) => "\nYou do not trust it yet. If you agree: `foil trust`.\n".to_owned(),
     };

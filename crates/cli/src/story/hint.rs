@@ -2,6 +2,7 @@
 
 use git_delivery::{HereError, Operation, RefError, RepositoryError, UnsupportedKind};
 use policy::SelectionError;
+use runner::lock::LockError;
 use runner::{
     AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, LogError, NewTicketError,
     RunError, StatusError, StopError, WorkspaceError,
@@ -17,6 +18,9 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         return workspace(error);
     }
     match failure {
+        Failure::Usage(_) => {
+            Some("`foil --help` and `foil <verb> --help` show what there is, with examples".to_owned())
+        }
         Failure::UnknownSchema { known, .. } => Some(format!("these are known: {}", known.join(", "))),
         Failure::Editor { .. } => Some("the draft is there: open it yourself".to_owned()),
         Failure::State(_) => Some("set HOME, or XDG_STATE_HOME to an absolute folder".to_owned()),
@@ -90,14 +94,17 @@ fn approve(error: &ApproveError) -> Option<String> {
 
 fn run(error: &RunError) -> Option<String> {
     match error {
-        RunError::Refused { blocker, .. } => Some(blocker.next_step.clone()),
+        RunError::Refused { ticket, blocker } => Some(blocker.next_step_for(ticket)),
         RunError::Agent(problem) => Some(problem.hint.clone()),
         RunError::Sandbox(error) => Some(error.hint.to_owned()),
-        RunError::Locked(_) => {
-            Some("`foil status` shows what it does; `foil stop <ticket>` ends it in good order".to_owned())
+        RunError::Locked(LockError::Held { ticket, .. }) => Some(format!(
+            "`foil status {ticket}` shows what it does; `foil stop {ticket}` ends it in good order"
+        )),
+        RunError::Locked(LockError::Io { .. }) => {
+            Some("look at who may write in `.git/counterfoil/locks`, and at the disk".to_owned())
         }
         RunError::Journal(_) | RunError::Replay { .. } => {
-            Some("nothing was changed; `foil verify <ticket>` compares it with what Git has".to_owned())
+            Some("nothing was changed; `foil verify` compares it with what Git has".to_owned())
         }
         RunError::Admit(error) => match error {
             AdmitError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),

@@ -30,6 +30,7 @@ fn the_login_and_the_sandbox_that_runs_use_are_shown() {
     let world = with_codex("echo 'Logged in using ChatGPT'");
     seen!("codex_status", world.foil(&["codex", "status"]));
     let document = json(&world.foil(&["codex", "status", "--json"]));
+    seen!("codex_json", world.foil(&["codex", "status", "--json"]));
     assert_eq!(document["schema"], "counterfoil.codex/1");
     assert_eq!(document["login"]["works"], true);
     let world = with_codex("echo 'Not \u{1b}[31mlogged in' >&2; exit 1");
@@ -67,6 +68,25 @@ fn logging_in_for_runs_leaves_the_users_own_login_alone() {
             .all(|call| call.starts_with(&home)),
         "{calls}"
     );
+}
+
+#[test]
+fn the_login_for_runs_needs_no_repository() {
+    let world = with_codex("echo 'Logged in using ChatGPT'");
+    let mut status = world.foil_command();
+    let path = std::env::var("PATH").unwrap();
+    status
+        .current_dir("/")
+        .env("PATH", format!("{}:{path}", world.folder().display()))
+        .args(["codex", "status", "--json"]);
+    let said = crate::common::said(&mut status);
+    let document = json(&said);
+    assert_eq!(
+        (said.code, &document["login"]["works"]),
+        (Some(0), &true.into()),
+        "{said}"
+    );
+    assert!(world.state_home().join("counterfoil/codex-home").is_dir());
 }
 
 #[test]

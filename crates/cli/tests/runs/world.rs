@@ -13,7 +13,7 @@ use crate::common::{Said, World};
 pub(crate) const TICKET: &str = "0001-hello";
 
 /// What the worker does in most tests: with everything that a terminal and a page should not get.
-const WRITER: &str = r#"
+pub(crate) const WRITER: &str = r#"
 role = "writer"
 [tokens]
 input = 10
@@ -64,6 +64,14 @@ pub(crate) fn approved_with(writer: &str, contract: &str, prepare: impl FnOnce(&
         let said = world.foil(args);
         assert_eq!(said.code, Some(0), "{said}");
     }
+    world
+}
+
+/// A world in which another ticket is ready too, with a higher priority.
+pub(crate) fn unchosen() -> World {
+    let world = approved(WRITER);
+    world.ticket("0002-later", &format!("{}priority = 7\n", crate::common::LOOP));
+    assert_eq!(world.foil(&["approve", "0002-later"]).code, Some(0));
     world
 }
 
@@ -189,6 +197,8 @@ macro_rules! seen {
             (r"tokens, \d+ s", "tokens, [seconds]"),
             (r"prompt of \d+ bytes", "prompt of [count] bytes"),
             (r"\d+ (KiB|MiB)\b", "[size]"),
+            (r#""duration_ms": \d+"#, r#""duration_ms": "[milliseconds]""#),
+            (r#""seconds": \d+"#, r#""seconds": "[seconds]""#),
             (r#""bytes": \d+"#, r#""bytes": "[size]""#),
             (
                 r"scripted-(writer|reviewer)-1-\[short\]|scripted-(writer|reviewer)-1-[0-9a-f]{12}",

@@ -8,6 +8,7 @@ use super::{
 use crate::checks::check_specs;
 use crate::config::{ByteSize, Policy, SandboxUse};
 use crate::scope::ScopeRules;
+use crate::unkept::ignored_keys;
 
 fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
     Gate {
@@ -127,6 +128,10 @@ pub(super) fn mode(ticket: &TicketFile) -> Gate {
 
 pub(super) fn contract(ticket: &TicketFile, policy: &Policy) -> Gate {
     const NAME: &str = "contract";
+    if let Some(ignored) = ignored_keys(ticket).into_iter().next() {
+        let next_step = format!("{}, and approve the ticket again", ignored.hint);
+        return no_but(NAME, BlockerCode::NeedsPerson, ignored.message, &next_step);
+    }
     let wrong = match (ScopeRules::new(policy, ticket), check_specs(policy, ticket)) {
         (Err(error), _) => error.to_string(),
         (_, Err(error)) => error.to_string(),
@@ -136,6 +141,7 @@ pub(super) fn contract(ticket: &TicketFile, policy: &Policy) -> Gate {
                 "scope and checks can be used; there is no check, so that only the review judges the change",
             );
         }
+        (Ok(_), Ok(checks)) if checks.len() == 1 => return yes(NAME, "scope and checks can be used; 1 check"),
         (Ok(_), Ok(checks)) => return yes(NAME, format!("scope and checks can be used; {} checks", checks.len())),
     };
     no_but(

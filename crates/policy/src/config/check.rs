@@ -38,7 +38,7 @@ pub struct CheckPolicy {
     /// How it is observed
     #[serde(default)]
     pub strength: CheckStrength,
-    /// Whether no other check may run at the same time
+    /// Whether no other check may run at the same time. In this version the checks of a run always go one after the other
     #[serde(default)]
     pub exclusive: bool,
     /// Where it writes a test report

@@ -50,6 +50,7 @@ fn errors_name_line_column_and_what_would_be_right() {
         "[[check]]\nname = \"a\"\nrun = \"x\"\nstrength = \"worker_claimed\"\n",
         "[scope]\nforbidden = [\"src/\"]\n",
         "[scope]\nforbidden = [\n  \"ok/**\",\n  \"a[\",\n]\n",
+        "[scope]\ntests = [\"tests/**\"]\n",
         "[scope.secrets]\npatterns = [\"(\"]\n",
         "[scope.secrets]\nexceptions = [\"hunter2\"]\n",
         "[commands]\ndeny = [\"a; b\"]\n",

@@ -8,6 +8,8 @@ use toml::de::{DeTable, DeValue};
 /// A key that is set to something that this version would ignore.
 pub(super) struct UnsupportedKey {
     pub(super) path: String,
+    /// The value, where only some of the key's values are not supported.
+    pub(super) value: Option<String>,
     pub(super) span: Range<usize>,
     pub(super) allowed: &'static [&'static str],
 }
@@ -35,6 +37,7 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("gates", "code_review", &["\"off\""]),
     ("gates", "fail_to_pass", &["\"off\""]),
     ("gates", "test_weakening", &["\"off\""]),
+    ("scope", "tests", &["[]"]),
     ("review", "experts", &["[]"]),
     ("delivery", "mode", &["\"branch\"", "\"none\""]),
     ("delivery", "remote", &["\"origin\""]),
@@ -73,6 +76,7 @@ pub(super) fn unsupported(document: &DeTable<'_>) -> Option<UnsupportedKey> {
             }
             Some(UnsupportedKey {
                 path: format!("{table}.{key}"),
+                value: (*key == "mode").then_some(written),
                 span,
                 allowed,
             })

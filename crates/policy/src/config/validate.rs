@@ -87,10 +87,11 @@ pub(super) fn before_reading(text: &str, version: FoilVersion) -> Result<(), Doc
     match unsupported(document) {
         None => Ok(()),
         Some(key) => {
-            let message = format!("`{}` is not supported by this version of foil", key.path);
+            let value = key.value.map(|value| format!(" = {value}")).unwrap_or_default();
+            let message = format!("`{}{value}` is not supported by this version of foil", key.path);
             let hint = match key.allowed {
                 [] => "leave it out".to_owned(),
-                values => format!("leave it out, or set it to {}", values[0]),
+                values => format!("leave it out, or set it to {}", values.join(" or ")),
             };
             Err(DocumentError::at(text, key.span, message).with_hint(hint))
         }

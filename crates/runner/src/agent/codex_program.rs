@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use ledger_core::{AgentIdentity, AgentKind};
 use tokio::process::Command;
 
 use super::CodexHome;
@@ -34,6 +35,12 @@ impl fmt::Display for CodexVersion {
 }
 
 impl CodexVersion {
+    /// What a person should know about this version, if anything.
+    fn warning(self) -> Option<String> {
+        let tested = (self.0, self.1) == (PINNED_CODEX.0, PINNED_CODEX.1);
+        (!tested).then(|| format!("codex {self} is not the tested version {PINNED_CODEX}"))
+    }
+
     /// Reads the version out of what `codex --version` prints, such as `codex-cli 0.169.0`.
     fn parse(text: &str) -> Option<Self> {
         let word = text
@@ -109,6 +116,12 @@ pub enum CodexProgramError {
     },
 }
 
+/// What a person should know about the agent that took a run's turns, if anything: another Codex than the tested one.
+pub fn agent_warning(agent: &AgentIdentity) -> Option<String> {
+    let is_codex = matches!(agent.kind, AgentKind::Codex | AgentKind::CodexExec);
+    CodexVersion::parse(&agent.version).filter(|_| is_codex)?.warning()
+}
+
 impl CodexProgramError {
     /// What a person can do about it.
     pub fn hint(&self) -> &'static str {
@@ -159,8 +172,7 @@ impl CodexProgram {
 
     /// What a person should know about this version, if anything.
     pub fn warning(&self) -> Option<String> {
-        let tested = (self.version.0, self.version.1) == (PINNED_CODEX.0, PINNED_CODEX.1);
-        (!tested).then(|| format!("codex {} is not the tested version {PINNED_CODEX}", self.version))
+        self.version.warning()
     }
 
     /// The bubblewrap that comes with Codex, where the package is whole.
@@ -284,5 +296,18 @@ mod tests {
             assert_eq!(CodexVersion::parse(no_version), None, "{no_version}");
         }
         assert!(CodexVersion(0, 99, 9) < OLDEST_CODEX && OLDEST_CODEX < PINNED_CODEX);
+        let warned = |kind, version: &str| {
+            let agent = AgentIdentity {
+                kind,
+                version: version.to_owned(),
+                model: None,
+                sandbox: "workspace-write".to_owned(),
+            };
+            agent_warning(&agent)
+        };
+        assert_eq!(warned(AgentKind::Codex, "0.169.3"), None);
+        assert_eq!(warned(AgentKind::Scripted, "scripted"), None);
+        let said = warned(AgentKind::CodexExec, "0.170.0");
+        assert_eq!(said.as_deref(), Some("codex 0.170.0 is not the tested version 0.169.0"));
     }
 }

@@ -1,7 +1,7 @@
 //! What is wrong with one ticket, on its own.
 
-use ledger_core::{DecisionStatus, DocumentError, Mode, SpecMode, TicketFile, document_text, locate};
-use policy::{InvalidChecks, Policy, ScopeRules, check_specs};
+use ledger_core::{DecisionStatus, DocumentError, Mode, TicketFile, document_text, locate};
+use policy::{InvalidChecks, InvalidScope, Policy, ScopeRules, check_specs, ignored_keys, looser_limits};
 
 use crate::consent::{ConsentState, consent_state};
 use crate::finding::{Finding, FindingSeverity};
@@ -102,20 +102,21 @@ fn contract_findings(
             Some("name the paths that may change, such as `src/auth/**`"),
         );
     }
-    if ticket.specs.mode == SpecMode::Full && ticket.specs.files().next().is_none() {
-        find(
-            FindingSeverity::Error,
-            &["specs", "mode"],
-            "the mode is `full`, and no spec is linked".to_owned(),
-            Some("link requirements, design, tasks or delta, or set the mode to `none` with a reason"),
-        );
+    for key in ignored_keys(ticket).into_iter().chain(looser_limits(policy, ticket)) {
+        find(FindingSeverity::Error, key.path, key.message, Some(&key.hint));
     }
     if let Err(error) = ScopeRules::check(policy, ticket) {
         let place = error.place();
         let index = place.map(|(_, index)| index.to_string()).unwrap_or_default();
         let mut keys: Vec<_> = place.map_or("scope", |(key, _)| key).split('.').collect();
         keys.push(&index);
-        find(FindingSeverity::Error, &keys, error.to_string(), None);
+        let hint = match &error {
+            InvalidScope::Pattern { .. } => "write an exact path, or a glob such as `src/auth/**`",
+            InvalidScope::Grant { .. } => "write exactly the path that may change, without `*`",
+            InvalidScope::NotGrantable { .. } => "leave it out: no grant reaches it",
+            InvalidScope::TooLarge { .. } => "name fewer or wider patterns: a folder is `src/auth/**`",
+        };
+        find(FindingSeverity::Error, &keys, error.to_string(), Some(hint));
     }
     if let Err(error) = check_specs(policy, ticket) {
         let (InvalidChecks::NameTaken { name }
@@ -124,11 +125,16 @@ fn contract_findings(
         // The last of that name is the ticket's own where the policy has one too.
         let index = ticket.check.iter().rposition(|check| check.name == *name);
         let index = index.map(|index| index.to_string()).unwrap_or_default();
+        let hint = match &error {
+            InvalidChecks::NameTaken { .. } => "give it another name: the policy's own checks always run",
+            InvalidChecks::Command { .. } => "write either `run` or `argv`",
+            InvalidChecks::Report { .. } => "write `junit:` and the path that the check writes",
+        };
         find(
             FindingSeverity::Error,
             &["check", &index, "name"],
             error.to_string(),
-            None,
+            Some(hint),
         );
     }
     for (index, decision) in ticket.decision.iter().enumerate() {

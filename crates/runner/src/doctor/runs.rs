@@ -46,7 +46,12 @@ pub(super) fn examine(workspace: &Workspace, repair: Option<&LockHolder>) -> Vec
         }
     }
     findings.extend(locks(&roots.locks(), repair));
-    findings.push(DoctorFinding::ok("journals", format!("{whole} are whole")));
+    let words = match whole {
+        0 => "none in this clone".to_owned(),
+        1 => "one, and it is whole".to_owned(),
+        whole => format!("{whole}, and all are whole"),
+    };
+    findings.push(DoctorFinding::ok("journals", words));
     if under_way > 0 {
         findings.push(DoctorFinding::ok("runs", format!("{under_way} under way")).hint("`foil status` shows them"));
     }

@@ -59,7 +59,7 @@ impl AgentText {
                 let how = match end.outcome {
                     TurnOutcome::Completed { answer } => {
                         if !self.raw && answer.trim() != self.last_said.trim() {
-                            lines.push((LogKind::Said, answer));
+                            lines.push((LogKind::Said, in_words(&answer)));
                         }
                         "turn ends".to_owned()
                     }
@@ -134,8 +134,9 @@ impl AgentText {
         }
         if is(item, "agentMessage", "agent_message") {
             let said = text(item, "/text").unwrap_or_default().to_owned();
-            self.last_said.clone_from(&said);
-            return vec![(LogKind::Said, said)];
+            let words = in_words(&said);
+            self.last_said = said;
+            return vec![(LogKind::Said, words)];
         }
         if is(item, "fileChange", "file_change") {
             let changes = item.get("changes").and_then(Value::as_array).into_iter().flatten();
@@ -159,6 +160,40 @@ impl AgentText {
         }
         Vec::new()
     }
+}
+
+/// What an agent said. Where it is a report or a review, what that holds, one fact a line; the label of the turn and what
+/// is empty is left out.
+fn in_words(said: &str) -> String {
+    let Ok(Value::Object(answer)) = serde_json::from_str::<Value>(said.trim()) else {
+        return said.to_owned();
+    };
+    let facts: Vec<_> = answer
+        .iter()
+        .filter(|(key, _)| *key != "turn")
+        .filter_map(|(key, value)| Some(format!("{}: {}", key.replace('_', " "), fact(value)?)))
+        .collect();
+    if facts.is_empty() {
+        said.to_owned()
+    } else {
+        facts.join("\n")
+    }
+}
+
+/// A value in words; none where it is empty.
+fn fact(value: &Value) -> Option<String> {
+    let words = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(fact).collect::<Vec<_>>().join("; "),
+        Value::Object(entries) => entries
+            .iter()
+            .filter_map(|(key, value)| Some(format!("{} {}", key.replace('_', " "), fact(value)?)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    };
+    (!words.is_empty()).then_some(words)
 }
 
 fn command(item: &Value) -> (LogKind, String) {
@@ -233,6 +268,19 @@ mod tests {
                 (LogKind::Problem, "the command was declined".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_report_is_shown_in_words_and_other_answers_as_they_are() {
+        let report = r#"{"turn":"r/turn-1","status":"done","summary":"said hello","commands":[],"next_ticket":"",
+            "findings":[{"place":"a.rs:1","severity":"high"}],"self_review":{"checked":["a","b"],"concerns":[]}}"#;
+        assert_eq!(
+            in_words(report),
+            "findings: place a.rs:1, severity high\nself review: checked a; b\nstatus: done\nsummary: said hello"
+        );
+        for other in ["done", "[1]", "{}", "{\"turn\":1}"] {
+            assert_eq!(in_words(other), other);
+        }
     }
 
     #[test]

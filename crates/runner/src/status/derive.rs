@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git_delivery::{Head, RefError, RepositoryError};
+use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Blocker, BlockerCode, CommitId, Digest, Journal, Kind, Mode, ObjectId, PackageName, PauseCause, Phase,
-    PhaseEvidence, RefName, RepoPath, Run, State, TicketFile, TicketId,
+    Approval, BlobId, Blocker, BlockerCode, CommitId, Digest, Journal, JournalError, Kind, Mode, ObjectId, PackageName,
+    PauseCause, Phase, PhaseEvidence, Receipt, RefName, RepoPath, Run, State, TicketFile, TicketId,
 };
 
 use super::{
@@ -32,6 +32,9 @@ pub enum StatusError {
     /// The refs cannot be read.
     #[error(transparent)]
     Ref(#[from] RefError),
+    /// The commit that is checked out cannot be read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
     /// The packages cannot be listed.
     #[error(transparent)]
     Packages(#[from] PackagesError),
@@ -48,6 +51,10 @@ pub enum StatusError {
     },
 }
 
+/// For how many ready tickets it is looked up whether their approval is committed. It costs reading some trees a ticket,
+/// while everything else about a ticket costs none; of later ones `foil run` says precisely what is missing.
+pub const MOST_LOOKED_UP: usize = 64;
+
 const RECEIPTS: &str = "refs/counterfoil/receipts/";
 const BRANCHES: &str = "refs/heads/";
 
@@ -58,7 +65,7 @@ pub fn status(workspace: &Workspace, now: Timestamp) -> Result<StatusReport, Sta
     let rows = ledger.map(|folder| world.row(folder));
     let rows = Rows::new(rows, &world.packages);
     let tickets: Vec<_> = rows.rows.iter().map(|row| world.ticket(row, &rows)).collect();
-    world.report(&ledger, tickets)
+    world.report(&ledger, world.with_uncommitted(&ledger, tickets)?)
 }
 
 /// Where one ticket stands at this moment. Of the other tickets only what it depends on is looked at.
@@ -80,7 +87,7 @@ pub fn ticket_status(workspace: &Workspace, id: &TicketId, now: Timestamp) -> Re
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     let rows = Rows::new(rows, &world.packages);
     let tickets = rows.find(id).map(|row| world.ticket(row, &rows)).into_iter().collect();
-    world.report(&ledger, tickets)
+    world.report(&ledger, world.with_uncommitted(&ledger, tickets)?)
 }
 
 /// The id that is written most like this name, if any is near.
@@ -247,12 +254,57 @@ impl<'a> World<'a> {
         }
     }
 
+    /// The tickets, each ready one with a word where its approval is not committed as it is.
+    fn with_uncommitted(
+        &self,
+        ledger: &Ledger<'_>,
+        mut tickets: Vec<TicketStatus>,
+    ) -> Result<Vec<TicketStatus>, StatusError> {
+        let repository = self.workspace.repository();
+        let tree = match self.head.commit() {
+            Some(commit) => Some(repository.commit_tree_id(commit)?),
+            None => None,
+        };
+        let ready = tickets.iter_mut().filter_map(|ticket| match &mut ticket.state {
+            TicketState::Ready {
+                uncommitted, next_step, ..
+            } => Some((&ticket.id, uncommitted, next_step)),
+            _ => None,
+        });
+        for (id, uncommitted, next_step) in ready.take(MOST_LOOKED_UP) {
+            let Some(folder) = ledger.ticket(id) else { continue };
+            let mut paths = Vec::new();
+            for (path, blob) in approved_files(&folder) {
+                let committed = match tree {
+                    Some(tree) => repository.entry_at(tree, &path)?.map(|side| side.id),
+                    None => None,
+                };
+                if committed != Some(blob) {
+                    paths.push(path);
+                }
+            }
+            if !paths.is_empty() {
+                *uncommitted = true;
+                let step = format!(
+                    "`foil approve {id}` commits it; or commit it yourself: {}",
+                    commit_words(&paths)
+                );
+                *next_step = Some(step.into());
+            }
+        }
+        Ok(tickets)
+    }
+
     fn state(&self, row: &Row, rows: &Rows) -> TicketState {
-        let run = self
-            .with_runs
-            .contains(row.id.as_str())
-            .then(|| self.last_run(&row.id))
-            .flatten();
+        let run = if self.with_runs.contains(row.id.as_str()) {
+            self.last_run(&row.id)
+        } else {
+            Ok(None)
+        };
+        let (run, damage) = match run {
+            Ok(run) => (run, None),
+            Err(damage) => (None, Some(damage)),
+        };
         if let Some(run) = &run
             && !run.state().is_ended()
             && TicketLock::holder(&self.workspace.roots().locks(), &row.id).is_some()
@@ -265,6 +317,18 @@ impl<'a> World<'a> {
             Said::Broken(problem) => return TicketState::Broken(Box::new(broken(&problem.0, &problem.1))),
             Said::Consent(consent) => consent,
         };
+        if let Some(reason) = damage {
+            return TicketState::Broken(Box::new(BrokenStatus {
+                path: None,
+                line: None,
+                column: None,
+                reason,
+                hint: Some(format!(
+                    "`foil verify {}` says what is damaged; nothing was changed",
+                    row.id
+                )),
+            }));
+        }
         if let Some(state) = run.as_ref().and_then(|run| unfinished(&row.id, run, consent)) {
             return state;
         }
@@ -272,14 +336,16 @@ impl<'a> World<'a> {
             ConsentState::NotApproved | ConsentState::Unreadable(_) => TicketState::Draft,
             ConsentState::Stale { path, how } => {
                 let blocker = Blocker::new(BlockerCode::ApprovalStale, format!("`{path}`: {how}"));
-                stale(&row.id, blocker)
+                stale(&row.id, &blocker)
             }
             ConsentState::WrongRepository { approved } => {
                 let reason = format!("it was approved for `{approved}`, and this is `{}`", self.repository_id);
-                stale(&row.id, Blocker::new(BlockerCode::WrongRepository, reason))
+                stale(&row.id, &Blocker::new(BlockerCode::WrongRepository, reason))
             }
             ConsentState::Approved { by, .. } => self.waiting(row, rows).unwrap_or_else(|| TicketState::Ready {
                 approved_by: by.as_str().into(),
+                uncommitted: false,
+                next_step: None,
             }),
         }
     }
@@ -320,12 +386,26 @@ impl<'a> World<'a> {
         Some(TicketState::Waiting(Box::new(WaitingStatus { code, tickets, reason })))
     }
 
-    /// The last run of a ticket that this clone knows; none also where its journal cannot be read, which `verify` reports.
-    fn last_run(&self, id: &TicketId) -> Option<Run> {
+    /// The last run of a ticket that lies in this clone, or why it cannot be read. A run without one whole line in its
+    /// journal never began.
+    fn last_run(&self, id: &TicketId) -> Result<Option<Run>, String> {
         let roots = self.workspace.roots();
-        let run = roots.runs_of(id).ok()?.pop()?;
-        let bytes = std::fs::read(roots.journal(id, &run)).ok()?;
-        Run::replay(&Journal::parse(&bytes).ok()?.records).ok()
+        let unlisted = |error| format!("its runs cannot be listed: {error}");
+        for run in roots.runs_of(id).map_err(unlisted)?.into_iter().rev() {
+            let of_run = |error: &dyn std::fmt::Display| format!("the journal of run {run}: {error}");
+            let bytes = match std::fs::read(roots.journal(id, &run)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                other => other.map_err(|error| of_run(&error))?,
+            };
+            return match Journal::parse(&bytes) {
+                Err(JournalError::Empty) => continue,
+                Err(error) => Err(of_run(&error)),
+                Ok(journal) => Run::replay(&journal.records)
+                    .map(Some)
+                    .map_err(|refusal| of_run(&format_args!("it holds a step that may not follow: {refusal}"))),
+            };
+        }
+        Ok(None)
     }
 
     fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
@@ -339,6 +419,14 @@ impl<'a> World<'a> {
             None if branch_exists => self.delivered_by_receipt(&row.id),
             None => None,
         };
+        if let Some(receipt) = run.and_then(Run::receipt)
+            && receipt.delivered.is_none()
+        {
+            return DoneStatus {
+                next_steps: undelivered(&row.id, receipt),
+                ..DoneStatus::default()
+            };
+        }
         let Some((branch, commit)) = delivered else {
             return DoneStatus {
                 branch: expected.filter(|_| branch_exists),
@@ -437,7 +525,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
             TicketState::Blocked(Box::new(BlockedStatus {
                 code: blocker.code,
                 reason: blocker.reason.clone(),
-                next_step: blocker.next_step.replace("<ticket>", id.as_str()),
+                next_step: blocker.next_step_for(id),
                 resumable: blocker.resumable,
                 run: RunStatus::of(run, None),
             }))
@@ -474,25 +562,43 @@ fn is_history(run: &Run, consent: &ConsentState) -> bool {
     }
 }
 
-fn stale(id: &TicketId, blocker: Blocker) -> TicketState {
+fn stale(id: &TicketId, blocker: &Blocker) -> TicketState {
     TicketState::Stale(Box::new(StaleStatus {
         code: blocker.code,
-        reason: blocker.reason,
-        next_step: blocker.next_step.replace("<ticket>", id.as_str()),
+        reason: blocker.reason.clone(),
+        next_step: blocker.next_step_for(id),
     }))
+}
+
+/// The approval and what it covers, each with the blob that a commit must have for a run to begin.
+fn approved_files(folder: &TicketFolder<'_>) -> Vec<(RepoPath, BlobId)> {
+    let Ok(Some(bytes)) = folder.read(TicketFileName::Approval) else {
+        return Vec::new();
+    };
+    let (Ok(approval), Ok(blob)) = (Approval::parse(&bytes), blob_id(&bytes)) else {
+        return Vec::new();
+    };
+    let covered = approval.file.into_iter().map(|file| (file.path, file.blob));
+    covered.chain([(folder.path(TicketFileName::Approval), blob)]).collect()
+}
+
+/// How a person commits these files.
+fn commit_words(paths: &[RepoPath]) -> String {
+    let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+    format!("`git add {} && git commit`", paths.join(" "))
 }
 
 fn broken(path: &RepoPath, problem: &FileProblem) -> BrokenStatus {
     match problem {
         FileProblem::Document(error) => BrokenStatus {
-            path: path.clone(),
+            path: Some(path.clone()),
             line: Some(error.line),
             column: Some(error.column),
             reason: error.message.clone(),
             hint: error.hint.clone(),
         },
         other => BrokenStatus {
-            path: path.clone(),
+            path: Some(path.clone()),
             line: None,
             column: None,
             reason: other.to_string(),
@@ -505,6 +611,28 @@ fn delivered_by_run(run: &Run) -> Option<(RefName, CommitId)> {
     match run.evidence(Phase::Committed)? {
         PhaseEvidence::Committed { records, branch, .. } => Some((branch.clone(), *records)),
         _ => None,
+    }
+}
+
+/// What comes after a run that delivers nothing: its tree is kept, and only a person makes a branch of it.
+fn undelivered(id: &TicketId, receipt: &Receipt) -> Vec<NextStep> {
+    let (base, tree) = (receipt.base, receipt.tree);
+    let step = |purpose, command| NextStep { purpose, command };
+    vec![
+        step("review it", format!("foil review {id}")),
+        step("see the change", format!("git diff {base} {tree}")),
+        step(
+            "make a branch of it",
+            format!("git branch foil/{id} $(git commit-tree {tree} -p {base} -m {id})"),
+        ),
+        clean_up(),
+    ]
+}
+
+fn clean_up() -> NextStep {
+    NextStep {
+        purpose: "remove what the run left",
+        command: "foil clean --apply".to_owned(),
     }
 }
 
@@ -523,7 +651,7 @@ impl NextSteps<'_> {
     fn list(&self) -> Vec<NextStep> {
         let Self { id, branch, .. } = self;
         let step = |purpose: &'static str, command: String| NextStep { purpose, command };
-        let clean = step("remove what the run left", "foil clean".to_owned());
+        let clean = clean_up();
         match (self.branch_exists, self.merged) {
             (false, _) => Vec::new(),
             (true, true) => vec![step("remove the branch", format!("git branch -d {branch}")), clean],

@@ -102,6 +102,11 @@ pub(super) fn sentence(event: &Event) -> String {
     }
 }
 
+/// A label without the run that it begins with, which whoever reads its journal knows.
+fn short_label(label: &str) -> &str {
+    label.rsplit('/').next().unwrap_or(label)
+}
+
 fn entered(evidence: &PhaseEvidence) -> String {
     match evidence {
         PhaseEvidence::SourceLockValidated(lock) => format!(
@@ -109,11 +114,13 @@ fn entered(evidence: &PhaseEvidence) -> String {
             count(lock.files.len(), "file"),
             lock.approved_by
         ),
-        PhaseEvidence::RepositoryDiscovered(discovery) => format!(
-            "base is {}, checks run in sandbox `{}`",
-            discovery.base.short(),
-            discovery.check_sandbox
-        ),
+        PhaseEvidence::RepositoryDiscovered(discovery) => {
+            let sandbox = match discovery.check_sandbox.as_str() {
+                "" | "off" => "without a sandbox".to_owned(),
+                sandbox => format!("in the sandbox `{sandbox}`"),
+            };
+            format!("base is {}, checks run {sandbox}", discovery.base.short())
+        }
         PhaseEvidence::PlanRecorded { .. } => "plan recorded".to_owned(),
         PhaseEvidence::RepositoryTicketRecorded { commit, files } => {
             format!(
@@ -129,8 +136,11 @@ fn entered(evidence: &PhaseEvidence) -> String {
                 .as_deref()
                 .map(|model| format!(" with {model}"))
                 .unwrap_or_default();
+            let warning = crate::agent_warning(agent)
+                .map(|warning| format!("; {warning}"))
+                .unwrap_or_default();
             format!(
-                "{kind} {}{model} writes iteration {iteration}, sandbox `{}`",
+                "{kind} {}{model} writes iteration {iteration}, sandbox `{}`{warning}",
                 agent.version, agent.sandbox
             )
         }
@@ -213,13 +223,17 @@ fn intended(effect: &Effect) -> String {
                 tree.short()
             )
         }
-        Effect::TakeTurn { iteration, label, .. } => format!("{} {label}, iteration {iteration}", effect.words()),
+        Effect::TakeTurn { iteration, label, .. } => {
+            format!("{} ({}), iteration {iteration}", effect.words(), short_label(label))
+        }
         Effect::Interrupt {
             because: Some(blocker), ..
         } => format!("interrupting, {}", blocker_words(blocker)),
         Effect::Interrupt { because: None, .. } => "interrupting, as asked".to_owned(),
         Effect::MeasureChanges { iteration } => format!("computing the change set of iteration {iteration}"),
-        Effect::TakeReview { tree, label } => format!("independent review {label} of tree {}", tree.short()),
+        Effect::TakeReview { tree, label } => {
+            format!("independent review ({}) of tree {}", short_label(label), tree.short())
+        }
         Effect::ConfirmConsent => "looking whether the approval still stands".to_owned(),
         Effect::PrepareDelivery { tree, .. } => format!("preparing commits of tree {}", tree.short()),
         Effect::UpdateRef { name, new, .. } => format!("moving `{}` to {}", name.short(), new.short()),

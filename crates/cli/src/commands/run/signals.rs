@@ -6,14 +6,22 @@ use ledger_core::PauseCause;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::exit::Exit;
+use crate::output::Output;
+
 /// Becomes `Some` when somebody asks the runner to leave: SIGINT, SIGTERM, or SIGUSR1, which is what `foil stop` sends.
-pub(super) fn watch() -> io::Result<watch::Receiver<Option<PauseCause>>> {
+///
+/// Leaving takes a moment, and a person may be impatient: the second signal is answered with a word, the third ends the
+/// process at once. Whatever it left is then taken up as after a crash.
+pub(super) fn watch(output: &Output) -> io::Result<watch::Receiver<Option<PauseCause>>> {
     let (sender, receiver) = watch::channel(None);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut stop = signal(SignalKind::user_defined1())?;
+    let output = output.clone();
     tokio::spawn(async move {
+        let mut asked = 0;
         loop {
             let cause = tokio::select! {
                 _ = interrupt.recv() => PauseCause::Interrupt,
@@ -21,13 +29,59 @@ pub(super) fn watch() -> io::Result<watch::Receiver<Option<PauseCause>>> {
                 _ = hang_up.recv() => PauseCause::Terminate,
                 _ = stop.recv() => PauseCause::Stop,
             };
-            // The first one counts: leaving takes a moment, and a person may be impatient.
-            sender.send_if_modified(|current| {
-                let first = current.is_none();
-                current.get_or_insert(cause);
-                first
-            });
+            asked += 1;
+            match answer(asked, cause) {
+                Answer::Leave => {
+                    sender.send_replace(Some(cause));
+                }
+                Answer::Say => {
+                    // Whether anybody reads it changes nothing.
+                    let _ = output.error(STOPPING);
+                }
+                Answer::LeaveAtOnce(exit) => std::process::exit(i32::from(exit.code())),
+                Answer::Nothing => {}
+            }
         }
     });
     Ok(receiver)
+}
+
+const STOPPING: &str = "stopping; once more leaves at once. Nothing is lost: `foil run` goes on from here\n";
+
+/// What a signal leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// The run is asked to leave in good order.
+    Leave,
+    /// The person is told that it does.
+    Say,
+    /// The process ends.
+    LeaveAtOnce(Exit),
+    Nothing,
+}
+
+/// What the `asked`-th signal, counted from one, leads to. `foil stop` is never impatient.
+fn answer(asked: u32, cause: PauseCause) -> Answer {
+    match (asked, cause) {
+        (1, _) => Answer::Leave,
+        (2, _) => Answer::Say,
+        (_, PauseCause::Stop) => Answer::Nothing,
+        (_, PauseCause::Interrupt) => Answer::LeaveAtOnce(Exit::Interrupted),
+        (_, PauseCause::Terminate) => Answer::LeaveAtOnce(Exit::Terminated),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_signal_is_answered_and_the_third_ends_the_process() {
+        use PauseCause::{Interrupt, Stop, Terminate};
+        assert_eq!(answer(1, Terminate), Answer::Leave);
+        assert_eq!(answer(2, Interrupt), Answer::Say);
+        assert_eq!(answer(3, Stop), Answer::Nothing);
+        assert_eq!(answer(3, Interrupt), Answer::LeaveAtOnce(Exit::Interrupted));
+        assert_eq!(answer(4, Terminate), Answer::LeaveAtOnce(Exit::Terminated));
+    }
 }

@@ -52,12 +52,14 @@ pub(super) fn one(report: &StatusReport, ticket: &TicketStatus) -> String {
     if let TicketState::Draft = ticket.state {
         text.push_str(&format!("    next: foil approve {}\n", ticket.id));
     }
-    if let TicketState::Ready { approved_by } = &ticket.state {
-        text.push_str(&format!(
-            "    approved by {}\n    next: foil run {}\n",
-            plain(approved_by),
-            ticket.id
-        ));
+    if let TicketState::Ready {
+        approved_by, next_step, ..
+    } = &ticket.state
+    {
+        text.push_str(&format!("    approved by {}\n", plain(approved_by)));
+        if next_step.is_none() {
+            text.push_str(&format!("    next: foil run {}\n", ticket.id));
+        }
     }
     text
 }
@@ -129,7 +131,11 @@ fn group(tickets: &[&TicketStatus]) -> String {
 
 fn details(ticket: &TicketStatus) -> Vec<String> {
     match &ticket.state {
-        TicketState::Draft | TicketState::Ready { .. } | TicketState::Canceled => Vec::new(),
+        TicketState::Draft | TicketState::Canceled => Vec::new(),
+        TicketState::Ready { next_step, .. } => match next_step {
+            Some(step) => vec!["its approval is not committed as it is here".to_owned(), next(step)],
+            None => Vec::new(),
+        },
         TicketState::Stale(stale) => vec![
             format!("{}: {}", stale.code, plain(&stale.reason)),
             next(&stale.next_step),
@@ -147,11 +153,12 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
         ],
         TicketState::Done(done) => delivered(done),
         TicketState::Broken(broken) => {
-            let place = match (broken.line, broken.column) {
-                (Some(line), Some(column)) => format!("{}:{line}:{column}", broken.path),
-                _ => broken.path.to_string(),
-            };
-            let mut lines = vec![format!("{place}: {}", plain(&broken.reason))];
+            let reason = plain(&broken.reason);
+            let mut lines = vec![match (&broken.path, broken.line, broken.column) {
+                (Some(path), Some(line), Some(column)) => format!("{path}:{line}:{column}: {reason}"),
+                (Some(path), ..) => format!("{path}: {reason}"),
+                (None, ..) => reason,
+            }];
             lines.extend(broken.hint.as_deref().map(|hint| format!("hint: {}", plain(hint))));
             lines
         }

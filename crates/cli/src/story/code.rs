@@ -1,0 +1,24 @@
+//! The stable code of a failure.
+
+use ledger_core::BlockerCode;
+use policy::SelectionError;
+use runner::{ApproveError, CancelError, RunError, StatusError, WorkspaceError, repository_code};
+
+use super::workspace_error;
+use crate::failure::Failure;
+
+/// The stable code of a failure that is a blocker by nature: what `foil run` would stop for.
+pub(super) fn code(failure: &Failure) -> Option<BlockerCode> {
+    if let Some(WorkspaceError::Repository(error)) = workspace_error(failure) {
+        return repository_code(error);
+    }
+    match failure {
+        Failure::Run(error) => RunError::code(error),
+        Failure::Agent(problem) => Some(problem.code),
+        Failure::Select(SelectionError::SeveralReady { .. }) => Some(BlockerCode::NeedsPerson),
+        Failure::Status(StatusError::Repository(error))
+        | Failure::Approve(ApproveError::Repository(error))
+        | Failure::Cancel(CancelError::Repository(error)) => repository_code(error),
+        _ => None,
+    }
+}

@@ -1,0 +1,156 @@
+//! What a ticket asks for and a run would not keep: keys that this version does not act on, and limits looser than the
+//! policy's. A contract that is silently ignored is worse than none.
+
+use ledger_core::{SpecMode, TicketFile};
+
+use crate::config::Policy;
+
+/// A key of a ticket that a run would not keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnkeptKey {
+    /// The keys that lead to it in `ticket.toml`, for `ledger_core::locate`.
+    pub path: &'static [&'static str],
+    /// Why, in lower case and without a final period.
+    pub message: String,
+    /// What would be right.
+    pub hint: String,
+}
+
+impl UnkeptKey {
+    fn new(path: &'static [&'static str], why: &str, hint: impl Into<String>) -> Self {
+        Self {
+            path,
+            message: format!("`{}` {why}", path.join(".")),
+            hint: hint.into(),
+        }
+    }
+}
+
+/// The keys of a ticket that are part of the format and that this version does not act on.
+///
+/// ```
+/// use counterfoil_policy::ignored_keys;
+/// use ledger_core::TicketFile;
+/// let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\nresources = [\"staging\"]\n").unwrap();
+/// assert_eq!(ignored_keys(&ticket)[0].message, "`resources` is not supported by this version of foil");
+/// ```
+pub fn ignored_keys(ticket: &TicketFile) -> Vec<UnkeptKey> {
+    let context = &ticket.context;
+    let keys: [(bool, &'static [&'static str], &str); 5] = [
+        (
+            !ticket.resources.is_empty(),
+            &["resources"],
+            "leave it out; what must not run at the same time is run one after the other by one `foil run`",
+        ),
+        (
+            context.max_files.is_some(),
+            &["context", "max_files"],
+            "leave it out; a smaller ticket needs less",
+        ),
+        (
+            context.max_summary_lines.is_some(),
+            &["context", "max_summary_lines"],
+            "leave it out",
+        ),
+        (
+            !context.steering.is_empty(),
+            &["context", "steering"],
+            "leave it out; name the files in `[context] required`",
+        ),
+        (
+            ticket.specs.mode == SpecMode::Full,
+            &["specs", "mode"],
+            "leave it out; name the specs in `[context] required`, and the worker reads them first",
+        ),
+    ];
+    keys.into_iter()
+        .filter(|(is_set, ..)| *is_set)
+        .map(|(_, path, hint)| match path {
+            ["specs", "mode"] => UnkeptKey {
+                message: "`specs.mode = \"full\"` is not supported by this version of foil".to_owned(),
+                ..UnkeptKey::new(path, "", hint)
+            },
+            _ => UnkeptKey::new(path, "is not supported by this version of foil", hint),
+        })
+        .collect()
+}
+
+/// The limits of a ticket that are looser than the policy's: a run keeps the policy's.
+pub fn looser_limits(policy: &Policy, ticket: &TicketFile) -> Vec<UnkeptKey> {
+    let (least, asked) = (&policy.limits, &ticket.limits);
+    let mut looser = Vec::new();
+    let mut compare = |path: &'static [&'static str], is_looser: bool, of_policy: &dyn std::fmt::Display| {
+        if is_looser {
+            let why = format!("is looser than the policy's {of_policy}, and a ticket may only be tighter");
+            looser.push(UnkeptKey::new(
+                path,
+                &why,
+                format!("use at most {of_policy}, or leave it out"),
+            ));
+        }
+    };
+    compare(
+        &["limits", "max_iterations"],
+        asked.max_iterations.is_some_and(|asked| asked > least.max_iterations),
+        &least.max_iterations,
+    );
+    compare(
+        &["limits", "max_tokens"],
+        asked.max_tokens.is_some_and(|asked| asked > least.max_tokens),
+        &least.max_tokens,
+    );
+    compare(
+        &["limits", "max_wall"],
+        asked.max_wall.is_some_and(|asked| asked > least.max_wall),
+        &least.max_wall,
+    );
+    compare(
+        &["limits", "turn_timeout"],
+        asked.turn_timeout.is_some_and(|asked| asked > least.turn_timeout),
+        &least.turn_timeout,
+    );
+    looser
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket(more: &str) -> TicketFile {
+        TicketFile::parse(format!("title = \"x\"\nmode = \"loop\"\n{more}").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn every_key_that_is_not_acted_on_is_named() {
+        let more = "resources = [\"a\"]\n[context]\nmax_files = 1\nmax_summary_lines = 2\nsteering = [\"s\"]\n[specs]\nmode = \"full\"\n";
+        let named: Vec<_> = ignored_keys(&ticket(more))
+            .into_iter()
+            .map(|key| key.path.join("."))
+            .collect();
+        assert_eq!(
+            named,
+            [
+                "resources",
+                "context.max_files",
+                "context.max_summary_lines",
+                "context.steering",
+                "specs.mode"
+            ]
+        );
+        assert_eq!(
+            ignored_keys(&ticket("parent = \"0001-a\"\n[specs]\nmode = \"none\"\n")),
+            []
+        );
+    }
+
+    #[test]
+    fn a_looser_limit_is_named_and_a_tighter_one_is_not() {
+        let policy = Policy::default();
+        let loose =
+            "[limits]\nmax_iterations = 31\nmax_tokens = 5_000_001\nmax_wall = \"9h\"\nturn_timeout = \"31m\"\n";
+        assert_eq!(looser_limits(&policy, &ticket(loose)).len(), 4);
+        let tight =
+            "[limits]\nmax_iterations = 30\nmax_tokens = 5_000_000\nmax_wall = \"8h\"\nturn_timeout = \"30m\"\n";
+        assert_eq!(looser_limits(&policy, &ticket(tight)), []);
+    }
+}
