@@ -329,7 +329,8 @@ fn in_file(folder: &TicketFolder<'_>, name: TicketFileName, problem: FileProblem
     }
 }
 
-/// The policy of the base, and whether this user trusts it. "No policy" needs no trust: it runs nothing.
+/// The policy of the base, and whether this user trusts it. That there is none must be trusted too: the tickets of a
+/// repository name commands.
 fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustFact), AdmitError> {
     let repository = workspace.repository();
     let bytes = match tip {
@@ -343,7 +344,6 @@ fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustF
         problem,
     })?;
     let trust = match workspace.trust_store().is_trusted(repository.common_dir(), digest) {
-        _ if file.bytes.is_none() => TrustFact::Trusted,
         Ok(true) => TrustFact::Trusted,
         Ok(false) => TrustFact::NotTrusted { digest },
         Err(error) => TrustFact::Unknown {

@@ -6,7 +6,7 @@ use ledger_core::{
     Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId,
 };
 use policy::config::{IndependentReview, SandboxUse};
-use policy::{Admission, Inputs, Limits, Outcome, check_specs};
+use policy::{Admission, Inputs, Limits, Outcome, TrustFact, check_specs};
 use tokio::sync::watch;
 
 use crate::admit::{AdmitError, Candidacy};
@@ -120,7 +120,8 @@ pub async fn run_ticket(
         candidacy.policy.agent.model = Some(model.clone());
     }
     let admission = candidacy.admission();
-    if !admission.is_ready() {
+    // Nothing that a policy names is started before it is known to be trusted, not even to ask for its version.
+    if !admission.is_ready() || candidacy.facts.trust != TrustFact::Trusted {
         return Err(refused(ticket, &admission));
     }
 

@@ -42,7 +42,7 @@ struct Report<'a> {
 
 pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
-    let policy = workspace.policy()?;
+    let (policy, trusted) = workspace.policy_to_look_at_agent()?;
     if !matches!(policy.agent.kind, AgentKind::Codex | AgentKind::CodexExec) {
         return Err(Failure::Agent(AgentProblem {
             code: BlockerCode::AgentUnavailable,
@@ -50,9 +50,14 @@ pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failu
             hint: "set `[agent] kind` to `codex`".to_owned(),
         }));
     }
+    if !trusted {
+        let text =
+            "you have not trusted this policy, so what it names as its agent is not started: this is `codex` in PATH";
+        context.output.story(&format!("{}: {text}\n", styled(NOTICE, "mind")))?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let codex = runtime
-        .block_on(PreparedCodex::find(policy, &workspace.roots().codex_home()))
+        .block_on(PreparedCodex::find(&policy, &workspace.roots().codex_home()))
         .map_err(Failure::Agent)?;
     match &args.verb {
         CodexVerb::Login { arguments } => {

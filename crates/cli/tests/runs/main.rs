@@ -13,6 +13,7 @@ mod clean;
 mod codex;
 mod doctor;
 mod events;
+mod gates;
 mod logs;
 mod review;
 mod stop;
