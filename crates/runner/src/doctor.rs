@@ -132,7 +132,10 @@ pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions)
                 findings.push(machine::disk(&workspace, policy.disk.min_free.as_bytes()));
                 findings.push(schemas(&workspace));
             }
-            let holder = LockHolder::current(options.now).ok().filter(|_| options.repair);
+            let holder = LockHolder::current(options.now)
+                .ok()
+                .filter(|_| options.repair)
+                .map(|holder| holder.for_upkeep());
             findings.extend(runs::examine(&workspace, holder.as_ref()));
         }
     }
