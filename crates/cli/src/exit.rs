@@ -1,6 +1,7 @@
 //! How the command ends: the same codes for every verb, with or without `--json`.
 
 use git_delivery::{HereError, RefError, RepositoryError};
+use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
@@ -150,6 +151,10 @@ fn run(error: &RunError) -> Exit {
     match error {
         RunError::Refused { .. } | RunError::Agent(_) | RunError::Sandbox(_) => Exit::Refused,
         RunError::Locked(LockError::Held { .. }) => Exit::Refused,
+        RunError::Stopped {
+            cause: PauseCause::Terminate,
+        } => Exit::Terminated,
+        RunError::Stopped { .. } => Exit::Interrupted,
         RunError::Workspace(error) => workspace(error),
         RunError::Admit(error) => match error {
             AdmitError::NoSuchTicket { .. } => Exit::Usage,
@@ -158,6 +163,7 @@ fn run(error: &RunError) -> Exit {
             AdmitError::Repository(error) => repository(error),
             AdmitError::Workspace(error) => workspace(error),
             AdmitError::Ledger(error) => ledger(error),
+            AdmitError::Receipt(_) => Exit::Unverified,
             AdmitError::Ref(_) | AdmitError::Object(_) | AdmitError::Trust(_) => Exit::Failed,
         },
         _ => Exit::Failed,

@@ -51,6 +51,7 @@ fn inputs(limits: Limits, baseline: bool) -> Inputs {
             discovery: Discovery {
                 base: CommitId(object(1)),
                 reason: BaseReason::Tip { branch: None },
+                branch: None,
                 upstream: None,
                 repository_kind: Vec::new(),
                 check_sandbox: "bubblewrap".to_owned(),

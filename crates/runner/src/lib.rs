@@ -58,7 +58,7 @@ pub use agent::{
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval};
-pub use base::{DependencyState, delivered_commit, dependency_state, stored_receipt};
+pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};

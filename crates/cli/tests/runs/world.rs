@@ -13,7 +13,7 @@ use crate::common::{Said, World};
 pub(crate) const TICKET: &str = "0001-hello";
 
 /// What the worker does in most tests: with everything that a terminal and a page should not get.
-const WRITER: &str = r#"
+pub(crate) const WRITER: &str = r#"
 role = "writer"
 [tokens]
 input = 10
@@ -170,6 +170,7 @@ macro_rules! seen {
                 r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-(\[short\]|[0-9a-f]{12})",
                 "[run]",
             ),
+            (r"\b(change|records)-\d+\b", "$1-[seq]"),
             (r"\b\d+ lines\b", "[count] lines"),
             (r"\b\d+ bytes\b", "[count] bytes"),
             (

@@ -106,14 +106,7 @@ fn open_or_create(repository: &Repository, folder: &Path, base: CommitId) -> Res
 }
 
 fn failed(error: PlaceError) -> Failed {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return Failed::new(code_of(io), error);
-        }
-        source = cause.source();
-    }
-    Failed::new(BlockerCode::NeedsPerson, error)
+    Failed::of(&error)
 }
 
 /// The blocker for an error of the file system.
