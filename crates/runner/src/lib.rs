@@ -97,5 +97,5 @@ pub use status::{
 pub use stop::{RunningTicket, StopError, StopOutcome, running_tickets, stop_ticket};
 pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
-pub use verify::{Verification, Verified, VerifyReport, verify_ticket};
+pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};
