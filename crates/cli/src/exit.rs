@@ -1,6 +1,7 @@
 //! How the command ends: the same codes for every verb, with or without `--json`.
 
 use git_delivery::{HereError, RefError, RepositoryError};
+use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
@@ -155,6 +156,10 @@ fn run(error: &RunError) -> Exit {
         RunError::Refused { .. } | RunError::Agent(_) | RunError::Sandbox(_) => Exit::Refused,
         RunError::Locked(LockError::Held { .. }) => Exit::Refused,
         RunError::Journal(JournalFileError::Damaged { .. }) | RunError::Replay { .. } => Exit::Unverified,
+        RunError::Stopped {
+            cause: PauseCause::Terminate,
+        } => Exit::Terminated,
+        RunError::Stopped { .. } => Exit::Interrupted,
         RunError::Workspace(error) => workspace(error),
         RunError::Admit(error) => match error {
             AdmitError::NoSuchTicket { .. } => Exit::Usage,
@@ -163,6 +168,7 @@ fn run(error: &RunError) -> Exit {
             AdmitError::Repository(error) => repository(error),
             AdmitError::Workspace(error) => workspace(error),
             AdmitError::Ledger(error) => ledger(error),
+            AdmitError::Receipt(_) => Exit::Unverified,
             AdmitError::Ref(_) | AdmitError::Object(_) | AdmitError::Trust(_) => Exit::Failed,
         },
         _ => Exit::Failed,

@@ -322,6 +322,9 @@ pub struct Discovery {
     pub base: CommitId,
     /// Why that one.
     pub reason: BaseReason,
+    /// The branch where the run was started, where a person would change their mind; none where HEAD was detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<RefName>,
     /// The upstream branch and its commit as last seen, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<ObservedRef>,
@@ -330,6 +333,17 @@ pub struct Discovery {
     pub repository_kind: Vec<String>,
     /// The sandbox that checks run in, as probed; `off` where the policy says so.
     pub check_sandbox: String,
+}
+
+impl Discovery {
+    /// The branch where the run was started, also in records that name it only as the reason of their base.
+    pub fn started_on(&self) -> Option<&RefName> {
+        match (&self.branch, &self.reason) {
+            (Some(branch), _) => Some(branch),
+            (None, BaseReason::Tip { branch }) => branch.as_ref(),
+            (None, BaseReason::Stacked { .. } | BaseReason::Merged { .. }) => None,
+        }
+    }
 }
 
 /// A ref and what it pointed at.

@@ -42,8 +42,8 @@ pub struct AdmissionFacts {
     pub canceled: Option<Cancellation>,
     /// Runs of the ticket as it is approved now that ended in a blocker which cannot be resumed.
     pub failed_runs: u32,
-    /// The run that another process is working on.
-    pub claimed_by: Option<RunId>,
+    /// Who else is working on it.
+    pub claimed_by: Option<ClaimFact>,
     /// The version of the agent, or why it cannot be used; none: it was not asked.
     pub agent: Option<Result<String, String>>,
     /// The sandbox of the checks, or why there is none; none: it was not tried.
@@ -136,6 +136,15 @@ pub enum ConsumedFact {
         /// The record.
         path: RepoPath,
     },
+}
+
+/// Another process that is working on a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimFact {
+    /// The process.
+    pub process: i32,
+    /// The latest run; none where it has not begun one.
+    pub run: Option<RunId>,
 }
 
 /// One rule that a ticket has to pass before it runs.

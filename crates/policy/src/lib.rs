@@ -22,8 +22,8 @@ mod unkept;
 
 pub use acceptance::{acceptance_proofs, unproved};
 pub use admission::{
-    Admission, AdmissionFacts, ApprovalFact, ConsumedFact, DependencyFact, DependencyState, Gate, HeadFact, TrustFact,
-    Verdict, admit,
+    Admission, AdmissionFacts, ApprovalFact, ClaimFact, ConsumedFact, DependencyFact, DependencyState, Gate, HeadFact,
+    TrustFact, Verdict, admit,
 };
 pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProblem, judge_changes};
 pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};

@@ -81,6 +81,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
     let discovery = Discovery {
         base: CommitId(object),
         reason: BaseReason::Tip { branch: None },
+        branch: None,
         upstream: None,
         repository_kind: Vec::new(),
         check_sandbox: "bubblewrap".to_owned(),

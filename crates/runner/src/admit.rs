@@ -7,18 +7,24 @@ use std::path::{Path, PathBuf};
 use git_delivery::{Head, Identity, ObjectError, Operation, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef, RefName,
-    RepoPath, Run, SourceLock, StackedTicket, State, Ticket, TicketId,
+    Approval, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef, Package,
+    PackageName, RefName, RepoPath, Run, SourceLock, StackedTicket, State, Ticket, TicketId,
 };
 use policy::{
-    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ConsumedFact, DependencyFact, HeadFact, InvalidChecks, Policy,
-    StartFacts, TrustFact, admit, check_specs,
+    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, DependencyFact, HeadFact,
+    InvalidChecks, Policy, StartFacts, TrustFact, admit, check_specs,
 };
 
-use crate::base::{Base, DependencyState, choose_base, dependency_state, runner_identity, stored_receipt};
+use crate::approve::is_delivered;
+use crate::base::{
+    Base, DependencyState, ReceiptError, choose_base, dependency_state, runner_identity, stored_receipt,
+};
+use crate::check_ledger::package_path;
 use crate::consent::required_files;
+use crate::guard::ProcessIdentity;
 use crate::journal_file::read_journal;
 use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
+use crate::lock::{LockPurpose, TicketLock};
 use crate::status::nearest_id;
 use crate::trust::TrustError;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError, repository_id};
@@ -63,6 +69,9 @@ pub enum AdmitError {
     /// An object cannot be read.
     #[error(transparent)]
     Object(#[from] ObjectError),
+    /// The ticket has a receipt that cannot be read, so that nobody knows whether it is delivered.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -211,7 +220,10 @@ impl Candidacy {
             at_base,
             uncommitted,
             dependencies,
-            unfinished_before: Vec::new(),
+            unfinished_before: match (&file.package, unfinished) {
+                (Some(package), None) => unfinished_before(workspace, &here, package, id),
+                _ => Vec::new(),
+            },
             consumed: if unfinished.is_some() {
                 None
             } else {
@@ -219,7 +231,7 @@ impl Candidacy {
             },
             canceled: canceled(&folder, here.ticket(id).as_ref()),
             failed_runs: failed_runs(workspace, id, approval_file.as_ref()),
-            claimed_by: None,
+            claimed_by: claimed_by(workspace, id),
             agent: None,
             sandbox: None,
             disk_free: free_bytes(workspace.roots().user()),
@@ -246,25 +258,16 @@ impl Candidacy {
         admit(&self.ticket.file, &self.policy, &self.facts)
     }
 
-    /// What a run is made of. Only for a candidacy that no gate refuses. Writes a merge commit that no ref names where
-    /// several dependencies are stacked.
-    pub fn into_ready(self, workspace: &Workspace, unfinished: Option<&Run>) -> Result<Ready, AdmitError> {
-        let repository = workspace.repository();
-        let missing = |code, reason: &str| AdmitError::Base(Blocker::new(code, reason));
-        let tip = self
-            .tip
-            .ok_or_else(|| missing(BlockerCode::TicketNotCommitted, "there is no commit to start from"))?;
-        let ApprovalFact::Found(approval) = self.facts.approval else {
-            return Err(missing(BlockerCode::NotApproved, "nobody has approved the ticket"));
+    /// What a run would be started from; none where nobody has approved the ticket.
+    fn source_lock(&self) -> Option<SourceLock> {
+        let ApprovalFact::Found(approval) = &self.facts.approval else {
+            return None;
         };
-        let approval_file = self
-            .approval
-            .ok_or_else(|| missing(BlockerCode::NotApproved, "there is no approval"))?;
-        let lock = SourceLock {
+        Some(SourceLock {
             repository: self.repository.clone(),
-            files: approval.file,
-            approval: approval_file,
-            approved_by: approval.by,
+            files: approval.file.clone(),
+            approval: self.approval.clone()?,
+            approved_by: approval.by.clone(),
             policy: self
                 .facts
                 .at_base
@@ -272,7 +275,32 @@ impl Candidacy {
                 .copied()
                 .flatten()
                 .unwrap_or(Digest::of(b"")),
-        };
+        })
+    }
+
+    /// Whether the ticket is there and a run of it would be started from anything else than this.
+    pub(crate) fn is_of_other_sources(&self, lock: &SourceLock) -> bool {
+        let at_base = |path: &RepoPath| self.facts.at_base.get(path).copied().flatten();
+        let is_there = self
+            .facts
+            .must_cover
+            .first()
+            .is_some_and(|path| at_base(path).is_some());
+        let has_all = || lock.files.iter().all(|file| at_base(&file.path) == Some(file.sha256));
+        is_there && !(self.source_lock().as_ref() == Some(lock) && has_all())
+    }
+
+    /// What a run is made of. Only for a candidacy that no gate refuses. Writes a merge commit that no ref names where
+    /// several dependencies are stacked.
+    pub fn into_ready(self, workspace: &Workspace, unfinished: Option<&Run>) -> Result<Ready, AdmitError> {
+        let repository = workspace.repository();
+        let missing = |code, reason: &str| AdmitError::Base(Blocker::new(code, reason));
+        let lock = self
+            .source_lock()
+            .ok_or_else(|| missing(BlockerCode::NotApproved, "nobody has approved the ticket"))?;
+        let tip = self
+            .tip
+            .ok_or_else(|| missing(BlockerCode::TicketNotCommitted, "there is no commit to start from"))?;
         if unfinished
             .and_then(Run::source_lock)
             .is_some_and(|earlier| *earlier != lock)
@@ -284,9 +312,15 @@ impl Candidacy {
             Some(discovery) => discovery.clone(),
             None => {
                 let upstream = upstream(workspace, tip.branch.as_ref())?;
-                let base = choose_base(repository, tip.branch, tip.commit, &self.stacked, &runner_identity())
-                    .map_err(AdmitError::Base)?;
-                discovery(workspace, base, upstream)
+                let base = choose_base(
+                    repository,
+                    tip.branch.clone(),
+                    tip.commit,
+                    &self.stacked,
+                    &runner_identity(),
+                )
+                .map_err(AdmitError::Base)?;
+                discovery(workspace, base, tip.branch, upstream)
             }
         };
         let tree = repository.commit_tree_id(discovery.base)?;
@@ -329,7 +363,8 @@ fn in_file(folder: &TicketFolder<'_>, name: TicketFileName, problem: FileProblem
     }
 }
 
-/// The policy of the base, and whether this user trusts it. "No policy" needs no trust: it runs nothing.
+/// The policy of the base, and whether this user trusts it. That there is none must be trusted too: the tickets of a
+/// repository name commands.
 fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustFact), AdmitError> {
     let repository = workspace.repository();
     let bytes = match tip {
@@ -343,7 +378,6 @@ fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustF
         problem,
     })?;
     let trust = match workspace.trust_store().is_trusted(repository.common_dir(), digest) {
-        _ if file.bytes.is_none() => TrustFact::Trusted,
         Ok(true) => TrustFact::Trusted,
         Ok(false) => TrustFact::NotTrusted { digest },
         Err(error) => TrustFact::Unknown {
@@ -412,6 +446,7 @@ fn dependency_fact(
         None => DependencyState::NotDone,
     };
     Ok(match state {
+        DependencyState::Unknown => (fact(policy::DependencyState::Unknown), None),
         DependencyState::InBase => (fact(policy::DependencyState::InBase), None),
         DependencyState::Delivered(commit) => (
             fact(policy::DependencyState::Delivered),
@@ -431,12 +466,48 @@ fn dependency_fact(
     })
 }
 
+/// The tickets before this one in its package that are neither delivered nor canceled, as they are in the work tree. A
+/// package that does not name the ticket, or cannot be read, orders nothing.
+fn unfinished_before(
+    workspace: &Workspace,
+    ledger: &Ledger<'_>,
+    package: &PackageName,
+    id: &TicketId,
+) -> Vec<TicketId> {
+    let read = package_path(ledger.dir(), package)
+        .and_then(|path| crate::beneath::read_beneath(workspace.repository().work_dir(), &path).ok())
+        .and_then(|bytes| Package::parse(&bytes).ok());
+    let tickets = read.map(|package| package.tickets).unwrap_or_default();
+    let Some(place) = tickets.iter().position(|ticket| ticket == id) else {
+        return Vec::new();
+    };
+    let is_closed = |id: &TicketId| {
+        let folder = ledger.ticket(id);
+        folder.is_some_and(|folder| is_delivered(workspace, &folder) || folder.has(TicketFileName::Canceled))
+    };
+    let mut before = tickets;
+    before.truncate(place);
+    before.retain(|id| !is_closed(id));
+    before
+}
+
+/// Who else runs the ticket now.
+fn claimed_by(workspace: &Workspace, id: &TicketId) -> Option<ClaimFact> {
+    let roots = workspace.roots();
+    let holder = TicketLock::holder(&roots.locks(), id)?;
+    let is_ours = ProcessIdentity::current().is_ok_and(|current| current == holder.process);
+    (holder.purpose == LockPurpose::Run && !is_ours).then(|| ClaimFact {
+        process: holder.process.pid,
+        run: roots.runs_of(id).unwrap_or_default().pop(),
+    })
+}
+
 fn consumed(
     workspace: &Workspace,
     folder: &TicketFolder<'_>,
     id: &TicketId,
 ) -> Result<Option<ConsumedFact>, AdmitError> {
-    if let Some(receipt) = stored_receipt(workspace.repository(), id) {
+    if let Some(receipt) = stored_receipt(workspace.repository(), id)? {
         return Ok(Some(ConsumedFact::Run { run: receipt.run }));
     }
     let path = folder.path(TicketFileName::Result);
@@ -471,7 +542,9 @@ fn failed_runs(workspace: &Workspace, id: &TicketId, approval: Option<&CoveredFi
             return false;
         };
         let same = run.source_lock().map(|lock| &lock.approval) == approval;
-        same && matches!(run.state(), State::Blocked(blocker) if !blocker.resumable)
+        // That its sources changed is no failure of the ticket's.
+        let failed = |blocker: &Blocker| !blocker.resumable && blocker.code != BlockerCode::SourceLockMismatch;
+        same && matches!(run.state(), State::Blocked(blocker) if failed(blocker))
     };
     let runs = roots.runs_of(id).unwrap_or_default();
     let count = runs.iter().map(|run| roots.journal(id, run)).filter(failed).count();
@@ -489,7 +562,7 @@ fn upstream(workspace: &Workspace, branch: Option<&RefName>) -> Result<Option<Ob
     }))
 }
 
-fn discovery(workspace: &Workspace, base: Base, upstream: Option<ObservedRef>) -> Discovery {
+fn discovery(workspace: &Workspace, base: Base, branch: Option<RefName>, upstream: Option<ObservedRef>) -> Discovery {
     let repository = workspace.repository();
     let kinds = [
         (repository.is_shallow(), "shallow"),
@@ -498,6 +571,7 @@ fn discovery(workspace: &Workspace, base: Base, upstream: Option<ObservedRef>) -
     Discovery {
         base: base.commit,
         reason: base.reason,
+        branch,
         upstream,
         repository_kind: kinds
             .into_iter()

@@ -1,8 +1,9 @@
 //! The commit that a run starts from: the tip, with every dependency that is delivered and not merged yet.
 
-use git_delivery::{CommitTime, Identity, MergeAll, Person, Repository};
+use git_delivery::{CommitTime, Identity, MergeAll, ObjectError, Person, RefError, Repository};
 use ledger_core::{
-    BaseReason, Blocker, BlockerCode, CommitId, Receipt, RefName, RepoPath, StackedTicket, TicketId, TreeId,
+    BaseReason, Blocker, BlockerCode, CommitId, InvalidRefName, InvalidRepoPath, Receipt, RefName, RepoPath,
+    StackedTicket, TicketId, TreeId,
 };
 
 /// The most bytes of a stored run that are read to find where it was delivered.
@@ -17,6 +18,8 @@ pub enum DependencyState {
     Delivered(CommitId),
     /// It is not done, or was delivered nowhere.
     NotDone,
+    /// It has a receipt that cannot be read.
+    Unknown,
 }
 
 /// How a dependency stands with a tip. `ledger` is the ledger's folder.
@@ -27,37 +30,91 @@ pub fn dependency_state(
     ledger: &RepoPath,
     ticket: &TicketId,
 ) -> DependencyState {
-    match delivered_commit(repository, ticket) {
-        Some(commit) if repository.is_ancestor(commit, tip).unwrap_or(false) => DependencyState::InBase,
-        Some(commit) => DependencyState::Delivered(commit),
-        None => {
-            let record = format!("{ledger}/tickets/{ticket}/result.md");
-            let there = record
-                .parse()
-                .ok()
-                .and_then(|path| repository.entry_at(tip_tree, &path).ok())
-                .flatten();
-            if there.is_some() {
+    // The record tells also where the commits are others: after a squash, a rebase, or in a clone without receipts.
+    let record = format!("{ledger}/tickets/{ticket}/result.md");
+    let recorded = record
+        .parse()
+        .ok()
+        .and_then(|path| repository.entry_at(tip_tree, &path).ok())
+        .flatten();
+    if recorded.is_some() {
+        return DependencyState::InBase;
+    }
+    match stored_receipt(repository, ticket) {
+        Err(_) => DependencyState::Unknown,
+        Ok(receipt) => match receipt.and_then(|receipt| receipt.delivered) {
+            None => DependencyState::NotDone,
+            Some(delivered) if repository.is_ancestor(delivered.records, tip).unwrap_or(false) => {
                 DependencyState::InBase
-            } else {
-                DependencyState::NotDone
             }
-        }
+            Some(delivered) => DependencyState::Delivered(delivered.records),
+        },
     }
 }
 
-/// Where a ticket was delivered, as its receipt says.
-pub fn delivered_commit(repository: &Repository, ticket: &TicketId) -> Option<CommitId> {
-    Some(stored_receipt(repository, ticket)?.delivered?.records)
+/// A ticket has a receipt, and it is none.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// Its ref cannot be read.
+    #[error(transparent)]
+    Ref(#[from] RefError),
+    /// What it names cannot be read.
+    #[error("the receipt of `{ticket}` cannot be read: {source}")]
+    Object {
+        /// The ticket.
+        ticket: TicketId,
+        /// Why.
+        source: ObjectError,
+    },
+    /// What it names holds no receipt of this ticket.
+    #[error("the receipt of `{ticket}` cannot be used: {reason}")]
+    Invalid {
+        /// The ticket.
+        ticket: TicketId,
+        /// Why.
+        reason: String,
+    },
 }
 
-/// The receipt of a ticket's latest finished run, as stored in this repository.
-pub fn stored_receipt(repository: &Repository, ticket: &TicketId) -> Option<Receipt> {
-    let name: RefName = format!("refs/counterfoil/receipts/{ticket}").parse().ok()?;
-    let commit = CommitId(repository.resolve(&name).ok()??);
-    let path: RepoPath = "receipt.json".parse().ok()?;
-    let bytes = repository.read_file_at(commit, &path, MAX_STORED_BYTES).ok()??;
-    serde_json::from_slice(&bytes).ok()
+/// The receipt of a ticket's latest finished run, as stored in this repository; none where no run of it finished here.
+pub fn stored_receipt(repository: &Repository, ticket: &TicketId) -> Result<Option<Receipt>, ReceiptError> {
+    let Some(bytes) = receipt_bytes(repository, ticket)? else {
+        return Ok(None);
+    };
+    let receipt = Receipt::parse(&bytes).map_err(|error| invalid(ticket, &error))?;
+    if receipt.ticket != *ticket {
+        return Err(invalid(ticket, &format!("it is that of `{}`", receipt.ticket)));
+    }
+    Ok(Some(receipt))
+}
+
+/// The bytes of [`stored_receipt`], whatever they are.
+pub(crate) fn receipt_bytes(repository: &Repository, ticket: &TicketId) -> Result<Option<Vec<u8>>, ReceiptError> {
+    let name: RefName = format!("refs/counterfoil/receipts/{ticket}")
+        .parse()
+        .map_err(|error: InvalidRefName| invalid(ticket, &error))?;
+    let Some(commit) = repository.resolve(&name)?.map(CommitId) else {
+        return Ok(None);
+    };
+    let path: RepoPath = "receipt.json"
+        .parse()
+        .map_err(|error: InvalidRepoPath| invalid(ticket, &error))?;
+    let bytes = repository.read_file_at(commit, &path, MAX_STORED_BYTES);
+    let bytes = bytes.map_err(|source| ReceiptError::Object {
+        ticket: ticket.clone(),
+        source,
+    })?;
+    match bytes {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Err(invalid(ticket, &format!("{} holds none", commit.short()))),
+    }
+}
+
+fn invalid(ticket: &TicketId, reason: &dyn std::fmt::Display) -> ReceiptError {
+    ReceiptError::Invalid {
+        ticket: ticket.clone(),
+        reason: reason.to_string(),
+    }
 }
 
 /// The base of a run and why it is that one.

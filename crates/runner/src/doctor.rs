@@ -126,13 +126,16 @@ pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions)
         Ok(workspace) => {
             findings.extend(machine::repository(&workspace));
             findings.extend(policy(&workspace));
-            if let Ok(policy) = workspace.policy() {
-                let bundled = codex::examine(policy, &workspace, &mut findings).await;
-                findings.push(machine::check_sandbox(policy, &workspace, bundled, options).await);
+            if let Ok((policy, _)) = workspace.policy_to_look_at_agent() {
+                let bundled = codex::examine(&policy, &workspace, &mut findings).await;
+                findings.push(machine::check_sandbox(&policy, &workspace, bundled, options).await);
                 findings.push(machine::disk(&workspace, policy.disk.min_free.as_bytes()));
                 findings.push(schemas(&workspace));
             }
-            let holder = LockHolder::current(options.now).ok().filter(|_| options.repair);
+            let holder = LockHolder::current(options.now)
+                .ok()
+                .filter(|_| options.repair)
+                .map(|holder| holder.for_upkeep());
             findings.extend(runs::examine(&workspace, holder.as_ref()));
         }
     }
@@ -155,8 +158,9 @@ fn policy(workspace: &Workspace) -> Vec<DoctorFinding> {
     let trust = match workspace.is_policy_trusted() {
         Ok(true) => DoctorFinding::ok("trust", "you trust the policy as it is in the work tree"),
         Ok(false) => {
-            let finding =
-                DoctorFinding::warning("trust", "you have not trusted these bytes of the policy; nothing runs");
+            let detail = "you have not trusted these bytes of the policy; nothing runs, and of its agent only `codex` in PATH is \
+                          looked at";
+            let finding = DoctorFinding::warning("trust", detail);
             finding.hint("read what it would run with `foil trust`, and trust it if you agree")
         }
         Err(error) => DoctorFinding::problem("trust", error),

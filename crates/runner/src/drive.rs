@@ -1,7 +1,7 @@
 //! The loop that brings a run to its end: ask what should be done, record it, do it, record what is seen.
 
 use jiff::Timestamp;
-use ledger_core::{Effect, Event, Observation, Record, Refusal, ResumeCause, Run, State};
+use ledger_core::{Effect, Event, Observation, Pending, Record, Refusal, ResumeCause, Run, State};
 use policy::{Inputs, Outcome, Step, next_step};
 
 use crate::executor::Executor;
@@ -84,15 +84,16 @@ fn must_be_durable(effect: &Effect) -> bool {
     }
 }
 
-struct Driver<'a, J> {
-    run: &'a mut Run,
-    journal: &'a mut J,
-    observe: &'a mut dyn FnMut(&Run, &Record),
+/// A run and the journal that it is written to.
+pub(crate) struct Driver<'a, J> {
+    pub(crate) run: &'a mut Run,
+    pub(crate) journal: &'a mut J,
+    pub(crate) observe: &'a mut dyn FnMut(&Run, &Record),
 }
 
 impl<J: JournalSink> Driver<'_, J> {
     /// Refused before it is written; written before it counts.
-    fn record(&mut self, at: Timestamp, event: &Event) -> Result<(), DriveError> {
+    pub(crate) fn record(&mut self, at: Timestamp, event: &Event) -> Result<(), DriveError> {
         let next = self.run.applied(at, event)?;
         let record = self.journal.append(at, event)?;
         *self.run = next;
@@ -108,7 +109,40 @@ impl<J: JournalSink> Driver<'_, J> {
             return Ok(());
         }
         let left_under_way = self.run.pending().cloned();
-        let idle = left_under_way.is_none();
+        self.resume(executor.now())?;
+        if let Some(pending) = &left_under_way {
+            let seen = executor.look(pending, self.run).await;
+            self.see(executor.now(), pending, seen)?;
+        }
+        Ok(())
+    }
+
+    /// Records what is seen of an effect that a dead runner left under way: that it is lost, where nothing is.
+    pub(crate) fn see(&mut self, at: Timestamp, pending: &Pending, seen: Vec<Event>) -> Result<(), DriveError> {
+        let is_its_end = |event: &Event| matches!(event, Event::Observed { of, .. } if *of == pending.seq);
+        let observed = seen.iter().any(is_its_end);
+        for event in seen {
+            self.record(at, &event)?;
+        }
+        if observed {
+            return Ok(());
+        }
+        let observation = Observation::Lost {
+            reason: "the runner was gone".to_owned(),
+        };
+        self.record(
+            at,
+            &Event::Observed {
+                of: pending.seq,
+                observation,
+            },
+        )
+    }
+
+    /// Records that the run is taken up, where there is something left to do. Before anything else is: the time until then
+    /// is not the run's.
+    pub(crate) fn resume(&mut self, at: Timestamp) -> Result<(), DriveError> {
+        let idle = self.run.pending().is_none();
         let after = match self.run.state() {
             State::Climbing => Some(ResumeCause::Crash),
             State::Paused { .. } => Some(ResumeCause::Pause),
@@ -118,29 +152,9 @@ impl<J: JournalSink> Driver<'_, J> {
                 (idle && unstored).then_some(ResumeCause::Unstored)
             }
         };
-        if let Some(after) = after {
-            self.record(executor.now(), &Event::Resumed { after })?;
+        match after {
+            Some(after) => self.record(at, &Event::Resumed { after }),
+            None => Ok(()),
         }
-        if let Some(pending) = &left_under_way {
-            let seen = executor.look(pending, self.run).await;
-            let observed = seen
-                .iter()
-                .any(|event| matches!(event, Event::Observed { of, .. } if *of == pending.seq));
-            for event in seen {
-                self.record(executor.now(), &event)?;
-            }
-            if !observed {
-                let reason = "the runner was gone".to_owned();
-                let observation = Observation::Lost { reason };
-                self.record(
-                    executor.now(),
-                    &Event::Observed {
-                        of: pending.seq,
-                        observation,
-                    },
-                )?;
-            }
-        }
-        Ok(())
     }
 }

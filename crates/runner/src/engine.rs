@@ -3,6 +3,7 @@
 mod checks;
 mod consent;
 mod delivery;
+mod ended;
 mod look;
 mod measure;
 mod places;
@@ -25,6 +26,7 @@ use crate::redact::Redactor;
 use crate::sandbox::{Confinement, Sandbox};
 
 pub(crate) use checks::confinement;
+pub(crate) use ended::{end_for_changed_sources, has_delivered, store_ended};
 pub use places::RunFolders;
 
 /// What a run is made of, frozen when it is taken up.
@@ -107,11 +109,24 @@ impl Engine {
     fn blocking(&self, seq: u64, work: impl FnOnce() -> Result<Observation, Failed> + Send + 'static) {
         let sender = self.sender.clone();
         tokio::task::spawn_blocking(move || {
-            let observation = work().unwrap_or_else(Failed::observation);
+            let observation = observe(work);
             // The drive may be gone; then nobody is left to tell.
             let _ = sender.send(Event::Observed { of: seq, observation });
         });
     }
+}
+
+/// What some work shows. A panic in it is a failure like any other: without an observation the run would wait for ever.
+fn observe(work: impl FnOnce() -> Result<Observation, Failed>) -> Observation {
+    // Whatever it left half-changed in memory is a place, whose truth is on disk, or is gone with it.
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let done = done.unwrap_or_else(|_| {
+        Err(Failed::new(
+            BlockerCode::NeedsPerson,
+            "foil itself failed here, which is a defect; `foil run` tries again",
+        ))
+    });
+    done.unwrap_or_else(Failed::observation)
 }
 
 /// An effect that could not be done.
@@ -129,22 +144,20 @@ impl Failed {
         }
     }
 
-    /// With the code that fits the cause, and the causes in words: what stood in the way is not of the ticket's making.
+    /// With the code that fits the cause, and the causes in words, where the machine or another program stood in the way: the
+    /// same run goes on once that is gone.
     fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut code = BlockerCode::NeedsPerson;
         let mut reason = error.to_string();
-        let mut source = Some(error);
+        let mut source = error.source();
         while let Some(cause) = source {
-            if let Some(error) = cause.downcast_ref::<std::io::Error>() {
-                code = places::code_of(error);
-            }
             let words = cause.to_string();
+            // Transparent errors say the same as their cause.
             if !reason.contains(&words) {
                 reason = format!("{reason}: {words}");
             }
             source = cause.source();
         }
-        Self { code, reason }
+        Self::new(code_of(error), reason)
     }
 
     fn observation(self) -> Observation {
@@ -153,6 +166,26 @@ impl Failed {
             reason: self.reason,
         }
     }
+}
+
+/// The blocker for an error that says nothing about the ticket: `disk_full` where that is at the bottom of it.
+fn code_of(error: &(dyn std::error::Error + 'static)) -> BlockerCode {
+    let mut source = Some(error);
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            return places::code_of(error);
+        }
+        // Git says it in words, in the C locale.
+        let words = cause.to_string();
+        if ["No space left on device", "Disk quota exceeded"]
+            .iter()
+            .any(|full| words.contains(full))
+        {
+            return BlockerCode::DiskFull;
+        }
+        source = cause.source();
+    }
+    BlockerCode::NeedsPerson
 }
 
 impl Executor for Engine {
@@ -238,4 +271,45 @@ fn ticket_folder(plan: &RunPlan) -> String {
 /// The log of all turns of the run.
 fn agent_log(plan: &RunPlan) -> PathBuf {
     plan.folders.run.join("agent.jsonl")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_an_effect_is_its_failure() {
+        let seen = observe(|| panic!("a defect"));
+        assert!(
+            matches!(
+                seen,
+                Observation::Failed {
+                    code: BlockerCode::NeedsPerson,
+                    ..
+                }
+            ),
+            "{seen:?}"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_found_below_other_errors() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("it cannot be written")]
+        struct Above(#[source] std::io::Error);
+        let full = Above(std::io::ErrorKind::StorageFull.into());
+        assert_eq!(Failed::of(&full).code, BlockerCode::DiskFull);
+        let other = Above(std::io::ErrorKind::PermissionDenied.into());
+        assert_eq!(Failed::of(&other).code, BlockerCode::NeedsPerson);
+        let said = std::io::Error::other("fatal: cannot create .git/x.lock: No space left on device");
+        assert_eq!(
+            Failed::of(&std::fmt::Error).code,
+            BlockerCode::NeedsPerson,
+            "what is unknown is for a person"
+        );
+        #[derive(Debug, thiserror::Error)]
+        #[error("git failed: {0}")]
+        struct Told(std::io::Error);
+        assert_eq!(Failed::of(&Told(said)).code, BlockerCode::DiskFull);
+    }
 }

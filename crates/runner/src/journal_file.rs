@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use ledger_core::{EncodeError, Event, Head, Journal, JournalError, Record, TornTail};
 
+/// The folders of a run that may be new with its journal: the run's, its ticket's, that of all runs, and ours in the
+/// repository.
+const NEW_FOLDERS: usize = 4;
+
 /// Where a run's events go. The drive appends through this, so that a simulated world can lose what was not synced.
 pub trait JournalSink {
     /// Appends an event. It can be read by others at once, and survives a power cut after the next [`Self::sync`].
@@ -81,7 +85,7 @@ impl JournalFile {
             source,
         };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
+            create_folders(folder).map_err(failed)?;
         }
         let file = OpenOptions::new()
             .append(true)
@@ -175,6 +179,16 @@ impl JournalSink for JournalFile {
     fn head(&self) -> Head {
         self.head
     }
+}
+
+/// Makes a folder and those above it that are not there, so that their names survive a power cut. One that was made just now
+/// and not brought to the disk cannot be told from one that was: what is there already is brought there again.
+fn create_folders(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for new in folder.ancestors().take(NEW_FOLDERS) {
+        sync_folder(new)?;
+    }
+    Ok(())
 }
 
 /// Makes a new name in a folder survive a power cut.

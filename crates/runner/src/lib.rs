@@ -59,7 +59,7 @@ pub use agent::{
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval};
-pub use base::{DependencyState, delivered_commit, dependency_state, stored_receipt};
+pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};
@@ -98,5 +98,5 @@ pub use status::{
 pub use stop::{RunningTicket, StopError, StopOutcome, running_tickets, stop_ticket};
 pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
-pub use verify::{Verification, Verified, VerifyReport, verify_ticket};
+pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};

@@ -21,15 +21,39 @@ pub struct LockHolder {
     pub process: ProcessIdentity,
     /// Since when.
     pub since: Timestamp,
+    /// What for.
+    #[serde(default)]
+    pub purpose: LockPurpose,
+}
+
+/// What a ticket is locked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockPurpose {
+    /// To run it. Such a holder leaves in good order when it is asked to.
+    #[default]
+    Run,
+    /// To remove or repair what runs left. Short, and never to be interrupted.
+    Upkeep,
 }
 
 impl LockHolder {
-    /// This process, since this moment.
+    /// This process, since this moment, to run the ticket.
     pub fn current(since: Timestamp) -> io::Result<Self> {
         Ok(Self {
             process: ProcessIdentity::current()?,
             since,
+            purpose: LockPurpose::Run,
         })
+    }
+
+    /// The same holder, for upkeep.
+    #[must_use]
+    pub fn for_upkeep(&self) -> Self {
+        Self {
+            purpose: LockPurpose::Upkeep,
+            ..self.clone()
+        }
     }
 }
 

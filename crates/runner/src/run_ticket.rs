@@ -1,21 +1,21 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
-use git_delivery::{Place, RepositoryError};
+use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{
     Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId,
 };
 use policy::config::{IndependentReview, SandboxUse};
-use policy::{Admission, Inputs, Limits, Outcome, check_specs};
+use policy::{Admission, Inputs, Limits, Outcome, TrustFact, check_specs};
 use tokio::sync::watch;
 
 use crate::admit::{AdmitError, Candidacy};
 use crate::agent::AgentGuard;
 use crate::agents::{AgentProblem, prepare_agent};
-use crate::drive::{DriveError, drive};
-use crate::engine::{Engine, RunFolders, RunPlan};
+use crate::drive::{DriveError, Driver, drive};
+use crate::engine::{Engine, RunFolders, RunPlan, end_for_changed_sources, has_delivered, store_ended};
 use crate::guard::{GuardProgram, LeftoverError, end_leftovers};
-use crate::journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal};
+use crate::journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
 use crate::lock::{LockError, LockHolder, TicketLock};
 use crate::redact::Redactor;
 use crate::sandbox::{Sandbox, SandboxSearch, SandboxUnavailable};
@@ -86,6 +86,15 @@ pub enum RunError {
         /// Which step.
         source: ledger_core::Refusal,
     },
+    /// What the run starts from cannot be kept.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
+    /// Somebody asked the runner to leave before the run began or went on. Nothing was changed.
+    #[error("asked to leave before the run began")]
+    Stopped {
+        /// Why.
+        cause: PauseCause,
+    },
     /// The drive failed.
     #[error(transparent)]
     Drive(#[from] DriveError),
@@ -123,47 +132,80 @@ pub fn repository_code(error: &RepositoryError) -> Option<BlockerCode> {
 }
 
 /// Runs a ticket to its end, and shows `observe` every record as it is written. A run that a dead or paused runner left,
-/// or that stopped for a reason that may be gone, is taken up.
+/// or that stopped for a reason that may be gone, is taken up; one whose ticket or policy changed meanwhile, and is approved
+/// as it is now, is ended, and a new one begins.
 pub async fn run_ticket(
     workspace: &Workspace,
     ticket: &TicketId,
     options: &RunOptions,
-    observe: impl FnMut(&Run, &Record),
+    mut observe: impl FnMut(&Run, &Record),
 ) -> Result<RunReport, RunError> {
     let io = |path: std::path::PathBuf| move |source| RunError::Io { path, source };
-    let locks = workspace.roots().locks();
+    let (roots, repository) = (workspace.roots(), workspace.repository());
+    let locks = roots.locks();
     let holder = LockHolder::current(Timestamp::now()).map_err(io(locks.clone()))?;
     let lock = TicketLock::acquire(&locks, ticket, &holder)?;
 
-    let unfinished = find_unfinished(workspace, ticket)?;
-    let earlier = unfinished.as_ref().map(|unfinished| &unfinished.run);
-    let mut candidacy = Candidacy::gather(workspace, ticket, earlier)?;
+    let Earlier {
+        mut unstored,
+        unfinished,
+    } = earlier_runs(workspace, ticket)?;
+    for over in &mut unstored {
+        let folder = roots.run(ticket, &over.run.opened().run);
+        store_ended(&mut over.driver(&mut observe), repository, &folder)?;
+    }
+    if let Some(EarlierRun { run, .. }) = &unfinished {
+        // Whatever the gates will say: what a dead runner left is not left any longer.
+        end_leftovers(&guards(&roots.run(ticket, &run.opened().run)))?;
+    }
+    let unfinished = match unfinished.map(|earlier| (over(&earlier.run), earlier)) {
+        Some((Some(outcome), mut ended)) => {
+            let folder = roots.run(ticket, &ended.run.opened().run);
+            store_ended(&mut ended.driver(&mut observe), repository, &folder)?;
+            return Ok(RunReport {
+                outcome,
+                run: ended.run,
+                taken_up: true,
+            });
+        }
+        Some((None, goes_on)) => Some(goes_on),
+        None => None,
+    };
+
+    let standing = Standing::of(workspace, ticket, unfinished.as_ref().map(|earlier| &earlier.run))?;
+    let Standing { mut candidacy, how } = standing;
     candidacy.facts.is_temporary &= !options.allow_temporary;
     if let Some(model) = &options.model {
         candidacy.policy.agent.model = Some(model.clone());
     }
+    let (unfinished, mut replaced) = match how {
+        How::Replaces => (None, unfinished),
+        How::Begins | How::GoesOn | How::Concludes => (unfinished, None),
+    };
+    // What is on its branch is delivered, whatever became of the consent since.
+    let gates_count = how != How::Concludes;
     let admission = candidacy.admission();
-    if !admission.is_ready() {
+    // Nothing that a policy names is started before it is known to be trusted, not even to ask for its version.
+    if gates_count && !admission.is_ready() || candidacy.facts.trust != TrustFact::Trusted {
         return Err(refused(ticket, &admission));
     }
 
+    let earlier = unfinished.as_ref().map(|unfinished| &unfinished.run);
     let id = match earlier {
         Some(run) => run.opened().run.clone(),
         None => new_run_id(ticket)?,
     };
     let folders = RunFolders {
-        run: workspace.roots().run(ticket, &id),
-        places: workspace.roots().places().join(format!("{ticket}-{id}")),
+        run: roots.run(ticket, &id),
+        places: roots.places().join(format!("{ticket}-{id}")),
     };
-    let records = folders.run.join("guards");
-    if earlier.is_some() {
-        end_leftovers(&records)?;
-    }
     let agent_guard = AgentGuard {
         program: options.guard.clone(),
-        records,
+        records: guards(&folders.run),
     };
-    let (agent, codex) = prepare_agent(&candidacy.policy, &workspace.roots().codex_home(), &agent_guard).await?;
+    let codex_home = roots.codex_home();
+    let agent = prepare_agent(&candidacy.policy, &codex_home, &agent_guard);
+    let (agent, codex) = unless_stopped(&options.stop, agent).await??;
     let version = codex
         .as_ref()
         .map_or("scripted".to_owned(), |codex| codex.program.version().to_string());
@@ -172,30 +214,36 @@ pub async fn run_ticket(
     let sandbox = probe_sandbox(&candidacy, workspace, &folders, bundled, options).await?;
     candidacy.facts.sandbox = Some(Ok(if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned()));
     let admission = candidacy.admission();
-    if !admission.is_admitted() {
+    if gates_count && !admission.is_admitted() {
         return Err(refused(ticket, &admission));
     }
     let ready = candidacy.into_ready(workspace, earlier)?;
 
+    if let Some(old) = &mut replaced {
+        let folder = roots.run(ticket, &old.run.opened().run);
+        let mut driver = old.driver(&mut observe);
+        end_for_changed_sources(&mut driver, repository)?;
+        store_ended(&mut driver, repository, &folder)?;
+    }
     let mut start = ready.start;
     start.discovery.check_sandbox = if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned();
     let taken_up = unfinished.is_some();
-    let (mut run, mut journal) = match unfinished {
+    let EarlierRun { mut run, mut journal } = match unfinished {
         Some(unfinished) => {
             // The probe may answer otherwise today; what the run was started with stands.
             if let Some(discovery) = unfinished.run.discovery() {
                 start.discovery = discovery.clone();
             }
-            (unfinished.run, unfinished.journal)
+            unfinished
         }
-        None => {
-            std::fs::create_dir_all(&folders.run).map_err(io(folders.run.clone()))?;
-            open_run(
-                &folders,
-                opened(&ready.policy, &ready.ticket, &id, &ready.repository, &ready.checks),
-            )?
-        }
+        None => open_run(
+            &folders,
+            opened(&ready.policy, &ready.ticket, &id, &ready.repository, &ready.checks),
+        )?,
     };
+    // No branch need hold it: it may be a merge of ours, and tips are amended.
+    let base = start.discovery.base;
+    repository.anchor(&id, &format!("base-{}", base.short()), base.0)?;
     let limits = limits(&ready.policy.limits).tightened(&ready.ticket.file.limits);
     let mut inputs = Inputs {
         policy: ready.policy.clone(),
@@ -208,7 +256,7 @@ pub async fn run_ticket(
         stop: None,
     };
     let plan = RunPlan {
-        confinement: crate::engine::confinement(&ready.policy, workspace.roots(), &folders.place("check")),
+        confinement: crate::engine::confinement(&ready.policy, roots, &folders.place("check")),
         redactor: redactor(workspace, &folders).patterns_of(&ready.policy),
         ticket: ready.ticket,
         policy: ready.policy,
@@ -228,6 +276,75 @@ pub async fn run_ticket(
     Ok(RunReport { outcome, run, taken_up })
 }
 
+/// How a ticket stands with an earlier run of it, and what is known of it for that.
+struct Standing {
+    candidacy: Candidacy,
+    how: How,
+}
+
+/// What is to be done about a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// A first run, or one after runs that are over.
+    Begins,
+    /// The earlier run goes on from its own base.
+    GoesOn,
+    /// The earlier run has delivered, and only has to say so.
+    Concludes,
+    /// What the earlier run was started from changed: a new one takes its place, if the gates let it.
+    Replaces,
+}
+
+impl Standing {
+    fn of(workspace: &Workspace, ticket: &TicketId, earlier: Option<&Run>) -> Result<Self, AdmitError> {
+        let how = match earlier {
+            None => How::Begins,
+            Some(run) if has_delivered(run, workspace.repository()) => How::Concludes,
+            Some(_) => How::GoesOn,
+        };
+        if how == How::GoesOn
+            && let Some(lock) = earlier.and_then(Run::source_lock)
+        {
+            match Candidacy::gather(workspace, ticket, None) {
+                Ok(candidacy) if candidacy.is_of_other_sources(lock) => {
+                    let how = How::Replaces;
+                    return Ok(Self { candidacy, how });
+                }
+                // Another branch may be checked out, which does not have the ticket.
+                Ok(_) | Err(AdmitError::NoSuchTicket { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let candidacy = Candidacy::gather(workspace, ticket, earlier)?;
+        Ok(Self { candidacy, how })
+    }
+}
+
+/// Where a run notes its guards.
+fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
+    run_folder.join("guards")
+}
+
+/// What the work comes to, unless somebody asks the runner to leave first.
+async fn unless_stopped<T>(
+    stop: &watch::Receiver<Option<PauseCause>>,
+    work: impl Future<Output = T>,
+) -> Result<T, RunError> {
+    let mut stop = stop.clone();
+    let told = async {
+        match stop.wait_for(Option::is_some).await {
+            Ok(cause) => *cause,
+            Err(_) => None,
+        }
+    };
+    tokio::select! {
+        biased;
+        // Where nobody can ask any more, only the work is waited for.
+        Some(cause) = told => Err(RunError::Stopped { cause }),
+        done = work => Ok(done),
+    }
+}
+
 fn refused(ticket: &TicketId, admission: &Admission) -> RunError {
     let unclear = || Blocker::new(BlockerCode::NeedsPerson, "it is not clear whether it may");
     RunError::Refused {
@@ -236,20 +353,39 @@ fn refused(ticket: &TicketId, admission: &Admission) -> RunError {
     }
 }
 
-/// A run that can go on, with its journal.
-struct Unfinished {
+/// A run with its journal.
+struct EarlierRun {
     run: Run,
     journal: JournalFile,
 }
 
-/// The ticket's latest run, if it can go on. A journal in which nothing but torn bytes stands is of a run that never was.
-fn find_unfinished(workspace: &Workspace, ticket: &TicketId) -> Result<Option<Unfinished>, RunError> {
+impl EarlierRun {
+    fn driver<'a>(&'a mut self, observe: &'a mut dyn FnMut(&Run, &Record)) -> Driver<'a, JournalFile> {
+        Driver {
+            run: &mut self.run,
+            journal: &mut self.journal,
+            observe,
+        }
+    }
+}
+
+/// What earlier runs of a ticket leave to do.
+struct Earlier {
+    /// Runs before the latest that ended and are not kept in Git.
+    unstored: Vec<EarlierRun>,
+    /// The latest, where it can go on or is not kept in Git.
+    unfinished: Option<EarlierRun>,
+}
+
+/// Reads the runs of a ticket. A journal in which nothing but torn bytes stands is of a run that never was.
+fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, RunError> {
     let roots = workspace.roots();
-    let runs = roots.runs_of(ticket).map_err(|source| RunError::Io {
+    let mut runs = roots.runs_of(ticket).map_err(|source| RunError::Io {
         path: roots.ticket_runs(ticket),
         source,
     })?;
-    for id in runs.into_iter().rev() {
+    let mut unfinished = None;
+    while let Some(id) = runs.pop() {
         let path = roots.journal(ticket, &id);
         let OpenedJournal { file, records, .. } = match JournalFile::open(&path) {
             Ok(opened) => opened,
@@ -257,14 +393,36 @@ fn find_unfinished(workspace: &Workspace, ticket: &TicketId) -> Result<Option<Un
             Err(error) => return Err(error.into()),
         };
         let run = Run::replay(&records).map_err(|source| RunError::Replay { run: id, source })?;
-        let goes_on = match run.state() {
-            State::Climbing | State::Paused { .. } => true,
-            State::Blocked(blocker) => blocker.resumable || run.stored().is_none(),
-            State::Canceled { .. } | State::Done => run.stored().is_none(),
-        };
-        return Ok(goes_on.then_some(Unfinished { run, journal: file }));
+        if over(&run).is_none() || run.stored().is_none() {
+            unfinished = Some(EarlierRun { run, journal: file });
+        }
+        break;
     }
-    Ok(None)
+    let mut unstored = Vec::new();
+    for id in runs {
+        // Those before are history: one that is damaged stands in nobody's way, and `foil doctor` shows it.
+        let path = roots.journal(ticket, &id);
+        let known = read_journal(&path).is_ok_and(|journal| {
+            Run::replay(&journal.records).is_ok_and(|run| over(&run).is_some() && run.stored().is_none())
+        });
+        if known
+            && let Ok(OpenedJournal { file, records, .. }) = JournalFile::open(&path)
+            && let Ok(run) = Run::replay(&records)
+        {
+            unstored.push(EarlierRun { run, journal: file });
+        }
+    }
+    Ok(Earlier { unstored, unfinished })
+}
+
+/// How a run ended that never goes on.
+fn over(run: &Run) -> Option<Outcome> {
+    match run.state() {
+        State::Blocked(blocker) if !blocker.resumable => Some(Outcome::Blocked(blocker.clone())),
+        State::Canceled { .. } => Some(Outcome::Canceled),
+        State::Done => Some(Outcome::Done),
+        State::Blocked(_) | State::Climbing | State::Paused { .. } => None,
+    }
 }
 
 /// Sortable by time, unique on this machine and elsewhere.
@@ -278,13 +436,13 @@ fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
         })
 }
 
-fn open_run(folders: &RunFolders, opened: Opened) -> Result<(Run, JournalFile), RunError> {
+fn open_run(folders: &RunFolders, opened: Opened) -> Result<EarlierRun, RunError> {
     let at = Timestamp::now();
     let event = Event::Opened(opened);
     let run = Run::open(at, &event).map_err(DriveError::from)?;
     let mut journal = JournalFile::create(&folders.run.join("journal.jsonl"))?;
     journal.append(at, &event)?;
-    Ok((run, journal))
+    Ok(EarlierRun { run, journal })
 }
 
 fn opened(
@@ -351,11 +509,13 @@ async fn probe_sandbox(
         source,
     })?;
     let confinement = crate::engine::confinement(&candidacy.policy, workspace.roots(), &place);
-    let probed = Sandbox::probe(&SandboxSearch::new(bundled), &options.guard, &confinement).await;
+    let search = SandboxSearch::new(bundled);
+    let probe = Sandbox::probe(&search, &options.guard, &confinement);
+    let probed = unless_stopped(&options.stop, probe).await;
     // A refused run leaves nothing behind; one that is not refused makes its folders again.
     let _ = std::fs::remove_dir_all(&place);
     let _ = std::fs::remove_dir(&folders.places);
-    Ok(Some(probed?))
+    Ok(Some(probed??))
 }
 
 fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {
@@ -368,26 +528,19 @@ fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {
     if let Some(home) = std::env::home_dir() {
         redactor = redactor.path(home, "~");
     }
-    let environment: Vec<_> = std::env::vars().collect();
+    // A value that is not UTF-8 would not be found in a text either.
+    let environment: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     redactor.secrets_of(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
-/// Places of an ended run go, unless the policy keeps them; what is worth keeping is in Git.
+/// The places of a run that is done and kept in Git go, unless the policy keeps them. Those of any other may hold work that
+/// nothing else holds: `foil clean` keeps that first.
 fn tidy_up(run: &Run, inputs: &Inputs, folders: &RunFolders) {
-    let ended = match run.state() {
-        State::Done | State::Canceled { .. } => true,
-        State::Blocked(blocker) => !blocker.resumable,
-        State::Climbing | State::Paused { .. } => false,
-    };
     let keep = inputs.policy.workspace.keep == policy::config::KeepPlaces::Always;
-    if !ended || keep || run.stored().is_none() {
-        return;
+    if *run.state() == State::Done && run.stored().is_some() && !keep {
+        // What cannot be removed now is shown by `foil clean`.
+        let _ = Place::remove(&folders.places);
     }
-    for name in ["work", "check", "review"] {
-        // A place that cannot be removed now is shown by `foil clean`.
-        let _ = Place::remove(&folders.place(name));
-        let _ = std::fs::remove_file(folders.places.join(format!("{name}.place")));
-    }
-    let _ = std::fs::remove_dir_all(folders.places.join("outputs"));
-    let _ = std::fs::remove_dir(&folders.places);
 }

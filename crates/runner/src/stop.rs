@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde::Serialize;
 
 use crate::guard::ProcessIdentity;
-use crate::lock::{LockHolder, TicketLock};
+use crate::lock::{LockHolder, LockPurpose, TicketLock};
 
 /// How often it is looked whether a runner is gone.
 const POLL: Duration = Duration::from_millis(20);
@@ -83,7 +83,7 @@ pub fn running_tickets(locks: &Path) -> Result<Vec<RunningTicket>, StopError> {
             .to_str()
             .and_then(|name| name.strip_suffix(".lock")?.parse::<TicketId>().ok());
         if let Some(ticket) = ticket
-            && let Some(holder) = TicketLock::holder(locks, &ticket)
+            && let Some(holder) = runner_of(locks, &ticket)
             && has_open(&holder.process, locks, &ticket)?
         {
             running.push(RunningTicket { ticket, holder });
@@ -99,7 +99,7 @@ pub fn running_tickets(locks: &Path) -> Result<Vec<RunningTicket>, StopError> {
 /// The process is recognised by pid, start time and start of the machine together, and must have the lock open: a pid
 /// that was reused is never signalled.
 pub async fn stop_ticket(locks: &Path, ticket: &TicketId, patience: Duration) -> Result<StopOutcome, StopError> {
-    let Some(holder) = TicketLock::holder(locks, ticket) else {
+    let Some(holder) = runner_of(locks, ticket) else {
         return Ok(StopOutcome::NotRunning);
     };
     let pid = holder.process.pid;
@@ -134,6 +134,11 @@ pub async fn stop_ticket(locks: &Path, ticket: &TicketId, patience: Duration) ->
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Who runs a ticket now. Who only cleans up or repairs is no runner, and has nothing to leave in good order.
+fn runner_of(locks: &Path, ticket: &TicketId) -> Option<LockHolder> {
+    TicketLock::holder(locks, ticket).filter(|holder| holder.purpose == LockPurpose::Run)
 }
 
 /// Whether this process has the lock of the ticket open. Where the system does not show what a process has open, its note

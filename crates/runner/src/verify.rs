@@ -1,14 +1,23 @@
 //! Recomputing what a run claims: chain, digests, trees, commits and refs.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::path::Path;
 
-use git_delivery::Repository;
+use git_delivery::{Anchor, Repository};
 use ledger_core::{
-    CommitId, Digest, EvidenceIndex, Head, Journal, Receipt, Record, RefName, RepoPath, Run, RunId, State, TicketId,
+    CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, Observation, Receipt, Record,
+    RefName, RepoPath, Run, RunId, SourceLock, TicketId,
 };
 use serde::Serialize;
 
+use crate::base::receipt_bytes;
 use crate::state::StateRoots;
+
+const RECEIPTS: &str = "refs/counterfoil/receipts/";
+
+/// The most bytes of a file that is said to be a receipt.
+const MAX_RECEIPT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The most bytes of one stored run that are read.
 const MAX_STORED_BYTES: u64 = 512 * 1024 * 1024;
@@ -89,15 +98,72 @@ pub fn verify_ticket(
     runs.sort();
     runs.dedup();
     for run in runs.into_iter().filter(|run| only.is_none_or(|only| only == run)) {
-        let commit = stored.get(&run).copied();
-        let journal = std::fs::read(roots.journal(ticket, &run)).ok();
         report.run = Some(run.clone());
-        report.verify_run(ticket, &run, commit, journal.as_deref());
+        let journal = match std::fs::read(roots.journal(ticket, &run)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                report.differs("live journal", format!("it is there and cannot be read: {error}"));
+                None
+            }
+        };
+        report.verify_run(ticket, &run, &stored, journal.as_deref());
     }
     VerifyReport {
         ticket: ticket.clone(),
         verifications: report.found,
     }
+}
+
+/// The bytes of the receipt that a name means: a ref below `refs/counterfoil/receipts/`, or a file, from this folder. None
+/// where it means neither.
+pub fn named_receipt(repository: &Repository, from: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+    if let Some(ticket) = name.strip_prefix(RECEIPTS) {
+        let ticket = ticket.parse::<TicketId>().map_err(io::Error::other)?;
+        let bytes = receipt_bytes(repository, &ticket).map_err(io::Error::other)?;
+        let missing = || io::Error::new(io::ErrorKind::NotFound, format!("there is no `{name}`"));
+        return Ok(Some(bytes.ok_or_else(missing)?));
+    }
+    let path = from.join(name);
+    // A ticket may be called like a folder; a receipt is a file.
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(MAX_RECEIPT_BYTES)
+        .read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Verifies the run that a receipt is of, and that this is its receipt.
+pub fn verify_receipt(
+    repository: &Repository,
+    roots: &StateRoots,
+    bytes: &[u8],
+) -> Result<VerifyReport, InvalidReceipt> {
+    const WHAT: &str = "this receipt";
+    let receipt = Receipt::parse(bytes)?;
+    let mut report = verify_ticket(repository, roots, &receipt.ticket, Some(&receipt.run));
+    let name = format!("refs/counterfoil/runs/{}/{}", receipt.ticket, receipt.run);
+    let stored = name
+        .parse::<RefName>()
+        .ok()
+        .and_then(|name| repository.resolve(&name).ok().flatten())
+        .and_then(|commit| repository.read_stored(CommitId(commit), MAX_STORED_BYTES).ok());
+    let stored = stored.and_then(|files| files.get(&"receipt.json".parse::<RepoPath>().ok()?).cloned());
+    let (verdict, detail) = match stored {
+        Some(stored) if stored == bytes => (Verified::Matches, "it is the stored one, byte for byte"),
+        Some(_) => (Verified::Differs, "it is not the one that is stored of its run"),
+        None => (Verified::Differs, "this repository has no receipt of its run"),
+    };
+    report.verifications.push(Verification {
+        run: Some(receipt.run),
+        what: WHAT,
+        verdict,
+        detail: detail.to_owned(),
+    });
+    Ok(report)
 }
 
 struct Verifier<'a> {
@@ -133,23 +199,16 @@ impl Verifier<'_> {
         holds
     }
 
-    fn verify_run(&mut self, ticket: &TicketId, run: &RunId, stored: Option<CommitId>, live: Option<&[u8]>) {
+    fn verify_run(&mut self, ticket: &TicketId, run: &RunId, stored: &BTreeMap<RunId, CommitId>, live: Option<&[u8]>) {
         let live = live.and_then(|bytes| {
             self.journal("live journal", bytes, ticket, run)
-                .map(|journal| (bytes, journal))
+                .map(|(records, run)| (bytes, records, run))
         });
-        let Some(commit) = stored else {
-            if let Some((_, (_, state))) = &live
-                && state.is_ended()
-            {
-                self.add(
-                    "stored run",
-                    Verified::Information,
-                    "the run ended and is not stored in Git yet".to_owned(),
-                );
-            }
-            return;
-        };
+        if let Some((_, records, live)) = &live {
+            self.stored_as_told(records, live, stored.get(run).copied());
+            self.anchors(run, records);
+        }
+        let Some(&commit) = stored.get(run) else { return };
         let files = match self.repository.read_stored(commit, MAX_STORED_BYTES) {
             Ok(files) => files,
             Err(error) => return self.differs("stored run", error.to_string()),
@@ -163,16 +222,19 @@ impl Verifier<'_> {
         let Some(bytes) = file("journal.jsonl") else {
             return self.differs("stored journal", "there is none");
         };
-        let Some((records, _)) = self.journal("stored journal", bytes, ticket, run) else {
+        let Some((records, replayed)) = self.journal("stored journal", bytes, ticket, run) else {
             return;
         };
-        if let Some((live_bytes, _)) = &live {
-            let begins = live_bytes.starts_with(bytes);
-            self.is(
-                "live journal begins with the stored one",
-                begins,
-                format!("{} bytes", bytes.len()),
-            );
+        match &live {
+            Some((live_bytes, ..)) => {
+                let begins = live_bytes.starts_with(bytes);
+                self.is(
+                    "live journal begins with the stored one",
+                    begins,
+                    format!("{} bytes", bytes.len()),
+                );
+            }
+            None => self.anchors(run, &records),
         }
         let head = records.last().map_or(Head::default().sum, |record| record.sum);
         let named = self.trailer(commit, "Counterfoil-Journal");
@@ -181,13 +243,88 @@ impl Verifier<'_> {
             named == Some(head.to_string()),
             format!("{head}"),
         );
-        match file("receipt.json") {
-            Some(receipt) => self.receipt(ticket, &records, receipt, file("evidence.json"), &files),
-            None => self.add(
+        match (replayed.receipt(), file("receipt.json")) {
+            (None, None) => self.add(
                 "receipt",
                 Verified::Information,
                 "the run ended without a delivery".to_owned(),
             ),
+            (None, Some(_)) => self.differs("receipt", "the journal does not come to a receipt"),
+            (Some(receipt), bytes) => {
+                match bytes {
+                    Some(bytes) => {
+                        let same = receipt.to_bytes() == bytes;
+                        self.is("receipt", same, "computed again from the journal");
+                    }
+                    None => self.differs("receipt", "the run is done, and what is stored of it has none"),
+                }
+                self.evidence(&replayed, file("evidence.json"), &files);
+                self.receipt_ref(ticket, run, stored);
+                self.sources(receipt);
+                self.commits(&records, receipt);
+            }
+        }
+    }
+
+    /// Whether the run is stored as its live journal says.
+    fn stored_as_told(&mut self, records: &[Record], run: &Run, stored: Option<CommitId>) {
+        const WHAT: &str = "stored run";
+        let told = records.iter().rev().find_map(|record| match &record.event {
+            Event::Observed {
+                observation: Observation::RunStored { commit },
+                ..
+            } => Some(*commit),
+            _ => None,
+        });
+        match (told, stored) {
+            (Some(told), Some(stored)) if told == stored => self.matches(WHAT, format!("in {}, as told", told.short())),
+            (Some(told), None) => {
+                self.differs(WHAT, format!("it was stored in {}, and its ref is gone", told.short()));
+            }
+            (_, Some(stored)) => {
+                // A runner that died between moving the ref and telling of it.
+                let being_stored = run
+                    .pending()
+                    .is_some_and(|pending| matches!(pending.effect, Effect::StoreRun { .. }));
+                let goes_on = told.is_none_or(|told| self.repository.is_ancestor(told, stored).unwrap_or(false));
+                if being_stored && goes_on {
+                    let detail = format!("in {}, and the journal does not tell it yet", stored.short());
+                    self.add(WHAT, Verified::Information, detail);
+                } else {
+                    let told = told.map_or("not at all".to_owned(), |told| format!("in {}", told.short()));
+                    self.differs(WHAT, format!("in {}, and told {told}", stored.short()));
+                }
+            }
+            (None, None) if run.state().is_ended() => self.add(
+                WHAT,
+                Verified::Information,
+                "the run ended and is not stored in Git yet".to_owned(),
+            ),
+            (None, None) => {}
+        }
+    }
+
+    /// Whether what a run keeps is what its journal names. Anchors never move, so that they outlive a journal that was
+    /// written anew.
+    fn anchors(&mut self, run: &RunId, records: &[Record]) {
+        const WHAT: &str = "what the run keeps";
+        let anchors = match self.repository.anchors(run) {
+            Ok(anchors) => anchors,
+            Err(error) => return self.differs(WHAT, error.to_string()),
+        };
+        let unnamed: Vec<_> = anchors
+            .iter()
+            .filter(|anchor| !is_named(anchor, records))
+            .map(|anchor| format!("`{}`", anchor.name))
+            .collect();
+        if !unnamed.is_empty() {
+            let detail = format!(
+                "the journal does not name what these anchors hold: {}",
+                unnamed.join(", ")
+            );
+            self.differs(WHAT, detail);
+        } else if !anchors.is_empty() {
+            self.matches(WHAT, format!("{} anchors", anchors.len()));
         }
     }
 
@@ -198,7 +335,7 @@ impl Verifier<'_> {
         bytes: &[u8],
         ticket: &TicketId,
         run: &RunId,
-    ) -> Option<(Vec<Record>, State)> {
+    ) -> Option<(Vec<Record>, Run)> {
         let journal = match Journal::parse(bytes) {
             Ok(journal) => journal,
             Err(error) => {
@@ -225,58 +362,50 @@ impl Verifier<'_> {
                     what,
                     format!("{} lines, head {}", journal.records.len(), journal.head.sum),
                 );
-                Some((journal.records, replayed.state().clone()))
+                Some((journal.records, replayed))
             }
         }
     }
 
-    fn receipt(
-        &mut self,
-        ticket: &TicketId,
-        records: &[Record],
-        bytes: &[u8],
-        evidence: Option<&[u8]>,
-        files: &BTreeMap<RepoPath, Vec<u8>>,
-    ) {
-        let Ok(run) = Run::replay(records) else { return };
-        let Some(receipt) = run.receipt() else {
-            return self.differs("receipt", "the journal does not come to a receipt");
-        };
+    fn evidence(&mut self, run: &Run, stored: Option<&[u8]>, files: &BTreeMap<RepoPath, Vec<u8>>) {
+        let Some(index) = EvidenceIndex::of(run) else { return };
         self.is(
-            "receipt",
-            receipt.to_bytes() == bytes,
+            "evidence index",
+            stored == Some(&index.to_bytes()[..]),
             "computed again from the journal",
         );
-        if let Some(index) = EvidenceIndex::of(&run) {
-            self.is(
-                "evidence index",
-                evidence == Some(&index.to_bytes()[..]),
-                "computed again from the journal",
-            );
-            for check in &index.checks {
-                let path = format!("outputs/{}", check.output.digest.hex());
-                let output = path.parse::<RepoPath>().ok().and_then(|path| files.get(&path));
-                match output {
-                    Some(bytes) => {
-                        let same = Digest::of(bytes) == check.output.digest;
-                        self.is("check output", same, format!("`{}`", check.name));
-                    }
-                    None => self.add(
-                        "check output",
-                        Verified::Information,
-                        format!("`{}`: not stored", check.name),
-                    ),
+        for check in &index.checks {
+            let path = format!("outputs/{}", check.output.digest.hex());
+            let output = path.parse::<RepoPath>().ok().and_then(|path| files.get(&path));
+            match output {
+                Some(bytes) => {
+                    let same = Digest::of(bytes) == check.output.digest;
+                    self.is("check output", same, format!("`{}`", check.name));
                 }
+                None => self.add(
+                    "check output",
+                    Verified::Information,
+                    format!("`{}`: not stored", check.name),
+                ),
             }
         }
+    }
+
+    /// The receipt of a ticket is that of its latest finished run: of this one, or of one after it.
+    fn receipt_ref(&mut self, ticket: &TicketId, run: &RunId, stored: &BTreeMap<RunId, CommitId>) {
         let name = format!("refs/counterfoil/receipts/{ticket}");
         let points = name
             .parse::<RefName>()
             .ok()
-            .and_then(|name| self.repository.resolve(&name).ok().flatten());
-        self.is("receipt ref", points.is_some(), name);
-        self.sources(receipt);
-        self.commits(&run, records, receipt);
+            .and_then(|name| self.repository.resolve(&name).ok().flatten())
+            .map(CommitId);
+        let fits = stored.range(run.clone()..).any(|(_, commit)| points == Some(*commit));
+        let detail = match points {
+            Some(points) if !fits => format!("{name} points at {}, which stores no such run", points.short()),
+            Some(_) => name,
+            None => format!("{name} is gone"),
+        };
+        self.is("receipt ref", fits, detail);
     }
 
     /// What a person consented to is what lies in the base.
@@ -301,7 +430,7 @@ impl Verifier<'_> {
         }
     }
 
-    fn commits(&mut self, run: &Run, records: &[Record], receipt: &Receipt) {
+    fn commits(&mut self, records: &[Record], receipt: &Receipt) {
         let Some(delivered) = &receipt.delivered else {
             return self.add(
                 "delivery",
@@ -333,19 +462,21 @@ impl Verifier<'_> {
             parents == [delivered.change],
             delivered.change.short(),
         );
-        let folder = records_folder(run);
+        let lock = &receipt.source;
         let only = self
             .repository
             .commit_tree_id(delivered.records)
             .ok()
             .and_then(|records_tree| {
                 self.repository
-                    .tree_differs_only_in(tree, records_tree, |path| {
-                        folder.as_ref().is_some_and(|f| path.is_within(f))
-                    })
+                    .tree_differs_only_in(tree, records_tree, |path| is_record(lock, path))
                     .ok()
             });
-        self.is("records commit", only == Some(true), "changes only the ticket's folder");
+        self.is(
+            "records commit",
+            only == Some(true),
+            "changes only the ticket's records",
+        );
         let named = head_before_delivery(records).map(|sum| sum.to_string());
         for (what, commit) in [
             ("change commit names the journal", delivered.change),
@@ -396,16 +527,63 @@ impl Verifier<'_> {
     }
 }
 
-/// The folder of the ticket's files, as the source lock names it.
-fn records_folder(run: &Run) -> Option<RepoPath> {
-    let approval = run.source_lock()?.approval.path.to_str()?.to_owned();
-    approval.rsplit_once('/').and_then(|(folder, _)| folder.parse().ok())
+/// Whether a path is one of the records that a run may add to its ticket's folder, and nothing that a person approved.
+fn is_record(lock: &SourceLock, path: &RepoPath) -> bool {
+    if lock.files.iter().chain([&lock.approval]).any(|file| file.path == *path) {
+        return false;
+    }
+    let folder_of = |path: &RepoPath| Some(path.to_str()?.rsplit_once('/')?.0.to_owned());
+    let name = path
+        .to_str()
+        .and_then(|path| path.rsplit_once('/'))
+        .map(|(_, name)| name);
+    let stem = name.and_then(|name| name.strip_suffix(".md")).unwrap_or_default();
+    // `result.md`, and `result-2.md` of a later run.
+    let kind = match stem.rsplit_once('-') {
+        Some((kind, number)) if number.parse::<u32>().is_ok() => kind,
+        _ => stem,
+    };
+    folder_of(path).is_some_and(|folder| folder_of(&lock.approval.path) == Some(folder))
+        && ["result", "review", "plan", "handoff"].contains(&kind)
+}
+
+/// Whether a journal names what an anchor holds, where its name says by which effect that was made. An effect whose end
+/// nobody saw may have left anything.
+fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
+    let mut parts = anchor.name.split('-');
+    let (kind, number) = (parts.next(), parts.next().and_then(|number| number.parse::<u64>().ok()));
+    let Some(number) = number else { return true };
+    // Each effect that can have made the anchor, with what was seen of it: whether it named the object, if it named any.
+    let of = |seq: u64| {
+        let observed = records.iter().find_map(|record| match &record.event {
+            Event::Observed { of, observation } if *of == seq => Some(observation),
+            _ => None,
+        });
+        match observed {
+            Some(Observation::DeliveryPrepared { delivery }) => match kind {
+                Some("change") => Some(delivery.change.0 == anchor.object),
+                _ => Some(delivery.records.0 == anchor.object),
+            },
+            Some(Observation::ChangesMeasured { change, .. }) => Some(change.tree.0 == anchor.object),
+            _ => None,
+        }
+    };
+    let mut makers = records.iter().filter_map(|record| match &record.event {
+        Event::Intended(Effect::PrepareDelivery { .. }) if matches!(kind, Some("change" | "records")) => {
+            (record.seq == number).then(|| of(record.seq))
+        }
+        Event::Intended(Effect::MeasureChanges { iteration }) if kind == Some("tree") => {
+            (u64::from(*iteration) == number).then(|| of(record.seq))
+        }
+        _ => None,
+    });
+    !matches!(kind, Some("change" | "records" | "tree")) || makers.any(|named| named != Some(false))
 }
 
 /// The sum of the line before the intent to prepare the delivery that counted.
 fn head_before_delivery(records: &[Record]) -> Option<Digest> {
     records.iter().rev().find_map(|record| match &record.event {
-        ledger_core::Event::Intended(ledger_core::Effect::PrepareDelivery { journal, .. }) => {
+        Event::Intended(Effect::PrepareDelivery { journal, .. }) => {
             let before = record
                 .seq
                 .checked_sub(1)
@@ -414,4 +592,42 @@ fn head_before_delivery(records: &[Record]) -> Option<Digest> {
         }
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::CoveredFile;
+
+    use super::*;
+
+    #[test]
+    fn records_are_named_as_such_and_are_never_what_was_approved() {
+        let covered = |path: &str| CoveredFile {
+            path: path.parse().unwrap(),
+            blob: "a".repeat(40).parse().unwrap(),
+            sha256: Digest::of(path),
+        };
+        let lock = SourceLock {
+            repository: "owner/name".to_owned(),
+            files: vec![covered("l/tickets/t/ticket.toml"), covered("l/tickets/t/plan.md")],
+            approval: covered("l/tickets/t/approval.toml"),
+            approved_by: "A User".to_owned(),
+            policy: Digest::of(b""),
+        };
+        for (path, expected) in [
+            ("l/tickets/t/result.md", true),
+            ("l/tickets/t/review-2.md", true),
+            ("l/tickets/t/handoff.md", true),
+            ("l/tickets/t/plan.md", false),
+            ("l/tickets/t/ticket.toml", false),
+            ("l/tickets/t/approval.toml", false),
+            ("l/tickets/t/prompt.md", false),
+            ("l/tickets/t/result-x.md", false),
+            ("l/tickets/t/more/result.md", false),
+            ("l/tickets/other/result.md", false),
+            ("result.md", false),
+        ] {
+            assert_eq!(is_record(&lock, &path.parse().unwrap()), expected, "{path}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use git_delivery::{Remote, Repository, RepositoryError};
 use ledger_core::{Digest, RepoPath};
 use policy::Policy;
+use policy::config::AgentPolicy;
 
 use crate::beneath::read_beneath;
 use crate::ledger::{FileProblem, Ledger, LedgerError};
@@ -147,6 +148,21 @@ impl Workspace {
         Ok(self
             .trust_store()
             .is_trusted(self.repository.common_dir(), self.policy.digest())?)
+    }
+
+    /// By which policy the agent may be looked at before a run: the work tree's with its agent where the user trusts it,
+    /// else with the agent that foil starts by default. The second says whether it is trusted.
+    pub fn policy_to_look_at_agent(&self) -> Result<(Policy, bool), WorkspaceError> {
+        let mut policy = self.policy()?.clone();
+        // A trust store that cannot be read trusts nothing.
+        let trusted = self.is_policy_trusted().unwrap_or(false);
+        if !trusted {
+            policy.agent = AgentPolicy {
+                kind: policy.agent.kind,
+                ..AgentPolicy::default()
+            };
+        }
+        Ok((policy, trusted))
     }
 
     /// The ledger of the work tree.

@@ -43,12 +43,15 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let (policy, codex_home) = match context.workspace() {
-        Ok(workspace) => (workspace.policy()?.clone(), workspace.roots().codex_home()),
+    let (policy, trusted, codex_home) = match context.workspace() {
+        Ok(workspace) => {
+            let (policy, trusted) = workspace.policy_to_look_at_agent()?;
+            (policy.clone(), trusted, workspace.roots().codex_home())
+        }
         // The home is the user's and no repository's.
         Err(Failure::Workspace(WorkspaceError::Repository(RepositoryError::NotARepository { .. }))) => {
             let roots = StateRoots::from_environment(context.directory())?;
-            (Policy::default(), roots.codex_home())
+            (Policy::default(), true, roots.codex_home())
         }
         Err(failure) => return Err(failure),
     };
@@ -58,6 +61,11 @@ pub(super) fn run(args: &CodexArgs, context: &Context<'_>) -> Result<Exit, Failu
             reason: "the policy's agent is not Codex".to_owned(),
             hint: "set `[agent] kind` to `codex`".to_owned(),
         }));
+    }
+    if !trusted {
+        let text =
+            "you have not trusted this policy, so what it names as its agent is not started: this is `codex` in PATH";
+        context.output.story(&format!("{}: {text}\n", styled(NOTICE, "mind")))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let codex = runtime

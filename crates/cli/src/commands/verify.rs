@@ -1,7 +1,9 @@
 //! `foil verify`
 
 use ledger_core::{RunId, TicketId};
-use runner::{HistoryError, Verified, VerifyReport, known_runs, tickets_with_runs, verify_ticket};
+use runner::{
+    HistoryError, Verified, VerifyReport, known_runs, named_receipt, tickets_with_runs, verify_receipt, verify_ticket,
+};
 use serde::Serialize;
 
 use super::Context;
@@ -18,8 +20,8 @@ use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table
     after_help = "Examples:\n  foil verify                        every run that this clone knows\n  foil verify 0042-validate-email\n  foil verify 0042-validate-email --json | jq '.tickets[].verifications[] | select(.verdict == \"differs\")'"
 )]
 pub(crate) struct VerifyArgs {
-    /// A ticket or a run; without it all
-    #[arg(value_name = "TICKET OR RUN")]
+    /// A ticket, a run, or a receipt: its file, or its ref below refs/counterfoil/receipts/; without it all
+    #[arg(value_name = "TICKET, RUN OR RECEIPT")]
     what: Option<String>,
     /// Show also what matches
     #[arg(long)]
@@ -36,11 +38,20 @@ struct Report<'a> {
 pub(super) fn run(args: &VerifyArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
     let (repository, roots) = (workspace.repository(), workspace.roots());
-    let chosen = choose(args.what.as_deref(), &workspace)?;
-    let reports: Vec<_> = chosen
-        .iter()
-        .map(|(ticket, run)| verify_ticket(repository, roots, ticket, run.as_ref()))
-        .collect();
+    let receipt = match &args.what {
+        Some(what) => named_receipt(repository, context.directory(), what)?,
+        None => None,
+    };
+    let reports = match receipt {
+        Some(bytes) => {
+            let report = verify_receipt(repository, roots, &bytes);
+            vec![report.map_err(|error| Failure::Usage(error.to_string()))?]
+        }
+        None => choose(args.what.as_deref(), &workspace)?
+            .iter()
+            .map(|(ticket, run)| verify_ticket(repository, roots, ticket, run.as_ref()))
+            .collect(),
+    };
     let holds = reports.iter().all(VerifyReport::holds);
     if context.output.is_json() {
         context.output.json(&Report {

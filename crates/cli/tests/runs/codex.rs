@@ -1,6 +1,7 @@
 //! `foil codex`
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use crate::common::World;
 use crate::seen;
@@ -8,21 +9,49 @@ use crate::world::json;
 
 /// A world in which `codex` is a script that answers as the real one does, and notes how it was called.
 fn with_codex(login: &str) -> World {
+    let world = with_untrusted_codex(login);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    world
+}
+
+fn with_untrusted_codex(login: &str) -> World {
     let world = World::initialized();
     let codex = world.folder().join("codex");
-    let log = world.folder().join("calls");
-    let script = format!(
-        "#!/bin/sh\necho \"$CODEX_HOME: $*\" >> '{}'\ncase \"$*\" in\n--version) echo codex-cli 0.169.0;;\n\
-         'login status') {login};;\n'login --with-api-key') cat > \"$CODEX_HOME/auth.json\";;\nsandbox*) exit 0;;\n*) exit 1;;\nesac\n",
-        log.display()
-    );
-    std::fs::write(&codex, script).unwrap();
-    std::fs::set_permissions(&codex, std::fs::Permissions::from_mode(0o755)).unwrap();
+    stand_in(&codex, &world.folder().join("calls"), login);
     world.write(
         "counterfoil.toml",
         format!("[agent]\ncommand = \"{}\"\n", codex.display()),
     );
     world
+}
+
+/// Writes a program that answers as Codex does, and notes how it was called.
+fn stand_in(codex: &Path, log: &Path, login: &str) {
+    let script = format!(
+        "#!/bin/sh\necho \"$CODEX_HOME: $*\" >> '{}'\ncase \"$*\" in\n--version) echo codex-cli 0.169.0;;\n\
+         'login status') {login};;\n'login --with-api-key') cat > \"$CODEX_HOME/auth.json\";;\nsandbox*) exit 0;;\n*) exit 1;;\nesac\n",
+        log.display()
+    );
+    std::fs::write(codex, script).unwrap();
+    std::fs::set_permissions(codex, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn the_agent_of_a_policy_that_is_not_trusted_is_not_started() {
+    let world = with_untrusted_codex("echo 'Logged in using ChatGPT'");
+    let in_path = world.folder().join("bin");
+    std::fs::create_dir(&in_path).unwrap();
+    stand_in(&in_path.join("codex"), &world.folder().join("calls_in_path"), "exit 0");
+    let mut path = in_path.into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    for args in [&["codex", "status"][..], &["codex", "login"], &["doctor"]] {
+        let said = crate::common::said(world.foil_command().env("PATH", &path).args(args));
+        let words = said.to_string();
+        assert!(words.contains("not trusted") && words.contains("in PATH"), "{said}");
+    }
+    assert!(world.folder().join("calls_in_path").exists());
+    assert!(!world.folder().join("calls").exists());
 }
 
 #[test]
@@ -93,6 +122,7 @@ fn the_login_for_runs_needs_no_repository() {
 fn without_codex_the_hint_says_what_to_install() {
     let world = World::initialized();
     world.write("counterfoil.toml", "[agent]\ncommand = \"no-such-codex\"\n");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
     seen!("codex_missing", world.foil(&["codex", "status"]));
     world.write(
         "counterfoil.toml",

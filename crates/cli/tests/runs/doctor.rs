@@ -84,6 +84,9 @@ fn what_is_not_as_it_should_be_is_named() {
         findings(&said, "schemas")[0]["detail"],
         "not those of this version: ticket"
     );
+    world.write("counterfoil.toml", "[agent]\ncommand = \"no-such-codex\"\n");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["doctor", "--json"]);
     assert_eq!(findings(&said, "codex")[0]["state"], "problem");
     world.write("counterfoil.toml", "[limits\n");
     assert_eq!(

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
 use runner::guard::ProcessIdentity;
-use runner::lock::LockHolder;
+use runner::lock::{LockHolder, LockPurpose, TicketLock};
 
 use crate::common::World;
 use crate::seen;
@@ -67,6 +67,7 @@ fn note(world: &World, process: &ProcessIdentity) {
     let holder = LockHolder {
         process: process.clone(),
         since: Timestamp::UNIX_EPOCH,
+        purpose: LockPurpose::Run,
     };
     std::fs::write(
         locks.join(format!("{TICKET}.lock")),
@@ -106,4 +107,17 @@ fn a_pid_that_was_used_again_is_never_signalled() {
     note(&world, &process);
     assert_eq!(world.foil(&["stop", TICKET]).stdout, said.stdout);
     assert!(bystander.0.try_wait().unwrap().is_none(), "it was signalled");
+}
+
+#[test]
+fn who_cleans_up_is_not_asked_to_leave() {
+    let world = World::initialized();
+    let locks = world.root().join(".git/counterfoil/locks");
+    // This test holds the lock, and would end at the signal.
+    let holder = LockHolder::current(Timestamp::now()).unwrap().for_upkeep();
+    let lock = TicketLock::acquire(&locks, &TICKET.parse().unwrap(), &holder).unwrap();
+    let said = world.foil(&["stop", TICKET]);
+    assert_eq!(said.stdout, "0001-hello: nobody is at work on it\n");
+    assert_eq!(world.foil(&["stop"]).code, Some(0));
+    drop(lock);
 }

@@ -1,5 +1,6 @@
 //! `foil verify`
 
+use crate::common::World;
 use crate::seen;
 use crate::world::{TICKET, done, json, run_folder, run_id};
 
@@ -60,4 +61,102 @@ fn what_never_ran_cannot_be_verified() {
     seen!("verify_nothing", world.foil(&["verify"]));
     seen!("verify_never_ran", world.foil(&["verify", "0009-x"]));
     assert_eq!(world.foil(&["verify", "../x"]).code, Some(2));
+}
+
+/// The ref of the ticket's only run.
+fn run_ref(world: &World) -> String {
+    format!("refs/counterfoil/runs/{TICKET}/{}", run_id(world))
+}
+
+#[track_caller]
+fn assert_differs(world: &World, words: &str) {
+    let said = world.foil(&["verify", TICKET]);
+    assert_eq!(said.code, Some(12), "{said}");
+    let line = said.stdout.lines().find(|line| line.contains(words));
+    assert!(line.is_some_and(|line| line.contains("DIFFERS")), "{said}");
+}
+
+#[test]
+fn a_finished_run_whose_receipt_is_gone_differs_and_the_rest_is_still_compared() {
+    let world = done();
+    let name = run_ref(&world);
+    let listed = world.git(&["ls-tree", &name]);
+    let without: Vec<_> = listed.lines().filter(|line| !line.ends_with("receipt.json")).collect();
+    let list = world.folder().join("list");
+    std::fs::write(&list, without.join("\n") + "\n").unwrap();
+    let mut mktree = world.command("git");
+    let mktree = mktree.arg("mktree").stdin(std::fs::File::open(&list).unwrap());
+    let tree = crate::common::said(mktree).stdout;
+    let message = world.git(&["log", "-1", "--format=%B", &name]);
+    let commit = world.git(&["commit-tree", "-m", &message, tree.trim()]);
+    world.git(&["update-ref", &name, &commit]);
+    world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), &commit]);
+    std::fs::remove_dir_all(run_folder(&world)).unwrap();
+    assert_differs(&world, "what is stored of it has none");
+    let said = world.foil(&["verify", TICKET]);
+    assert!(said.stdout.contains("tree of the change commit"), "{said}");
+}
+
+#[test]
+fn a_receipt_ref_that_points_elsewhere_differs() {
+    let world = done();
+    world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), "HEAD"]);
+    assert_differs(&world, "stores no such run");
+}
+
+#[test]
+fn a_stored_run_whose_ref_is_gone_or_moved_differs_from_its_journal() {
+    let world = done();
+    let stored = world.git(&["rev-parse", &run_ref(&world)]);
+    let tree = world.git(&["rev-parse", &format!("{stored}^{{tree}}")]);
+    let message = world.git(&["log", "-1", "--format=%B", &stored]);
+    let other = world.git(&["commit-tree", "-m", &message, &tree]);
+    world.git(&["update-ref", &run_ref(&world), &other]);
+    assert_differs(&world, "and told in");
+    world.git(&["update-ref", "-d", &run_ref(&world)]);
+    assert_differs(&world, "its ref is gone");
+}
+
+#[test]
+fn a_run_that_keeps_other_commits_than_its_journal_names_differs_though_its_live_folder_is_gone() {
+    let world = done();
+    std::fs::remove_dir_all(run_folder(&world)).unwrap_or_default();
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+    let anchors = world.git(&["for-each-ref", "--format=%(refname)", "refs/counterfoil/keep/"]);
+    let change = anchors.lines().find(|name| name.contains("/change-")).unwrap();
+    world.git(&["update-ref", change, "HEAD"]);
+    assert_differs(&world, "the journal does not name");
+}
+
+#[test]
+fn a_live_journal_that_cannot_be_read_differs() {
+    let world = done();
+    let path = run_folder(&world).join("journal.jsonl");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert_differs(&world, "it is there and cannot be read");
+}
+
+#[test]
+fn a_receipt_is_verified_by_its_ref_and_by_its_file() {
+    let world = done();
+    let name = format!("refs/counterfoil/receipts/{TICKET}");
+    let by_ref = world.foil(&["verify", &name]);
+    assert_eq!(by_ref.code, Some(0), "{by_ref}");
+    let receipt = world.git(&["cat-file", "blob", &format!("{name}:receipt.json")]);
+    world.write("receipt.json", format!("{receipt}\n"));
+    let by_file = world.foil(&["verify", "receipt.json"]);
+    assert_eq!(by_file.code, Some(0), "{by_file}");
+    assert!(by_file.stdout.contains("byte for byte"), "{by_file}");
+    let forged = receipt.replace("\"foil\": \"", "\"foil\": \"1");
+    assert_ne!(forged, receipt);
+    world.write("receipt.json", format!("{forged}\n"));
+    let forged = world.foil(&["verify", "receipt.json"]);
+    assert_eq!(forged.code, Some(12), "{forged}");
+    world.write("receipt.json", "{}");
+    assert_eq!(world.foil(&["verify", "receipt.json"]).code, Some(2));
+    assert_eq!(
+        world.foil(&["verify", "refs/counterfoil/receipts/0009-x"]).code,
+        Some(1)
+    );
 }

@@ -317,6 +317,7 @@ impl Climb {
             reason: BaseReason::Tip {
                 branch: Some(name("refs/heads/main")),
             },
+            branch: None,
             upstream: None,
             repository_kind: Vec::new(),
             check_sandbox: "bubblewrap".to_owned(),

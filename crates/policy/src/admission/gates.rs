@@ -1,6 +1,6 @@
 //! The gates one by one.
 
-use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, TicketFile};
+use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, RepoPath, TicketFile};
 
 use super::{
     AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, TrustFact, Verdict, is_supported,
@@ -203,7 +203,18 @@ pub(super) fn committed(policy: &Policy, facts: &AdmissionFacts) -> Gate {
             listed(facts.uncommitted.iter())
         );
         if policy.ledger.require_committed {
-            return no(NAME, BlockerCode::TicketNotCommitted, detail);
+            let is_policy = |path: &RepoPath| path.as_bytes() == Policy::FILE_NAME.as_bytes();
+            return if facts.uncommitted.iter().any(is_policy) {
+                // Approving a ticket commits its files and never the policy.
+                let commit = format!("`git add {0} && git commit {0}` commits the policy", Policy::FILE_NAME);
+                let next_step = match facts.uncommitted.len() {
+                    1 => commit,
+                    _ => format!("{commit}, `foil approve <ticket>` the ticket"),
+                };
+                no_but(NAME, BlockerCode::TicketNotCommitted, detail, &next_step)
+            } else {
+                no(NAME, BlockerCode::TicketNotCommitted, detail)
+            };
         }
         return yes(NAME, format!("{detail}; the committed bytes count"));
     }
@@ -351,7 +362,15 @@ pub(super) fn claim(facts: &AdmissionFacts) -> Gate {
     const NAME: &str = "claim";
     match &facts.claimed_by {
         None => yes(NAME, "no other process works on it"),
-        Some(run) => no(NAME, BlockerCode::ClaimedElsewhere, format!("run `{run}` is under way")),
+        Some(claim) => {
+            let run = claim
+                .run
+                .as_ref()
+                .map(|run| format!(", run `{run}`"))
+                .unwrap_or_default();
+            let detail = format!("process {} is at work on it{run}", claim.process);
+            no(NAME, BlockerCode::ClaimedElsewhere, detail)
+        }
     }
 }
 

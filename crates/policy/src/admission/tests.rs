@@ -151,6 +151,7 @@ fn each_gate_says_no_for_its_own_reason() {
             }),
         ),
         ("", Box::new(|facts| facts.uncommitted = vec![path("t/prompt.md")])),
+        ("", Box::new(|facts| facts.uncommitted = vec![path("counterfoil.toml")])),
         (
             "",
             Box::new(|facts| {
@@ -193,7 +194,15 @@ fn each_gate_says_no_for_its_own_reason() {
             }),
         ),
         ("", Box::new(move |facts| facts.unfinished_before = vec![id("0001-a")])),
-        ("", Box::new(|facts| facts.claimed_by = Some("r2".parse().unwrap()))),
+        (
+            "",
+            Box::new(|facts| {
+                facts.claimed_by = Some(ClaimFact {
+                    process: 42,
+                    run: Some("r2".parse().unwrap()),
+                })
+            }),
+        ),
         ("", Box::new(|facts| facts.failed_runs = 5)),
         (
             "",

@@ -45,6 +45,7 @@ pub(crate) fn inputs(limits: Limits, baseline: bool) -> Inputs {
             discovery: Discovery {
                 base: CommitId(object(1)),
                 reason: BaseReason::Tip { branch: None },
+                branch: None,
                 upstream: None,
                 repository_kind: Vec::new(),
                 check_sandbox: "bubblewrap".to_owned(),

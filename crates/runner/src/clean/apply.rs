@@ -41,6 +41,7 @@ pub struct CleanFailure {
 
 /// Removes what a plan names, if it still could go. `holder` is who holds the locks meanwhile.
 pub fn apply_clean(workspace: &Workspace, plan: CleanPlan, options: &CleanOptions, holder: &LockHolder) -> CleanReport {
+    let holder = &holder.for_upkeep();
     let mut report = CleanReport::default();
     let tickets: BTreeSet<TicketId> = plan.items.iter().map(|item| item.ticket.clone()).collect();
     let mut items = plan.items;

@@ -3,28 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use git_delivery::Repository;
+use git_delivery::{Head, Repository};
 use ledger_core::{
-    BaseReason, BlockerCode, Cancellation, Consent, MAX_DOCUMENT_BYTES, ObjectId, Observation, RefName, Run, SourceLock,
+    BlockerCode, Cancellation, CommitId, Consent, Discovery, MAX_DOCUMENT_BYTES, Observation, Run, SourceLock,
 };
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
 
 impl Engine {
     /// Looks at the covered files where the person who gave the consent would change them: in the work tree, and on the
-    /// branch that the run was started from.
+    /// branch where the run was started.
     pub(super) fn confirm_consent(&mut self, seq: u64, run: &Run) {
         let (plan, repository) = (Arc::clone(&self.plan), Arc::clone(&self.repository));
         let lock = run.source_lock().cloned();
-        let branch = run.discovery().and_then(|discovery| match &discovery.reason {
-            BaseReason::Tip { branch } => branch.clone(),
-            BaseReason::Stacked { .. } | BaseReason::Merged { .. } => None,
-        });
+        let discovery = run.discovery().cloned();
         self.blocking(seq, move || {
             let lock =
                 lock.ok_or_else(|| Failed::new(BlockerCode::SourceLockMismatch, "the run has no source lock"))?;
             Ok(Observation::ConsentSeen {
-                consent: look(&plan, &repository, &lock, branch.as_ref())?,
+                consent: look(&plan, &repository, &lock, discovery.as_ref())?,
             })
         });
     }
@@ -34,7 +31,7 @@ fn look(
     plan: &RunPlan,
     repository: &Repository,
     lock: &SourceLock,
-    branch: Option<&RefName>,
+    discovery: Option<&Discovery>,
 ) -> Result<Consent, Failed> {
     let canceled = format!("{}/canceled.toml", ticket_folder(plan));
     let in_work_tree = |path: &str| read(&repository.work_dir().join(path));
@@ -52,24 +49,22 @@ fn look(
             });
         }
     }
-    let Some(branch) = branch else {
+    let Some(tip) = discovery.map_or(Ok(None), |discovery| tip(repository, discovery))? else {
         return Ok(Consent::Current);
     };
-    let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::SourceLockMismatch, error);
-    let Some(tip) = repository.resolve(branch).map_err(|error| wrong(&error))? else {
-        return Ok(Consent::Current);
-    };
-    let tip = ledger_core::CommitId(ObjectId::from_bytes(*tip.as_bytes()));
-    let tree = repository.commit_tree_id(tip).map_err(|error| wrong(&error))?;
+    let tree = repository.commit_tree_id(tip).map_err(|error| Failed::of(&error))?;
     if let Ok(path) = canceled.parse()
         && let Some(bytes) = repository
             .read_file_at(tip, &path, MAX_DOCUMENT_BYTES as u64)
-            .map_err(|error| wrong(&error))?
+            .map_err(|error| Failed::of(&error))?
     {
         return Ok(consent_canceled(&bytes));
     }
     for file in lock.files.iter().chain([&lock.approval]) {
-        let side = repository.entry_at(tree, &file.path).map_err(|error| wrong(&error))?;
+        let side = repository
+            .entry_at(tree, &file.path)
+            .map_err(|error| Failed::of(&error))?;
+        // Also one that is gone from there.
         if side.is_none_or(|side| side.id != file.blob) {
             return Ok(Consent::Changed {
                 path: file.path.clone(),
@@ -77,6 +72,22 @@ fn look(
         }
     }
     Ok(Consent::Current)
+}
+
+/// Where the person would commit a change of mind: the branch where the run was started; for a run that was started without
+/// a branch what is checked out, as long as that is no branch and goes on from the base. A branch that is gone says nothing.
+fn tip(repository: &Repository, discovery: &Discovery) -> Result<Option<CommitId>, Failed> {
+    if let Some(branch) = discovery.started_on() {
+        let tip = repository.resolve(branch).map_err(|error| Failed::of(&error))?;
+        return Ok(tip.map(CommitId));
+    }
+    match repository.head().map_err(|error| Failed::of(&error))? {
+        Head::Detached { commit } => {
+            let goes_on = repository.is_ancestor(discovery.base, commit);
+            Ok(goes_on.map_err(|error| Failed::of(&error))?.then_some(commit))
+        }
+        Head::Branch { .. } | Head::Unborn { .. } => Ok(None),
+    }
 }
 
 /// Whatever the file says, that it is there cancels the ticket.
@@ -99,6 +110,6 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failed> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
-        Err(error) => Err(Failed::new(BlockerCode::SourceLockMismatch, error)),
+        Err(error) => Err(Failed::of(&error)),
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use git_delivery::{CommitDraft, CommitTime, Expected, RefError, Repository};
-use ledger_core::{BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, TreeId};
+use ledger_core::{
+    BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, RunId, TicketId, TreeId,
+};
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::records::{RecordFacts, result_record, review_record};
@@ -13,7 +15,7 @@ impl Engine {
     pub(super) fn prepare_delivery(&mut self, seq: u64, tree: TreeId, journal: Digest, run: &Run) {
         let (plan, repository, run) = (Arc::clone(&self.plan), Arc::clone(&self.repository), run.clone());
         self.blocking(seq, move || {
-            let delivery = prepare(&plan, &repository, tree, journal, &run)?;
+            let delivery = prepare(&plan, &repository, seq, tree, journal, &run)?;
             Ok(Observation::DeliveryPrepared { delivery })
         });
     }
@@ -27,17 +29,27 @@ impl Engine {
                 Ok(()) => {}
                 // What it is now is looked at below, and judged there.
                 Err(RefError::Refused { .. }) => {}
-                Err(error) => return Err(Failed::new(BlockerCode::BranchNameTaken, error)),
+                Err(error) => return Err(not_moved(&error)),
             }
             see_ref(&repository, &name, new)
         });
     }
 }
 
+/// Why a branch cannot be moved: its name, or something that passes.
+fn not_moved(error: &RefError) -> Failed {
+    match error {
+        RefError::CheckedOut { .. } | RefError::NameTaken { .. } => Failed::new(BlockerCode::BranchNameTaken, error),
+        _ => Failed::of(error),
+    }
+}
+
 /// What a ref points at, and whether that contains the commit.
 pub(super) fn see_ref(repository: &Repository, name: &RefName, new: CommitId) -> Result<Observation, Failed> {
-    let unclear = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::BranchNameTaken, error);
-    let value = repository.resolve(name).map_err(|error| unclear(&error))?.map(CommitId);
+    let value = repository
+        .resolve(name)
+        .map_err(|error| Failed::of(&error))?
+        .map(CommitId);
     let contains_new = match value {
         Some(value) => value == new || repository.is_ancestor(new, value).unwrap_or(false),
         None => false,
@@ -48,6 +60,7 @@ pub(super) fn see_ref(repository: &Repository, name: &RefName, new: CommitId) ->
 fn prepare(
     plan: &RunPlan,
     repository: &Repository,
+    seq: u64,
     tree: TreeId,
     journal: Digest,
     run: &Run,
@@ -71,7 +84,7 @@ fn prepare(
     let message = change_message(plan, journal);
     let change = draft(tree, base, message.clone())
         .write(repository)
-        .map_err(|error| wrong(&error))?;
+        .map_err(|error| Failed::of(&error))?;
 
     let facts = RecordFacts {
         change,
@@ -79,20 +92,21 @@ fn prepare(
         title: &plan.ticket.file.title,
     };
     let records = record_files(plan, repository, base, run, &facts)?;
-    let records_tree = repository.overlay(tree, &records).map_err(|error| wrong(&error))?;
+    let records_tree = repository.overlay(tree, &records).map_err(|error| Failed::of(&error))?;
     let only_records = repository
         .tree_differs_only_in(tree, records_tree, |path| records.contains_key(path))
-        .map_err(|error| wrong(&error))?;
+        .map_err(|error| Failed::of(&error))?;
     if !only_records {
         return Err(wrong(&"the records commit would change more than the records"));
     }
     let records = draft(records_tree, change, records_message(plan, journal))
         .write(repository)
-        .map_err(|error| wrong(&error))?;
-    for (name, commit) in [("change", change), ("records", records)] {
+        .map_err(|error| Failed::of(&error))?;
+    for (what, commit) in [("change", change), ("records", records)] {
+        // Each try has names of its own: after a crash the commits are others, because the journal is.
         repository
-            .anchor(&plan.run, name, commit.0)
-            .map_err(|error| wrong(&error))?;
+            .anchor(&plan.run, &format!("{what}-{seq}"), commit.0)
+            .map_err(|error| Failed::of(&error))?;
     }
     Ok(PreparedDelivery {
         mode: run.opened().delivery,
@@ -100,7 +114,7 @@ fn prepare(
         old: None,
         base,
         // As read back from the commit, not as intended: it is compared with what was reviewed.
-        tree: repository.commit_tree_id(change).map_err(|error| wrong(&error))?,
+        tree: repository.commit_tree_id(change).map_err(|error| Failed::of(&error))?,
         change,
         records_tree,
         records,
@@ -121,7 +135,7 @@ fn free_branch(plan: &RunPlan, repository: &Repository) -> Result<RefName, Faile
             format!("{wanted}-{suffix}")
         };
         let name = RefName::branch(&name).map_err(|error| taken(&error))?;
-        if repository.resolve(&name).map_err(|error| taken(&error))?.is_none() {
+        if repository.resolve(&name).map_err(|error| Failed::of(&error))?.is_none() {
             return Ok(name);
         }
     }
@@ -144,19 +158,17 @@ fn change_message(plan: &RunPlan, journal: Digest) -> String {
         .delivery
         .message
         .fill(plan.ticket.id.as_str(), &file.title, kind);
-    format!("{subject}\n\n{}", trailers(plan, journal))
+    format!("{subject}\n\n{}", trailers(&plan.ticket.id, &plan.run, journal))
 }
 
 fn records_message(plan: &RunPlan, journal: Digest) -> String {
-    format!("{}: records\n\n{}", plan.ticket.id, trailers(plan, journal))
+    let id = &plan.ticket.id;
+    format!("{id}: records\n\n{}", trailers(id, &plan.run, journal))
 }
 
 /// What ties a commit to its run.
-pub(super) fn trailers(plan: &RunPlan, journal: Digest) -> String {
-    format!(
-        "Counterfoil-Ticket: {}\nCounterfoil-Run: {}\nCounterfoil-Journal: {journal}\n",
-        plan.ticket.id, plan.run
-    )
+pub(super) fn trailers(ticket: &TicketId, run: &RunId, journal: Digest) -> String {
+    format!("Counterfoil-Ticket: {ticket}\nCounterfoil-Run: {run}\nCounterfoil-Journal: {journal}\n")
 }
 
 /// The records that go beside the ticket. Nothing is overwritten: a later run writes `result-2.md`.
@@ -169,7 +181,7 @@ fn record_files(
 ) -> Result<BTreeMap<RepoPath, Vec<u8>>, Failed> {
     let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::TreeMismatch, error);
     let folder = ticket_folder(plan);
-    let tree = repository.commit_tree_id(base).map_err(|error| wrong(&error))?;
+    let tree = repository.commit_tree_id(base).map_err(|error| Failed::of(&error))?;
     for n in 1..=999 {
         let name = |record: &str| {
             let name = if n == 1 {
@@ -181,7 +193,7 @@ fn record_files(
         };
         let (result, review) = (name("result")?, name("review")?);
         let free = |path: &RepoPath| repository.entry_at(tree, path).map(|entry| entry.is_none());
-        if free(&result).map_err(|error| wrong(&error))? && free(&review).map_err(|error| wrong(&error))? {
+        if free(&result).map_err(|error| Failed::of(&error))? && free(&review).map_err(|error| Failed::of(&error))? {
             return Ok(BTreeMap::from([
                 (result, result_record(run, facts).into_bytes()),
                 (review, review_record(run, facts).into_bytes()),

@@ -51,10 +51,12 @@ impl Engine {
                 Ok(_) => lost("the branch had not moved"),
                 Err(failed) => observed(failed.observation()),
             },
-            Effect::StoreRun { name, journal } => match look_for_stored(&self.repository, &self.plan, name, *journal) {
-                Some(commit) => observed(Observation::RunStored { commit }),
-                None => lost("the run was not stored"),
-            },
+            Effect::StoreRun { name, journal } => {
+                match look_for_stored(&self.repository, &self.plan.ticket.id, name, *journal) {
+                    Some(commit) => observed(Observation::RunStored { commit }),
+                    None => lost("the run was not stored"),
+                }
+            }
             _ => lost("the runner was gone"),
         }
     }

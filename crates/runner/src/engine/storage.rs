@@ -1,50 +1,48 @@
 //! Keeping an ended run in Git for good.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use git_delivery::{CommitTime, Expected, RefError, Repository};
 use ledger_core::{
-    BlockerCode, CommitId, Digest, EvidenceIndex, Observation, RefName, RepoPath, Run, State, verify_chain,
+    BlockerCode, CommitId, Digest, EvidenceIndex, Observation, RefName, RepoPath, Run, State, TicketId, verify_chain,
 };
 
 use super::delivery::trailers;
-use super::{Engine, Failed, RunPlan};
+use super::{Engine, Failed};
 
 /// The most bytes of check output that are stored with a run.
 const MAX_ARTIFACT_BYTES: u64 = 16 * 1024 * 1024;
 
 impl Engine {
     pub(super) fn store_run(&mut self, seq: u64, name: &RefName, journal: Digest, run: &Run) {
-        let (plan, repository, run, name) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            run.clone(),
-            name.clone(),
-        );
+        let folder = self.plan.folders.run.clone();
+        let (repository, run, name) = (Arc::clone(&self.repository), run.clone(), name.clone());
         self.blocking(seq, move || {
-            let commit = store(&plan, &repository, &name, journal, &run)?;
+            let commit = store(&folder, &repository, &name, journal, &run)?;
             Ok(Observation::RunStored { commit })
         });
     }
 }
 
 /// The ref under which a finished run's receipt can be found without reading anything.
-pub(super) fn receipt_ref(plan: &RunPlan) -> Result<RefName, Failed> {
-    format!("refs/counterfoil/receipts/{}", plan.ticket.id)
+fn receipt_ref(ticket: &TicketId) -> Result<RefName, Failed> {
+    format!("refs/counterfoil/receipts/{ticket}")
         .parse()
         .map_err(|error| unstored(&error))
 }
 
-fn unstored(error: &dyn std::fmt::Display) -> Failed {
-    Failed::new(
-        BlockerCode::NeedsPerson,
-        format!("the run could not be stored in Git: {error}"),
-    )
+fn unstored(error: &(dyn std::error::Error + 'static)) -> Failed {
+    Failed {
+        reason: format!("the run could not be stored in Git: {error}"),
+        ..Failed::of(error)
+    }
 }
 
-fn store(
-    plan: &RunPlan,
+/// Stores an ended run, whose live folder this is, up to the line of its journal with this sum.
+pub(super) fn store(
+    folder: &Path,
     repository: &Repository,
     name: &RefName,
     journal: Digest,
@@ -59,14 +57,14 @@ fn store(
         files.insert(path.parse::<RepoPath>().map_err(|error| unstored(&error))?, bytes);
         Ok(())
     };
-    add("journal.jsonl", journal_up_to(plan, journal)?)?;
+    add("journal.jsonl", journal_up_to(folder, journal)?)?;
     if let (State::Done, Some(receipt)) = (run.state(), run.receipt()) {
         add("receipt.json", receipt.to_bytes())?;
     }
     if let Some(evidence) = EvidenceIndex::of(run) {
         let mut left = MAX_ARTIFACT_BYTES;
         for check in &evidence.checks {
-            let output = std::fs::read(plan.folders.run.join("checks").join(check.output.digest.hex()));
+            let output = std::fs::read(folder.join("checks").join(check.output.digest.hex()));
             if let Ok(bytes) = output
                 && bytes.len() as u64 <= left
                 && Digest::of(&bytes) == check.output.digest
@@ -82,12 +80,9 @@ fn store(
         State::Canceled { .. } => "canceled",
         _ => "blocked",
     };
-    let message = format!(
-        "{}: run {}, {outcome}\n\n{}",
-        plan.ticket.id,
-        plan.run,
-        trailers(plan, journal)
-    );
+    let opened = run.opened();
+    let (ticket, id) = (&opened.ticket, &opened.run);
+    let message = format!("{ticket}: run {id}, {outcome}\n\n{}", trailers(ticket, id, journal));
     let when = CommitTime {
         seconds: run.last_at().as_second(),
         offset_minutes: 0,
@@ -101,7 +96,7 @@ fn store(
         .update_ref(name, commit.0, expected, "foil: store run")
         .map_err(|error| unstored(&error))?;
     if *run.state() == State::Done {
-        point_receipt_at(repository, &receipt_ref(plan)?, commit)?;
+        point_receipt_at(repository, &receipt_ref(ticket)?, commit)?;
     }
     Ok(commit)
 }
@@ -120,14 +115,18 @@ fn point_receipt_at(repository: &Repository, name: &RefName, commit: CommitId) -
 }
 
 /// The journal's bytes up to the line with this sum.
-fn journal_up_to(plan: &RunPlan, head: Digest) -> Result<Vec<u8>, Failed> {
-    let path = plan.folders.run.join("journal.jsonl");
-    let mut bytes = std::fs::read(&path).map_err(|error| unstored(&error))?;
+fn journal_up_to(folder: &Path, head: Digest) -> Result<Vec<u8>, Failed> {
+    let mut bytes = std::fs::read(folder.join("journal.jsonl")).map_err(|error| unstored(&error))?;
     let mark = format!(",\"sum\":\"{head}\"}}\n");
     let at = bytes
         .windows(mark.len())
         .rposition(|window| window == mark.as_bytes())
-        .ok_or_else(|| unstored(&"the journal does not hold its own head"))?;
+        .ok_or_else(|| {
+            Failed::new(
+                BlockerCode::NeedsPerson,
+                "the journal on the disk does not hold its own head",
+            )
+        })?;
     bytes.truncate(at + mark.len());
     verify_chain(&bytes).map_err(|error| unstored(&error))?;
     Ok(bytes)
@@ -136,7 +135,7 @@ fn journal_up_to(plan: &RunPlan, head: Digest) -> Result<Vec<u8>, Failed> {
 /// What is to be seen of a run that was to be stored when its runner died.
 pub(super) fn look_for_stored(
     repository: &Repository,
-    plan: &RunPlan,
+    ticket: &TicketId,
     name: &RefName,
     journal: Digest,
 ) -> Option<CommitId> {
@@ -149,7 +148,7 @@ pub(super) fn look_for_stored(
     let done = message.lines().next().is_some_and(|line| line.ends_with(", done"));
     if done {
         // The run's own ref moved; the receipt's may not have.
-        point_receipt_at(repository, &receipt_ref(plan).ok()?, commit).ok()?;
+        point_receipt_at(repository, &receipt_ref(ticket).ok()?, commit).ok()?;
     }
     Some(commit)
 }

@@ -457,7 +457,7 @@ impl<'a> World<'a> {
     }
 
     fn delivered_by_receipt(&self, id: &TicketId) -> Option<(RefName, CommitId)> {
-        let delivered = stored_receipt(self.workspace.repository(), id)?.delivered?;
+        let delivered = stored_receipt(self.workspace.repository(), id).ok()??.delivered?;
         Some((delivered.branch, delivered.records))
     }
 

@@ -1,0 +1,103 @@
+//! What keeps `foil run` from starting anything.
+
+use crate::common::{Said, World};
+use crate::world::{TICKET, approved, done, json, under_way};
+
+/// As in a clone of somebody who trusts nothing yet.
+fn forget_trust(world: &World) {
+    std::fs::remove_dir_all(world.state_home().join("counterfoil/trust")).unwrap();
+}
+
+fn assert_refused_for(said: &Said, code: &str, world: &World) {
+    assert_eq!(said.code, Some(11), "{said}");
+    let gate = world.foil(&["explain", TICKET, "--json"]);
+    assert!(gate.stdout.contains(&format!("\"{code}\"")), "{gate}");
+    assert!(!world.root().join(".git/counterfoil/runs").exists());
+}
+
+#[test]
+fn a_policy_that_is_not_trusted_runs_nothing() {
+    let world = approved("role = \"writer\"\n");
+    forget_trust(&world);
+    let said = world.foil(&["run", TICKET]);
+    assert!(said.stderr.contains("not trusted the policy"), "{said}");
+    assert_refused_for(&said, "policy_not_trusted", &world);
+}
+
+#[test]
+fn a_repository_without_a_policy_runs_nothing_before_that_is_trusted() {
+    let world = approved("role = \"writer\"\n");
+    forget_trust(&world);
+    std::fs::remove_file(world.root().join("counterfoil.toml")).unwrap();
+    world.commit_all("Without a policy");
+    let said = world.foil(&["run", TICKET]);
+    assert!(said.stderr.contains("not trusted the policy"), "{said}");
+    assert_refused_for(&said, "policy_not_trusted", &world);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let now = world.foil(&["explain", TICKET, "--json"]);
+    assert!(!now.stdout.contains("policy_not_trusted"), "{now}");
+}
+
+/// What `foil explain` says of a gate.
+fn gate(world: &World, name: &str) -> serde_json::Value {
+    let document = json(&world.foil(&["explain", TICKET, "--json"]));
+    let gates = document["gates"].as_array().unwrap();
+    gates.iter().find(|gate| gate["name"] == name).unwrap().clone()
+}
+
+#[test]
+fn a_ticket_that_another_process_runs_is_claimed() {
+    let (world, runner) = under_way();
+    let claim = gate(&world, "claim");
+    assert_eq!(claim["blocker"]["code"], "claimed_elsewhere", "{claim}");
+    let pid = format!("process {}", runner.0.id());
+    assert!(claim["detail"].as_str().unwrap().contains(&pid), "{claim}");
+}
+
+#[test]
+fn a_ticket_waits_for_those_before_it_in_its_package() {
+    let world = approved("role = \"writer\"\n");
+    let path = format!("ledger/tickets/{TICKET}/ticket.toml");
+    let contract = world.read(&path);
+    world.write(&path, contract.replacen("mode =", "package = \"greetings\"\nmode =", 1));
+    world.ticket("0000-first", crate::common::LOOP);
+    let package = format!("schema = 1\ntitle = \"Greetings\"\ntickets = [\"0000-first\", \"{TICKET}\"]\n");
+    world.write("ledger/packages/greetings.toml", package);
+    let said = world.foil(&["approve", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(gate(&world, "package_order")["blocker"]["code"], "previous_ticket_dirt");
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert!(said.stderr.contains("0000-first"), "{said}");
+    assert_eq!(world.foil(&["cancel", "0000-first"]).code, Some(0));
+    assert_eq!(gate(&world, "package_order")["verdict"], "yes");
+}
+
+#[test]
+fn a_receipt_that_cannot_be_read_is_no_leave_to_deliver_twice() {
+    let world = done();
+    world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), "HEAD"]);
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(12), "{said}");
+    assert_eq!(world.git(&["branch", "--list", "foil/*"]).lines().count(), 1);
+}
+
+#[test]
+fn a_dependency_that_was_merged_by_a_squash_is_in_the_base() {
+    let world = done();
+    world.ticket(
+        "0002-next",
+        &format!("depends_on = [\"{TICKET}\"]\n{}", crate::common::LOOP),
+    );
+    world.git(&["merge", "--quiet", "--squash", "foil/0001-hello"]);
+    world.commit_all("Say hello, squashed");
+    assert_eq!(world.foil(&["approve", "0002-next"]).code, Some(0));
+    let document = json(&world.foil(&["explain", "0002-next", "--json"]));
+    assert_eq!(document["would_run"], true, "{document:#}");
+    let workspace = crate::world::workspace(&world);
+    let head = workspace.repository().head().unwrap().commit().unwrap();
+    let tree = workspace.repository().commit_tree_id(head).unwrap();
+    let (dir, id) = ("ledger".parse().unwrap(), TICKET.parse().unwrap());
+    let state = runner::dependency_state(workspace.repository(), head, tree, &dir, &id);
+    assert_eq!(state, runner::DependencyState::InBase);
+}

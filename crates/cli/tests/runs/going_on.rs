@@ -1,0 +1,245 @@
+//! What the next `foil run` makes of a run that an earlier one left.
+
+use std::path::PathBuf;
+
+use ledger_core::{BlockerCode, Effect, Event, Journal, Record, Run, State};
+
+use crate::common::World;
+use crate::world::{TICKET, approved, blocked, done, eventually, json, run_folder, run_id, under_way};
+
+const BRANCH: &str = "refs/heads/foil/0001-hello";
+
+/// The folders of the ticket's runs, oldest first.
+fn run_folders(world: &World) -> Vec<PathBuf> {
+    let runs = std::fs::read_dir(world.root().join(".git/counterfoil/runs").join(TICKET)).unwrap();
+    let mut folders: Vec<_> = runs.map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+fn records(folder: &std::path::Path) -> Vec<Record> {
+    let bytes = std::fs::read(folder.join("journal.jsonl")).unwrap();
+    Journal::parse(&bytes).unwrap().records
+}
+
+fn state(folder: &std::path::Path) -> State {
+    Run::replay(&records(folder)).unwrap().state().clone()
+}
+
+fn stored(world: &World) -> usize {
+    let refs = world.git(&["for-each-ref", &format!("refs/counterfoil/runs/{TICKET}/")]);
+    refs.lines().count()
+}
+
+/// Takes a finished run back to the moment after this event was written, as if the runner had been killed there: no ref moved,
+/// and what was anchored stays.
+fn killed_after(world: &World, is_last: impl Fn(&Event) -> bool) {
+    let folder = run_folder(world);
+    let last = records(&folder)
+        .iter()
+        .position(|record| is_last(&record.event))
+        .unwrap();
+    let text = std::fs::read_to_string(folder.join("journal.jsonl")).unwrap();
+    let kept: String = text.split_inclusive('\n').take(last + 1).collect();
+    std::fs::write(folder.join("journal.jsonl"), kept).unwrap();
+    let run = format!("refs/counterfoil/runs/{TICKET}/{}", run_id(world));
+    let receipt = format!("refs/counterfoil/receipts/{TICKET}");
+    for name in [&run, &receipt, BRANCH] {
+        world.git(&["update-ref", "-d", name]);
+    }
+}
+
+#[test]
+fn a_runner_that_died_while_it_prepared_the_commits_delivers_all_the_same() {
+    let world = done();
+    killed_after(&world, |event| {
+        matches!(event, Event::Intended(Effect::PrepareDelivery { .. }))
+    });
+    // The commits name the second in which they were made.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+#[test]
+fn a_branch_that_another_program_has_locked_is_moved_by_the_next_run() {
+    let world = approved(crate::world::WRITER);
+    let lock = world.root().join(".git").join(format!("{BRANCH}.lock"));
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    std::fs::write(&lock, "").unwrap();
+    let document = json(&world.foil(&["run", TICKET, "--json"]));
+    let blocker = &document["runs"][0]["packet"]["blocker"];
+    assert_eq!(blocker["code"], "needs_person", "{document:#}");
+    std::fs::remove_file(&lock).unwrap();
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(run_folders(&world).len(), 1);
+}
+
+#[test]
+fn a_ticket_that_was_changed_and_approved_ends_the_run_of_the_old_one_and_begins_anew() {
+    let (world, mut runner) = under_way();
+    runner.0.kill().unwrap();
+    runner.0.wait().unwrap();
+    let work = places(&world, &run_id(&world)).join("work");
+    world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Do it otherwise.\n");
+    let not_yet = world.foil(&["run", TICKET]);
+    assert_eq!(not_yet.code, Some(11), "{not_yet}");
+    assert_eq!(state(&run_folder(&world)), State::Climbing);
+    let said = world.foil(&["approve", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    std::fs::write(world.folder().join("scripts/writer.toml"), crate::world::WRITER).unwrap();
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let folders = run_folders(&world);
+    assert_eq!(folders.len(), 2);
+    let State::Blocked(blocker) = state(&folders[0]) else {
+        panic!("{:?}", state(&folders[0]));
+    };
+    assert_eq!(blocker.code, BlockerCode::SourceLockMismatch);
+    assert_eq!(state(&folders[1]), State::Done);
+    assert_eq!(stored(&world), 2);
+    assert!(work.exists(), "what the old run left is for `foil clean`");
+    assert_eq!(world.foil(&["verify"]).code, Some(0));
+}
+
+#[test]
+fn a_policy_that_was_changed_committed_and_trusted_begins_a_new_run() {
+    let (world, mut runner) = under_way();
+    runner.0.kill().unwrap();
+    runner.0.wait().unwrap();
+    std::fs::write(world.folder().join("scripts/writer.toml"), crate::world::WRITER).unwrap();
+    let policy = world.read("counterfoil.toml");
+    world.write("counterfoil.toml", format!("{policy}[limits]\nturn_timeout = \"2h\"\n"));
+    let uncommitted = world.foil(&["run", TICKET]);
+    assert_eq!(uncommitted.code, Some(11), "{uncommitted}");
+    assert!(
+        uncommitted.stderr.contains("git commit counterfoil.toml"),
+        "{uncommitted}"
+    );
+    world.commit_all("More time");
+    let untrusted = world.foil(&["run", TICKET]);
+    assert!(untrusted.stderr.contains("not trusted"), "{untrusted}");
+    assert_eq!(state(&run_folder(&world)), State::Climbing);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let states: Vec<_> = run_folders(&world).iter().map(|folder| state(folder)).collect();
+    assert!(matches!(states[..], [State::Blocked(_), State::Done]), "{states:?}");
+}
+
+#[test]
+fn a_run_whose_branch_has_moved_is_finished_though_the_ticket_changed_since() {
+    let world = done();
+    let branch = world.git(&["rev-parse", BRANCH]);
+    killed_after(&world, |event| {
+        matches!(event, Event::Intended(Effect::UpdateRef { .. }))
+    });
+    world.git(&["update-ref", BRANCH, &branch]);
+    world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Something else.\n");
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(run_folders(&world).len(), 1);
+    assert_eq!(stored(&world), 1);
+}
+
+#[test]
+fn a_canceled_run_is_kept_in_git_though_the_ticket_is_closed() {
+    let (world, mut runner) = under_way();
+    runner.0.kill().unwrap();
+    runner.0.wait().unwrap();
+    let folder = run_folder(&world);
+    let mut opened = runner::JournalFile::open(&folder.join("journal.jsonl")).unwrap();
+    let pending = Run::replay(&opened.records).unwrap().pending().unwrap().seq;
+    let lost = Event::Observed {
+        of: pending,
+        observation: ledger_core::Observation::Lost {
+            reason: "gone".to_owned(),
+        },
+    };
+    let canceled = Event::Canceled {
+        by: "A User".to_owned(),
+        reason: "not needed".to_owned(),
+    };
+    for event in [lost, canceled] {
+        runner::JournalSink::append(&mut opened.file, jiff::Timestamp::now(), &event).unwrap();
+    }
+    drop(opened);
+    assert_eq!(world.foil(&["cancel", TICKET, "--because", "not needed"]).code, Some(0));
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(10), "{said}");
+    assert_eq!(stored(&world), 1);
+}
+
+#[test]
+fn what_a_dead_runner_left_is_ended_also_where_the_run_may_not_go_on() {
+    let (world, mut runner) = under_way();
+    runner.0.kill().unwrap();
+    runner.0.wait().unwrap();
+    // As a guard that died with its runner would leave it.
+    let guards = run_folder(&world).join("guards");
+    std::fs::create_dir_all(&guards).unwrap();
+    std::fs::write(guards.join("guard-x.json"), "no record").unwrap();
+    world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Changed.\n");
+    let said = world.foil(&["run", TICKET]);
+    assert!(
+        said.stderr.contains("the record of a guard"),
+        "it was looked at first: {said}"
+    );
+}
+
+fn places(world: &World, run: &str) -> PathBuf {
+    world.state_home().join(format!("counterfoil/places/{TICKET}-{run}"))
+}
+
+#[test]
+fn the_places_of_a_run_go_when_it_is_done_and_only_then() {
+    let world = done();
+    assert!(!places(&world, &run_id(&world)).exists());
+    let step = "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"elsewhere.txt\"\ntext = \"worth keeping\\n\"\n";
+    let world = approved(&format!("{step}[answer]\nreport = {{ summary = \"out of scope\" }}\n"));
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(10));
+    let work = places(&world, &run_id(&world)).join("work/elsewhere.txt");
+    assert!(work.exists(), "a blocked run may hold work that nothing else holds");
+}
+
+#[test]
+fn the_base_of_a_run_outlives_the_branch_that_it_was_taken_from() {
+    let world = blocked();
+    let base = world.git(&["rev-parse", "HEAD"]);
+    world.git(&["commit", "--quiet", "--amend", "--message", "Otherwise"]);
+    world.git(&["reflog", "expire", "--expire=now", "--all"]);
+    world.git(&["gc", "--quiet", "--prune=now"]);
+    assert_eq!(world.git(&["cat-file", "-t", &base]), "commit");
+}
+
+#[test]
+fn a_cancellation_on_the_branch_where_a_stacked_run_was_started_stops_it() {
+    let world = done();
+    // Depends on what is delivered and not merged.
+    let slow = "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello again\\n\"\n\
+                [[step]]\ndo = \"wait\"\nmilliseconds = 5000\n[answer]\nreport = { summary = \"said it again\" }\n";
+    std::fs::write(world.folder().join("scripts/writer.toml"), slow).unwrap();
+    let contract = "title = \"Again\"\nmode = \"quick\"\ndepends_on = [\"0001-hello\"]\n[scope]\ngoal = \"hello\"\n\
+                    allowed = [\"hello.txt\"]\n[[acceptance]]\nid = \"AC-1\"\ngiven = \"a\"\nwhen = \"b\"\nthen = \"c\"\n";
+    world.ticket("0002-again", contract);
+    let said = world.foil(&["approve", "0002-again"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let mut command = world.foil_command();
+    let mut running = crate::world::Runner(command.args(["run", "0002-again"]).spawn().unwrap());
+    eventually("the run begins", || {
+        world
+            .foil(&["events", "0002-again"])
+            .stdout
+            .contains("begins conversation")
+    });
+    let branch = world.git(&["symbolic-ref", "HEAD"]);
+    let folder = "ledger/tickets/0002-again";
+    assert_eq!(world.foil(&["cancel", "0002-again", "--because", "no"]).code, Some(0));
+    // Another branch is checked out, on which nothing of it is to be seen.
+    world.git(&["checkout", "--quiet", "--detach", "HEAD^"]);
+    assert!(!world.root().join(folder).join("canceled.toml").exists(), "{branch}");
+    assert_eq!(running.0.wait().unwrap().code(), Some(10));
+    assert_eq!(world.git(&["branch", "--list", "foil/0002-again"]), "");
+}
