@@ -125,8 +125,9 @@ pub fn named_receipt(repository: &Repository, from: &Path, name: &str) -> io::Re
         return Ok(Some(bytes.ok_or_else(missing)?));
     }
     let path = from.join(name);
-    // A ticket may be called like a folder; a receipt is a file.
-    if !path.is_file() {
+    // A file may be called like a ticket.
+    let is_path = name.contains('/') || name.ends_with(".json");
+    if !is_path || !path.is_file() {
         return Ok(None);
     }
     let mut bytes = Vec::new();

@@ -1,9 +1,11 @@
 //! Between `foil run` and the first event of its run.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use crate::world::{Runner, TICKET, approved, eventually};
+use crate::world::{Runner, TICKET, WRITER, approved, eventually};
 
 #[test]
 fn a_signal_while_the_agent_is_looked_at_ends_the_command_and_begins_no_run() {
@@ -37,4 +39,13 @@ fn a_signal_while_the_agent_is_looked_at_ends_the_command_and_begins_no_run() {
         assert!(began.elapsed().as_secs() < 8, "it waited for the agent");
         assert!(!world.root().join(".git/counterfoil/runs").exists());
     }
+}
+
+#[test]
+fn a_variable_that_is_not_utf8_is_nothing_to_a_run() {
+    let world = approved(WRITER);
+    let mut command = world.foil_command();
+    let command = command.args(["run", TICKET]).env("ODD", OsStr::from_bytes(b"\xff\xfe"));
+    let said = crate::common::said(command);
+    assert_eq!(said.code, Some(0), "{said}");
 }
