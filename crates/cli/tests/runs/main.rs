@@ -8,6 +8,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[expect(dead_code, reason = "the tests with Codex use the rest of it")]
 #[path = "../e2e/processes.rs"]
 mod processes;
 #[path = "../e2e/snapshot.rs"]
