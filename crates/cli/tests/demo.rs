@@ -1,5 +1,5 @@
 //! `foil demo`, as somebody runs it who has just built the command: no repository, no configuration, no Codex.
-#![expect(clippy::unwrap_used, reason = "a world that cannot be made is a failed test")]
+#![expect(clippy::panic, reason = "a point of the story that is missing is a failed test")]
 
 mod common;
 

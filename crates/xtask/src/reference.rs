@@ -143,7 +143,7 @@ fn one_value(schema: &Value) -> String {
     let range = |word: &str| match (schema.get("minimum"), schema.get("maximum")) {
         (Some(least), Some(most)) if least == most => format!("`{least}`"),
         (Some(least), Some(most)) => format!("{word}, {least} to {most}"),
-        (Some(least), None) if *least != Value::from(0) => format!("{word}, at least {least}"),
+        (Some(least), None) if *least != 0 => format!("{word}, at least {least}"),
         _ => word.to_owned(),
     };
     let word = match type_of(schema) {

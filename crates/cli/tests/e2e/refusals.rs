@@ -37,11 +37,12 @@ fn without_a_sandbox_nothing_is_asked_and_nothing_is_left(back_end: BackEnd) {
     }
     let world = World::new(back_end, Terms::default(), honest_script());
     let before = world.snapshot();
-    let running = world.start(without_namespaces(env!("CARGO_BIN_EXE_foil"), &["run"]));
+    let running = world.start(without_namespaces(env!("CARGO_BIN_EXE_foil"), &["run", "--json"]));
 
     let ran = running.ends_within(PATIENCE).ends_with(11);
 
-    assert!(ran.stderr.contains("sandbox"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error[sandbox_unavailable]: "), "{}", ran.stderr);
+    assert_eq!(ran.json()["error"]["code"], "sandbox_unavailable");
     assert_eq!(world.model.requests().len(), 0, "not one token is spent");
     assert_eq!(world.journals("0001-say-hello").len(), 0, "no run was opened");
     let places = world.root().join("state/counterfoil/places");

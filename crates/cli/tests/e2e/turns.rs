@@ -4,15 +4,36 @@ use ledger_core::{Effect, Event, TurnPurpose};
 use serde_json::json;
 use testkit::model_server::{ModelScript, Reply, Rule};
 
-use crate::world::{BackEnd, CHECKS_FAILED, REPAIR, REPORT_AGAIN, REVIEW, Terms, WRITE, World, shell, through_both};
+use crate::world::{
+    BackEnd, CHECKS_FAILED, REPAIR, REPORT_AGAIN, REVIEW, Terms, WRITE, World, honest_script, shell, through_both,
+};
 
 through_both!(
+    the_model_that_is_named_takes_the_place_of_the_policys,
     the_end_of_a_failing_check_reaches_the_next_turn_of_the_same_conversation,
     a_report_out_of_form_is_asked_for_once_more_in_the_same_conversation,
     what_the_reviewer_refuses_is_repaired_and_reviewed_anew,
 );
 
 const TICKET: &str = "0001-say-hello";
+
+fn the_model_that_is_named_takes_the_place_of_the_policys(back_end: BackEnd) {
+    let world = World::new(back_end, Terms::default(), honest_script());
+
+    world.foil(&["run", "--model", "gpt-5.4"]).succeeds();
+
+    let models: Vec<_> = world
+        .model
+        .requests()
+        .into_iter()
+        .map(|request| request.body["model"].clone())
+        .collect();
+    assert!(
+        !models.is_empty() && models.iter().all(|model| model == "gpt-5.4"),
+        "{models:?}"
+    );
+    world.assert_delivered(TICKET, "hello.txt", "hello\n");
+}
 
 fn the_end_of_a_failing_check_reaches_the_next_turn_of_the_same_conversation(back_end: BackEnd) {
     let script = ModelScript::default()

@@ -69,7 +69,7 @@ pub(crate) struct World {
 /// How a command ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    status: ExitStatus,
+    pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -107,6 +107,20 @@ impl World {
 
     /// A repository that `foil init` has set up, with a trusted policy.
     pub(crate) fn without_tickets(back_end: BackEnd, terms: Terms, script: ModelScript) -> Self {
+        let world = Self::empty(script);
+        world.write("README", "a project\n");
+        world.git(&["add", "README"]);
+        world.git(&["commit", "--quiet", "-m", "begin"]);
+        world.foil(&["init", "--repository", "example/project"]).succeeds();
+        world.write("counterfoil.toml", &world.policy(back_end, &terms));
+        world.git(&["add", "--all"]);
+        world.git(&["commit", "--quiet", "-m", "set up"]);
+        world.foil(&["trust"]).succeeds();
+        world
+    }
+
+    /// A repository without a commit, and a user who has a name.
+    pub(crate) fn empty(script: ModelScript) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -127,18 +141,11 @@ impl World {
         world.git(&["init", "--quiet", "--initial-branch=main"]);
         world.git(&["config", "user.name", "A User"]);
         world.git(&["config", "user.email", "user@example.org"]);
-        world.write("README", "a project\n");
-        world.git(&["add", "README"]);
-        world.git(&["commit", "--quiet", "-m", "begin"]);
-        world.foil(&["init", "--repository", "example/project"]).succeeds();
-        world.write("counterfoil.toml", &world.policy(back_end, &terms));
-        world.git(&["add", "--all"]);
-        world.git(&["commit", "--quiet", "-m", "set up"]);
-        world.foil(&["trust"]).succeeds();
         world
     }
 
-    fn policy(&self, back_end: BackEnd, terms: &Terms) -> String {
+    /// The policy's `[agent]`: Codex with the scripted model.
+    pub(crate) fn agent(&self, back_end: BackEnd, terms: &Terms) -> toml::Table {
         let mut config = self.model.codex_config(MODEL, terms.retries);
         config.remove("model");
         let silence = i64::try_from(terms.silence.as_millis()).unwrap();
@@ -154,11 +161,15 @@ impl World {
         agent.insert("kind".to_owned(), kind.into());
         agent.insert("command".to_owned(), codex_path().to_str().unwrap().into());
         agent.insert("config".to_owned(), config.into());
+        agent
+    }
+
+    fn policy(&self, back_end: BackEnd, terms: &Terms) -> String {
         let mut check = toml::Table::new();
         check.insert("name".to_owned(), "greeting".into());
         check.insert("run".to_owned(), terms.check.into());
         let mut policy = toml::Table::new();
-        policy.insert("agent".to_owned(), agent.into());
+        policy.insert("agent".to_owned(), self.agent(back_end, terms).into());
         policy.insert("check".to_owned(), toml::Value::Array(vec![check.into()]));
         format!("{policy}\n{}", terms.more)
     }

@@ -102,6 +102,11 @@ pub(super) fn sentence(event: &Event) -> String {
     }
 }
 
+/// Whether what an agent said is a report or a review, which carry the label of their turn.
+fn is_answer(said: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(said).is_ok_and(|said| said.get("turn").is_some())
+}
+
 /// A label without the run that it begins with, which whoever reads its journal knows.
 fn short_label(label: &str) -> &str {
     label.rsplit('/').next().unwrap_or(label)
@@ -258,6 +263,8 @@ fn activity_words(activity: &Activity) -> String {
             "the agent says that it edited {}",
             list(paths.iter().map(String::as_str))
         ),
+        // What the answer holds is told when the turn ends.
+        Activity::Message { text } if is_answer(text) => "the agent gives its answer".to_owned(),
         Activity::Message { text } => format!("the agent says: {text}"),
         Activity::Tokens { spent } => format!("{} tokens spent in this turn", spent.total),
         Activity::Retrying { reason } => format!("the agent tries again: {reason}"),
@@ -426,4 +433,19 @@ fn count(number: usize, one: &str) -> String {
 
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_no_saying() {
+        let said = |text: &str| sentence(&Event::Activity(Activity::Message { text: text.to_owned() }));
+        assert_eq!(
+            said("{\"turn\":\"r/turn-1\",\"status\":\"done\"}"),
+            "the agent gives its answer"
+        );
+        assert_eq!(said("{}"), "the agent says: {}");
+    }
 }

@@ -13,6 +13,7 @@ use crate::output::Output;
 ///
 /// Leaving takes a moment, and a person may be impatient: the second signal is answered with a word, the third ends the
 /// process at once. Whatever it left is then taken up as after a crash.
+#[expect(clippy::exit, reason = "a person who asks three times wants the process to end now")]
 pub(super) fn watch(output: &Output) -> io::Result<watch::Receiver<Option<PauseCause>>> {
     let (sender, receiver) = watch::channel(None);
     let mut interrupt = signal(SignalKind::interrupt())?;
