@@ -33,6 +33,7 @@ fn inputs() -> Inputs {
             discovery: Discovery {
                 base: CommitId(object),
                 reason: BaseReason::Tip { branch: None },
+                branch: None,
                 upstream: None,
                 repository_kind: Vec::new(),
                 check_sandbox: "off".to_owned(),
