@@ -94,12 +94,20 @@ impl ReviewPacket {
         }
     }
 
+    /// How many paths are changed.
+    pub fn paths_in_words(&self) -> String {
+        match self.counts.total() {
+            1 => "1 path".to_owned(),
+            count => format!("{count} paths"),
+        }
+    }
+
     /// The packet of a run, from its journal alone.
     pub fn of(run: &Run, title: &str) -> Self {
         let opened = run.opened();
         let (outcome, blocker) = match run.state() {
             State::Done => ("done", None),
-            State::Blocked(blocker) => ("blocked", Some(blocker.clone())),
+            State::Blocked(blocker) => ("blocked", Some(blocker.shown_for(&opened.ticket))),
             State::Canceled { .. } => ("canceled", None),
             State::Paused { .. } => ("paused", None),
             State::Climbing => ("running", None),
@@ -234,7 +242,7 @@ impl ReviewPacket {
     }
 
     fn change(&self, text: &mut String) {
-        let _ = writeln!(text, "## Change\n\n{} paths\n", self.counts.total());
+        let _ = writeln!(text, "## Change\n\n{}\n", self.paths_in_words());
         for listed in &self.paths {
             let from = listed
                 .from

@@ -194,10 +194,8 @@ async fn run_all(
             Ok(report) => {
                 exit = exit.and(exit_of(&report.outcome));
                 tell(&report, context)?;
-                let mut packet = ReviewPacket::of(&report.run, &title_of(workspace, &ticket));
-                packet.blocker = packet.blocker.map(|blocker| blocker.shown_for(&ticket));
                 runs.push(ReportRun {
-                    packet,
+                    packet: ReviewPacket::read(workspace, &report.run, &title_of(workspace, &ticket)),
                     taken_up: report.taken_up,
                     ticket,
                 });

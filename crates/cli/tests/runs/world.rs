@@ -184,7 +184,7 @@ macro_rules! seen {
                 r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-(\[short\]|[0-9a-f]{12})",
                 "[run]",
             ),
-            (r"\b(change|records)-\d+\b", "$1-[seq]"),
+            (r"\b(change|records|tree-\d+)-\d+\b", "$1-[seq]"),
             (r"\b\d+ lines\b", "[count] lines"),
             (r"\b\d+ bytes\b", "[count] bytes"),
             (

@@ -110,7 +110,7 @@ impl Page {
 
     fn change(&mut self, packet: &ReviewPacket) {
         self.heading("Change");
-        self.raw(&format!("<p>{} paths</p>\n<ul>\n", packet.counts.total()));
+        self.raw(&format!("<p>{}</p>\n<ul>\n", packet.paths_in_words()));
         for listed in &packet.paths {
             let kind = serde_json::to_value(listed.kind).ok();
             let kind = kind
