@@ -70,14 +70,6 @@ fn after_turn(run: &Run, attempt: &Attempt, turn: &EndedTurn, inputs: &Inputs, n
     ) {
         return step;
     }
-    // What a worker did that it may not counts, also where its turn was over before it could be interrupted.
-    let unsafe_action = turn.interrupted_for.as_ref();
-    if let Some(blocker) = unsafe_action.filter(|blocker| blocker.code == BlockerCode::UnsafeAction) {
-        return match attempt.measured {
-            None => Step::Start(Effect::MeasureChanges { iteration: attempt.n }),
-            Some(_) => Step::Record(Event::Blocked(blocker.clone())),
-        };
-    }
     match &turn.end {
         TurnEnd::InvalidReport { .. } if attempt.report_repairs == 0 => Step::Start(Effect::TakeTurn {
             iteration: attempt.n,
