@@ -243,7 +243,7 @@ impl Repository {
         let mut lock = self.lock_file(name, &lock_path)?;
         // Looked at while nobody else can make it.
         let made = match self.resolve(name) {
-            Ok(None) => write!(lock, "{object}\n")
+            Ok(None) => writeln!(lock, "{object}")
                 .and_then(|()| lock.sync_all())
                 .and_then(|()| fs::rename(&lock_path, &path))
                 .map(|()| None)
