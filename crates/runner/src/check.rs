@@ -32,8 +32,6 @@ use crate::sandbox::{Confinement, ConfinementError, Sandbox, SandboxUnavailable,
 /// How much of the end of the output goes into the result, in bytes.
 const TAIL_BYTES: usize = 4096;
 
-/// How often a sandbox is set up anew for a check before it counts as unavailable.
-const SANDBOX_ATTEMPTS: u32 = 3;
 /// Runs inside: says that the sandbox is set up, so that a sandbox that fails is never taken for a check that fails, and becomes the command. What
 /// was said cannot be taken back, and the command does not have the way by which it was.
 const STARTED: &str = "printf . >&0; exec \"$@\" </dev/null";
@@ -188,7 +186,7 @@ impl CheckBench<'_> {
                 break end;
             }
             // What was to be covered may have gone since it was looked for: a service's socket, a folder of a toolchain.
-            if attempt == SANDBOX_ATTEMPTS {
+            if attempt == crate::sandbox::ATTEMPTS {
                 return Err(SandboxUnavailable::from_output(&std::fs::read(output)?, &end.outcome).into());
             }
             attempt += 1;

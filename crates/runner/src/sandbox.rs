@@ -34,6 +34,10 @@ use crate::redact::printable_lines;
 pub use confinement::{Confinement, ConfinementError};
 pub(crate) use toolchains::variables as toolchain_variables;
 
+/// How often a sandbox is set up anew before it counts as unavailable. What is to be covered may go between being looked for and
+/// being covered, sockets of short-lived services above all; each time is another chance, and costs some ten milliseconds.
+pub(crate) const ATTEMPTS: u32 = 10;
+
 /// How long starting a sandbox for nothing may take.
 const PROBE_TIME: Duration = Duration::from_secs(20);
 
@@ -74,6 +78,11 @@ impl SandboxUnavailable {
             hint: hint_for(&reason),
             reason,
         }
+    }
+
+    /// Whether something went away while the sandbox was set up, so that the next time may be better.
+    fn is_passing(&self) -> bool {
+        self.reason.contains("Can't create file at") || self.reason.contains("Can't find source path")
     }
 
     /// What a bubblewrap that could not do its work said.
@@ -142,6 +151,16 @@ impl Sandbox {
 
     /// Runs a command that does nothing in exactly this confinement.
     pub async fn check(&self, guard: &GuardProgram, confinement: &Confinement) -> Result<(), SandboxUnavailable> {
+        let mut attempt = 1;
+        loop {
+            match self.check_once(guard, confinement).await {
+                Err(error) if error.is_passing() && attempt < ATTEMPTS => attempt += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn check_once(&self, guard: &GuardProgram, confinement: &Confinement) -> Result<(), SandboxUnavailable> {
         let unavailable = SandboxUnavailable::because;
         let command = self
             .command(
@@ -220,5 +239,19 @@ fn hint_for(reason: &str) -> &'static str {
         "in a container, start it so that /proc can be mounted (`--security-opt systempaths=unconfined`)"
     } else {
         "run `foil doctor` for what was tried"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_away_meanwhile_is_told_from_a_sandbox_that_does_not_work() {
+        let said = |line: &str| SandboxUnavailable::from_output(line.as_bytes(), &CommandOutcome::Exited { code: 1 });
+        assert!(said("bwrap: Can't create file at /srv/a.sock: Read-only file system").is_passing());
+        assert!(said("bwrap: Can't find source path /opt/tools: No such file or directory").is_passing());
+        assert!(!said("bwrap: Creating new namespace failed: Operation not permitted").is_passing());
+        assert!(!said("").is_passing());
     }
 }
