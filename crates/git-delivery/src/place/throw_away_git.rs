@@ -2,7 +2,7 @@
 //! user's repository for writing. Never read again by the runner.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use ledger_core::{EntryMode, ObjectId};
@@ -154,9 +154,25 @@ fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> Result<(), PlaceError>
             entry.path.into(),
         );
     }
-    let mut file = gix::index::File::from_state(state, git_dir.join("index"));
-    file.write(gix::index::write::Options::default())
-        .map_err(|error| PlaceError::io(b".git/index", io::Error::other(error.to_string())))
+    save_git_index(git_dir, &state).map_err(|source| PlaceError::io(b".git/index", source))
+}
+
+/// Writes the index with its sum. The library writes every field by itself; hashed one by one they would take most of the time
+/// of a check in a large repository.
+fn save_git_index(git_dir: &Path, state: &gix::index::State) -> io::Result<()> {
+    let temporary = git_dir.join("index.new");
+    let hashed = gix::hash::io::Write::new(fs::File::create(&temporary)?, gix::hash::Kind::Sha1);
+    let mut buffered = io::BufWriter::with_capacity(64 << 10, hashed);
+    state
+        .write_to(&mut buffered, gix::index::write::Options::default())
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    let mut written = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let sum = written
+        .hash
+        .try_finalize()
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    written.inner.write_all(sum.as_slice())?;
+    fs::rename(temporary, git_dir.join("index"))
 }
 
 fn git_stat(stat: &FileStat) -> gix::index::entry::Stat {
