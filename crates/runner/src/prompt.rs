@@ -94,7 +94,7 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
         for finding in task.findings {
             let _ = writeln!(
                 text,
-                "- **{}** ({:?})\n  - expected: {}\n  - found: {}\n  - repair: {}",
+                "- **{}** ({})\n  - expected: {}\n  - found: {}\n  - repair: {}",
                 one_line(&finding.place),
                 finding.severity,
                 one_line(&finding.expected),

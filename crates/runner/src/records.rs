@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     ChangeKind, CheckResult, CommitId, Finding, Phase, PhaseEvidence, RefName, Report, Review, ReviewEnd, Run,
-    Severity, Strength, Verdict,
+    Strength, Verdict,
 };
 
 use crate::markdown::{cell, code, inline, quote, quotes};
@@ -263,15 +263,8 @@ fn findings(text: &mut String, review: Option<&Review>) {
 
 /// A finding in one sentence.
 pub(crate) fn finding_line(finding: &Finding) -> String {
-    let severity = match finding.severity {
-        Severity::Info => "info",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    };
     format!(
-        "{severity}: {}: expected {}, found {}; repair: {}",
-        finding.place, finding.expected, finding.actual, finding.required_repair
+        "{}: {}: expected {}, found {}; repair: {}",
+        finding.severity, finding.place, finding.expected, finding.actual, finding.required_repair
     )
 }

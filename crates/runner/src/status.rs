@@ -1,6 +1,7 @@
 //! Where everything stands, derived from the ledger folder, the journals and Git; never stored.
 
 mod derive;
+mod next_steps;
 mod run_status;
 
 use std::collections::BTreeMap;

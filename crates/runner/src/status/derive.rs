@@ -6,12 +6,13 @@ use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
     Approval, BlobId, Blocker, BlockerCode, CommitId, Digest, Journal, JournalError, Kind, Mode, ObjectId, PackageName,
-    PauseCause, Phase, PhaseEvidence, Receipt, RefName, RepoPath, Run, State, TicketFile, TicketId,
+    PauseCause, Phase, PhaseEvidence, RefName, RepoPath, Run, State, TicketFile, TicketId,
 };
 
+use super::next_steps::{AfterDelivery, after_no_delivery};
 use super::{
-    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, NextStep, PausedStatus, PolicyStatus, RepositoryStatus,
-    RunStatus, STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
+    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, PausedStatus, PolicyStatus, RepositoryStatus, RunStatus,
+    STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
 };
 use crate::base::stored_receipt;
 use crate::consent::{ConsentState, consent_state};
@@ -423,7 +424,7 @@ impl<'a> World<'a> {
             && receipt.delivered.is_none()
         {
             return DoneStatus {
-                next_steps: undelivered(&row.id, receipt),
+                next_steps: after_no_delivery(&row.id, receipt),
                 ..DoneStatus::default()
             };
         }
@@ -436,7 +437,7 @@ impl<'a> World<'a> {
         let repository = self.workspace.repository();
         let head = self.head.commit();
         let merged = head.and_then(|head| repository.is_ancestor(commit, head).ok());
-        let steps = NextSteps {
+        let steps = AfterDelivery {
             id: &row.id,
             branch: branch.short(),
             branch_exists: self.branch(branch.short()).is_some(),
@@ -611,59 +612,5 @@ fn delivered_by_run(run: &Run) -> Option<(RefName, CommitId)> {
     match run.evidence(Phase::Committed)? {
         PhaseEvidence::Committed { records, branch, .. } => Some((branch.clone(), *records)),
         _ => None,
-    }
-}
-
-/// What comes after a run that delivers nothing: its tree is kept, and only a person makes a branch of it.
-fn undelivered(id: &TicketId, receipt: &Receipt) -> Vec<NextStep> {
-    let (base, tree) = (receipt.base, receipt.tree);
-    let step = |purpose, command| NextStep { purpose, command };
-    vec![
-        step("review it", format!("foil review {id}")),
-        step("see the change", format!("git diff {base} {tree}")),
-        step(
-            "make a branch of it",
-            format!("git branch foil/{id} $(git commit-tree {tree} -p {base} -m {id})"),
-        ),
-        clean_up(),
-    ]
-}
-
-fn clean_up() -> NextStep {
-    NextStep {
-        purpose: "remove what the run left",
-        command: "foil clean --apply".to_owned(),
-    }
-}
-
-/// What the commands after a delivery depend on.
-struct NextSteps<'a> {
-    id: &'a TicketId,
-    branch: &'a str,
-    branch_exists: bool,
-    merged: bool,
-    /// Whether what is checked out is a part of the branch.
-    straight_on: bool,
-}
-
-impl NextSteps<'_> {
-    /// Only a person merges: these are the commands for it.
-    fn list(&self) -> Vec<NextStep> {
-        let Self { id, branch, .. } = self;
-        let step = |purpose: &'static str, command: String| NextStep { purpose, command };
-        let clean = clean_up();
-        match (self.branch_exists, self.merged) {
-            (false, _) => Vec::new(),
-            (true, true) => vec![step("remove the branch", format!("git branch -d {branch}")), clean],
-            (true, false) => {
-                let how = if self.straight_on { "--ff-only " } else { "" };
-                vec![
-                    step("review it", format!("foil review {id}")),
-                    step("see the change", format!("git diff HEAD...{branch}")),
-                    step("take it", format!("git merge {how}{branch}")),
-                    clean,
-                ]
-            }
-        }
     }
 }

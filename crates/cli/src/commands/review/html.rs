@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{Finding, Severity};
+use ledger_core::Finding;
 use runner::redact::printable_lines;
 use runner::{ReviewPacket, sentence, strength_name};
 
@@ -206,16 +206,9 @@ impl Page {
 }
 
 fn finding_words(finding: &Finding) -> String {
-    let severity = match finding.severity {
-        Severity::Info => "info",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    };
     format!(
-        "{severity} at {}\nexpected: {}\nfound: {}\nrepair: {}",
-        finding.place, finding.expected, finding.actual, finding.required_repair
+        "{} at {}\nexpected: {}\nfound: {}\nrepair: {}",
+        finding.severity, finding.place, finding.expected, finding.actual, finding.required_repair
     )
 }
 
