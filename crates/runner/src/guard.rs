@@ -32,8 +32,9 @@ use leftovers::GuardRecord;
 pub use leftovers::{EndedProcess, LeftoverError, end_leftovers};
 use wire::{Notice, Order};
 
-/// How long a process that is asked to end may take before it is killed, if nothing else is said.
-pub const DEFAULT_GRACE: Duration = Duration::from_secs(2);
+/// How long a process that is asked to end may take before it is killed, if nothing else is said. Half of the two seconds in
+/// which an interrupted run stops.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a guard may take to start.
 const START_WAIT: Duration = Duration::from_secs(30);

@@ -13,18 +13,16 @@ use std::time::Duration;
 use ledger_core::{Activity, AgentFailureClass, AgentIdentity, AgentKind, ThreadId, TokenCount};
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use self::watch::ExecWatch;
 use super::child::{AgentChild, Launch};
 use super::codex_settings::thread_config;
 use super::text::Redaction;
 use super::transcript::{Transcript, last_exec_usage};
-use super::turn::{StopSignal, TurnSink};
+use super::turn::{INTERRUPT_LIMIT, StopSignal, TurnSink};
 use super::{Agent, CodexAgentSettings, ThreadChoice, Turn, TurnEnd, TurnOutcome, TurnRequest, failure};
 use crate::guard::{Exit, GuardError};
-
-/// How long an interrupted process may take to end before it is killed.
-const INTERRUPT_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a process may take to end after it has told the end of its turn.
 const END_LIMIT: Duration = Duration::from_secs(5);
@@ -320,6 +318,7 @@ impl ExecTurn<'_> {
 
     /// Asks the process to end, then kills it. What it still writes is taken in: the turn may have ended just now.
     async fn interrupt(&mut self, child: &mut AgentChild) -> Result<(), GuardError> {
+        let deadline = Instant::now() + INTERRUPT_LIMIT;
         child.ask_to_stop().await;
         let rest = async {
             while let Ok(Some(line)) = child.line().await {
@@ -328,8 +327,11 @@ impl ExecTurn<'_> {
                 self.watch.line(&line);
             }
         };
-        match tokio::time::timeout(INTERRUPT_LIMIT, rest).await {
-            Ok(()) => child.end(END_LIMIT).await.map(|_| ()),
+        match tokio::time::timeout_at(deadline, rest).await {
+            Ok(()) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                child.end(left).await.map(|_| ())
+            }
             Err(_) => child.kill().await,
         }
     }

@@ -1,5 +1,7 @@
 //! The two ends of a turn: what the caller holds, and what the agent's task reports into.
 
+use std::time::Duration;
+
 use ledger_core::{Activity, AgentFailure, ThreadId, TokenCount};
 use tokio::sync::{mpsc, watch};
 
@@ -7,6 +9,10 @@ use super::{TurnEnd, TurnEvent, TurnOutcome};
 
 /// Events that wait for the caller before the agent is held up.
 const WAITING_EVENTS: usize = 64;
+
+/// How long an agent's process may take to end a turn that is interrupted before it is killed. Half of the two seconds in which
+/// an interrupted run stops.
+pub(super) const INTERRUPT_LIMIT: Duration = Duration::from_secs(1);
 
 /// A turn under way. Dropping it interrupts the turn.
 #[derive(Debug)]

@@ -115,8 +115,13 @@ impl Server {
     }
 
     /// Ends it in good order, with whatever it still runs.
-    pub(super) async fn end(mut self) -> Result<(), GuardError> {
-        self.child.end(END_GRACE).await.map(|_| ())
+    pub(super) async fn end(self) -> Result<(), GuardError> {
+        self.end_within(END_GRACE).await
+    }
+
+    /// The same, but in this time.
+    pub(super) async fn end_within(mut self, grace: Duration) -> Result<(), GuardError> {
+        self.child.end(grace).await.map(|_| ())
     }
 
     /// Kills it with whatever it still runs.

@@ -15,15 +15,12 @@ use super::watch::{TurnWatch, text};
 use crate::agent::codex_settings::{CodexAgentSettings, thread_config};
 use crate::agent::text::Redaction;
 use crate::agent::transcript::Transcript;
-use crate::agent::turn::{StopSignal, TurnSink};
+use crate::agent::turn::{INTERRUPT_LIMIT, StopSignal, TurnSink};
 use crate::agent::{Access, ThreadChoice, TurnEnd, TurnOutcome, TurnRequest, failure};
 use crate::guard::GuardError;
 
 /// How long the server may take to answer a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-
-/// How long an interrupted turn may take to end before the server is killed.
-const INTERRUPT_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the server may take for what is asked of it after a turn.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
@@ -423,7 +420,7 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + INTERRUPT_LIMIT;
         // Whatever fails here ends in the same way: the server is closed.
         let _ = self.ask_to_end(deadline).await;
-        self.discard_server().await;
+        self.discard_server_by(Some(deadline)).await;
         match self.watch.outcome() {
             Some(outcome) => outcome.clone(),
             None => TurnOutcome::Interrupted,
@@ -460,13 +457,21 @@ impl<'a> Session<'a> {
 
     /// Ends the server with everything that it runs.
     async fn discard_server(&mut self) {
+        self.discard_server_by(None).await;
+    }
+
+    /// The same, where it has to be gone soon after this moment.
+    async fn discard_server_by(&mut self, deadline: Option<Instant>) {
         if let Some(loaded) = self.loaded.take() {
             // A log that cannot be written has been, or will be, reported by what follows.
             let _ = self.transcript.last_words(loaded.server.last_words());
-            let ended = if self.watch.outcome().is_some() {
-                loaded.server.end().await
-            } else {
-                loaded.server.kill().await
+            let ended = match deadline {
+                _ if self.watch.outcome().is_none() => loaded.server.kill().await,
+                None => loaded.server.end().await,
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    loaded.server.end_within(left).await
+                }
             };
             self.not_ended = ended.err();
         }
