@@ -211,7 +211,7 @@ impl Place {
         };
         let mut index = PlaceIndex::new(origin, rules, entries);
         write_git_folder(repository, folder, &index, refs)?;
-        index.save(&index_path(folder), folder)?;
+        index.tick = index.save(&index_path(folder), folder)?;
         Ok(Self {
             folder: folder.clone(),
             index,
@@ -272,7 +272,7 @@ impl Place {
         self.index = index;
         remove(root.as_fd(), b".git").map_err(|error| PlaceError::io(b".git", error))?;
         write_git_folder(repository, &self.folder, &self.index, refs)?;
-        self.index.save(&index_path(&self.folder), &self.folder)?;
+        self.index.tick = self.index.save(&index_path(&self.folder), &self.folder)?;
         Ok(brought)
     }
 
@@ -287,8 +287,14 @@ impl Place {
         let root = self.root()?;
         let (index, brought) = cleaning::advance_to(repository, &root, &self.index, tree)?;
         self.index = index;
-        renew_git_folder(&self.folder, &self.index, refs)?;
-        self.index.save(&index_path(&self.folder), &self.folder)?;
+        let (folder, index) = (&self.folder, &self.index);
+        let (renewed, saved) = std::thread::scope(|scope| {
+            let renewed = scope.spawn(|| renew_git_folder(folder, index, refs));
+            let saved = index.save(&index_path(folder), folder);
+            (renewed.join().unwrap_or(Err(PlaceError::Died)), saved)
+        });
+        renewed?;
+        self.index.tick = saved?;
         Ok(brought)
     }
 

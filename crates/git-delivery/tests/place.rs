@@ -494,3 +494,21 @@ fn a_place_that_nobody_wrote_in_advances_to_exactly_the_next_tree() {
     assert_is(&world, &place, "HEAD");
     assert_eq!(Place::open(place.folder()).unwrap().tree(), tree);
 }
+
+#[test]
+fn git_reads_the_index_of_a_place_that_shrinks_and_grows() {
+    let world = World::with(&[("a", "1")]);
+    let small = world.tree("HEAD");
+    world.write("many/b", "2");
+    world.write("many/c", "3");
+    world.commit_all("more");
+    let large = world.tree("HEAD");
+    let mut place = world.place("check");
+    for (tree, files) in [(small, "a"), (large, "a\nmany/b\nmany/c"), (small, "a")] {
+        place.advance_to(&world.open(), tree, &RefSnapshot::default()).unwrap();
+        assert_eq!(git_in(place.folder(), &["ls-files"]), files);
+        assert_eq!(git_in(place.folder(), &["diff-files"]), "");
+        // Looks at the sum of the index too.
+        git_in(place.folder(), &["fsck", "--no-dangling"]);
+    }
+}

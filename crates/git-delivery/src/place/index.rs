@@ -126,7 +126,7 @@ pub(crate) struct PlaceIndex {
     pub(crate) origin: Origin,
     pub(crate) rules: Vec<RuleFile>,
     /// Facts taken from this moment on say nothing. Absent where the place's clock cannot be observed.
-    tick: Option<Moment>,
+    pub(crate) tick: Option<Moment>,
     count: usize,
     entries: Vec<u8>,
     paths: Vec<u8>,
@@ -301,8 +301,8 @@ impl PlaceIndex {
             .unwrap_or(&[0; ENTRY_SIZE])
     }
 
-    /// Writes it in place of the old one. `place` is the folder that it describes.
-    pub(crate) fn save(&mut self, path: &Path, place: &Path) -> Result<(), PlaceIndexError> {
+    /// Writes it in place of the old one. `place` is the folder that it describes. Returns the tick that it was written with.
+    pub(crate) fn save(&self, path: &Path, place: &Path) -> Result<Option<Moment>, PlaceIndexError> {
         let failed = |source| PlaceIndexError::Io {
             path: path.to_owned(),
             source,
@@ -311,13 +311,14 @@ impl PlaceIndex {
         temporary.push(".new");
         let temporary = PathBuf::from(temporary);
         let mut file = File::create(&temporary).map_err(failed)?;
-        self.tick = self.observe_tick(&mut file, place).map_err(failed)?;
+        let tick = self.observe_tick(&mut file, place).map_err(failed)?;
         file.set_len(0).map_err(failed)?;
-        let bytes = self.encode();
+        let bytes = self.encode(tick);
         io::Seek::rewind(&mut file).map_err(failed)?;
         file.write_all(&bytes).map_err(failed)?;
         drop(file);
-        std::fs::rename(&temporary, path).map_err(failed)
+        std::fs::rename(&temporary, path).map_err(failed)?;
+        Ok(tick)
     }
 
     /// A moment of the place's own clock that lies behind all facts, or all but a few, if that can be had in a few
@@ -343,13 +344,13 @@ impl PlaceIndex {
         Ok(tick)
     }
 
-    fn encode(&self) -> Vec<u8> {
+    fn encode(&self, tick: Option<Moment>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len() + self.paths.len() + 4096);
         bytes.extend_from_slice(MAGIC);
         for id in [self.origin.base.0, self.origin.base_tree.0, self.origin.tree.0] {
             bytes.extend_from_slice(id.as_bytes());
         }
-        let tick = self.tick.unwrap_or(Moment {
+        let tick = tick.unwrap_or(Moment {
             seconds: i64::MIN,
             nanoseconds: 0,
         });
@@ -511,7 +512,7 @@ mod tests {
     #[test]
     fn an_index_survives_its_file_and_damage_is_seen() {
         let index = sample(&["a/x", "a/y", "b"]);
-        let bytes = index.encode();
+        let bytes = index.encode(None);
         let again = PlaceIndex::decode(&bytes).unwrap();
         assert_eq!(again.origin, index.origin);
         assert_eq!(again.rules, index.rules);

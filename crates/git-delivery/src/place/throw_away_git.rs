@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use ledger_core::{EntryMode, ObjectId};
+use sha1::{Digest as _, Sha1};
 
 use crate::objects::theirs;
 use crate::place::PlaceError;
@@ -49,6 +50,9 @@ const CONFIG: &str = "\
 
 /// Files are in the place exactly as they are stored, whatever `.gitattributes` says, so Git must compare them so.
 const ATTRIBUTES: &str = "* -text -filter -ident -working-tree-encoding\n";
+
+/// What an entry of Git's index takes with a path of usual length.
+const USUAL_ENTRY_BYTES: usize = 128;
 
 /// The largest `info/exclude` that is copied.
 const LARGEST_EXCLUDE: u64 = 1 << 20;
@@ -133,6 +137,7 @@ fn packed_refs(refs: &RefSnapshot) -> String {
 fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> Result<(), PlaceError> {
     use gix::index::entry::{Flags, Mode};
     let mut state = gix::index::State::new(gix::hash::Kind::Sha1);
+    let owner = Owner::of_this_process();
     for entry in index.iter() {
         let mode = match entry.side.mode {
             EntryMode::File => Mode::FILE,
@@ -147,7 +152,7 @@ fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> Result<(), PlaceError>
             Flags::empty()
         };
         state.dangerously_push_entry(
-            git_stat(&entry.stat),
+            git_stat(&entry.stat, owner),
             theirs(entry.side.id.0),
             flags,
             mode,
@@ -157,28 +162,45 @@ fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> Result<(), PlaceError>
     save_git_index(git_dir, &state).map_err(|source| PlaceError::io(b".git/index", source))
 }
 
-/// Writes the index with its sum. The library writes every field by itself; hashed one by one they would take most of the time
-/// of a check in a large repository.
+/// Writes the index with its sum. The library would look for collisions in what it hashes, field by field, which in a large
+/// repository takes most of the time between a turn and its checks; this sum only shows damage.
 fn save_git_index(git_dir: &Path, state: &gix::index::State) -> io::Result<()> {
-    let temporary = git_dir.join("index.new");
-    let hashed = gix::hash::io::Write::new(fs::File::create(&temporary)?, gix::hash::Kind::Sha1);
-    let mut buffered = io::BufWriter::with_capacity(64 << 10, hashed);
+    let mut bytes = Vec::with_capacity(state.entries().len() * USUAL_ENTRY_BYTES);
     state
-        .write_to(&mut buffered, gix::index::write::Options::default())
+        .write_to(&mut bytes, gix::index::write::Options::default())
         .map_err(|error| io::Error::other(error.to_string()))?;
-    let mut written = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
-    let sum = written
-        .hash
-        .try_finalize()
-        .map_err(|error| io::Error::other(error.to_string()))?;
-    written.inner.write_all(sum.as_slice())?;
-    fs::rename(temporary, git_dir.join("index"))
+    let sum = Sha1::digest(&bytes);
+    bytes.extend_from_slice(&sum);
+    // Over the old one, which nobody reads meanwhile: a file that takes the name of another goes to the disk at once.
+    let mut file = fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(git_dir.join("index"))?;
+    file.write_all(&bytes)?;
+    file.set_len(bytes.len() as u64)
 }
 
-fn git_stat(stat: &FileStat) -> gix::index::entry::Stat {
+/// Whose the files of a place are. Where one has another group than the runner, Git reads it once more, which is slow but
+/// right.
+#[derive(Clone, Copy)]
+struct Owner {
+    user: u32,
+    group: u32,
+}
+
+impl Owner {
+    fn of_this_process() -> Self {
+        Self {
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+        }
+    }
+}
+
+fn git_stat(stat: &FileStat, owner: Owner) -> gix::index::entry::Stat {
     use gix::index::entry::stat::Time;
-    // Git keeps the low 32 bits of each and does not compare the device. Where a file has another group than the runner,
-    // Git reads it once more, which is slow but right.
+    // Git keeps the low 32 bits of each and does not compare the device.
     let time = |moment: crate::place::index::Moment| Time {
         secs: moment.seconds as u32,
         nsecs: moment.nanoseconds,
@@ -188,8 +210,8 @@ fn git_stat(stat: &FileStat) -> gix::index::entry::Stat {
         ctime: time(stat.changed),
         dev: 0,
         ino: stat.inode as u32,
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
+        uid: owner.user,
+        gid: owner.group,
         size: stat.size as u32,
     }
 }
