@@ -32,7 +32,7 @@ pub use config::{Policy, policy_schema};
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
-pub use next_step::next_step;
+pub use next_step::{interruption, next_step};
 pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};

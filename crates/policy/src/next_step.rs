@@ -3,6 +3,8 @@
 mod deliver;
 mod judge;
 mod under_way;
+
+pub use under_way::interruption;
 mod write;
 
 use jiff::Timestamp;

@@ -31,8 +31,9 @@ pub use codex_home::{CodexHome, CodexHomeError, HomeSettings};
 pub use codex_program::{CodexProgram, CodexProgramError, CodexVersion, OLDEST_CODEX, PINNED_CODEX, agent_warning};
 pub use codex_settings::{CodexAgentSettings, is_reserved_config_key};
 pub use scripted::{InvalidScript, ScriptedAgent};
+pub(crate) use text::Redaction;
 pub use text::{shorten, shorten_end};
-pub(crate) use transcript::MAX_RECORD_BYTES;
+pub(crate) use transcript::{MAX_RECORD_BYTES, recover_turn_seeing};
 pub use transcript::{TranscriptEntry, TranscriptRecord, read_transcript, recover_turn};
 pub use turn::{StopSignal, Turn, TurnSink};
 

@@ -36,7 +36,7 @@ pub async fn drive<E: Executor, J: JournalSink>(
         journal,
         observe: &mut observe,
     };
-    driver.take_up(executor).await?;
+    driver.take_up(executor, inputs).await?;
     loop {
         inputs.head = driver.journal.head().sum;
         inputs.stop = executor.stop_requested();
@@ -103,7 +103,7 @@ impl<J: JournalSink> Driver<'_, J> {
 
     /// Takes the run up, and looks at what an earlier runner left under way. In this order: the time in which no runner
     /// was there is over before anything is recorded of it.
-    async fn take_up<E: Executor>(&mut self, executor: &mut E) -> Result<(), DriveError> {
+    async fn take_up<E: Executor>(&mut self, executor: &mut E, inputs: &Inputs) -> Result<(), DriveError> {
         let fresh = self.run.next_seq() == 1;
         if fresh {
             return Ok(());
@@ -111,10 +111,25 @@ impl<J: JournalSink> Driver<'_, J> {
         let left_under_way = self.run.pending().cloned();
         self.resume(executor.now())?;
         if let Some(pending) = &left_under_way {
+            self.judge(executor.now(), inputs)?;
             let seen = executor.look(pending, self.run).await;
-            self.see(executor.now(), pending, seen)?;
+            let (activities, end): (Vec<_>, Vec<_>) =
+                seen.into_iter().partition(|event| matches!(event, Event::Activity(_)));
+            for activity in activities {
+                self.record(executor.now(), &activity)?;
+                self.judge(executor.now(), inputs)?;
+            }
+            self.see(executor.now(), pending, end)?;
         }
         Ok(())
+    }
+
+    /// Records that the agent under way has to be stopped for what it was seen doing, where the dead runner did not get so far.
+    fn judge(&mut self, at: Timestamp, inputs: &Inputs) -> Result<(), DriveError> {
+        match policy::interruption(self.run, inputs) {
+            Some(effect) => self.record(at, &Event::Intended(effect)),
+            None => Ok(()),
+        }
     }
 
     /// Records what is seen of an effect that a dead runner left under way: that it is lost, where nothing is.

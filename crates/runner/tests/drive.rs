@@ -4,9 +4,9 @@
 use counterfoil_runner::{Executor, JournalFileError, JournalSink, drive};
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
-    BaseReason, BlobId, BlockerCode, CommitId, CoveredFile, DeliveryMode, Digest, Discovery, Effect, Event, Head,
-    JOURNAL_FORMAT, Mode, ObjectId, Observation, Opened, PauseCause, Pending, Record, ResumeCause, Run, SourceLock,
-    TreeId,
+    Activity, BaseReason, BlobId, BlockerCode, CommitId, CoveredFile, DeliveryMode, Digest, Discovery, Effect, Event,
+    Head, JOURNAL_FORMAT, Mode, ObjectId, Observation, Opened, PauseCause, Pending, Record, ResumeCause, Run,
+    SourceLock, TokenCount, TreeId, TurnEnd,
 };
 use policy::{Inputs, Limits, Outcome, Policy, StartFacts, Step, next_step};
 
@@ -78,11 +78,12 @@ impl JournalSink for Memory {
     }
 }
 
-/// A world at rest: what is started shows one thing, and what is looked at is gone.
+/// A world at rest: what is started shows one thing, and so does what is looked at.
 struct AtRest {
     now: Timestamp,
     stop: Option<PauseCause>,
     shows: Observation,
+    left: Vec<Event>,
     started: Vec<(u64, Effect)>,
 }
 
@@ -100,7 +101,7 @@ impl Executor for AtRest {
     }
 
     async fn look(&mut self, _pending: &Pending, _run: &Run) -> Vec<Event> {
-        Vec::new()
+        self.left.clone()
     }
 
     fn now(&self) -> Timestamp {
@@ -153,6 +154,7 @@ async fn a_run_is_taken_up_before_what_was_under_way_is_looked_at() {
         now: run.last_at() + SignedDuration::from_hours(10),
         stop: Some(PauseCause::Stop),
         shows: Observation::Interrupted,
+        left: Vec::new(),
         started: Vec::new(),
     };
 
@@ -165,6 +167,57 @@ async fn a_run_is_taken_up_before_what_was_under_way_is_looked_at() {
     let lost =
         |event: &Event| matches!(event, Event::Observed { of, observation: Observation::Lost { .. } } if *of == turn);
     assert!(lost(&journal.records[1].event), "{:?}", journal.records);
+}
+
+/// A command that the policy refuses, as the agent's log or the journal has it.
+fn pushes() -> Event {
+    Event::Activity(Activity::CommandStarted {
+        item: "1".to_owned(),
+        command: "git push origin HEAD".to_owned(),
+    })
+}
+
+/// Takes up a run whose turn was under way, and answers why nothing may come of it.
+async fn stopped_for(mut run: Run, left: Vec<Event>) -> Option<BlockerCode> {
+    let mut world = AtRest {
+        now: run.last_at(),
+        stop: Some(PauseCause::Stop),
+        shows: Observation::Interrupted,
+        left,
+        started: Vec::new(),
+    };
+    let driven = drive(&mut run, &mut Memory::default(), &mut inputs(), &mut world, |_, _| {}).await;
+    assert_eq!(driven.unwrap(), Outcome::Paused(PauseCause::Stop));
+    run.attempt().unwrap().stopped_for().map(|blocker| blocker.code)
+}
+
+#[tokio::test]
+async fn what_a_worker_did_counts_also_where_the_runner_died_before_it_could_stop_it() {
+    let of = in_a_turn().pending().unwrap().seq;
+    let answered = Event::Observed {
+        of,
+        observation: Observation::TurnEnded {
+            end: TurnEnd::InvalidReport {
+                reason: "prose".to_owned(),
+            },
+            tokens: TokenCount::default(),
+            thread: Some("thread".parse().unwrap()),
+        },
+    };
+    let ended = Event::Activity(Activity::CommandEnded {
+        item: "1".to_owned(),
+        exit_code: Some(0),
+        declined: false,
+    });
+    let unsafe_action = Some(BlockerCode::UnsafeAction);
+
+    let seen_in_the_log = vec![pushes(), ended, answered.clone()];
+    assert_eq!(stopped_for(in_a_turn(), seen_in_the_log).await, unsafe_action);
+    assert_eq!(stopped_for(in_a_turn(), vec![pushes()]).await, unsafe_action);
+    let mut recorded = in_a_turn();
+    recorded.apply(recorded.last_at(), &pushes()).unwrap();
+    assert_eq!(stopped_for(recorded, vec![answered.clone()]).await, unsafe_action);
+    assert_eq!(stopped_for(in_a_turn(), vec![answered]).await, None);
 }
 
 #[tokio::test]
@@ -196,6 +249,7 @@ async fn a_run_that_is_over_and_could_not_be_stored_is_stored() {
         shows: Observation::RunStored {
             commit: CommitId(ObjectId::from_bytes([6; 20])),
         },
+        left: Vec::new(),
         started: Vec::new(),
     };
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger_core::{CheckPurpose, Effect, Event, Observation};
-use testkit::model_server::ModelScript;
+use testkit::model_server::{ModelScript, Reply};
 
 use crate::processes::assert_none_below;
 use crate::world::{BackEnd, Terms, WRITE, World, honest_script, shell, through_both};
@@ -12,6 +12,7 @@ through_both!(
     a_runner_killed_in_the_middle_of_a_command_is_taken_up_and_delivers_once,
     a_turn_that_had_ended_when_the_runner_was_killed_is_not_taken_again,
     a_turn_whose_end_was_never_recorded_is_read_from_the_agents_log,
+    a_command_that_was_never_recorded_is_read_from_the_agents_log_and_stops_the_run,
 );
 
 const TICKET: &str = "0001-say-hello";
@@ -83,6 +84,28 @@ fn a_turn_whose_end_was_never_recorded_is_read_from_the_agents_log(back_end: Bac
     let world = killed_before_the_first_check_ended(back_end);
     assert_none_below(world.root(), Duration::from_secs(10));
     // As if the power had gone before the runner wrote down what it saw of the turn. The agent's own log is there.
+    cut_before_what_was_seen_of_the_turn(&world);
+
+    world.foil(&["run"]).succeeds();
+
+    assert_one_turn_and_one_delivery(&world);
+}
+
+fn a_command_that_was_never_recorded_is_read_from_the_agents_log_and_stops_the_run(back_end: BackEnd) {
+    let script = ModelScript::default().turn(WRITE, [shell("git push origin HEAD"), Reply::done("pushed")]);
+    let world = World::new(back_end, Terms::default(), script);
+    world.foil(&["run"]).ends_with(10);
+    // As if the power had gone before the runner wrote down what it saw of the turn.
+    cut_before_what_was_seen_of_the_turn(&world);
+
+    let packet = world.foil(&["run", "--json"]).ends_with(10).packet();
+
+    assert_eq!(packet["blocker"]["code"], "unsafe_action", "{packet:#}");
+    assert_eq!(world.journals(TICKET).len(), 1, "it is the same run");
+}
+
+/// Leaves of the journal what stood there when the first turn began.
+fn cut_before_what_was_seen_of_the_turn(world: &World) {
     let journal = world.journals(TICKET).remove(0);
     let text = std::fs::read_to_string(&journal).unwrap();
     let intent = world
@@ -91,10 +114,6 @@ fn a_turn_whose_end_was_never_recorded_is_read_from_the_agents_log(back_end: Bac
         .position(|event| matches!(event, Event::Intended(Effect::TakeTurn { .. })));
     let kept: String = text.split_inclusive('\n').take(intent.unwrap() + 1).collect();
     std::fs::write(&journal, kept).unwrap();
-
-    world.foil(&["run"]).succeeds();
-
-    assert_one_turn_and_one_delivery(&world);
 }
 
 fn assert_one_turn_and_one_delivery(world: &World) {

@@ -11,10 +11,9 @@ pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp
     if pending.stopped_for().is_some() {
         return Step::Wait { until: None };
     }
-    let agent_at_work = matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. });
     // Also what the agent does while it is being ended because the runner is to leave.
-    if let (true, Some(blocker)) = (agent_at_work, misbehaviour(pending, inputs)) {
-        return interrupt(pending, Some(blocker));
+    if let Some(effect) = interruption(run, inputs) {
+        return Step::Start(effect);
     }
     if pending.interrupt.is_some() {
         return Step::Wait { until: None };
@@ -25,7 +24,7 @@ pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp
     if inputs.stop.is_some() && can_be_interrupted(&pending.effect) {
         return interrupt(pending, None);
     }
-    if !agent_at_work {
+    if !is_agent_at_work(pending) {
         return Step::Wait { until: None };
     }
     if let Some(blocker) = spent_budget(run, inputs, now) {
@@ -41,6 +40,27 @@ pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp
     Step::Wait {
         until: deadlines.into_iter().map(|(deadline, _)| deadline).min(),
     }
+}
+
+/// The interruption that the agent under way calls for by what it was seen doing, if it was not asked for already. [`next_step`]
+/// gives it as a step; whoever takes up what a runner that died left records it too, although there is nothing left to
+/// interrupt: nothing may come of such a turn.
+///
+/// [`next_step`]: crate::next_step
+pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
+    let pending = run.pending()?;
+    if !is_agent_at_work(pending) || pending.stopped_for().is_some() {
+        return None;
+    }
+    let because = misbehaviour(pending, inputs)?;
+    Some(Effect::Interrupt {
+        of: pending.seq,
+        because: Some(because),
+    })
+}
+
+fn is_agent_at_work(pending: &Pending) -> bool {
+    matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. })
 }
 
 fn interrupt(pending: &Pending, because: Option<Blocker>) -> Step {

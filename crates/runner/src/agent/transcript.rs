@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use ledger_core::{AgentKind, ThreadId};
+use ledger_core::{Activity, AgentKind, ThreadId};
 use serde::{Deserialize, Serialize};
 
 use super::child::MAX_LINE_BYTES;
@@ -184,10 +184,20 @@ pub fn read_transcript(log: &Path, mut each: impl FnMut(TranscriptRecord)) -> io
 /// Whether and how the turn with this label had ended, from what its log holds, also where the runner died before it
 /// noticed. `None` where the turn never began or was cut off.
 pub fn recover_turn(log: &Path, turn: &str) -> io::Result<Option<TurnEnd>> {
+    recover_turn_seeing(log, turn, &Redaction::default(), |_| {})
+}
+
+/// The same; `see` is shown what the agent did, in the words of this redaction.
+pub(crate) fn recover_turn_seeing(
+    log: &Path,
+    turn: &str,
+    redaction: &Redaction,
+    mut see: impl FnMut(Activity),
+) -> io::Result<Option<TurnEnd>> {
     let mut recovery = Recovery::NotBegun;
     read_transcript(log, |record| {
         if record.turn == turn {
-            recovery.absorb(record.entry);
+            recovery.absorb(record.entry, redaction).into_iter().for_each(&mut see);
         }
     })?;
     Ok(recovery.end())
@@ -203,25 +213,24 @@ enum Recovery {
 }
 
 impl Recovery {
-    fn absorb(&mut self, entry: TranscriptEntry) {
+    fn absorb(&mut self, entry: TranscriptEntry, redaction: &Redaction) -> Vec<Activity> {
         match (&mut *self, entry) {
             (_, TranscriptEntry::Ended { end }) => *self = Self::Ended(end),
             (_, TranscriptEntry::Began { agent, .. }) => {
                 *self = match agent {
-                    AgentKind::Codex => Self::AppServer(Box::new(TurnWatch::new(Redaction::default()))),
-                    AgentKind::CodexExec => Self::Exec(Box::new(ExecWatch::new(Redaction::default()))),
+                    AgentKind::Codex => Self::AppServer(Box::new(TurnWatch::new(redaction.clone()))),
+                    AgentKind::CodexExec => Self::Exec(Box::new(ExecWatch::new(redaction.clone()))),
                     AgentKind::Scripted | AgentKind::External => Self::Unknown,
                 }
             }
             (Self::AppServer(watch), TranscriptEntry::Thread { thread }) => watch.main_thread_is(&thread),
             (Self::AppServer(watch), TranscriptEntry::Received { line, .. }) => {
-                watch.line(&line);
+                return watch.line(&line);
             }
-            (Self::Exec(watch), TranscriptEntry::Received { line, .. }) => {
-                watch.line(&line);
-            }
+            (Self::Exec(watch), TranscriptEntry::Received { line, .. }) => return watch.line(&line),
             _ => {}
         }
+        Vec::new()
     }
 
     fn end(self) -> Option<TurnEnd> {

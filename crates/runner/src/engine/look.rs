@@ -1,49 +1,34 @@
 //! Looking at what a dead runner left under way.
 
 use ledger_core::{Activity, AgentIdentity, Effect, Event, Observation, Pending};
+use policy::judge_command;
 
 use super::delivery::see_ref;
 use super::storage::look_for_stored;
 use super::turns::{review_end, turn_end};
 use super::{Engine, agent_log};
-use crate::agent::{TurnEnd, recover_turn};
+use crate::agent::{Redaction, TurnEnd, recover_turn_seeing};
 
 impl Engine {
     /// What came of an effect, as the dead runner would have recorded it.
     pub(super) fn look_at(&self, pending: &Pending) -> Vec<Event> {
-        let observed = |observation| {
-            vec![Event::Observed {
-                of: pending.seq,
-                observation,
-            }]
-        };
-        let lost = |reason: &str| {
-            observed(Observation::Lost {
-                reason: reason.to_owned(),
-            })
-        };
+        let observed = |observation| vec![observed(pending, observation)];
+        let lost = |reason| vec![lost(pending, reason)];
         match &pending.effect {
-            Effect::TakeTurn { label, .. } => match self.recovered(label) {
-                Some(end) => self.with_thread(pending, &end, {
-                    let (tokens, thread) = (end.tokens, end.thread.clone());
-                    let end = turn_end(end.outcome.clone(), label);
-                    Observation::TurnEnded { end, tokens, thread }
-                }),
-                None => lost("the runner was gone in the middle of the turn"),
-            },
-            Effect::TakeReview { tree, label } => match self.recovered(label) {
-                Some(end) => self.with_thread(pending, &end, {
-                    let (tokens, thread) = (end.tokens, end.thread.clone());
-                    let end = review_end(end.outcome.clone(), label, self.plan.policy.review.block_on);
-                    Observation::ReviewEnded {
-                        tree: *tree,
-                        end,
-                        tokens,
-                        thread,
-                    }
-                }),
-                None => lost("the runner was gone in the middle of the review"),
-            },
+            Effect::TakeTurn { label, .. } => self.look_at_turn(pending, label, "work", |end| Observation::TurnEnded {
+                end: turn_end(end.outcome, label),
+                tokens: end.tokens,
+                thread: end.thread,
+            }),
+            Effect::TakeReview { tree, label } => {
+                let block_on = self.plan.policy.review.block_on;
+                self.look_at_turn(pending, label, "review", |end| Observation::ReviewEnded {
+                    tree: *tree,
+                    end: review_end(end.outcome, label, block_on),
+                    tokens: end.tokens,
+                    thread: end.thread,
+                })
+            }
             Effect::UpdateRef { name, old, new } => match see_ref(&self.repository, name, *new) {
                 Ok(Observation::RefSeen { value, contains_new }) if value != *old => {
                     observed(Observation::RefSeen { value, contains_new })
@@ -61,13 +46,21 @@ impl Engine {
         }
     }
 
-    fn recovered(&self, label: &str) -> Option<TurnEnd> {
-        recover_turn(&agent_log(&self.plan), label).ok().flatten()
-    }
-
-    /// The journal may have lost the line in which the agent named its conversation; the agent's own log has it.
-    fn with_thread(&self, pending: &Pending, end: &TurnEnd, observation: Observation) -> Vec<Event> {
-        let mut events = Vec::new();
+    /// What the log of a turn in this place holds, with its end as an observation.
+    fn look_at_turn(
+        &self,
+        pending: &Pending,
+        label: &str,
+        place: &str,
+        observation: impl FnOnce(TurnEnd) -> Observation,
+    ) -> Vec<Event> {
+        let (refused, end) = self.recovered(label, place);
+        let mut events: Vec<Event> = refused.into_iter().collect();
+        let Some(end) = end else {
+            events.push(lost(pending, "the runner was gone in the middle of the turn"));
+            return events;
+        };
+        // The journal may have lost the line in which the agent named its conversation.
         if let (None, Some(thread)) = (&pending.live.thread, &end.thread) {
             events.push(Event::Activity(Activity::ThreadStarted {
                 thread: thread.clone(),
@@ -80,10 +73,38 @@ impl Engine {
                 },
             }));
         }
-        events.push(Event::Observed {
-            of: pending.seq,
-            observation,
-        });
+        events.push(observed(pending, observation(end)));
         events
     }
+
+    /// From the agent's own log: the first command for which the turn would have been stopped, which the journal may have
+    /// lost, and how the turn ended.
+    fn recovered(&self, label: &str, place: &str) -> (Option<Event>, Option<TurnEnd>) {
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        // In the words in which the command would have been judged live.
+        let redaction = Redaction::new(&self.plan.folders.place(place), None, environment);
+        let (policy, grants) = (&self.plan.policy, &self.plan.ticket.file.grants);
+        let mut refused = None;
+        let end = recover_turn_seeing(&agent_log(&self.plan), label, &redaction, |activity| {
+            if let (None, Activity::CommandStarted { command, .. }) = (&refused, &activity)
+                && judge_command(command, policy, grants).is_some()
+            {
+                refused = Some(Event::Activity(activity));
+            }
+        });
+        (refused, end.ok().flatten())
+    }
+}
+
+fn observed(pending: &Pending, observation: Observation) -> Event {
+    Event::Observed {
+        of: pending.seq,
+        observation,
+    }
+}
+
+fn lost(pending: &Pending, reason: &str) -> Event {
+    let reason = reason.to_owned();
+    observed(pending, Observation::Lost { reason })
 }
