@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use ledger_core::{BlockerCode, Effect, Event, Observation, PauseCause, Pending, RunId, Ticket};
 use policy::{CheckSpec, Policy};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::agent::Agent;
 use crate::executor::Executor;
@@ -107,20 +108,28 @@ impl Engine {
 
     /// Does something that blocks, on a thread of its own, and reports what it shows.
     fn blocking(&self, seq: u64, work: impl FnOnce() -> Result<Observation, Failed> + Send + 'static) {
+        self.report(seq, tokio::task::spawn_blocking(work));
+    }
+
+    /// Does something that waits, and reports what it shows.
+    fn waiting(&self, seq: u64, work: impl Future<Output = Result<Observation, Failed>> + Send + 'static) {
+        self.report(seq, tokio::spawn(work));
+    }
+
+    fn report(&self, seq: u64, work: JoinHandle<Result<Observation, Failed>>) {
         let sender = self.sender.clone();
-        tokio::task::spawn_blocking(move || {
-            let observation = observe(work);
+        tokio::spawn(async move {
+            let observation = observe(work).await;
             // The drive may be gone; then nobody is left to tell.
             let _ = sender.send(Event::Observed { of: seq, observation });
         });
     }
 }
 
-/// What some work shows. A panic in it is a failure like any other: without an observation the run would wait for ever.
-fn observe(work: impl FnOnce() -> Result<Observation, Failed>) -> Observation {
-    // Whatever it left half-changed in memory is a place, whose truth is on disk, or is gone with it.
-    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-    let done = done.unwrap_or_else(|_| {
+/// What some work shows. A panic in it is a failure like any other: without an observation the run would wait for ever. Whatever
+/// it left half-changed in memory is a place, whose truth is on disk, or is gone with it.
+async fn observe(work: JoinHandle<Result<Observation, Failed>>) -> Observation {
+    let done = work.await.unwrap_or_else(|_| {
         Err(Failed::new(
             BlockerCode::NeedsPerson,
             "foil itself failed here, which is a defect; `foil run` tries again",
@@ -277,19 +286,23 @@ fn agent_log(plan: &RunPlan) -> PathBuf {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_panic_in_an_effect_is_its_failure() {
-        let seen = observe(|| panic!("a defect"));
-        assert!(
-            matches!(
-                seen,
-                Observation::Failed {
-                    code: BlockerCode::NeedsPerson,
-                    ..
-                }
-            ),
-            "{seen:?}"
-        );
+    #[tokio::test]
+    async fn a_panic_in_an_effect_is_its_failure() {
+        let blocking = tokio::task::spawn_blocking(|| panic!("a defect"));
+        let waiting = tokio::spawn(async { panic!("a defect") });
+        for work in [blocking, waiting] {
+            let seen = observe(work).await;
+            assert!(
+                matches!(
+                    seen,
+                    Observation::Failed {
+                        code: BlockerCode::NeedsPerson,
+                        ..
+                    }
+                ),
+                "{seen:?}"
+            );
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use git_delivery::{Leftovers, Repository};
 use ledger_core::{
-    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, Event, Observation, Strength, TreeId,
+    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES, Observation, Strength,
+    TreeId,
 };
 use policy::config::SandboxUse;
 use policy::{CheckSpec, Policy};
@@ -82,16 +83,13 @@ impl Engine {
             base,
             tree,
         };
-        let sender = self.sender.clone();
         let interrupted = self.interrupt.subscribe();
         let names = names.to_vec();
-        tokio::spawn(async move {
-            let observation = run_all(&place, &names, interrupted)
-                .await
-                .unwrap_or_else(Failed::observation);
-            let _ = sender.send(Event::Observed { of: seq, observation });
+        self.waiting(seq, async move {
+            let observation = run_all(&place, &names, interrupted).await;
             // While the worker takes its next turn.
             place.tidy();
+            observation
         });
     }
 }
@@ -159,6 +157,7 @@ async fn run_all(
     }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let mut results = Vec::new();
+    let mut room = ROOM_FOR_RESULTS;
     for name in names {
         let spec = plan.checks.iter().find(|check| check.name == *name);
         let spec = spec.ok_or_else(|| unusable(&format!("there is no check `{name}`")))?;
@@ -195,12 +194,31 @@ async fn run_all(
         keep_output(&outputs, &output, &ran.result)
             .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
         let missing_report = ran.report_problem.is_some();
-        results.push(judged(ran.result, missing_report));
+        results.push(fitted(judged(ran.result, missing_report), &mut room));
     }
     Ok(Observation::ChecksRan {
         tree: place.tree,
         results,
     })
+}
+
+/// What the results of one round may take of the line that holds them in the journal before they are cut.
+const ROOM_FOR_RESULTS: usize = MAX_LINE_BYTES / 2;
+
+/// A result in the room that is left: the code under test chooses the names of its tests and what it prints, and any number of
+/// checks may tell of them. What is cut is in the run's files.
+fn fitted(mut result: CheckResult, room: &mut usize) -> CheckResult {
+    let size = serde_json::to_string(&result).map_or(usize::MAX, |text| text.len());
+    match room.checked_sub(size) {
+        Some(left) => *room = left,
+        None => {
+            result.output.tail.clear();
+            if let Some(tests) = &mut result.tests {
+                tests.failing.clear();
+            }
+        }
+    }
+    result
 }
 
 /// What becomes of caches before a check.
@@ -258,7 +276,44 @@ fn check(spec: &CheckSpec) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use ledger_core::{CheckSandbox, Digest, Event, EvidenceLabel, Head, MAX_FAILING_TESTS, OutputRecord, TestSummary};
+
     use super::*;
+
+    #[test]
+    fn any_number_of_checks_that_tell_as_much_as_they_can_fit_into_the_journal() {
+        let told = "\u{1}".repeat(300);
+        let result = |number: usize| CheckResult {
+            name: format!("check-{number}"),
+            command: "make test".to_owned(),
+            outcome: CommandOutcome::Exited { code: 1 },
+            duration_ms: 1,
+            output: OutputRecord {
+                digest: Digest::of(""),
+                kept_bytes: 0,
+                total_bytes: 0,
+                tail: told.repeat(20),
+            },
+            environment: Digest::of(""),
+            tests: Some(TestSummary {
+                failed: 1,
+                failing: vec![told.clone(); MAX_FAILING_TESTS],
+                ..TestSummary::default()
+            }),
+            proves: Vec::new(),
+            sandbox: CheckSandbox::Bubblewrap,
+            label: EvidenceLabel::Direct,
+            strength: Strength::RunnerRan,
+        };
+        let mut room = ROOM_FOR_RESULTS;
+        let results: Vec<_> = (0..1000).map(|number| fitted(result(number), &mut room)).collect();
+        assert_eq!(results[0], result(0), "what fits is whole");
+        assert!(results.iter().all(|result| !result.passed()));
+        let tree = TreeId(ledger_core::ObjectId::ZERO);
+        let observation = Observation::ChecksRan { tree, results };
+        let line = Head::default().line(jiff::Timestamp::UNIX_EPOCH, &Event::Observed { of: 1, observation });
+        assert!(line.is_ok(), "{:?}", line.err());
+    }
 
     #[test]
     fn checks_do_not_see_the_repository_and_its_checkouts_but_for_its_objects() {

@@ -189,7 +189,7 @@ impl Engine {
         let _ = sender.send(Event::Activity(sent));
         let mut turn = self.agent.start_turn(request);
         let mut interrupted = self.interrupt.subscribe();
-        tokio::spawn(async move {
+        self.waiting(seq, async move {
             let mut asked = false;
             loop {
                 let event = tokio::select! {
@@ -206,20 +206,10 @@ impl Engine {
                     Some(TurnEvent::Activity(activity)) => {
                         let _ = sender.send(Event::Activity(activity));
                     }
-                    Some(TurnEvent::Ended(end)) => {
-                        let _ = sender.send(Event::Observed {
-                            of: seq,
-                            observation: observation(end),
-                        });
-                        return;
-                    }
+                    Some(TurnEvent::Ended(end)) => return Ok(observation(end)),
                     None => {
                         let reason = "the agent ended without a word".to_owned();
-                        let _ = sender.send(Event::Observed {
-                            of: seq,
-                            observation: Observation::Lost { reason },
-                        });
-                        return;
+                        return Ok(Observation::Lost { reason });
                     }
                 }
             }
