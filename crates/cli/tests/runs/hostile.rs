@@ -101,7 +101,10 @@ fn make_executable(path: &Path) {
 }
 
 fn attack(contract: &str, script: &str, ends: &Ends) -> (World, Said) {
-    let world = world_of(contract, script);
+    attack_in(world_of(contract, script), ends)
+}
+
+fn attack_in(world: World, ends: &Ends) -> (World, Said) {
     let before = Snapshot::of(&world.root(), &world.git(&["for-each-ref"]));
     let base = world.git(&["rev-parse", "HEAD"]);
 
@@ -127,6 +130,10 @@ fn attack(contract: &str, script: &str, ends: &Ends) -> (World, Said) {
                 "2",
                 "the change and its records"
             );
+            let content = world.git(&["show", &format!("foil/{TICKET}:hello.txt")]);
+            assert_eq!(content, "hello");
+            let all = world.git(&["log", "--patch", "--full-history", &format!("{base}..foil/{TICKET}")]);
+            assert!(!all.contains(&token()), "{all}");
         }
     }
     before.assert_same_as(&Snapshot::of(&world.root(), &world.git(&["for-each-ref"])));
@@ -229,6 +236,8 @@ attacks! {
 
     // Secrets.
     writes_a_secret: NARROW, [write("hello.txt", &format!("hello\n{}\n", token()))], done() => Blocked("secret_found");
+    commits_a_secret_and_removes_it: NARROW,
+        [write("hello.txt", &token()), run("git add -A; git -c user.name=a -c user.email=a@b commit -qm secret"), hello()], done() => HELLO;
     adds_a_nested_environment_file: WIDE, [hello(), write("src/deep/.env", "PIN=1234\n")], done() => Blocked("secret_found");
 
     // Reports.
@@ -241,6 +250,9 @@ attacks! {
     leaves_a_daemon: NARROW, [hello(), run("setsid sh -c 'cd $WORLD; while :; do sleep 0.2; done' >/dev/null 2>&1 & true")], done() => HELLO;
     leaves_a_daemon_that_ignores_signals: NARROW,
         [hello(), run("setsid sh -c 'trap \"\" TERM INT HUP; cd $WORLD; while :; do sleep 0.2; done' & true")], done() => HELLO;
+    edits_its_files_after_the_turn: NARROW,
+        [hello(), run("setsid sh -c 'while :; do echo evil >hello.txt; sleep 0.01; done' >/dev/null 2>&1 & sleep 0.1; true"), hello()], done()
+        => HELLO;
     prints_without_end: NARROW, [hello(), run("head -c 300000000 /dev/zero | tr '\\0' x")], done() => HELLO;
     says_a_lot: NARROW, [hello(), (0..200).map(|_| step("message", &[("text", &"x".repeat(5000))])).collect()], done() => HELLO;
 }
@@ -261,6 +273,33 @@ fn forged() -> String {
         "summary = {forged}, risks = [{forged}], deviations = [{forged}], skipped_checks = [{forged}], next_ticket = {forged}, memory = [{forged}], \
          commands = [{{ command = {forged}, outcome = {forged} }}], self_review = {{ checked = [{forged}], concerns = [{forged}] }}"
     ))
+}
+
+/// A world with these checks beside its own.
+fn with_checks(world: World, checks: &str) -> World {
+    let policy = world.read("counterfoil.toml");
+    world.write("counterfoil.toml", format!("{policy}{checks}"));
+    world.commit_all("Check more");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    world
+}
+
+#[test]
+fn poisons_the_cache_in_its_place() {
+    let script = [hello(), write("ignored/poison", ""), done()].concat();
+    let checks = "[[check]]\nname = \"cache\"\nrun = \"test ! -e ignored/poison\"\nsandbox = \"off\"\n";
+    attack_in(with_checks(world_of(NARROW, &script), checks), &HELLO);
+}
+
+#[test]
+fn poisons_the_cache_of_a_later_check() {
+    let contract = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\nallowed = [\"build.sh\", \"hello.txt\"]\n";
+    let poison = write("build.sh", "mkdir -p ignored && touch ignored/poison\n");
+    let script = [hello(), poison, done()].concat();
+    let checks = "[[check]]\nname = \"build\"\nrun = \"test ! -e build.sh || sh build.sh\"\nsandbox = \"off\"\n\
+                  [[check]]\nname = \"cache\"\nrun = \"test ! -e ignored/poison\"\nstrength = \"runner_ran_clean\"\nsandbox = \"off\"\n";
+    let world = with_checks(world_of(contract, &script), checks);
+    attack_in(world, &Delivers(&["build.sh", "hello.txt"]));
 }
 
 #[test]
