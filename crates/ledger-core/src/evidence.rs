@@ -124,6 +124,41 @@ pub struct TestSummary {
     pub skipped: u64,
     /// The first hundred names of failing tests.
     pub failing: Vec<String>,
+    /// Those of them that failed on the base as well, before any change, where the check's `baseline` is `no_new_failures`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
+}
+
+impl TestSummary {
+    /// Whether every failing test is listed by name, so that it can be told which are new.
+    pub fn tells_all(&self) -> bool {
+        usize::try_from(self.failed).is_ok_and(|failed| failed == self.failing.len())
+    }
+
+    /// The failing tests that are among these, which failed before.
+    pub fn known_among(&self, before: &[String]) -> Vec<String> {
+        divided(&self.failing, before).0
+    }
+
+    /// The failing tests that are listed and not known.
+    pub fn new_failures(&self) -> Vec<String> {
+        divided(&self.failing, &self.known).1
+    }
+}
+
+/// The names that are among those, and the others. One that occurs twice counts twice.
+pub(crate) fn divided(names: &[String], those: &[String]) -> (Vec<String>, Vec<String>) {
+    let mut left = those.to_vec();
+    names
+        .iter()
+        .cloned()
+        .partition(|name| match left.iter().position(|other| other == name) {
+            Some(place) => {
+                left.swap_remove(place);
+                true
+            }
+            None => false,
+        })
 }
 
 /// Whether a check ran in the sandbox.
@@ -166,9 +201,25 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
-    /// Whether the check passed: its command succeeded, and no test that it reported failed.
+    /// Whether the check passed: its command succeeded, and no test that it reported failed; or it ended by itself, and just
+    /// those tests failed that failed before.
     pub fn passed(&self) -> bool {
-        self.outcome.succeeded() && self.tests.as_ref().is_none_or(|tests| tests.failed == 0)
+        match &self.tests {
+            Some(tests) if tests.failed > 0 => {
+                let only_known = tests.tells_all() && tests.new_failures().is_empty();
+                only_known && matches!(self.outcome, CommandOutcome::Exited { .. })
+            }
+            _ => self.outcome.succeeded(),
+        }
+    }
+
+    /// How its command ended, with what failed before as well.
+    pub fn ending(&self) -> String {
+        match self.tests.as_ref().map_or(0, |tests| tests.known.len()) {
+            0 => self.outcome.to_string(),
+            1 => format!("{}; 1 test fails as on the base", self.outcome),
+            known => format!("{}; {known} tests fail as on the base", self.outcome),
+        }
     }
 }
 

@@ -207,7 +207,7 @@ impl Executor for Engine {
         match effect {
             Effect::PreparePlaces { base } => self.prepare_places(seq, *base, run),
             Effect::RunChecks { tree, checks, .. } => match run.discovery() {
-                Some(discovery) => self.run_checks(seq, *tree, checks, discovery.base),
+                Some(discovery) => self.run_checks(seq, *tree, checks, discovery.base, run),
                 None => self.blocking(seq, || {
                     Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
                 }),

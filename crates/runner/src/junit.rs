@@ -143,6 +143,7 @@ impl TestReport {
                 .take(MAX_FAILING_TESTS)
                 .map(|test| test.name.clone())
                 .collect(),
+            known: Vec::new(),
         }
     }
 

@@ -268,7 +268,7 @@ impl ReviewPacket {
                 text,
                 "- {sign}: {} ({}, `{}`, {} ms)",
                 code(&check.name),
-                inline(&check.outcome.to_string()),
+                inline(&check.ending()),
                 strength_name(check.strength),
                 check.duration_ms
             );

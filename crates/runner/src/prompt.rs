@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Report, Ticket, TicketFile};
+use ledger_core::{
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Report, TestSummary, Ticket, TicketFile,
+};
 
 /// What a turn of the writer is about.
 #[derive(Debug, Clone)]
@@ -135,9 +137,9 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
                     check.outcome,
                     one_line(&check.command)
                 );
-                if let Some(tests) = check.tests.as_ref().filter(|tests| !tests.failing.is_empty()) {
-                    let names: Vec<_> = tests
-                        .failing
+                let failing = check.tests.as_ref().map(TestSummary::new_failures).unwrap_or_default();
+                if !failing.is_empty() {
+                    let names: Vec<_> = failing
                         .iter()
                         .take(20)
                         .map(|name| format!("`{}`", one_line(name)))

@@ -237,7 +237,7 @@ fn row(check: &CheckResult) -> String {
     format!(
         "| {} | {}{tests} | `{}` | {} ms | {} |",
         cell(&check.name),
-        cell(&check.outcome.to_string()),
+        cell(&check.ending()),
         strength_name(check.strength),
         check.duration_ms,
         cell(&check.proves.join(", "))

@@ -486,7 +486,7 @@ fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
 fn baseline(checks: &[policy::CheckSpec]) -> Vec<String> {
     checks
         .iter()
-        .filter(|check| check.baseline == policy::config::Baseline::MustPass)
+        .filter(|check| check.baseline != policy::config::Baseline::Off)
         .map(|check| check.name.clone())
         .collect()
 }

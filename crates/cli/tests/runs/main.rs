@@ -21,6 +21,7 @@ mod events;
 mod gates;
 mod going_on;
 mod hostile;
+mod known_failures;
 mod logs;
 mod refusals;
 mod review;

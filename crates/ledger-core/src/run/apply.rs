@@ -10,7 +10,7 @@ use super::{EffectFailure, MovedRef, Refusal, Run, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
 use crate::event::{Event, ResumeCause};
-use crate::evidence::CheckResult;
+use crate::evidence::{CheckResult, divided};
 use crate::id::ThreadId;
 use crate::object::TreeId;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
@@ -88,7 +88,12 @@ impl Run {
                 let pending = self.pending.as_ref().filter(|pending| pending.seq == *of);
                 let fits = pending.is_some_and(|pending| fits(&pending.effect, observation));
                 condition("observed", pending.is_some(), "it belongs to no effect under way")?;
-                condition("observed", fits, "it is not what that effect shows")
+                condition("observed", fits, "it is not what that effect shows")?;
+                condition(
+                    "observed",
+                    self.explains_known_failures(observation),
+                    "a test is said to have failed before that did not",
+                )
             }
             Event::Accepted { .. } => {
                 let reviewed = self.phase >= Some(Phase::RepairLoopCompleteOrNotNeeded);
@@ -438,6 +443,20 @@ impl Run {
             Observation::Lost { reason } => self.cut_off(at, pending, Some(reason)),
             Observation::Interrupted => self.cut_off(at, pending, None),
         }
+    }
+
+    /// Whether the tests that are said to have failed on the base did, with the same ending.
+    fn explains_known_failures(&self, observation: &Observation) -> bool {
+        let (Observation::ChecksRan { results, .. }, Some(baseline)) = (observation, &self.baseline) else {
+            return true;
+        };
+        results.iter().all(|result| {
+            let known = result.tests.as_ref().map_or(&[][..], |tests| &tests.known);
+            let before = baseline.iter().find(|before| before.name == result.name);
+            let failed_before = before.filter(|before| before.outcome == result.outcome);
+            let failed_before = failed_before.and_then(|before| before.tests.as_ref());
+            known.is_empty() || failed_before.is_some_and(|before| divided(known, &before.failing).1.is_empty())
+        })
     }
 
     fn checks_ran(&mut self, pending: &Pending, tree: TreeId, results: &[CheckResult]) {

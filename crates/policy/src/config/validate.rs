@@ -186,10 +186,11 @@ fn checks(policy: &Policy) -> Option<Contradiction> {
             let message = format!("check name `{name}` occurs twice");
             return Some(Contradiction::at(&["check", &place, "name"], message));
         }
-        if check.baseline == Baseline::NoNewFailures {
-            let message = "`no_new_failures` is not supported by this version of foil";
+        if check.baseline == Baseline::NoNewFailures && check.report.is_none() {
+            let message = "`no_new_failures` needs a report that names the failing tests";
             return Some(
-                Contradiction::at(&["check", &place, "baseline"], message).with_hint("use `must_pass` or `off`"),
+                Contradiction::at(&["check", &place, "baseline"], message)
+                    .with_hint("set `report = \"junit:<path>\"`, or use `must_pass` or `off`"),
             );
         }
         None

@@ -30,9 +30,7 @@ fn before_the_first(run: &Run, inputs: &Inputs) -> Step {
             checks: inputs.baseline.clone(),
         }),
         Some(results) if results.iter().any(|result| !result.passed()) => {
-            let failed: Vec<_> = failed(results)
-                .map(|r| format!("`{}` ({})", r.name, r.outcome))
-                .collect();
+            let failed: Vec<_> = failed(results).map(failed_on_the_base).collect();
             blocked(
                 run,
                 BlockerCode::BaselineFailed,
@@ -43,6 +41,17 @@ fn before_the_first(run: &Run, inputs: &Inputs) -> Step {
             n: 1,
             cause: IterationCause::First,
         }),
+    }
+}
+
+fn failed_on_the_base(result: &CheckResult) -> String {
+    let CheckResult {
+        name, outcome, tests, ..
+    } = result;
+    match tests.as_ref().filter(|tests| !tests.tells_all()) {
+        // Which of them are new could not be told later.
+        Some(tests) => format!("`{name}` ({outcome}, {} failing tests)", tests.failed),
+        None => format!("`{name}` ({outcome})"),
     }
 }
 

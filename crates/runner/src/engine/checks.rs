@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use git_delivery::{Leftovers, Repository};
 use ledger_core::{
-    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES, Observation, Strength,
-    TreeId,
+    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES, Observation, Run,
+    Strength, TreeId,
 };
-use policy::config::SandboxUse;
+use policy::config::{Baseline, SandboxUse};
 use policy::{CheckSpec, Policy};
 use tokio::sync::watch;
 
@@ -75,7 +75,7 @@ fn checkouts_of(roots: &StateRoots) -> Vec<PathBuf> {
 }
 
 impl Engine {
-    pub(super) fn run_checks(&mut self, seq: u64, tree: TreeId, names: &[String], base: CommitId) {
+    pub(super) fn run_checks(&mut self, seq: u64, tree: TreeId, names: &[String], base: CommitId, run: &Run) {
         let place = CheckPlace {
             plan: Arc::clone(&self.plan),
             repository: Arc::clone(&self.repository),
@@ -85,8 +85,9 @@ impl Engine {
         };
         let interrupted = self.interrupt.subscribe();
         let names = names.to_vec();
+        let baseline = run.baseline().map(<[CheckResult]>::to_vec);
         self.waiting(seq, async move {
-            let observation = run_all(&place, &names, interrupted).await;
+            let observation = run_all(&place, &names, baseline.as_deref(), interrupted).await;
             // While the worker takes its next turn.
             place.tidy();
             observation
@@ -146,6 +147,7 @@ impl CheckPlace {
 async fn run_all(
     place: &CheckPlace,
     names: &[String],
+    baseline: Option<&[CheckResult]>,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Observation, Failed> {
     let plan = &place.plan;
@@ -194,12 +196,34 @@ async fn run_all(
         keep_output(&outputs, &output, &ran.result)
             .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
         let missing_report = ran.report_problem.is_some();
-        results.push(fitted(judged(ran.result, missing_report), &mut room));
+        let result = with_known_failures(judged(ran.result, missing_report), spec, baseline);
+        results.push(fitted(result, &mut room));
     }
     Ok(Observation::ChecksRan {
         tree: place.tree,
         results,
     })
+}
+
+/// Tells which failing tests failed on the base as well, where the check may leave them so: on the base itself all, later those
+/// of a check that ends as it did there. One that breaks off otherwise than by failing tests has shown nothing of the rest.
+fn with_known_failures(mut result: CheckResult, spec: &CheckSpec, baseline: Option<&[CheckResult]>) -> CheckResult {
+    let Some(tests) = &mut result.tests else {
+        return result;
+    };
+    if spec.baseline != Baseline::NoNewFailures || !tests.tells_all() {
+        return result;
+    }
+    tests.known = match baseline {
+        None => tests.failing.clone(),
+        Some(baseline) => baseline
+            .iter()
+            .find(|before| before.name == result.name && before.outcome == result.outcome)
+            .and_then(|before| before.tests.as_ref())
+            .map(|before| tests.known_among(&before.failing))
+            .unwrap_or_default(),
+    };
+    result
 }
 
 /// What the results of one round may take of the line that holds them in the journal before they are cut.
@@ -215,6 +239,7 @@ fn fitted(mut result: CheckResult, room: &mut usize) -> CheckResult {
             result.output.tail.clear();
             if let Some(tests) = &mut result.tests {
                 tests.failing.clear();
+                tests.known.clear();
             }
         }
     }

@@ -41,7 +41,7 @@ pub(super) fn lines_of(
     let verdict = if result.passed() { "passed" } else { "failed" };
     lines.push((
         LogKind::Mark,
-        format!("check `{}` {verdict}: {}, {seconds:.1} s", result.name, result.outcome),
+        format!("check `{}` {verdict}: {}, {seconds:.1} s", result.name, result.ending()),
     ));
     lines
 }

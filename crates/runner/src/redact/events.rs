@@ -91,6 +91,7 @@ impl Redactor {
         }
         if let Some(tests) = &mut result.tests {
             tests.failing = self.texts(&tests.failing);
+            tests.known = self.texts(&tests.known);
         }
     }
 

@@ -141,7 +141,7 @@ impl Page {
             } else {
                 ("bad", "failed")
             };
-            let (name, outcome) = (escaped(&check.name), escaped(&check.outcome.to_string()));
+            let (name, outcome) = (escaped(&check.name), escaped(&check.ending()));
             let sign = format!("<strong class=\"{class}\">{verdict}</strong>");
             self.raw(&format!(
                 "<li>{sign}: {name} ({outcome}, <code>{}</code>, {} ms)",
