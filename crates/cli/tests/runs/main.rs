@@ -23,6 +23,7 @@ mod going_on;
 mod hostile;
 mod logs;
 mod refusals;
+mod rescue;
 mod review;
 mod run;
 mod starting;
