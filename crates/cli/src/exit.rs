@@ -6,7 +6,7 @@ use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
     AdmitError, ApproveError, CancelError, CheckLedgerError, FollowError, HistoryError, InitError, JournalFileError,
-    LedgerError, LogError, NewTicketError, RunError, StatusError, WorkspaceError,
+    LedgerError, LogError, NewTicketError, RescueError, RunError, StatusError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -155,6 +155,8 @@ fn run(error: &RunError) -> Exit {
     match error {
         RunError::Refused { .. } | RunError::Agent(_) | RunError::Sandbox(_) => Exit::Refused,
         RunError::Locked(LockError::Held { .. }) => Exit::Refused,
+        RunError::Rescue(RescueError::History(error)) => history(error),
+        RunError::Rescue(error) if error.code().is_some() => Exit::Refused,
         RunError::Journal(JournalFileError::Damaged { .. }) | RunError::Replay { .. } => Exit::Unverified,
         RunError::Stopped {
             cause: PauseCause::Terminate,

@@ -6,6 +6,7 @@
 
 mod anchor;
 mod beneath;
+mod carry;
 mod change_set;
 mod commit;
 mod contents;

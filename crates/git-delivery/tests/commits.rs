@@ -248,6 +248,52 @@ fn a_merge_driver_of_the_repository_does_not_run() {
     assert!(!canary.exists());
 }
 
+/// What becomes of a change of `a` to `1`, and of a new file, on a tree where this was done too.
+fn carried(prepare: impl FnOnce(&World)) -> (World, Merge) {
+    let world = World::with(&[("a", "0\n"), ("b", "0\n"), ("d/c", "0\n")]);
+    let from = world.tree("HEAD");
+    world.write("a", "1\n");
+    world.write("new/file", "1\n");
+    std::fs::remove_file(world.repo().join("d/c")).unwrap();
+    world.commit_all("change");
+    let changed = world.tree("HEAD");
+    world.git(&["checkout", "-q", "HEAD^"]);
+    prepare(&world);
+    world.commit_all("other");
+    let carried = world.open().carry(from, changed, world.tree("HEAD")).unwrap();
+    (world, carried)
+}
+
+#[test]
+fn a_change_is_carried_to_a_tree_that_differs_elsewhere() {
+    let (world, carried) = carried(|world| {
+        world.write("b", "2\n");
+        world.write("d/e", "2\n");
+        // The same change on both sides.
+        world.write("a", "1\n");
+    });
+    world.write("new/file", "1\n");
+    std::fs::remove_file(world.repo().join("d/c")).unwrap();
+    world.commit_all("both");
+    let tree = world.tree("HEAD");
+    assert_eq!(carried, Merge::Clean { tree });
+}
+
+#[test]
+fn a_change_is_not_carried_where_the_same_path_or_a_folder_of_it_changed() {
+    for (other, paths) in [("a", ["a"]), ("new", ["new/file"]), ("d/c/deeper", ["d/c"])] {
+        let (_, carried) = carried(|world| {
+            let _ = std::fs::remove_file(world.repo().join("d/c"));
+            if !other.starts_with("d/") {
+                world.write("d/c", "0\n");
+            }
+            world.write(other, "2\n");
+        });
+        let paths = paths.map(path).to_vec();
+        assert_eq!(carried, Merge::Conflict { paths }, "{other}");
+    }
+}
+
 #[test]
 fn a_patch_rebuilds_the_tree_whatever_the_attributes_say() {
     let world = World::with(&[

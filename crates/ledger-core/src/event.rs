@@ -7,6 +7,7 @@ use crate::activity::Activity;
 use crate::blocker::Blocker;
 use crate::effect::{Effect, Observation};
 use crate::id::{RunId, TicketId};
+use crate::object::TreeId;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
 use crate::review::Finding;
 use crate::ticket::Mode;
@@ -141,6 +142,21 @@ pub struct Opened {
     pub checks: Vec<String>,
     /// The most repair rounds.
     pub max_repair_rounds: u32,
+    /// The work that it begins with; none: it begins with the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescued: Option<Rescued>,
+}
+
+/// What an earlier run of the ticket left, and a new one begins with. It is the worker's, and is measured against the base and
+/// judged like everything that the worker does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rescued {
+    /// The earlier run.
+    pub run: RunId,
+    /// The tree that it left, as its journal names it.
+    pub left: TreeId,
+    /// The tree that the new run begins with: the same, or what it is on a base that other files changed in meanwhile.
+    pub tree: TreeId,
 }
 
 /// Why another turn is taken.

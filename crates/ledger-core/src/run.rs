@@ -295,6 +295,13 @@ impl Run {
         &self.totals
     }
 
+    /// The last tree that is kept of the worker's: that of the last measured turn, else the one that the run began with. None
+    /// where nothing but the base is known of it.
+    pub fn kept_tree(&self) -> Option<TreeId> {
+        let began_with = self.opened.rescued.as_ref().map(|rescued| rescued.tree);
+        self.totals.trees.last().copied().or(began_with)
+    }
+
     /// Tokens of ended turns and of the one under way.
     pub fn tokens(&self) -> TokenCount {
         match &self.pending {

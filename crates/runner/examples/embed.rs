@@ -26,6 +26,7 @@ async fn embed() -> Result<ExitCode, Box<dyn std::error::Error>> {
         guard: GuardProgram::current()?,
         stop: stopped,
         model: None,
+        from_rescue: false,
         allow_temporary: false,
     };
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{finding_line, report_of, review_of, strength_name};
+use crate::rescue::{has_left_work, rescue_command};
 use crate::workspace::Workspace;
 
 /// A run in the form in which a person reviews it. Derived from the journal, and the ticket where it is at hand.
@@ -25,6 +26,9 @@ pub struct ReviewPacket {
     pub outcome: &'static str,
     /// Why it stopped, where it did.
     pub blocker: Option<Blocker>,
+    /// The earlier run whose work it began with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescued: Option<String>,
     /// The commit that it started from.
     pub base: Option<String>,
     /// The tree that was checked and reviewed.
@@ -134,6 +138,7 @@ impl ReviewPacket {
             run: opened.run.to_string(),
             outcome,
             blocker,
+            rescued: opened.rescued.as_ref().map(|rescued| rescued.run.to_string()),
             base: run.discovery().map(|discovery| discovery.base.to_string()),
             tree: change.map(|change| change.tree.to_string()),
             change: delivered.map(|delivered| delivered.change.to_string()),
@@ -229,6 +234,7 @@ impl ReviewPacket {
             ("change", &self.change),
             ("tree", &self.tree),
             ("base", &self.base),
+            ("began with the work of run", &self.rescued),
         ] {
             if let Some(value) = value {
                 let _ = writeln!(text, "| {name} | {} |", code(value));
@@ -358,6 +364,9 @@ pub fn next_commands(run: &Run) -> Vec<NextCommand> {
             let mut commands = vec![next("see what happened", format!("foil events {ticket}"))];
             if blocker.resumable {
                 commands.push(next("go on with the same run", format!("foil run {ticket}")));
+            }
+            if has_left_work(run) {
+                commands.push(next("begin a new run with its work", rescue_command(ticket)));
             }
             commands
         }

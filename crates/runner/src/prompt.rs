@@ -16,6 +16,8 @@ pub struct WriterTask<'a> {
     pub label: &'a str,
     /// Counted from 1.
     pub iteration: u32,
+    /// Whether the checkout holds what an earlier run left.
+    pub is_rescued: bool,
     /// Why this turn is taken.
     pub cause: Option<&'a IterationCause>,
     /// What a reviewer or a person wants repaired.
@@ -108,6 +110,13 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
         return;
     }
     match task.cause {
+        None | Some(IterationCause::First) if task.is_rescued => {
+            let _ = writeln!(
+                text,
+                "## Where you are\n\nAn earlier run of this ticket ended before it was done, and what it had changed is in your checkout, not \
+                 committed. Look at it first: keep what is right, and undo what is wrong or not part of the ticket.\n"
+            );
+        }
         None | Some(IterationCause::First) => {}
         Some(IterationCause::MoreToDo) => {
             let _ = writeln!(
@@ -435,6 +444,7 @@ migrations = true
             ticket: &ticket,
             label: "run/3",
             iteration: 1,
+            is_rescued: false,
             cause: None,
             findings: &[],
             failed_checks: &[],

@@ -126,11 +126,14 @@ fn front_matter(run: &Run, facts: &RecordFacts<'_>, record: &str) -> String {
         .map(|discovery| discovery.base.to_string())
         .unwrap_or_default();
     let totals = run.totals();
+    let rescued = opened.rescued.as_ref();
+    let rescued = rescued.map(|rescued| format!("rescued: {}\n", rescued.run));
     format!(
-        "---\nrecord: {record}\nticket: {}\nrun: {}\ntree: {tree}\nbase: {base}\nchange: {}\nbranch: {}\niterations: {}\n\
+        "---\nrecord: {record}\nticket: {}\nrun: {}\n{}tree: {tree}\nbase: {base}\nchange: {}\nbranch: {}\niterations: {}\n\
          repair_rounds: {}\ntokens: {}\nstarted: {}\nfoil: {}\n---\n\n",
         opened.ticket,
         opened.run,
+        rescued.unwrap_or_default(),
         facts.change,
         facts.branch.short(),
         totals.iterations,

@@ -1,11 +1,11 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
+mod opening;
+
 use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
-use ledger_core::{
-    Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, PauseCause, Record, Run, RunId, State, TicketId,
-};
-use policy::config::{IndependentReview, SandboxUse};
+use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, RunId, State, TicketId};
+use policy::config::SandboxUse;
 use policy::{Admission, Inputs, Limits, Outcome, TrustFact, check_specs};
 use tokio::sync::watch;
 
@@ -18,8 +18,11 @@ use crate::guard::{GuardProgram, LeftoverError, end_leftovers};
 use crate::journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
 use crate::lock::{LockError, LockHolder, TicketLock};
 use crate::redact::Redactor;
+use crate::rescue::{RescueError, left_work};
 use crate::sandbox::{Sandbox, SandboxSearch, SandboxUnavailable};
 use crate::workspace::{Workspace, WorkspaceError};
+
+use self::opening::{new_run_id, open_run, opened};
 
 /// How a run is driven.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct RunOptions {
     pub stop: watch::Receiver<Option<PauseCause>>,
     /// A model in place of the policy's.
     pub model: Option<String>,
+    /// Whether a new run begins with what the latest one before it left.
+    pub from_rescue: bool,
     /// Whether the repository may lie in a temporary folder, where a worker's sandbox may write. Only for demonstrations.
     pub allow_temporary: bool,
 }
@@ -86,6 +91,9 @@ pub enum RunError {
         /// Which step.
         source: ledger_core::Refusal,
     },
+    /// The run cannot begin with what an earlier one left.
+    #[error(transparent)]
+    Rescue(#[from] RescueError),
     /// What the run starts from cannot be kept.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
@@ -116,6 +124,7 @@ impl RunError {
             Self::Agent(problem) => Some(problem.code),
             Self::Sandbox(_) => Some(BlockerCode::SandboxUnavailable),
             Self::Locked(LockError::Held { .. }) => Some(BlockerCode::ClaimedElsewhere),
+            Self::Rescue(error) => error.code(),
             Self::Admit(AdmitError::SourceLock) => Some(BlockerCode::SourceLockMismatch),
             Self::Admit(AdmitError::Identity(_)) => Some(BlockerCode::NeedsPerson),
             Self::Admit(AdmitError::Repository(error)) | Self::Workspace(WorkspaceError::Repository(error)) => {
@@ -182,6 +191,10 @@ pub async fn run_ticket(
         How::Replaces => (None, unfinished),
         How::Begins | How::GoesOn | How::Concludes => (unfinished, None),
     };
+    if let (true, Some(EarlierRun { run, .. })) = (options.from_rescue, &unfinished) {
+        let (ticket, run) = (ticket.clone(), run.opened().run.clone());
+        return Err(RescueError::NotOver { ticket, run }.into());
+    }
     // What is on its branch is delivered, whatever became of the consent since.
     let gates_count = how != How::Concludes;
     let admission = candidacy.admission();
@@ -218,6 +231,11 @@ pub async fn run_ticket(
         return Err(refused(ticket, &admission));
     }
     let ready = candidacy.into_ready(workspace, earlier)?;
+    let base = ready.start.discovery.base;
+    let rescued = match options.from_rescue {
+        true => Some(left_work(repository, roots, ticket)?.onto(repository, ticket, base)?),
+        false => None,
+    };
 
     if let Some(old) = &mut replaced {
         let folder = roots.run(ticket, &old.run.opened().run);
@@ -225,6 +243,7 @@ pub async fn run_ticket(
         end_for_changed_sources(&mut driver, repository)?;
         store_ended(&mut driver, repository, &folder)?;
     }
+    let terms = opened(&ready, &id, rescued);
     let mut start = ready.start;
     start.discovery.check_sandbox = if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned();
     let taken_up = unfinished.is_some();
@@ -236,13 +255,9 @@ pub async fn run_ticket(
             }
             unfinished
         }
-        None => open_run(
-            &folders,
-            opened(&ready.policy, &ready.ticket, &id, &ready.repository, &ready.checks),
-        )?,
+        None => open_run(repository, &folders, terms)?,
     };
     // No branch need hold it: it may be a merge of ours, and tips are amended.
-    let base = start.discovery.base;
     repository.anchor(&id, &format!("base-{}", base.short()), base.0)?;
     let limits = limits(&ready.policy.limits).tightened(&ready.ticket.file.limits);
     let mut inputs = Inputs {
@@ -422,48 +437,6 @@ fn over(run: &Run) -> Option<Outcome> {
         State::Canceled { .. } => Some(Outcome::Canceled),
         State::Done => Some(Outcome::Done),
         State::Blocked(_) | State::Climbing | State::Paused { .. } => None,
-    }
-}
-
-/// Sortable by time, unique on this machine and elsewhere.
-fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
-    uuid::Uuid::now_v7()
-        .to_string()
-        .parse()
-        .map_err(|error: ledger_core::InvalidName| RunError::Refused {
-            ticket: ticket.clone(),
-            blocker: Blocker::new(BlockerCode::NeedsPerson, error.to_string()),
-        })
-}
-
-fn open_run(folders: &RunFolders, opened: Opened) -> Result<EarlierRun, RunError> {
-    let at = Timestamp::now();
-    let event = Event::Opened(opened);
-    let run = Run::open(at, &event).map_err(DriveError::from)?;
-    let mut journal = JournalFile::create(&folders.run.join("journal.jsonl"))?;
-    journal.append(at, &event)?;
-    Ok(EarlierRun { run, journal })
-}
-
-fn opened(
-    policy: &policy::Policy,
-    ticket: &ledger_core::Ticket,
-    run: &RunId,
-    repository: &str,
-    checks: &[policy::CheckSpec],
-) -> Opened {
-    let off = policy.review.independent == IndependentReview::Off;
-    Opened {
-        format: JOURNAL_FORMAT,
-        foil: env!("CARGO_PKG_VERSION").to_owned(),
-        ticket: ticket.id.clone(),
-        run: run.clone(),
-        repository: repository.to_owned(),
-        mode: ticket.file.mode,
-        delivery: policy.delivery.mode,
-        review: !(off && ticket.file.mode == Mode::Loop),
-        checks: checks.iter().map(|check| check.name.clone()).collect(),
-        max_repair_rounds: policy.limits.max_repair_rounds,
     }
 }
 

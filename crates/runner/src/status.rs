@@ -195,6 +195,9 @@ pub struct BlockedStatus {
     pub next_step: String,
     /// Whether the same run may go on once the cause is gone.
     pub resumable: bool,
+    /// The command that begins a new run with what this one left, where it left work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<String>,
     /// The run.
     pub run: RunStatus,
 }

@@ -1,5 +1,7 @@
 //! Recomputing what a run claims: chain, digests, trees, commits and refs.
 
+mod rescued;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -74,6 +76,7 @@ pub fn verify_ticket(
 ) -> VerifyReport {
     let mut report = Verifier {
         repository,
+        roots,
         found: Vec::new(),
         run: None,
     };
@@ -169,6 +172,7 @@ pub fn verify_receipt(
 
 struct Verifier<'a> {
     repository: &'a Repository,
+    roots: &'a StateRoots,
     found: Vec<Verification>,
     run: Option<RunId>,
 }
@@ -208,6 +212,7 @@ impl Verifier<'_> {
         if let Some((_, records, live)) = &live {
             self.stored_as_told(records, live, stored.get(run).copied());
             self.anchors(run, records);
+            self.rescued(live);
         }
         let Some(&commit) = stored.get(run) else { return };
         let files = match self.repository.read_stored(commit, MAX_STORED_BYTES) {
@@ -235,7 +240,10 @@ impl Verifier<'_> {
                     format!("{} bytes", bytes.len()),
                 );
             }
-            None => self.anchors(run, &records),
+            None => {
+                self.anchors(run, &records);
+                self.rescued(&replayed);
+            }
         }
         let head = records.last().map_or(Head::default().sum, |record| record.sum);
         let named = self.trailer(commit, "Counterfoil-Journal");
@@ -551,6 +559,15 @@ fn is_record(lock: &SourceLock, path: &RepoPath) -> bool {
 /// Whether a journal names what an anchor holds, where its name says by which effect that was made. An effect whose end
 /// nobody saw may have left anything.
 fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
+    if anchor.name == "rescued" {
+        return records.iter().any(|record| match &record.event {
+            Event::Opened(opened) => opened
+                .rescued
+                .as_ref()
+                .is_some_and(|rescued| rescued.tree.0 == anchor.object),
+            _ => false,
+        });
+    }
     let mut parts = anchor.name.split('-');
     let (kind, number) = (parts.next(), parts.next().and_then(|number| number.parse::<u64>().ok()));
     let Some(number) = number else { return true };

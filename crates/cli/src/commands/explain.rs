@@ -1,9 +1,9 @@
 //! `foil explain`
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, TicketId};
+use ledger_core::{Blocker, RunId, TicketId, TreeId};
 use policy::{ApprovalFact, Verdict, check_specs};
-use runner::Candidacy;
+use runner::{Candidacy, left_work, rescue_command};
 use serde::Serialize;
 
 use super::Context;
@@ -35,6 +35,9 @@ struct Report {
     checks: Vec<ReportCheck>,
     agent: ReportAgent,
     delivery: String,
+    /// What an earlier run left, for a new one to begin with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rescue: Option<ReportRescue>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,6 +65,13 @@ struct ReportAgent {
     model: Option<String>,
     sandbox: &'static str,
     network: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportRescue {
+    run: RunId,
+    tree: TreeId,
+    command: String,
 }
 
 pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Failure> {
@@ -121,6 +131,14 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
             ledger_core::DeliveryMode::None => "none".to_owned(),
             _ => candidacy.policy.delivery.branch.fill(args.ticket.as_str(), package),
         },
+        rescue: left_work(workspace.repository(), workspace.roots(), &args.ticket)
+            .ok()
+            .filter(|left| left.is_over)
+            .map(|left| ReportRescue {
+                run: left.run,
+                tree: left.tree,
+                command: rescue_command(&args.ticket),
+            }),
     };
     if context.output.is_json() {
         context.output.json(&report)?;
@@ -178,6 +196,14 @@ fn words(report: &Report, approved_at: Option<Timestamp>) -> String {
             plain(&check.name),
             plain(&check.command),
             check.timeout
+        ));
+    }
+    if let Some(rescue) = &report.rescue {
+        text.push_str(&format!(
+            "rescue    run {} left tree {}: `{}` begins with it\n",
+            rescue.run,
+            rescue.tree.short(),
+            rescue.command
         ));
     }
     let verdict = if report.would_run {

@@ -26,7 +26,7 @@ use crate::story::FailureFacts;
 /// tree, index and branches stay as they are. A run that was interrupted, or stopped for a reason that is gone, goes on.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil run                          the only ticket that is ready\n  foil run 0042-validate-email\n  foil run --next                   the first of several\n  foil run --all                    one after the other, until none is ready\n  foil run --dry-run                what would be run"
+    after_help = "Examples:\n  foil run                          the only ticket that is ready\n  foil run 0042-validate-email\n  foil run --next                   the first of several\n  foil run --all                    one after the other, until none is ready\n  foil run --dry-run                what would be run\n  foil run --from-rescue 0042-validate-email   a new run with what the last one left"
 )]
 pub(crate) struct RunArgs {
     /// Tickets to run; without any the only one that is ready
@@ -38,6 +38,9 @@ pub(crate) struct RunArgs {
     /// Run every ready ticket, also those that become ready by it
     #[arg(long, conflicts_with = "tickets")]
     all: bool,
+    /// Begin a new run with what the last run of the ticket left, instead of with the base
+    #[arg(long, requires = "tickets", conflicts_with_all = ["next", "all"])]
+    from_rescue: bool,
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
@@ -175,6 +178,7 @@ async fn run_all(
         guard: GuardProgram::current()?,
         stop: stop.clone(),
         model: args.model.clone(),
+        from_rescue: args.from_rescue,
         allow_temporary: false,
     };
     let mut runs = Vec::new();

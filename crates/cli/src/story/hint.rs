@@ -5,7 +5,7 @@ use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
     AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, LogError, NewTicketError,
-    RunError, StatusError, StopError, WorkspaceError,
+    RescueError, RunError, StatusError, StopError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -95,6 +95,7 @@ fn approve(error: &ApproveError) -> Option<String> {
 fn run(error: &RunError) -> Option<String> {
     match error {
         RunError::Refused { ticket, blocker } => Some(blocker.next_step_for(ticket)),
+        RunError::Rescue(error) => rescue(error),
         RunError::Agent(problem) => Some(problem.hint.clone()),
         RunError::Sandbox(error) => Some(error.hint.to_owned()),
         RunError::Locked(LockError::Held { ticket, .. }) => Some(format!(
@@ -116,6 +117,22 @@ fn run(error: &RunError) -> Option<String> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+fn rescue(error: &RescueError) -> Option<String> {
+    match error {
+        RescueError::NothingLeft { ticket } | RescueError::NotOver { ticket, .. } => {
+            Some(format!("leave out `--from-rescue`: `foil run {ticket}`"))
+        }
+        RescueError::NotKept { ticket, .. } => Some(format!(
+            "`foil verify {ticket}` shows what it keeps; `foil run {ticket}` starts from the base"
+        )),
+        RescueError::BaseChanged { ticket, .. } => Some(format!(
+            "`foil review {ticket}` names base and tree of what was left, to take over by hand; `foil run {ticket}` starts from the base"
+        )),
+        RescueError::History(error) => run_choice::hint(error),
+        RescueError::Anchor(_) | RescueError::Object(_) => None,
     }
 }
 

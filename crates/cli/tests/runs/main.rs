@@ -24,6 +24,7 @@ mod hostile;
 mod known_failures;
 mod logs;
 mod refusals;
+mod rescue;
 mod review;
 mod run;
 mod starting;

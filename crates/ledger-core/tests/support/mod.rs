@@ -81,6 +81,7 @@ pub(crate) fn opened(terms: Terms) -> Opened {
             Vec::new()
         },
         max_repair_rounds: 3,
+        rescued: None,
     }
 }
 

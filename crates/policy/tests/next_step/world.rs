@@ -72,6 +72,7 @@ pub(crate) fn opened(mode: Mode, review: bool, delivery: DeliveryMode, checks: b
         review,
         checks: if checks { vec!["test".to_owned()] } else { Vec::new() },
         max_repair_rounds: 3,
+        rescued: None,
     })
 }
 

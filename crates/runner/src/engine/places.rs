@@ -212,20 +212,24 @@ pub(super) fn code_of(error: &std::io::Error) -> BlockerCode {
 }
 
 impl Engine {
-    /// Makes the worker's place, or takes the one that is there. One that was lost is made anew with the last tree that was
-    /// kept of the worker's, not with the base: the worker goes on from what it has done.
+    /// Makes the worker's place, or takes the one that is there. A new one holds the last tree that is kept of the worker's, not
+    /// the base: the worker goes on from what it has done, in this run or in the one that this one rescues.
     pub(super) fn prepare_places(&mut self, seq: u64, base: CommitId, run: &Run) {
         let (plan, repository, places) = (
             Arc::clone(&self.plan),
             Arc::clone(&self.repository),
             self.places.clone(),
         );
-        let kept = run.totals().trees.last().copied();
+        let kept = run.kept_tree();
+        // Where no turn was taken yet, a place that is there may be one whose making was cut short.
+        let is_untouched = run.attempt().is_none();
         self.blocking(seq, move || {
             let folder = plan.folders.place("work");
             let left_out = other_tickets(&plan)?;
             let (mut work, origin) = open_or_create(&repository, &folder, base, Some(&left_out))?;
-            if let (Origin::Made, Some(tree)) = (origin, kept) {
+            if (origin == Origin::Made || is_untouched)
+                && let Some(tree) = kept
+            {
                 let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
                 work.bring_to(&repository, tree, &refs, Leftovers::RemoveAll, &BTreeSet::new())
                     .map_err(failed)?;

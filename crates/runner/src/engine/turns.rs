@@ -74,6 +74,7 @@ impl Engine {
             ticket: &self.plan.ticket,
             label,
             iteration: attempt.map_or(1, |attempt| attempt.n),
+            is_rescued: run.opened().rescued.is_some(),
             cause: attempt.and_then(|attempt| attempt.cause.as_ref()),
             findings: attempt.map_or(&[], |attempt| &attempt.findings),
             failed_checks: &failed,

@@ -19,6 +19,7 @@ use crate::consent::{ConsentState, consent_state};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
 use crate::packages::{Packages, PackagesError};
+use crate::rescue::{has_left_work, rescue_command};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// The report cannot be computed.
@@ -528,6 +529,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 reason: blocker.reason.clone(),
                 next_step: blocker.next_step_for(id),
                 resumable: blocker.resumable,
+                rescue: has_left_work(run).then(|| rescue_command(id)),
                 run: RunStatus::of(run, None),
             }))
         }),

@@ -49,12 +49,17 @@ fn name_in(value: &impl Serialize, tag: &str) -> Option<String> {
 /// What an event says.
 pub(super) fn sentence(event: &Event) -> String {
     match event {
-        Event::Opened(opened) => format!(
-            "run of `{}` opened in mode {}, {}",
-            opened.ticket,
-            opened.mode.as_str(),
-            delivery_words(opened.delivery)
-        ),
+        Event::Opened(opened) => {
+            let from = opened.rescued.as_ref();
+            let from = from.map(|rescued| format!(", with what run {} left", rescued.run));
+            format!(
+                "run of `{}` opened in mode {}, {}{}",
+                opened.ticket,
+                opened.mode.as_str(),
+                delivery_words(opened.delivery),
+                from.unwrap_or_default()
+            )
+        }
         Event::Entered(evidence) => entered(evidence),
         Event::NotRequired { phase, reason, .. } => format!("{} is not required: {reason}", phase_words(*phase)),
         Event::IterationStarted { n, cause } => match cause {

@@ -146,11 +146,16 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
             format!("left by {}; {}", paused.cause, progress(&paused.run)),
             next(&paused.next_step),
         ],
-        TicketState::Blocked(blocked) => vec![
-            format!("{}: {}", blocked.code, plain(&blocked.reason)),
-            progress(&blocked.run),
-            next(&blocked.next_step),
-        ],
+        TicketState::Blocked(blocked) => {
+            let mut lines = vec![
+                format!("{}: {}", blocked.code, plain(&blocked.reason)),
+                progress(&blocked.run),
+                next(&blocked.next_step),
+            ];
+            let rescue = blocked.rescue.as_ref();
+            lines.extend(rescue.map(|command| format!("its work is kept: `{command}` begins a new run with it")));
+            lines
+        }
         TicketState::Done(done) => delivered(done),
         TicketState::Broken(broken) => {
             let reason = plain(&broken.reason);

@@ -1,0 +1,55 @@
+//! Opening a new run.
+
+use git_delivery::Repository;
+use jiff::Timestamp;
+use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, Rescued, Run, RunId, TicketId};
+use policy::config::IndependentReview;
+
+use super::{EarlierRun, RunError};
+use crate::admit::Ready;
+use crate::drive::DriveError;
+use crate::engine::RunFolders;
+use crate::journal_file::{JournalFile, JournalSink};
+
+/// Sortable by time, unique on this machine and elsewhere.
+pub(super) fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
+    uuid::Uuid::now_v7()
+        .to_string()
+        .parse()
+        .map_err(|error: ledger_core::InvalidName| RunError::Refused {
+            ticket: ticket.clone(),
+            blocker: Blocker::new(BlockerCode::NeedsPerson, error.to_string()),
+        })
+}
+
+/// Begins the journal of a new run. What it begins with is kept before the journal names it.
+pub(super) fn open_run(repository: &Repository, folders: &RunFolders, opened: Opened) -> Result<EarlierRun, RunError> {
+    if let Some(rescued) = &opened.rescued {
+        repository.anchor(&opened.run, "rescued", rescued.tree.0)?;
+    }
+    let at = Timestamp::now();
+    let event = Event::Opened(opened);
+    let run = Run::open(at, &event).map_err(DriveError::from)?;
+    let mut journal = JournalFile::create(&folders.run.join("journal.jsonl"))?;
+    journal.append(at, &event)?;
+    Ok(EarlierRun { run, journal })
+}
+
+/// The terms of a new run.
+pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Opened {
+    let (policy, ticket) = (&ready.policy, &ready.ticket);
+    let off = policy.review.independent == IndependentReview::Off;
+    Opened {
+        format: JOURNAL_FORMAT,
+        foil: env!("CARGO_PKG_VERSION").to_owned(),
+        ticket: ticket.id.clone(),
+        run: run.clone(),
+        repository: ready.repository.clone(),
+        mode: ticket.file.mode,
+        delivery: policy.delivery.mode,
+        review: !(off && ticket.file.mode == Mode::Loop),
+        checks: ready.checks.iter().map(|check| check.name.clone()).collect(),
+        max_repair_rounds: policy.limits.max_repair_rounds,
+        rescued,
+    }
+}
