@@ -57,7 +57,7 @@ blocker_codes! {
     SourceLockMismatch, "source_lock_mismatch", resumable = false, "A file that the run was started from is not what it was.", "approve the ticket again; the next run starts from the new content";
     ClaimedElsewhere, "claimed_elsewhere", resumable = true, "Another process is working on this ticket.", "`foil status <ticket>` shows which; wait for it or `foil stop <ticket>`";
     TargetForbidden, "target_forbidden", resumable = false, "The delivery target is one that the policy forbids.", "name another branch in `[delivery]`";
-    BranchNameTaken, "branch_name_taken", resumable = true, "The delivery branch cannot be created beside the branches that exist.", "rename the branch in the way, or set `[delivery] branch`";
+    BranchNameTaken, "branch_name_taken", resumable = true, "The delivery branch cannot be created beside the branches that exist.", "give the branch in the way another name (`git branch -m`), or leave it where it is checked out; `foil run <ticket>` goes on";
     ScopeViolation, "scope_violation", resumable = false, "A path outside the ticket's scope was changed.", "widen `[scope] allowed` if the change is right, approve again, and run";
     ForbiddenPath, "forbidden_path", resumable = false, "A path was changed that the ticket or the policy forbids.", "split the work, or change `[scope] forbidden` and approve again";
     FilteredPath, "filtered_path", resumable = false, "A path was touched whose content a Git filter produces, and the filter is not allowed.", "allow the filter in `[workspace] filters`, or keep the path out of scope";

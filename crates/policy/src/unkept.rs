@@ -60,18 +60,12 @@ pub fn ignored_keys(ticket: &TicketFile) -> Vec<UnkeptKey> {
         (
             ticket.specs.mode == SpecMode::Full,
             &["specs", "mode"],
-            "leave it out; name the specs in `[context] required`, and the worker reads them first",
+            "leave it out, or set it to \"none\"; name the specs in `[context] required`, and the worker reads them first",
         ),
     ];
     keys.into_iter()
         .filter(|(is_set, ..)| *is_set)
-        .map(|(_, path, hint)| match path {
-            ["specs", "mode"] => UnkeptKey {
-                message: "`specs.mode = \"full\"` is not supported by this version of foil".to_owned(),
-                ..UnkeptKey::new(path, "", hint)
-            },
-            _ => UnkeptKey::new(path, "is not supported by this version of foil", hint),
-        })
+        .map(|(_, path, hint)| UnkeptKey::new(path, "is not supported by this version of foil", hint))
         .collect()
 }
 
