@@ -114,6 +114,24 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// Where it is.
+    pub fn path(&self) -> &RepoPath {
+        match self {
+            Self::PathTooLong { folder: path }
+            | Self::Twins { one: path, .. }
+            | Self::SpecialFile { path }
+            | Self::NestedRepository { path }
+            | Self::ForbiddenName { path }
+            | Self::FilesInSubmodule { path }
+            | Self::TooLarge { path, .. }
+            | Self::Unreadable { path }
+            | Self::HardLink { path }
+            | Self::Filtered { path, .. } => path,
+        }
+    }
+}
+
 /// What a place amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {

@@ -32,6 +32,7 @@ pub use git_program::{GitProgramError, GitVersion, MINIMUM_GIT_VERSION, installe
 pub use here::{CommittedHere, HereError};
 pub use merge::{Merge, MergeAll, MergeError};
 pub use objects::{ObjectError, TreeEntry, blob_id};
+pub use place::copies::{UntrackedFile, UntrackedFileError};
 pub use place::index::PlaceIndexError;
 pub use place::throw_away_git::RefSnapshot;
 pub use place::walk::WalkError;

@@ -2,6 +2,7 @@
 
 pub(crate) mod checkout;
 pub(crate) mod cleaning;
+pub(crate) mod copies;
 pub(crate) mod index;
 pub(crate) mod throw_away_git;
 pub(crate) mod walk;
@@ -53,6 +54,12 @@ pub enum PlaceError {
     #[error("the tree has the name `{path}`, which git refuses")]
     ForbiddenName {
         /// The path, made printable.
+        path: String,
+    },
+    /// A file cannot be put beside the tree: the tree has something at, above or below its path.
+    #[error("`{path}` is tracked, or something tracked is above or below it")]
+    Tracked {
+        /// The path.
         path: String,
     },
     /// The place cannot share the objects of the repository.

@@ -162,6 +162,17 @@ pub enum TurnPurpose {
     RepairReport,
 }
 
+/// An untracked file of the user's that is put into places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CopiedFile {
+    /// Where it is.
+    pub path: RepoPath,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Digest of its content.
+    pub sha256: Digest,
+}
+
 /// What was seen after an effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "seen", rename_all = "snake_case")]
@@ -170,6 +181,12 @@ pub enum Observation {
     PlacesReady {
         /// Whether `work/` was made anew, rather than found as an earlier runner of this run left it.
         anew: bool,
+        /// The untracked files that are put beside the tree, as they were read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        copied: Vec<CopiedFile>,
+        /// The set-up commands that ran in `work/`, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        set_up: Vec<CheckResult>,
     },
     /// The checks ended.
     ChecksRan {

@@ -39,7 +39,9 @@ pub use change::{
 pub use digest::{Digest, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
 pub use duration::{Duration, InvalidDuration};
-pub use effect::{CheckPurpose, Consent, Effect, EffectClass, Observation, ReviewEnd, TurnEnd, TurnPurpose, Violation};
+pub use effect::{
+    CheckPurpose, Consent, CopiedFile, Effect, EffectClass, Observation, ReviewEnd, TurnEnd, TurnPurpose, Violation,
+};
 pub use event::{Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
 pub use evidence::{
     AcceptanceProof, CheckResult, CheckSandbox, CommandOutcome, Confidence, EvidenceIndex, EvidenceLabel,

@@ -118,7 +118,11 @@ fn effect() -> impl Strategy<Value = Effect> {
 
 fn observation() -> impl Strategy<Value = Observation> {
     prop_oneof![
-        any::<bool>().prop_map(|anew| Observation::PlacesReady { anew }),
+        any::<bool>().prop_map(|anew| Observation::PlacesReady {
+            anew,
+            copied: Vec::new(),
+            set_up: Vec::new()
+        }),
         (digit(), any::<i32>()).prop_map(|(tree, code)| Observation::ChecksRan {
             tree: id(tree),
             results: vec![check(code)],

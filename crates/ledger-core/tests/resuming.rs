@@ -96,7 +96,11 @@ fn a_turn_that_is_taken_again_is_measured_again() {
     climb.apply(RESUMED);
     climb.done(
         Effect::PreparePlaces { base: id('0') },
-        Observation::PlacesReady { anew: false },
+        Observation::PlacesReady {
+            anew: false,
+            copied: Vec::new(),
+            set_up: Vec::new(),
+        },
     );
 
     climb.enter(assigned());
@@ -139,7 +143,11 @@ fn nothing_comes_of_a_turn_that_was_stopped_whatever_its_end() {
             if crash {
                 climb.done(
                     Effect::PreparePlaces { base: id('0') },
-                    Observation::PlacesReady { anew: false },
+                    Observation::PlacesReady {
+                        anew: false,
+                        copied: Vec::new(),
+                        set_up: Vec::new(),
+                    },
                 );
             }
             assert_eq!(stopped_for(&climb), Some(BlockerCode::UnsafeAction), "{end:?}");
@@ -349,7 +357,11 @@ fn a_report_repair_that_was_cut_off_is_not_counted() {
     assert_eq!(repairs(&climb), Some(0));
     climb.done(
         Effect::PreparePlaces { base: id('0') },
-        Observation::PlacesReady { anew: false },
+        Observation::PlacesReady {
+            anew: false,
+            copied: Vec::new(),
+            set_up: Vec::new(),
+        },
     );
 
     climb.done(turn(1, TurnPurpose::RepairReport), invalid);

@@ -7,6 +7,7 @@ mod ended;
 mod look;
 mod measure;
 mod places;
+mod set_up;
 mod storage;
 mod turns;
 
@@ -126,16 +127,25 @@ impl Engine {
     }
 }
 
+/// Does something that blocks in the middle of something that waits.
+async fn blocked<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failed> + Send + 'static) -> Result<T, Failed> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(broken()))
+}
+
 /// What some work shows. A panic in it is a failure like any other: without an observation the run would wait for ever. Whatever
 /// it left half-changed in memory is a place, whose truth is on disk, or is gone with it.
 async fn observe(work: JoinHandle<Result<Observation, Failed>>) -> Observation {
-    let done = work.await.unwrap_or_else(|_| {
-        Err(Failed::new(
-            BlockerCode::NeedsPerson,
-            "foil itself failed here, which is a defect; `foil run` tries again",
-        ))
-    });
+    let done = work.await.unwrap_or_else(|_| Err(broken()));
     done.unwrap_or_else(Failed::observation)
+}
+
+fn broken() -> Failed {
+    Failed::new(
+        BlockerCode::NeedsPerson,
+        "foil itself failed here, which is a defect; `foil run` tries again",
+    )
 }
 
 /// An effect that could not be done.

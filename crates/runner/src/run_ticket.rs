@@ -473,7 +473,8 @@ async fn probe_sandbox(
     options: &RunOptions,
 ) -> Result<Option<Sandbox>, RunError> {
     let checks = check_specs(&candidacy.policy, &candidacy.ticket.file).map_err(AdmitError::from)?;
-    if !checks.iter().any(|check| check.sandbox == SandboxUse::Required) {
+    let needed = checks.iter().any(|check| check.sandbox == SandboxUse::Required);
+    if !needed && candidacy.policy.workspace.setup.is_empty() {
         return Ok(None);
     }
     let place = folders.place("probe");

@@ -137,7 +137,11 @@ fn in_a_turn() -> Run {
             Step::Wait { .. } | Step::Finish(_) => match run.pending() {
                 Some(pending) if matches!(pending.effect, Effect::PreparePlaces { .. }) => Event::Observed {
                     of: pending.seq,
-                    observation: Observation::PlacesReady { anew: true },
+                    observation: Observation::PlacesReady {
+                        anew: true,
+                        copied: Vec::new(),
+                        set_up: Vec::new(),
+                    },
                 },
                 _ => return run,
             },

@@ -27,6 +27,7 @@ mod refusals;
 mod rescue;
 mod review;
 mod run;
+mod set_up;
 mod starting;
 mod stop;
 mod verify;

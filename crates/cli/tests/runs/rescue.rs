@@ -195,6 +195,7 @@ fn a_place_whose_making_was_cut_short_gets_what_was_left_all_the_same() {
         .state_home()
         .join(format!("counterfoil/places/{TICKET}-{run}/work"));
     std::fs::remove_file(work.join("elsewhere.txt")).unwrap();
+    std::fs::write(work.with_extension("unfinished"), "").unwrap();
     worker_does(&world, MENDS);
     let said = world.foil(&["run", TICKET]);
     assert_eq!(said.code, Some(0), "{said}");

@@ -269,6 +269,29 @@ impl PlaceIndex {
                 .is_some_and(|tick| then.changed < tick && then.modified < tick)
     }
 
+    /// Whether an entry is at this path, below it, or where one of its folders would be.
+    pub(crate) fn meets(&self, path: &[u8]) -> bool {
+        let below = [path, b"/"].concat();
+        let first = self.first_from(&below);
+        let folders = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let is_at = |path: &[u8]| self.path(self.first_from(path)) == path;
+        self.path(first).starts_with(&below) || is_at(path) || folders.into_iter().any(|(end, _)| is_at(&path[..end]))
+    }
+
+    /// The first entry whose path is not before this one.
+    fn first_from(&self, path: &[u8]) -> usize {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.path(middle) < path {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
     /// The first entry from `start` on whose path does not begin with `prefix`, before `end`.
     pub(crate) fn end_of(&self, prefix: &[u8], start: usize, end: usize) -> usize {
         // Most folders are small, so the end is looked for in steps that double.
@@ -523,6 +546,17 @@ mod tests {
             damaged[at] ^= 0x10;
             assert!(PlaceIndex::decode(&damaged).is_none(), "byte {at}");
             assert!(PlaceIndex::decode(&bytes[..at]).is_none(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_at_above_or_below_a_path_is_found() {
+        let index = sample(&["a", "b/1", "b/3/x", "b0", "c"]);
+        for path in ["a", "a/b", "a/b/c", "b", "b/1", "b/3", "b/3/x/y", "c"] {
+            assert!(index.meets(path.as_bytes()), "{path}");
+        }
+        for path in ["aa", "b/2", "b/3/y", "b00", "d", "0"] {
+            assert!(!index.meets(path.as_bytes()), "{path}");
         }
     }
 

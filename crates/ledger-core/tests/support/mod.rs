@@ -331,7 +331,11 @@ impl Climb {
         });
         climb.done(
             Effect::PreparePlaces { base: id('0') },
-            Observation::PlacesReady { anew: true },
+            Observation::PlacesReady {
+                anew: true,
+                copied: Vec::new(),
+                set_up: Vec::new(),
+            },
         );
         if terms.checks {
             climb.done(

@@ -25,8 +25,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("prompts", "repair", &[]),
     ("prompts", "curator", &[]),
     ("workspace", "root", &[]),
-    ("workspace", "setup", &["[]"]),
-    ("workspace", "copy", &["[]"]),
     ("workspace", "filters", &["[]"]),
     ("workspace", "cache_ttl", &["\"1d\"", "\"24h\""]),
     ("limits", "night_tokens", &[]),

@@ -102,6 +102,7 @@ pub(super) fn before_reading(text: &str, version: FoilVersion) -> Result<(), Doc
 pub(super) fn contradiction(policy: &Policy) -> Option<Contradiction> {
     agent(policy)
         .or_else(|| setup(policy))
+        .or_else(|| copies(policy))
         .or_else(|| checks(policy))
         .or_else(|| limits(policy))
 }
@@ -168,6 +169,21 @@ fn setup(policy: &Policy) -> Option<Contradiction> {
             let message = "a set-up command needs a `run` that is not empty";
             Contradiction::at(&["workspace", "setup", &index.to_string()], message)
         })
+    })
+}
+
+fn copies(policy: &Policy) -> Option<Contradiction> {
+    let copy = &policy.workspace.copy;
+    copy.iter().enumerate().find_map(|(index, path)| {
+        let message = if path.parts().any(|part| part.eq_ignore_ascii_case(b".git")) {
+            format!("`{path}` lies in `.git`")
+        } else {
+            let other = copy[..index]
+                .iter()
+                .find(|other| path.is_within(other) || other.is_within(path))?;
+            format!("`{path}` and `{other}` are the same, or one is in the other")
+        };
+        Some(Contradiction::at(&["workspace", "copy", &index.to_string()], message))
     })
 }
 

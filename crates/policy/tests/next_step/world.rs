@@ -286,7 +286,11 @@ impl World {
             _ => {}
         }
         match effect {
-            Effect::PreparePlaces { .. } => Observation::PlacesReady { anew: true },
+            Effect::PreparePlaces { .. } => Observation::PlacesReady {
+                anew: true,
+                copied: Vec::new(),
+                set_up: Vec::new(),
+            },
             Effect::RunChecks { tree, .. } => {
                 let passes = self.choose(3) != 2;
                 let tree = if self.choose(16) == 15 {

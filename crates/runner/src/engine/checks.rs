@@ -1,6 +1,5 @@
 //! Running the checks of a run on an exact tree.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +13,9 @@ use policy::{CheckSpec, Policy};
 use tokio::sync::watch;
 
 use super::places::{Places, RunnersPlace};
-use super::{Engine, Failed, RunPlan};
-use crate::check::{Check, CheckBench, CheckCommand, CheckError};
+use super::set_up::{Surroundings, run_set_up, stopped};
+use super::{Engine, Failed, RunPlan, blocked};
+use crate::check::{Check, CheckCommand, CheckError};
 use crate::sandbox::Confinement;
 use crate::state::StateRoots;
 
@@ -116,31 +116,44 @@ impl CheckPlace {
             let leftovers = leftovers_before(first);
             tokio::task::spawn_blocking(move || {
                 self.places
-                    .with_runners(|runners| runners.tidy_check(&self.repository, leftovers));
+                    .with_runners(|runners| runners.tidy_check(&self.plan, &self.repository, leftovers));
             });
         }
     }
 
-    /// Brings the place to exactly the tree, whatever an earlier check did to it.
-    async fn bring(&self, leftovers: Leftovers) -> Result<(), Failed> {
-        let (plan, repository, places) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            self.places.clone(),
-        );
-        let (base, tree) = (self.base, self.tree);
-        let brought = tokio::task::spawn_blocking(move || {
-            let folder = plan.folders.place("check");
-            places
-                .with_runners(|runners| runners.bring(&repository, RunnersPlace::Check(leftovers), &folder, base, tree))
-        });
-        match brought.await {
-            Ok(result) => result,
-            Err(_) => Err(Failed::new(
-                BlockerCode::NeedsPerson,
-                "preparing the check place broke off",
-            )),
+    /// Brings the place to exactly the tree, whatever an earlier check did to it, with what it is given beside it. Says whether it
+    /// came to that, or the run is being stopped.
+    async fn prepare(&self, leftovers: Leftovers, interrupted: &watch::Receiver<bool>) -> Result<bool, Failed> {
+        let without_setup = self.plan.policy.workspace.setup.is_empty();
+        if without_setup
+            || (leftovers == Leftovers::KeepIgnored && self.places.with_runners(|runners| runners.is_set_up))
+        {
+            self.bring(self.tree, leftovers).await?;
+            return Ok(true);
         }
+        let base_tree = self.repository.commit_tree_id(self.base);
+        let base_tree = base_tree.map_err(|error| Failed::of(&error))?;
+        self.bring(base_tree, Leftovers::RemoveAll).await?;
+        let place = self.plan.folders.place("check");
+        if run_set_up(&self.plan, &place, interrupted).await?.is_none() {
+            return Ok(false);
+        }
+        let (plan, repository, places) = self.shared();
+        blocked(move || places.with_runners(|runners| runners.set_up(&plan, &repository, base_tree))).await?;
+        self.bring(self.tree, Leftovers::KeepIgnored).await?;
+        Ok(true)
+    }
+
+    async fn bring(&self, tree: TreeId, leftovers: Leftovers) -> Result<(), Failed> {
+        let (plan, repository, places) = self.shared();
+        let base = self.base;
+        let which = RunnersPlace::Check(leftovers);
+        blocked(move || places.with_runners(|runners| runners.bring(&plan, &repository, which, base, tree))).await
+    }
+
+    fn shared(&self) -> (Arc<RunPlan>, Arc<Repository>, Places) {
+        let (plan, repository) = (Arc::clone(&self.plan), Arc::clone(&self.repository));
+        (plan, repository, self.places.clone())
     }
 }
 
@@ -152,48 +165,34 @@ async fn run_all(
 ) -> Result<Observation, Failed> {
     let plan = &place.plan;
     let unusable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::NeedsPerson, error);
-    let outputs = plan.folders.run.join("checks");
-    let temporary = plan.folders.places.join("temporary");
-    for folder in [&outputs, &temporary] {
-        std::fs::create_dir_all(folder).map_err(|error| Failed::new(super::places::code_of(&error), error))?;
-    }
-    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let surroundings = Surroundings::of(plan)?;
+    let outputs = &surroundings.outputs;
     let mut results = Vec::new();
     let mut room = ROOM_FOR_RESULTS;
     for name in names {
         let spec = plan.checks.iter().find(|check| check.name == *name);
         let spec = spec.ok_or_else(|| unusable(&format!("there is no check `{name}`")))?;
         let confined = spec.sandbox == SandboxUse::Required;
-        let bench = CheckBench {
-            guard: &plan.guard,
-            sandbox: plan.sandbox.as_ref().filter(|_| confined),
-            confinement: &plan.confinement,
-            environment: &environment,
-            redactor: &plan.redactor,
-            records: &plan.folders.run.join("guards"),
-            temporary: &temporary,
-        };
+        let sandbox = plan.sandbox.as_ref().filter(|_| confined);
+        let bench = surroundings.bench(plan, &plan.confinement, sandbox);
         if confined && bench.sandbox.is_none() {
             return Err(Failed::new(
                 BlockerCode::SandboxUnavailable,
                 "the check needs a sandbox and there is none",
             ));
         }
-        place.bring(leftovers_before(spec)).await?;
+        if !place.prepare(leftovers_before(spec), &interrupted).await? {
+            return Ok(Observation::Interrupted);
+        }
         let output = outputs.join("current");
-        let mut stop = interrupted.clone();
-        let stopped = async move {
-            // An error means that the engine is gone, and with it whoever wants the result.
-            let _ = stop.wait_for(|interrupt| *interrupt).await;
-        };
         let ran = bench
-            .run(&check(spec), &output, None, stopped)
+            .run(&check(spec), &output, None, stopped(&interrupted))
             .await
             .map_err(|error| failed(&error))?;
         if ran.was_stopped() {
             return Ok(Observation::Interrupted);
         }
-        keep_output(&outputs, &output, &ran.result)
+        keep_output(outputs, &output, &ran.result)
             .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
         let missing_report = ran.report_problem.is_some();
         let result = with_known_failures(judged(ran.result, missing_report), spec, baseline);
@@ -227,11 +226,11 @@ fn with_known_failures(mut result: CheckResult, spec: &CheckSpec, baseline: Opti
 }
 
 /// What the results of one round may take of the line that holds them in the journal before they are cut.
-const ROOM_FOR_RESULTS: usize = MAX_LINE_BYTES / 2;
+pub(super) const ROOM_FOR_RESULTS: usize = MAX_LINE_BYTES / 2;
 
 /// A result in the room that is left: the code under test chooses the names of its tests and what it prints, and any number of
 /// checks may tell of them. What is cut is in the run's files.
-fn fitted(mut result: CheckResult, room: &mut usize) -> CheckResult {
+pub(super) fn fitted(mut result: CheckResult, room: &mut usize) -> CheckResult {
     let size = serde_json::to_string(&result).map_or(usize::MAX, |text| text.len());
     match room.checked_sub(size) {
         Some(left) => *room = left,
@@ -263,7 +262,7 @@ fn judged(mut result: CheckResult, missing_report: bool) -> CheckResult {
     result
 }
 
-fn failed(error: &CheckError) -> Failed {
+pub(super) fn failed(error: &CheckError) -> Failed {
     let code = match error {
         CheckError::Sandbox(_) | CheckError::Confinement(_) => BlockerCode::SandboxUnavailable,
         CheckError::Io(error) => super::places::code_of(error),
@@ -279,7 +278,7 @@ fn failed(error: &CheckError) -> Failed {
 }
 
 /// Outputs are kept under their digest, which is how the evidence names them.
-fn keep_output(folder: &Path, output: &Path, result: &CheckResult) -> std::io::Result<()> {
+pub(super) fn keep_output(folder: &Path, output: &Path, result: &CheckResult) -> std::io::Result<()> {
     std::fs::rename(output, folder.join(result.output.digest.hex()))
 }
 

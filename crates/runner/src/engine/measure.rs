@@ -46,6 +46,7 @@ impl Engine {
         self.blocking(seq, move || {
             let options = MeasureOptions {
                 keep: true,
+                exempt: super::set_up::exempt(&plan),
                 ..MeasureOptions::default()
             };
             let measured = places.with_work(|work| match work {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use git_delivery::{LeftOut, Leftovers, Place, PlaceError, PlaceIndexError, Repository};
+use git_delivery::{LeftOut, Leftovers, Place, PlaceError, PlaceIndexError, Repository, UntrackedFile};
 use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 
-use super::{Engine, Failed, RunPlan};
+use super::set_up::{exempt, put_copies, read_copies, run_set_up, told, unchanged};
+use super::{Engine, Failed, RunPlan, blocked};
 
 /// Where a run keeps its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Runners {
     check: Option<Place>,
     review: Option<Place>,
+    /// The files of the user's that the check place has beside its tree.
+    copies: Arc<[UntrackedFile]>,
+    /// Whether the set-up commands ran in the check place, and what they made is still there.
+    pub(super) is_set_up: bool,
     /// What became of caches when the check place was tidied, if nothing has run in it since: then it is exactly its tree.
     tidied: Option<Leftovers>,
     /// Whether the run has ended: what happens to its places now is no longer the engine's.
@@ -77,18 +82,24 @@ impl Runners {
     /// Brings one of the places to exactly this tree, making it if need be.
     pub(super) fn bring(
         &mut self,
+        plan: &RunPlan,
         repository: &Repository,
         which: RunnersPlace,
-        folder: &Path,
         base: CommitId,
         tree: TreeId,
     ) -> Result<(), Failed> {
+        let (folder, copies) = match which {
+            RunnersPlace::Check(_) => (plan.folders.place("check"), Arc::clone(&self.copies)),
+            RunnersPlace::Review => (plan.folders.place("review"), Arc::default()),
+        };
+        let (folder, exempt) = (&folder, exempt(plan));
         let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
         let (slot, leftovers, is_exact) = match which {
             RunnersPlace::Check(leftovers) => {
                 let tidied = self.tidied.take();
                 // Where caches stayed and are to go now, they have to be looked for.
                 let is_exact = tidied.is_some_and(|done| done == leftovers || done == Leftovers::RemoveAll);
+                self.is_set_up &= leftovers == Leftovers::KeepIgnored && self.check.is_some();
                 (&mut self.check, leftovers, is_exact)
             }
             RunnersPlace::Review => (&mut self.review, Leftovers::RemoveAll, false),
@@ -100,24 +111,42 @@ impl Runners {
         let brought = if is_exact {
             place.advance_to(repository, tree, &refs)
         } else {
-            place.bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
+            place.bring_to(repository, tree, &refs, leftovers, &exempt)
         };
-        if brought.is_err() {
-            // Whatever the code under test did to it: the place is only a copy.
-            *slot = None;
-            Place::remove(folder).map_err(failed)?;
-            let place = slot.insert(runners_place(repository, folder, base)?);
-            place
-                .bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
-                .map_err(failed)?;
+        match brought.and_then(|_| put_copies(place, &copies)) {
+            Ok(()) => Ok(()),
+            Err(error @ PlaceError::Tracked { .. }) => Err(in_the_way(&error)),
+            Err(_) if self.is_set_up => {
+                self.is_set_up = false;
+                *slot = None;
+                let reason = "the check place cannot be brought to the tree; `foil run` makes it anew";
+                Err(Failed::new(BlockerCode::NeedsPerson, reason))
+            }
+            Err(_) => {
+                // Whatever the code under test did to it: the place is only a copy.
+                *slot = None;
+                Place::remove(folder).map_err(failed)?;
+                let place = slot.insert(runners_place(repository, folder, base)?);
+                let brought = place.bring_to(repository, tree, &refs, leftovers, &exempt);
+                brought.and_then(|_| put_copies(place, &copies)).map_err(failed)
+            }
         }
+    }
+
+    /// Notes that the set-up commands ran in the check place, where they left the tree as it was.
+    pub(super) fn set_up(&mut self, plan: &RunPlan, repository: &Repository, base_tree: TreeId) -> Result<(), Failed> {
+        let Some(place) = &self.check else {
+            return Err(Failed::new(BlockerCode::NeedsPerson, "the check place is not open"));
+        };
+        unchanged(plan, repository, place, base_tree)?;
+        self.is_set_up = true;
         Ok(())
     }
 
     /// Brings the check place back to its tree, so that the next checks need not look for what the last ones did to it. Only
     /// after checks that left nothing running: from here on nobody but the runner can write there. What cannot be tidied now
     /// is told when the place is needed again.
-    pub(super) fn tidy_check(&mut self, repository: &Repository, leftovers: Leftovers) {
+    pub(super) fn tidy_check(&mut self, plan: &RunPlan, repository: &Repository, leftovers: Leftovers) {
         if self.is_closed {
             return;
         }
@@ -125,9 +154,10 @@ impl Runners {
         let (Some(place), Ok(refs)) = (&mut self.check, repository.snapshot_refs()) else {
             return;
         };
+        self.is_set_up &= leftovers == Leftovers::KeepIgnored;
         let tree = place.tree();
         if place
-            .bring_to(repository, tree, &refs, leftovers, &BTreeSet::new())
+            .bring_to(repository, tree, &refs, leftovers, &exempt(plan))
             .is_ok()
         {
             self.tidied = Some(leftovers);
@@ -140,7 +170,26 @@ fn runners_place(repository: &Repository, folder: &Path, base: CommitId) -> Resu
     if !matches!(Place::open(folder), Ok(place) if place.base() == base) {
         Place::remove(folder).map_err(failed)?;
     }
-    open_or_create(repository, folder, base, None).map(|(place, _)| place)
+    let (place, _) = open_or_create(repository, folder, base, None)?;
+    is_made(folder)?;
+    Ok(place)
+}
+
+/// Beside a place as long as not all is in it that belongs there. Nobody has worked in such a place.
+fn unfinished(folder: &Path) -> PathBuf {
+    folder.with_extension("unfinished")
+}
+
+fn is_made(folder: &Path) -> Result<(), Failed> {
+    match std::fs::remove_file(unfinished(folder)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failed::new(code_of(&error), error)),
+        _ => Ok(()),
+    }
+}
+
+/// Nobody has seen it: a file of the worker's stands where the policy puts one of the user's.
+fn in_the_way(error: &PlaceError) -> Failed {
+    Failed::new(BlockerCode::ScopeViolation, format!("`[workspace] copy`: {error}"))
 }
 
 /// What an earlier runner left is used again, if it is whole and of the same base. Whatever cannot be read is left alone: there
@@ -151,6 +200,9 @@ fn open_or_create(
     base: CommitId,
     left_out: Option<&LeftOut>,
 ) -> Result<(Place, Origin), Failed> {
+    if unfinished(folder).exists() {
+        Place::remove(folder).map_err(failed)?;
+    }
     match Place::open(folder) {
         Ok(place) if place.base() == base => return Ok((place, Origin::Found)),
         // Of another base, or never finished: in neither has anybody worked on this run.
@@ -160,6 +212,7 @@ fn open_or_create(
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).map_err(|error| Failed::new(code_of(&error), error))?;
     }
+    std::fs::write(unfinished(folder), b"").map_err(|error| Failed::new(code_of(&error), error))?;
     let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
     let place = match left_out {
         Some(left_out) => Place::create_without(repository, folder, base, &refs, left_out),
@@ -215,35 +268,84 @@ impl Engine {
     /// Makes the worker's place, or takes the one that is there. A new one holds the last tree that is kept of the worker's, not
     /// the base: the worker goes on from what it has done, in this run or in the one that this one rescues.
     pub(super) fn prepare_places(&mut self, seq: u64, base: CommitId, run: &Run) {
-        let (plan, repository, places) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            self.places.clone(),
-        );
-        let kept = run.kept_tree();
-        // Where no turn was taken yet, a place that is there may be one whose making was cut short.
-        let is_untouched = run.attempt().is_none();
-        self.blocking(seq, move || {
-            let folder = plan.folders.place("work");
-            let left_out = other_tickets(&plan)?;
-            let (mut work, origin) = open_or_create(&repository, &folder, base, Some(&left_out))?;
-            if (origin == Origin::Made || is_untouched)
-                && let Some(tree) = kept
-            {
-                let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
-                work.bring_to(&repository, tree, &refs, Leftovers::RemoveAll, &BTreeSet::new())
-                    .map_err(failed)?;
+        let work = WorkPlace {
+            plan: Arc::clone(&self.plan),
+            repository: Arc::clone(&self.repository),
+            places: self.places.clone(),
+            base,
+            kept: run.kept_tree(),
+        };
+        let interrupted = self.interrupt.subscribe();
+        self.waiting(seq, async move {
+            let opening = work.clone();
+            let origin = blocked(move || opening.open()).await?;
+            let mut results = Vec::new();
+            if origin == Origin::Made {
+                let folder = work.plan.folders.place("work");
+                match run_set_up(&work.plan, &folder, &interrupted).await? {
+                    Some(set_up) => results = set_up,
+                    None => return Ok(Observation::Interrupted),
+                }
+                let finishing = work.clone();
+                blocked(move || finishing.finish()).await?;
             }
-            places.with_work(|opened| *opened = Some(work));
-            let anew = origin == Origin::Made;
-            Ok(Observation::PlacesReady { anew })
+            Ok(Observation::PlacesReady {
+                anew: origin == Origin::Made,
+                copied: told(&work.places.with_runners(|runners| Arc::clone(&runners.copies))),
+                set_up: results,
+            })
         });
     }
 
     /// Brings `review/` to exactly this tree.
     pub(super) fn bring_review_to(&self, base: CommitId, tree: TreeId) -> Result<(), Failed> {
-        let folder = self.plan.folders.place("review");
         self.places
-            .with_runners(|runners| runners.bring(&self.repository, RunnersPlace::Review, &folder, base, tree))
+            .with_runners(|runners| runners.bring(&self.plan, &self.repository, RunnersPlace::Review, base, tree))
+    }
+}
+
+/// The worker's place, and what is to be in it before the worker is.
+#[derive(Clone)]
+struct WorkPlace {
+    plan: Arc<RunPlan>,
+    repository: Arc<Repository>,
+    places: Places,
+    base: CommitId,
+    kept: Option<TreeId>,
+}
+
+impl WorkPlace {
+    /// Opens it or makes it of the base, with the files of the user's.
+    fn open(&self) -> Result<Origin, Failed> {
+        let copies: Arc<[UntrackedFile]> = read_copies(&self.plan, &self.repository)?.into();
+        self.places.with_runners(|runners| runners.copies = Arc::clone(&copies));
+        let folder = self.plan.folders.place("work");
+        let left_out = other_tickets(&self.plan)?;
+        let (work, origin) = open_or_create(&self.repository, &folder, self.base, Some(&left_out))?;
+        if origin == Origin::Made {
+            put_copies(&work, &copies)
+                .map_err(|error| Failed::new(BlockerCode::NeedsPerson, format!("`[workspace] copy`: {error}")))?;
+        }
+        self.places.with_work(|opened| *opened = Some(work));
+        Ok(origin)
+    }
+
+    /// Brings it to the tree that the worker goes on from, once it is set up.
+    fn finish(&self) -> Result<(), Failed> {
+        let base_tree = self.repository.commit_tree_id(self.base);
+        let base_tree = base_tree.map_err(|error| Failed::of(&error))?;
+        self.places.with_work(|work| {
+            let Some(work) = work else {
+                return Err(Failed::new(BlockerCode::NeedsPerson, "the worker's place is not open"));
+            };
+            unchanged(&self.plan, &self.repository, work, base_tree)?;
+            if let Some(tree) = self.kept {
+                let refs = self.repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
+                let (keep, exempt) = (Leftovers::KeepIgnored, exempt(&self.plan));
+                work.bring_to(&self.repository, tree, &refs, keep, &exempt)
+                    .map_err(failed)?;
+            }
+            is_made(work.folder())
+        })
     }
 }

@@ -73,8 +73,12 @@ impl Redactor {
                 }
             }
             Observation::Failed { reason, .. } | Observation::Lost { reason } => *reason = self.text(reason),
-            Observation::PlacesReady { .. }
-            | Observation::ConsentSeen { .. }
+            Observation::PlacesReady { set_up, .. } => {
+                for result in set_up {
+                    self.redact_result(result);
+                }
+            }
+            Observation::ConsentSeen { .. }
             | Observation::DeliveryPrepared { .. }
             | Observation::RefSeen { .. }
             | Observation::RunStored { .. }

@@ -280,8 +280,21 @@ fn activity_words(activity: &Activity) -> String {
 
 fn observed(observation: &Observation) -> String {
     match observation {
-        Observation::PlacesReady { anew: true } => "places made".to_owned(),
-        Observation::PlacesReady { anew: false } => "places found as they were left".to_owned(),
+        Observation::PlacesReady {
+            anew: true,
+            copied,
+            set_up,
+        } => {
+            let mut text = "places made".to_owned();
+            if !copied.is_empty() {
+                text.push_str(&format!(", with {} of yours", count(copied.len(), "file")));
+            }
+            if !set_up.is_empty() {
+                text.push_str(&format!(", and set up by {}", count(set_up.len(), "command")));
+            }
+            text
+        }
+        Observation::PlacesReady { anew: false, .. } => "places found as they were left".to_owned(),
         Observation::ChecksRan { results, .. } => checks(results),
         Observation::TurnEnded { end, tokens, .. } => {
             let how = match end {
