@@ -194,6 +194,9 @@ pub enum Observation {
         tree: TreeId,
         /// Their results, in order.
         results: Vec<CheckResult>,
+        /// The set-up commands that ran in `check/` for them, in order; none where what earlier ones made was still there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        set_up: Vec<CheckResult>,
     },
     /// The worker's turn ended.
     TurnEnded {

@@ -16,7 +16,7 @@ pub use refusal::Refusal;
 use crate::activity::TokenCount;
 use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
-use crate::effect::{Consent, Violation};
+use crate::effect::{Consent, CopiedFile, Violation};
 use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
@@ -89,6 +89,8 @@ pub struct Run {
     /// The evidence that counts now; none for a phase that does not apply.
     entered: BTreeMap<Phase, Option<PhaseEvidence>>,
     places_ready: bool,
+    copied: Vec<CopiedFile>,
+    set_up: Vec<CheckResult>,
     baseline: Option<Vec<CheckResult>>,
     attempt: Option<Attempt>,
     last_checked: Option<CheckedTree>,
@@ -141,6 +143,8 @@ impl Run {
             phase: None,
             entered: BTreeMap::new(),
             places_ready: false,
+            copied: Vec::new(),
+            set_up: Vec::new(),
             baseline: None,
             attempt: None,
             last_checked: None,
@@ -263,6 +267,16 @@ impl Run {
     /// Whether the places are there since the runner last took the run up.
     pub fn places_ready(&self) -> bool {
         self.places_ready
+    }
+
+    /// The untracked files of the user's that its places hold beside their trees.
+    pub fn copied(&self) -> &[CopiedFile] {
+        &self.copied
+    }
+
+    /// The set-up commands that ran in `work/`.
+    pub fn set_up(&self) -> &[CheckResult] {
+        &self.set_up
     }
 
     /// The results on the base.

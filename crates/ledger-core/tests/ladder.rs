@@ -349,6 +349,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
         Observation::ChecksRan {
             tree: tree(),
             results: vec![check(1)],
+            set_up: Vec::new(),
         },
     );
     let tested = |tree, result: CheckResult, proved_by: &str| PhaseEvidence::FocusedTestsPassed {

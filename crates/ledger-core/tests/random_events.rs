@@ -126,6 +126,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         (digit(), any::<i32>()).prop_map(|(tree, code)| Observation::ChecksRan {
             tree: id(tree),
             results: vec![check(code)],
+            set_up: Vec::new()
         }),
         text().prop_map(|reason| turn_ended(TurnEnd::InvalidReport { reason })),
         Just(turn_ended(TurnEnd::Reported { report: report() })),

@@ -30,6 +30,7 @@ use crate::sandbox::{Confinement, Sandbox};
 pub(crate) use checks::confinement;
 pub(crate) use ended::{end_for_changed_sources, has_delivered, store_ended};
 pub use places::RunFolders;
+pub(crate) use places::unfinished;
 
 /// What a run is made of, frozen when it is taken up.
 #[derive(Debug)]

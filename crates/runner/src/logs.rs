@@ -257,15 +257,18 @@ impl<'a> RunLogs<'a> {
         let mut ended = VecDeque::new();
         let wanted = self.options.checks;
         let mut see = |record: &Record| {
-            if let Event::Observed {
-                observation: Observation::ChecksRan { results, .. },
-                ..
-            } = &record.event
-                && wanted
-            {
+            let Event::Observed { observation, .. } = &record.event else {
+                return;
+            };
+            let (set_up, results) = match observation {
+                Observation::ChecksRan { results, set_up, .. } => (&set_up[..], &results[..]),
+                Observation::PlacesReady { set_up, .. } => (&set_up[..], &[][..]),
+                _ => return,
+            };
+            if wanted && !(set_up.is_empty() && results.is_empty()) {
                 ended.push_back(EndedChecks {
                     at: record.at,
-                    results: results.clone(),
+                    results: [set_up, results].concat(),
                 });
             }
         };

@@ -330,6 +330,13 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             check.name
         ));
     }
+    if !run.copied().is_empty() {
+        let paths: Vec<_> = run.copied().iter().map(|file| format!("`{}`", file.path)).collect();
+        warnings.push(format!(
+            "what the checks show rests on files that the tree does not hold: {}",
+            paths.join(", ")
+        ));
+    }
     if !run.opened().review {
         warnings.push("no independent review: the ticket's mode and the policy go without".to_owned());
     }

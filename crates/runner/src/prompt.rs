@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Report, TestSummary, Ticket, TicketFile,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, RepoPath, Report, TestSummary, Ticket,
+    TicketFile,
 };
 
 /// What a turn of the writer is about.
@@ -28,6 +29,17 @@ pub struct WriterTask<'a> {
     pub checks: &'a [String],
     /// What the policy forbids on top of the ticket.
     pub forbidden: &'a [String],
+    /// What the checkout holds beside the tree.
+    pub given: Given<'a>,
+}
+
+/// What a place holds beside its tree.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// Untracked files of the user's.
+    pub copied: &'a [RepoPath],
+    /// The commands that set it up.
+    pub set_up: &'a [String],
 }
 
 /// The writer's prompt. Every turn's prompt is complete, so that it also serves a conversation that had to start anew.
@@ -39,6 +51,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     why_this_turn(&mut text, task);
     what_is_asked(&mut text, task);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
+    given(&mut text, task.given);
     let _ = writeln!(
         text,
         "## How to work\n\n\
@@ -87,6 +100,32 @@ fn what_is_asked(text: &mut String, task: &WriterTask<'_>) {
     list(text, "Stop, and report `blocked`, when", &file.stop_when);
     grants(text, &file.grants);
     decisions(text, &file.decision);
+}
+
+/// What is in the checkout and no part of the change.
+fn given(text: &mut String, given: Given<'_>) {
+    if !given.copied.is_empty() {
+        let _ = writeln!(
+            text,
+            "## Files that are not yours\n\nThese are copies of files that the repository does not track. What you do to them is not part of your \
+             change, and checks see them as they were:\n"
+        );
+        for path in given.copied {
+            let _ = writeln!(text, "- `{path}`");
+        }
+        text.push('\n');
+    }
+    if !given.set_up.is_empty() {
+        let _ = writeln!(
+            text,
+            "## How the checkout was set up\n\nThese ran before your first turn, as the base has them. They are not run again for what you change, \
+             here or where checks run:\n"
+        );
+        for command in given.set_up {
+            let _ = writeln!(text, "- `{}`", one_line(command));
+        }
+        text.push('\n');
+    }
 }
 
 fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
@@ -450,6 +489,7 @@ migrations = true
             failed_checks: &[],
             checks: &[],
             forbidden: &forbidden,
+            given: Given::default(),
         };
         assert_complete(&writer_prompt(&task), "run/3");
         // A conversation that had to start anew knows nothing of the last answer.

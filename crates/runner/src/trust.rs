@@ -203,7 +203,6 @@ mod tests {
 
     #[test]
     fn what_would_run_names_the_agent_every_set_up_command_and_every_check() {
-        // As the format has it: set-up commands are refused by this version where a policy is used.
         let policy: Policy = ledger_core::read_toml(
             b"[workspace]\nsetup = [{ run = \"npm ci\", network = true }]\n\
               [[check]]\nname = \"tests\"\nargv = [\"cargo\", \"test\"]\nsandbox = \"off\"\n",

@@ -1,7 +1,7 @@
 //! `foil explain`
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, RunId, TicketId, TreeId};
+use ledger_core::{Blocker, RepoPath, RunId, TicketId, TreeId};
 use policy::{ApprovalFact, Verdict, check_specs};
 use runner::{Candidacy, left_work, rescue_command};
 use serde::Serialize;
@@ -32,6 +32,12 @@ struct Report {
     title: String,
     would_run: bool,
     gates: Vec<ReportGate>,
+    /// The commands that set up each place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    set_up: Vec<ReportSetUp>,
+    /// Untracked files that each place is given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<RepoPath>,
     checks: Vec<ReportCheck>,
     agent: ReportAgent,
     delivery: String,
@@ -59,6 +65,13 @@ struct ReportCheck {
 }
 
 #[derive(Debug, Serialize)]
+struct ReportSetUp {
+    command: String,
+    network: bool,
+    timeout: String,
+}
+
+#[derive(Debug, Serialize)]
 struct ReportAgent {
     kind: &'static str,
     command: String,
@@ -80,7 +93,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
     let admission = candidacy.admission();
     let checks = check_specs(&candidacy.policy, &candidacy.ticket.file)
         .map_err(|error| runner::RunError::from(runner::AdmitError::from(error)))?;
-    let agent = &candidacy.policy.agent;
+    let (agent, workspace_policy) = (&candidacy.policy.agent, &candidacy.policy.workspace);
     let file = &candidacy.ticket.file;
     let package = file.package.as_ref().map(ledger_core::PackageName::as_str);
     let report = Report {
@@ -105,6 +118,16 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
                 },
             })
             .collect(),
+        set_up: workspace_policy
+            .setup
+            .iter()
+            .map(|command| ReportSetUp {
+                command: command.run.clone(),
+                network: command.network,
+                timeout: command.timeout.to_string(),
+            })
+            .collect(),
+        copies: workspace_policy.copy.clone(),
         checks: checks
             .iter()
             .map(|check| ReportCheck {
@@ -185,14 +208,33 @@ fn words(report: &Report, approved_at: Option<Timestamp>) -> String {
         agent.sandbox
     ));
     text.push_str(&format!("delivery  {}\n", plain(&report.delivery)));
+    for path in &report.copies {
+        text.push_str(&format!(
+            "given     {}, as it is in your work tree\n",
+            plain(&path.to_string())
+        ));
+    }
+    let with_network = |network: bool| match network {
+        true => styled(NOTICE, "with network, "),
+        false => String::new(),
+    };
+    for command in &report.set_up {
+        text.push_str(&format!(
+            "set-up    `{}` (sandboxed, {}at most {})\n",
+            plain(&command.command),
+            with_network(command.network),
+            command.timeout
+        ));
+    }
     for check in &report.checks {
         let sandbox = if check.sandboxed {
             "sandboxed".to_owned()
         } else {
             styled(BAD, "no sandbox")
         };
+        let network = with_network(check.network);
         text.push_str(&format!(
-            "check     {}: `{}` ({sandbox}, at most {})\n",
+            "check     {}: `{}` ({sandbox}, {network}at most {})\n",
             plain(&check.name),
             plain(&check.command),
             check.timeout

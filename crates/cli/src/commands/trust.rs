@@ -1,7 +1,7 @@
 //! `foil trust`
 
 use jiff::Timestamp;
-use ledger_core::Digest;
+use ledger_core::{Digest, RepoPath};
 use runner::{Moment, PolicyCommand, PolicyCommandKind, policy_commands};
 use serde::Serialize;
 
@@ -28,6 +28,9 @@ struct Report {
     schema: &'static str,
     policy: Digest,
     commands: Vec<PolicyCommand>,
+    /// Untracked files that the worker, set-up commands and checks are given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<RepoPath>,
     trusted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_since: Option<Timestamp>,
@@ -59,6 +62,7 @@ pub(super) fn run(args: &TrustArgs, context: &Context<'_>) -> Result<Exit, Failu
             schema: "counterfoil.trust/1",
             policy: digest,
             commands,
+            copies: policy.workspace.copy.clone(),
             trusted: since.is_some(),
             trusted_since: since,
         })?;
@@ -74,6 +78,19 @@ pub(super) fn run(args: &TrustArgs, context: &Context<'_>) -> Result<Exit, Failu
         text.push_str(&line(command));
     }
     text.push_str("  and the checks of each ticket that you approve\n");
+    let copies = &policy.workspace.copy;
+    if !copies.is_empty() {
+        text.push_str(&format!(
+            "\n{}\n",
+            styled(
+                HEADING,
+                "The worker and these commands are given, of your untracked files"
+            )
+        ));
+        for path in copies {
+            text.push_str(&format!("  {}\n", plain(&path.to_string())));
+        }
+    }
     context.output.answer(&text)?;
     let said = match (before, since) {
         (Some(at), _) => format!("\nYou have trusted it since {}.\n", local_time(at)),

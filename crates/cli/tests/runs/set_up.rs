@@ -141,7 +141,7 @@ fn what_cannot_be_copied_stops_the_run_before_the_first_turn() {
                     .set_len(10 << 30)
                     .unwrap()
             },
-            "has more than 67108864 bytes",
+            "more than the 67108864 bytes that they may have together",
         ),
         ("prepare.sh", |_| {}, "is tracked"),
     ];
@@ -273,4 +273,188 @@ fn a_runner_killed_or_interrupted_during_set_up_sets_up_anew() {
         world.write("local.txt", "go\n");
         assert_eq!(delivered(&world), ["hello.txt"], "{signal}");
     }
+}
+
+/// A world with this policy beside what [`world`] has, which is told where it is.
+fn with_policy(more: &str, check: &str, steps: &str) -> World {
+    let world = world("", check, steps);
+    let policy = world.read("counterfoil.toml");
+    let more = more.replace("$WORLD", world.folder().to_str().unwrap());
+    world.write("counterfoil.toml", format!("{policy}{more}"));
+    world.git(&["commit", "-qm", "Set up", "--", "counterfoil.toml"]);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    world
+}
+
+#[test]
+fn code_under_test_cannot_plant_what_a_set_up_with_network_uses_next() {
+    for (network, ending) in [(true, "done"), (false, "blocked")] {
+        let more = format!(
+            "setup = [{{ run = \"mkdir -p ignored; touch $WORLD/cache/mine; test ! -e $WORLD/cache/planted\", network = {network} }}]\n\
+             writable = [\"$WORLD/cache\"]\n\
+             [[check]]\nname = \"plants\"\nrun = \"test -e $WORLD/cache/mine; touch $WORLD/cache/planted; true\"\nbaseline = \"off\"\n\
+             [[check]]\nname = \"clean\"\nrun = \"true\"\nstrength = \"runner_ran_clean\"\n"
+        );
+        let world = with_policy(&more, "true", "");
+        std::fs::create_dir(world.folder().join("cache")).unwrap();
+        let said = world.foil(&["run", TICKET, "--json"]);
+        assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], ending, "{said}");
+        assert_eq!(world.folder().join("cache/planted").exists(), !network);
+        assert!(world.folder().join("cache/mine").exists());
+    }
+}
+
+#[test]
+fn what_a_failing_check_destroyed_is_set_up_anew() {
+    let steps = "[[step]]\ndo = \"write\"\npath = \"build.sh\"\ntext = \"rm -rf ignored; exit 1\\n\"\n";
+    let check = "test -e ignored/made && { test ! -e build.sh || sh build.sh; }";
+    let world = world("setup = [{ run = \"sh prepare.sh\" }]\n", check, steps);
+    let second = format!(
+        "role = \"writer\"\nturn = 2\n[[step]]\ndo = \"write\"\npath = \"build.sh\"\ntext = \"true\\n\"\n{HELLO}{DONE}"
+    );
+    std::fs::write(world.folder().join("scripts/a-second.toml"), second).unwrap();
+    assert_eq!(delivered(&world), ["build.sh", "hello.txt"]);
+    let set_up = journal(&world).matches("\"set_up\":[{\"name\":\"set-up 1\"").count();
+    assert_eq!(
+        set_up, 3,
+        "in the worker's place, for the base, and after the check that failed"
+    );
+}
+
+#[test]
+fn a_file_in_the_way_of_what_was_set_up_does_not_stay_in_its_way() {
+    let world = world(
+        "setup = [{ run = \"sh prepare.sh\" }]\n",
+        "test ! -f ignored",
+        &runs("rm -r ignored; touch ignored"),
+    );
+    let second = format!("role = \"writer\"\nturn = 2\n{}{HELLO}{DONE}", runs("rm ignored"));
+    std::fs::write(world.folder().join("scripts/a-second.toml"), second).unwrap();
+    let policy = world.read("counterfoil.toml");
+    let given = "[[check]]\nname = \"made\"\nrun = \"test -e ignored/made\"\nsandbox = \"off\"\n";
+    world.write("counterfoil.toml", format!("{given}{policy}"));
+    world.git(&["commit", "-qm", "Check again", "--", "counterfoil.toml"]);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    assert_eq!(delivered(&world), ["hello.txt"]);
+}
+
+#[test]
+fn set_up_that_forgets_to_ignore_a_great_deal_is_told_so_and_fills_no_object_store() {
+    let files = "i=0; while [ $i -lt 300 ]; do echo $i >new-$i; i=$((i+1)); done";
+    let world = world(&format!("setup = [{{ run = \"{files}\" }}]\n"), "true", "");
+    let (code, reason, _) = blocked(&world);
+    assert_eq!(code, "setup_changed_tree");
+    assert!(reason.ends_with("and 290 more"), "{reason}");
+    let objects: u64 = world
+        .git(&["count-objects"])
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(objects < 100, "{objects}");
+    let said = world.foil(&["clean", "--apply"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(world.git(&["for-each-ref", "refs/counterfoil/keep/*/cleaned-*"]), "");
+}
+
+#[test]
+fn a_command_with_network_that_fails_once_is_tried_again() {
+    let flaky =
+        "mkdir -p ignored; if test -e ignored/once; then touch ignored/made; else touch ignored/once; exit 1; fi";
+    for (network, ending) in [(true, "done"), (false, "blocked")] {
+        let setup = format!("setup = [{{ run = \"{flaky}\", network = {network} }}]\n");
+        let world = world(&setup, "test -e ignored/made", "");
+        let said = world.foil(&["run", TICKET, "--json"]);
+        assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], ending, "{said}");
+    }
+}
+
+#[test]
+fn a_set_up_command_that_takes_too_long_stops_the_run() {
+    let world = world("setup = [{ run = \"sleep 600\", timeout = \"1s\" }]\n", "true", "");
+    let (code, reason, has_turn) = blocked(&world);
+    assert_eq!((code.as_str(), has_turn), ("needs_person", false));
+    assert!(
+        reason.contains("`sleep 600` failed in the worker's place (ended at its time limit): it printed nothing"),
+        "{reason}"
+    );
+    assert_none_below(world.folder(), Duration::from_secs(10));
+}
+
+#[test]
+fn a_copy_is_as_closed_to_others_as_the_file_of_the_user() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = copying(
+        "test $(stat -c %a local.txt) = 600",
+        &runs("test $(stat -c %a local.txt) = 600"),
+    );
+    let path = world.root().join("local.txt");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(delivered(&world), ["hello.txt"]);
+}
+
+#[test]
+fn a_copy_that_the_policy_no_longer_names_is_not_kept_by_clean() {
+    let world = copying("true", &runs("echo out >elsewhere && echo mine >data/x"));
+    let policy = world.read("counterfoil.toml");
+    world.write("counterfoil.toml", format!("{policy}keep = \"always\"\n"));
+    world.write("0-scope.txt", "");
+    world.git(&["add", "0-scope.txt"]);
+    world.git(&["commit", "-qm", "Keep places", "--", "counterfoil.toml", "0-scope.txt"]);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    std::fs::write(
+        world.folder().join("scripts/writer.toml"),
+        format!(
+            "role = \"writer\"\n{}[answer]\nreport = {{ status = \"blocked\", summary = \"no\" }}\n",
+            runs("echo late >late")
+        ),
+    )
+    .unwrap();
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(10));
+    // What was measured is kept already; this is not.
+    let places = world.state_home().join("counterfoil/places");
+    let place = std::fs::read_dir(places).unwrap().flatten().next().unwrap().path();
+    std::fs::write(place.join("work/later"), "later\n").unwrap();
+    world.write("counterfoil.toml", policy.replace(COPY, ""));
+    let said = world.foil(&["clean", "--apply"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let kept = world.git(&["for-each-ref", "--format=%(refname)", "refs/counterfoil/keep"]);
+    let kept = kept.lines().find(|name| name.contains("/cleaned-")).unwrap();
+    let files = world.git(&["ls-tree", "-r", "--name-only", kept]);
+    assert!(
+        files.contains("later") && !files.contains("local.txt") && !files.contains("data/x"),
+        "{files}"
+    );
+}
+
+#[test]
+fn what_places_are_given_is_shown_before_and_after_the_run() {
+    let world = copying("test -e ignored/made", "");
+    let policy = world.read("counterfoil.toml");
+    let setup = "setup = [{ run = \"echo preparing; sh prepare.sh\", timeout = \"2m\", network = true }]\n";
+    world.write("counterfoil.toml", format!("{policy}{setup}"));
+    world.git(&["commit", "-qm", "Set up", "--", "counterfoil.toml"]);
+    let trust = world.foil(&["trust"]).stdout;
+    assert!(
+        trust.contains("set-up: echo preparing; sh prepare.sh with network"),
+        "{trust}"
+    );
+    assert!(
+        trust.ends_with("of your untracked files\n  data/x\n  local.txt\n"),
+        "{trust}"
+    );
+    let explain = world.foil(&["explain", TICKET]).stdout;
+    for line in [
+        "given     data/x, as it is in your work tree",
+        "set-up    `echo preparing; sh prepare.sh` (sandboxed, with network, at most 2m)",
+    ] {
+        assert!(explain.contains(line), "{explain}");
+    }
+    assert_eq!(delivered(&world), ["hello.txt"]);
+    let packet = world.foil(&["review", TICKET]).stdout;
+    let warning = "what the checks show rests on files that the tree does not hold: `data/x`, `local.txt`";
+    assert!(packet.contains(warning), "{packet}");
+    let logs = world.foil(&["logs", TICKET]).stdout;
+    assert!(logs.contains("set-up 1") && logs.contains("preparing"), "{logs}");
 }

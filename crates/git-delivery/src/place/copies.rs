@@ -5,12 +5,11 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use ledger_core::{EntryMode, RepoPath};
-use rustix::fs::OFlags;
+use ledger_core::RepoPath;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::beneath::{Root, make_writable, open_file, remove, split};
-use crate::place::index::permissions;
 use crate::place::{Place, PlaceError};
 use crate::repository::Repository;
 
@@ -21,8 +20,8 @@ pub struct UntrackedFile {
     pub path: RepoPath,
     /// What it holds.
     pub content: Vec<u8>,
-    /// Whether its owner may execute it.
-    pub is_executable: bool,
+    /// Its permission bits, which are kept: what only its owner can read stays so.
+    pub mode: u32,
 }
 
 /// A file of the work tree cannot be put into places.
@@ -76,7 +75,7 @@ impl Repository {
         let (folder, name) = split(path.as_bytes());
         let folder = root.folder(folder).map_err(failed)?;
         let file = open_file(folder.as_fd(), name).map_err(failed)?;
-        let is_executable = file.metadata().map_err(failed)?.permissions().mode() & 0o100 != 0;
+        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
         let mut content = Vec::new();
         file.take(limit.saturating_add(1))
             .read_to_end(&mut content)
@@ -88,7 +87,7 @@ impl Repository {
         Ok(UntrackedFile {
             path: path.clone(),
             content,
-            is_executable,
+            mode,
         })
     }
 }
@@ -114,10 +113,7 @@ impl Place {
         make_writable(folder.as_fd()).map_err(failed)?;
         remove(folder.as_fd(), name).map_err(failed)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = permissions(match file.is_executable {
-            true => EntryMode::Executable,
-            false => EntryMode::File,
-        });
+        let mode = Mode::from_raw_mode(file.mode);
         let opened = rustix::fs::openat(&folder, name, flags, mode).map_err(|error| failed(error.into()))?;
         File::from(opened).write_all(&file.content).map_err(failed)
     }

@@ -384,8 +384,14 @@ impl Run {
 
     fn observe(&mut self, at: Timestamp, pending: &Pending, observation: &Observation) {
         match observation {
-            Observation::PlacesReady { .. } => self.places_ready = true,
-            Observation::ChecksRan { tree, results } => self.checks_ran(pending, *tree, results),
+            Observation::PlacesReady { anew, copied, set_up } => {
+                self.places_ready = true;
+                self.copied.clone_from(copied);
+                if *anew {
+                    self.set_up.clone_from(set_up);
+                }
+            }
+            Observation::ChecksRan { tree, results, .. } => self.checks_ran(pending, *tree, results),
             Observation::TurnEnded { end, tokens, thread } => {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 if thread.is_some() {

@@ -347,6 +347,7 @@ impl Climb {
                 Observation::ChecksRan {
                     tree: id('1'),
                     results: vec![check(0)],
+                    set_up: Vec::new(),
                 },
             );
         }
@@ -400,6 +401,7 @@ impl Climb {
                 Observation::ChecksRan {
                     tree: tree(),
                     results: vec![check(0)],
+                    set_up: Vec::new(),
                 },
             );
             self.enter(PhaseEvidence::FocusedTestsPassed {

@@ -292,6 +292,11 @@ pub(super) fn decisions(ticket: &TicketFile) -> Gate {
     no(NAME, BlockerCode::UnresolvedDecision, detail)
 }
 
+/// What a worker delivered and nobody merged is no person's: a set-up command that has the network does not run on it.
+fn sets_up_with_network(policy: &Policy) -> bool {
+    policy.workspace.setup.iter().any(|command| command.network)
+}
+
 pub(super) fn dependencies(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Gate {
     const NAME: &str = "dependencies";
     for id in &ticket.depends_on {
@@ -302,7 +307,18 @@ pub(super) fn dependencies(ticket: &TicketFile, policy: &Policy, facts: &Admissi
             .map(|fact| fact.state);
         let detail = match state {
             Some(DependencyState::InBase) => continue,
-            Some(DependencyState::Delivered) if policy.delivery.stack => continue,
+            Some(DependencyState::Delivered) if policy.delivery.stack && !sets_up_with_network(policy) => continue,
+            Some(DependencyState::Delivered) if policy.delivery.stack => {
+                let detail = format!(
+                    "`{id}` is delivered and not merged, and set-up with the network runs what is merged alone"
+                );
+                return no_but(
+                    NAME,
+                    BlockerCode::DependencyNotDone,
+                    detail,
+                    "look at its branch, and merge it",
+                );
+            }
             Some(DependencyState::Delivered) => {
                 let detail = format!("`{id}` is delivered and not merged into the base");
                 return no_but(

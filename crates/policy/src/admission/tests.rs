@@ -260,6 +260,32 @@ fn modes_that_this_version_does_not_run_are_refused() {
 }
 
 #[test]
+fn a_delivered_dependency_waits_for_its_merge_where_set_up_has_the_network() {
+    let ticket = ticket("depends_on = [\"0001-a\"]\n");
+    let told = |network: bool, state: DependencyState| {
+        let setup = format!("[workspace]\nsetup = [{{ run = \"make\", network = {network} }}]\n");
+        let facts = AdmissionFacts {
+            dependencies: vec![DependencyFact {
+                id: "0001-a".parse().unwrap(),
+                state,
+            }],
+            ..facts()
+        };
+        let admission = admit(&ticket, &Policy::parse(setup.as_bytes()).unwrap(), &facts);
+        admission
+            .blocker()
+            .map(|blocker| (blocker.code, blocker.next_step.clone()))
+    };
+    assert_eq!(told(false, DependencyState::Delivered), None);
+    assert_eq!(told(true, DependencyState::InBase), None);
+    let refused = (
+        BlockerCode::DependencyNotDone,
+        "look at its branch, and merge it".to_owned(),
+    );
+    assert_eq!(told(true, DependencyState::Delivered), Some(refused));
+}
+
+#[test]
 fn a_dependency_must_be_in_the_base_or_stackable() {
     let ticket = ticket("depends_on = [\"0001-a\"]\n");
     let alone = Policy::parse(b"[delivery]\nstack = false\n").unwrap();

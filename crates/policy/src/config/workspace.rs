@@ -20,7 +20,8 @@ pub struct WorkspacePolicy {
     pub copy: Vec<RepoPath>,
     /// Names of environment variables that are handed to set-up commands and checks beside the built-in ones
     pub env: Vec<EnvironmentName>,
-    /// Folders outside the places that set-up commands and checks may write, such as a package cache
+    /// Folders outside the places that set-up commands and checks may write, such as a package cache. Checks can only read
+    /// them where a set-up command has the network
     pub writable: Vec<FolderPath>,
     /// Names of Git filters from the user's own configuration that may run, such as `lfs`
     pub filters: Vec<FilterName>,

@@ -107,6 +107,7 @@ fn checking(pending: &Pending, of: CheckPurpose, passes: bool, other: bool) -> O
     shows(Observation::ChecksRan {
         tree: if other { TreeId(object(99)) } else { *tree },
         results: vec![check(passes)],
+        set_up: Vec::new(),
     })
 }
 
@@ -196,6 +197,7 @@ fn rows() -> Vec<Row> {
             shows(Observation::ChecksRan {
                 tree: *tree,
                 results: vec![without_tests],
+                set_up: Vec::new(),
             })
         }),
         row(Code::DiskFull, |_, p| {

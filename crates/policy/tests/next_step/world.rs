@@ -301,6 +301,7 @@ impl World {
                 Observation::ChecksRan {
                     tree,
                     results: vec![check(passes)],
+                    set_up: Vec::new(),
                 }
             }
             Effect::MeasureChanges { .. } => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use git_delivery::Place;
-use ledger_core::{State, TicketId};
+use ledger_core::{RepoPath, State, TicketId};
 use serde::Serialize;
 
 use super::places::{keep_work, places_of};
@@ -94,6 +94,14 @@ pub fn apply_clean(workspace: &Workspace, plan: CleanPlan, options: &CleanOption
     report
 }
 
+/// What the policy of the work tree puts into places, for those of which no journal tells.
+fn copied_now(workspace: &Workspace) -> BTreeSet<RepoPath> {
+    let policy = workspace.policy();
+    policy
+        .map(|policy| policy.workspace.copy.iter().cloned().collect())
+        .unwrap_or_default()
+}
+
 fn remove(workspace: &Workspace, item: &CleanItem) -> Result<(), String> {
     let (repository, roots) = (workspace.repository(), workspace.roots());
     let (ticket, run) = (&item.ticket, &item.run);
@@ -102,10 +110,14 @@ fn remove(workspace: &Workspace, item: &CleanItem) -> Result<(), String> {
             // What a dead runner left might still write there.
             end_leftovers(&roots.run(ticket, run).join("guards")).map_err(|error| error.to_string())?;
             let folder = places_of(roots, ticket, run);
-            let delivered = item.kind == CleanKind::Places
-                && read_run(repository, roots, ticket, Some(run)).is_ok_and(|read| *read.run.state() == State::Done);
-            if !delivered {
-                keep_work(workspace, run, &folder)?;
+            let known = read_run(repository, roots, ticket, Some(run)).ok().map(|read| read.run);
+            let delivered = known.as_ref().is_some_and(|run| *run.state() == State::Done);
+            if item.kind == CleanKind::PlacesWithoutRun || !delivered {
+                let copied = match &known {
+                    Some(run) => run.copied().iter().map(|file| file.path.clone()).collect(),
+                    None => copied_now(workspace),
+                };
+                keep_work(repository, run, &folder, copied)?;
             }
             Place::remove(&folder).map_err(|error| error.to_string())
         }

@@ -1,14 +1,15 @@
 //! The folders of places: whose they are, and keeping what is in them before they go.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use git_delivery::{MeasureOptions, Place};
+use git_delivery::{MeasureOptions, Place, Repository};
 use jiff::Timestamp;
-use ledger_core::{RunId, TicketId};
+use ledger_core::{RepoPath, RunId, TicketId};
 
+use crate::engine::unfinished;
 use crate::state::StateRoots;
-use crate::workspace::Workspace;
 
 /// Length of a run id: a UUID with hyphens.
 const RUN_ID: usize = 36;
@@ -88,25 +89,26 @@ pub(super) fn borrows_from(folder: &Path, roots: &StateRoots) -> bool {
 }
 
 /// Keeps what the worker left in `work/` as an anchored tree, unless nothing differs from the base or the run keeps that
-/// tree already. Says why not, where it cannot be kept whole.
-pub(super) fn keep_work(workspace: &Workspace, run: &RunId, folder: &Path) -> Result<(), String> {
+/// tree already. Its copies of the user's untracked files are left out. Says why not, where it cannot be kept whole.
+pub(super) fn keep_work(
+    repository: &Repository,
+    run: &RunId,
+    folder: &Path,
+    copied: BTreeSet<RepoPath>,
+) -> Result<(), String> {
     let work = folder.join("work");
     let index = folder.join("work.place");
     // Without the runner's index it is no place: one whose making or removal was cut short, in which nobody worked since.
-    if !work.exists() || !index.exists() {
+    if !work.exists() || !index.exists() || unfinished(&work).exists() {
         return Ok(());
     }
     let unkept = |error: &dyn std::fmt::Display| format!("what is in its place cannot be kept first: {error}");
     let place = Place::open(&work).map_err(|error| unkept(&error))?;
-    let exempt = workspace
-        .policy()
-        .map(|policy| policy.workspace.copy.iter().cloned().collect());
     let options = MeasureOptions {
         keep: true,
-        exempt: exempt.unwrap_or_default(),
+        exempt: copied,
         ..MeasureOptions::default()
     };
-    let repository = workspace.repository();
     let measured = place.measure(repository, &options).map_err(|error| unkept(&error))?;
     if !measured.findings.is_empty() {
         return Err(format!(

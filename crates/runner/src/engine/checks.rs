@@ -22,25 +22,18 @@ use crate::state::StateRoots;
 /// What checks of this policy may see and change when they run in this place.
 pub(crate) fn confinement(policy: &Policy, roots: &StateRoots, place: &Path) -> Confinement {
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/nonexistent"));
-    let expand = |folder: &str| match folder.strip_prefix("~/") {
-        Some(rest) => home.join(rest),
-        None => PathBuf::from(folder),
-    };
+    // The objects that the place borrows, so that `git log` and the like work in checks.
+    let objects = roots.repository().parent().map(|common| common.join("objects"));
+    let mut readable: Vec<_> = objects.into_iter().collect();
+    let mut writable = shared_folders(policy, &home);
+    // What code under test wrote there would run in the next set-up, with the network.
+    if policy.workspace.setup.iter().any(|command| command.network) {
+        readable.append(&mut writable);
+    }
     Confinement {
         place: place.to_owned(),
-        writable: policy
-            .workspace
-            .writable
-            .iter()
-            .map(|folder| expand(folder.as_str()))
-            .collect(),
-        // The objects that the place borrows, so that `git log` and the like work in checks.
-        readable: roots
-            .repository()
-            .parent()
-            .map(|common| common.join("objects"))
-            .into_iter()
-            .collect(),
+        writable,
+        readable,
         hidden: checkouts_of(roots)
             .into_iter()
             .chain([roots.repository().to_owned(), roots.user().to_owned()])
@@ -50,6 +43,17 @@ pub(crate) fn confinement(policy: &Policy, roots: &StateRoots, place: &Path) -> 
         network: false,
         home,
     }
+}
+
+/// The folders outside the places that the policy shares with commands.
+pub(super) fn shared_folders(policy: &Policy, home: &Path) -> Vec<PathBuf> {
+    let folders = policy.workspace.writable.iter();
+    folders
+        .map(|folder| match folder.as_str().strip_prefix("~/") {
+            Some(rest) => home.join(rest),
+            None => PathBuf::from(folder.as_str()),
+        })
+        .collect()
 }
 
 /// The repository's Git folder, where remotes may have tokens, and every checkout of it, where `.env` and the like lie.
@@ -121,27 +125,42 @@ impl CheckPlace {
         }
     }
 
-    /// Brings the place to exactly the tree, whatever an earlier check did to it, with what it is given beside it. Says whether it
-    /// came to that, or the run is being stopped.
-    async fn prepare(&self, leftovers: Leftovers, interrupted: &watch::Receiver<bool>) -> Result<bool, Failed> {
-        let without_setup = self.plan.policy.workspace.setup.is_empty();
-        if without_setup
-            || (leftovers == Leftovers::KeepIgnored && self.places.with_runners(|runners| runners.is_set_up))
-        {
+    /// Brings the place to exactly the tree, whatever an earlier check did to it, with what it is given beside it. Gives the
+    /// set-up commands that ran for it; none where the run is being stopped.
+    async fn prepare(
+        &self,
+        leftovers: Leftovers,
+        interrupted: &watch::Receiver<bool>,
+    ) -> Result<Option<Vec<CheckResult>>, Failed> {
+        if self.plan.policy.workspace.setup.is_empty() {
             self.bring(self.tree, leftovers).await?;
-            return Ok(true);
+            return Ok(Some(Vec::new()));
         }
+        let is_set_up = self.places.with_runners(|runners| runners.is_set_up);
+        if leftovers == Leftovers::KeepIgnored && is_set_up {
+            match self.bring(self.tree, leftovers).await {
+                Err(failed) if failed.code != BlockerCode::ScopeViolation => {}
+                brought => return brought.map(|()| Some(Vec::new())),
+            }
+        }
+        // A place that is set up anew may be made anew.
+        self.set_up_is_spent();
         let base_tree = self.repository.commit_tree_id(self.base);
         let base_tree = base_tree.map_err(|error| Failed::of(&error))?;
         self.bring(base_tree, Leftovers::RemoveAll).await?;
         let place = self.plan.folders.place("check");
-        if run_set_up(&self.plan, &place, interrupted).await?.is_none() {
-            return Ok(false);
-        }
+        let Some(set_up) = run_set_up(&self.plan, &place, interrupted).await? else {
+            return Ok(None);
+        };
         let (plan, repository, places) = self.shared();
-        blocked(move || places.with_runners(|runners| runners.set_up(&plan, &repository, base_tree))).await?;
+        blocked(move || places.with_runners(|runners| runners.set_up(&plan, &repository))).await?;
         self.bring(self.tree, Leftovers::KeepIgnored).await?;
-        Ok(true)
+        Ok(Some(set_up))
+    }
+
+    /// What was set up is made anew before the next check.
+    fn set_up_is_spent(&self) {
+        self.places.with_runners(|runners| runners.is_set_up = false);
     }
 
     async fn bring(&self, tree: TreeId, leftovers: Leftovers) -> Result<(), Failed> {
@@ -167,7 +186,7 @@ async fn run_all(
     let unusable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::NeedsPerson, error);
     let surroundings = Surroundings::of(plan)?;
     let outputs = &surroundings.outputs;
-    let mut results = Vec::new();
+    let (mut results, mut set_up) = (Vec::new(), Vec::new());
     let mut room = ROOM_FOR_RESULTS;
     for name in names {
         let spec = plan.checks.iter().find(|check| check.name == *name);
@@ -181,8 +200,9 @@ async fn run_all(
                 "the check needs a sandbox and there is none",
             ));
         }
-        if !place.prepare(leftovers_before(spec), &interrupted).await? {
-            return Ok(Observation::Interrupted);
+        match place.prepare(leftovers_before(spec), &interrupted).await? {
+            Some(ran) => set_up.extend(ran.into_iter().map(|result| fitted(result, &mut room))),
+            None => return Ok(Observation::Interrupted),
         }
         let output = outputs.join("current");
         let ran = bench
@@ -196,11 +216,16 @@ async fn run_all(
             .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
         let missing_report = ran.report_problem.is_some();
         let result = with_known_failures(judged(ran.result, missing_report), spec, baseline);
+        if !result.passed() {
+            // It may have failed for what it or an earlier check did to what was set up.
+            place.set_up_is_spent();
+        }
         results.push(fitted(result, &mut room));
     }
     Ok(Observation::ChecksRan {
         tree: place.tree,
         results,
+        set_up,
     })
 }
 
@@ -334,7 +359,11 @@ mod tests {
         assert_eq!(results[0], result(0), "what fits is whole");
         assert!(results.iter().all(|result| !result.passed()));
         let tree = TreeId(ledger_core::ObjectId::ZERO);
-        let observation = Observation::ChecksRan { tree, results };
+        let observation = Observation::ChecksRan {
+            tree,
+            results,
+            set_up: Vec::new(),
+        };
         let line = Head::default().line(jiff::Timestamp::UNIX_EPOCH, &Event::Observed { of: 1, observation });
         assert!(line.is_ok(), "{:?}", line.err());
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use git_delivery::{LeftOut, Leftovers, Place, PlaceError, PlaceIndexError, Repository, UntrackedFile};
 use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 
-use super::set_up::{exempt, put_copies, read_copies, run_set_up, told, unchanged};
+use super::set_up::{about_copies, exempt, put_copies, read_copies, run_set_up, told, unchanged};
 use super::{Engine, Failed, RunPlan, blocked};
 
 /// Where a run keeps its files.
@@ -116,12 +116,8 @@ impl Runners {
         match brought.and_then(|_| put_copies(place, &copies)) {
             Ok(()) => Ok(()),
             Err(error @ PlaceError::Tracked { .. }) => Err(in_the_way(&error)),
-            Err(_) if self.is_set_up => {
-                self.is_set_up = false;
-                *slot = None;
-                let reason = "the check place cannot be brought to the tree; `foil run` makes it anew";
-                Err(Failed::new(BlockerCode::NeedsPerson, reason))
-            }
+            // Made anew it would lack what was set up.
+            Err(error) if self.is_set_up && matches!(which, RunnersPlace::Check(_)) => Err(failed(error)),
             Err(_) => {
                 // Whatever the code under test did to it: the place is only a copy.
                 *slot = None;
@@ -134,11 +130,11 @@ impl Runners {
     }
 
     /// Notes that the set-up commands ran in the check place, where they left the tree as it was.
-    pub(super) fn set_up(&mut self, plan: &RunPlan, repository: &Repository, base_tree: TreeId) -> Result<(), Failed> {
+    pub(super) fn set_up(&mut self, plan: &RunPlan, repository: &Repository) -> Result<(), Failed> {
         let Some(place) = &self.check else {
             return Err(Failed::new(BlockerCode::NeedsPerson, "the check place is not open"));
         };
-        unchanged(plan, repository, place, base_tree)?;
+        unchanged(plan, repository, place)?;
         self.is_set_up = true;
         Ok(())
     }
@@ -176,7 +172,7 @@ fn runners_place(repository: &Repository, folder: &Path, base: CommitId) -> Resu
 }
 
 /// Beside a place as long as not all is in it that belongs there. Nobody has worked in such a place.
-fn unfinished(folder: &Path) -> PathBuf {
+pub(crate) fn unfinished(folder: &Path) -> PathBuf {
     folder.with_extension("unfinished")
 }
 
@@ -323,8 +319,7 @@ impl WorkPlace {
         let left_out = other_tickets(&self.plan)?;
         let (work, origin) = open_or_create(&self.repository, &folder, self.base, Some(&left_out))?;
         if origin == Origin::Made {
-            put_copies(&work, &copies)
-                .map_err(|error| Failed::new(BlockerCode::NeedsPerson, format!("`[workspace] copy`: {error}")))?;
+            put_copies(&work, &copies).map_err(|error| about_copies(&error))?;
         }
         self.places.with_work(|opened| *opened = Some(work));
         Ok(origin)
@@ -332,13 +327,11 @@ impl WorkPlace {
 
     /// Brings it to the tree that the worker goes on from, once it is set up.
     fn finish(&self) -> Result<(), Failed> {
-        let base_tree = self.repository.commit_tree_id(self.base);
-        let base_tree = base_tree.map_err(|error| Failed::of(&error))?;
         self.places.with_work(|work| {
             let Some(work) = work else {
                 return Err(Failed::new(BlockerCode::NeedsPerson, "the worker's place is not open"));
             };
-            unchanged(&self.plan, &self.repository, work, base_tree)?;
+            unchanged(&self.plan, &self.repository, work)?;
             if let Some(tree) = self.kept {
                 let refs = self.repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
                 let (keep, exempt) = (Leftovers::KeepIgnored, exempt(&self.plan));

@@ -7,17 +7,23 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use git_delivery::{Finding, MeasureOptions, Place, PlaceError, Repository, UntrackedFile};
-use ledger_core::{BlockerCode, CheckResult, CopiedFile, Digest, RepoPath, Strength, TreeId};
+use git_delivery::{
+    ChangeSetError, Finding, MeasureOptions, Place, PlaceError, Repository, UntrackedFile, UntrackedFileError,
+    WalkError,
+};
+use ledger_core::{BlockerCode, CheckResult, CopiedFile, Digest, RepoPath, Strength};
 use tokio::sync::watch;
 
-use super::checks::{ROOM_FOR_RESULTS, failed, fitted, keep_output};
+use super::checks::{ROOM_FOR_RESULTS, failed, fitted, keep_output, shared_folders};
 use super::{Failed, RunPlan};
 use crate::check::{Check, CheckBench, CheckCommand};
 use crate::sandbox::{Confinement, Sandbox};
 
 /// The most bytes of all copied files.
 const MOST_COPIED_BYTES: u64 = 64 << 20;
+
+/// How often a command that may use the network is tried: a registry that does not answer once ends no run.
+const TRIES_WITH_NETWORK: u32 = 2;
 
 /// The most paths that are named where set-up changed tracked content.
 const NAMED_PATHS: usize = 10;
@@ -30,14 +36,25 @@ pub(super) fn read_copies(plan: &RunPlan, repository: &Repository) -> Result<Vec
         .copy
         .iter()
         .map(|path| {
-            let file = repository.read_untracked(path, left).map_err(|error| {
-                let failed = Failed::of(&error);
-                Failed::new(failed.code, format!("`[workspace] copy`: {}", failed.reason))
+            let file = repository.read_untracked(path, left).map_err(|error| match error {
+                UntrackedFileError::TooLarge { .. } => {
+                    let reason = format!(
+                        "`[workspace] copy`: with `{path}`, the files have more than the {MOST_COPIED_BYTES} bytes that they may have together"
+                    );
+                    Failed::new(BlockerCode::NeedsPerson, reason)
+                }
+                _ => about_copies(&error),
             })?;
             left -= file.content.len() as u64;
             Ok(file)
         })
         .collect()
+}
+
+/// What went wrong with the copied files.
+pub(super) fn about_copies(error: &(dyn std::error::Error + 'static)) -> Failed {
+    let failed = Failed::of(error);
+    Failed::new(failed.code, format!("`[workspace] copy`: {}", failed.reason))
 }
 
 /// What is recorded of them.
@@ -76,10 +93,7 @@ pub(super) async fn run_set_up(
         let reason = "set-up commands need a sandbox and there is none";
         return Err(Failed::new(BlockerCode::SandboxUnavailable, reason));
     };
-    let confinement = Confinement {
-        place: place.to_owned(),
-        ..plan.confinement.clone()
-    };
+    let confinement = for_set_up(plan, place);
     let surroundings = Surroundings::of(plan)?;
     let bench = surroundings.bench(plan, &confinement, Some(sandbox));
     let output = surroundings.outputs.join("current");
@@ -102,20 +116,37 @@ pub(super) async fn run_set_up(
             proves: Vec::new(),
             strength: Strength::RunnerRan,
         };
-        let ran = bench.run(&check, &output, None, stopped(interrupted)).await;
-        let ran = ran.map_err(|error| failed(&error))?;
-        if ran.was_stopped() {
-            return Ok(None);
-        }
-        if !ran.result.outcome.succeeded() {
-            let CheckResult { outcome, output, .. } = &ran.result;
-            let reason = format!(
-                "the set-up command `{}` failed ({outcome}): {}",
-                command.run,
-                output.tail.trim_end()
-            );
-            return Err(Failed::new(BlockerCode::NeedsPerson, reason));
-        }
+        let mut tries = if command.network { TRIES_WITH_NETWORK } else { 1 };
+        let ran = loop {
+            let ran = bench.run(&check, &output, None, stopped(interrupted)).await;
+            let ran = ran.map_err(|error| {
+                let failed = failed(&error);
+                Failed::new(
+                    failed.code,
+                    format!("the set-up command `{}`: {}", command.run, failed.reason),
+                )
+            })?;
+            tries -= 1;
+            if ran.was_stopped() {
+                return Ok(None);
+            }
+            if ran.result.outcome.succeeded() {
+                break ran;
+            }
+            if tries == 0 {
+                let CheckResult { outcome, output, .. } = &ran.result;
+                let whose = if place.ends_with("work") { "worker's" } else { "check" };
+                let said = match output.tail.trim_end() {
+                    "" => "it printed nothing",
+                    tail => tail,
+                };
+                let reason = format!(
+                    "the set-up command `{}` failed in the {whose} place ({outcome}): {said}",
+                    command.run
+                );
+                return Err(Failed::new(BlockerCode::NeedsPerson, reason));
+            }
+        };
         keep_output(&surroundings.outputs, &output, &ran.result)
             .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
         results.push(fitted(ran.result, &mut room));
@@ -123,31 +154,39 @@ pub(super) async fn run_set_up(
     Ok(Some(results))
 }
 
-/// Refuses a place in which the set-up commands changed what is tracked, or left what is neither tracked nor ignored.
-pub(super) fn unchanged(
-    plan: &RunPlan,
-    repository: &Repository,
-    place: &Place,
-    expected: TreeId,
-) -> Result<(), Failed> {
+/// As for checks, but that the shared folders are always writable.
+fn for_set_up(plan: &RunPlan, place: &Path) -> Confinement {
+    let mut confinement = Confinement {
+        place: place.to_owned(),
+        ..plan.confinement.clone()
+    };
+    let shared = shared_folders(&plan.policy, &confinement.home);
+    confinement.readable.retain(|folder| !shared.contains(folder));
+    confinement.writable = shared;
+    confinement
+}
+
+/// Refuses a place, at the base, in which the set-up commands changed what is tracked, or left what is neither tracked nor
+/// ignored.
+pub(super) fn unchanged(plan: &RunPlan, repository: &Repository, place: &Place) -> Result<(), Failed> {
     if plan.policy.workspace.setup.is_empty() {
         return Ok(());
     }
     let options = MeasureOptions {
-        keep: true,
         exempt: exempt(plan),
         ..MeasureOptions::default()
     };
-    let measured = place
-        .measure(repository, &options)
-        .map_err(|error| Failed::of(&error))?;
-    let found = measured.change_set.tree;
-    if found == expected && measured.findings.is_empty() {
+    let measured = place.measure(repository, &options).map_err(|error| match error {
+        ChangeSetError::Walk(WalkError::TooManyBytes { .. } | WalkError::TooManyPaths { .. }) => {
+            let reason = format!("after the set-up commands: {error}");
+            Failed::new(BlockerCode::SetupChangedTree, reason)
+        }
+        _ => Failed::of(&error),
+    })?;
+    let changes = &measured.change_set.changes;
+    if changes.is_empty() && measured.findings.is_empty() {
         return Ok(());
     }
-    let changes = repository
-        .tree_changes(expected, found)
-        .map_err(|error| Failed::of(&error))?;
     let changed = changes.iter().map(|change| &change.path);
     let mut paths: Vec<String> = changed
         .chain(measured.findings.iter().map(Finding::path))

@@ -9,7 +9,7 @@ use ledger_core::{
 
 use super::{Engine, Failed, agent_log};
 use crate::agent::{Access, ProjectInstructions, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
-use crate::prompt::{ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
+use crate::prompt::{Given, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::report_of;
 
 impl Engine {
@@ -70,6 +70,8 @@ impl Engine {
             .iter()
             .map(|check| format!("`{}`: `{}`", check.name, check.command))
             .collect();
+        let workspace = &self.plan.policy.workspace;
+        let set_up: Vec<_> = workspace.setup.iter().map(|command| command.run.clone()).collect();
         prompt(&WriterTask {
             ticket: &self.plan.ticket,
             label,
@@ -80,6 +82,10 @@ impl Engine {
             failed_checks: &failed,
             checks: &checks,
             forbidden: &self.forbidden(),
+            given: Given {
+                copied: &workspace.copy,
+                set_up: &set_up,
+            },
         })
     }
 

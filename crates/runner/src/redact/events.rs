@@ -50,8 +50,8 @@ impl Redactor {
 
     fn observation(&self, mut observation: Observation) -> Observation {
         match &mut observation {
-            Observation::ChecksRan { results, .. } => {
-                for result in results {
+            Observation::ChecksRan { results, set_up, .. } => {
+                for result in results.iter_mut().chain(set_up) {
                     self.redact_result(result);
                 }
             }
