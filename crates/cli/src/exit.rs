@@ -170,7 +170,7 @@ fn run(error: &RunError) -> Exit {
             AdmitError::Repository(error) => repository(error),
             AdmitError::Workspace(error) => workspace(error),
             AdmitError::Ledger(error) => ledger(error),
-            AdmitError::Receipt(_) => Exit::Unverified,
+            AdmitError::Receipt(_) | AdmitError::ObjectGone { .. } => Exit::Unverified,
             AdmitError::Ref(_) | AdmitError::Object(_) | AdmitError::Trust(_) => Exit::Failed,
         },
         _ => Exit::Failed,

@@ -23,7 +23,10 @@ fn main() -> std::process::ExitCode {
     if let Some(code) = runner::guard::main_if_guard() {
         return code;
     }
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return story::tell_usage(&error).into(),
+    };
     let output = Output::new(&args.global);
     let context = Context::new(&args.global, &output);
     let exit = match commands::run(&args.command, &context) {

@@ -38,6 +38,15 @@ impl Output {
         }
     }
 
+    /// Gives documents, for a command line that could not be understood otherwise.
+    pub(crate) fn for_documents() -> Self {
+        Self {
+            json: true,
+            quiet: false,
+            color: Color::Auto,
+        }
+    }
+
     /// Whether the answer is to be JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json

@@ -65,6 +65,43 @@ impl FailureFacts {
     }
 }
 
+/// Tells what is wrong with the command line, in clap's words, or gives the help or version that was asked for. Where a document
+/// was asked for, it is one too.
+pub(crate) fn tell_usage(error: &clap::Error) -> Exit {
+    // Nobody is left to be told where this fails.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Done;
+    }
+    let wants_json = std::env::args_os()
+        .take_while(|arg| arg != "--")
+        .any(|arg| arg == "--json");
+    if wants_json {
+        let text = error.render().to_string();
+        // A paragraph of clap's begins with its label; what is listed below belongs to it.
+        let said = |label: &str| {
+            let paragraphs = text.split("\n\n").map(str::trim);
+            let paragraph = paragraphs
+                .into_iter()
+                .find_map(|paragraph| paragraph.strip_prefix(label))?;
+            Some(paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
+        let report = FailureReport {
+            schema: "counterfoil.error/1",
+            error: FailureFacts {
+                code: None,
+                message: said("error: ").unwrap_or_else(|| "the command line is incomplete".to_owned()),
+                hint: said("tip: ")
+                    .or_else(|| Some("`foil --help` shows every verb, and `foil <verb> --help` its flags".to_owned())),
+                exit: Exit::Usage.code(),
+                findings: Vec::new(),
+            },
+        };
+        let _ = Output::for_documents().json(&report);
+    }
+    Exit::Usage
+}
+
 /// Tells a failure on standard error, and with `--json` also as the answer.
 pub(crate) fn tell(failure: &Failure, exit: Exit, work_dir: Option<&Path>, output: &Output) -> Result<(), Failure> {
     let error = FailureFacts::of(failure, exit);

@@ -55,7 +55,76 @@ fn a_file_that_is_too_large_or_no_file_is_named() {
     std::fs::create_dir_all(world.root().join("ledger/tickets/HUGE")).unwrap();
     std::fs::write(world.root().join("ledger/tickets/HUGE/ticket.toml"), LOOP).unwrap();
     std::fs::write(world.root().join("ledger/tickets/HUGE/prompt.md"), "x").unwrap();
+    let before = world.observed();
     snapshot!(world.foil(&["check"]));
+    assert_eq!(world.observed(), before);
+}
+
+/// What a file may be instead of what it should be.
+fn spoiled() -> [(&'static str, Vec<u8>); 5] {
+    [
+        ("empty", Vec::new()),
+        ("binary", b"title = \"\x00\"\n".to_vec()),
+        ("latin", b"title = \"caf\xe9\"\n".to_vec()),
+        ("huge", vec![b'#'; (1 << 20) + 1]),
+        ("crlf-with-bom", "\u{feff}# x\r\nunknown_key = 1\r\n".into()),
+    ]
+}
+
+#[test]
+fn whatever_a_file_of_the_ledger_is_instead_it_is_told_and_nothing_changes() {
+    let world = World::initialized();
+    for id in ["0001-a", "0002-b"] {
+        world.ticket(id, LOOP);
+    }
+    let mut all = String::new();
+    for file in [
+        "ledger/tickets/0001-a/ticket.toml",
+        "ledger/tickets/0001-a/prompt.md",
+        "ledger/tickets/0001-a/approval.toml",
+        "ledger/tickets/0001-a/canceled.toml",
+        "ledger/packages/p.toml",
+        "counterfoil.toml",
+    ] {
+        let path = world.root().join(file);
+        let right = std::fs::read(&path).ok();
+        for (how, bytes) in spoiled() {
+            world.write(file, bytes);
+            let before = world.observed();
+            let said = world.foil(&["check"]);
+            let first = said
+                .stderr
+                .lines()
+                .take_while(|line| !line.is_empty())
+                .take(3)
+                .collect::<Vec<_>>()
+                .join("\n");
+            all.push_str(&format!("$ {file}: {how}, exit {}\n{first}\n", said.code.unwrap()));
+            // Whatever the file is, the other ticket is looked at; without a policy nothing is.
+            if file != "counterfoil.toml" {
+                assert_eq!(world.foil(&["check", "0002-b"]).code, Some(0), "{file} {how}");
+            }
+            for args in [
+                &["status"][..],
+                &["explain", "0001-a"],
+                &["run", "0001-a"],
+                &["review", "0001-a"],
+            ] {
+                let said = world.foil(args);
+                assert!(
+                    matches!(said.code, Some(0 | 2 | 3 | 11)),
+                    "{file} {how} {args:?} {said}"
+                );
+                assert!(!said.stderr.contains("panicked"), "{said}");
+            }
+            assert_eq!(world.observed(), before, "{file} {how}");
+        }
+        match right {
+            Some(right) => std::fs::write(&path, right).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+    }
+    snapshot!(all);
 }
 
 #[test]
@@ -98,7 +167,9 @@ fn tickets_are_held_against_each_other_and_the_policy() {
     );
     world.write("ledger/packages/broken.toml", "title = \"P\"\ntickets = []\n");
     world.write("ledger/packages/a b.toml", "");
+    let before = world.observed();
     snapshot!(world.foil(&["check"]));
+    assert_eq!(world.observed(), before);
 }
 
 #[test]

@@ -70,6 +70,28 @@ fn a_verb_that_answers_in_text_refuses_to_answer_in_json() {
 }
 
 #[test]
+fn a_wrong_word_is_a_document_where_one_was_asked_for() {
+    let world = World::new();
+    let error = |args: &[&str]| {
+        let said = world.foil(args);
+        assert_eq!(said.code, Some(2), "{said}");
+        let document: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        assert_eq!(document["schema"], "counterfoil.error/1");
+        document["error"].to_string()
+    };
+    let all = [
+        &["status", "--wach", "--json"][..],
+        &["--json", "statsu"],
+        &["new", "--json"],
+        &["--json"],
+    ]
+    .map(|args| format!("{args:?}\n{}\n", error(args)));
+    snapshot!("wrong_words_json", all.concat());
+    assert_eq!(world.foil(&["new", "--", "--json", "x"]).stdout, "");
+    assert_eq!(world.foil(&["--version", "--json"]).code, Some(0));
+}
+
+#[test]
 fn a_wrong_word_is_an_error_with_a_suggestion() {
     let world = World::new();
     let mut all = String::new();

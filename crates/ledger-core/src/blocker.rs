@@ -60,7 +60,7 @@ blocker_codes! {
     BranchNameTaken, "branch_name_taken", resumable = true, "The delivery branch cannot be created beside the branches that exist.", "give the branch in the way another name (`git branch -m`), or leave it where it is checked out; `foil run <ticket>` goes on";
     ScopeViolation, "scope_violation", resumable = false, "A path outside the ticket's scope was changed.", "widen `[scope] allowed` if the change is right, approve again, and run";
     ForbiddenPath, "forbidden_path", resumable = false, "A path was changed that the ticket or the policy forbids.", "split the work, or change `[scope] forbidden` and approve again";
-    FilteredPath, "filtered_path", resumable = false, "A path was touched whose content a Git filter produces, and the filter is not allowed.", "allow the filter in `[workspace] filters`, or keep the path out of scope";
+    FilteredPath, "filtered_path", resumable = false, "A path was touched whose content a Git filter produces, and the filter is not allowed.", "keep the path out of scope, or change it yourself; this version runs no filters";
     SecretFound, "secret_found", resumable = false, "Something that looks like a secret would be delivered.", "remove it from the prompt's task; if it is none, add its fingerprint to `[scope] secrets`";
     ProtectedPathChanged, "protected_path_changed", resumable = false, "A path was changed that belongs to the runner or instructs agents.", "if the change is wanted, grant exactly that path in the ticket's `[grants] protected`";
     UnsafeAction, "unsafe_action", resumable = false, "The worker started a command that needs a grant.", "if it is wanted, grant exactly that command in the ticket's `[grants] commands`";

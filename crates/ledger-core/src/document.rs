@@ -193,6 +193,19 @@ fn open_quote(line: &str) -> Option<usize> {
     open.map(|(at, _)| at)
 }
 
+/// What to write where a value of another type stands, by what serde says that it expected.
+const TYPE_HINTS: [(&str, &str); 9] = [
+    ("expected i32", "write a number without quotes, such as `2`"),
+    ("expected u32", "write a number without quotes, such as `2`"),
+    ("expected u64", "write a number without quotes, such as `400_000`"),
+    ("expected a sequence", "write a list, such as `[\"one\", \"two\"]`"),
+    ("expected a boolean", "write `true` or `false`, without quotes"),
+    ("expected a string", "write it in quotes"),
+    ("expected a map", "write a table, such as `{ key = \"value\" }`"),
+    ("expected f64", "write a number without quotes, such as `0.8`"),
+    ("expected f32", "write a number without quotes, such as `0.8`"),
+];
+
 /// What to do about an error that names no nearest word.
 fn next_step(message: &str) -> Option<String> {
     if let Some(name) = message.strip_prefix("missing field ") {
@@ -201,6 +214,13 @@ fn next_step(message: &str) -> Option<String> {
     }
     if message.starts_with("duplicate key") {
         return Some("leave one of them out".to_owned());
+    }
+    let other_type = message.starts_with("invalid type: ");
+    if let (true, Some((_, hint))) = (
+        other_type,
+        TYPE_HINTS.iter().find(|(expected, _)| message.ends_with(expected)),
+    ) {
+        return Some((*hint).to_owned());
     }
     let of_toml = ["key with no value", "unexpected key or value", "invalid "];
     let is_type = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");

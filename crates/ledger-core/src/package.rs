@@ -62,7 +62,12 @@ impl Package {
             Some((path, message)) => {
                 let text = document_text(bytes)?;
                 let path: Vec<_> = path.iter().map(String::as_str).collect();
-                Err(DocumentError::at(text, locate(text, &path), message))
+                let error = DocumentError::at(text, locate(text, &path), message);
+                Err(error.with_hint(match path[..] {
+                    ["schema"] => "use the version of foil that wrote it, or write `schema = 1`",
+                    ["tickets"] => "list the ids of its tickets in their order, or remove the file",
+                    _ => "leave one of them out",
+                }))
             }
         }
     }

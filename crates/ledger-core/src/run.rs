@@ -21,7 +21,7 @@ use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::journal::Record;
-use crate::object::{CommitId, TreeId};
+use crate::object::{CommitId, ObjectId, TreeId};
 use crate::phase::{Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
 use crate::receipt::Receipt;
 
@@ -314,6 +314,17 @@ impl Run {
     pub fn kept_tree(&self) -> Option<TreeId> {
         let began_with = self.opened.rescued.as_ref().map(|rescued| rescued.tree);
         self.totals.trees.last().copied().or(began_with)
+    }
+
+    /// Every commit and tree that the run names and goes on from. Each is anchored before it is named.
+    pub fn named_objects(&self) -> Vec<ObjectId> {
+        let mut named: Vec<ObjectId> = self.totals.trees.iter().map(|tree| tree.0).collect();
+        named.extend(self.discovery().map(|discovery| discovery.base.0));
+        named.extend(self.opened.rescued.as_ref().map(|rescued| rescued.tree.0));
+        if let Some(prepared) = &self.prepared {
+            named.extend([prepared.change.0, prepared.records.0]);
+        }
+        named
     }
 
     /// Tokens of ended turns and of the one under way.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use git_delivery::{Head, Identity, ObjectError, Operation, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef, Package,
-    PackageName, RefName, RepoPath, Run, SourceLock, StackedTicket, State, Ticket, TicketId,
+    Approval, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObjectId,
+    ObservedRef, Package, PackageName, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket, State, Ticket,
+    TicketId,
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, DependencyFact, HeadFact,
@@ -22,9 +23,10 @@ use crate::base::{
 use crate::check_ledger::package_path;
 use crate::consent::required_files;
 use crate::guard::ProcessIdentity;
-use crate::journal_file::read_journal;
+
 use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
 use crate::lock::{LockPurpose, TicketLock};
+use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
 use crate::status::nearest_id;
 use crate::trust::TrustError;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError, repository_id};
@@ -57,6 +59,14 @@ pub enum AdmitError {
     /// Commits would have no author.
     #[error("commits need an author: {0}")]
     Identity(RepositoryError),
+    /// An object that a run goes on from is gone from the repository.
+    #[error("run {run} cannot go on: object {object}, which it names, is not in the repository any more")]
+    ObjectGone {
+        /// The run.
+        run: RunId,
+        /// The object.
+        object: ObjectId,
+    },
     /// The base cannot be made.
     #[error("{}", .0.reason)]
     Base(Blocker),
@@ -536,9 +546,8 @@ fn canceled(folder: &TicketFolder<'_>, here: Option<&TicketFolder<'_>>) -> Optio
 /// Runs of the ticket under this approval that ended in a blocker which cannot be resumed.
 fn failed_runs(workspace: &Workspace, id: &TicketId, approval: Option<&CoveredFile>) -> u32 {
     let roots = workspace.roots();
-    let failed = |path: &PathBuf| {
-        let Ok(journal) = read_journal(path) else { return false };
-        let Ok(run) = Run::replay(&journal.records) else {
+    let failed = |known: KnownRun| {
+        let Ok(Some(ReadRun { run, .. })) = read_known(workspace.repository(), roots, id, known) else {
             return false;
         };
         let same = run.source_lock().map(|lock| &lock.approval) == approval;
@@ -546,8 +555,8 @@ fn failed_runs(workspace: &Workspace, id: &TicketId, approval: Option<&CoveredFi
         let failed = |blocker: &Blocker| !blocker.resumable && blocker.code != BlockerCode::SourceLockMismatch;
         same && matches!(run.state(), State::Blocked(blocker) if failed(blocker))
     };
-    let runs = roots.runs_of(id).unwrap_or_default();
-    let count = runs.iter().map(|run| roots.journal(id, run)).filter(failed).count();
+    let runs = known_runs(workspace.repository(), roots, id).unwrap_or_default();
+    let count = runs.into_iter().map(failed).filter(|failed| *failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use git_delivery::{CommittedHere, GitProgramError, HereError, ObjectError, RepositoryError, blob_id};
 use ledger_core::{Approval, ApprovalKind, CommitId, CoveredFile, Digest, PackageName, RepoPath, TicketFile, TicketId};
 
+use crate::base::receipt_bytes;
 use crate::beneath::{WriteError, replace_beneath};
 use crate::check_ledger::ticket_findings;
 use crate::consent::{ConsentState, consent_state, required_files};
@@ -311,10 +312,8 @@ fn is_closed(workspace: &Workspace, folder: &TicketFolder<'_>) -> Option<Approve
 
 /// Whether a ticket is consumed: it has a receipt, or its record is there.
 pub(crate) fn is_delivered(workspace: &Workspace, folder: &TicketFolder<'_>) -> bool {
-    let receipt = format!("refs/counterfoil/receipts/{}", folder.id())
-        .parse()
-        .is_ok_and(|name| matches!(workspace.repository().resolve(&name), Ok(Some(_))));
-    receipt || folder.has(TicketFileName::Result)
+    // One that cannot be read is a receipt too.
+    folder.has(TicketFileName::Result) || !matches!(receipt_bytes(workspace.repository(), folder.id()), Ok(None))
 }
 
 fn plan(workspace: &Workspace, folder: &TicketFolder<'_>, repository: &str) -> Result<PlannedApproval, ApproveError> {

@@ -93,21 +93,39 @@ pub(crate) fn receipt_bytes(repository: &Repository, ticket: &TicketId) -> Resul
     let name: RefName = format!("refs/counterfoil/receipts/{ticket}")
         .parse()
         .map_err(|error: InvalidRefName| invalid(ticket, &error))?;
-    let Some(commit) = repository.resolve(&name)?.map(CommitId) else {
-        return Ok(None);
-    };
+    match repository.resolve(&name)?.map(CommitId) {
+        None => receipt_of_runs(repository, ticket),
+        Some(commit) => match receipt_in(repository, ticket, commit)? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(invalid(ticket, &format!("{} holds none", commit.short()))),
+        },
+    }
+}
+
+/// The receipt of the latest stored run that finished. The ref of the receipt only saves looking for it: without it the ticket
+/// is no less done.
+fn receipt_of_runs(repository: &Repository, ticket: &TicketId) -> Result<Option<Vec<u8>>, ReceiptError> {
+    let mut runs = Vec::new();
+    repository.refs_below(&format!("refs/counterfoil/runs/{ticket}/"), |_, id| {
+        runs.push(CommitId(id))
+    })?;
+    for commit in runs.into_iter().rev() {
+        if let Some(bytes) = receipt_in(repository, ticket, commit)? {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}
+
+fn receipt_in(repository: &Repository, ticket: &TicketId, commit: CommitId) -> Result<Option<Vec<u8>>, ReceiptError> {
     let path: RepoPath = "receipt.json"
         .parse()
         .map_err(|error: InvalidRepoPath| invalid(ticket, &error))?;
     let bytes = repository.read_file_at(commit, &path, MAX_STORED_BYTES);
-    let bytes = bytes.map_err(|source| ReceiptError::Object {
+    bytes.map_err(|source| ReceiptError::Object {
         ticket: ticket.clone(),
         source,
-    })?;
-    match bytes {
-        Some(bytes) => Ok(Some(bytes)),
-        None => Err(invalid(ticket, &format!("{} holds none", commit.short()))),
-    }
+    })
 }
 
 fn invalid(ticket: &TicketId, reason: &dyn std::fmt::Display) -> ReceiptError {

@@ -184,39 +184,47 @@ fn cross_findings(
         return findings;
     };
     let path = folder.path(TicketFileName::Ticket);
-    let mut missing = |severity, key: &str, id: &TicketId| {
+    // Read again only where there is something to show in it.
+    let find = |severity, keys: &[&str], message: String| {
+        let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+        Finding::at(severity, path.clone(), &contract, keys, message)
+    };
+    let mut missing = |severity, key: &str, index: Option<usize>, id: &TicketId| {
         if ledger.ids().binary_search(id).is_ok() {
             return;
         }
-        let finding = Finding::new(
-            severity,
-            path.clone(),
-            format!("`{key}` names `{id}`, which does not exist"),
-        );
-        findings.push(match nearest_id(id.as_str(), ledger.ids()) {
-            Some(nearest) => finding.with_hint(format!("did you mean `{nearest}`?")),
-            None => finding,
-        });
+        let message = format!("`{key}` names `{id}`, which does not exist");
+        let index = index.map(|index| index.to_string());
+        let keys: Vec<_> = key.split('.').chain(index.as_deref()).collect();
+        let hint = match nearest_id(id.as_str(), ledger.ids()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "name a ticket that is there; `foil status` lists them".to_owned(),
+        };
+        findings.push(find(severity, &keys, message).with_hint(hint));
     };
-    for id in &names.depends_on {
-        missing(FindingSeverity::Error, "depends_on", id);
+    for (index, id) in names.depends_on.iter().enumerate() {
+        missing(FindingSeverity::Error, "depends_on", Some(index), id);
     }
     if let Some(id) = &names.parent {
-        missing(FindingSeverity::Error, "parent", id);
+        missing(FindingSeverity::Error, "parent", None, id);
     }
-    for id in &names.prior_work {
-        missing(FindingSeverity::Warning, "prior_work", id);
+    for (index, id) in names.prior_work.iter().enumerate() {
+        missing(FindingSeverity::Warning, "context.prior_work", Some(index), id);
     }
     if circles.contains(&names.id) {
-        let message = "it depends on itself through the tickets in `depends_on`";
-        let finding = Finding::new(FindingSeverity::Error, path.clone(), message);
+        let message = "it depends on itself through the tickets in `depends_on`".to_owned();
+        let finding = find(FindingSeverity::Error, &["depends_on"], message);
         findings.push(finding.with_hint("take one of them out of `depends_on`"));
     }
     if let Some(package) = &names.package
         && packages.iter().all(|(name, _)| name != package)
     {
         let message = format!("`package` names `{package}`, which does not exist");
-        findings.push(Finding::new(FindingSeverity::Warning, path, message));
+        let finding = find(FindingSeverity::Warning, &["package"], message);
+        findings.push(finding.with_hint(format!(
+            "write `{}/packages/{package}.toml`, or leave the key out",
+            ledger.dir()
+        )));
     }
     findings
 }
@@ -239,26 +247,37 @@ fn package_findings(
             return;
         }
     };
-    for id in &package.tickets {
+    let document = read_beneath(workspace.repository().work_dir(), &path).unwrap_or_default();
+    for (index, id) in package.tickets.iter().enumerate() {
         let member = names
             .binary_search_by(|names| names.id.cmp(id))
             .ok()
             .map(|index| &names[index]);
-        let (severity, message) = match member {
-            None => (FindingSeverity::Error, format!("it lists `{id}`, which does not exist")),
+        let (severity, message, hint) = match member {
+            None => (
+                FindingSeverity::Error,
+                format!("it lists `{id}`, which does not exist"),
+                match nearest_id(id.as_str(), ledger.ids()) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => "write that ticket, or take it off the list".to_owned(),
+                },
+            ),
             Some(member) if member.package.as_ref() != Some(name) => (
                 FindingSeverity::Warning,
                 format!("it lists `{id}`, whose `package` is not `{name}`, so its place in the order does not count"),
+                format!("write `package = \"{name}\"` in the ticket, or take it off the list"),
             ),
             Some(_) => continue,
         };
-        findings.push(Finding::new(severity, path.clone(), message));
+        let keys = ["tickets", &index.to_string()];
+        findings.push(Finding::at(severity, path.clone(), &document, &keys, message).with_hint(hint));
     }
     for locked in &package.lock {
         let found = read_beneath(workspace.repository().work_dir(), &locked.path).map(Digest::of);
         if found != Ok(locked.sha256) {
             let message = format!("`{}` is not what the package was made from", locked.path);
-            findings.push(Finding::new(FindingSeverity::Warning, path.clone(), message));
+            let finding = Finding::at(FindingSeverity::Warning, path.clone(), &document, &["lock"], message);
+            findings.push(finding.with_hint("look at what changed in it"));
         }
     }
 }

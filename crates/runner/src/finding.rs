@@ -1,6 +1,6 @@
 //! Something that is wrong with a file of the ledger or with the policy.
 
-use ledger_core::{DocumentError, RepoPath};
+use ledger_core::{DocumentError, RepoPath, document_text, locate};
 use serde::Serialize;
 
 use crate::ledger::FileProblem;
@@ -70,6 +70,25 @@ impl Finding {
             span: Some(error.span.clone()),
             message: error.message.clone(),
             hint: error.hint.clone(),
+        }
+    }
+
+    /// A finding at a key or element of a TOML document, by a path as [`locate`] has it; about the whole file where that cannot be
+    /// read.
+    pub fn at(
+        severity: FindingSeverity,
+        path: RepoPath,
+        document: &[u8],
+        keys: &[&str],
+        message: impl Into<String>,
+    ) -> Self {
+        let message = message.into();
+        match document_text(document) {
+            Ok(text) => Self {
+                severity,
+                ..Self::in_document(path, &DocumentError::at(text, locate(text, keys), message))
+            },
+            Err(_) => Self::new(severity, path, message),
         }
     }
 

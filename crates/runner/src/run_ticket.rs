@@ -330,6 +330,17 @@ impl Standing {
                 Err(error) => return Err(error),
             }
         }
+        if let Some(run) = earlier {
+            let repository = workspace.repository();
+            let gone = run
+                .named_objects()
+                .into_iter()
+                .find(|object| !repository.has_object(*object));
+            if let Some(object) = gone {
+                let run = run.opened().run.clone();
+                return Err(AdmitError::ObjectGone { run, object });
+            }
+        }
         let candidacy = Candidacy::gather(workspace, ticket, earlier)?;
         Ok(Self { candidacy, how })
     }

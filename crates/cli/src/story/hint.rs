@@ -112,6 +112,10 @@ fn run(error: &RunError) -> Option<String> {
             AdmitError::SourceLock => {
                 Some("approve the ticket again; the next run starts from the new content".to_owned())
             }
+            AdmitError::ObjectGone { .. } => Some(
+                "bring it back, such as with `git fetch` from a clone that has it; or change the ticket and approve it again: a new run begins"
+                    .to_owned(),
+            ),
             AdmitError::Base(blocker) => Some(blocker.next_step.clone()),
             AdmitError::Identity(error) => repository(error),
             _ => None,

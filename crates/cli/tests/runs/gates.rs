@@ -74,6 +74,24 @@ fn a_ticket_waits_for_those_before_it_in_its_package() {
 }
 
 #[test]
+fn a_ticket_is_done_also_where_the_ref_of_its_receipt_is_gone() {
+    let world = done();
+    world.git(&["update-ref", "-d", &format!("refs/counterfoil/receipts/{TICKET}")]);
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert_eq!(world.foil(&["approve", TICKET]).code, Some(11));
+    let status = json(&world.foil(&["status", TICKET, "--json"]));
+    assert!(status.to_string().contains("\"done\""), "{status:#}");
+    std::fs::remove_dir_all(world.root().join(".git/counterfoil")).unwrap();
+    assert_eq!(
+        world.foil(&["run", TICKET]).code,
+        Some(11),
+        "as in a clone that fetched the refs of runs"
+    );
+    assert_eq!(world.git(&["branch", "--list", "foil/*"]).lines().count(), 1);
+}
+
+#[test]
 fn a_receipt_that_cannot_be_read_is_no_leave_to_deliver_twice() {
     let world = done();
     world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), "HEAD"]);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger_core::{BlockerCode, Effect, Event, Journal, Record, Run, State};
+use ledger_core::{BlockerCode, Effect, Event, Journal, Phase, Record, Run, State};
 
 use crate::common::World;
 use crate::world::{TICKET, approved, blocked, done, eventually, json, run_folder, run_id, under_way};
@@ -242,4 +242,48 @@ fn a_cancellation_on_the_branch_where_a_stacked_run_was_started_stops_it() {
     assert!(!world.root().join(folder).join("canceled.toml").exists(), "{branch}");
     assert_eq!(running.0.wait().unwrap().code(), Some(10));
     assert_eq!(world.git(&["branch", "--list", "foil/0002-again"]), "");
+}
+
+#[test]
+fn a_run_whose_objects_are_gone_does_not_go_on_and_a_new_approval_begins_anew() {
+    let world = done();
+    killed_after(
+        &world,
+        |event| matches!(event, Event::Entered(evidence) if evidence.phase() == Phase::FocusedTestsPassed),
+    );
+    let tree = Run::replay(&records(&run_folder(&world))).unwrap().tree().unwrap();
+    for name in world
+        .git(&["for-each-ref", "--format=%(refname)", "refs/counterfoil/keep"])
+        .lines()
+    {
+        world.git(&["update-ref", "-d", name]);
+    }
+    world.git(&["-c", "gc.reflogExpire=now", "gc", "--quiet", "--prune=now"]);
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(12), "{said}");
+    let short = tree.to_string();
+    assert!(
+        said.stderr.contains(&short) && said.stderr.contains("approve it again"),
+        "{said}"
+    );
+    world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Say hello, once more.\n");
+    assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(run_folders(&world).len(), 2);
+}
+
+#[test]
+fn failed_runs_are_counted_also_where_only_git_has_them() {
+    let world = blocked();
+    let policy = world.read("counterfoil.toml");
+    world.write("counterfoil.toml", format!("{policy}[limits]\nticket_failures = 2\n"));
+    world.commit_all("At most two failures");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(10), "{said}");
+    std::fs::remove_dir_all(world.root().join(".git/counterfoil")).unwrap();
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert_eq!(json(&said)["error"]["code"], "ticket_failure_limit", "{said}");
 }

@@ -1,6 +1,6 @@
 //! What is wrong with one ticket, on its own.
 
-use ledger_core::{DecisionStatus, DocumentError, Mode, TicketFile, document_text, locate};
+use ledger_core::{DecisionStatus, Mode, TicketFile, document_text};
 use policy::{InvalidChecks, InvalidScope, Policy, ScopeRules, check_specs, ignored_keys, looser_limits};
 
 use crate::consent::{ConsentState, consent_state};
@@ -85,12 +85,9 @@ fn contract_findings(
     contract: &[u8],
     findings: &mut Vec<Finding>,
 ) {
-    let text = document_text(contract).unwrap_or_default();
     let path = folder.path(TicketFileName::Ticket);
     let mut find = |severity, keys: &[&str], message: String, hint: Option<&str>| {
-        let error = DocumentError::at(text, locate(text, keys), message);
-        let mut finding = Finding::in_document(path.clone(), &error);
-        finding.severity = severity;
+        let mut finding = Finding::at(severity, path.clone(), contract, keys, message);
         finding.hint = hint.map(str::to_owned);
         findings.push(finding);
     };
