@@ -28,6 +28,7 @@ mod rescue;
 mod review;
 mod run;
 mod set_up;
+mod stacks;
 mod starting;
 mod stop;
 mod verify;
