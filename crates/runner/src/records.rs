@@ -11,6 +11,7 @@ use ledger_core::{
 };
 
 use crate::markdown::{cell, code, inline, quote, quotes};
+use crate::stack::{stack_of, stack_sentence};
 
 /// What a record names beside the run.
 #[derive(Debug, Clone)]
@@ -78,6 +79,9 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     );
     heading(&mut text, "Commit and branch");
     let _ = writeln!(text, "Commit `{}` on branch `{}`.", facts.change, facts.branch.short());
+    if let Some(stack) = stack_sentence(stack_of(run)) {
+        let _ = writeln!(text, "\nMind: {}.", inline(&stack));
+    }
     text
 }
 

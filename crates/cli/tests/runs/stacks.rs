@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{LOOP, World};
+use crate::common::{LOOP, Said, World};
 use crate::seen;
-use crate::world::{TICKET, approved_with};
+use crate::world::{TICKET, approved_with, json as json_of};
 
 /// The second ticket, which depends on nothing.
 const BYE: &str = "0002-bye";
@@ -38,10 +38,11 @@ fn writer(command: &str) -> String {
 }
 
 /// Runs a ticket with a worker that runs this command.
-fn deliver(world: &World, ticket: &str, command: &str) {
+fn deliver(world: &World, ticket: &str, command: &str) -> Said {
     std::fs::write(world.folder().join("scripts/writer.toml"), writer(command)).unwrap();
     let said = world.foil(&["run", ticket]);
     assert_eq!(said.code, Some(0), "{said}");
+    said
 }
 
 /// Why the run of [`BOTH`] started from its base, as its journal says.
@@ -101,4 +102,90 @@ fn dependencies_that_do_not_merge_refuse_the_run_until_a_person_has_merged_them(
 /// The delivered commit of a ticket.
 fn tip(world: &World, ticket: &str) -> String {
     world.git(&["rev-parse", &format!("foil/{ticket}")])
+}
+
+/// What a person is told of what merging `foil/0003-both` brings.
+fn mind(hello: &str, bye: &str) -> String {
+    let (hello, bye) = (&hello[..12], &bye[..12]);
+    format!(
+        "the base rests on {TICKET} at {hello} and {BYE} at {bye}, delivered and not merged when the run began: \
+         merging this branch brings them too"
+    )
+}
+
+#[test]
+fn what_a_delivered_ticket_rests_on_is_told_wherever_it_is_shown() {
+    let world = delivered_beside_each_other("bye.txt");
+    let (hello, bye) = (tip(&world, TICKET), tip(&world, BYE));
+    let stacked = json!([{"ticket": TICKET, "commit": hello}, {"ticket": BYE, "commit": bye}]);
+    let ran = deliver(&world, BOTH, "cat hello.txt bye.txt >both.txt");
+    let mind = mind(&hello, &bye);
+
+    assert!(ran.stdout.contains(&format!("  mind: {mind}\n")), "{ran}");
+    let record = world.git(&["show", &format!("foil/{BOTH}:ledger/tickets/{BOTH}/result.md")]);
+    assert!(record.ends_with(&format!("\n\nMind: {mind}.")), "{record}");
+    let packet = world.foil(&["review", BOTH]);
+    assert!(packet.stdout.contains(&format!("\n**Mind:** {mind}\n")), "{packet}");
+    let page = world.foil(&["review", BOTH, "--html"]);
+    let paragraph = format!("<p class=\"mind\"><strong>Mind:</strong> {mind}</p>\n");
+    assert!(page.stdout.contains(&paragraph), "{page}");
+    let document = json_of(&world.foil(&["review", BOTH, "--json"]));
+    assert_eq!(document["packet"]["stacked"], stacked, "{document:#}");
+    seen!("stacked_status", world.foil(&["status", BOTH]));
+    assert_eq!(
+        json_of(&world.foil(&["status", "--json"]))["tickets"][2]["stacked"],
+        stacked
+    );
+    let base = &world.git(&["rev-parse", &format!("foil/{BOTH}~2")])[..12];
+    let told = format!(
+        "base is {base} on unmerged {TICKET} at {} and {BYE} at {}, checks run without a sandbox",
+        &hello[..12],
+        &bye[..12]
+    );
+    let events = world.foil(&["events", BOTH]);
+    assert!(events.stdout.contains(&told), "{events}");
+}
+
+#[test]
+fn status_names_what_a_delivered_ticket_rests_on_until_it_is_merged() {
+    let world = delivered_beside_each_other("bye.txt");
+    deliver(&world, BOTH, "cat hello.txt bye.txt >both.txt");
+    let stacked = || json_of(&world.foil(&["status", BOTH, "--json"]))["tickets"][0]["stacked"].clone();
+    world.git(&["merge", "-q", "--no-edit", &format!("foil/{TICKET}")]);
+    let only_bye = json!([{"ticket": BYE, "commit": tip(&world, BYE)}]);
+    assert_eq!(stacked(), only_bye);
+    // What is left of the run then is what Git stores.
+    std::fs::remove_dir_all(world.root().join(".git/counterfoil/runs").join(BOTH)).unwrap();
+    assert_eq!(stacked(), only_bye);
+    let shown = world.foil(&["status", BOTH]);
+    let words = format!(
+        "rests on {BYE} at {}, not merged: merging this branch brings it too\n",
+        &tip(&world, BYE)[..12]
+    );
+    assert!(shown.stdout.contains(&words), "{shown}");
+    world.git(&["merge", "-q", "--no-edit", &format!("foil/{BOTH}")]);
+    assert_eq!(stacked(), Value::Null);
+}
+
+#[test]
+fn a_blocked_run_names_the_one_ticket_that_its_base_rests_on() {
+    let world = delivered_beside_each_other("bye.txt");
+    world.ticket("0004-after", &format!("{LOOP}depends_on = [\"{TICKET}\"]\n"));
+    assert_eq!(world.foil(&["approve", "0004-after"]).code, Some(0));
+    std::fs::write(world.folder().join("scripts/writer.toml"), writer("true")).unwrap();
+    let said = world.foil(&["run", "0004-after"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    let hello = tip(&world, TICKET);
+    let document = json_of(&world.foil(&["status", "0004-after", "--json"]));
+    assert_eq!(
+        document["tickets"][0]["run"]["stacked"],
+        json!([{"ticket": TICKET, "commit": hello}]),
+        "{document:#}"
+    );
+    let shown = world.foil(&["status", "0004-after"]);
+    let words = format!(
+        "the base rests on {TICKET} at {}, delivered and not merged when the run began: merging this branch brings it too\n",
+        &hello[..12]
+    );
+    assert!(shown.stdout.contains(&words), "{shown}");
 }
