@@ -26,6 +26,7 @@ mod logs;
 mod refusals;
 mod rescue;
 mod review;
+mod rewritten;
 mod run;
 mod set_up;
 mod stacks;
