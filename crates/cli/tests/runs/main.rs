@@ -23,6 +23,7 @@ mod going_on;
 mod hostile;
 mod known_failures;
 mod logs;
+mod records;
 mod refusals;
 mod rescue;
 mod review;
