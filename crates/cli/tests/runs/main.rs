@@ -14,6 +14,7 @@ mod processes;
 #[path = "../e2e/snapshot.rs"]
 mod snapshot;
 
+mod branch_names;
 mod clean;
 mod codex;
 mod doctor;
