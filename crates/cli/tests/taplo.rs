@@ -2,37 +2,13 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use common::{LOOP, World};
-
-/// Installs the tool once into the target folder. Answers with the reason where that cannot be done.
-fn taplo() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("taplo");
-    let script = folder.join("node_modules/@taplo/cli/dist/cli.js");
-    if script.is_file() {
-        return Ok(script);
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let npm = Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
-        .arg(&folder)
-        .arg("@taplo/cli@0.7.0")
-        .output()
-        .map_err(|error| format!("npm cannot be started: {error}"))?;
-    if npm.status.success() && script.is_file() {
-        Ok(script)
-    } else {
-        Err(String::from_utf8_lossy(&npm.stderr).into_owned())
-    }
-}
+use common::{LOOP, World, installed};
 
 /// `cargo xtask e2e` runs it: it needs npm and its registry.
 #[test]
 #[ignore = "needs npm and its registry"]
 fn editors_accept_what_is_written_and_find_what_is_wrong() {
-    let taplo = taplo().unwrap();
+    let taplo = installed("@taplo/cli@0.7.0", "@taplo/cli/dist/cli.js").unwrap();
     let world = World::initialized();
     world.foil(&["new", "A draft"]);
     world.ticket("0002-b", LOOP);

@@ -46,10 +46,12 @@ pub enum RefError {
         at: PathBuf,
     },
     /// A ref that exists makes this name impossible: `a` and `a/b` cannot both be. Nothing was changed.
-    #[error("`{name}` cannot exist beside a ref whose name begins or ends with it")]
+    #[error("`{name}` cannot exist beside `{beside}`")]
     NameTaken {
         /// The ref.
         name: RefName,
+        /// The first ref that is in the way.
+        beside: String,
     },
     /// Another program holds the ref's lock. Nothing was changed.
     #[error("`{name}` is locked by another program")]
@@ -328,8 +330,11 @@ impl Repository {
         if answer.complaint.contains("File exists") {
             return Err(RefError::Locked { name: name.clone() });
         }
-        if self.has_name_conflict(name)? {
-            return Err(RefError::NameTaken { name: name.clone() });
+        if let Some(beside) = self.ref_in_the_way(name)? {
+            return Err(RefError::NameTaken {
+                name: name.clone(),
+                beside,
+            });
         }
         Err(RefError::Git(GitProgramError::Failed {
             command: "update-ref".into(),
@@ -338,17 +343,22 @@ impl Repository {
         }))
     }
 
-    fn has_name_conflict(&self, name: &RefName) -> Result<bool, RefError> {
-        let mut conflict = false;
-        self.refs_below(&format!("{name}/"), |_, _| conflict = true)?;
+    /// A ref that is called like a folder of this one, or lies in a folder that is called like this one.
+    fn ref_in_the_way(&self, name: &RefName) -> Result<Option<String>, RefError> {
+        let mut found = None;
+        self.refs_below(&format!("{name}/"), |below, _| {
+            found.get_or_insert_with(|| below.to_owned());
+        })?;
         let mut shorter = name.as_str();
-        while let Some((parent, _)) = shorter.rsplit_once('/') {
+        while let (Some((parent, _)), None) = (shorter.rsplit_once('/'), &found) {
             shorter = parent;
-            if let Ok(parent) = parent.parse::<RefName>() {
-                conflict |= self.resolve(&parent)?.is_some();
+            if let Ok(parent) = parent.parse::<RefName>()
+                && self.resolve(&parent)?.is_some()
+            {
+                found = Some(parent.to_string());
             }
         }
-        Ok(conflict)
+        Ok(found)
     }
 
     /// The Git directory of the work tree that has this branch checked out, is rebasing it or bisecting from it.

@@ -61,7 +61,10 @@ fn names_that_exclude_each_other_are_told_from_races() {
     let repository = world.open();
     for taken in ["refs/heads/foil", "refs/heads/foil/x/y"] {
         let result = repository.update_ref(&name(taken), commit, Expected::Missing, "x");
-        assert!(matches!(result, Err(RefError::NameTaken { .. })), "{taken} {result:?}");
+        let Err(RefError::NameTaken { beside, .. }) = &result else {
+            panic!("{taken} {result:?}");
+        };
+        assert_eq!(beside, "refs/heads/foil/x");
     }
 }
 

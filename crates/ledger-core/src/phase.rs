@@ -377,6 +377,18 @@ pub enum BaseReason {
     },
 }
 
+impl BaseReason {
+    /// The delivered tickets that the base holds beside what it was taken from. Whoever merges what was made on it merges
+    /// them too.
+    pub fn stacked(&self) -> &[StackedTicket] {
+        match self {
+            Self::Tip { .. } => &[],
+            Self::Stacked { on } => std::slice::from_ref(on),
+            Self::Merged { of } => of,
+        }
+    }
+}
+
 /// A delivered ticket that a base contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StackedTicket {

@@ -42,6 +42,7 @@ mod run_files;
 mod run_history;
 mod run_ticket;
 pub mod sandbox;
+mod stack;
 mod state;
 mod status;
 mod stop;
@@ -91,6 +92,7 @@ pub use records::{RecordFacts, report_of, result_record, review_of, review_recor
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{RunError, RunOptions, RunReport, repository_code, run_ticket};
+pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
     BlockedStatus, BrokenStatus, DoneStatus, MOST_LOOKED_UP, MisfitStatus, NextStep, PausedStatus, PolicyStatus,

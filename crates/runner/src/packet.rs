@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     Acceptance, AcceptanceProof, Blocker, ChangeCounts, CheckResult, CheckSandbox, Finding, ListedPath,
-    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Report, Run, State, TicketFile, TokenCount,
+    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Report, Run, StackedTicket, State, TicketFile, TokenCount,
 };
 use serde::Serialize;
 
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
+use crate::stack::{stack_of, stack_sentence};
 use crate::workspace::Workspace;
 
 /// A run in the form in which a person reviews it. Derived from the journal, and the ticket where it is at hand.
@@ -31,6 +32,9 @@ pub struct ReviewPacket {
     pub rescued: Option<String>,
     /// The commit that it started from.
     pub base: Option<String>,
+    /// The delivered tickets that the base rests on, which were not merged when the run began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stacked: Vec<StackedTicket>,
     /// The tree that was checked and reviewed.
     pub tree: Option<String>,
     /// The commit of the change.
@@ -106,6 +110,11 @@ impl ReviewPacket {
         }
     }
 
+    /// What merging it brings beside its own change, where that is anything.
+    pub fn stack_in_words(&self) -> Option<String> {
+        stack_sentence(&self.stacked)
+    }
+
     /// The packet of a run, from its journal alone.
     pub fn of(run: &Run, title: &str) -> Self {
         let opened = run.opened();
@@ -140,6 +149,7 @@ impl ReviewPacket {
             blocker,
             rescued: opened.rescued.as_ref().map(|rescued| rescued.run.to_string()),
             base: run.discovery().map(|discovery| discovery.base.to_string()),
+            stacked: stack_of(run).to_vec(),
             tree: change.map(|change| change.tree.to_string()),
             change: delivered.map(|delivered| delivered.change.to_string()),
             branch: delivered.map(|delivered| delivered.branch.short().to_owned()),
@@ -176,7 +186,7 @@ impl ReviewPacket {
         let mut text = format!("# {}: {}\n\n", self.ticket, inline(&self.title));
         let _ = writeln!(text, "Packet role: hand-off for a person, not an approval\n");
         self.facts(&mut text);
-        for warning in &self.warnings {
+        for warning in self.stack_in_words().iter().chain(&self.warnings) {
             let _ = writeln!(text, "**Mind:** {}\n", inline(warning));
         }
         if let Some(blocker) = &self.blocker {

@@ -11,6 +11,7 @@ use ledger_core::{
 };
 
 use crate::markdown::{cell, code, inline, quote, quotes};
+use crate::stack::{stack_of, stack_sentence};
 
 /// What a record names beside the run.
 #[derive(Debug, Clone)]
@@ -78,6 +79,9 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     );
     heading(&mut text, "Commit and branch");
     let _ = writeln!(text, "Commit `{}` on branch `{}`.", facts.change, facts.branch.short());
+    if let Some(stack) = stack_sentence(stack_of(run)) {
+        let _ = writeln!(text, "\nMind: {}.", inline(&stack));
+    }
     text
 }
 
@@ -129,19 +133,37 @@ fn front_matter(run: &Run, facts: &RecordFacts<'_>, record: &str) -> String {
     let rescued = opened.rescued.as_ref();
     let rescued = rescued.map(|rescued| format!("rescued: {}\n", rescued.run));
     format!(
-        "---\nrecord: {record}\nticket: {}\nrun: {}\n{}tree: {tree}\nbase: {base}\nchange: {}\nbranch: {}\niterations: {}\n\
+        "---\nrecord: {record}\nticket: {}\nrun: {}\n{}tree: {}\nbase: {}\nchange: {}\nbranch: {}\niterations: {}\n\
          repair_rounds: {}\ntokens: {}\nstarted: {}\nfoil: {}\n---\n\n",
-        opened.ticket,
+        scalar(opened.ticket.as_str()),
         opened.run,
         rescued.unwrap_or_default(),
-        facts.change,
-        facts.branch.short(),
+        scalar(&tree),
+        scalar(&base),
+        scalar(&facts.change.to_string()),
+        scalar(facts.branch.short()),
         totals.iterations,
         totals.repair_rounds,
         totals.tokens.total,
         run.opened_at(),
         opened.foil,
     )
+}
+
+/// A text as a scalar of YAML: as it is where nobody could read anything else out of it, quoted otherwise. A ticket may be
+/// called `0042`, and a branch `'team'/a`.
+fn scalar(text: &str) -> String {
+    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let is_plain = text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c));
+    // Numbers with exponents and dates among them.
+    let is_number = text.starts_with("0x") || text.chars().all(|c| c.is_ascii_digit() || "._-eEoOb".contains(c));
+    let is_word = WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_plain && !is_number && !is_word {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
 }
 
 /// The worker's report that the run stands on.
@@ -270,4 +292,39 @@ pub(crate) fn finding_line(finding: &Finding) -> String {
         "{}: {}: expected {}, found {}; repair: {}",
         finding.severity, finding.place, finding.expected, finding.actual, finding.required_repair
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_yaml_would_read_as_something_else_is_quoted() {
+        for plain in ["0042-validate", "foil/0042", "a.b_c-d", "1a", "nothing", "deadbeef00"] {
+            assert_eq!(scalar(plain), plain);
+        }
+        for quoted in [
+            "",
+            "0042",
+            "1.5",
+            "1e3",
+            "12_000",
+            "0o17",
+            "0b1",
+            "0xcafe",
+            "2026-01-01",
+            "null",
+            "True",
+            "NO",
+            "@team/a",
+            "a#b",
+            "a: b",
+            "'a",
+            "\"a",
+            "-a",
+            "é",
+        ] {
+            assert_eq!(scalar(quoted), format!("'{}'", quoted.replace('\'', "''")));
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod run_status;
 
 use std::collections::BTreeMap;
 
-use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, RepoPath, TicketId};
+use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, RepoPath, StackedTicket, TicketId};
 use serde::Serialize;
 
 pub use derive::{MOST_LOOKED_UP, StatusError, nearest_id, status, ticket_status};
@@ -214,6 +214,10 @@ pub struct DoneStatus {
     /// Whether the delivered commit is in what is checked out; none where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<bool>,
+    /// The delivered tickets that its base rests on and that are not in what is checked out. Of a run that this clone only
+    /// has stored, they are looked up by [`ticket_status`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stacked: Vec<StackedTicket>,
     /// The exact commands that come next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_steps: Vec<NextStep>,

@@ -290,7 +290,7 @@ fn tell(report: &RunReport, context: &Context<'_>) -> Result<(), Failure> {
     if let Some(warning) = untested_agent(&report.run) {
         text.push_str(&format!("  {}: {}\n", styled(NOTICE, "mind"), plain(&warning)));
     }
-    for warning in &packet.warnings {
+    for warning in packet.stack_in_words().iter().chain(&packet.warnings) {
         text.push_str(&format!("  {}: {}\n", styled(NOTICE, "mind"), plain(warning)));
     }
     for next in &packet.commands {

@@ -7,6 +7,7 @@
     reason = "each test file uses a part of it, and a world that cannot be made is a failed test"
 )]
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use testkit::repo::TestRepository;
@@ -73,6 +74,30 @@ pub fn said(command: &mut Command) -> Said {
         code: output.status.code(),
         stdout: text(output.stdout),
         stderr: text(output.stderr),
+    }
+}
+
+/// A file of a package of npm's, which is installed once into the target folder. Answers with the reason where that cannot be
+/// done.
+pub fn installed(package: &str, file: &str) -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("npm")
+        .join(package.replace('/', "_"));
+    let file = folder.join("node_modules").join(file);
+    if file.is_file() {
+        return Ok(file);
+    }
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let npm = Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+        .arg(&folder)
+        .arg(package)
+        .output()
+        .map_err(|error| format!("npm cannot be started: {error}"))?;
+    if npm.status.success() && file.is_file() {
+        Ok(file)
+    } else {
+        Err(String::from_utf8_lossy(&npm.stderr).into_owned())
     }
 }
 

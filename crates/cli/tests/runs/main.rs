@@ -14,6 +14,7 @@ mod processes;
 #[path = "../e2e/snapshot.rs"]
 mod snapshot;
 
+mod branch_names;
 mod clean;
 mod codex;
 mod doctor;
@@ -23,11 +24,14 @@ mod going_on;
 mod hostile;
 mod known_failures;
 mod logs;
+mod records;
 mod refusals;
 mod rescue;
 mod review;
+mod rewritten;
 mod run;
 mod set_up;
+mod stacks;
 mod starting;
 mod stop;
 mod verify;

@@ -4,25 +4,35 @@
 //! locks of two files of one name. It is state of ours and no damage, so it is no part of what is compared.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use runner::lock::{LockHolder, TicketLock};
 use serde_json::Value;
 
-use crate::common::{LOOP, World};
-use crate::world::{TICKET, approved, json, under_way};
+use crate::common::{LOOP, World, said};
+use crate::world::{CONTRACT, TICKET, approved, approved_in, json, under_way};
 
 /// A script that reports that the work is done.
 const WRITER: &str = "role = \"writer\"\n[answer]\nreport = { summary = \"done\" }\n";
 
+/// What helps a repository in a temporary folder.
+const ELSEWHERE: &str = "move or clone the repository to another folder";
+
 /// Asserts that a run is refused like this, in words and as a document, and that nothing changes.
 fn assert_refused(world: &World, exit: i32, code: &str, next: &str) {
+    assert_refused_where(world, &[], exit, code, next);
+}
+
+/// The same with these variables in the environment.
+fn assert_refused_where(world: &World, environment: &[(&str, &Path)], exit: i32, code: &str, next: &str) {
+    let foil = |args: &[&str]| said(world.foil_command().envs(environment.iter().copied()).args(args));
     let before = world.observed();
-    let said = world.foil(&["run", TICKET]);
+    let said = foil(&["run", TICKET]);
     assert_eq!(said.code, Some(exit), "{said}");
     assert!(said.stderr.starts_with(&format!("error[{code}]: ")), "{said}");
     assert!(said.stderr.contains("hint: ") && said.stderr.contains(next), "{said}");
     assert_eq!(said.stdout, "", "{said}");
-    let said = world.foil(&["run", TICKET, "--json"]);
+    let said = foil(&["run", TICKET, "--json"]);
     assert_eq!(said.code, Some(exit), "{said}");
     let document = json(&said);
     assert_eq!(document["schema"], "counterfoil.error/1");
@@ -158,10 +168,43 @@ fn while_another_process_has_the_ticket() {
 fn in_a_bare_repository() {
     let world = approved(WRITER);
     world.git(&["clone", "-q", "--bare", ".", "../bare"]);
-    let said = crate::common::said(world.foil_command().args(["-C", "../bare", "run", "--json"]));
+    let said = said(world.foil_command().args(["-C", "../bare", "run", "--json"]));
     assert_eq!(said.code, Some(11), "{said}");
     assert!(said.stderr.starts_with("error[repository_unsupported]: "), "{said}");
     assert_eq!(json(&said)["error"]["code"], "repository_unsupported");
+}
+
+#[test]
+fn in_a_temporary_folder() {
+    for place in ["/tmp", "/var/tmp"] {
+        let repository = testkit::repo::TestRepository::new(place);
+        let world = approved_in(World { repository }, WRITER, CONTRACT, |_| ());
+        assert_refused(&world, 11, "repository_unsupported", ELSEWHERE);
+        // Only what works is refused: what is there can be looked at.
+        assert_eq!(world.foil(&["status"]).code, Some(0));
+    }
+}
+
+#[test]
+fn below_the_folder_that_tmpdir_names() {
+    let world = approved(WRITER);
+    let linked = world.folder().join("linked");
+    std::os::unix::fs::symlink(world.folder(), &linked).unwrap();
+    for folder in [world.folder(), &world.root(), &linked] {
+        assert_refused_where(&world, &[("TMPDIR", folder)], 11, "repository_unsupported", ELSEWHERE);
+    }
+    let would_run = |folder: &Path| {
+        let explained = said(
+            world
+                .foil_command()
+                .env("TMPDIR", folder)
+                .args(["explain", TICKET, "--json"]),
+        );
+        json(&explained)["would_run"].as_bool().unwrap()
+    };
+    assert!(!would_run(world.folder()));
+    // Everything lies below the root, and a path that is not absolute names no folder.
+    assert!(would_run(Path::new("/")) && would_run(Path::new("..")) && would_run(&world.home()));
 }
 
 #[test]

@@ -35,7 +35,7 @@ report = { summary = "said <script>alert(1)</script> \u001b[2J" }
 const REVIEWER: &str =
     "role = \"reviewer\"\n[answer]\nreview = { verdict = \"pass\", summary = \"good & <b>bold</b>\" }\n";
 
-const CONTRACT: &str = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\ngoal = \"hello\"\nallowed = [\"hello.txt\"]\n\
+pub(crate) const CONTRACT: &str = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\ngoal = \"hello\"\nallowed = [\"hello.txt\"]\n\
     [[acceptance]]\nid = \"AC-1\"\ngiven = \"a\"\nwhen = \"b\"\nthen = \"c\"\n";
 
 /// A check that prints what a terminal should not get.
@@ -49,7 +49,11 @@ pub(crate) fn approved(writer: &str) -> World {
 
 /// The same with another contract, and with what else is prepared before everything is committed.
 pub(crate) fn approved_with(writer: &str, contract: &str, prepare: impl FnOnce(&World)) -> World {
-    let world = World::new();
+    approved_in(World::new(), writer, contract, prepare)
+}
+
+/// The same in this world, which is empty yet.
+pub(crate) fn approved_in(world: World, writer: &str, contract: &str, prepare: impl FnOnce(&World)) -> World {
     assert_eq!(world.foil(&["init"]).code, Some(0));
     let scripts = world.folder().join("scripts");
     std::fs::create_dir(&scripts).unwrap();

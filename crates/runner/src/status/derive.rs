@@ -6,7 +6,7 @@ use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
     Approval, BlobId, Blocker, BlockerCode, CommitId, Digest, Journal, JournalError, Kind, Mode, ObjectId, PackageName,
-    PauseCause, Phase, PhaseEvidence, RefName, RepoPath, Run, State, TicketFile, TicketId,
+    PauseCause, Phase, PhaseEvidence, RefName, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
 };
 
 use super::next_steps::{AfterDelivery, after_no_delivery};
@@ -20,6 +20,8 @@ use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
 use crate::packages::{Packages, PackagesError};
 use crate::rescue::{has_left_work, rescue_command};
+use crate::run_history::read_run;
+use crate::stack::stack_of;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// The report cannot be computed.
@@ -88,7 +90,10 @@ pub fn ticket_status(workspace: &Workspace, id: &TicketId, now: Timestamp) -> Re
     rows.push(row);
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     let rows = Rows::new(rows, &world.packages);
-    let tickets = rows.find(id).map(|row| world.ticket(row, &rows)).into_iter().collect();
+    let ticket = rows
+        .find(id)
+        .map(|row| world.with_stored_stack(world.ticket(row, &rows)));
+    let tickets = ticket.into_iter().collect();
     world.report(&ledger, world.with_uncommitted(&ledger, tickets)?)
 }
 
@@ -454,8 +459,33 @@ impl<'a> World<'a> {
             branch: Some(branch.short().to_owned()),
             commit: Some(commit),
             merged,
+            stacked: run.map(|run| self.unmerged_below(run)).unwrap_or_default(),
             next_steps,
         }
+    }
+
+    /// The tickets that a run's base rests on and that are not in what is checked out.
+    fn unmerged_below(&self, run: &Run) -> Vec<StackedTicket> {
+        let is_merged = |stacked: &StackedTicket| {
+            let repository = self.workspace.repository();
+            let head = self.head.commit();
+            head.is_some_and(|head| repository.is_ancestor(stacked.commit, head).unwrap_or(false))
+        };
+        let stack = stack_of(run).iter();
+        stack.filter(|stacked| !is_merged(stacked)).cloned().collect()
+    }
+
+    /// The same of a delivered ticket whose run is only stored: reading that costs too much to do for every ticket.
+    fn with_stored_stack(&self, mut ticket: TicketStatus) -> TicketStatus {
+        if let TicketState::Done(done) = &mut ticket.state
+            && done.merged == Some(false)
+            && !self.with_runs.contains(ticket.id.as_str())
+        {
+            let (repository, roots) = (self.workspace.repository(), self.workspace.roots());
+            let read = read_run(repository, roots, &ticket.id, None).ok();
+            done.stacked = read.map(|read| self.unmerged_below(&read.run)).unwrap_or_default();
+        }
+        ticket
     }
 
     fn branch(&self, short: &str) -> Option<ObjectId> {

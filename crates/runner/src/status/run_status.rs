@@ -1,8 +1,10 @@
 //! A run as people want to see it, computed from the run alone.
 
 use jiff::Timestamp;
-use ledger_core::{Phase, Run, RunId};
+use ledger_core::{Phase, Run, RunId, StackedTicket};
 use serde::Serialize;
+
+use crate::stack::stack_of;
 
 /// How far a run is and what it is doing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +26,9 @@ pub struct RunStatus {
     pub files_changed: Option<u64>,
     /// Tokens spent.
     pub tokens: u64,
+    /// The delivered tickets that its base rests on, which were not merged when it began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stacked: Vec<StackedTicket>,
     /// When the run began.
     pub started_at: Timestamp,
     /// When its last event was written.
@@ -56,6 +61,7 @@ impl RunStatus {
             }),
             files_changed: measured.map(|change| change.counts.total()),
             tokens: run.tokens().total,
+            stacked: stack_of(run).to_vec(),
             started_at: run.opened_at(),
             last_event_at: run.last_at(),
             elapsed_seconds: u64::try_from(elapsed.as_secs()).unwrap_or(0),

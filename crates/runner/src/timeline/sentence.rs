@@ -6,6 +6,8 @@ use ledger_core::{
 };
 use serde::Serialize;
 
+use crate::stack::stack_in_words;
+
 /// The kind of an event, as the journal names it.
 pub(super) fn kind(event: &Event) -> &'static str {
     match event {
@@ -129,7 +131,11 @@ fn entered(evidence: &PhaseEvidence) -> String {
                 "" | "off" => "without a sandbox".to_owned(),
                 sandbox => format!("in the sandbox `{sandbox}`"),
             };
-            format!("base is {}, checks run {sandbox}", discovery.base.short())
+            let stack = match discovery.reason.stacked() {
+                [] => String::new(),
+                stack => format!(" on unmerged {}", stack_in_words(stack)),
+            };
+            format!("base is {}{stack}, checks run {sandbox}", discovery.base.short())
         }
         PhaseEvidence::PlanRecorded { .. } => "plan recorded".to_owned(),
         PhaseEvidence::RepositoryTicketRecorded { commit, files } => {

@@ -30,7 +30,7 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
     page.raw(&format!("<h1>{}</h1>\n", escaped(&title)));
     page.raw("<p>Packet role: hand-off for a person, not an approval</p>\n");
     page.facts(packet);
-    for warning in &packet.warnings {
+    for warning in packet.stack_in_words().iter().chain(&packet.warnings) {
         page.raw(&format!(
             "<p class=\"mind\"><strong>Mind:</strong> {}</p>\n",
             escaped(warning)

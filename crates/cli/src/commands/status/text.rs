@@ -1,6 +1,6 @@
 //! The status in words.
 
-use runner::{DoneStatus, RunStatus, StatusReport, TicketState, TicketStatus};
+use runner::{DoneStatus, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence};
 
 use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table};
 
@@ -141,17 +141,20 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
             next(&stale.next_step),
         ],
         TicketState::Waiting(waiting) => vec![plain(&waiting.reason)],
-        TicketState::Running(run) => vec![progress(run)],
-        TicketState::Paused(paused) => vec![
-            format!("left by {}; {}", paused.cause, progress(&paused.run)),
-            next(&paused.next_step),
-        ],
+        TicketState::Running(run) => std::iter::once(progress(run)).chain(rests_on(run)).collect(),
+        TicketState::Paused(paused) => {
+            let mut lines = vec![format!("left by {}; {}", paused.cause, progress(&paused.run))];
+            lines.extend(rests_on(&paused.run));
+            lines.push(next(&paused.next_step));
+            lines
+        }
         TicketState::Blocked(blocked) => {
             let mut lines = vec![
                 format!("{}: {}", blocked.code, plain(&blocked.reason)),
                 progress(&blocked.run),
-                next(&blocked.next_step),
             ];
+            lines.extend(rests_on(&blocked.run));
+            lines.push(next(&blocked.next_step));
             let rescue = blocked.rescue.as_ref();
             lines.extend(rescue.map(|command| format!("its work is kept: `{command}` begins a new run with it")));
             lines
@@ -188,6 +191,13 @@ fn delivered(done: &DoneStatus) -> Vec<String> {
         };
         lines.push(format!("{}{commit}{merged}", plain(branch)));
     }
+    if !done.stacked.is_empty() {
+        let them = if done.stacked.len() == 1 { "it" } else { "them" };
+        let stack = stack_in_words(&done.stacked);
+        lines.push(format!(
+            "rests on {stack}, not merged: merging this branch brings {them} too"
+        ));
+    }
     let rows: Vec<_> = done
         .next_steps
         .iter()
@@ -195,6 +205,11 @@ fn delivered(done: &DoneStatus) -> Vec<String> {
         .collect();
     lines.extend(table(&rows, 0).lines().map(str::to_owned));
     lines
+}
+
+/// What a run's base rests on, where that is delivered tickets.
+fn rests_on(run: &RunStatus) -> Option<String> {
+    stack_sentence(&run.stacked)
 }
 
 fn progress(run: &RunStatus) -> String {

@@ -1,0 +1,83 @@
+//! Delivery beside the branches that exist: none of them is ever moved.
+
+use serde_json::json;
+
+use crate::common::World;
+use crate::snapshot::Snapshot;
+use crate::world::{TICKET, WRITER, approved, json as json_of};
+
+/// The branches with what they point at.
+fn branches(world: &World) -> Vec<String> {
+    let listed = world.git(&["for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads"]);
+    listed.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_branch_of_the_same_name_is_left_alone_and_the_delivery_gets_the_next_free_name() {
+    let world = approved(WRITER);
+    world.git(&["branch", "foil/0001-hello"]);
+    world.git(&["branch", "foil/0001-hello-2"]);
+    world.git(&["pack-refs", "--include", "refs/heads/foil/0001-hello-2"]);
+    let before = branches(&world);
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(json_of(&said)["runs"][0]["packet"]["branch"], "foil/0001-hello-3");
+    let delivered = world.git(&["rev-parse", "foil/0001-hello-3"]);
+    let mut after = before;
+    after.insert(2, format!("foil/0001-hello-3 {delivered}"));
+    assert_eq!(branches(&world), after);
+    let status = json_of(&world.foil(&["status", TICKET, "--json"]))["tickets"][0].clone();
+    assert_eq!(status["branch"], "foil/0001-hello-3");
+    assert_eq!(status["commit"], delivered.as_str());
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+/// A name that cannot be there beside this branch stops the run, which goes on once the branch is out of the way.
+fn assert_in_the_way(branch: &str, packed: bool) {
+    let world = approved(WRITER);
+    world.git(&["branch", branch]);
+    if packed {
+        world.git(&["pack-refs", "--all"]);
+    }
+    let before = Snapshot::of(&world.root(), &world.git(&["for-each-ref"]));
+    let refs = branches(&world);
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    let blocker = json_of(&said)["runs"][0]["packet"]["blocker"].clone();
+    let hint = "give the branch in the way another name (`git branch -m`), or leave it where it is checked out; \
+                `foil run 0001-hello` goes on";
+    assert_eq!(
+        blocker,
+        json!({
+            "code": "branch_name_taken",
+            "reason": format!("`refs/heads/foil/0001-hello` cannot exist beside `refs/heads/{branch}`"),
+            "next_step": hint,
+            "resumable": true,
+        })
+    );
+    assert_eq!(branches(&world), refs);
+    before.assert_same_as(&Snapshot::of(&world.root(), &world.git(&["for-each-ref"])));
+
+    world.git(&["branch", "-m", branch, "elsewhere"]);
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let run = json_of(&said)["runs"][0].clone();
+    assert_eq!(
+        (&run["taken_up"], &run["packet"]["branch"]),
+        (&true.into(), &"foil/0001-hello".into())
+    );
+    assert_eq!(run["packet"]["iterations"], 1, "the work is not done twice");
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+#[test]
+fn a_branch_that_is_called_like_the_folder_of_branches_is_in_the_way() {
+    assert_in_the_way("foil", false);
+    assert_in_the_way("foil", true);
+}
+
+#[test]
+fn a_branch_below_the_name_is_in_the_way() {
+    assert_in_the_way("foil/0001-hello/more", false);
+    assert_in_the_way("foil/0001-hello/more", true);
+}

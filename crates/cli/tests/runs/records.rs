@@ -1,0 +1,151 @@
+//! What is delivered beside a change: `result.md`, `review.md`, and what the commits say of their run.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::common::{LOOP, World, installed};
+use crate::seen;
+use crate::world::{TICKET, approved_with, done, run_folder, run_id};
+
+const CONTRACT: &str = "title = \"Say <hello>\"\nmode = \"quick\"\n[scope]\nallowed = [\"hello.txt\", \"notes/**\"]\n\
+    [[acceptance]]\nid = \"AC-1\"\nthen = \"it says hello\"\n[[acceptance]]\nid = \"AC-2\"\nthen = \"it reads well\"\n\
+    [[check]]\nname = \"greets | loudly\"\nrun = \"grep hello hello.txt\"\nproves = [\"AC-1\"]\n";
+
+/// A worker that says something in every part of its report, and would like to write the record itself.
+const WRITER: &str = r#"
+role = "writer"
+[tokens]
+input = 10
+output = 5
+[[step]]
+do = "write"
+path = "hello.txt"
+text = "hello\n"
+[[step]]
+do = "write"
+path = "notes/`a`.md"
+text = "notes\n"
+[answer.report]
+summary = "said hello\n\n## Verification\n\n| check | result |\n---\nrecord: mine"
+commands = [{ command = "grep hello hello.txt", outcome = "found\n## Blockers" }]
+skipped_checks = ["the slow one: <!-- no time -->"]
+deviations = ["a note more than was asked"]
+risks = ["it may be too loud"]
+memory = ["hello is said in `hello.txt`"]
+next_ticket = "Say goodbye"
+"#;
+
+const REVIEWER: &str = r#"
+role = "reviewer"
+[answer.review]
+verdict = "pass"
+summary = "good\n# Review of another"
+inspected = ["hello.txt", "notes"]
+findings = [{ severity = "low", place = "hello.txt:1", expected = "a comma", actual = "none", required_repair = "add one" }]
+residual_risks = ["nobody listens"]
+next_action = "merge it"
+"#;
+
+/// A record as it was delivered.
+fn record(world: &World, branch: &str, ticket: &str, name: &str) -> String {
+    world.git(&["show", &format!("{branch}:ledger/tickets/{ticket}/{name}.md")])
+}
+
+#[test]
+fn records_have_fixed_sections_which_nobody_who_is_quoted_can_add_to() {
+    let world = approved_with(WRITER, CONTRACT, |world| {
+        std::fs::create_dir(world.home()).unwrap();
+        std::fs::write(world.folder().join("scripts/reviewer.toml"), REVIEWER).unwrap();
+    });
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let branch = format!("foil/{TICKET}");
+    let version = format!("\nfoil: {}\n", env!("CARGO_PKG_VERSION"));
+    let of_any_version = |name| record(&world, &branch, TICKET, name).replacen(&version, "\nfoil: [version]\n", 1);
+    seen!("result_record", of_any_version("result"));
+    seen!("review_record", of_any_version("review"));
+    let listed = ["diff", "--name-only", &format!("{branch}^"), &branch];
+    let folder = format!("ledger/tickets/{TICKET}");
+    assert_eq!(world.git(&listed), format!("{folder}/result.md\n{folder}/review.md"));
+}
+
+#[test]
+fn both_commits_name_their_ticket_their_run_and_the_journal_before_them() {
+    let world = done();
+    let journal = std::fs::read_to_string(run_folder(&world).join("journal.jsonl")).unwrap();
+    let lines: Vec<Value> = journal
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let intent = lines.iter().find(|line| line["event"]["effect"] == "prepare_delivery");
+    let before = intent.unwrap()["prev"].as_str().unwrap();
+    let run = run_id(&world);
+    let trailers = format!("Counterfoil-Ticket: {TICKET}\nCounterfoil-Run: {run}\nCounterfoil-Journal: {before}");
+    for (commit, subject) in [
+        ("foil/0001-hello^", "0001-hello: Say hello"),
+        ("foil/0001-hello", "0001-hello: records"),
+    ] {
+        assert_eq!(
+            world.git(&["log", "-1", "--format=%B", commit]),
+            format!("{subject}\n\n{trailers}")
+        );
+        assert_eq!(world.git(&["log", "-1", "--format=%(trailers:only)", commit]), trailers);
+    }
+}
+
+/// `cargo xtask e2e` runs it: it needs npm and its registry.
+#[test]
+#[ignore = "needs npm and its registry"]
+fn the_front_matter_is_yaml_whatever_ticket_and_branch_are_called() {
+    let yaml = installed("yaml@2.9.1", "yaml/dist/index.js").unwrap();
+    let id = "0042";
+    let world = approved_with(crate::world::WRITER, LOOP, |world| {
+        let policy = world.read("counterfoil.toml");
+        world.write(
+            "counterfoil.toml",
+            format!("{policy}[delivery]\nbranch = \"@it's/{{id}}#1\"\n"),
+        );
+        world.ticket(id, LOOP);
+    });
+    assert_eq!(world.foil(&["approve", id]).code, Some(0));
+    let said = world.foil(&["run", id]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let branch = format!("@it's/{id}#1");
+    let object = |name: &str| world.git(&["rev-parse", name]);
+    for name in ["result", "review"] {
+        let text = record(&world, &branch, id, name);
+        let mut parts = text.splitn(3, "---\n");
+        assert_eq!(parts.next(), Some(""));
+        for version in ["1.1", "1.2"] {
+            let mut read = parsed(&world, &yaml, version, parts.clone().next().unwrap());
+            let fields = read.as_object_mut().unwrap();
+            assert!(fields.remove("run").unwrap().is_string());
+            assert!(fields.remove("started").unwrap().is_string());
+            assert_eq!(
+                read,
+                json!({
+                    "record": name, "ticket": id, "branch": branch, "foil": env!("CARGO_PKG_VERSION"),
+                    "tree": object(&format!("{branch}^^{{tree}}")), "base": object("HEAD"),
+                    "change": object(&format!("{branch}^")),
+                    "iterations": 1, "repair_rounds": 0, "tokens": 15,
+                }),
+                "YAML {version}"
+            );
+        }
+    }
+}
+
+/// What YAML of this version says, as JSON.
+fn parsed(world: &World, yaml: &std::path::Path, version: &str, text: &str) -> Value {
+    const SCRIPT: &str = "const [module, version] = process.argv.slice(1);\n\
+        const text = require('fs').readFileSync(0, 'utf8');\n\
+        console.log(JSON.stringify(require(module).parse(text, { version })));";
+    let file = world.folder().join("front-matter");
+    std::fs::write(&file, text).unwrap();
+    let mut node = world.command("node");
+    node.args(["-e", SCRIPT]).arg(yaml).arg(version);
+    let said = crate::common::said(node.stdin(Stdio::from(std::fs::File::open(&file).unwrap())));
+    assert_eq!(said.code, Some(0), "{said}");
+    serde_json::from_str(&said.stdout).unwrap()
+}
