@@ -153,7 +153,7 @@ fn history(error: &HistoryError) -> Exit {
 
 fn run(error: &RunError) -> Exit {
     match error {
-        RunError::Refused { .. } | RunError::Agent(_) | RunError::Sandbox(_) => Exit::Refused,
+        RunError::Refused { .. } | RunError::Agent(_) | RunError::Sandbox(_) | RunError::Target(_) => Exit::Refused,
         RunError::Locked(LockError::Held { .. }) => Exit::Refused,
         RunError::Rescue(RescueError::History(error)) => history(error),
         RunError::Rescue(error) if error.code().is_some() => Exit::Refused,
@@ -166,7 +166,9 @@ fn run(error: &RunError) -> Exit {
         RunError::Admit(error) => match error {
             AdmitError::NoSuchTicket { .. } => Exit::Usage,
             AdmitError::File { .. } | AdmitError::Checks(_) => Exit::Invalid,
-            AdmitError::SourceLock | AdmitError::Identity(_) | AdmitError::Base(_) => Exit::Refused,
+            AdmitError::SourceLock | AdmitError::Identity(_) | AdmitError::Base(_) | AdmitError::Target(_) => {
+                Exit::Refused
+            }
             AdmitError::Repository(error) => repository(error),
             AdmitError::Workspace(error) => workspace(error),
             AdmitError::Ledger(error) => ledger(error),

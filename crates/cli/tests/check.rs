@@ -180,7 +180,7 @@ fn a_policy_that_cannot_be_used_is_shown_by_every_verb() {
     for policy in [
         "[limits]\nmax_iteration = 3\n",
         "requires = \">=9\"\nnew_key = 1\n",
-        "[delivery]\nmode = \"push\"\n",
+        "[delivery]\nmode = \"draft_pr\"\n",
     ] {
         world.write("counterfoil.toml", policy);
         let before = world.observed();

@@ -38,6 +38,7 @@ fn run_from(world: &World, ticket: &str, run: &str, events: &[Event], start: i64
         review: false,
         checks: Vec::new(),
         max_repair_rounds: 3,
+        target: None,
         rescued: None,
     });
     let mut head = Head::default();

@@ -9,6 +9,7 @@
 //! | `update-index --index-info`, `ls-files` on the user's own index | `gix` loses index extensions and cannot write split or sparse indexes |
 //! | `diff-tree -p`, `--numstat`, `patch-id` | patches must apply with `git apply`; those of `gix` do not |
 //! | `merge-tree --write-tree` | the result must be what a person gets from `git merge` |
+//! | `ls-remote`, `fetch`, `push` | transports, credentials and proxies are the user's, as the program uses them; and no TLS in this one |
 //! | `var GIT_AUTHOR_IDENT` | the identity exactly as `git commit` would use it |
 //!
 //! Each call names the real Git directory, runs no hook, no file system monitor, no pager and no prompt, and inherits
@@ -16,8 +17,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::remote::Patience;
 
 /// The oldest `git` that has everything used here: `merge-tree --write-tree` came with 2.38.
 /// The user guide repeats this number.
@@ -78,6 +85,12 @@ pub enum GitProgramError {
         /// The subcommand.
         command: String,
     },
+    /// It took longer than was waited for.
+    #[error("`git {command}` did not end in time")]
+    Late {
+        /// The subcommand.
+        command: String,
+    },
     /// It is older than [`MINIMUM_GIT_VERSION`].
     #[error("git {found} is too old: {} or newer is needed", MINIMUM_GIT_VERSION)]
     TooOld {
@@ -90,7 +103,7 @@ pub enum GitProgramError {
 pub fn installed_git() -> Result<GitVersion, GitProgramError> {
     let mut command = clean_command();
     command.arg("version");
-    let answer = converse("version", command, None, ANSWER_LIMIT)?.into_success("version")?;
+    let answer = converse("version", command, None, ANSWER_LIMIT, None)?.into_success("version")?;
     let text = String::from_utf8_lossy(&answer.stdout);
     let found = parse_version(&text).ok_or_else(|| GitProgramError::Unreadable {
         command: "version".into(),
@@ -148,6 +161,7 @@ pub(crate) struct Call<'a> {
     name: &'static str,
     stdin: Option<&'a [u8]>,
     limit: u64,
+    patience: Option<Patience>,
 }
 
 impl GitProgram {
@@ -201,6 +215,7 @@ impl GitProgram {
             name,
             stdin: None,
             limit: ANSWER_LIMIT,
+            patience: None,
         }
     }
 }
@@ -239,9 +254,31 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Lets the variables through that say how remotes are reached, and keeps everything from asking at the terminal or in a window.
+    pub(crate) fn with_network_variables(mut self) -> Self {
+        for (key, value) in std::env::vars_os() {
+            let name = key.to_string_lossy();
+            if name.starts_with("GIT_SSH") || name.starts_with("GIT_SSL_") || name.starts_with("GIT_PROXY_") {
+                self.command.env(&key, value);
+            }
+        }
+        self.command
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env_remove("SSH_ASKPASS")
+            // Nothing of it is left when nobody waits any longer: the programs that it starts are ended with it.
+            .process_group(0);
+        self
+    }
+
+    /// Ends it when nobody waits for it any longer.
+    pub(crate) fn patient(mut self, patience: Patience) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
     /// Runs it and reports whatever came out.
     pub(crate) fn run(self) -> Result<Answer, GitProgramError> {
-        converse(self.name, self.command, self.stdin, self.limit)
+        converse(self.name, self.command, self.stdin, self.limit, self.patience.as_ref())
     }
 
     /// Runs it; anything but success is an error.
@@ -274,7 +311,13 @@ fn clean_command() -> Command {
     command
 }
 
-fn converse(name: &str, mut command: Command, stdin: Option<&[u8]>, limit: u64) -> Result<Answer, GitProgramError> {
+fn converse(
+    name: &str,
+    mut command: Command,
+    stdin: Option<&[u8]>,
+    limit: u64,
+    patience: Option<&Patience>,
+) -> Result<Answer, GitProgramError> {
     command
         .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
@@ -282,6 +325,7 @@ fn converse(name: &str, mut command: Command, stdin: Option<&[u8]>, limit: u64) 
     let mut child = command
         .spawn()
         .map_err(|source| GitProgramError::NotStarted { source })?;
+    let watch = patience.map(|patience| Watch::begin(&child, patience.clone()));
     let heard = listen(&mut child, stdin, limit);
     let interrupted = |source| GitProgramError::Interrupted {
         command: name.to_owned(),
@@ -292,6 +336,10 @@ fn converse(name: &str, mut command: Command, stdin: Option<&[u8]>, limit: u64) 
         let _ = child.kill();
     }
     let status = child.wait().map_err(interrupted)?;
+    if watch.is_some_and(Watch::end) {
+        let command = name.to_owned();
+        return Err(GitProgramError::Late { command });
+    }
     let heard = heard.map_err(interrupted)?;
     Ok(Answer {
         status: status.code(),
@@ -299,6 +347,37 @@ fn converse(name: &str, mut command: Command, stdin: Option<&[u8]>, limit: u64) 
         truncated: heard.truncated,
         complaint: heard.complaint,
     })
+}
+
+/// Ends a program, with all that it started, when nobody waits for it any longer.
+struct Watch {
+    ended: mpsc::Sender<()>,
+    watcher: JoinHandle<bool>,
+}
+
+impl Watch {
+    fn begin(child: &Child, patience: Patience) -> Self {
+        let (ended, is_over) = mpsc::channel();
+        let group = rustix::process::Pid::from_child(child);
+        let watcher = std::thread::spawn(move || {
+            let begun = Instant::now();
+            while let Err(RecvTimeoutError::Timeout) = is_over.recv_timeout(Duration::from_millis(20)) {
+                if patience.is_over(begun.elapsed()) {
+                    // It leads a group of its own, and is not waited for yet: the group is its own.
+                    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+                    return true;
+                }
+            }
+            false
+        });
+        Self { ended, watcher }
+    }
+
+    /// Whether it was ended.
+    fn end(self) -> bool {
+        drop(self.ended);
+        self.watcher.join().unwrap_or(false)
+    }
 }
 
 struct Heard {
@@ -370,7 +449,7 @@ mod tests {
     fn an_endless_answer_is_cut_at_its_limit() {
         let mut command = clean_command();
         command.args(["-c", "alias.endless=!yes", "endless"]);
-        let answer = converse("endless", command, None, 10).unwrap();
+        let answer = converse("endless", command, None, 10, None).unwrap();
         assert_eq!(
             (answer.stdout.as_slice(), answer.truncated),
             (&b"y\ny\ny\ny\ny\n"[..], true)

@@ -18,6 +18,7 @@ mod names;
 mod objects;
 mod place;
 mod refs;
+mod remote;
 mod repository;
 mod rules;
 mod store;
@@ -38,6 +39,7 @@ pub use place::throw_away_git::RefSnapshot;
 pub use place::walk::WalkError;
 pub use place::{Brought, LeftOut, Leftovers, Place, PlaceError, remove_tree};
 pub use refs::{Expected, RefError};
+pub use remote::{Patience, PushEnd, RemoteError};
 pub use repository::{
     Head, Identity, Operation, Person, Remote, Repository, RepositoryError, UnsupportedKind, Upstream,
 };

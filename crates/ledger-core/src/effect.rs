@@ -11,7 +11,7 @@ use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::{CommitId, RefName, TreeId};
 use crate::path::RepoPath;
-use crate::phase::PreparedDelivery;
+use crate::phase::{PreparedDelivery, PushTarget};
 use crate::report::Report;
 use crate::review::Review;
 
@@ -84,6 +84,20 @@ pub enum Effect {
         /// What it shall point at.
         new: CommitId,
     },
+    /// Ask the remote what the target of the delivery is.
+    AskRemote {
+        /// The target.
+        target: PushTarget,
+    },
+    /// Push the commits, if the target still is what it was. Never forced.
+    Push {
+        /// The target.
+        target: PushTarget,
+        /// What it must be.
+        old: CommitId,
+        /// What it shall be.
+        new: CommitId,
+    },
     /// Store journal, receipt and evidence in Git.
     StoreRun {
         /// The ref of the run.
@@ -106,7 +120,7 @@ impl Effect {
     /// How it may be treated after a crash.
     pub fn class(&self) -> EffectClass {
         match self {
-            Self::UpdateRef { .. } | Self::StoreRun { .. } => EffectClass::Recognisable,
+            Self::UpdateRef { .. } | Self::Push { .. } | Self::StoreRun { .. } => EffectClass::Recognisable,
             _ => EffectClass::Repeatable,
         }
     }
@@ -137,6 +151,8 @@ impl Effect {
             Self::ConfirmConsent => "confirming consent",
             Self::PrepareDelivery { .. } => "preparing commits",
             Self::UpdateRef { .. } => "moving the branch",
+            Self::AskRemote { .. } => "asking the remote",
+            Self::Push { .. } => "pushing",
             Self::StoreRun { .. } => "storing the run",
         }
     }
@@ -244,6 +260,28 @@ pub enum Observation {
         value: Option<CommitId>,
         /// Whether what it points at contains the new commit.
         contains_new: bool,
+    },
+    /// The remote was asked.
+    RemoteSeen {
+        /// What the target is; none: it does not exist.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<CommitId>,
+        /// Whether what it is contains the commits of the delivery.
+        contains_new: bool,
+    },
+    /// The remote took the push, as it reported.
+    Pushed {
+        /// What the target was.
+        old: CommitId,
+        /// What it is.
+        new: CommitId,
+    },
+    /// The remote did not take the push.
+    PushRefused {
+        /// Whether because the target was no longer what it had been; otherwise a rule of the remote's forbids it.
+        moved: bool,
+        /// The remote's words.
+        reason: String,
     },
     /// The run is stored.
     RunStored {

@@ -8,7 +8,7 @@ use crate::blocker::Blocker;
 use crate::effect::{Effect, Observation};
 use crate::id::{RunId, TicketId};
 use crate::object::TreeId;
-use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
+use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence, PushTarget};
 use crate::review::Finding;
 use crate::ticket::Mode;
 
@@ -136,6 +136,9 @@ pub struct Opened {
     pub mode: Mode,
     /// How the result is delivered.
     pub delivery: DeliveryMode,
+    /// The branch of a remote that it is pushed to, where the delivery goes that far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PushTarget>,
     /// Whether an independent review is part of the run. Only loop mode may go without.
     pub review: bool,
     /// The names of the checks, in order.

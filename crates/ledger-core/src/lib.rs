@@ -56,14 +56,14 @@ pub use package::Package;
 pub use path::{InvalidRepoPath, RepoPath};
 pub use phase::{
     BaseReason, DeliveryMode, Discovery, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase, PhaseEvidence,
-    PreparedDelivery, SourceLock, StackedTicket,
+    PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
 pub use receipt::{Delivered, InvalidReceipt, Receipt, ReceiptReview, RemoteDelivery};
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
     Attempt, CheckedTree, EffectFailure, EndedReview, EndedTurn, Live, MeasuredChange, MovedRef, OpenCommand, Pending,
-    Refusal, Run, StartedThread, State, Totals,
+    PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use ticket::{

@@ -341,7 +341,7 @@ impl Discovery {
         match (&self.branch, &self.reason) {
             (Some(branch), _) => Some(branch),
             (None, BaseReason::Tip { branch }) => branch.as_ref(),
-            (None, BaseReason::Stacked { .. } | BaseReason::Merged { .. }) => None,
+            (None, BaseReason::Target { .. } | BaseReason::Stacked { .. } | BaseReason::Merged { .. }) => None,
         }
     }
 }
@@ -365,6 +365,11 @@ pub enum BaseReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         branch: Option<RefName>,
     },
+    /// It was the branch of the remote that the delivery is pushed to, as the remote had it when the run was started.
+    Target {
+        /// That branch.
+        target: PushTarget,
+    },
     /// It is the delivered commit of a ticket that this one depends on and that is not merged yet.
     Stacked {
         /// That ticket.
@@ -382,7 +387,7 @@ impl BaseReason {
     /// them too.
     pub fn stacked(&self) -> &[StackedTicket] {
         match self {
-            Self::Tip { .. } => &[],
+            Self::Tip { .. } | Self::Target { .. } => &[],
             Self::Stacked { on } => std::slice::from_ref(on),
             Self::Merged { of } => of,
         }
@@ -398,8 +403,8 @@ pub struct StackedTicket {
     pub commit: CommitId,
 }
 
-/// Where a reviewed tree is brought to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where a reviewed tree is brought to, the nearest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryMode {
     /// Nowhere: the tree is kept and proved
@@ -411,6 +416,33 @@ pub enum DeliveryMode {
     Push,
     /// To a draft pull request
     DraftPr,
+}
+
+impl DeliveryMode {
+    /// The name as written in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Branch => "branch",
+            Self::Push => "push",
+            Self::DraftPr => "draft_pr",
+        }
+    }
+}
+
+/// The branch of a remote that a delivery is pushed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PushTarget {
+    /// The remote's name. Never its address, which may hold credentials.
+    pub remote: String,
+    /// The ref on the remote.
+    pub name: RefName,
+}
+
+impl std::fmt::Display for PushTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.remote, self.name.short())
+    }
 }
 
 /// The commits of a delivery, computed and written before the branch moves.

@@ -79,6 +79,12 @@ pub struct RemoteDelivery {
     pub commit: CommitId,
 }
 
+impl std::fmt::Display for RemoteDelivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.remote, self.name.short())
+    }
+}
+
 /// Why bytes are no receipt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReceipt {

@@ -22,7 +22,7 @@ use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::journal::Record;
 use crate::object::{CommitId, ObjectId, TreeId};
-use crate::phase::{Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
+use crate::phase::{DeliveryMode, Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
 use crate::receipt::Receipt;
 
 /// How a run stands.
@@ -101,6 +101,9 @@ pub struct Run {
     consent: Option<Consent>,
     prepared: Option<PreparedDelivery>,
     moved: Option<MovedRef>,
+    remote: Option<SeenRemote>,
+    pushed: Option<PushedRef>,
+    push_refused: Option<RefusedPush>,
     failure: Option<EffectFailure>,
     receipt: Option<Receipt>,
     stored: Option<CommitId>,
@@ -113,6 +116,33 @@ pub struct MovedRef {
     pub value: Option<CommitId>,
     /// Whether that contains the new commit.
     pub contains_new: bool,
+}
+
+/// What a remote answered when it was asked for the target of the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenRemote {
+    /// What the target is; none: it does not exist.
+    pub value: Option<CommitId>,
+    /// Whether that contains the commits of the delivery.
+    pub contains_new: bool,
+}
+
+/// A push as the remote reported it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushedRef {
+    /// What the target was.
+    pub old: CommitId,
+    /// What it is.
+    pub new: CommitId,
+}
+
+/// A push that the remote did not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedPush {
+    /// Whether because the target was no longer what it had been.
+    pub moved: bool,
+    /// The remote's words.
+    pub reason: String,
 }
 
 /// The last effect could not be done.
@@ -132,6 +162,11 @@ impl Run {
         };
         if !opened.review && opened.mode != crate::ticket::Mode::Loop {
             return Err(Refusal::ReviewNeeded { mode: opened.mode });
+        }
+        if (opened.delivery >= DeliveryMode::Push) != opened.target.is_some() {
+            return Err(Refusal::TargetNeeded {
+                delivery: opened.delivery,
+            });
         }
         Ok(Self {
             opened: opened.clone(),
@@ -155,6 +190,9 @@ impl Run {
             consent: None,
             prepared: None,
             moved: None,
+            remote: None,
+            pushed: None,
+            push_refused: None,
             failure: None,
             receipt: None,
             stored: None,
@@ -353,6 +391,34 @@ impl Run {
     /// What was seen of the branch after it was to move.
     pub fn moved(&self) -> Option<&MovedRef> {
         self.moved.as_ref()
+    }
+
+    /// What the remote last said of the target, since the last push or the last phase that rests on it.
+    pub fn remote(&self) -> Option<SeenRemote> {
+        self.remote
+    }
+
+    /// The push, as the remote reported it.
+    pub fn pushed(&self) -> Option<PushedRef> {
+        self.pushed
+    }
+
+    /// Why the remote did not take the last push.
+    pub fn push_refused(&self) -> Option<&RefusedPush> {
+        self.push_refused.as_ref()
+    }
+
+    /// Whether the remote was seen to hold what was to be delivered, or said so. From then on the run can only be finished.
+    pub fn remote_holds_delivery(&self) -> bool {
+        self.pushed.is_some() || self.remote.is_some_and(|seen| seen.contains_new)
+    }
+
+    /// Whether what was to be delivered is where it was to go. From then on the run can only be finished.
+    pub fn holds_delivery(&self) -> bool {
+        match self.opened.target {
+            Some(_) => self.remote_holds_delivery() || self.phase >= Some(Phase::Pushed),
+            None => self.branch_holds_delivery(),
+        }
     }
 
     /// Whether the branch was seen to hold what was to be delivered. From then on the run can only be finished.

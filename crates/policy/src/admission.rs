@@ -4,7 +4,9 @@ mod gates;
 
 use std::collections::BTreeMap;
 
-use ledger_core::{Approval, Blocker, BlockerCode, Cancellation, Digest, Mode, RepoPath, RunId, TicketFile, TicketId};
+use ledger_core::{
+    Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, Mode, RepoPath, RunId, TicketFile, TicketId,
+};
 
 use crate::config::Policy;
 
@@ -22,6 +24,8 @@ pub struct AdmissionFacts {
     pub operation: Option<String>,
     /// Where HEAD is.
     pub head: HeadFact,
+    /// How the branch of the remote stands that the policy pushes to; none where it pushes nowhere.
+    pub target: Option<TargetFact>,
     /// Whether this user trusts the policy at the base.
     pub trust: TrustFact,
     /// The ticket's approval at the base.
@@ -64,6 +68,31 @@ pub enum HeadFact {
     Detached,
     /// At a branch without a commit.
     Unborn,
+}
+
+/// The branch of a remote that a delivery is pushed to, which is the base then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFact {
+    /// Its name, such as `origin/main`.
+    pub name: String,
+    /// How it stands.
+    pub state: TargetState,
+}
+
+/// How the target of a push stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetState {
+    /// It was looked at, and the run starts from there.
+    Seen {
+        /// What it was.
+        commit: CommitId,
+    },
+    /// Nobody has looked at it from here.
+    Unseen,
+    /// Its policy delivers otherwise than that of the commit that is checked out.
+    OtherPolicy,
+    /// It has not the approval of the commit that is checked out.
+    Unpushed,
 }
 
 /// Whether this user trusts the policy.
@@ -213,29 +242,27 @@ pub(crate) fn is_supported(mode: Mode) -> bool {
 /// The order is that of the reasons: what the repository is, whom its policy is trusted by, what was approved, whether it
 /// is this ticket's turn, what the machine has.
 pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Admission {
-    Admission {
-        gates: vec![
-            gates::repository(facts),
-            gates::head(facts),
-            gates::operation(facts),
-            gates::trust(facts),
-            gates::mode(ticket),
-            gates::contract(ticket, policy),
-            gates::canceled(facts),
-            gates::consumed(facts),
-            gates::committed(policy, facts),
-            gates::approved(facts),
-            gates::approval_current(facts),
-            gates::decisions(ticket),
-            gates::dependencies(ticket, policy, facts),
-            gates::order(facts),
-            gates::claim(facts),
-            gates::failures(policy, facts),
-            gates::agent(facts),
-            gates::sandbox(policy, ticket, facts),
-            gates::disk(policy, facts),
-        ],
-    }
+    let mut gates = vec![gates::repository(facts), gates::head(facts), gates::operation(facts)];
+    gates.extend(gates::target(facts));
+    gates.extend([
+        gates::trust(facts),
+        gates::mode(ticket),
+        gates::contract(ticket, policy),
+        gates::canceled(facts),
+        gates::consumed(facts),
+        gates::committed(policy, facts),
+        gates::approved(facts),
+        gates::approval_current(facts),
+        gates::decisions(ticket),
+        gates::dependencies(ticket, policy, facts),
+        gates::order(facts),
+        gates::claim(facts),
+        gates::failures(policy, facts),
+        gates::agent(facts),
+        gates::sandbox(policy, ticket, facts),
+        gates::disk(policy, facts),
+    ]);
+    Admission { gates }
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ use serde::{Deserialize, Serialize};
 pub use agent::{AgentHome, AgentPolicy, WorkerSandbox};
 pub use byte_size::ByteSize;
 pub use check::{Baseline, CheckPolicy, CheckStrength, SandboxUse, TestReport};
-pub use delivery::{BranchTemplate, CommitHooks, DeliveryPolicy, IndependentReview, MessageTemplate, ReviewPolicy};
+pub use delivery::{
+    BranchName, BranchTemplate, CommitHooks, DeliveryPolicy, IndependentReview, MessageTemplate, RemoteName,
+    ReviewPolicy,
+};
 pub use later::{GateLevel, GatesPolicy, HookFailure, HooksPolicy, NotifyPolicy, PromptsPolicy};
 pub use limits::LimitsPolicy;
 pub use pattern::PathPattern;

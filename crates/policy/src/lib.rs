@@ -23,7 +23,7 @@ mod unkept;
 pub use acceptance::{acceptance_proofs, unproved};
 pub use admission::{
     Admission, AdmissionFacts, ApprovalFact, ClaimFact, ConsumedFact, DependencyFact, DependencyState, Gate, HeadFact,
-    TrustFact, Verdict, admit,
+    TargetFact, TargetState, TrustFact, Verdict, admit,
 };
 pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProblem, judge_changes};
 pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};

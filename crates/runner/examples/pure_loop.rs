@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         review: true,
         checks: vec!["tests".to_owned()],
         max_repair_rounds: 3,
+        target: None,
         rescued: None,
     });
     let mut now: Timestamp = "2026-01-01T00:00:00Z".parse()?;

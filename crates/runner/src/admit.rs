@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use git_delivery::{Head, Identity, ObjectError, Operation, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObjectId,
-    ObservedRef, Package, PackageName, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket, State, Ticket,
-    TicketId,
+    Approval, BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObjectId,
+    ObservedRef, Package, PackageName, PushTarget, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket, State,
+    Ticket, TicketId,
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, DependencyFact, HeadFact,
-    InvalidChecks, Policy, StartFacts, TrustFact, admit, check_specs,
+    InvalidChecks, Policy, StartFacts, TargetFact, TargetState, TrustFact, admit, check_specs,
 };
 
 use crate::approve::is_delivered;
@@ -28,6 +28,7 @@ use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFold
 use crate::lock::{LockPurpose, TicketLock};
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
 use crate::status::nearest_id;
+use crate::target::{TargetError, last_seen, push_target};
 use crate::trust::TrustError;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError, repository_id};
 
@@ -67,6 +68,9 @@ pub enum AdmitError {
         /// The object.
         object: ObjectId,
     },
+    /// The branch that is pushed to cannot be looked at.
+    #[error(transparent)]
+    Target(TargetError),
     /// The base cannot be made.
     #[error("{}", .0.reason)]
     Base(Blocker),
@@ -106,6 +110,7 @@ pub struct Candidacy {
     pub repository: String,
     approval: Option<CoveredFile>,
     tip: Option<Tip>,
+    target: Option<PushTarget>,
     stacked: Vec<StackedTicket>,
     plan: Option<Digest>,
 }
@@ -127,6 +132,8 @@ pub struct Ready {
     pub checks: Vec<CheckSpec>,
     /// What the first phases are entered with.
     pub start: StartFacts,
+    /// The branch of a remote that the delivery is pushed to, where it goes that far.
+    pub target: Option<PushTarget>,
     /// Who commits.
     pub identity: Identity,
     /// The repository's name.
@@ -151,11 +158,27 @@ impl Candidacy {
             }),
             Head::Unborn { .. } => None,
         };
-        let tip = tip.map(|tip| Tip {
+        let here_and_now = head.commit();
+        let mut tip = tip.map(|tip| Tip {
             commit: taken_up.unwrap_or(tip.commit),
             ..tip
         });
-        let (policy, trust) = policy_at(workspace, tip.as_ref())?;
+        let (mut policy, mut trust) = policy_at(workspace, tip.as_ref())?;
+        let target = push_target(&policy);
+        let mut state = taken_up.map(|commit| TargetState::Seen { commit });
+        if let (Some(target), None, Some(tip)) = (&target, taken_up, &mut tip) {
+            state = Some(match last_seen(workspace, target)? {
+                None => TargetState::Unseen,
+                Some(commit) => {
+                    tip.commit = commit;
+                    (policy, trust) = policy_at(workspace, Some(tip))?;
+                    match push_target(&policy).as_ref() == Some(target) {
+                        true => TargetState::Seen { commit },
+                        false => TargetState::OtherPolicy,
+                    }
+                }
+            });
+        }
         let dir = policy.ledger.dir.path();
         let here = Ledger::in_work_tree(repository.work_dir(), dir)?;
         let committed = match &tip {
@@ -180,6 +203,22 @@ impl Candidacy {
         let must_cover = required_files(&folder, &file);
         let approval_path = folder.path(TicketFileName::Approval);
         let committed_folder = committed.as_ref().and_then(|ledger| ledger.ticket(id));
+        if let (Some(TargetState::Seen { commit }), None, Some(here_and_now)) = (&state, taken_up, here_and_now) {
+            // Where the local branch has another approval, it is that one that the person means.
+            let approval_at = |commit| -> Result<_, AdmitError> {
+                let tree = repository.commit_tree_id(commit)?;
+                Ok(repository.entry_at(tree, &approval_path)?)
+            };
+            let approved_here = approval_at(here_and_now)?;
+            let same = approved_here == approval_at(*commit)?;
+            if approved_here.is_some() && !same && !repository.is_ancestor(here_and_now, *commit).unwrap_or(false) {
+                state = Some(TargetState::Unpushed);
+            }
+            if let Some(tip) = tip.as_mut().filter(|_| !same) {
+                // A change of mind is not to be looked for where the ticket is not.
+                tip.branch = None;
+            }
+        }
         let (approval, approval_file) = approval_of(committed_folder.as_ref(), &approval_path);
         let covered = match &approval {
             ApprovalFact::Found(approval) => approval.file.iter().map(|file| file.path.clone()).collect(),
@@ -224,6 +263,10 @@ impl Candidacy {
                 Head::Detached { .. } => HeadFact::Detached,
                 Head::Unborn { .. } => HeadFact::Unborn,
             },
+            target: target.as_ref().zip(state).map(|(target, state)| TargetFact {
+                name: target.to_string(),
+                state,
+            }),
             trust,
             approval,
             must_cover,
@@ -258,6 +301,7 @@ impl Candidacy {
             repository: name,
             approval: approval_file,
             tip,
+            target,
             stacked,
             plan,
         })
@@ -321,15 +365,29 @@ impl Candidacy {
         let discovery = match unfinished.and_then(Run::discovery) {
             Some(discovery) => discovery.clone(),
             None => {
-                let upstream = upstream(workspace, tip.branch.as_ref())?;
-                let base = choose_base(
-                    repository,
-                    tip.branch.clone(),
-                    tip.commit,
-                    &self.stacked,
-                    &runner_identity(),
-                )
-                .map_err(AdmitError::Base)?;
+                let (upstream, base) = match &self.target {
+                    Some(target) => (
+                        Some(ObservedRef {
+                            name: target.name.clone(),
+                            commit: tip.commit,
+                        }),
+                        Base {
+                            commit: tip.commit,
+                            reason: BaseReason::Target { target: target.clone() },
+                        },
+                    ),
+                    None => (
+                        upstream(workspace, tip.branch.as_ref())?,
+                        choose_base(
+                            repository,
+                            tip.branch.clone(),
+                            tip.commit,
+                            &self.stacked,
+                            &runner_identity(),
+                        )
+                        .map_err(AdmitError::Base)?,
+                    ),
+                };
                 discovery(workspace, base, tip.branch, upstream)
             }
         };
@@ -360,6 +418,7 @@ impl Candidacy {
             },
             ticket: self.ticket,
             policy: self.policy,
+            target: self.target,
             identity,
             repository: self.repository,
         })
@@ -371,6 +430,12 @@ fn in_file(folder: &TicketFolder<'_>, name: TicketFileName, problem: FileProblem
         path: folder.path(name),
         problem,
     }
+}
+
+/// The policy of the commit that is checked out.
+pub(crate) fn policy_at_head(workspace: &Workspace) -> Result<(Policy, TrustFact), AdmitError> {
+    let commit = workspace.repository().head()?.commit();
+    policy_at(workspace, commit.map(|commit| Tip { branch: None, commit }).as_ref())
 }
 
 /// The policy of the base, and whether this user trusts it. That there is none must be trusted too: the tickets of a

@@ -75,11 +75,13 @@ fn must_be_durable(effect: &Effect) -> bool {
         | Effect::TakeReview { .. }
         | Effect::PrepareDelivery { .. }
         | Effect::UpdateRef { .. }
+        | Effect::Push { .. }
         | Effect::StoreRun { .. } => true,
         Effect::PreparePlaces { .. }
         | Effect::RunChecks { .. }
         | Effect::Interrupt { .. }
         | Effect::MeasureChanges { .. }
+        | Effect::AskRemote { .. }
         | Effect::ConfirmConsent => false,
     }
 }

@@ -7,6 +7,7 @@ mod ended;
 mod look;
 mod measure;
 mod places;
+mod remote;
 mod set_up;
 mod storage;
 mod turns;
@@ -231,6 +232,8 @@ impl Executor for Engine {
             Effect::ConfirmConsent => self.confirm_consent(seq, run),
             Effect::PrepareDelivery { tree, journal } => self.prepare_delivery(seq, *tree, *journal, run),
             Effect::UpdateRef { name, old, new } => self.update_ref(seq, name, *old, *new),
+            Effect::AskRemote { target } => self.ask_remote(seq, target, run),
+            Effect::Push { target, old, new } => self.push(seq, target, *old, *new),
             Effect::StoreRun { name, journal } => self.store_run(seq, name, *journal, run),
             Effect::Interrupt { .. } => {}
         }
@@ -242,8 +245,15 @@ impl Executor for Engine {
         Some(self.plan.redactor.event(event))
     }
 
-    async fn look(&mut self, pending: &Pending, _run: &ledger_core::Run) -> Vec<Event> {
-        let events = self.look_at(pending);
+    async fn look(&mut self, pending: &Pending, run: &ledger_core::Run) -> Vec<Event> {
+        let push = match &pending.effect {
+            Effect::Push { target, old, .. } => Some(self.look_at_push(pending, target, *old, run)),
+            _ => None,
+        };
+        let events = match push {
+            Some(looking) => looking.await,
+            None => self.look_at(pending),
+        };
         events
             .into_iter()
             .map(|event| self.plan.redactor.event(event))

@@ -46,6 +46,7 @@ mod stack;
 mod state;
 mod status;
 mod stop;
+mod target;
 mod timeline;
 mod trust;
 mod verify;
@@ -100,6 +101,7 @@ pub use status::{
     WaitingStatus, nearest_id, status, ticket_status,
 };
 pub use stop::{RunningTicket, StopError, StopOutcome, running_tickets, stop_ticket};
+pub use target::TargetError;
 pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
 pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};

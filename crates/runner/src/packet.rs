@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     Acceptance, AcceptanceProof, Blocker, ChangeCounts, CheckResult, CheckSandbox, Finding, ListedPath,
-    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Report, Run, StackedTicket, State, TicketFile, TokenCount,
+    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, RemoteDelivery, Report, Run, StackedTicket, State, TicketFile,
+    TokenCount,
 };
 use serde::Serialize;
 
@@ -41,6 +42,9 @@ pub struct ReviewPacket {
     pub change: Option<String>,
     /// The branch.
     pub branch: Option<String>,
+    /// The branch of a remote that it was pushed to, such as `origin/main`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
     /// How many paths differ in each way.
     pub counts: ChangeCounts,
     /// The first hundred of them.
@@ -153,6 +157,7 @@ impl ReviewPacket {
             tree: change.map(|change| change.tree.to_string()),
             change: delivered.map(|delivered| delivered.change.to_string()),
             branch: delivered.map(|delivered| delivered.branch.short().to_owned()),
+            pushed: delivered.and_then(|delivered| Some(delivered.remote.as_ref()?.to_string())),
             counts: change.map(|change| change.counts).unwrap_or_default(),
             paths: change.map(|change| change.paths.clone()).unwrap_or_default(),
             warnings: warnings(run, &checks),
@@ -241,6 +246,7 @@ impl ReviewPacket {
         );
         for (name, value) in [
             ("branch", &self.branch),
+            ("pushed to", &self.pushed),
             ("change", &self.change),
             ("tree", &self.tree),
             ("base", &self.base),
@@ -369,7 +375,12 @@ pub fn next_commands(run: &Run) -> Vec<NextCommand> {
                     format!("git diff {base} {}", delivered.change.short()),
                 ));
                 commands.push(next("verify the proof", format!("foil verify {ticket}")));
-                commands.push(next("merge it", format!("git merge --no-ff {branch}")));
+                commands.push(match &delivered.remote {
+                    Some(RemoteDelivery { remote, name, .. }) => {
+                        next("bring it here", format!("git pull --ff-only {remote} {}", name.short()))
+                    }
+                    None => next("merge it", format!("git merge --no-ff {branch}")),
+                });
                 commands.push(next(
                     "clean up afterwards",
                     format!("git branch -d {branch} && foil clean --apply"),

@@ -79,6 +79,12 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     );
     heading(&mut text, "Commit and branch");
     let _ = writeln!(text, "Commit `{}` on branch `{}`.", facts.change, facts.branch.short());
+    if let Some(target) = &run.opened().target {
+        let _ = writeln!(
+            text,
+            "\nIt was made to be pushed to `{target}`; the receipt says what the remote had afterwards."
+        );
+    }
     if let Some(stack) = stack_sentence(stack_of(run)) {
         let _ = writeln!(text, "\nMind: {}.", inline(&stack));
     }

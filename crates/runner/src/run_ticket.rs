@@ -20,6 +20,7 @@ use crate::lock::{LockError, LockHolder, TicketLock};
 use crate::redact::Redactor;
 use crate::rescue::{RescueError, left_work};
 use crate::sandbox::{Sandbox, SandboxSearch, SandboxUnavailable};
+use crate::target::{TargetError, look_at_target};
 use crate::workspace::{Workspace, WorkspaceError};
 
 use self::opening::{new_run_id, open_run, opened};
@@ -91,6 +92,9 @@ pub enum RunError {
         /// Which step.
         source: ledger_core::Refusal,
     },
+    /// The branch that the delivery is pushed to cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The run cannot begin with what an earlier one left.
     #[error(transparent)]
     Rescue(#[from] RescueError),
@@ -125,6 +129,7 @@ impl RunError {
             Self::Sandbox(_) => Some(BlockerCode::SandboxUnavailable),
             Self::Locked(LockError::Held { .. }) => Some(BlockerCode::ClaimedElsewhere),
             Self::Rescue(error) => error.code(),
+            Self::Target(error) | Self::Admit(AdmitError::Target(error)) => Some(error.code()),
             Self::Admit(AdmitError::SourceLock) => Some(BlockerCode::SourceLockMismatch),
             Self::Admit(AdmitError::Identity(_)) => Some(BlockerCode::NeedsPerson),
             Self::Admit(AdmitError::Repository(error)) | Self::Workspace(WorkspaceError::Repository(error)) => {
@@ -181,6 +186,12 @@ pub async fn run_ticket(
         None => None,
     };
 
+    if unfinished
+        .as_ref()
+        .is_none_or(|earlier| earlier.run.discovery().is_none())
+    {
+        look_at_target(workspace, &options.stop).await?;
+    }
     let standing = Standing::of(workspace, ticket, unfinished.as_ref().map(|earlier| &earlier.run))?;
     let Standing { mut candidacy, how } = standing;
     candidacy.facts.is_temporary &= !options.allow_temporary;
@@ -352,7 +363,7 @@ fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
 }
 
 /// What the work comes to, unless somebody asks the runner to leave first.
-async fn unless_stopped<T>(
+pub(crate) async fn unless_stopped<T>(
     stop: &watch::Receiver<Option<PauseCause>>,
     work: impl Future<Output = T>,
 ) -> Result<T, RunError> {

@@ -211,6 +211,9 @@ pub struct DoneStatus {
     /// The delivered commit, where the run is still known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
+    /// The branch of a remote that it was pushed to, such as `origin/main`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
     /// Whether the delivered commit is in what is checked out; none where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<bool>,

@@ -1,5 +1,6 @@
 //! Recomputing what a run claims: chain, digests, trees, commits and refs.
 
+mod refs;
 mod rescued;
 
 use std::collections::BTreeMap;
@@ -499,31 +500,8 @@ impl Verifier<'_> {
             );
         }
         self.branch(&delivered.branch, delivered.records);
-    }
-
-    /// Branches are the user's: whatever became of this one is information.
-    fn branch(&mut self, branch: &RefName, records: CommitId) {
-        let value = self.repository.resolve(branch).ok().flatten().map(CommitId);
-        let short = branch.short();
-        match value {
-            Some(value) if value == records => {
-                self.matches("branch", format!("`{short}` points at {}", records.short()))
-            }
-            Some(value) if self.repository.is_ancestor(records, value).unwrap_or(false) => {
-                self.add(
-                    "branch",
-                    Verified::Information,
-                    format!("`{short}` contains {}", records.short()),
-                );
-            }
-            Some(value) => {
-                self.add(
-                    "branch",
-                    Verified::Information,
-                    format!("`{short}` moved to {}", value.short()),
-                );
-            }
-            None => self.add("branch", Verified::Information, format!("`{short}` is gone")),
+        if let Some(remote) = &delivered.remote {
+            self.remote(remote, delivered.records);
         }
     }
 

@@ -185,7 +185,7 @@ pub fn repository_id(policy: &Policy, remotes: &[Remote]) -> Result<String, Work
     }
     let remote = remotes
         .iter()
-        .find(|remote| remote.name == policy.delivery.remote)
+        .find(|remote| remote.name == policy.delivery.remote.as_str())
         .or(match remotes {
             [only] => Some(only),
             _ => None,

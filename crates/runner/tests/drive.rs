@@ -127,6 +127,7 @@ fn in_a_turn() -> Run {
         review: true,
         checks: Vec::new(),
         max_repair_rounds: 3,
+        target: None,
         rescued: None,
     });
     let mut run = Run::open(at, &opened).unwrap();

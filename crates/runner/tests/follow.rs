@@ -63,6 +63,7 @@ impl World {
             review: false,
             checks: Vec::new(),
             max_repair_rounds: 3,
+            target: None,
             rescued: None,
         }))
     }

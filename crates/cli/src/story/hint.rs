@@ -1,11 +1,11 @@
 //! What to do next. Never how to force anything: agents follow what they read here.
 
-use git_delivery::{HereError, Operation, RefError, RepositoryError, UnsupportedKind};
+use git_delivery::{HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
     AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, LogError, NewTicketError,
-    RescueError, RunError, StatusError, StopError, WorkspaceError,
+    RescueError, RunError, StatusError, StopError, TargetError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -96,6 +96,7 @@ fn run(error: &RunError) -> Option<String> {
     match error {
         RunError::Refused { ticket, blocker } => Some(blocker.next_step_for(ticket)),
         RunError::Rescue(error) => rescue(error),
+        RunError::Target(error) => target(error),
         RunError::Agent(problem) => Some(problem.hint.clone()),
         RunError::Sandbox(error) => Some(error.hint.to_owned()),
         RunError::Locked(LockError::Held { ticket, .. }) => Some(format!(
@@ -118,10 +119,30 @@ fn run(error: &RunError) -> Option<String> {
             ),
             AdmitError::Base(blocker) => Some(blocker.next_step.clone()),
             AdmitError::Identity(error) => repository(error),
+            AdmitError::Target(error) => target(error),
             _ => None,
         },
         _ => None,
     }
+}
+
+fn target(error: &TargetError) -> Option<String> {
+    let hint = match error {
+        TargetError::Missing { .. } => {
+            "create the branch on the remote, or name another in `[delivery] target`".to_owned()
+        }
+        TargetError::Remote(RemoteError::Unknown { .. }) => {
+            "`git remote` lists what there is; name one in `[delivery] remote`".to_owned()
+        }
+        TargetError::Remote(RemoteError::SeveralAddresses { remote, .. }) => {
+            format!("leave one: `git config --get-all remote.{remote}.pushurl` lists them")
+        }
+        TargetError::Remote(RemoteError::Unreachable { remote, .. } | RemoteError::Late { remote }) => {
+            format!("`git ls-remote {remote}` must answer without asking you anything; then `foil run` again")
+        }
+        TargetError::Remote(_) => return None,
+    };
+    Some(hint)
 }
 
 fn rescue(error: &RescueError) -> Option<String> {

@@ -24,6 +24,7 @@ mod going_on;
 mod hostile;
 mod known_failures;
 mod logs;
+mod push;
 mod records;
 mod refusals;
 mod rescue;

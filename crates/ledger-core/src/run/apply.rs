@@ -6,7 +6,7 @@ mod intents;
 use jiff::Timestamp;
 
 use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, MeasuredChange, Pending, StartedThread};
-use super::{EffectFailure, MovedRef, Refusal, Run, State};
+use super::{EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
 use crate::event::{Event, ResumeCause};
@@ -286,6 +286,10 @@ impl Run {
                     self.unmeasured = true;
                 }
                 self.failure = None;
+                if let Effect::AskRemote { .. } | Effect::Push { .. } = effect {
+                    self.remote = None;
+                    self.push_refused = None;
+                }
                 self.pending = Some(Pending::new(self.next_seq, effect.clone(), at));
             }
             Event::Activity(activity) => self.see(at, activity),
@@ -324,6 +328,10 @@ impl Run {
         }
         self.phase = Some(phase);
         self.entered.insert(phase, evidence);
+        if phase == Phase::Pushed {
+            // That it is there is proved by asking once more.
+            self.remote = None;
+        }
         if phase == Phase::Done {
             self.stored = None;
             self.failure = None;
@@ -359,6 +367,8 @@ impl Run {
             // What stood in the way may be gone.
             self.moved = None;
         }
+        self.remote = None;
+        self.push_refused = None;
         if let Some(pending) = &mut self.pending {
             pending.orphaned = true;
         }
@@ -435,6 +445,21 @@ impl Run {
                 self.moved = Some(MovedRef {
                     value: *value,
                     contains_new: *contains_new,
+                });
+                // It is looked at once more before a push.
+                self.consent = None;
+            }
+            Observation::RemoteSeen { value, contains_new } => {
+                self.remote = Some(SeenRemote {
+                    value: *value,
+                    contains_new: *contains_new,
+                });
+            }
+            Observation::Pushed { old, new } => self.pushed = Some(PushedRef { old: *old, new: *new }),
+            Observation::PushRefused { moved, reason } => {
+                self.push_refused = Some(RefusedPush {
+                    moved: *moved,
+                    reason: reason.clone(),
                 });
             }
             Observation::RunStored { commit } => self.stored = Some(*commit),
@@ -589,6 +614,12 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::ConsentSeen { .. } => matches!(effect, Effect::ConfirmConsent),
         Observation::DeliveryPrepared { .. } => matches!(effect, Effect::PrepareDelivery { .. }),
         Observation::RefSeen { .. } => matches!(effect, Effect::UpdateRef { .. }),
+        // After a crash the remote is asked what became of a push.
+        Observation::RemoteSeen { .. } => matches!(effect, Effect::AskRemote { .. } | Effect::Push { .. }),
+        Observation::Pushed { old, new } => {
+            matches!(effect, Effect::Push { old: from, new: to, .. } if from == old && to == new)
+        }
+        Observation::PushRefused { .. } => matches!(effect, Effect::Push { .. }),
         Observation::RunStored { .. } => matches!(effect, Effect::StoreRun { .. }),
     }
 }

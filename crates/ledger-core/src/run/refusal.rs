@@ -1,6 +1,6 @@
 //! Why an event may not follow.
 
-use crate::phase::Phase;
+use crate::phase::{DeliveryMode, Phase};
 use crate::ticket::Mode;
 
 /// Why an event may not follow. Nothing was changed or written.
@@ -17,6 +17,12 @@ pub enum Refusal {
     ReviewNeeded {
         /// The mode.
         mode: Mode,
+    },
+    /// Who pushes must say where to, and nobody else.
+    #[error("delivery mode `{}` and the target of a push do not go together", delivery.as_str())]
+    TargetNeeded {
+        /// The delivery mode.
+        delivery: DeliveryMode,
     },
     /// The run is paused or over.
     #[error("the run is {state}: `{event}` may not follow")]

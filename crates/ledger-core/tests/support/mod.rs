@@ -81,6 +81,10 @@ pub(crate) fn opened(terms: Terms) -> Opened {
             Vec::new()
         },
         max_repair_rounds: 3,
+        target: (terms.delivery >= DeliveryMode::Push).then(|| PushTarget {
+            remote: "origin".to_owned(),
+            name: name("refs/heads/main"),
+        }),
         rescued: None,
     }
 }

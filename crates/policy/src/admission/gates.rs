@@ -3,7 +3,8 @@
 use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, RepoPath, TicketFile};
 
 use super::{
-    AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, TrustFact, Verdict, is_supported,
+    AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, TargetFact, TargetState, TrustFact,
+    Verdict, is_supported,
 };
 use crate::checks::check_specs;
 use crate::config::{ByteSize, Policy, SandboxUse};
@@ -98,6 +99,33 @@ pub(super) fn operation(facts: &AdmissionFacts) -> Gate {
             no_but(NAME, BlockerCode::NeedsPerson, detail, "finish the operation first")
         }
     }
+}
+
+/// None where nothing is pushed.
+pub(super) fn target(facts: &AdmissionFacts) -> Option<Gate> {
+    const NAME: &str = "target";
+    let TargetFact { name, state } = facts.target.as_ref()?;
+    Some(match state {
+        TargetState::Seen { commit } => yes(
+            NAME,
+            format!("`{name}` was {} when it was last looked at", commit.short()),
+        ),
+        TargetState::Unseen => unknown(NAME, format!("`{name}` was not looked at; `foil run` fetches it")),
+        TargetState::OtherPolicy => {
+            let detail = format!("the policy in `{name}` delivers otherwise than the one that is checked out");
+            no_but(
+                NAME,
+                BlockerCode::UnpushedCommits,
+                detail,
+                "push the policy, or check out what the remote has",
+            )
+        }
+        TargetState::Unpushed => {
+            let detail = format!("the ticket is not approved in `{name}` as it is here");
+            let next_step = format!("push the commit that approves it to `{name}`; a run starts from there");
+            no_but(NAME, BlockerCode::UnpushedCommits, detail, &next_step)
+        }
+    })
 }
 
 pub(super) fn trust(facts: &AdmissionFacts) -> Gate {
@@ -307,6 +335,10 @@ pub(super) fn dependencies(ticket: &TicketFile, policy: &Policy, facts: &Admissi
             .map(|fact| fact.state);
         let detail = match state {
             Some(DependencyState::InBase) => continue,
+            Some(DependencyState::Delivered) if facts.target.is_some() => {
+                let detail = format!("`{id}` is delivered, and not in the branch that is pushed to");
+                return no_but(NAME, BlockerCode::DependencyNotDone, detail, "bring it there first");
+            }
             Some(DependencyState::Delivered) if policy.delivery.stack && !sets_up_with_network(policy) => continue,
             Some(DependencyState::Delivered) if policy.delivery.stack => {
                 let detail = format!(

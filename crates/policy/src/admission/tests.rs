@@ -38,6 +38,7 @@ fn facts() -> AdmissionFacts {
         is_temporary: false,
         operation: None,
         head: HeadFact::Branch { name: "main".into() },
+        target: None,
         trust: TrustFact::Trusted,
         approval: ApprovalFact::Found(approval()),
         must_cover: names.map(path).to_vec(),

@@ -47,18 +47,19 @@ pub enum IndependentReview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeliveryPolicy {
-    /// How far a delivery goes. This version knows `none` and `branch`
+    /// How far a delivery goes. This version knows `none`, `branch` and `push`
     pub mode: DeliveryMode,
     /// The branch, with `{id}` for the ticket's id and `{package}` for its package's name
     pub branch: BranchTemplate,
     /// Whether a dependency that is delivered but not merged becomes part of the base
     pub stack: bool,
-    /// The remote. Not acted on by this version: only the default is accepted
-    pub remote: String,
-    /// The branch of the remote. Not acted on by this version: it must be absent
+    /// The name of the remote that is pushed to
+    pub remote: RemoteName,
+    /// The branch of the remote that is pushed to, such as `main`. Mode `push` needs it: that it is named is the consent
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// Branches that are never a target. Not acted on by this version, which pushes nowhere: only the default is accepted
+    pub target: Option<BranchName>,
+    /// Branches that are never a target by themselves. Not acted on by this version, which pushes nowhere but to `target`: only the
+    /// default is accepted
     pub forbidden_targets: Vec<String>,
     /// The first line of the commit message, with `{id}`, `{title}` and `{kind}` of the ticket
     pub message: MessageTemplate,
@@ -77,7 +78,7 @@ impl Default for DeliveryPolicy {
             mode: DeliveryMode::Branch,
             branch: BranchTemplate::default(),
             stack: true,
-            remote: "origin".to_owned(),
+            remote: RemoteName::default(),
             target: None,
             forbidden_targets: vec!["main".to_owned(), "master".to_owned()],
             message: MessageTemplate::default(),
@@ -122,6 +123,41 @@ fn branch_rule(text: &str) -> Result<(), String> {
         return Err("it begins with `-`".to_owned());
     }
     RefName::branch(&sample)
+        .map(|_| ())
+        .map_err(|error| error.reason.to_owned())
+}
+
+checked_text! {
+    /// The name of a remote of the repository's configuration. Never an address.
+    RemoteName, what = "the name of a remote", rule = remote_rule, example = "origin"
+}
+
+impl Default for RemoteName {
+    fn default() -> Self {
+        Self("origin".to_owned())
+    }
+}
+
+fn remote_rule(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if text.is_empty() || !text.chars().all(plain) || text.starts_with(['-', '.']) || text.contains("..") {
+        return Err(
+            "it may hold only letters, digits and `._-`, and is the name and not the address of a remote".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+checked_text! {
+    /// The short name of a branch.
+    BranchName, what = "a branch", rule = branch_name_rule, example = "main"
+}
+
+fn branch_name_rule(text: &str) -> Result<(), String> {
+    if text.starts_with('-') || text.starts_with("refs/") || text == "HEAD" {
+        return Err("write its short name, such as `main`".to_owned());
+    }
+    RefName::branch(text)
         .map(|_| ())
         .map_err(|error| error.reason.to_owned())
 }

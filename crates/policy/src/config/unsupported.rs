@@ -37,9 +37,7 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("gates", "test_weakening", &["\"off\""]),
     ("scope", "tests", &["[]"]),
     ("review", "experts", &["[]"]),
-    ("delivery", "mode", &["\"branch\"", "\"none\""]),
-    ("delivery", "remote", &["\"origin\""]),
-    ("delivery", "target", &[]),
+    ("delivery", "mode", &["\"branch\"", "\"none\"", "\"push\""]),
     ("delivery", "forbidden_targets", &["[\"main\", \"master\"]"]),
     ("delivery", "pr_title", &[]),
     ("delivery", "sign", &["false"]),
@@ -83,7 +81,7 @@ pub(super) fn unsupported(document: &DeTable<'_>) -> Option<UnsupportedKey> {
 }
 
 fn is_later_mode(written: &str) -> bool {
-    matches!(written, "\"push\"" | "\"draft_pr\"")
+    written == "\"draft_pr\""
 }
 
 fn entry<'a, 'b>(table: &'a DeTable<'b>, name: &str) -> Option<(Range<usize>, &'a Spanned<DeValue<'b>>)> {

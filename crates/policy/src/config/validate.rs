@@ -1,6 +1,6 @@
 //! What a policy says and cannot mean.
 
-use ledger_core::{AgentKind, CheckCommand, DocumentError, locate};
+use ledger_core::{AgentKind, CheckCommand, DeliveryMode, DocumentError, locate};
 use toml::de::{DeTable, DeValue};
 
 use super::agent_settings::refused;
@@ -105,6 +105,25 @@ pub(super) fn contradiction(policy: &Policy) -> Option<Contradiction> {
         .or_else(|| copies(policy))
         .or_else(|| checks(policy))
         .or_else(|| limits(policy))
+        .or_else(|| delivery(policy))
+}
+
+fn delivery(policy: &Policy) -> Option<Contradiction> {
+    let delivery = &policy.delivery;
+    match (delivery.mode >= DeliveryMode::Push, &delivery.target) {
+        (true, None) => Some(
+            Contradiction::at(&["delivery", "mode"], "mode `push` needs the branch that is pushed to")
+                .with_hint("name it, as in `target = \"main\"`: that is your consent to push there"),
+        ),
+        (false, Some(_)) => Some(
+            Contradiction::at(
+                &["delivery", "target"],
+                format!("nothing is pushed in mode `{}`", delivery.mode.as_str()),
+            )
+            .with_hint("set `mode = \"push\"`, or leave the target out"),
+        ),
+        _ => None,
+    }
 }
 
 fn agent(policy: &Policy) -> Option<Contradiction> {

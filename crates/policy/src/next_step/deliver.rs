@@ -1,7 +1,8 @@
 //! From a passed review to the receipt.
 
 use ledger_core::{
-    BlockerCode, Consent, DeliveryMode, Effect, Event, NO_MEMORY_UPDATE, NotRequiredCode, Phase, PhaseEvidence, Run,
+    BlockerCode, Consent, DeliveryMode, Effect, Event, NO_MEMORY_UPDATE, NotRequiredCode, Phase, PhaseEvidence,
+    PushTarget, RefusedPush, Run, SeenRemote,
 };
 
 use super::{blocked, enter, not_required};
@@ -16,13 +17,19 @@ pub(super) fn next(run: &Run, inputs: &Inputs) -> Step {
         Some(Phase::ContextCurated) if delivery == DeliveryMode::None => {
             with_consent(run, || skip(Phase::GitDeliveryStarted))
         }
-        Some(Phase::ContextCurated) => prepare(run, inputs),
+        Some(Phase::ContextCurated) => at_the_target(run, || prepare(run, inputs)),
         Some(Phase::GitDeliveryStarted) if delivery == DeliveryMode::None => skip(Phase::ExplicitPathsStaged),
         Some(Phase::GitDeliveryStarted) => staged(run),
         Some(Phase::ExplicitPathsStaged) if delivery == DeliveryMode::None => skip(Phase::Committed),
         Some(Phase::ExplicitPathsStaged) => move_branch(run),
-        Some(Phase::Committed) => skip(Phase::Pushed),
-        Some(Phase::Pushed) => skip(Phase::HeadEqualsUpstreamProved),
+        Some(Phase::Committed) => match &run.opened().target {
+            None => skip(Phase::Pushed),
+            Some(target) => push(run, target),
+        },
+        Some(Phase::Pushed) => match &run.opened().target {
+            None => skip(Phase::HeadEqualsUpstreamProved),
+            Some(target) => prove(run, target),
+        },
         Some(Phase::HeadEqualsUpstreamProved) => skip(Phase::Proposed),
         _ => match Receipt::of(run, inputs.head) {
             Some(receipt) => enter(PhaseEvidence::Done {
@@ -130,6 +137,90 @@ fn move_branch(run: &Run) -> Step {
                 .map_or("is gone".to_owned(), |commit| format!("points at {}", commit.short()));
             let reason = format!("`{}` {now}: somebody else moved it", delivery.branch.short());
             blocked(run, BlockerCode::BranchNameTaken, reason)
+        }
+    }
+}
+
+/// Goes on where the delivery is pushed nowhere, or the target still is the base.
+fn at_the_target(run: &Run, then: impl FnOnce() -> Step) -> Step {
+    let Some(target) = &run.opened().target else {
+        return then();
+    };
+    let base = run.discovery().map(|discovery| discovery.base);
+    match run.remote() {
+        None => Step::Start(Effect::AskRemote { target: target.clone() }),
+        Some(seen) if seen.value.is_some() && seen.value == base => then(),
+        Some(seen) => moved(run, target, seen),
+    }
+}
+
+fn moved(run: &Run, target: &PushTarget, seen: SeenRemote) -> Step {
+    let now = seen
+        .value
+        .map_or("is gone".to_owned(), |commit| format!("is now {}", commit.short()));
+    let reason = format!("`{target}` {now}: somebody else moved it while the run was under way");
+    blocked(run, BlockerCode::UpstreamMoved, reason)
+}
+
+/// Pushes, unless the remote has it: the answer to an earlier push may have been lost.
+fn push(run: &Run, target: &PushTarget) -> Step {
+    let Some(delivery) = run.prepared() else {
+        return blocked(run, BlockerCode::TreeMismatch, "no delivery was prepared");
+    };
+    if run.remote_holds_delivery() {
+        return enter(PhaseEvidence::Pushed {
+            remote: target.remote.clone(),
+            name: target.name.clone(),
+            old: Some(delivery.base),
+            new: delivery.records,
+        });
+    }
+    match run.push_refused() {
+        Some(RefusedPush { moved: true, reason }) => {
+            let reason = format!("`{target}` moved while the commits were pushed: {reason}");
+            blocked(run, BlockerCode::UpstreamMoved, reason)
+        }
+        Some(RefusedPush { reason, .. }) => blocked(run, BlockerCode::PushRejected, reason.clone()),
+        None => at_the_target(run, || {
+            with_consent(run, || {
+                Step::Start(Effect::Push {
+                    target: target.clone(),
+                    old: delivery.base,
+                    new: delivery.records,
+                })
+            })
+        }),
+    }
+}
+
+/// What the remote reported is not enough: it is asked once more.
+fn prove(run: &Run, target: &PushTarget) -> Step {
+    let Some(delivery) = run.prepared() else {
+        return blocked(run, BlockerCode::TreeMismatch, "no delivery was prepared");
+    };
+    match run.remote() {
+        None => Step::Start(Effect::AskRemote { target: target.clone() }),
+        Some(SeenRemote {
+            value: Some(commit),
+            contains_new,
+        }) if contains_new || commit == delivery.records => enter(PhaseEvidence::HeadEqualsUpstreamProved {
+            remote: target.remote.clone(),
+            name: target.name.clone(),
+            commit,
+        }),
+        Some(SeenRemote { value, .. }) if value == Some(delivery.base) => {
+            let reason = format!(
+                "the push was taken, and `{target}` still is {}: does it go to another repository than is read from?",
+                delivery.base.short()
+            );
+            blocked(run, BlockerCode::PushRejected, reason)
+        }
+        Some(seen) => {
+            let now = seen
+                .value
+                .map_or("is gone".to_owned(), |commit| format!("is {}", commit.short()));
+            let reason = format!("the push was taken, and `{target}` {now}, which does not hold it");
+            blocked(run, BlockerCode::UpstreamMoved, reason)
         }
     }
 }

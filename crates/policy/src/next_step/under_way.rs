@@ -73,7 +73,12 @@ fn interrupt(pending: &Pending, because: Option<Blocker>) -> Step {
 fn can_be_interrupted(effect: &Effect) -> bool {
     matches!(
         effect,
-        Effect::PreparePlaces { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. } | Effect::RunChecks { .. }
+        Effect::PreparePlaces { .. }
+            | Effect::TakeTurn { .. }
+            | Effect::TakeReview { .. }
+            | Effect::RunChecks { .. }
+            | Effect::AskRemote { .. }
+            | Effect::Push { .. }
     )
 }
 

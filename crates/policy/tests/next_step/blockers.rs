@@ -4,8 +4,8 @@ use counterfoil_policy::{Inputs, Limits, Outcome};
 use jiff::SignedDuration;
 use ledger_core::{
     Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, DeliveryMode,
-    Duration, Effect, Event, Mode, Observation, Pending, Phase, ReportStatus, ResumeCause, ReviewEnd, Run, TestSummary,
-    ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation,
+    Duration, Effect, Event, Mode, Observation, Pending, Phase, PhaseEvidence, ReportStatus, ResumeCause, ReviewEnd,
+    Run, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation,
 };
 
 use crate::world::{
@@ -379,14 +379,143 @@ fn run(delivery: DeliveryMode) -> Run {
     Run::open(start(), &opened(Mode::Standard, true, delivery, true)).unwrap()
 }
 
+/// What stands in the way of a push.
+fn push_rows() -> Vec<Row> {
+    use BlockerCode as Code;
+    vec![
+        row(Code::RemoteUnreachable, |_, p| {
+            matches!(p.effect, Effect::AskRemote { .. }).then(|| failed(Code::RemoteUnreachable))?
+        }),
+        row(Code::RemoteUnreachable, |_, p| {
+            matches!(p.effect, Effect::Push { .. }).then(|| failed(Code::RemoteUnreachable))?
+        }),
+        row(Code::UpstreamMoved, |_, p| remote(p, Some(97), false)),
+        row(Code::UpstreamMoved, |_, p| remote(p, None, false)),
+        row(Code::UpstreamMoved, |_, p| {
+            matches!(p.effect, Effect::Push { .. }).then(|| {
+                let reason = "stale info".to_owned();
+                Happening::Shows(Observation::PushRefused { moved: true, reason })
+            })
+        }),
+        row(Code::PushRejected, |_, p| {
+            matches!(p.effect, Effect::Push { .. }).then(|| {
+                let reason = "protected branch".to_owned();
+                Happening::Shows(Observation::PushRefused { moved: false, reason })
+            })
+        }),
+        // The remote says that it took the push, and does not have it.
+        row(Code::PushRejected, |_, p| remote(p, Some(1), false)),
+        row(Code::UpstreamMoved, |run, p| {
+            (run.pushed().is_some()).then(|| remote(p, Some(97), false))?
+        }),
+        row(Code::ApprovalStale, |run, p| {
+            let before_push = run.phase() == Some(Phase::Committed);
+            (before_push && matches!(p.effect, Effect::ConfirmConsent)).then(|| {
+                Happening::Shows(Observation::ConsentSeen {
+                    consent: Consent::Changed {
+                        path: "ledger/tickets/t/prompt.md".parse().unwrap(),
+                    },
+                })
+            })
+        }),
+    ]
+}
+
+fn remote(pending: &Pending, value: Option<u8>, contains_new: bool) -> Option<Happening> {
+    matches!(pending.effect, Effect::AskRemote { .. }).then(|| {
+        Happening::Shows(Observation::RemoteSeen {
+            value: value.map(|value| CommitId(object(value))),
+            contains_new,
+        })
+    })
+}
+
+#[test]
+fn nothing_is_pushed_before_the_remote_was_seen_at_the_base_and_the_consent_confirmed() {
+    let mut world = World::honest().leaving(|run| run.phase() == Some(Phase::Committed));
+    let (run, outcome, _) = drive(&mut world, run(DeliveryMode::Push), inputs(Limits::default(), false), 0);
+    assert!(matches!(outcome, Outcome::Paused(_)));
+    let at = run.last_at();
+    let resumed = Event::Resumed {
+        after: ResumeCause::Pause,
+    };
+    let run = run.applied(at, &resumed).unwrap();
+    let delivery = run.prepared().unwrap().clone();
+    let target = run.opened().target.clone().unwrap();
+    let push = |old, new| {
+        Event::Intended(Effect::Push {
+            target: target.clone(),
+            old,
+            new,
+        })
+    };
+    let seen = |run: &Run, value, contains_new| {
+        let of = run.next_seq();
+        let asked = run
+            .applied(at, &Event::Intended(Effect::AskRemote { target: target.clone() }))
+            .unwrap();
+        let observation = Observation::RemoteSeen { value, contains_new };
+        asked.applied(at, &Event::Observed { of, observation }).unwrap()
+    };
+    let confirmed = |run: &Run| {
+        let of = run.next_seq();
+        let asked = run.applied(at, &Event::Intended(Effect::ConfirmConsent)).unwrap();
+        let observation = Observation::ConsentSeen {
+            consent: Consent::Current,
+        };
+        asked.applied(at, &Event::Observed { of, observation }).unwrap()
+    };
+    let (base, records) = (delivery.base, delivery.records);
+    run.applied(at, &push(base, records)).unwrap_err();
+    confirmed(&run).applied(at, &push(base, records)).unwrap_err();
+    let there = seen(&run, Some(base), false);
+    there.applied(at, &push(base, records)).unwrap_err();
+    let moved = seen(&confirmed(&run), Some(CommitId(object(97))), false);
+    moved.applied(at, &push(base, records)).unwrap_err();
+    let ready = confirmed(&there);
+    ready.applied(at, &push(base, delivery.change)).unwrap_err();
+    ready.applied(at, &push(records, records)).unwrap_err();
+    ready.applied(at, &push(base, records)).unwrap();
+    // And no phase is entered on the worker's or the runner's word alone.
+    let entered = |new| {
+        Event::Entered(PhaseEvidence::Pushed {
+            remote: target.remote.clone(),
+            name: target.name.clone(),
+            old: Some(base),
+            new,
+        })
+    };
+    ready.applied(at, &entered(records)).unwrap_err();
+    let held = seen(&run, Some(CommitId(object(98))), true);
+    held.applied(at, &entered(delivery.change)).unwrap_err();
+    let pushed = held.applied(at, &entered(records)).unwrap();
+    let proved = |commit| {
+        Event::Entered(PhaseEvidence::HeadEqualsUpstreamProved {
+            remote: target.remote.clone(),
+            name: target.name.clone(),
+            commit,
+        })
+    };
+    pushed.applied(at, &proved(records)).unwrap_err();
+    seen(&pushed, Some(base), false).applied(at, &proved(base)).unwrap_err();
+    seen(&pushed, Some(records), true)
+        .applied(at, &proved(records))
+        .unwrap();
+}
+
 #[test]
 fn each_trouble_stops_the_run_with_its_code_and_keeps_the_work() {
-    for (n, row) in rows().into_iter().enumerate() {
+    let to_branch = rows().into_iter().map(|row| (DeliveryMode::Branch, row));
+    let to_remote = rows()
+        .into_iter()
+        .chain(push_rows())
+        .map(|row| (DeliveryMode::Push, row));
+    for (n, (delivery, row)) in to_branch.chain(to_remote).enumerate() {
         let mut inputs = inputs(Limits::default(), true);
         (row.set_up)(&mut inputs);
         let mut world = World::with(row.twist);
 
-        let (mut run, outcome, _) = drive(&mut world, run(DeliveryMode::Branch), inputs.clone(), 0);
+        let (mut run, outcome, _) = drive(&mut world, run(delivery), inputs.clone(), 0);
 
         let Outcome::Blocked(blocker) = outcome else {
             panic!("row {n}, {}: {outcome:?}", row.code);
@@ -420,7 +549,7 @@ fn each_trouble_stops_the_run_with_its_code_and_keeps_the_work() {
 
 #[test]
 fn a_ticket_that_nobody_wants_any_more_is_not_done_in_any_delivery_mode() {
-    for delivery in [DeliveryMode::None, DeliveryMode::Branch] {
+    for delivery in [DeliveryMode::None, DeliveryMode::Branch, DeliveryMode::Push] {
         let mut world = World::with(|_, pending| {
             matches!(pending.effect, Effect::ConfirmConsent).then(|| {
                 Happening::Shows(Observation::ConsentSeen {

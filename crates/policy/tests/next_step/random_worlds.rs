@@ -10,6 +10,7 @@ use crate::world::{World, drive, inputs, opened, start};
 fn when_all_goes_well_every_phase_is_entered_and_the_receipt_names_the_reviewed_tree() {
     for (mode, review, delivery, checks, baseline) in [
         (Mode::Standard, true, DeliveryMode::Branch, true, true),
+        (Mode::Standard, true, DeliveryMode::Push, true, true),
         (Mode::Standard, true, DeliveryMode::None, false, false),
         (Mode::Loop, false, DeliveryMode::Branch, true, false),
         (Mode::Loop, true, DeliveryMode::Branch, false, false),
@@ -20,7 +21,15 @@ fn when_all_goes_well_every_phase_is_entered_and_the_receipt_names_the_reviewed_
         assert_eq!((outcome, run.phase()), (Outcome::Done, Some(Phase::Done)));
         let receipt = run.receipt().expect("a run that is done has a receipt");
         assert_eq!(Some(receipt.tree), run.tree());
-        assert_eq!(receipt.delivered.is_some(), delivery == DeliveryMode::Branch);
+        assert_eq!(receipt.delivered.is_some(), delivery != DeliveryMode::None);
+        let remote = receipt
+            .delivered
+            .as_ref()
+            .and_then(|delivered| delivered.remote.as_ref());
+        assert_eq!(
+            remote.map(|remote| remote.commit),
+            (delivery == DeliveryMode::Push).then(|| receipt.delivered.as_ref().unwrap().records)
+        );
         assert_eq!(receipt.review.is_some(), review);
         assert!(run.stored().is_some());
     }
@@ -32,13 +41,17 @@ proptest! {
     #[test]
     fn every_world_is_survived_and_every_run_ends(
         choices in proptest::collection::vec(any::<u8>(), 0..400),
-        shape in 0_u8..32,
+        shape in 0_u8..64,
         max_iterations in 1_u32..6,
         max_tokens in prop_oneof![Just(5_000_000_u64), 1_000_u64..50_000],
     ) {
         let review = shape & 1 == 0;
         let mode = if review && shape & 2 == 0 { Mode::Standard } else { Mode::Loop };
-        let delivery = if shape & 4 == 0 { DeliveryMode::Branch } else { DeliveryMode::None };
+        let delivery = match (shape & 4, shape & 32) {
+            (0, 0) => DeliveryMode::Branch,
+            (0, _) => DeliveryMode::Push,
+            _ => DeliveryMode::None,
+        };
         let limits = Limits { max_iterations, max_tokens, ..Limits::default() };
         let run = Run::open(start(), &opened(mode, review, delivery, shape & 8 == 0)).unwrap();
         let mut world = World::of(choices);
@@ -50,6 +63,10 @@ proptest! {
             let receipt = run.receipt().expect("a run that is done has a receipt");
             prop_assert_eq!(Some(receipt.tree), run.tree());
             prop_assert_eq!(run.violations().len(), 0);
+            if delivery == DeliveryMode::Push {
+                prop_assert!(run.remote_holds_delivery());
+                prop_assert!(receipt.delivered.as_ref().is_some_and(|delivered| delivered.remote.is_some()));
+            }
             if let Some(checked) = run.attempt().and_then(|attempt| attempt.checked.as_ref()) {
                 prop_assert_eq!(checked.tree, receipt.tree);
             }

@@ -6,9 +6,9 @@ use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
     ChangeKind, ChangeSummary, CheckResult, CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, DeliveryMode,
     Digest, Discovery, Effect, Event, EvidenceLabel, Finding, Grants, JOURNAL_FORMAT, ListedPath, Mode, ObjectId,
-    Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, PreparedDelivery, Report, ReportStatus,
-    ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State, Strength, ThreadId, TokenCount,
-    TreeId, TurnEnd, TurnPurpose, Verdict, Violation,
+    Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, PreparedDelivery, PushTarget, Report,
+    ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State, Strength, ThreadId,
+    TokenCount, TreeId, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -72,6 +72,10 @@ pub(crate) fn opened(mode: Mode, review: bool, delivery: DeliveryMode, checks: b
         review,
         checks: if checks { vec!["test".to_owned()] } else { Vec::new() },
         max_repair_rounds: 3,
+        target: (delivery >= DeliveryMode::Push).then(|| PushTarget {
+            remote: "origin".to_owned(),
+            name: "refs/heads/main".parse().unwrap(),
+        }),
         rescued: None,
     })
 }
@@ -349,6 +353,44 @@ impl World {
                     contains_new: false,
                 }
             }
+            Effect::AskRemote { .. } => {
+                let holds = run.pushed().is_some();
+                let honest = if holds {
+                    prepared(run.opened().delivery, TreeId(object(10))).records
+                } else {
+                    CommitId(object(1))
+                };
+                match self.choose(12) {
+                    9 => Observation::RemoteSeen {
+                        value: Some(CommitId(object(50))),
+                        contains_new: holds,
+                    },
+                    10 => Observation::RemoteSeen {
+                        value: Some(CommitId(object(51))),
+                        contains_new: false,
+                    },
+                    11 => Observation::RemoteSeen {
+                        value: None,
+                        contains_new: false,
+                    },
+                    _ => Observation::RemoteSeen {
+                        value: Some(honest),
+                        contains_new: holds,
+                    },
+                }
+            }
+            Effect::Push { old, new, .. } => match self.choose(8) {
+                5 => Observation::Interrupted,
+                6 => Observation::PushRefused {
+                    moved: true,
+                    reason: "stale info".to_owned(),
+                },
+                7 => Observation::PushRefused {
+                    moved: false,
+                    reason: "protected branch".to_owned(),
+                },
+                _ => Observation::Pushed { old: *old, new: *new },
+            },
             Effect::StoreRun { .. } => Observation::RunStored {
                 commit: CommitId(object(6)),
             },

@@ -1,13 +1,18 @@
 //! Looking at what a dead runner left under way.
 
-use ledger_core::{Activity, AgentIdentity, Effect, Event, Observation, Pending};
+use std::sync::Arc;
+
+use git_delivery::Patience;
+use ledger_core::{Activity, AgentIdentity, CommitId, Effect, Event, Observation, Pending, PushTarget, Run};
 use policy::judge_command;
 
 use super::delivery::see_ref;
+use super::remote::{Known, see_remote};
 use super::storage::look_for_stored;
 use super::turns::{review_end, turn_end};
-use super::{Engine, agent_log};
+use super::{Engine, agent_log, blocked};
 use crate::agent::{Redaction, TurnEnd, recover_turn_seeing};
+use crate::target::LONGEST_QUESTION;
 
 impl Engine {
     /// What came of an effect, as the dead runner would have recorded it.
@@ -43,6 +48,28 @@ impl Engine {
                 }
             }
             _ => lost("the runner was gone"),
+        }
+    }
+
+    /// Asks the remote what became of a push.
+    pub(super) fn look_at_push(
+        &self,
+        pending: &Pending,
+        target: &PushTarget,
+        old: CommitId,
+        run: &Run,
+    ) -> impl Future<Output = Vec<Event>> + Send + use<> {
+        let (repository, target, known) = (Arc::clone(&self.repository), target.clone(), Known::of(run));
+        let pending = pending.clone();
+        async move {
+            let seen = blocked(move || see_remote(&repository, &target, &known, &Patience::of(LONGEST_QUESTION))).await;
+            vec![match seen {
+                Ok(Observation::RemoteSeen { value, .. }) if value == Some(old) => {
+                    lost(&pending, "the remote had not moved")
+                }
+                Ok(observation) => observed(&pending, observation),
+                Err(failed) => observed(&pending, failed.observation()),
+            }]
         }
     }
 

@@ -78,7 +78,10 @@ impl Redactor {
                     self.redact_result(result);
                 }
             }
-            Observation::ConsentSeen { .. }
+            Observation::PushRefused { reason, .. } => *reason = self.text(reason),
+            Observation::RemoteSeen { .. }
+            | Observation::Pushed { .. }
+            | Observation::ConsentSeen { .. }
             | Observation::DeliveryPrepared { .. }
             | Observation::RefSeen { .. }
             | Observation::RunStored { .. }

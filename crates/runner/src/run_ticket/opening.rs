@@ -47,6 +47,7 @@ pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Op
         repository: ready.repository.clone(),
         mode: ticket.file.mode,
         delivery: policy.delivery.mode,
+        target: ready.target.clone(),
         review: !(off && ticket.file.mode == Mode::Loop),
         checks: ready.checks.iter().map(|check| check.name.clone()).collect(),
         max_repair_rounds: policy.limits.max_repair_rounds,

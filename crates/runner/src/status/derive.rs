@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, BlobId, Blocker, BlockerCode, CommitId, Digest, Journal, JournalError, Kind, Mode, ObjectId, PackageName,
-    PauseCause, Phase, PhaseEvidence, RefName, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
+    Approval, BlobId, Blocker, BlockerCode, Delivered, Digest, Journal, JournalError, Kind, Mode, ObjectId,
+    PackageName, PauseCause, Phase, PhaseEvidence, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
 };
 
 use super::next_steps::{AfterDelivery, after_no_delivery};
@@ -438,7 +438,13 @@ impl<'a> World<'a> {
                 ..DoneStatus::default()
             };
         }
-        let Some((branch, commit)) = delivered else {
+        let Some(Delivered {
+            branch,
+            records: commit,
+            remote,
+            ..
+        }) = delivered
+        else {
             return DoneStatus {
                 branch: expected.filter(|_| branch_exists),
                 ..DoneStatus::default()
@@ -452,12 +458,14 @@ impl<'a> World<'a> {
             branch: branch.short(),
             branch_exists: self.branch(branch.short()).is_some(),
             merged: merged == Some(true),
+            remote: remote.as_ref(),
             straight_on: head.is_some_and(|head| repository.is_ancestor(head, commit).unwrap_or(false)),
         };
         let next_steps = steps.list();
         DoneStatus {
             branch: Some(branch.short().to_owned()),
             commit: Some(commit),
+            pushed: remote.as_ref().map(ToString::to_string),
             merged,
             stacked: run.map(|run| self.unmerged_below(run)).unwrap_or_default(),
             next_steps,
@@ -492,9 +500,8 @@ impl<'a> World<'a> {
         named(&self.branches, short)
     }
 
-    fn delivered_by_receipt(&self, id: &TicketId) -> Option<(RefName, CommitId)> {
-        let delivered = stored_receipt(self.workspace.repository(), id).ok()??.delivered?;
-        Some((delivered.branch, delivered.records))
+    fn delivered_by_receipt(&self, id: &TicketId) -> Option<Delivered> {
+        stored_receipt(self.workspace.repository(), id).ok()??.delivered
     }
 
     fn report(&self, ledger: &Ledger<'_>, tickets: Vec<TicketStatus>) -> Result<StatusReport, StatusError> {
@@ -644,9 +651,22 @@ fn broken(path: &RepoPath, problem: &FileProblem) -> BrokenStatus {
     }
 }
 
-fn delivered_by_run(run: &Run) -> Option<(RefName, CommitId)> {
+fn delivered_by_run(run: &Run) -> Option<Delivered> {
+    if let Some(receipt) = run.receipt() {
+        return receipt.delivered.clone();
+    }
     match run.evidence(Phase::Committed)? {
-        PhaseEvidence::Committed { records, branch, .. } => Some((branch.clone(), *records)),
+        PhaseEvidence::Committed {
+            change,
+            records,
+            branch,
+            ..
+        } => Some(Delivered {
+            change: *change,
+            records: *records,
+            branch: branch.clone(),
+            remote: None,
+        }),
         _ => None,
     }
 }

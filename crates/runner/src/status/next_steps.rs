@@ -1,6 +1,6 @@
 //! The commands that come next when a run is over. Only a person merges.
 
-use ledger_core::{Receipt, TicketId};
+use ledger_core::{Receipt, RemoteDelivery, TicketId};
 
 use super::NextStep;
 
@@ -32,6 +32,8 @@ pub(super) struct AfterDelivery<'a> {
     pub(super) branch: &'a str,
     pub(super) branch_exists: bool,
     pub(super) merged: bool,
+    /// The branch of a remote that has it already.
+    pub(super) remote: Option<&'a RemoteDelivery>,
     /// Whether what is checked out is a part of the branch.
     pub(super) straight_on: bool,
 }
@@ -42,9 +44,22 @@ impl AfterDelivery<'_> {
         let Self { id, branch, .. } = self;
         let step = |purpose: &'static str, command: String| NextStep { purpose, command };
         let clean = clean_up();
+        let take = |RemoteDelivery { remote, name, .. }: &RemoteDelivery| {
+            step("bring it here", format!("git pull --ff-only {remote} {}", name.short()))
+        };
         match (self.branch_exists, self.merged) {
-            (false, _) => Vec::new(),
+            (false, true) => Vec::new(),
+            (false, false) => self.remote.map(take).into_iter().collect(),
             (true, true) => vec![step("remove the branch", format!("git branch -d {branch}")), clean],
+            (true, false) if self.remote.is_some() => {
+                let mut steps = vec![
+                    step("review it", format!("foil review {id}")),
+                    step("see the change", format!("git diff HEAD...{branch}")),
+                ];
+                steps.extend(self.remote.map(take));
+                steps.push(clean);
+                steps
+            }
             (true, false) => {
                 let how = if self.straight_on { "--ff-only " } else { "" };
                 vec![

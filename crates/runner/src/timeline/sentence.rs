@@ -253,6 +253,8 @@ fn intended(effect: &Effect) -> String {
         Effect::ConfirmConsent => "looking whether the approval still stands".to_owned(),
         Effect::PrepareDelivery { tree, .. } => format!("preparing commits of tree {}", tree.short()),
         Effect::UpdateRef { name, new, .. } => format!("moving `{}` to {}", name.short(), new.short()),
+        Effect::AskRemote { target } => format!("asking for `{target}`"),
+        Effect::Push { target, new, .. } => format!("pushing {} to `{target}`", new.short()),
         Effect::StoreRun { name, .. } => format!("storing the run as `{}`", name.short()),
     }
 }
@@ -349,6 +351,22 @@ fn observed(observation: &Observation) -> String {
                 delivery.records.short()
             )
         }
+        Observation::RemoteSeen {
+            value: Some(value),
+            contains_new,
+        } => {
+            let holds = if *contains_new {
+                ", which holds the delivery"
+            } else {
+                ""
+            };
+            format!("the remote says that it is {}{holds}", value.short())
+        }
+        Observation::RemoteSeen { value: None, .. } => "the remote says that it does not exist".to_owned(),
+        Observation::Pushed { old, new } => {
+            format!("the remote took it: {} became {}", old.short(), new.short())
+        }
+        Observation::PushRefused { reason, .. } => format!("the remote did not take it: {reason}"),
         Observation::RefSeen {
             value: Some(value),
             contains_new: true,

@@ -90,6 +90,7 @@ impl Page {
         for (name, value) in [
             ("run", &run),
             ("branch", &packet.branch),
+            ("pushed to", &packet.pushed),
             ("change", &packet.change),
             ("tree", &packet.tree),
             ("base", &packet.base),

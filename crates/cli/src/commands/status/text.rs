@@ -189,7 +189,15 @@ fn delivered(done: &DoneStatus) -> Vec<String> {
             Some(false) => ", not merged",
             None => "",
         };
-        lines.push(format!("{}{commit}{merged}", plain(branch)));
+        let pushed = done
+            .pushed
+            .as_ref()
+            .map(|target| format!(", pushed to {}", plain(target)));
+        lines.push(format!(
+            "{}{commit}{}{merged}",
+            plain(branch),
+            pushed.unwrap_or_default()
+        ));
     }
     if !done.stacked.is_empty() {
         let them = if done.stacked.len() == 1 { "it" } else { "them" };

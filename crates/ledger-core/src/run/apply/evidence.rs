@@ -2,12 +2,18 @@
 
 use crate::effect::{ReviewEnd, TurnEnd};
 use crate::evidence::CheckResult;
+use crate::object::RefName;
 use crate::phase::{Phase, PhaseEvidence};
 use crate::receipt::Receipt;
 use crate::review::Verdict;
 use crate::run::{Refusal, Run};
 
 impl Run {
+    fn pushes_to(&self, remote: &str, name: &RefName) -> bool {
+        let target = self.opened.target.as_ref();
+        target.is_some_and(|target| target.remote == *remote && target.name == *name)
+    }
+
     /// Refuses evidence that is not what the run has seen.
     pub(super) fn permit_evidence(&self, evidence: &PhaseEvidence) -> Result<(), Refusal> {
         let refuse = |reason| {
@@ -187,9 +193,28 @@ impl Run {
                 holds(prepared, "it is not the delivery that was prepared")?;
                 holds(self.branch_holds_delivery(), "the branch was not seen to point there")
             }
-            PhaseEvidence::Pushed { .. }
-            | PhaseEvidence::HeadEqualsUpstreamProved { .. }
-            | PhaseEvidence::Proposed { .. } => refuse("no remote was asked"),
+            PhaseEvidence::Pushed { remote, name, old, new } => {
+                holds(self.pushes_to(remote, name), "it is not the target of this run")?;
+                let prepared = self
+                    .prepared
+                    .as_ref()
+                    .is_some_and(|delivery| delivery.records == *new && Some(delivery.base) == *old);
+                holds(prepared, "it is not the delivery that was prepared")?;
+                holds(self.remote_holds_delivery(), "the remote did not say that it has it")
+            }
+            PhaseEvidence::HeadEqualsUpstreamProved { remote, name, commit } => {
+                holds(self.pushes_to(remote, name), "it is not the target of this run")?;
+                let seen = self.remote.filter(|seen| seen.value == Some(*commit));
+                let there = seen.is_some_and(|seen| {
+                    seen.contains_new
+                        || self
+                            .prepared
+                            .as_ref()
+                            .is_some_and(|delivery| delivery.records == *commit)
+                });
+                holds(there, "the remote was not seen to hold it after the push")
+            }
+            PhaseEvidence::Proposed { .. } => refuse("no remote was asked"),
             PhaseEvidence::Done { receipt, journal } => {
                 let computed = Receipt::of(self, *journal).map(|receipt| receipt.digest());
                 holds(

@@ -2,7 +2,7 @@
 
 use super::condition;
 use crate::effect::{CheckPurpose, Consent, Effect, TurnEnd, TurnPurpose};
-use crate::phase::{DeliveryMode, Phase};
+use crate::phase::{DeliveryMode, Phase, PushTarget};
 use crate::run::{Refusal, Run};
 
 impl Run {
@@ -104,7 +104,11 @@ impl Run {
                 )
             }
             Effect::ConfirmConsent => {
-                let near = phase >= Some(Phase::ContextCurated) && phase < Some(Phase::Committed);
+                let last = match self.opened.target {
+                    Some(_) => Phase::Pushed,
+                    None => Phase::Committed,
+                };
+                let near = phase >= Some(Phase::ContextCurated) && phase < Some(last);
                 condition("confirm_consent", near, "no delivery is near")
             }
             Effect::PrepareDelivery { tree, .. } => {
@@ -135,8 +139,33 @@ impl Run {
                 condition("update_ref", prepared, "it is not the delivery that was prepared")?;
                 self.permit_with_consent("update_ref")
             }
+            Effect::AskRemote { target } => {
+                let near = matches!(phase, Some(Phase::ContextCurated | Phase::Committed | Phase::Pushed));
+                condition("ask_remote", near, "nothing rests on the remote now")?;
+                condition("ask_remote", self.is_target(target), "it is not the target of this run")
+            }
+            Effect::Push { target, old, new } => {
+                condition(
+                    "push",
+                    phase == Some(Phase::Committed),
+                    "the branch does not hold the delivery",
+                )?;
+                condition("push", self.is_target(target), "it is not the target of this run")?;
+                let prepared = self
+                    .prepared
+                    .as_ref()
+                    .is_some_and(|delivery| delivery.base == *old && delivery.records == *new);
+                condition("push", prepared, "it is not the delivery that was prepared")?;
+                let unmoved = self.remote.is_some_and(|seen| seen.value == Some(*old));
+                condition("push", unmoved, "the remote was not seen to be at the base")?;
+                self.permit_with_consent("push")
+            }
             Effect::Interrupt { .. } | Effect::StoreRun { .. } => Ok(()),
         }
+    }
+
+    fn is_target(&self, target: &PushTarget) -> bool {
+        self.opened.delivery >= DeliveryMode::Push && self.opened.target.as_ref() == Some(target)
     }
 
     /// What was stopped for a reason that still holds is not begun again, and nothing comes of it.

@@ -1,0 +1,564 @@
+//! Deliveries to a branch of a real remote: over a file path, and over HTTP by Git's own server.
+
+mod http;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::{Said, World};
+use crate::snapshot::Snapshot;
+use crate::world::{CONTRACT, Runner, TICKET, approved_with, eventually, json, run_folder};
+
+const HELLO: &str = "[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n";
+const DONE: &str = "[answer]\nreport = { summary = \"said hello\" }\n";
+const PUSH: &str = "[delivery]\nmode = \"push\"\ntarget = \"main\"\n";
+
+fn remote(world: &World) -> PathBuf {
+    world.folder().join("remote.git")
+}
+
+/// A world whose policy pushes to `main` of a bare remote, and a worker that takes these steps and then says hello.
+fn pushing(steps: &str) -> World {
+    let world = approved_with("", CONTRACT, |world| {
+        let steps = steps.replace("$WORLD", world.folder().to_str().unwrap());
+        let script = format!("role = \"writer\"\n{steps}{HELLO}{DONE}");
+        std::fs::write(world.folder().join("scripts/writer.toml"), script).unwrap();
+        let path = remote(world);
+        world.git(&["init", "-q", "--bare", "-b", "main", path.to_str().unwrap()]);
+        world.git(&["remote", "add", "origin", path.to_str().unwrap()]);
+        let policy = world.read("counterfoil.toml");
+        world.write("counterfoil.toml", format!("{policy}{PUSH}"));
+    });
+    world.git(&["push", "-q", "origin", "main"]);
+    world
+}
+
+/// What a branch of the remote is; nothing where it does not exist.
+fn tip(world: &World) -> String {
+    let path = remote(world);
+    let output = world.try_git(&[
+        "--git-dir",
+        path.to_str().unwrap(),
+        "rev-parse",
+        "-q",
+        "--verify",
+        "refs/heads/main",
+    ]);
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Somebody else commits to the remote while the worker takes its turn.
+const SOMEBODY_PUSHES: &str = "[[step]]\ndo = \"run\"\ncommand = \"sh $WORLD/theirs.sh $WORLD\"\n";
+
+/// What that comes to, for a file of theirs.
+fn somebody_pushes(world: &World, file: &str) {
+    let script = format!(
+        "set -e\ngit clone -q $1/remote.git $1/other\ncd $1/other\nmkdir -p $(dirname {file})\necho theirs >{file}\ngit add .\n\
+         git -c user.name=Bob -c user.email=bob@example.org commit -qm Theirs\ngit push -q origin HEAD:main\n"
+    );
+    std::fs::write(world.folder().join("theirs.sh"), script).unwrap();
+}
+
+fn hook(world: &World, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = remote(world).join("hooks").join(name);
+    let script = script.replace("$WORLD", world.folder().to_str().unwrap());
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn run(world: &World) -> Said {
+    world.foil(&["run", TICKET, "--json"])
+}
+
+fn blocker(said: &Said) -> (String, String) {
+    assert_eq!(said.code, Some(10), "{said}");
+    let blocker = json(said)["runs"][0]["packet"]["blocker"].clone();
+    let text = |key: &str| blocker[key].as_str().unwrap().to_owned();
+    (text("code"), text("reason"))
+}
+
+fn refused(said: &Said) -> String {
+    assert_eq!(said.code, Some(11), "{said}");
+    json(said)["error"]["code"].as_str().unwrap().to_owned()
+}
+
+/// The run is done, and the remote has exactly the change and its records on top of `before`.
+fn assert_delivered(world: &World, said: &Said, before: &str) {
+    assert_eq!(said.code, Some(0), "{said}");
+    let packet = json(said)["runs"][0]["packet"].clone();
+    assert_eq!(packet["outcome"], "done", "{said}");
+    let now = tip(world);
+    assert_eq!(world.git(&["rev-parse", &format!("{now}~2")]), before);
+    assert_eq!(
+        world.git(&["rev-parse", &format!("{now}~1")]),
+        packet["change"].as_str().unwrap()
+    );
+    let changed = world.git(&["diff", "--name-only", before, &now]);
+    assert_eq!(
+        changed.lines().collect::<Vec<_>>(),
+        [
+            "hello.txt",
+            "ledger/tickets/0001-hello/result.md",
+            "ledger/tickets/0001-hello/review.md"
+        ]
+    );
+    let receipt = world.git(&["show", &format!("refs/counterfoil/receipts/{TICKET}:receipt.json")]);
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!(
+        receipt["delivered"]["remote"],
+        serde_json::json!({ "remote": "origin", "name": "refs/heads/main", "commit": now })
+    );
+    let verified = world.foil(&["verify", TICKET]);
+    assert_eq!(verified.code, Some(0), "{verified}");
+    let again = run(world);
+    assert_eq!(refused(&again), "needs_person", "{again}");
+    assert_eq!(tip(world), now, "delivered once");
+}
+
+#[test]
+fn a_reviewed_change_is_pushed_and_the_remote_is_asked_what_it_has() {
+    let world = pushing("");
+    let fired = world.folder().join("fired");
+    let own_hook = world.root().join(".git/hooks/pre-push");
+    std::fs::create_dir_all(own_hook.parent().unwrap()).unwrap();
+    std::fs::write(&own_hook, format!("#!/bin/sh\ntouch '{}'\n", fired.display())).unwrap();
+    world.git(&["tag", "-a", "v1", "-m", "not to be pushed along"]);
+    world.git(&["config", "push.followTags", "true"]);
+    let refs = ["for-each-ref", "refs/heads", "refs/tags", "refs/stash"];
+    let log_of_tracking = world.root().join(".git/logs/refs/remotes");
+    std::fs::remove_dir_all(&log_of_tracking).unwrap();
+    let (before, snapshot) = (tip(&world), Snapshot::of(&world.root(), &world.git(&refs)));
+    let said = run(&world);
+    // As after any push, the tracking branch says what the remote has.
+    assert_eq!(world.git(&["rev-parse", "origin/main"]), tip(&world));
+    assert_delivered(&world, &said, &before);
+    std::fs::remove_dir_all(&log_of_tracking).unwrap();
+    snapshot.assert_same_as(&Snapshot::of(&world.root(), &world.git(&refs)));
+    assert!(!fired.exists(), "no hook of the user's runs");
+    let tags = world.git(&["ls-remote", "--tags", "origin"]);
+    assert_eq!(tags, "", "nothing is pushed along");
+    let journal = std::fs::read_to_string(run_folder(&world).join("journal.jsonl")).unwrap();
+    assert!(
+        !journal.contains("remote.git"),
+        "the address of the remote is told nowhere"
+    );
+    let told = world.foil(&["events", TICKET]).stdout;
+    for line in [
+        "asking for `origin/main`",
+        "the remote took it",
+        "which holds the delivery",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let status = world.foil(&["status", TICKET]).stdout;
+    assert!(!status.contains("git merge"), "it is where it was to go: {status}");
+}
+
+#[test]
+fn a_target_that_moved_stops_the_run_before_anything_is_pushed_and_its_work_is_not_lost() {
+    let world = pushing(SOMEBODY_PUSHES);
+    somebody_pushes(&world, "theirs.txt");
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "upstream_moved", "{reason}");
+    let theirs = tip(&world);
+    assert_eq!(
+        world.git(&["rev-parse", "main"]),
+        world.git(&["--git-dir", remote(&world).to_str().unwrap(), "rev-parse", "main~1"])
+    );
+    std::fs::write(
+        world.folder().join("scripts/writer.toml"),
+        format!("role = \"writer\"\n{DONE}"),
+    )
+    .unwrap();
+    let said = world.foil(&["run", TICKET, "--from-rescue", "--json"]);
+    assert_delivered(&world, &said, &theirs);
+}
+
+#[test]
+fn a_target_that_moves_in_the_last_moment_is_not_overwritten() {
+    let world = pushing("");
+    // Between the question and the push: the hook of the remote moves the branch before the push is looked at.
+    let path = remote(&world);
+    let path = path.to_str().unwrap();
+    let tree = world.git(&["--git-dir", path, "rev-parse", "main^{tree}"]);
+    let theirs = world.git(&[
+        "-c",
+        "user.name=Bob",
+        "-c",
+        "user.email=bob@example.org",
+        "--git-dir",
+        path,
+        "commit-tree",
+        "-p",
+        "main",
+        "-m",
+        "Theirs",
+        &tree,
+    ]);
+    hook(
+        &world,
+        "pre-receive",
+        &format!("unset GIT_QUARANTINE_PATH; git update-ref refs/heads/main {theirs}"),
+    );
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "upstream_moved", "{reason}");
+    assert_eq!(tip(&world), theirs);
+}
+
+#[test]
+fn what_the_remote_forbids_is_told_in_its_words_and_pushed_once_it_is_allowed() {
+    let world = pushing("");
+    let before = tip(&world);
+    hook(&world, "pre-receive", "echo 'main is frozen until Monday' >&2; exit 1");
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "push_rejected");
+    assert!(reason.contains("main is frozen until Monday"), "{reason}");
+    assert_eq!(tip(&world), before);
+    std::fs::remove_file(remote(&world).join("hooks/pre-receive")).unwrap();
+    let commits = world.git(&["rev-parse", &format!("foil/{TICKET}")]);
+    assert_delivered(&world, &run(&world), &before);
+    assert_eq!(tip(&world), commits, "the same commits, not others");
+}
+
+#[test]
+fn a_push_whose_answer_was_lost_is_seen_and_not_done_again() {
+    let world = pushing("");
+    let before = tip(&world);
+    hook(&world, "post-update", "echo >>$WORLD/pushes; kill -9 $PPID");
+    let said = run(&world);
+    if said.code != Some(0) {
+        let (code, reason) = blocker(&said);
+        assert_eq!(code, "remote_unreachable", "{reason}");
+    }
+    assert_ne!(tip(&world), before, "the remote took it");
+    std::fs::remove_file(remote(&world).join("hooks/post-update")).unwrap();
+    let said = if said.code == Some(0) { said } else { run(&world) };
+    assert_delivered(&world, &said, &before);
+    assert_eq!(
+        std::fs::read_to_string(world.folder().join("pushes"))
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_remote_that_says_otherwise_afterwards_gives_no_receipt() {
+    let world = pushing("");
+    let before = tip(&world);
+    hook(
+        &world,
+        "post-receive",
+        &format!("git update-ref refs/heads/main {before}"),
+    );
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "push_rejected", "{reason}");
+    assert_eq!(world.git(&["for-each-ref", "refs/counterfoil/receipts"]), "");
+    std::fs::remove_file(remote(&world).join("hooks/post-receive")).unwrap();
+    world.git(&[
+        "--git-dir",
+        remote(&world).to_str().unwrap(),
+        "update-ref",
+        "refs/heads/main",
+        &format!("{before}"),
+    ]);
+}
+
+#[test]
+fn a_push_that_goes_elsewhere_than_is_read_from_is_no_delivery() {
+    let world = pushing("");
+    let elsewhere = world.folder().join("elsewhere.git");
+    world.git(&[
+        "clone",
+        "-q",
+        "--bare",
+        remote(&world).to_str().unwrap(),
+        elsewhere.to_str().unwrap(),
+    ]);
+    world.git(&["remote", "set-url", "--push", "origin", elsewhere.to_str().unwrap()]);
+    let before = tip(&world);
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "push_rejected");
+    assert!(reason.contains("another repository"), "{reason}");
+    assert_eq!(tip(&world), before);
+    world.git(&[
+        "remote",
+        "set-url",
+        "--push",
+        "--add",
+        "origin",
+        remote(&world).to_str().unwrap(),
+    ]);
+    world.git(&[
+        "remote",
+        "set-url",
+        "--push",
+        "--add",
+        "origin",
+        elsewhere.to_str().unwrap(),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
+    type Spoil = fn(&World);
+    let cases: [(Spoil, &str); 5] = [
+        (
+            |world| world.git(&["remote", "remove", "origin"]).clear(),
+            "target_forbidden",
+        ),
+        (
+            |world| {
+                for _ in 0..2 {
+                    world.git(&[
+                        "remote",
+                        "set-url",
+                        "--push",
+                        "--add",
+                        "origin",
+                        remote(world).to_str().unwrap(),
+                    ]);
+                }
+            },
+            "target_forbidden",
+        ),
+        (
+            |world| {
+                world.git(&[
+                    "--git-dir",
+                    remote(world).to_str().unwrap(),
+                    "update-ref",
+                    "-d",
+                    "refs/heads/main",
+                ]);
+            },
+            "target_forbidden",
+        ),
+        (
+            |world| std::fs::rename(remote(world), world.folder().join("away")).unwrap(),
+            "remote_unreachable",
+        ),
+        (
+            |world| {
+                world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Say it louder.\n");
+                assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+            },
+            "unpushed_commits",
+        ),
+    ];
+    for (n, (spoil, code)) in cases.into_iter().enumerate() {
+        let world = pushing("");
+        spoil(&world);
+        let said = run(&world);
+        assert_eq!(refused(&said), code, "case {n}: {said}");
+        assert!(json(&said)["error"]["hint"].is_string(), "case {n}: {said}");
+        assert!(!said.to_string().contains("remote.git"), "case {n}: {said}");
+        assert!(
+            !world.root().join(".git/counterfoil/runs").join(TICKET).exists(),
+            "case {n}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_trusted_asks_no_remote() {
+    let world = pushing("");
+    std::fs::remove_dir_all(world.state_home().join("counterfoil/trust")).unwrap();
+    assert_eq!(refused(&run(&world)), "policy_not_trusted");
+    assert_eq!(world.git(&["for-each-ref", "refs/counterfoil/targets"]), "");
+}
+
+#[test]
+fn a_remote_that_is_away_for_a_while_is_asked_again_by_the_same_run() {
+    let world = pushing("[[step]]\ndo = \"run\"\ncommand = \"mv $WORLD/remote.git $WORLD/away\"\n");
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "remote_unreachable");
+    assert!(!reason.contains("remote.git"), "{reason}");
+    std::fs::rename(world.folder().join("away"), remote(&world)).unwrap();
+    let before = tip(&world);
+    assert_delivered(&world, &run(&world), &before);
+    assert_eq!(
+        world.git(&["for-each-ref", "refs/counterfoil/runs"]).lines().count(),
+        1,
+        "one run"
+    );
+}
+
+/// A runner whose push hangs in the remote until `go` is there.
+fn pushing_for_long(world: &World) -> Runner {
+    hook(
+        world,
+        "pre-receive",
+        "touch $WORLD/begun; while ! test -e $WORLD/go; do sleep 0.05; done",
+    );
+    let mut command: Command = world.foil_command();
+    command
+        .args(["run", TICKET])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let runner = Runner(command.spawn().unwrap());
+    eventually("the push begins", || world.folder().join("begun").exists());
+    runner
+}
+
+#[test]
+fn a_runner_killed_in_the_middle_of_a_push_is_taken_up_and_delivers_once() {
+    for is_taken in [true, false] {
+        let world = pushing("");
+        let before = tip(&world);
+        let mut runner = pushing_for_long(&world);
+        runner.0.kill().unwrap();
+        runner.0.wait().unwrap();
+        if is_taken {
+            // The push of the dead runner goes on by itself.
+            std::fs::write(world.folder().join("go"), "").unwrap();
+            eventually("the push ends", || tip(&world) != before);
+        } else {
+            end_git_below(world.folder());
+            std::fs::write(world.folder().join("go"), "").unwrap();
+        }
+        assert_delivered(&world, &run(&world), &before);
+    }
+}
+
+/// Ends what a push left behind, as a machine that goes down would.
+fn end_git_below(folder: &Path) {
+    let folder = folder.to_str().unwrap();
+    eventually("the push is gone", || {
+        let mut any = false;
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).into_owned();
+            if command.contains(folder) && (command.contains("git") || command.contains("hooks")) {
+                any = true;
+                let pid = process.file_name();
+                let _ = Command::new("kill")
+                    .args(["-9", pid.to_str().unwrap()])
+                    .stderr(Stdio::null())
+                    .status();
+            }
+        }
+        !any
+    });
+}
+
+#[test]
+fn an_interrupted_push_leaves_at_once_and_goes_on_later() {
+    let world = pushing("");
+    let before = tip(&world);
+    let mut runner = pushing_for_long(&world);
+    let begun = Instant::now();
+    let pid = runner.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", "INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(runner.0.wait().unwrap().code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    std::fs::write(world.folder().join("go"), "").unwrap();
+    assert_delivered(&world, &run(&world), &before);
+}
+
+#[test]
+fn a_change_of_mind_between_branch_and_push_stops_the_push() {
+    let world = pushing("");
+    let before = tip(&world);
+    hook(&world, "pre-receive", "exit 1");
+    assert_eq!(blocker(&run(&world)).0, "push_rejected");
+    std::fs::remove_file(remote(&world).join("hooks/pre-receive")).unwrap();
+    assert_eq!(world.foil(&["cancel", TICKET]).code, Some(0));
+    let said = run(&world);
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "canceled", "{said}");
+    assert_eq!(tip(&world), before);
+}
+
+#[test]
+fn over_http_no_credential_of_the_address_is_told() {
+    let world = pushing("");
+    let before = tip(&world);
+    world.git(&[
+        "--git-dir",
+        remote(&world).to_str().unwrap(),
+        "config",
+        "http.receivepack",
+        "true",
+    ]);
+    let server = http::serve(world.folder().to_owned());
+    let address = format!("http://ada:s3cret@127.0.0.1:{}/remote.git", server.port);
+    world.git(&["remote", "set-url", "origin", &address]);
+    let said = run(&world);
+    assert_delivered(&world, &said, &before);
+    let mut told = said.to_string();
+    for verb in ["events", "logs", "review", "status", "verify"] {
+        told.push_str(&world.foil(&[verb, TICKET, "--json"]).to_string());
+    }
+    told.push_str(&std::fs::read_to_string(run_folder(&world).join("journal.jsonl")).unwrap());
+    assert!(!told.contains("s3cret") && !told.contains("127.0.0.1"), "{told}");
+}
+
+#[test]
+fn what_the_remote_has_become_since_is_information() {
+    let world = pushing("");
+    let before = tip(&world);
+    assert_delivered(&world, &run(&world), &before);
+    let about_remote = |world: &World| {
+        let said = world.foil(&["verify", TICKET]);
+        assert_eq!(said.code, Some(0), "{said}");
+        let line = said.stdout.lines().find(|line| line.contains("remote branch")).unwrap();
+        line.trim().to_owned()
+    };
+    let delivered = tip(&world);
+    let short = &delivered[..12];
+    assert!(about_remote(&world).ends_with(&format!("`origin/main` points at {short}")));
+    somebody_pushes(&world, "more.txt");
+    let script = world.folder().join("theirs.sh");
+    let pushed = Command::new("sh").arg(script).arg(world.folder()).status().unwrap();
+    assert!(pushed.success());
+    assert!(about_remote(&world).ends_with(&format!("`origin/main` contains {short}")));
+    let path = remote(&world);
+    world.git(&[
+        "--git-dir",
+        path.to_str().unwrap(),
+        "update-ref",
+        "refs/heads/main",
+        &before,
+    ]);
+    assert!(about_remote(&world).ends_with(&format!("`origin/main` moved to {}", &before[..12])));
+    world.git(&[
+        "--git-dir",
+        path.to_str().unwrap(),
+        "update-ref",
+        "-d",
+        "refs/heads/main",
+    ]);
+    assert!(about_remote(&world).ends_with("`origin/main` is gone"));
+    std::fs::remove_dir_all(&path).unwrap();
+    assert!(about_remote(&world).contains("not looked at"));
+}
+
+#[test]
+fn a_ticket_waits_for_one_that_is_only_on_a_branch_here() {
+    let world = pushing("");
+    world.ticket(
+        "0002-next",
+        "title = \"Next\"\nmode = \"loop\"\ndepends_on = [\"0001-hello\"]\n",
+    );
+    hook(&world, "pre-receive", "test -e $WORLD/go");
+    assert_eq!(world.foil(&["approve", "0002-next"]).code, Some(0));
+    std::fs::write(world.folder().join("go"), "").unwrap();
+    world.git(&["push", "-q", "origin", "main"]);
+    std::fs::remove_file(world.folder().join("go")).unwrap();
+    assert_eq!(blocker(&run(&world)).0, "push_rejected");
+    let said = world.foil(&["run", "0002-next", "--json"]);
+    assert_eq!(refused(&said), "dependency_not_done", "{said}");
+    std::fs::write(world.folder().join("go"), "").unwrap();
+    assert_eq!(run(&world).code, Some(0));
+    let said = world.foil(&["explain", "0002-next", "--json"]);
+    assert!(!said.stdout.contains("dependency_not_done"), "{said}");
+}
