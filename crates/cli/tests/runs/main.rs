@@ -34,5 +34,7 @@ mod set_up;
 mod stacks;
 mod starting;
 mod stop;
+mod story;
+mod terminal;
 mod verify;
 mod world;
