@@ -19,6 +19,7 @@ mod clean;
 mod codex;
 mod doctor;
 mod events;
+mod examples;
 mod gates;
 mod going_on;
 mod hostile;
