@@ -69,7 +69,7 @@ fn a_terminal_shows_where_a_run_stands_and_how_many_tickets_are_to_come() {
         assert_eq!(world.foil(args).code, Some(0));
     }
 
-    let mut terminal = Terminal::of(&world, 80, "run --all");
+    let mut terminal = Terminal::of(&world, 80, "run --all", &[]);
     for (place, iteration, tokens) in [
         ("[1/2] 0001-hello", 1, "1.5k"),
         ("[1/2] 0001-hello", 2, "3.0k"),

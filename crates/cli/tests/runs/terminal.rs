@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::common::World;
+use crate::world::{WRITER, approved};
 
 /// How long anything may take.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -18,7 +19,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn of(world: &World, columns: u32, arguments: &str) -> Self {
+    pub(crate) fn of(world: &World, columns: u32, arguments: &str, environment: &[(&str, &str)]) -> Self {
         let line = format!(
             "stty cols {columns} rows 40 && exec {} {arguments}",
             env!("CARGO_BIN_EXE_foil")
@@ -29,6 +30,7 @@ impl Terminal {
             .args(["--quiet", "--return", "--command", &line, "/dev/null"])
             .env("TERM", "xterm-256color")
             .env("SHELL", "/bin/sh")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -87,4 +89,40 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The escape sequences that colour, and all others.
+fn escapes(world: &World, arguments: &str, environment: &[(&str, &str)]) -> (usize, usize) {
+    let (code, seen) = Terminal::of(world, 80, arguments, environment).end();
+    assert!(code.is_some() && !seen.is_empty(), "{arguments}");
+    let sequences = seen.split("\x1b[").skip(1);
+    let mut ends = sequences.map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    let (colours, others): (Vec<_>, Vec<_>) = ends.by_ref().partition(|rest| rest.starts_with('m'));
+    assert_eq!(colours.len() + others.len(), seen.matches('\x1b').count(), "{seen:?}");
+    (colours.len(), others.len())
+}
+
+#[test]
+fn a_terminal_gets_no_colours_where_somebody_wants_none() {
+    let world = approved(WRITER);
+    world.ticket("0002-broken", "titel = 1\n");
+    for arguments in ["status", "check", "doctor", "explain 0001-hello", "run 0009-none"] {
+        let (colours, others) = escapes(&world, arguments, &[]);
+        assert!(colours > 0 && others == 0, "{arguments}");
+        for environment in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            assert_eq!(
+                escapes(&world, arguments, &[environment]),
+                (0, 0),
+                "{arguments} {environment:?}"
+            );
+        }
+        assert_eq!(
+            escapes(&world, &format!("{arguments} --color never"), &[]),
+            (0, 0),
+            "{arguments}"
+        );
+    }
+    // The live lines of a run have to be taken away again.
+    let (colours, _) = escapes(&world, "run 0001-hello", &[("NO_COLOR", "1")]);
+    assert_eq!(colours, 0);
 }
