@@ -221,3 +221,41 @@ impl From<Exit> for std::process::ExitCode {
         Self::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every code, from what counts least to what counts most.
+    const ALL: [Exit; 9] = [
+        Exit::Done,
+        Exit::Blocked,
+        Exit::Refused,
+        Exit::Invalid,
+        Exit::Unverified,
+        Exit::Usage,
+        Exit::Failed,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
+    #[test]
+    fn of_two_codes_the_graver_one_counts_whichever_came_first() {
+        let table = ALL.map(|first| ALL.map(|second| first.and(second).code()));
+        assert_eq!(
+            table,
+            [
+                [0, 10, 11, 3, 12, 2, 1, 130, 143],
+                [10, 10, 11, 3, 12, 2, 1, 130, 143],
+                [11, 11, 11, 3, 12, 2, 1, 130, 143],
+                [3, 3, 3, 3, 12, 2, 1, 130, 143],
+                [12, 12, 12, 12, 12, 2, 1, 130, 143],
+                [2, 2, 2, 2, 2, 2, 1, 130, 143],
+                [1, 1, 1, 1, 1, 1, 1, 130, 143],
+                // Of two signals the first one ended it.
+                [130, 130, 130, 130, 130, 130, 130, 130, 130],
+                [143, 143, 143, 143, 143, 143, 143, 143, 143],
+            ]
+        );
+    }
+}

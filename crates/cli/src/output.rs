@@ -183,6 +183,15 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// `950`, `1.2k`, `3.4M`.
+pub(crate) fn thousands(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => format!("{}.{}k", number / 1_000, number % 1_000 / 100),
+        _ => format!("{}.{}M", number / 1_000_000, number % 1_000_000 / 100_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +199,14 @@ mod tests {
     #[test]
     fn text_of_others_cannot_forge_a_line() {
         assert_eq!(plain("a\nb\x1b[31m\u{202e}c"), "a b\\x1b[31m\\u{202e}c");
+    }
+
+    #[test]
+    fn large_numbers_are_short() {
+        assert_eq!(
+            [0, 999, 1_049, 12_345, 1_250_000].map(thousands),
+            ["0", "999", "1.0k", "12.3k", "1.2M"]
+        );
     }
 
     #[test]

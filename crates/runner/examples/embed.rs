@@ -13,8 +13,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Some(code) = main_if_guard() {
         return Ok(code);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(embed())
+    tokio::runtime::Runtime::new()?.block_on(embed())
 }
 
 async fn embed() -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -31,10 +30,9 @@ async fn embed() -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
 
     // The observer is called as each record is written; a channel makes a stream of it for whoever wants one.
-    let (events, mut stream) = mpsc::unbounded_channel();
+    let (events, mut stream) = mpsc::unbounded_channel::<TimelineLine>();
     let shown = tokio::spawn(async move {
         while let Some(line) = stream.recv().await {
-            let line: TimelineLine = line;
             // A closed pipe ends the display, not the run.
             let _ = writeln!(io::stderr(), "{} {}", line.at, line.text);
         }
@@ -47,15 +45,7 @@ async fn embed() -> Result<ExitCode, Box<dyn std::error::Error>> {
     shown.await?;
 
     let packet = ReviewPacket::of(&report.run, "");
-    writeln!(
-        io::stdout(),
-        "{}: {}",
-        packet.outcome,
-        packet.branch.as_deref().unwrap_or("no branch")
-    )?;
-    Ok(if packet.outcome == "done" {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let branch = packet.branch.as_deref().unwrap_or("no branch");
+    writeln!(io::stdout(), "{}: {branch}", packet.outcome)?;
+    Ok(ExitCode::from(u8::from(packet.outcome != "done")))
 }

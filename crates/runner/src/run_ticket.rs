@@ -266,7 +266,7 @@ pub async fn run_ticket(
             }
             unfinished
         }
-        None => open_run(repository, &folders, terms)?,
+        None => open_run(repository, &folders, terms, &mut observe)?,
     };
     // No branch need hold it: it may be a merge of ours, and tips are amended.
     repository.anchor(&id, &format!("base-{}", base.short()), base.0)?;

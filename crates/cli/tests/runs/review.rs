@@ -32,12 +32,9 @@ fn the_page_holds_no_script_and_loads_nothing() {
 #[test]
 fn the_packet_is_one_json_document() {
     let world = done();
-    let document = json(&world.foil(&["review", TICKET, "--json"]));
-    assert_eq!(document["schema"], "counterfoil.review/1");
-    assert_eq!(document["packet"]["outcome"], "done");
-    assert_eq!(document["packet"]["verdict"], "pass");
-    assert_eq!(document["packet"]["title"], "Say hello");
-    assert_eq!(document["packet"]["checks"][0]["name"], "hello");
+    let said = world.foil(&["review", TICKET, "--json"]);
+    assert!(json(&said).is_object() && is_harmless(&said.stdout), "{said}");
+    seen!("review_json", said);
     assert_eq!(world.foil(&["review", TICKET, "--json", "--html"]).code, Some(2));
 }
 

@@ -2,7 +2,7 @@
 
 use git_delivery::Repository;
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, Rescued, Run, RunId, TicketId};
+use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, Record, Rescued, Run, RunId, TicketId};
 use policy::config::IndependentReview;
 
 use super::{EarlierRun, RunError};
@@ -23,7 +23,12 @@ pub(super) fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
 }
 
 /// Begins the journal of a new run. What it begins with is kept before the journal names it.
-pub(super) fn open_run(repository: &Repository, folders: &RunFolders, opened: Opened) -> Result<EarlierRun, RunError> {
+pub(super) fn open_run(
+    repository: &Repository,
+    folders: &RunFolders,
+    opened: Opened,
+    observe: &mut dyn FnMut(&Run, &Record),
+) -> Result<EarlierRun, RunError> {
     if let Some(rescued) = &opened.rescued {
         repository.anchor(&opened.run, "rescued", rescued.tree.0)?;
     }
@@ -31,7 +36,8 @@ pub(super) fn open_run(repository: &Repository, folders: &RunFolders, opened: Op
     let event = Event::Opened(opened);
     let run = Run::open(at, &event).map_err(DriveError::from)?;
     let mut journal = JournalFile::create(&folders.run.join("journal.jsonl"))?;
-    journal.append(at, &event)?;
+    let record = journal.append(at, &event)?;
+    observe(&run, &record);
     Ok(EarlierRun { run, journal })
 }
 

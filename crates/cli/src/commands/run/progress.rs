@@ -1,12 +1,12 @@
-//! What is shown while a run is under way: on a terminal a live line below the story, elsewhere plain lines.
+//! What is shown while a run is under way: on a terminal two live lines below the story, elsewhere plain lines.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ledger_core::{CheckResult, Event, Observation, Record, Run, TicketId};
-use runner::TimelineLine;
+use runner::{RunStatus, TimelineLine};
 
-use crate::output::{BAD, DIM, Output, plain, styled};
+use crate::output::{BAD, DIM, Output, count, plain, styled, thousands};
 
 /// The lines of a failed check's output that are shown.
 const SHOWN_LINES: usize = 12;
@@ -23,7 +23,7 @@ impl<'a> Progress<'a> {
     pub(super) fn new(output: &'a Output, ticket: &TicketId, n: usize, total: usize) -> Self {
         let live = output.story_is_live().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {prefix}\n  {wide_msg}") {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -40,14 +40,15 @@ impl<'a> Progress<'a> {
     /// Shows a record as it is written. Whether anybody reads it changes nothing about the run.
     pub(super) fn show(&mut self, run: &Run, record: &Record) {
         if let Some(live) = &self.live {
-            live.set_message(self.now(run));
+            live.set_prefix(self.stand(run));
+            live.set_message(now(run));
         }
         if let Some(line) = self.line(run, record) {
             self.say(&line);
         }
     }
 
-    /// Takes the live line away.
+    /// Takes the live lines away.
     pub(super) fn end(&mut self) {
         if let Some(live) = self.live.take() {
             live.finish_and_clear();
@@ -64,27 +65,14 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// The live line: where the run stands and what is being done.
-    fn now(&self, run: &Run) -> String {
-        let totals = run.totals();
+    /// The first live line: where the run stands.
+    fn stand(&self, run: &Run) -> String {
         let phase = run.phase().map_or("starting", ledger_core::Phase::as_str);
-        let doing = match run.pending() {
-            Some(pending) if !pending.live.doing.is_empty() => pending.live.doing.clone(),
-            Some(pending) => pending.effect.words().to_owned(),
-            None => String::new(),
+        let iteration = match run.totals().iterations {
+            0 => String::new(),
+            n => format!(" · iteration {n}"),
         };
-        let files = run.change().map_or(0, |change| change.counts.total());
-        let files = if files > 0 {
-            format!(" · {files} files")
-        } else {
-            String::new()
-        };
-        plain(&format!(
-            "{} · {phase} · turn {}{files} · {} tokens · {doing}",
-            self.place,
-            totals.iterations,
-            run.tokens().total
-        ))
+        plain(&format!("{} · {phase}{iteration}", self.place))
     }
 
     fn line(&self, run: &Run, record: &Record) -> Option<String> {
@@ -115,6 +103,19 @@ impl<'a> Progress<'a> {
         }
         Some(text)
     }
+}
+
+/// The second live line, of which a narrow terminal shows the beginning: what it came to so far, and what is being done.
+fn now(run: &Run) -> String {
+    let status = RunStatus::of(run, None);
+    let mut parts = Vec::new();
+    if let Some(files) = status.files_changed.filter(|files| *files > 0) {
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        parts.push(count(files, "file changed", "files changed"));
+    }
+    parts.push(format!("{} tokens", thousands(status.tokens)));
+    parts.extend(status.doing);
+    plain(&parts.join(" · "))
 }
 
 /// The end of a failed check's output.
