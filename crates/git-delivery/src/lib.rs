@@ -36,7 +36,7 @@ pub use place::copies::{UntrackedFile, UntrackedFileError};
 pub use place::index::PlaceIndexError;
 pub use place::throw_away_git::RefSnapshot;
 pub use place::walk::WalkError;
-pub use place::{Brought, LeftOut, Leftovers, Place, PlaceError, remove_tree};
+pub use place::{Brought, LeftOut, Leftovers, Place, PlaceError, Strays, remove_tree};
 pub use refs::{Expected, RefError};
 pub use repository::{
     Head, Identity, Operation, Person, Remote, Repository, RepositoryError, UnsupportedKind, Upstream,

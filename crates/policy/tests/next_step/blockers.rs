@@ -331,6 +331,18 @@ fn rows() -> Vec<Row> {
         row(Code::ReviewFailed, |_, p| {
             review(p, Some("writer"), |label| answered(label, true))
         }),
+        row(Code::TreeMismatch, |_, p| {
+            let Effect::TakeReview { label, .. } = &p.effect else {
+                return None;
+            };
+            thread_of(p)?;
+            shows(Observation::ReviewEnded {
+                tree: TreeId(object(99)),
+                end: answered(label, true),
+                tokens: spent(1),
+                thread: Some("reviewer".parse().unwrap()),
+            })
+        }),
         row(Code::AgentAuth, |_, p| {
             review(p, Some("reviewer"), |_| ReviewEnd::Failed {
                 failure: AgentFailure {
