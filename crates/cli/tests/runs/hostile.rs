@@ -4,6 +4,7 @@
 //! Whatever the worker does, the user's repository is as it was, nothing that it planted has run, nothing that it started is left, and nothing that
 //! is recorded grows without bound.
 
+mod journal;
 mod meanwhile;
 
 use std::io::Read as _;
@@ -114,6 +115,15 @@ fn attack_in(world: World, ends: &Ends) -> (World, Said) {
 
 /// The same, with something that is done while the run is under way.
 fn attack_while(world: World, ends: &Ends, meanwhile: impl FnOnce(&World)) -> (World, Said) {
+    let (world, said) = attack_on_records(world, ends, meanwhile);
+    let journal = run_folder(&world).join("journal.jsonl");
+    assert!(journal.metadata().unwrap().len() < LONGEST_JOURNAL);
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+    (world, said)
+}
+
+/// The same, but what is recorded of the run need not hold.
+fn attack_on_records(world: World, ends: &Ends, meanwhile: impl FnOnce(&World)) -> (World, Said) {
     let before = Snapshot::of(&world.root(), &world.git(&["for-each-ref"]));
     let base = world.git(&["rev-parse", "HEAD"]);
 
@@ -158,9 +168,6 @@ fn attack_while(world: World, ends: &Ends, meanwhile: impl FnOnce(&World)) -> (W
         "what the worker planted has run"
     );
     assert_none_below(world.folder(), Duration::from_secs(10));
-    let journal = run_folder(&world).join("journal.jsonl");
-    assert!(journal.metadata().unwrap().len() < LONGEST_JOURNAL);
-    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
     (world, said)
 }
 
