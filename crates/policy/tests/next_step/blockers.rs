@@ -157,6 +157,10 @@ fn turns_of_five_minutes(inputs: &mut Inputs) {
     inputs.limits.turn_timeout = Duration::minutes(5);
 }
 
+fn commands_of_five_minutes(inputs: &mut Inputs) {
+    inputs.limits.command_timeout = Duration::minutes(5);
+}
+
 fn few_tokens(inputs: &mut Inputs) {
     inputs.limits.max_tokens = 1_000;
 }
@@ -249,6 +253,10 @@ fn rows() -> Vec<Row> {
         }),
         with_limits(Code::TurnTimeout, turns_of_five_minutes, |_, p| {
             is_review(p).then(|| silent(p, 6))?
+        }),
+        with_limits(Code::TurnTimeout, commands_of_five_minutes, |_, p| {
+            let has_begun = is_write(p) && p.live.thread.is_some();
+            has_begun.then(|| command(p, "make").or_else(|| silent(p, 6)))?
         }),
         row(Code::Stalled, |_, p| is_write(p).then(|| silent(p, 11))?),
         row(Code::Stalled, |_, p| {
