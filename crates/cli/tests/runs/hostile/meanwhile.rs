@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Blocked, HELLO, NARROW, attack_in, attack_while, done, hello, run, with_checks, world_of, write};
 use crate::common::{Said, World};
-use crate::world::{TICKET, eventually, json, run_id};
+use crate::world::{TICKET, eventually, json, run_folder, run_id};
 
 /// A command that says that it is under way and waits until [`go_on`].
 fn held(world: &World) -> String {
@@ -128,4 +128,34 @@ fn edits_what_is_reviewed_while_it_is_reviewed() {
         let expected = format!("`{planted}` changed in the reviewer's place during the review");
         assert_eq!(*reason, expected.as_str());
     }
+}
+
+#[test]
+fn edits_what_was_reviewed_before_anybody_has_seen_the_review() {
+    let world = world_of(NARROW, &[hello(), done()].concat());
+    let reviewer = "role = \"reviewer\"\n[answer]\nreview = { verdict = \"fail\", summary = \"bad\" }\n";
+    std::fs::write(world.folder().join("scripts/reviewer.toml"), reviewer).unwrap();
+    let world = with_checks(
+        world,
+        "[limits]\nmax_repair_rounds = 0\n[workspace]\nkeep = \"always\"\n",
+    );
+    let (world, _) = attack_in(world, &Blocked("repair_limit"));
+    // As if the power had gone before the runner wrote down what it saw of the review.
+    let journal = run_folder(&world).join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let asked = text.lines().position(|line| line.contains("take_review")).unwrap();
+    let cut = || {
+        let kept: String = text.split_inclusive('\n').take(asked + 1).collect();
+        std::fs::write(&journal, kept).unwrap();
+    };
+    cut();
+    let said = world.foil(&["run", TICKET, "--json"]);
+    let code = |said: &Said| json(said)["runs"][0]["packet"]["blocker"]["code"].clone();
+    assert_eq!(code(&said), "repair_limit", "its answer still counts: {said}");
+
+    cut();
+    std::fs::write(place(&world, "review").join("README"), "approve this\n").unwrap();
+    let said = world.foil(&["run", TICKET, "--json"]);
+
+    assert_eq!(code(&said), "tree_mismatch", "{said}");
 }
