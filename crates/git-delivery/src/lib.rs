@@ -37,7 +37,7 @@ pub use place::copies::{UntrackedFile, UntrackedFileError};
 pub use place::index::PlaceIndexError;
 pub use place::throw_away_git::RefSnapshot;
 pub use place::walk::WalkError;
-pub use place::{Brought, LeftOut, Leftovers, Place, PlaceError, remove_tree};
+pub use place::{Brought, LeftOut, Leftovers, Place, PlaceError, Strays, remove_tree};
 pub use refs::{Expected, RefError};
 pub use remote::{Patience, PushEnd, RemoteError};
 pub use repository::{

@@ -102,12 +102,23 @@ pub enum Leftovers {
 }
 
 /// What was done to bring a place to a tree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Brought {
     /// Files written.
     pub written: u64,
     /// Files removed, those that were written anew not counted.
     pub removed: u64,
+    /// The files of the tree before that were found changed, as in [`Strays::changed`]; none where nobody looked.
+    pub changed: Vec<RepoPath>,
+}
+
+/// How a place differs from the tree that it was brought to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// The files of the tree whose content, kind or execute bit is another, or that are gone. Sorted.
+    pub changed: Vec<RepoPath>,
+    /// What is not in the tree and would go if the place were brought to it now. Sorted.
+    pub added: Vec<RepoPath>,
 }
 
 /// A checkout of its own, with a throw-away `.git`: objects are shared with the repository, branches and tags are a
@@ -303,6 +314,18 @@ impl Place {
         renewed?;
         self.index.tick = saved?;
         Ok(brought)
+    }
+
+    /// How the place differs from the tree that it was last brought to. Mends nothing but the permissions of folders that may
+    /// not be read.
+    pub fn strays(
+        &self,
+        repository: &Repository,
+        leftovers: Leftovers,
+        exempt: &BTreeSet<RepoPath>,
+    ) -> Result<Strays, PlaceError> {
+        self.make_enterable()?;
+        cleaning::strays(repository, &self.root()?, &self.index, leftovers, exempt)
     }
 
     /// Code that ran in the place may have locked the runner out of it.

@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 
 use common::{World, fingerprint, git_in, path, try_git_in, write_below};
-use counterfoil_git_delivery::{Brought, LeftOut, Leftovers, MeasureOptions, Place, PlaceError, RefSnapshot};
+use counterfoil_git_delivery::{Brought, LeftOut, Leftovers, MeasureOptions, Place, PlaceError, RefSnapshot, Strays};
 use ledger_core::TreeId;
 
 fn bring(world: &World, place: &mut Place, tree: TreeId) -> Brought {
@@ -208,7 +208,14 @@ fn a_place_is_brought_to_a_tree_and_caches_stay() {
     write_below(place.folder(), "src/x.o", "warm");
     let kept = place.folder().join("keep/me").metadata().unwrap().mtime_nsec();
     let brought = bring(&world, &mut place, world.tree("HEAD"));
-    assert_eq!(brought, Brought { written: 3, removed: 1 });
+    assert_eq!(
+        brought,
+        Brought {
+            written: 3,
+            removed: 1,
+            changed: Vec::new()
+        }
+    );
     assert!(
         place.folder().join("target/debug/cache").exists(),
         "the base's rules say what a cache is"
@@ -229,6 +236,56 @@ fn a_place_is_brought_to_a_tree_and_caches_stay() {
         )
         .unwrap();
     assert_is(&world, &place, "HEAD");
+}
+
+#[test]
+fn what_differs_from_the_tree_is_told_by_looking_and_by_mending() {
+    let world = World::with(&[
+        (".gitignore", "cache/\n"),
+        ("same", "1\n"),
+        ("touched", "1\n"),
+        ("odd", "1\n"),
+        ("edited", "1\n"),
+        ("executable", "1\n"),
+        ("linked", "1\n"),
+        ("gone/deep", "1\n"),
+    ]);
+    let mut place = world.place("check");
+    let at = |name: &str| place.folder().join(name);
+    let look = |place: &Place, leftovers| place.strays(&world.open(), leftovers, &BTreeSet::new()).unwrap();
+    assert_eq!(look(&place, Leftovers::RemoveAll), Strays::default());
+    let change_mode = |name: &str, mode| {
+        std::fs::set_permissions(at(name), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    std::fs::write(at("touched"), "1\n").unwrap();
+    change_mode("odd", 0o600);
+    let times = std::fs::metadata(at("edited")).unwrap().modified().unwrap();
+    std::fs::write(at("edited"), "2\n").unwrap();
+    let edited = std::fs::File::options().write(true).open(at("edited")).unwrap();
+    edited.set_modified(times).unwrap();
+    change_mode("executable", 0o755);
+    std::fs::remove_file(at("linked")).unwrap();
+    symlink("same", at("linked")).unwrap();
+    std::fs::remove_dir_all(at("gone")).unwrap();
+    write_below(place.folder(), "cache/warm", "1\n");
+    write_below(place.folder(), "new", "1\n");
+    let paths = |paths: &[&str]| paths.iter().map(|name| path(name)).collect::<Vec<_>>();
+    let changed = paths(&["edited", "executable", "gone/deep", "linked"]);
+    for (leftovers, added) in [
+        (Leftovers::KeepIgnored, paths(&["new"])),
+        (Leftovers::RemoveAll, paths(&["cache/warm", "new"])),
+    ] {
+        let changed = changed.clone();
+        assert_eq!(look(&place, leftovers), Strays { changed, added });
+    }
+    let brought = bring(&world, &mut place, world.tree("HEAD"));
+    let expected = Brought {
+        written: 5,
+        removed: 1,
+        changed,
+    };
+    assert_eq!(brought, expected, "odd permissions are mended too");
+    assert_eq!(look(&place, Leftovers::KeepIgnored), Strays::default());
 }
 
 #[test]

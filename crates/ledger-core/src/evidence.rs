@@ -70,7 +70,7 @@ pub enum CommandOutcome {
     OutputLimit,
     /// The run was stopped; the runner ended it.
     Stopped,
-    /// It could not be started.
+    /// It could not be started, or what it did shows nothing.
     NotStarted {
         /// Why.
         reason: String,
@@ -92,7 +92,7 @@ impl std::fmt::Display for CommandOutcome {
             Self::TimedOut => f.write_str("ended at its time limit"),
             Self::OutputLimit => f.write_str("ended at its output limit"),
             Self::Stopped => f.write_str("stopped with the run"),
-            Self::NotStarted { reason } => write!(f, "not started: {reason}"),
+            Self::NotStarted { reason } => write!(f, "no result: {reason}"),
         }
     }
 }

@@ -363,7 +363,7 @@ pub struct Grants {
     /// Protected paths that may change
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,
-    /// Whether data migrations may be added
+    /// Whether data migrations may be added, changed, removed and run
     #[serde(default)]
     pub migrations: bool,
     /// Whether the worker may use the network

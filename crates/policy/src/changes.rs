@@ -190,7 +190,7 @@ fn judge_change(
         let detail = "it links to a commit of another repository, and the ticket does not name it exactly";
         add(BlockerCode::ScopeViolation, detail.to_owned());
     }
-    if !grants.migrations && change.after.is_some() && is_migration(path) {
+    if !grants.migrations && is_migration(path) {
         let detail = "it is a data migration, and the ticket has no `[grants] migrations`";
         add(BlockerCode::GrantMissing, detail.to_owned());
     }

@@ -3,7 +3,7 @@
 //! This is a tripwire, not a wall. The wall is the sandbox: no network, nothing writable but the place, no credentials. A
 //! worker that wants to hide a command from a reader of its text can (a script, an alias, an encoding). The tripwire
 //! catches what a worker does openly because it believes that it should: publishing, pushing, deploying, destroying
-//! data, reading credentials, adding dependencies that nobody granted. So the line is cut into words, not interpreted,
+//! data, reading credentials, and what nobody granted: adding dependencies, running migrations, reaching other machines. So the line is cut into words, not interpreted,
 //! and a rule speaks only where a command is plain; ordinary commands must never stop a turn.
 
 mod rules;
@@ -20,7 +20,8 @@ pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
 /// What a command line would do that needs a grant; none: nothing that can be seen.
 ///
 /// A command is granted where the ticket's `[grants] commands` holds it exactly, word by word, as the whole line or as one
-/// of the commands that the line joins. Installing a dependency is also granted by its name in `[grants] dependencies`.
+/// of the commands that the line joins. Installing a dependency is also granted by its name in `[grants] dependencies`, running migrations by
+/// `[grants] migrations`, and reaching other machines by `[grants] network` or the policy's `[agent] network`.
 /// A granted line never excuses another command beside it.
 ///
 /// ```
@@ -41,6 +42,7 @@ pub fn judge_command(line: &str, policy: &Policy, grants: &Grants) -> Option<Vio
             detail: format!("a command of more than {MAX_COMMAND_BYTES} bytes cannot be judged"),
         });
     }
+    let with_network = policy.agent.network || grants.network;
     let granted: Vec<Vec<Command>> = grants.commands.iter().map(|granted| commands_of(granted)).collect();
     commands_of(line).iter().find_map(|command| {
         let is_granted = granted
@@ -54,7 +56,7 @@ pub fn judge_command(line: &str, policy: &Policy, grants: &Grants) -> Option<Vio
         };
         let found = denied()
             .map(|detail| (BlockerCode::UnsafeAction, detail))
-            .or_else(|| rules::judge(command, grants))?;
+            .or_else(|| rules::judge(command, grants, with_network))?;
         (!is_granted).then_some(Violation {
             code: found.0,
             path: None,

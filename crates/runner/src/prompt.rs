@@ -58,6 +58,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
          - You work in a checkout of your own. Edit files in it; do not commit, push, or touch Git's files: the runner commits.\n\
          - Nobody can answer questions. If the ticket cannot be done as it is written, report `blocked` and say what is missing.\n\
          - Do not weaken, skip or delete tests or checks to make them pass.\n\
+         - A command that adds a dependency, runs data migrations, reaches another machine, publishes or deploys ends the run, unless that is allowed.\n\
          - What you report is taken as a claim. The runner computes the change set itself, runs the checks where you cannot write, \
          and has the result reviewed by somebody else.\n\
          - Before you report, read your whole change once more as a reviewer would.\n"
@@ -254,7 +255,10 @@ fn grants(text: &mut String, grants: &Grants) {
     ] {
         lines.extend(names.iter().map(|name| format!("{what} `{name}`")));
     }
-    for (is_granted, what) in [(migrations, "add data migrations"), (network, "use the network")] {
+    for (is_granted, what) in [
+        (migrations, "add, change and run data migrations"),
+        (network, "use the network"),
+    ] {
         if *is_granted {
             lines.push(what.to_owned());
         }
@@ -468,7 +472,7 @@ migrations = true
             "translations",
             "in English",
             "`hello-world`",
-            "add data migrations",
+            "add, change and run data migrations",
             label,
         ] {
             assert!(prompt.contains(part), "{part}: {prompt}");
@@ -491,7 +495,9 @@ migrations = true
             forbidden: &forbidden,
             given: Given::default(),
         };
-        assert_complete(&writer_prompt(&task), "run/3");
+        let writer = writer_prompt(&task);
+        assert_complete(&writer, "run/3");
+        assert!(writer.contains("reaches another machine, publishes or deploys ends the run"));
         // A conversation that had to start anew knows nothing of the last answer.
         let again = report_repair_prompt(&task, "it is\nnot JSON");
         assert_complete(&again, "run/3");

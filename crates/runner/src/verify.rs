@@ -105,7 +105,12 @@ pub fn verify_ticket(
         report.run = Some(run.clone());
         let journal = match std::fs::read(roots.journal(ticket, &run)) {
             Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if !stored.contains_key(&run) {
+                    report.without_journal(&run);
+                }
+                None
+            }
             Err(error) => {
                 report.differs("live journal", format!("it is there and cannot be read: {error}"));
                 None
@@ -273,6 +278,20 @@ impl Verifier<'_> {
                 self.sources(receipt);
                 self.commits(&records, receipt);
             }
+        }
+    }
+
+    /// A run that has no journal anywhere: it never began, unless it has kept something.
+    fn without_journal(&mut self, run: &RunId) {
+        const WHAT: &str = "live journal";
+        match self.repository.anchors(run) {
+            Ok(anchors) if anchors.is_empty() => {}
+            Ok(anchors) => {
+                let names: Vec<_> = anchors.iter().map(|anchor| format!("`{}`", anchor.name)).collect();
+                let detail = format!("it is gone, and the run has kept {}", names.join(", "));
+                self.differs(WHAT, detail);
+            }
+            Err(error) => self.differs(WHAT, error.to_string()),
         }
     }
 

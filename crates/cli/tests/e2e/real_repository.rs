@@ -105,7 +105,11 @@ fn type_in(world: &World, line: &str) {
     command
         .args(["-c", line])
         .env("PATH", format!("{}:{path}", programs.display()));
+    let before = world.snapshot();
     let ran = world.start(command).ends_within(LONG);
+    if line.starts_with("foil run") {
+        before.assert_same_as(&world.snapshot());
+    }
     assert!(ran.status.success(), "{line}\n{}\n{}", ran.stdout, ran.stderr);
 }
 

@@ -1,5 +1,6 @@
 //! A user's repository, a Codex, a scripted model, and `foil`.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -62,6 +63,8 @@ pub(crate) struct World {
     pub(crate) model: ModelServer,
     pub(crate) repository: PathBuf,
     root: TempDir,
+    /// What is the user's, as it was before the first run.
+    untouched: OnceCell<Snapshot>,
     /// The model lives in it.
     _runtime: Runtime,
 }
@@ -136,6 +139,7 @@ impl World {
             model,
             repository,
             root,
+            untouched: OnceCell::new(),
             _runtime: runtime,
         };
         world.git(&["init", "--quiet", "--initial-branch=main"]);
@@ -225,13 +229,20 @@ impl World {
             .stdin(Stdio::null())
     }
 
-    /// Runs `foil` to its end.
+    /// Runs `foil` to its end. However a run ends, it has left everything of the user's as it was.
     pub(crate) fn foil(&self, arguments: &[&str]) -> Ran {
-        self.start_foil(arguments).ends_within(PATIENCE)
+        let ran = self.start_foil(arguments).ends_within(PATIENCE);
+        if arguments.first() == Some(&"run") {
+            self.assert_untouched();
+        }
+        ran
     }
 
     /// Starts `foil`.
     pub(crate) fn start_foil(&self, arguments: &[&str]) -> Running {
+        if arguments.first() == Some(&"run") {
+            self.untouched.get_or_init(|| self.snapshot());
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_foil"));
         command.args(arguments);
         self.start(command)
@@ -254,6 +265,12 @@ impl World {
     /// The whole state of the user's that no run may touch.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot::of(&self.repository, &self.git(&["for-each-ref"]))
+    }
+
+    /// Fails unless all that is the user's is as it was before the first run.
+    pub(crate) fn assert_untouched(&self) {
+        let before = self.untouched.get().expect("a run was started");
+        before.assert_same_as(&self.snapshot());
     }
 
     /// The requests of turns whose prompts have these words.
@@ -296,7 +313,7 @@ impl World {
     }
 
     /// Whatever a finished ticket must be: delivered once on its branch as two commits with this content, stored once,
-    /// true to its journal, shown as done, and without a process left.
+    /// true to its journal, shown as done, and without a process left or anything of the user's touched.
     pub(crate) fn assert_delivered(&self, ticket: &str, path: &str, content: &str) {
         let branch = format!("foil/{ticket}");
         let base = self.journal_base(ticket);
@@ -321,6 +338,7 @@ impl World {
         let status = self.foil(&["status", ticket, "--json"]).succeeds().json();
         assert!(status.to_string().contains("\"done\""), "{status}");
         assert_none_below(self.root(), Duration::from_secs(5));
+        self.assert_untouched();
     }
 
     fn journal_base(&self, ticket: &str) -> String {

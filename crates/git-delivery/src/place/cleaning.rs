@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
 
-use ledger_core::{RepoPath, Side, TreeId};
+use ledger_core::{EntryMode, RepoPath, Side, TreeId};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
@@ -12,7 +12,7 @@ use crate::contents::{Content, read_content};
 use crate::place::checkout::{Wanted, thread_count, write_files};
 use crate::place::index::{Entry, FileStat, Origin, PlaceIndex};
 use crate::place::walk::{Oddity, Spot, Visitor, Walk, WalkError};
-use crate::place::{Brought, Leftovers, PlaceError};
+use crate::place::{Brought, Leftovers, PlaceError, Strays};
 use crate::repository::Repository;
 use crate::tree::tree_changes;
 
@@ -24,6 +24,8 @@ struct Dirt<'a> {
     index: &'a PlaceIndex,
     /// Files of the index that must be written anew.
     damaged: Vec<usize>,
+    /// Those of them that Git would call changed, and not only what a checkout would make otherwise.
+    changed: Vec<usize>,
     /// Files of the index that are as they were, but about which the system says something new.
     touched: Vec<(usize, FileStat)>,
     /// What is not in the index and has to go.
@@ -35,13 +37,18 @@ struct Dirt<'a> {
 impl Visitor for Dirt<'_> {
     fn suspect(&mut self, entry: usize, spot: &Spot<'_>, stat: &FileStat) -> Result<(), WalkError> {
         let known_size = Some(self.index.stat(entry).size);
-        let side = match read_content(spot, stat, READ_AT_ONCE, known_size)? {
-            Content::Read { side, .. } | Content::Large { side } => Some(side),
-            Content::Unreadable | Content::Gone => None,
+        let side = match read_content(spot, stat, READ_AT_ONCE, known_size) {
+            Ok(Content::Read { side, .. } | Content::Large { side }) => Some(side),
+            // What changes while it is read is not what it was.
+            Ok(Content::Unreadable | Content::Gone) | Err(WalkError::Unstable { .. }) => None,
+            Err(error) => return Err(error),
         };
         // Odd permissions are not what a checkout makes.
-        let is_clean = side == Some(self.index.side(entry)) && stat.mode == self.index.stat(entry).mode;
-        if is_clean {
+        let is_same = side == Some(self.index.side(entry));
+        if !is_same {
+            self.changed.push(entry);
+        }
+        if is_same && stat.mode == self.index.stat(entry).mode {
             self.touched.push((entry, *stat));
         } else {
             self.damaged.push(entry);
@@ -51,6 +58,10 @@ impl Visitor for Dirt<'_> {
 
     fn missing(&mut self, entry: usize) -> Result<(), WalkError> {
         self.damaged.push(entry);
+        // To Git an empty folder that is gone is no change of the submodule that it stood for.
+        if self.index.side(entry).mode != EntryMode::Submodule {
+            self.changed.push(entry);
+        }
         Ok(())
     }
 
@@ -108,6 +119,37 @@ pub(crate) fn advance_to(
     apply(repository, root, index, tree, &[])
 }
 
+/// How the place differs from what its index says.
+pub(crate) fn strays(
+    repository: &Repository,
+    root: &Root,
+    index: &PlaceIndex,
+    leftovers: Leftovers,
+    exempt: &BTreeSet<RepoPath>,
+) -> Result<Strays, PlaceError> {
+    let dirt = find_dirt(repository, root, index, leftovers, exempt)?;
+    let leftovers = dirt.iter().flat_map(|dirt| &dirt.leftovers);
+    // Every path of the walk was put together of names that a folder can hold.
+    let mut added: Vec<_> = leftovers
+        .filter_map(|path| RepoPath::new(path.as_slice()).ok())
+        .collect();
+    added.sort();
+    Ok(Strays {
+        changed: changed_files(index, &dirt),
+        added,
+    })
+}
+
+fn changed_files(index: &PlaceIndex, dirt: &[Dirt<'_>]) -> Vec<RepoPath> {
+    let mut changed: Vec<_> = dirt
+        .iter()
+        .flat_map(|dirt| &dirt.changed)
+        .filter_map(|entry| RepoPath::new(index.path(*entry)).ok())
+        .collect();
+    changed.sort();
+    changed
+}
+
 fn apply(
     repository: &Repository,
     root: &Root,
@@ -153,6 +195,7 @@ fn apply(
     let mut brought = Brought {
         written: wanted.len() as u64,
         removed: gone.len() as u64,
+        changed: changed_files(index, dirt),
     };
     for path in dirt.iter().flat_map(|dirt| &dirt.leftovers) {
         remove_path(root, path)?;
@@ -209,6 +252,7 @@ fn find_dirt<'a>(
         .map(|_| Dirt {
             index,
             damaged: Vec::new(),
+            changed: Vec::new(),
             touched: Vec::new(),
             leftovers: Vec::new(),
             folders: Vec::new(),

@@ -207,6 +207,16 @@ fn each_kind_of_change_is_judged_as_what_it_is() {
             "grant_missing",
         ),
         (&granted, "db/migrate/001_users.rb", None, new, searched(), ""),
+        (
+            TICKET,
+            "db/migrate/001_users.rb",
+            old,
+            None,
+            FileFacts::default(),
+            "grant_missing",
+        ),
+        (&granted, "db/migrate/001_users.rb", old, None, FileFacts::default(), ""),
+        (TICKET, "src/migrations/README.md", old, None, FileFacts::default(), ""),
         (TICKET, "src/migrations/README.md", None, new, searched(), ""),
         (TICKET, "src/migration_guide.rs", None, new, searched(), ""),
     ] {

@@ -4,6 +4,8 @@ mod credentials;
 mod deploy;
 mod destroy;
 mod install;
+mod migrate;
+mod network;
 mod publish;
 
 use ledger_core::{BlockerCode, Grants};
@@ -25,14 +27,16 @@ fn short(word: &str) -> String {
         .collect()
 }
 
-/// What the command would do that needs a grant.
-pub(super) fn judge(command: &Command, grants: &Grants) -> Found {
+/// What the command would do that needs a grant. `with_network` says whether the worker may use the network.
+pub(super) fn judge(command: &Command, grants: &Grants, with_network: bool) -> Found {
     credentials::reads_credentials(command)
         .or_else(|| git(command))
         .or_else(|| publish::publishes(command))
         .or_else(|| deploy::deploys(command))
         .or_else(|| destroy::destroys(command))
         .or_else(|| install::installs(command, grants))
+        .or_else(|| (!grants.migrations).then(|| migrate::migrates(command))?)
+        .or_else(|| (!with_network).then(|| network::reaches_out(command))?)
 }
 
 /// `arguments` without options that take a value, up to `count` plain words.

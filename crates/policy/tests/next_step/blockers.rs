@@ -158,6 +158,10 @@ fn turns_of_five_minutes(inputs: &mut Inputs) {
     inputs.limits.turn_timeout = Duration::minutes(5);
 }
 
+fn commands_of_five_minutes(inputs: &mut Inputs) {
+    inputs.limits.command_timeout = Duration::minutes(5);
+}
+
 fn few_tokens(inputs: &mut Inputs) {
     inputs.limits.max_tokens = 1_000;
 }
@@ -252,6 +256,10 @@ fn rows() -> Vec<Row> {
         with_limits(Code::TurnTimeout, turns_of_five_minutes, |_, p| {
             is_review(p).then(|| silent(p, 6))?
         }),
+        with_limits(Code::TurnTimeout, commands_of_five_minutes, |_, p| {
+            let has_begun = is_write(p) && p.live.thread.is_some();
+            has_begun.then(|| command(p, "make").or_else(|| silent(p, 6)))?
+        }),
         row(Code::Stalled, |_, p| is_write(p).then(|| silent(p, 11))?),
         row(Code::Stalled, |_, p| {
             is_review(p)
@@ -332,6 +340,18 @@ fn rows() -> Vec<Row> {
         }),
         row(Code::ReviewFailed, |_, p| {
             review(p, Some("writer"), |label| answered(label, true))
+        }),
+        row(Code::TreeMismatch, |_, p| {
+            let Effect::TakeReview { label, .. } = &p.effect else {
+                return None;
+            };
+            thread_of(p)?;
+            shows(Observation::ReviewEnded {
+                tree: TreeId(object(99)),
+                end: answered(label, true),
+                tokens: spent(1),
+                thread: Some("reviewer".parse().unwrap()),
+            })
         }),
         row(Code::AgentAuth, |_, p| {
             review(p, Some("reviewer"), |_| ReviewEnd::Failed {

@@ -7,5 +7,6 @@
 )]
 
 mod blockers;
+mod limits;
 mod random_worlds;
 mod world;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use git_delivery::{Leftovers, Repository};
 use ledger_core::{
-    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES, Observation, Run,
-    Strength, TreeId,
+    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES, Observation, RepoPath,
+    Run, Strength, TreeId,
 };
 use policy::config::{Baseline, SandboxUse};
 use policy::{CheckSpec, Policy};
 use tokio::sync::watch;
 
 use super::places::{Places, RunnersPlace};
-use super::set_up::{Surroundings, run_set_up, stopped};
+use super::set_up::{Surroundings, named, run_set_up, stopped};
 use super::{Engine, Failed, RunPlan, blocked};
 use crate::check::{Check, CheckCommand, CheckError};
 use crate::sandbox::Confinement;
@@ -99,6 +99,14 @@ impl Engine {
     }
 }
 
+/// What was seen when the place was brought to the tree.
+struct Prepared {
+    /// The tracked files that an earlier check had changed.
+    changed: Vec<RepoPath>,
+    /// The set-up commands that ran.
+    set_up: Vec<CheckResult>,
+}
+
 /// The check place, and what brings it to the tree.
 struct CheckPlace {
     plan: Arc<RunPlan>,
@@ -125,29 +133,32 @@ impl CheckPlace {
         }
     }
 
-    /// Brings the place to exactly the tree, whatever an earlier check did to it, with what it is given beside it. Gives the
-    /// set-up commands that ran for it; none where the run is being stopped.
+    /// Brings the place to exactly the tree, whatever an earlier check did to it, with what it is given beside it. None where the run
+    /// is being stopped.
     async fn prepare(
         &self,
         leftovers: Leftovers,
         interrupted: &watch::Receiver<bool>,
-    ) -> Result<Option<Vec<CheckResult>>, Failed> {
+    ) -> Result<Option<Prepared>, Failed> {
+        let without_set_up = |changed| Prepared {
+            changed,
+            set_up: Vec::new(),
+        };
         if self.plan.policy.workspace.setup.is_empty() {
-            self.bring(self.tree, leftovers).await?;
-            return Ok(Some(Vec::new()));
+            return Ok(Some(without_set_up(self.bring(self.tree, leftovers).await?)));
         }
         let is_set_up = self.places.with_runners(|runners| runners.is_set_up);
         if leftovers == Leftovers::KeepIgnored && is_set_up {
             match self.bring(self.tree, leftovers).await {
                 Err(failed) if failed.code != BlockerCode::ScopeViolation => {}
-                brought => return brought.map(|()| Some(Vec::new())),
+                brought => return Ok(Some(without_set_up(brought?))),
             }
         }
         // A place that is set up anew may be made anew.
         self.set_up_is_spent();
         let base_tree = self.repository.commit_tree_id(self.base);
         let base_tree = base_tree.map_err(|error| Failed::of(&error))?;
-        self.bring(base_tree, Leftovers::RemoveAll).await?;
+        let changed = self.bring(base_tree, Leftovers::RemoveAll).await?;
         let place = self.plan.folders.place("check");
         let Some(set_up) = run_set_up(&self.plan, &place, interrupted).await? else {
             return Ok(None);
@@ -155,7 +166,7 @@ impl CheckPlace {
         let (plan, repository, places) = self.shared();
         blocked(move || places.with_runners(|runners| runners.set_up(&plan, &repository))).await?;
         self.bring(self.tree, Leftovers::KeepIgnored).await?;
-        Ok(Some(set_up))
+        Ok(Some(Prepared { changed, set_up }))
     }
 
     /// What was set up is made anew before the next check.
@@ -163,7 +174,14 @@ impl CheckPlace {
         self.places.with_runners(|runners| runners.is_set_up = false);
     }
 
-    async fn bring(&self, tree: TreeId, leftovers: Leftovers) -> Result<(), Failed> {
+    /// The tracked files that are no longer as in the tree.
+    async fn changed(&self) -> Result<Vec<RepoPath>, Failed> {
+        let (plan, repository, places) = self.shared();
+        let strays = move || places.with_runners(|runners| runners.strays_in_check(&plan, &repository));
+        Ok(blocked(strays).await?.changed)
+    }
+
+    async fn bring(&self, tree: TreeId, leftovers: Leftovers) -> Result<Vec<RepoPath>, Failed> {
         let (plan, repository, places) = self.shared();
         let base = self.base;
         let which = RunnersPlace::Check(leftovers);
@@ -186,8 +204,7 @@ async fn run_all(
     let unusable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::NeedsPerson, error);
     let surroundings = Surroundings::of(plan)?;
     let outputs = &surroundings.outputs;
-    let (mut results, mut set_up) = (Vec::new(), Vec::new());
-    let mut room = ROOM_FOR_RESULTS;
+    let (mut results, mut set_up): (Vec<CheckResult>, Vec<CheckResult>) = Default::default();
     for name in names {
         let spec = plan.checks.iter().find(|check| check.name == *name);
         let spec = spec.ok_or_else(|| unusable(&format!("there is no check `{name}`")))?;
@@ -200,10 +217,13 @@ async fn run_all(
                 "the check needs a sandbox and there is none",
             ));
         }
-        match place.prepare(leftovers_before(spec), &interrupted).await? {
-            Some(ran) => set_up.extend(ran.into_iter().map(|result| fitted(result, &mut room))),
-            None => return Ok(Observation::Interrupted),
+        let Some(prepared) = place.prepare(leftovers_before(spec), &interrupted).await? else {
+            return Ok(Observation::Interrupted);
+        };
+        if let Some(before) = results.last_mut() {
+            refuse_changes(before, &prepared.changed);
         }
+        set_up.extend(prepared.set_up);
         let output = outputs.join("current");
         let ran = bench
             .run(&check(spec), &output, None, stopped(&interrupted))
@@ -220,12 +240,21 @@ async fn run_all(
             // It may have failed for what it or an earlier check did to what was set up.
             place.set_up_is_spent();
         }
-        results.push(fitted(result, &mut room));
+        results.push(result);
     }
+    // Nothing follows the last one that would look. Where a check failed, nothing comes of the others either, and the next turn
+    // need not wait.
+    if results.iter().all(CheckResult::passed)
+        && let Some(last) = results.last_mut()
+    {
+        refuse_changes(last, &place.changed().await?);
+    }
+    let mut room = ROOM_FOR_RESULTS;
+    let mut fitted = |results: Vec<CheckResult>| results.into_iter().map(|result| fitted(result, &mut room)).collect();
     Ok(Observation::ChecksRan {
         tree: place.tree,
-        results,
-        set_up,
+        results: fitted(results),
+        set_up: fitted(set_up),
     })
 }
 
@@ -248,6 +277,22 @@ fn with_known_failures(mut result: CheckResult, spec: &CheckSpec, baseline: Opti
             .unwrap_or_default(),
     };
     result
+}
+
+/// A check that passed while tracked files changed under it has shown nothing of the tree.
+fn refuse_changes(result: &mut CheckResult, changed: &[RepoPath]) {
+    if changed.is_empty() || !result.passed() {
+        return;
+    }
+    let (paths, were) = (
+        named(changed.iter(), 3),
+        if changed.len() == 1 { "was" } else { "were" },
+    );
+    let reason = format!("{paths} {were} changed while it ran, so that it shows nothing of the tree");
+    result.outcome = CommandOutcome::NotStarted { reason };
+    if let Some(tests) = &mut result.tests {
+        tests.known.clear();
+    }
 }
 
 /// What the results of one round may take of the line that holds them in the journal before they are cut.
@@ -329,11 +374,9 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn any_number_of_checks_that_tell_as_much_as_they_can_fit_into_the_journal() {
-        let told = "\u{1}".repeat(300);
-        let result = |number: usize| CheckResult {
-            name: format!("check-{number}"),
+    fn result(name: &str) -> CheckResult {
+        CheckResult {
+            name: name.to_owned(),
             command: "make test".to_owned(),
             outcome: CommandOutcome::Exited { code: 1 },
             duration_ms: 1,
@@ -341,18 +384,31 @@ mod tests {
                 digest: Digest::of(""),
                 kept_bytes: 0,
                 total_bytes: 0,
-                tail: told.repeat(20),
+                tail: String::new(),
             },
             environment: Digest::of(""),
+            tests: None,
+            proves: Vec::new(),
+            sandbox: CheckSandbox::Bubblewrap,
+            label: EvidenceLabel::Direct,
+            strength: Strength::RunnerRan,
+        }
+    }
+
+    #[test]
+    fn any_number_of_checks_that_tell_as_much_as_they_can_fit_into_the_journal() {
+        let told = "\u{1}".repeat(300);
+        let result = |number: usize| CheckResult {
+            output: OutputRecord {
+                tail: told.repeat(20),
+                ..result("").output
+            },
             tests: Some(TestSummary {
                 failed: 1,
                 failing: vec![told.clone(); MAX_FAILING_TESTS],
                 ..TestSummary::default()
             }),
-            proves: Vec::new(),
-            sandbox: CheckSandbox::Bubblewrap,
-            label: EvidenceLabel::Direct,
-            strength: Strength::RunnerRan,
+            ..result(&format!("check-{number}"))
         };
         let mut room = ROOM_FOR_RESULTS;
         let results: Vec<_> = (0..1000).map(|number| fitted(result(number), &mut room)).collect();
@@ -366,6 +422,52 @@ mod tests {
         };
         let line = Head::default().line(jiff::Timestamp::UNIX_EPOCH, &Event::Observed { of: 1, observation });
         assert!(line.is_ok(), "{:?}", line.err());
+    }
+
+    #[test]
+    fn a_check_that_passed_shows_nothing_once_tracked_files_changed_under_it() {
+        let passed = |known: &[&str]| CheckResult {
+            outcome: CommandOutcome::Exited {
+                code: i32::from(!known.is_empty()),
+            },
+            tests: Some(TestSummary {
+                failed: known.len() as u64,
+                failing: known.iter().map(ToString::to_string).collect(),
+                known: known.iter().map(ToString::to_string).collect(),
+                ..TestSummary::default()
+            }),
+            ..result("test")
+        };
+        let paths = |paths: &[&str]| -> Vec<RepoPath> { paths.iter().map(|path| path.parse().unwrap()).collect() };
+        let refused = |mut result: CheckResult, changed: &[&str]| {
+            refuse_changes(&mut result, &paths(changed));
+            result
+        };
+        assert_eq!(refused(passed(&["a"]), &[]), passed(&["a"]));
+        let failed = CheckResult {
+            outcome: CommandOutcome::Exited { code: 3 },
+            ..result("test")
+        };
+        assert_eq!(refused(failed.clone(), &["x"]), failed, "how it ended tells more");
+        for (known, changed, reason) in [
+            (
+                &[][..],
+                &["x"][..],
+                "`x` was changed while it ran, so that it shows nothing of the tree",
+            ),
+            (
+                &["a"],
+                &["a", "b", "c", "d", "e"],
+                "`a`, `b`, `c` and 2 more were changed while it ran, so that it shows nothing of the tree",
+            ),
+        ] {
+            let mut expected = passed(known);
+            expected.outcome = CommandOutcome::NotStarted {
+                reason: reason.to_owned(),
+            };
+            expected.tests.as_mut().unwrap().known.clear();
+            assert_eq!(refused(passed(known), changed), expected);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ledger_core::{
     BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, RunId, TicketId, TreeId,
 };
 
+use super::storage::journal_up_to;
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::records::{RecordFacts, result_record, review_record};
 
@@ -15,6 +16,8 @@ impl Engine {
     pub(super) fn prepare_delivery(&mut self, seq: u64, tree: TreeId, journal: Digest, run: &Run) {
         let (plan, repository, run) = (Arc::clone(&self.plan), Arc::clone(&self.repository), run.clone());
         self.blocking(seq, move || {
+            // What is delivered could not be verified without it.
+            journal_up_to(&plan.folders.run, journal)?;
             let delivery = prepare(&plan, &repository, seq, tree, journal, &run)?;
             Ok(Observation::DeliveryPrepared { delivery })
         });

@@ -9,8 +9,8 @@ use policy::judge_command;
 use super::delivery::see_ref;
 use super::remote::{Known, see_remote};
 use super::storage::look_for_stored;
-use super::turns::{review_end, turn_end};
-use super::{Engine, agent_log, blocked};
+use super::turns::turn_end;
+use super::{Engine, Failed, agent_log, blocked};
 use crate::agent::{Redaction, TurnEnd, recover_turn_seeing};
 use crate::target::LONGEST_QUESTION;
 
@@ -26,12 +26,9 @@ impl Engine {
                 thread: end.thread,
             }),
             Effect::TakeReview { tree, label } => {
-                let block_on = self.plan.policy.review.block_on;
-                self.look_at_turn(pending, label, "review", |end| Observation::ReviewEnded {
-                    tree: *tree,
-                    end: review_end(end.outcome, label, block_on),
-                    tokens: end.tokens,
-                    thread: end.thread,
+                let observation = self.end_of_review(*tree, label);
+                self.look_at_turn(pending, label, "review", |end| {
+                    observation(end).unwrap_or_else(Failed::observation)
                 })
             }
             Effect::UpdateRef { name, old, new } => match see_ref(&self.repository, name, *new) {

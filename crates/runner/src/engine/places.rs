@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use git_delivery::{LeftOut, Leftovers, Place, PlaceError, PlaceIndexError, Repository, UntrackedFile};
+use git_delivery::{
+    Brought, LeftOut, Leftovers, Place, PlaceError, PlaceIndexError, Repository, Strays, UntrackedFile,
+};
 use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 
 use super::set_up::{about_copies, exempt, put_copies, read_copies, run_set_up, told, unchanged};
@@ -79,7 +81,8 @@ pub(super) enum RunnersPlace {
 }
 
 impl Runners {
-    /// Brings one of the places to exactly this tree, making it if need be.
+    /// Brings one of the places to exactly this tree, making it if need be. Gives the files of the tree before that something has
+    /// changed there, unless it is known that nobody can have.
     pub(super) fn bring(
         &mut self,
         plan: &RunPlan,
@@ -87,7 +90,7 @@ impl Runners {
         which: RunnersPlace,
         base: CommitId,
         tree: TreeId,
-    ) -> Result<(), Failed> {
+    ) -> Result<Vec<RepoPath>, Failed> {
         let (folder, copies) = match which {
             RunnersPlace::Check(_) => (plan.folders.place("check"), Arc::clone(&self.copies)),
             RunnersPlace::Review => (plan.folders.place("review"), Arc::default()),
@@ -113,8 +116,9 @@ impl Runners {
         } else {
             place.bring_to(repository, tree, &refs, leftovers, &exempt)
         };
-        match brought.and_then(|_| put_copies(place, &copies)) {
-            Ok(()) => Ok(()),
+        let with_copies = |place: &Place, brought: Brought| put_copies(place, &copies).map(|()| brought.changed);
+        match brought.and_then(|brought| with_copies(place, brought)) {
+            Ok(changed) => Ok(changed),
             Err(error @ PlaceError::Tracked { .. }) => Err(in_the_way(&error)),
             // Made anew it would lack what was set up.
             Err(error) if self.is_set_up && matches!(which, RunnersPlace::Check(_)) => Err(failed(error)),
@@ -124,9 +128,30 @@ impl Runners {
                 Place::remove(folder).map_err(failed)?;
                 let place = slot.insert(runners_place(repository, folder, base)?);
                 let brought = place.bring_to(repository, tree, &refs, leftovers, &exempt);
-                brought.and_then(|_| put_copies(place, &copies)).map_err(failed)
+                brought.and_then(|brought| with_copies(place, brought)).map_err(failed)
             }
         }
+    }
+
+    /// How the check place differs from the tree that it was brought to.
+    pub(super) fn strays_in_check(&self, plan: &RunPlan, repository: &Repository) -> Result<Strays, Failed> {
+        match &self.check {
+            Some(place) => {
+                let strays = place.strays(repository, Leftovers::KeepIgnored, &exempt(plan));
+                strays.map_err(failed)
+            }
+            None => Err(Failed::new(BlockerCode::NeedsPerson, "the check place is not open")),
+        }
+    }
+
+    /// How the reviewer's place differs from the tree that it was brought to, by this runner or by one that died.
+    pub(super) fn strays_in_review(&mut self, plan: &RunPlan, repository: &Repository) -> Result<Strays, Failed> {
+        let place = match &mut self.review {
+            Some(place) => place,
+            none => none.insert(Place::open(&plan.folders.place("review")).map_err(failed)?),
+        };
+        let strays = place.strays(repository, Leftovers::RemoveAll, &BTreeSet::new());
+        strays.map_err(failed)
     }
 
     /// Notes that the set-up commands ran in the check place, where they left the tree as it was.
@@ -297,6 +322,7 @@ impl Engine {
     pub(super) fn bring_review_to(&self, base: CommitId, tree: TreeId) -> Result<(), Failed> {
         self.places
             .with_runners(|runners| runners.bring(&self.plan, &self.repository, RunnersPlace::Review, base, tree))
+            .map(drop)
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::checks::{ROOM_FOR_RESULTS, failed, fitted, keep_output, shared_folders};
 use super::{Failed, RunPlan};
+use crate::agent::shorten;
 use crate::check::{Check, CheckBench, CheckCommand};
 use crate::sandbox::{Confinement, Sandbox};
 
@@ -26,7 +27,10 @@ const MOST_COPIED_BYTES: u64 = 64 << 20;
 const TRIES_WITH_NETWORK: u32 = 2;
 
 /// The most paths that are named where set-up changed tracked content.
-const NAMED_PATHS: usize = 10;
+pub(super) const NAMED_PATHS: usize = 10;
+
+/// The most characters of a path that is named.
+const LONGEST_NAMED: usize = 200;
 
 /// The files that the policy names, as they are in the work tree now.
 pub(super) fn read_copies(plan: &RunPlan, repository: &Repository) -> Result<Vec<UntrackedFile>, Failed> {
@@ -188,18 +192,23 @@ pub(super) fn unchanged(plan: &RunPlan, repository: &Repository, place: &Place) 
         return Ok(());
     }
     let changed = changes.iter().map(|change| &change.path);
-    let mut paths: Vec<String> = changed
-        .chain(measured.findings.iter().map(Finding::path))
-        .map(|path| format!("`{path}`"))
+    let paths = named(changed.chain(measured.findings.iter().map(Finding::path)), NAMED_PATHS);
+    let reason = format!("the set-up commands changed {paths}");
+    Err(Failed::new(BlockerCode::SetupChangedTree, reason))
+}
+
+/// The first paths in words, and how many more there are.
+pub(super) fn named<'a>(paths: impl Iterator<Item = &'a RepoPath>, most: usize) -> String {
+    let mut paths: Vec<String> = paths
+        .map(|path| format!("`{}`", shorten(&path.to_string(), LONGEST_NAMED)))
         .collect();
-    let more = paths.len().saturating_sub(NAMED_PATHS);
-    paths.truncate(NAMED_PATHS);
+    let more = paths.len().saturating_sub(most);
+    paths.truncate(most);
     let more = match more {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let reason = format!("the set-up commands changed {}{more}", paths.join(", "));
-    Err(Failed::new(BlockerCode::SetupChangedTree, reason))
+    format!("{}{more}", paths.join(", "))
 }
 
 /// Ready when the effect under way is to end.

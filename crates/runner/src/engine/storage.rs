@@ -114,21 +114,24 @@ fn point_receipt_at(repository: &Repository, name: &RefName, commit: CommitId) -
     }
 }
 
-/// The journal's bytes up to the line with this sum.
-fn journal_up_to(folder: &Path, head: Digest) -> Result<Vec<u8>, Failed> {
-    let mut bytes = std::fs::read(folder.join("journal.jsonl")).map_err(|error| unstored(&error))?;
+/// The journal's bytes up to the line with this sum, as they are on the disk. Where somebody else has written there, they are
+/// no longer what the run rests on.
+pub(super) fn journal_up_to(folder: &Path, head: Digest) -> Result<Vec<u8>, Failed> {
+    let changed = |what: &dyn std::fmt::Display| {
+        let reason = format!("the journal of the run is not as this runner wrote it: {what}");
+        Failed::new(BlockerCode::NeedsPerson, reason)
+    };
+    let mut bytes = std::fs::read(folder.join("journal.jsonl")).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => changed(&"it is gone"),
+        _ => unstored(&error),
+    })?;
     let mark = format!(",\"sum\":\"{head}\"}}\n");
     let at = bytes
         .windows(mark.len())
         .rposition(|window| window == mark.as_bytes())
-        .ok_or_else(|| {
-            Failed::new(
-                BlockerCode::NeedsPerson,
-                "the journal on the disk does not hold its own head",
-            )
-        })?;
+        .ok_or_else(|| changed(&"its last line is missing"))?;
     bytes.truncate(at + mark.len());
-    verify_chain(&bytes).map_err(|error| unstored(&error))?;
+    verify_chain(&bytes).map_err(|error| changed(&error))?;
     Ok(bytes)
 }
 

@@ -1,13 +1,15 @@
 //! Turns of the worker and of the reviewer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ledger_core::{
     Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd,
     TurnPurpose,
 };
 
-use super::{Engine, Failed, agent_log};
+use super::set_up::{NAMED_PATHS, named};
+use super::{Engine, Failed, agent_log, blocked};
 use crate::agent::{Access, ProjectInstructions, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::prompt::{Given, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::report_of;
@@ -43,10 +45,12 @@ impl Engine {
         let place = self.plan.folders.place("work");
         let request = self.request(label, place, thread, prompt, schema, access, ProjectInstructions::On);
         let expected = label.to_owned();
-        self.forward(seq, request, move |end| Observation::TurnEnded {
-            end: turn_end(end.outcome, &expected),
-            tokens: end.tokens,
-            thread: end.thread,
+        self.forward(seq, request, move |end| {
+            Ok(Observation::TurnEnded {
+                end: turn_end(end.outcome, &expected),
+                tokens: end.tokens,
+                thread: end.thread,
+            })
         });
     }
 
@@ -138,14 +142,42 @@ impl Engine {
             Access::ReadOnly,
             ProjectInstructions::Off,
         );
-        let expected = label.to_owned();
-        let block_on = self.plan.policy.review.block_on;
-        self.forward(seq, request, move |end| Observation::ReviewEnded {
-            tree,
-            end: review_end(end.outcome, &expected, block_on),
-            tokens: end.tokens,
-            thread: end.thread,
-        });
+        self.forward(seq, request, self.end_of_review(tree, label));
+    }
+
+    /// What the end of a reviewer's turn shows. An answer about another tree than the one that is to be delivered is none: the
+    /// reviewer may read everything in its place, so nothing in it may have changed.
+    pub(super) fn end_of_review(
+        &self,
+        tree: TreeId,
+        label: &str,
+    ) -> impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + use<> {
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
+        let label = label.to_owned();
+        move |end| {
+            let block_on = plan.policy.review.block_on;
+            let (tokens, thread) = (end.tokens, end.thread);
+            let end = review_end(end.outcome, &label, block_on);
+            if matches!(end, ReviewEnd::Answered { .. }) {
+                let strays = places.with_runners(|runners| runners.strays_in_review(&plan, &repository))?;
+                let paths: Vec<_> = strays.changed.iter().chain(&strays.added).collect();
+                if !paths.is_empty() {
+                    let paths = named(paths.into_iter(), NAMED_PATHS);
+                    let reason = format!("{paths} changed in the reviewer's place during the review");
+                    return Err(Failed::new(BlockerCode::TreeMismatch, reason));
+                }
+            }
+            Ok(Observation::ReviewEnded {
+                tree,
+                end,
+                tokens,
+                thread,
+            })
+        }
     }
 
     #[expect(
@@ -186,7 +218,7 @@ impl Engine {
         &mut self,
         seq: u64,
         request: TurnRequest,
-        observation: impl FnOnce(crate::agent::TurnEnd) -> Observation + Send + 'static,
+        observation: impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + 'static,
     ) {
         let sent = Activity::PromptSent {
             digest: Digest::of(&request.prompt),
@@ -213,7 +245,7 @@ impl Engine {
                     Some(TurnEvent::Activity(activity)) => {
                         let _ = sender.send(Event::Activity(activity));
                     }
-                    Some(TurnEvent::Ended(end)) => return Ok(observation(end)),
+                    Some(TurnEvent::Ended(end)) => return blocked(move || observation(end)).await,
                     None => {
                         let reason = "the agent ended without a word".to_owned();
                         return Ok(Observation::Lost { reason });
@@ -239,7 +271,7 @@ pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
 }
 
 /// The answer of a reviewer's turn, read as a review.
-pub(super) fn review_end(outcome: TurnOutcome, label: &str, block_on: ledger_core::Severity) -> ReviewEnd {
+fn review_end(outcome: TurnOutcome, label: &str, block_on: ledger_core::Severity) -> ReviewEnd {
     match outcome {
         TurnOutcome::Completed { answer } => match Review::parse(&answer, label) {
             Ok(review) => ReviewEnd::Answered {

@@ -286,8 +286,23 @@ async fn a_worker_cannot_write_outside_its_place(back_end: BackEnd) {
     let outside = crate::world::scratch();
     let target = outside.path().join("escaped");
     let temporary = format!("/tmp/foil-escape-{}", std::process::id());
+    // What a run keeps for itself: in the user's state folder, where its places are, and in the Git folder of the repository.
+    let kept = [
+        outside.path().join("state/counterfoil/places/0001-x/check/README"),
+        outside
+            .path()
+            .join("repository/.git/counterfoil/runs/0001-x/1/journal.jsonl"),
+    ];
+    for file in &kept {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "as it was\n").unwrap();
+    }
+    let forge: String = kept
+        .iter()
+        .map(|file| format!("echo forged >>{0}; rm -f {0}; touch {0}.new; ", file.display()))
+        .collect();
     let commands = format!(
-        "touch {}; touch {temporary}; git add README; touch .git/hooks/x; ln -s {} out; touch out/through; echo done",
+        "{forge}touch {}; touch {temporary}; git add README; touch .git/hooks/x; ln -s {} out; touch out/through; echo done",
         target.display(),
         outside.path().display(),
     );
@@ -296,13 +311,18 @@ async fn a_worker_cannot_write_outside_its_place(back_end: BackEnd) {
     let mut agent = world.agent();
     let seen = take(&mut agent, world.request("r/1", "escape")).await;
     Report::parse(seen.answer(), "r/1").unwrap();
-    let escaped: Vec<_> = std::fs::read_dir(outside.path())
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
+    let left = |folder: &std::path::Path| -> Vec<_> {
+        let entries = std::fs::read_dir(folder).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
     let output = world.model.requests()[1].last_tool_output();
-    assert!(escaped.is_empty(), "{escaped:?}: {output:?}");
+    assert_eq!(left(outside.path()), ["repository", "state"], "{output:?}");
+    for file in &kept {
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "as it was\n", "{output:?}");
+        assert_eq!(left(file.parent().unwrap()), [file.file_name().unwrap()], "{output:?}");
+    }
     assert!(!std::path::Path::new(&temporary).exists());
     assert!(!world.place.join(".git/hooks/x").exists());
     agent.close().await;
