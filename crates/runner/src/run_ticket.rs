@@ -21,6 +21,7 @@ use crate::redact::Redactor;
 use crate::rescue::{RescueError, left_work};
 use crate::sandbox::{Sandbox, SandboxSearch, SandboxUnavailable};
 use crate::target::{TargetError, look_at_target};
+use crate::verify::forgets_a_delivery;
 use crate::workspace::{Workspace, WorkspaceError};
 
 use self::opening::{new_run_id, open_run, opened};
@@ -91,6 +92,14 @@ pub enum RunError {
         run: RunId,
         /// Which step.
         source: ledger_core::Refusal,
+    },
+    /// The journal knows nothing of a delivery that the run has prepared.
+    #[error(
+        "the journal of run {run} is not as it was left: the run keeps commits of a delivery that it does not name"
+    )]
+    Rewound {
+        /// The run.
+        run: RunId,
     },
     /// The branch that the delivery is pushed to cannot be used.
     #[error(transparent)]
@@ -431,6 +440,11 @@ fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, Run
         };
         let run = Run::replay(&records).map_err(|source| RunError::Replay { run: id, source })?;
         if over(&run).is_none() || run.stored().is_none() {
+            if forgets_a_delivery(workspace.repository(), &run.opened().run, &records)? {
+                return Err(RunError::Rewound {
+                    run: run.opened().run.clone(),
+                });
+            }
             unfinished = Some(EarlierRun { run, journal: file });
         }
         break;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use git_delivery::{Anchor, Repository};
+use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
     CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, Observation, Receipt, Record,
     RefName, RepoPath, Run, RunId, SourceLock, TicketId,
@@ -551,6 +551,20 @@ fn is_record(lock: &SourceLock, path: &RepoPath) -> bool {
     };
     folder_of(path).is_some_and(|folder| folder_of(&lock.approval.path) == Some(folder))
         && ["result", "review", "plan", "handoff"].contains(&kind)
+}
+
+/// Whether the run keeps commits of a delivery that its journal knows nothing of: it is not as its runner left it, for their intent
+/// is brought to the disk before they are made. What it says is no ground to deliver from.
+pub(crate) fn forgets_a_delivery(
+    repository: &Repository,
+    run: &RunId,
+    records: &[Record],
+) -> Result<bool, AnchorError> {
+    let of_delivery = |anchor: &Anchor| matches!(anchor.name.split('-').next(), Some("change" | "records"));
+    let anchors = repository.anchors(run)?;
+    Ok(anchors
+        .iter()
+        .any(|anchor| of_delivery(anchor) && !is_named(anchor, records)))
 }
 
 /// Whether a journal names what an anchor holds, where its name says by which effect that was made. An effect whose end

@@ -105,7 +105,7 @@ fn run(error: &RunError) -> Option<String> {
         RunError::Locked(LockError::Io { .. }) => {
             Some("look at who may write in `.git/counterfoil/locks`, and at the disk".to_owned())
         }
-        RunError::Journal(_) | RunError::Replay { .. } => {
+        RunError::Journal(_) | RunError::Replay { .. } | RunError::Rewound { .. } => {
             Some("nothing was changed; `foil verify` compares it with what Git has".to_owned())
         }
         RunError::Admit(error) => match error {

@@ -287,3 +287,28 @@ fn failed_runs_are_counted_also_where_only_git_has_them() {
     assert_eq!(said.code, Some(11), "{said}");
     assert_eq!(json(&said)["error"]["code"], "ticket_failure_limit", "{said}");
 }
+
+#[test]
+fn a_journal_that_was_taken_back_to_before_the_delivery_delivers_nothing_again() {
+    let world = done();
+    let folder = run_folder(&world);
+    let before = records(&folder)
+        .iter()
+        .position(|record| matches!(record.event, Event::Intended(Effect::PrepareDelivery { .. })))
+        .unwrap();
+    let text = std::fs::read_to_string(folder.join("journal.jsonl")).unwrap();
+    let taken_back: String = text.split_inclusive('\n').take(before).collect();
+    std::fs::write(folder.join("journal.jsonl"), taken_back).unwrap();
+    for name in [
+        "refs/counterfoil/receipts/0001-hello".to_owned(),
+        format!("refs/counterfoil/runs/{TICKET}/{}", run_id(&world)),
+    ] {
+        world.git(&["update-ref", "-d", &name]);
+    }
+    let branches = world.git(&["branch", "--list"]);
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(12), "{said}");
+    assert!(said.stderr.contains("`foil verify`"), "{said}");
+    assert_eq!(world.git(&["branch", "--list"]), branches);
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(12));
+}
