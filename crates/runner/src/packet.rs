@@ -353,6 +353,13 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             paths.join(", ")
         ));
     }
+    if let (true, None, Some(failure)) = (run.state().is_ended(), run.stored(), run.failure()) {
+        warnings.push(format!(
+            "the run is not kept in Git yet: {}; the next `foil run {}` tries again",
+            failure.reason,
+            run.opened().ticket
+        ));
+    }
     if !run.opened().review {
         warnings.push("no independent review: the ticket's mode and the policy go without".to_owned());
     }

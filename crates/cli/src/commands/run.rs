@@ -196,7 +196,7 @@ async fn run_all(
         progress.end();
         match ran {
             Ok(report) => {
-                exit = exit.and(exit_of(&report.outcome));
+                exit = exit.and(exit_of(&report));
                 tell(&report, context)?;
                 runs.push(ReportRun {
                     packet: ReviewPacket::read(workspace, &report.run, &title_of(workspace, &ticket)),
@@ -246,8 +246,10 @@ fn title_of(workspace: &Workspace, ticket: &TicketId) -> String {
         .unwrap_or_default()
 }
 
-fn exit_of(outcome: &Outcome) -> Exit {
-    match outcome {
+fn exit_of(report: &RunReport) -> Exit {
+    match &report.outcome {
+        // Delivered, and without the proof that others need.
+        Outcome::Done if report.run.stored().is_none() => Exit::Failed,
         Outcome::Done => Exit::Done,
         Outcome::Blocked(_) | Outcome::Canceled => Exit::Blocked,
         Outcome::Paused(ledger_core::PauseCause::Terminate) => Exit::Terminated,

@@ -312,3 +312,18 @@ fn a_journal_that_was_taken_back_to_before_the_delivery_delivers_nothing_again()
     assert_eq!(world.git(&["branch", "--list"]), branches);
     assert_eq!(world.foil(&["verify", TICKET]).code, Some(12));
 }
+
+#[test]
+fn a_delivered_run_that_cannot_be_kept_says_so_and_is_kept_by_the_next() {
+    let world = approved(crate::world::WRITER);
+    let in_the_way = world.root().join(".git/refs/counterfoil/runs");
+    std::fs::create_dir_all(in_the_way.parent().unwrap()).unwrap();
+    std::fs::write(&in_the_way, "no folder\n").unwrap();
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(1), "{said}");
+    assert!(said.stdout.contains("mind: the run is not kept in Git yet: "), "{said}");
+    std::fs::remove_file(&in_the_way).unwrap();
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!((stored(&world), world.foil(&["verify", TICKET]).code), (1, Some(0)));
+}
