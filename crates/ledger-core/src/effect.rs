@@ -98,6 +98,11 @@ pub enum Effect {
         /// What it shall be.
         new: CommitId,
     },
+    /// Bring the change onto what the target is now, where somebody else moved it.
+    Rebase {
+        /// What the remote said that it is.
+        onto: CommitId,
+    },
     /// Store journal, receipt and evidence in Git.
     StoreRun {
         /// The ref of the run.
@@ -153,6 +158,7 @@ impl Effect {
             Self::UpdateRef { .. } => "moving the branch",
             Self::AskRemote { .. } => "asking the remote",
             Self::Push { .. } => "pushing",
+            Self::Rebase { .. } => "bringing the change onto the target",
             Self::StoreRun { .. } => "storing the run",
         }
     }
@@ -282,6 +288,15 @@ pub enum Observation {
         moved: bool,
         /// The remote's words.
         reason: String,
+    },
+    /// The change is brought onto what the target is now, file by file as it was, and its tree is anchored.
+    Rebased {
+        /// The new base.
+        onto: CommitId,
+        /// How the new tree differs from it.
+        change: ChangeSummary,
+        /// What the policy forbids about it; empty: nothing.
+        violations: Vec<Violation>,
     },
     /// The run is stored.
     RunStored {

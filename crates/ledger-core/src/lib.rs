@@ -62,8 +62,8 @@ pub use receipt::{Delivered, InvalidReceipt, Receipt, ReceiptReview, RemoteDeliv
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
-    Attempt, CheckedTree, EffectFailure, EndedReview, EndedTurn, Live, MeasuredChange, MovedRef, OpenCommand, Pending,
-    PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
+    Attempt, CheckedTree, EffectFailure, EndedReview, EndedTurn, Live, MAX_REBASES, MeasuredChange, MovedRef,
+    OpenCommand, Pending, PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use ticket::{

@@ -193,6 +193,9 @@ pub enum PhaseEvidence {
         verdict: Verdict,
         /// What is wrong.
         findings: Vec<Finding>,
+        /// The tree that the reviewer saw, where the same change was brought onto another base since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        carried_from: Option<TreeId>,
     },
     /// See [`Phase::RepairLoopCompleteOrNotNeeded`].
     RepairLoopCompleteOrNotNeeded {

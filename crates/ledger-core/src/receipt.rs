@@ -134,7 +134,7 @@ impl Receipt {
             ticket: opened.ticket.clone(),
             run: opened.run.clone(),
             source: run.source_lock()?.clone(),
-            base: run.discovery()?.base,
+            base: run.base()?,
             tree: run.tree()?,
             evidence: Digest::of(EvidenceIndex::of(run)?.to_bytes()),
             review,

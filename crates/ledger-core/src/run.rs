@@ -21,7 +21,7 @@ use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::journal::Record;
-use crate::object::{CommitId, ObjectId, TreeId};
+use crate::object::{CommitId, ObjectId, RefName, TreeId};
 use crate::phase::{DeliveryMode, Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
 use crate::receipt::Receipt;
 
@@ -55,6 +55,9 @@ impl State {
     }
 }
 
+/// How often a run brings its change onto a target that others move.
+pub const MAX_REBASES: u32 = 5;
+
 /// What a run has used up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -70,6 +73,10 @@ pub struct Totals {
     pub verification_failures: u32,
     /// Reported turns in a row whose tree had occurred before.
     pub repeated_trees: u32,
+    /// How often the change was brought onto a target that had moved.
+    pub rebases: u32,
+    /// How often a push was tried.
+    pub pushes: u32,
     /// Every tree that a turn ended in, in order.
     pub trees: Vec<TreeId>,
     /// Warnings that were given.
@@ -103,6 +110,10 @@ pub struct Run {
     moved: Option<MovedRef>,
     remote: Option<SeenRemote>,
     pushed: Option<PushedRef>,
+    /// The base since the change was last brought onto another.
+    rebased: Option<CommitId>,
+    /// The branch and its commit that an earlier delivery of this run left, before the target moved.
+    placed: Option<(RefName, CommitId)>,
     push_refused: Option<RefusedPush>,
     failure: Option<EffectFailure>,
     receipt: Option<Receipt>,
@@ -192,6 +203,8 @@ impl Run {
             moved: None,
             remote: None,
             pushed: None,
+            rebased: None,
+            placed: None,
             push_refused: None,
             failure: None,
             receipt: None,
@@ -289,6 +302,17 @@ impl Run {
         }
     }
 
+    /// The commit that the change is made on: the one that the run was started from, or what the target was when the change was
+    /// last brought onto it.
+    pub fn base(&self) -> Option<CommitId> {
+        self.rebased.or(self.discovery().map(|discovery| discovery.base))
+    }
+
+    /// The delivery branch and its commit that this run has made already, before its target moved.
+    pub fn placed(&self) -> Option<(&RefName, CommitId)> {
+        self.placed.as_ref().map(|(name, commit)| (name, *commit))
+    }
+
     /// The change set that the run stands on.
     pub fn change(&self) -> Option<&ChangeSummary> {
         match self.evidence(Phase::ImplementationComplete)? {
@@ -358,6 +382,7 @@ impl Run {
     pub fn named_objects(&self) -> Vec<ObjectId> {
         let mut named: Vec<ObjectId> = self.totals.trees.iter().map(|tree| tree.0).collect();
         named.extend(self.discovery().map(|discovery| discovery.base.0));
+        named.extend(self.rebased.map(|base| base.0));
         named.extend(self.opened.rescued.as_ref().map(|rescued| rescued.tree.0));
         if let Some(prepared) = &self.prepared {
             named.extend([prepared.change.0, prepared.records.0]);

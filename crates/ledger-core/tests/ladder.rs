@@ -379,6 +379,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
         thread,
         verdict,
         findings,
+        carried_from: None,
     };
     refuse(&climb, judged(tree(), reviewer(), Verdict::Pass, vec![finding()]));
     refuse(&climb, judged(tree(), reviewer(), Verdict::Fail, Vec::new()));

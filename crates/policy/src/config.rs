@@ -26,7 +26,7 @@ pub use byte_size::ByteSize;
 pub use check::{Baseline, CheckPolicy, CheckStrength, SandboxUse, TestReport};
 pub use delivery::{
     BranchName, BranchTemplate, CommitHooks, DeliveryPolicy, IndependentReview, MessageTemplate, RemoteName,
-    ReviewPolicy,
+    ReviewPolicy, WhenMoved,
 };
 pub use later::{GateLevel, GatesPolicy, HookFailure, HooksPolicy, NotifyPolicy, PromptsPolicy};
 pub use limits::LimitsPolicy;

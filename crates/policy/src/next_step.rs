@@ -120,7 +120,7 @@ fn keep_work(run: &Run) -> Option<Step> {
 
 /// The places are made when they are first needed, and looked at again whenever a runner takes the run up.
 fn places(run: &Run) -> Option<Step> {
-    let base = run.discovery()?.base;
+    let base = run.base()?;
     (!run.places_ready()).then_some(Step::Start(Effect::PreparePlaces { base }))
 }
 

@@ -78,6 +78,7 @@ fn must_be_durable(effect: &Effect) -> bool {
         | Effect::Push { .. }
         | Effect::StoreRun { .. } => true,
         Effect::PreparePlaces { .. }
+        | Effect::Rebase { .. }
         | Effect::RunChecks { .. }
         | Effect::Interrupt { .. }
         | Effect::MeasureChanges { .. }

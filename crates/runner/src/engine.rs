@@ -7,6 +7,7 @@ mod ended;
 mod look;
 mod measure;
 mod places;
+mod rebase;
 mod remote;
 mod set_up;
 mod storage;
@@ -218,8 +219,8 @@ impl Executor for Engine {
         self.interrupt = watch::channel(false).0;
         match effect {
             Effect::PreparePlaces { base } => self.prepare_places(seq, *base, run),
-            Effect::RunChecks { tree, checks, .. } => match run.discovery() {
-                Some(discovery) => self.run_checks(seq, *tree, checks, discovery.base, run),
+            Effect::RunChecks { tree, checks, .. } => match run.base() {
+                Some(base) => self.run_checks(seq, *tree, checks, base, run),
                 None => self.blocking(seq, || {
                     Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
                 }),
@@ -234,6 +235,7 @@ impl Executor for Engine {
             Effect::UpdateRef { name, old, new } => self.update_ref(seq, name, *old, *new),
             Effect::AskRemote { target } => self.ask_remote(seq, target, run),
             Effect::Push { target, old, new } => self.push(seq, target, *old, *new),
+            Effect::Rebase { onto } => self.rebase(seq, *onto, run),
             Effect::StoreRun { name, journal } => self.store_run(seq, name, *journal, run),
             Effect::Interrupt { .. } => {}
         }

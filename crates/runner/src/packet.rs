@@ -152,7 +152,7 @@ impl ReviewPacket {
             outcome,
             blocker,
             rescued: opened.rescued.as_ref().map(|rescued| rescued.run.to_string()),
-            base: run.discovery().map(|discovery| discovery.base.to_string()),
+            base: run.base().map(|base| base.to_string()),
             stacked: stack_of(run).to_vec(),
             tree: change.map(|change| change.tree.to_string()),
             change: delivered.map(|delivered| delivered.change.to_string()),
@@ -317,7 +317,7 @@ impl ReviewPacket {
 fn ticket_in_base(workspace: &Workspace, run: &Run) -> Option<TicketFile> {
     let ledger = workspace.policy().ok()?.ledger.dir.path();
     let path = format!("{ledger}/tickets/{}/ticket.toml", run.opened().ticket);
-    let base = run.discovery()?.base;
+    let base = run.base()?;
     let bytes = workspace
         .repository()
         .read_file_at(base, &path.parse().ok()?, MAX_DOCUMENT_BYTES as u64)

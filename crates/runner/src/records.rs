@@ -99,13 +99,24 @@ pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     let review = review_of(run);
     heading(&mut text, "Verdict");
     match run.evidence(Phase::IndependentReviewComplete) {
-        Some(PhaseEvidence::IndependentReviewComplete { verdict, tree, .. }) => {
+        Some(PhaseEvidence::IndependentReviewComplete {
+            verdict,
+            tree,
+            carried_from,
+            ..
+        }) => {
             let word = if *verdict == Verdict::Pass { "pass" } else { "fail" };
             let _ = writeln!(
                 text,
                 "**{word}** for tree `{tree}`, after {} repair rounds.\n",
                 run.totals().repair_rounds
             );
+            if let Some(seen) = carried_from {
+                let _ = writeln!(
+                    text,
+                    "The reviewer saw tree `{seen}`: the same change, which was brought onto another base since. Nobody else had changed its files.\n"
+                );
+            }
             quote(&mut text, review.map_or("", |review| &review.summary));
         }
         _ => {
@@ -131,10 +142,7 @@ pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
 fn front_matter(run: &Run, facts: &RecordFacts<'_>, record: &str) -> String {
     let opened = run.opened();
     let tree = run.tree().map(|tree| tree.to_string()).unwrap_or_default();
-    let base = run
-        .discovery()
-        .map(|discovery| discovery.base.to_string())
-        .unwrap_or_default();
+    let base = run.base().map(|base| base.to_string()).unwrap_or_default();
     let totals = run.totals();
     let rescued = opened.rescued.as_ref();
     let rescued = rescued.map(|rescued| format!("rescued: {}\n", rescued.run));

@@ -139,7 +139,7 @@ fn is_over(run: &Run) -> bool {
 
 /// The base and the last kept tree of a run whose work is not delivered.
 fn work_of(run: &Run) -> Option<(CommitId, TreeId)> {
-    let base = run.discovery()?.base;
+    let base = run.base()?;
     Some((base, run.kept_tree()?)).filter(|_| *run.state() != State::Done)
 }
 

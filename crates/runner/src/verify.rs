@@ -593,7 +593,9 @@ fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
                 Some("change") => Some(delivery.change.0 == anchor.object),
                 _ => Some(delivery.records.0 == anchor.object),
             },
-            Some(Observation::ChangesMeasured { change, .. }) => Some(change.tree.0 == anchor.object),
+            Some(Observation::ChangesMeasured { change, .. } | Observation::Rebased { change, .. }) => {
+                Some(change.tree.0 == anchor.object)
+            }
             _ => None,
         }
     };
@@ -604,9 +606,12 @@ fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
         Event::Intended(Effect::MeasureChanges { iteration }) if kind == Some("tree") => {
             (u64::from(*iteration) == number).then(|| of(record.seq))
         }
+        Event::Intended(Effect::Rebase { .. }) if kind == Some("rebased") => {
+            (record.seq == number).then(|| of(record.seq))
+        }
         _ => None,
     });
-    !matches!(kind, Some("change" | "records" | "tree")) || makers.any(|named| named != Some(false))
+    !matches!(kind, Some("change" | "records" | "tree" | "rebased")) || makers.any(|named| named != Some(false))
 }
 
 /// The sum of the line before the intent to prepare the delivery that counted.

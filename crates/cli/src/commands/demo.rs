@@ -199,6 +199,8 @@ impl Stage<'_> {
             .args(arguments)
             .current_dir(&self.repository)
             .env("XDG_STATE_HOME", &self.state)
+            // Git starts one by itself in a terminal.
+            .env("GIT_PAGER", "cat")
             .stdin(Stdio::null())
             .status()?;
         Ok(status.code())

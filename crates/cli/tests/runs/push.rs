@@ -20,6 +20,11 @@ fn remote(world: &World) -> PathBuf {
 
 /// A world whose policy pushes to `main` of a bare remote, and a worker that takes these steps and then says hello.
 fn pushing(steps: &str) -> World {
+    pushing_with(steps, "")
+}
+
+/// The same with more in `[delivery]`.
+fn pushing_with(steps: &str, more: &str) -> World {
     let world = approved_with("", CONTRACT, |world| {
         let steps = steps.replace("$WORLD", world.folder().to_str().unwrap());
         let script = format!("role = \"writer\"\n{steps}{HELLO}{DONE}");
@@ -28,7 +33,7 @@ fn pushing(steps: &str) -> World {
         world.git(&["init", "-q", "--bare", "-b", "main", path.to_str().unwrap()]);
         world.git(&["remote", "add", "origin", path.to_str().unwrap()]);
         let policy = world.read("counterfoil.toml");
-        world.write("counterfoil.toml", format!("{policy}{PUSH}"));
+        world.write("counterfoil.toml", format!("{policy}{PUSH}{more}"));
     });
     world.git(&["push", "-q", "origin", "main"]);
     world
@@ -157,8 +162,8 @@ fn a_reviewed_change_is_pushed_and_the_remote_is_asked_what_it_has() {
 }
 
 #[test]
-fn a_target_that_moved_stops_the_run_before_anything_is_pushed_and_its_work_is_not_lost() {
-    let world = pushing(SOMEBODY_PUSHES);
+fn where_the_policy_says_so_a_target_that_moved_stops_the_run_and_its_work_is_not_lost() {
+    let world = pushing_with(SOMEBODY_PUSHES, "when_moved = \"stop\"\n");
     somebody_pushes(&world, "theirs.txt");
     let (code, reason) = blocker(&run(&world));
     assert_eq!(code, "upstream_moved", "{reason}");
@@ -176,35 +181,141 @@ fn a_target_that_moved_stops_the_run_before_anything_is_pushed_and_its_work_is_n
     assert_delivered(&world, &said, &theirs);
 }
 
+/// What the journal says of a kind of effect.
+fn intents(world: &World, effect: &str) -> usize {
+    let journal = std::fs::read_to_string(run_folder(world).join("journal.jsonl")).unwrap();
+    journal
+        .matches(&format!("\"kind\":\"intended\",\"effect\":\"{effect}\""))
+        .count()
+}
+
 #[test]
-fn a_target_that_moves_in_the_last_moment_is_not_overwritten() {
-    let world = pushing("");
-    // Between the question and the push: the hook of the remote moves the branch before the push is looked at.
-    let path = remote(&world);
-    let path = path.to_str().unwrap();
-    let tree = world.git(&["--git-dir", path, "rev-parse", "main^{tree}"]);
-    let theirs = world.git(&[
-        "-c",
-        "user.name=Bob",
-        "-c",
-        "user.email=bob@example.org",
-        "--git-dir",
-        path,
-        "commit-tree",
-        "-p",
-        "main",
-        "-m",
-        "Theirs",
-        &tree,
-    ]);
-    hook(
-        &world,
-        "pre-receive",
-        &format!("unset GIT_QUARANTINE_PATH; git update-ref refs/heads/main {theirs}"),
+fn a_change_goes_on_from_a_target_that_moved_and_is_checked_there_once_more() {
+    let world = pushing(SOMEBODY_PUSHES);
+    somebody_pushes(&world, "src/theirs.txt");
+    let said = run(&world);
+    let theirs = world.git(&["rev-parse", &format!("{}~2", tip(&world))]);
+    assert_ne!(theirs, world.git(&["rev-parse", "main"]), "it is on top of theirs");
+    assert_delivered(&world, &said, &theirs);
+    assert_eq!(
+        (intents(&world, "run_checks"), intents(&world, "take_review")),
+        (2, 1),
+        "checks run again, and the review is carried"
     );
+    let events = world.foil(&["events", TICKET]).stdout;
+    assert!(events.contains("is the same change on"), "{events}");
+    let review = world.git(&["show", &format!("{}:ledger/tickets/{TICKET}/review.md", tip(&world))]);
+    assert!(review.contains("brought onto another base"), "{review}");
+}
+
+#[test]
+fn checks_that_fail_on_what_the_target_is_now_go_to_the_worker() {
+    let world = pushing(SOMEBODY_PUSHES);
+    somebody_pushes(&world, "word.txt");
+    // It fails as long as their file is there and the worker has not answered it.
+    let policy = world.read("counterfoil.toml");
+    let check =
+        "[[check]]\nname = \"fits\"\nrun = \"test ! -e word.txt || grep -q theirs hello.txt\"\nsandbox = \"off\"\n";
+    world.write("counterfoil.toml", format!("{check}{policy}"));
+    world.git(&["commit", "-qam", "Check that it fits"]);
+    world.git(&["push", "-q", "origin", "main"]);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let second =
+        "role = \"writer\"\nturn = 2\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello theirs\\n\"\n";
+    std::fs::write(world.folder().join("scripts/a-second.toml"), format!("{second}{DONE}")).unwrap();
+    let said = run(&world);
+    let theirs = world.git(&["rev-parse", &format!("{}~2", tip(&world))]);
+    assert_delivered(&world, &said, &theirs);
+    assert_eq!(
+        world.git(&["show", &format!("{}:hello.txt", tip(&world))]),
+        "hello theirs"
+    );
+    assert_eq!(
+        intents(&world, "take_review"),
+        2,
+        "what the worker changed since is reviewed"
+    );
+}
+
+#[test]
+fn where_both_changed_the_same_file_nothing_is_merged() {
+    let world = pushing(SOMEBODY_PUSHES);
+    somebody_pushes(&world, "hello.txt");
     let (code, reason) = blocker(&run(&world));
-    assert_eq!(code, "upstream_moved", "{reason}");
+    assert_eq!(code, "upstream_moved");
+    assert!(reason.contains("both changed `hello.txt`"), "{reason}");
+    let theirs = tip(&world);
+    assert_eq!(
+        world.git(&["--git-dir", remote(&world).to_str().unwrap(), "show", "main:hello.txt"]),
+        "theirs"
+    );
     assert_eq!(tip(&world), theirs);
+}
+
+#[test]
+fn what_the_run_was_started_from_is_not_exchanged_under_it() {
+    for file in [
+        "counterfoil.toml",
+        "ledger/tickets/0001-hello/prompt.md",
+        "ledger/tickets/0001-hello/canceled.toml",
+    ] {
+        let world = pushing(SOMEBODY_PUSHES);
+        somebody_pushes(&world, file);
+        let (code, reason) = blocker(&run(&world));
+        assert_eq!(code, "upstream_moved", "{file}");
+        assert!(reason.contains(&format!("`{file}` changed in the target")), "{reason}");
+    }
+}
+
+#[test]
+fn a_target_that_was_written_anew_is_not_followed() {
+    let rewrite = "[[step]]\ndo = \"run\"\ncommand = \"sh $WORLD/theirs.sh $WORLD\"\n";
+    let world = pushing(rewrite);
+    let script = "set -e\ngit clone -q $1/remote.git $1/other\ncd $1/other\ngit -c user.name=Bob -c user.email=b@example.org commit -q --amend -m Rewritten\n\
+                  git push -q --force origin HEAD:main\n";
+    std::fs::write(world.folder().join("theirs.sh"), script).unwrap();
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "upstream_moved");
+    assert!(reason.contains("was written anew"), "{reason}");
+}
+
+#[test]
+fn a_target_that_moves_in_the_last_moment_is_not_overwritten_and_gets_the_change_on_top() {
+    for (when_moved, ends) in [("stop", "blocked"), ("rebase", "done")] {
+        let world = pushing_with("", &format!("when_moved = \"{when_moved}\"\n"));
+        // Between the question and the push: the hook of the remote moves the branch before the push is looked at.
+        let path = remote(&world);
+        let path = path.to_str().unwrap();
+        let tree = world.git(&["--git-dir", path, "rev-parse", "main^{tree}"]);
+        let identity = [
+            "-c",
+            "user.name=Bob",
+            "-c",
+            "user.email=bob@example.org",
+            "--git-dir",
+            path,
+        ];
+        let commit = ["commit-tree", "-p", "main", "-m", "Theirs", &tree];
+        let theirs = world.git(&[&identity[..], &commit[..]].concat());
+        let moves = format!(
+            "test -e $WORLD/moved && exit 0; touch $WORLD/moved; unset GIT_QUARANTINE_PATH; git update-ref refs/heads/main {theirs}"
+        );
+        hook(&world, "pre-receive", &moves);
+        let said = run(&world);
+        assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], ends, "{said}");
+        if ends == "done" {
+            assert_delivered(&world, &said, &theirs);
+            assert_eq!(
+                world.git(&["rev-parse", &format!("foil/{TICKET}")]),
+                tip(&world),
+                "its own branch is moved, not doubled"
+            );
+            assert_eq!(world.git(&["branch", "--list", "foil/*"]).lines().count(), 1);
+        } else {
+            assert_eq!(blocker(&said).0, "upstream_moved");
+            assert_eq!(tip(&world), theirs);
+        }
+    }
 }
 
 #[test]

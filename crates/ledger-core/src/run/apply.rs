@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, MeasuredChange, Pending, StartedThread};
 use super::{EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
-use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
+use crate::change::ChangeSummary;
+use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose, Violation};
 use crate::event::{Event, ResumeCause};
 use crate::evidence::{CheckResult, divided};
 use crate::id::ThreadId;
-use crate::object::TreeId;
+use crate::object::{CommitId, TreeId};
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
 use crate::receipt::Receipt;
 use crate::ticket::Mode;
@@ -286,6 +287,9 @@ impl Run {
                     self.unmeasured = true;
                 }
                 self.failure = None;
+                if let Effect::Push { .. } = effect {
+                    self.totals.pushes += 1;
+                }
                 if let Effect::AskRemote { .. } | Effect::Push { .. } = effect {
                     self.remote = None;
                     self.push_refused = None;
@@ -349,6 +353,36 @@ impl Run {
         self.consent = None;
         self.prepared = None;
         self.failure = None;
+    }
+
+    /// The change stands on another base, so that its checks count for nothing. A review judged the same change, file by file, and is
+    /// carried over to the new tree.
+    fn rebase(&mut self, onto: CommitId, change: &ChangeSummary, violations: &[Violation]) {
+        if let (true, Some(delivery)) = (self.branch_holds_delivery(), &self.prepared) {
+            self.placed = Some((delivery.branch.clone(), delivery.records));
+        }
+        self.rebased = Some(onto);
+        self.totals.rebases += 1;
+        self.totals.trees.push(change.tree);
+        self.phase = Some(Phase::RepositoryTicketRecorded);
+        self.entered
+            .retain(|phase, _| *phase <= Phase::RepositoryTicketRecorded);
+        self.places_ready = false;
+        self.consent = None;
+        self.prepared = None;
+        self.moved = None;
+        self.remote = None;
+        self.push_refused = None;
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.measured = Some(MeasuredChange {
+            change: change.clone(),
+            violations: violations.to_vec(),
+        });
+        attempt.checked = None;
+        if let Some(review) = &mut attempt.review {
+            review.carried_from.get_or_insert(review.tree);
+            review.tree = change.tree;
+        }
     }
 
     fn resume(&mut self, after: ResumeCause) {
@@ -462,6 +496,11 @@ impl Run {
                     reason: reason.clone(),
                 });
             }
+            Observation::Rebased {
+                onto,
+                change,
+                violations,
+            } => self.rebase(*onto, change, violations),
             Observation::RunStored { commit } => self.stored = Some(*commit),
             Observation::Failed { code, reason } => {
                 self.cut_off(at, pending, None);
@@ -568,6 +607,7 @@ impl Run {
             at,
             thread: thread.cloned(),
             interrupted_for,
+            carried_from: None,
         });
     }
 
@@ -620,6 +660,7 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
             matches!(effect, Effect::Push { old: from, new: to, .. } if from == old && to == new)
         }
         Observation::PushRefused { .. } => matches!(effect, Effect::Push { .. }),
+        Observation::Rebased { onto, .. } => matches!(effect, Effect::Rebase { onto: asked } if asked == onto),
         Observation::RunStored { .. } => matches!(effect, Effect::StoreRun { .. }),
     }
 }

@@ -94,6 +94,8 @@ pub struct EndedReview {
     pub thread: Option<ThreadId>,
     /// Why it was interrupted by us, where the policy did.
     pub interrupted_for: Option<Blocker>,
+    /// The tree that the reviewer saw, where the same change was brought onto another base since.
+    pub carried_from: Option<TreeId>,
 }
 
 /// An effect that is under way, or was when the runner died.

@@ -547,6 +547,7 @@ pub(crate) fn independent_review(verdict: Verdict) -> PhaseEvidence {
         thread: reviewer(),
         verdict,
         findings: review(verdict).findings,
+        carried_from: None,
     }
 }
 

@@ -58,6 +58,8 @@ pub struct DeliveryPolicy {
     /// The branch of the remote that is pushed to, such as `main`. Mode `push` needs it: that it is named is the consent
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<BranchName>,
+    /// What becomes of a change whose target was moved by somebody else meanwhile
+    pub when_moved: WhenMoved,
     /// Branches that are never a target by themselves. Not acted on by this version, which pushes nowhere but to `target`: only the
     /// default is accepted
     pub forbidden_targets: Vec<String>,
@@ -80,6 +82,7 @@ impl Default for DeliveryPolicy {
             stack: true,
             remote: RemoteName::default(),
             target: None,
+            when_moved: WhenMoved::Rebase,
             forbidden_targets: vec!["main".to_owned(), "master".to_owned()],
             message: MessageTemplate::default(),
             pr_title: None,
@@ -87,6 +90,17 @@ impl Default for DeliveryPolicy {
             hooks: CommitHooks::Skip,
         }
     }
+}
+
+/// What becomes of a change whose target moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenMoved {
+    /// It is brought onto the target, where both changed other files, and its checks run again; at most five times
+    #[default]
+    Rebase,
+    /// The run ends with `upstream_moved`
+    Stop,
 }
 
 /// What happens to the user's commit hooks.

@@ -7,7 +7,7 @@ use super::agent_settings::refused;
 use super::requires::{FoilVersion, VersionRequirement};
 use super::unsupported::unsupported;
 use super::workspace::is_environment_name;
-use super::{Baseline, Policy};
+use super::{Baseline, Policy, WhenMoved};
 
 /// Something wrong at a key path.
 pub(super) struct Contradiction {
@@ -121,6 +121,13 @@ fn delivery(policy: &Policy) -> Option<Contradiction> {
                 format!("nothing is pushed in mode `{}`", delivery.mode.as_str()),
             )
             .with_hint("set `mode = \"push\"`, or leave the target out"),
+        ),
+        (false, None) if delivery.when_moved != WhenMoved::default() => Some(
+            Contradiction::at(
+                &["delivery", "when_moved"],
+                format!("nothing is pushed in mode `{}`", delivery.mode.as_str()),
+            )
+            .with_hint("set `mode = \"push\"`, or leave it out"),
         ),
         _ => None,
     }

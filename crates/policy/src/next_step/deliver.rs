@@ -1,11 +1,12 @@
 //! From a passed review to the receipt.
 
 use ledger_core::{
-    BlockerCode, Consent, DeliveryMode, Effect, Event, NO_MEMORY_UPDATE, NotRequiredCode, Phase, PhaseEvidence,
-    PushTarget, RefusedPush, Run, SeenRemote,
+    BlockerCode, Consent, DeliveryMode, Effect, Event, MAX_REBASES, NO_MEMORY_UPDATE, NotRequiredCode, Phase,
+    PhaseEvidence, PushTarget, RefusedPush, Run, SeenRemote,
 };
 
 use super::{blocked, enter, not_required};
+use crate::config::WhenMoved;
 use crate::inputs::{Inputs, Step};
 use ledger_core::Receipt;
 
@@ -17,14 +18,14 @@ pub(super) fn next(run: &Run, inputs: &Inputs) -> Step {
         Some(Phase::ContextCurated) if delivery == DeliveryMode::None => {
             with_consent(run, || skip(Phase::GitDeliveryStarted))
         }
-        Some(Phase::ContextCurated) => at_the_target(run, || prepare(run, inputs)),
+        Some(Phase::ContextCurated) => at_the_target(run, inputs, || prepare(run, inputs)),
         Some(Phase::GitDeliveryStarted) if delivery == DeliveryMode::None => skip(Phase::ExplicitPathsStaged),
         Some(Phase::GitDeliveryStarted) => staged(run),
         Some(Phase::ExplicitPathsStaged) if delivery == DeliveryMode::None => skip(Phase::Committed),
         Some(Phase::ExplicitPathsStaged) => move_branch(run),
         Some(Phase::Committed) => match &run.opened().target {
             None => skip(Phase::Pushed),
-            Some(target) => push(run, target),
+            Some(target) => push(run, inputs, target),
         },
         Some(Phase::Pushed) => match &run.opened().target {
             None => skip(Phase::HeadEqualsUpstreamProved),
@@ -142,19 +143,25 @@ fn move_branch(run: &Run) -> Step {
 }
 
 /// Goes on where the delivery is pushed nowhere, or the target still is the base.
-fn at_the_target(run: &Run, then: impl FnOnce() -> Step) -> Step {
+fn at_the_target(run: &Run, inputs: &Inputs, then: impl FnOnce() -> Step) -> Step {
     let Some(target) = &run.opened().target else {
         return then();
     };
-    let base = run.discovery().map(|discovery| discovery.base);
+    let base = run.base();
     match run.remote() {
         None => Step::Start(Effect::AskRemote { target: target.clone() }),
         Some(seen) if seen.value.is_some() && seen.value == base => then(),
-        Some(seen) => moved(run, target, seen),
+        Some(seen) => moved(run, inputs, target, seen),
     }
 }
 
-fn moved(run: &Run, target: &PushTarget, seen: SeenRemote) -> Step {
+/// The change goes on from what the target is now, where the policy wants that: its checks run again, and the review counts as long as
+/// nobody else changed what it was about.
+fn moved(run: &Run, inputs: &Inputs, target: &PushTarget, seen: SeenRemote) -> Step {
+    let rebases = inputs.policy.delivery.when_moved == WhenMoved::Rebase && run.totals().rebases < MAX_REBASES;
+    if let (true, Some(onto)) = (rebases, seen.value) {
+        return Step::Start(Effect::Rebase { onto });
+    }
     let now = seen
         .value
         .map_or("is gone".to_owned(), |commit| format!("is now {}", commit.short()));
@@ -163,7 +170,7 @@ fn moved(run: &Run, target: &PushTarget, seen: SeenRemote) -> Step {
 }
 
 /// Pushes, unless the remote has it: the answer to an earlier push may have been lost.
-fn push(run: &Run, target: &PushTarget) -> Step {
+fn push(run: &Run, inputs: &Inputs, target: &PushTarget) -> Step {
     let Some(delivery) = run.prepared() else {
         return blocked(run, BlockerCode::TreeMismatch, "no delivery was prepared");
     };
@@ -176,12 +183,16 @@ fn push(run: &Run, target: &PushTarget) -> Step {
         });
     }
     match run.push_refused() {
+        // What it is now is asked, unless the remote has said so of pushes without end.
+        Some(RefusedPush { moved: true, .. }) if run.totals().pushes <= MAX_REBASES => {
+            Step::Start(Effect::AskRemote { target: target.clone() })
+        }
         Some(RefusedPush { moved: true, reason }) => {
             let reason = format!("`{target}` moved while the commits were pushed: {reason}");
             blocked(run, BlockerCode::UpstreamMoved, reason)
         }
         Some(RefusedPush { reason, .. }) => blocked(run, BlockerCode::PushRejected, reason.clone()),
-        None => at_the_target(run, || {
+        None => at_the_target(run, inputs, || {
             with_consent(run, || {
                 Step::Start(Effect::Push {
                     target: target.clone(),

@@ -165,6 +165,7 @@ fn verdict(run: &Run, tree: TreeId, ended: &EndedReview, review: &Review, passes
         thread,
         verdict,
         findings: review.findings.clone(),
+        carried_from: ended.carried_from,
     })
 }
 

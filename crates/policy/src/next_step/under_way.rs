@@ -79,6 +79,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
             | Effect::RunChecks { .. }
             | Effect::AskRemote { .. }
             | Effect::Push { .. }
+            | Effect::Rebase { .. }
     )
 }
 

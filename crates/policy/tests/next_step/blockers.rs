@@ -1,6 +1,6 @@
 //! Every code that a run can stop with, and what it takes to get there.
 
-use counterfoil_policy::{Inputs, Limits, Outcome};
+use counterfoil_policy::{Inputs, Limits, Outcome, Policy};
 use jiff::SignedDuration;
 use ledger_core::{
     Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, DeliveryMode,
@@ -160,6 +160,10 @@ fn turns_of_five_minutes(inputs: &mut Inputs) {
 
 fn commands_of_five_minutes(inputs: &mut Inputs) {
     inputs.limits.command_timeout = Duration::minutes(5);
+}
+
+fn stops_when_moved(inputs: &mut Inputs) {
+    inputs.policy = Policy::parse(b"[delivery]\nmode = \"push\"\ntarget = \"main\"\nwhen_moved = \"stop\"\n").unwrap();
 }
 
 fn few_tokens(inputs: &mut Inputs) {
@@ -409,8 +413,17 @@ fn push_rows() -> Vec<Row> {
         row(Code::RemoteUnreachable, |_, p| {
             matches!(p.effect, Effect::Push { .. }).then(|| failed(Code::RemoteUnreachable))?
         }),
-        row(Code::UpstreamMoved, |_, p| remote(p, Some(97), false)),
+        with_limits(Code::UpstreamMoved, stops_when_moved, |_, p| remote(p, Some(97), false)),
         row(Code::UpstreamMoved, |_, p| remote(p, None, false)),
+        // A target that never stands still.
+        row(Code::UpstreamMoved, |run, p| {
+            let next = 60 + u8::try_from(run.totals().rebases).unwrap();
+            remote(p, Some(next), false)
+        }),
+        row(Code::UpstreamMoved, |run, p| match &p.effect {
+            Effect::Rebase { .. } => failed(Code::UpstreamMoved),
+            _ => (run.totals().rebases == 0).then(|| remote(p, Some(97), false))?,
+        }),
         row(Code::UpstreamMoved, |_, p| {
             matches!(p.effect, Effect::Push { .. }).then(|| {
                 let reason = "stale info".to_owned();
@@ -448,6 +461,54 @@ fn remote(pending: &Pending, value: Option<u8>, contains_new: bool) -> Option<Ha
             contains_new,
         })
     })
+}
+
+#[test]
+fn a_change_whose_target_moved_is_checked_again_there_and_its_review_is_carried() {
+    let mut world = World::with(|run, pending| {
+        // In the first run before the branch is made, in the second by the push itself.
+        let (late, pushes) = (run.opened().run.as_str() == "late", run.totals().pushes);
+        if late && pushes == 1 && matches!(pending.effect, Effect::Push { .. }) {
+            let reason = "stale info".to_owned();
+            return shows(Observation::PushRefused { moved: true, reason });
+        }
+        let moves = run.totals().rebases == 0 && (!late || pushes == 1);
+        moves.then(|| remote(pending, Some(97), false))?
+    });
+    for late in [false, true] {
+        let Event::Opened(mut terms) = opened(Mode::Standard, true, DeliveryMode::Push, true) else {
+            unreachable!()
+        };
+        if late {
+            terms.run = "late".parse().unwrap();
+        }
+        let run = Run::open(start(), &Event::Opened(terms)).unwrap();
+        let (run, outcome, _) = drive(&mut world, run, inputs(Limits::default(), true), 0);
+        assert_eq!(outcome, Outcome::Done);
+        assert_eq!(
+            (run.base(), run.tree()),
+            (Some(CommitId(object(97))), Some(TreeId(object(30))))
+        );
+        let checked = run.attempt().and_then(|attempt| attempt.checked.as_ref());
+        assert_eq!(
+            checked.map(|checked| Some(checked.tree)),
+            Some(run.tree()),
+            "it is checked again"
+        );
+        let Some(PhaseEvidence::IndependentReviewComplete { tree, carried_from, .. }) =
+            run.evidence(Phase::IndependentReviewComplete)
+        else {
+            panic!("there is a review");
+        };
+        assert_eq!((Some(*tree), *carried_from), (run.tree(), Some(TreeId(object(10)))));
+        let receipt = run.receipt().unwrap();
+        assert_eq!((receipt.base, Some(receipt.tree)), (CommitId(object(97)), run.tree()));
+        assert_eq!(
+            run.placed().is_some(),
+            late,
+            "the branch that was made already is moved"
+        );
+    }
 }
 
 #[test]

@@ -343,7 +343,11 @@ impl World {
                     *tree
                 };
                 Observation::DeliveryPrepared {
-                    delivery: prepared(run.opened().delivery, tree),
+                    delivery: PreparedDelivery {
+                        base: run.base().unwrap(),
+                        old: run.placed().map(|(_, commit)| commit),
+                        ..prepared(run.opened().delivery, tree)
+                    },
                 }
             }
             Effect::UpdateRef { new, .. } => {
@@ -358,7 +362,7 @@ impl World {
                 let honest = if holds {
                     prepared(run.opened().delivery, TreeId(object(10))).records
                 } else {
-                    CommitId(object(1))
+                    run.base().unwrap()
                 };
                 match self.choose(12) {
                     9 => Observation::RemoteSeen {
@@ -379,6 +383,20 @@ impl World {
                     },
                 }
             }
+            Effect::Rebase { onto } => match self.choose(6) {
+                4 => Observation::Failed {
+                    code: BlockerCode::UpstreamMoved,
+                    reason: "both changed a".to_owned(),
+                },
+                n => Observation::Rebased {
+                    onto: *onto,
+                    change: ChangeSummary {
+                        base: *onto,
+                        ..change(30 + n, 1)
+                    },
+                    violations: Vec::new(),
+                },
+            },
             Effect::Push { old, new, .. } => match self.choose(8) {
                 5 => Observation::Interrupted,
                 6 => Observation::PushRefused {

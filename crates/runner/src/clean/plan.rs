@@ -210,7 +210,12 @@ impl Planner<'_> {
         let repository = self.workspace.repository();
         let mut held = BTreeSet::new();
         let delivered = run.receipt().and_then(|receipt| receipt.delivered.as_ref());
-        let mut commits: Vec<CommitId> = run.discovery().map(|discovery| discovery.base).into_iter().collect();
+        let mut commits: Vec<CommitId> = run
+            .discovery()
+            .map(|discovery| discovery.base)
+            .into_iter()
+            .chain(run.base())
+            .collect();
         commits.extend(
             delivered
                 .into_iter()

@@ -69,9 +69,12 @@ fn prepare(
     run: &Run,
 ) -> Result<PreparedDelivery, Failed> {
     let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::TreeMismatch, error);
-    let base = run.discovery().map(|discovery| discovery.base);
-    let base = base.ok_or_else(|| wrong(&"the run has no base"))?;
-    let branch = free_branch(plan, repository)?;
+    let base = run.base().ok_or_else(|| wrong(&"the run has no base"))?;
+    let (branch, old) = match run.placed() {
+        // The branch that this run has made already, before its target moved.
+        Some((branch, records)) => (branch.clone(), Some(records)),
+        None => (free_branch(plan, repository)?, None),
+    };
     let draft = |tree, parent, message| CommitDraft {
         tree,
         parents: vec![parent],
@@ -114,7 +117,7 @@ fn prepare(
     Ok(PreparedDelivery {
         mode: run.opened().delivery,
         branch,
-        old: None,
+        old,
         base,
         // As read back from the commit, not as intended: it is compared with what was reviewed.
         tree: repository.commit_tree_id(change).map_err(|error| Failed::of(&error))?,

@@ -20,7 +20,7 @@ pub(super) struct ChangeRules {
 
 impl ChangeRules {
     /// Those of this run, compiled when they are asked for first.
-    fn of<'a>(plan: &RunPlan, known: &'a OnceLock<Self>) -> Result<&'a Self, Failed> {
+    pub(super) fn of<'a>(plan: &RunPlan, known: &'a OnceLock<Self>) -> Result<&'a Self, Failed> {
         if let Some(rules) = known.get() {
             return Ok(rules);
         }
@@ -97,7 +97,7 @@ fn unmeasured(error: &ChangeSetError) -> Failed {
     }
 }
 
-fn judge(
+pub(super) fn judge(
     plan: &RunPlan,
     rules: &ChangeRules,
     repository: &Repository,

@@ -32,7 +32,7 @@ impl Engine {
     }
 
     /// Does something that waits for a remote, until the run is to leave. What became of a push that was cut off is asked for later.
-    fn with_patience(
+    pub(super) fn with_patience(
         &mut self,
         seq: u64,
         patience: Patience,
@@ -61,7 +61,7 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn of(run: &Run) -> Self {
         Self {
-            base: run.discovery().map(|discovery| discovery.base),
+            base: run.base(),
             records: run.prepared().map(|delivery| delivery.records),
         }
     }

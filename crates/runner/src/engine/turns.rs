@@ -101,7 +101,7 @@ impl Engine {
 
     pub(super) fn take_review(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
         let limit = self.plan.policy.review.max_diff.as_bytes();
-        let base = run.discovery().map(|discovery| discovery.base);
+        let base = run.base();
         let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"));
         let prepared = base.and_then(|base| {
             self.bring_review_to(base, tree)?;

@@ -67,7 +67,7 @@ impl Redactor {
                 ReviewEnd::Failed { failure } => *failure = self.failure(failure),
                 ReviewEnd::Interrupted => {}
             },
-            Observation::ChangesMeasured { violations, .. } => {
+            Observation::ChangesMeasured { violations, .. } | Observation::Rebased { violations, .. } => {
                 for violation in violations {
                     violation.detail = self.text(&violation.detail);
                 }

@@ -255,6 +255,7 @@ fn intended(effect: &Effect) -> String {
         Effect::UpdateRef { name, new, .. } => format!("moving `{}` to {}", name.short(), new.short()),
         Effect::AskRemote { target } => format!("asking for `{target}`"),
         Effect::Push { target, new, .. } => format!("pushing {} to `{target}`", new.short()),
+        Effect::Rebase { onto } => format!("bringing the change onto {}", onto.short()),
         Effect::StoreRun { name, .. } => format!("storing the run as `{}`", name.short()),
     }
 }
@@ -350,6 +351,9 @@ fn observed(observation: &Observation) -> String {
                 delivery.change.short(),
                 delivery.records.short()
             )
+        }
+        Observation::Rebased { onto, change, .. } => {
+            format!("tree {} is the same change on {}", change.tree.short(), onto.short())
         }
         Observation::RemoteSeen {
             value: Some(value),

@@ -23,7 +23,7 @@ impl Verifier<'_> {
             }
             Err(error) => return self.differs(WHAT, error.to_string()),
         };
-        let before = earlier.discovery().map(|discovery| discovery.base);
+        let before = earlier.base();
         let is_left = earlier.kept_tree() == Some(rescued.left);
         match before
             .filter(|_| is_left)

@@ -121,6 +121,7 @@ impl Run {
                 thread,
                 verdict,
                 findings,
+                carried_from,
             } => {
                 holds(self.tree() == Some(*tree), "it is another tree than the turn's")?;
                 holds(self.writer.as_ref() != Some(thread), "the reviewer is the writer")?;
@@ -129,6 +130,7 @@ impl Run {
                 };
                 holds(review.interrupted_for.is_none(), "the policy stopped the reviewer")?;
                 holds(review.tree == *tree, "another tree was reviewed")?;
+                holds(review.carried_from == *carried_from, "it was carried from another tree")?;
                 holds(review.thread.as_ref() == Some(thread), "another thread reviewed it")?;
                 let ReviewEnd::Answered { review, passes } = &review.end else {
                     return refuse("the review gave no verdict");
@@ -159,9 +161,8 @@ impl Run {
                     self.tree() == Some(delivery.tree),
                     "its tree is not the one that was checked and reviewed",
                 )?;
-                let base = self.discovery().map(|discovery| discovery.base);
                 holds(
-                    base == Some(delivery.base),
+                    self.base() == Some(delivery.base),
                     "it does not start from the base of this run",
                 )?;
                 holds(delivery.mode == self.opened.delivery, "it is another delivery mode")

@@ -3,7 +3,7 @@
 use super::condition;
 use crate::effect::{CheckPurpose, Consent, Effect, TurnEnd, TurnPurpose};
 use crate::phase::{DeliveryMode, Phase, PushTarget};
-use crate::run::{Refusal, Run};
+use crate::run::{MAX_REBASES, Refusal, Run};
 
 impl Run {
     pub(super) fn permit_intent(&self, effect: &Effect) -> Result<(), Refusal> {
@@ -29,7 +29,7 @@ impl Run {
             Effect::PreparePlaces { base } => {
                 let there = phase >= Some(Phase::RepositoryTicketRecorded);
                 condition("prepare_places", there, "the ticket is not recorded yet")?;
-                let same = self.discovery().is_some_and(|discovery| discovery.base == *base);
+                let same = self.base() == Some(*base);
                 condition("prepare_places", same, "it is not the base of this run")
             }
             Effect::RunChecks {
@@ -159,6 +159,22 @@ impl Run {
                 let unmoved = self.remote.is_some_and(|seen| seen.value == Some(*old));
                 condition("push", unmoved, "the remote was not seen to be at the base")?;
                 self.permit_with_consent("push")
+            }
+            Effect::Rebase { onto } => {
+                let near = matches!(phase, Some(Phase::ContextCurated | Phase::Committed));
+                condition("rebase", near, "no delivery is near")?;
+                condition("rebase", self.opened.target.is_some(), "nothing is pushed")?;
+                condition("rebase", !self.is_rejected(), "a person rejected the result")?;
+                let moved = self
+                    .remote
+                    .is_some_and(|seen| seen.value == Some(*onto) && !seen.contains_new);
+                condition("rebase", moved, "the remote was not seen to be there")?;
+                condition("rebase", self.base() != Some(*onto), "it is the base already")?;
+                condition(
+                    "rebase",
+                    self.totals.rebases < MAX_REBASES,
+                    "the target moved too often",
+                )
             }
             Effect::Interrupt { .. } | Effect::StoreRun { .. } => Ok(()),
         }
