@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use ledger_core::{Event, Journal};
+use ledger_core::{Event, Journal, Observation};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::model_server::{ModelScript, ModelServer, RecordedRequest, Reply, Rule};
@@ -342,10 +342,15 @@ impl World {
     }
 
     fn journal_base(&self, ticket: &str) -> String {
-        let base = self.events(ticket).into_iter().find_map(|event| match event {
+        let base = self.events(ticket).into_iter().filter_map(|event| match event {
             Event::Entered(ledger_core::PhaseEvidence::RepositoryDiscovered(discovery)) => Some(discovery.base),
+            Event::Observed {
+                observation: Observation::Rebased { onto, .. },
+                ..
+            } => Some(onto),
             _ => None,
         });
+        let base = base.last();
         base.expect("a base").to_string()
     }
 }
