@@ -263,6 +263,8 @@ impl<'a> Call<'a> {
             }
         }
         self.command
+            // Answers with nothing, whatever the configuration names to ask with.
+            .env("GIT_ASKPASS", "true")
             .env("SSH_ASKPASS_REQUIRE", "never")
             .env_remove("SSH_ASKPASS")
             // Nothing of it is left when nobody waits any longer: the programs that it starts are ended with it.

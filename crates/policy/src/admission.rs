@@ -93,6 +93,8 @@ pub enum TargetState {
     OtherPolicy,
     /// It has not the approval of the commit that is checked out.
     Unpushed,
+    /// It goes on from the commit that is checked out, and has another approval.
+    Ahead,
 }
 
 /// Whether this user trusts the policy.

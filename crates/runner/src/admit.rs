@@ -211,8 +211,11 @@ impl Candidacy {
             };
             let approved_here = approval_at(here_and_now)?;
             let same = approved_here == approval_at(*commit)?;
-            if approved_here.is_some() && !same && !repository.is_ancestor(here_and_now, *commit).unwrap_or(false) {
-                state = Some(TargetState::Unpushed);
+            if approved_here.is_some() && !same {
+                state = Some(match repository.is_ancestor(here_and_now, *commit).unwrap_or(false) {
+                    true => TargetState::Ahead,
+                    false => TargetState::Unpushed,
+                });
             }
             if let Some(tip) = tip.as_mut().filter(|_| !same) {
                 // A change of mind is not to be looked for where the ticket is not.

@@ -409,7 +409,7 @@ fn a_push_that_goes_elsewhere_than_is_read_from_is_no_delivery() {
 #[test]
 fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
     type Spoil = fn(&World);
-    let cases: [(Spoil, &str); 5] = [
+    let cases: [(Spoil, &str); 6] = [
         (
             |world| world.git(&["remote", "remove", "origin"]).clear(),
             "target_forbidden",
@@ -451,6 +451,16 @@ fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
                 assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
             },
             "unpushed_commits",
+        ),
+        (
+            |world| {
+                let before = world.git(&["rev-parse", "HEAD"]);
+                world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Say it louder.\n");
+                assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+                world.git(&["push", "-q", "origin", "main"]);
+                world.git(&["reset", "-q", "--hard", &before]);
+            },
+            "ticket_not_committed",
         ),
     ];
     for (n, (spoil, code)) in cases.into_iter().enumerate() {
@@ -665,4 +675,30 @@ fn a_ticket_waits_for_one_that_is_only_on_a_branch_here() {
     assert_eq!(run(&world).code, Some(0));
     let said = world.foil(&["explain", "0002-next", "--json"]);
     assert!(!said.stdout.contains("dependency_not_done"), "{said}");
+}
+
+#[test]
+fn a_fresh_clone_on_another_path_verifies_the_receipt() {
+    let world = pushing("");
+    let before = tip(&world);
+    assert_delivered(&world, &run(&world), &before);
+    let clone = world.folder().join("elsewhere/clone");
+    world.git(&["clone", "-q", remote(&world).to_str().unwrap(), clone.to_str().unwrap()]);
+    let clone_text = clone.to_str().unwrap();
+    let verify = || {
+        let mut command = world.foil_command();
+        command
+            .current_dir(&clone)
+            .env("XDG_STATE_HOME", world.folder().join("other-state"));
+        crate::common::said(command.args(["verify", TICKET]))
+    };
+    let without = verify();
+    assert_eq!(without.code, Some(2), "nothing of the run is there yet: {without}");
+    let refs = "refs/counterfoil/*:refs/counterfoil/*";
+    world.git(&["-C", clone_text, "fetch", "-q", world.root().to_str().unwrap(), refs]);
+    let said = verify();
+    assert_eq!(said.code, Some(0), "{said}");
+    for line in ["computed again from the journal", "`origin/main` points at"] {
+        assert!(said.stdout.contains(line), "{line}: {said}");
+    }
 }

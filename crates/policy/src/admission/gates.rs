@@ -120,6 +120,15 @@ pub(super) fn target(facts: &AdmissionFacts) -> Option<Gate> {
                 "push the policy, or check out what the remote has",
             )
         }
+        TargetState::Ahead => {
+            let detail = format!("the ticket was approved anew in `{name}`, which is not checked out here");
+            no_but(
+                NAME,
+                BlockerCode::TicketNotCommitted,
+                detail,
+                "bring it here first, as with `git pull --ff-only`",
+            )
+        }
         TargetState::Unpushed => {
             let detail = format!("the ticket is not approved in `{name}` as it is here");
             let next_step = format!("push the commit that approves it to `{name}`; a run starts from there");
