@@ -80,6 +80,7 @@ fn receipt(world: &World, ticket: &str, branch: &str, records: &str) {
             approval,
             approved_by: "Ada".to_owned(),
             policy: Digest::of(""),
+            prompts: Vec::new(),
         },
         base: commit,
         tree,

@@ -316,6 +316,9 @@ pub struct SourceLock {
     pub approved_by: String,
     /// Digest of the policy's bytes; of no bytes where there is no policy file.
     pub policy: Digest,
+    /// The prompt files that the policy names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<CoveredFile>,
 }
 
 /// What was found when the run looked at the repository.

@@ -79,6 +79,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
         approval: file.clone(),
         approved_by: "Ada".to_owned(),
         policy: Digest::of(""),
+        prompts: Vec::new(),
     };
     let discovery = Discovery {
         base: CommitId(object),

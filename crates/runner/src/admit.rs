@@ -26,6 +26,8 @@ use crate::guard::ProcessIdentity;
 
 use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
 use crate::lock::{LockPurpose, TicketLock};
+use crate::prompt::Instructions;
+use crate::prompt_files::PromptFiles;
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
 use crate::status::nearest_id;
 use crate::target::{TargetError, last_seen, push_target};
@@ -111,6 +113,7 @@ pub struct Candidacy {
     approval: Option<CoveredFile>,
     tip: Option<Tip>,
     target: Option<PushTarget>,
+    prompts: PromptFiles,
     stacked: Vec<StackedTicket>,
     plan: Option<Digest>,
 }
@@ -134,6 +137,8 @@ pub struct Ready {
     pub start: StartFacts,
     /// The branch of a remote that the delivery is pushed to, where it goes that far.
     pub target: Option<PushTarget>,
+    /// What the repository tells workers and reviewers.
+    pub instructions: Instructions,
     /// Who commits.
     pub identity: Identity,
     /// The repository's name.
@@ -198,6 +203,10 @@ impl Candidacy {
         let prompt = folder
             .prompt()
             .map_err(|problem| in_file(&folder, TicketFileName::Prompt, problem))?;
+        let prompts = match &tip {
+            Some(tip) => PromptFiles::at(repository, tip.commit, &policy)?,
+            None => PromptFiles::default(),
+        };
         let name = repository_id(&policy, &repository.remotes()?)?;
 
         let must_cover = required_files(&folder, &file);
@@ -305,6 +314,7 @@ impl Candidacy {
             approval: approval_file,
             tip,
             target,
+            prompts,
             stacked,
             plan,
         })
@@ -325,6 +335,7 @@ impl Candidacy {
             files: approval.file.clone(),
             approval: self.approval.clone()?,
             approved_by: approval.by.clone(),
+            prompts: self.prompts.files.clone(),
             policy: self
                 .facts
                 .at_base
@@ -422,6 +433,7 @@ impl Candidacy {
             ticket: self.ticket,
             policy: self.policy,
             target: self.target,
+            instructions: self.prompts.told,
             identity,
             repository: self.repository,
         })

@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use crate::agent::Agent;
 use crate::executor::Executor;
 use crate::guard::GuardProgram;
+use crate::prompt::Instructions;
 use crate::redact::Redactor;
 use crate::sandbox::{Confinement, Sandbox};
 
@@ -45,6 +46,8 @@ pub struct RunPlan {
     pub run: RunId,
     /// The checks to run, in order.
     pub checks: Vec<CheckSpec>,
+    /// What the repository tells worker and reviewer.
+    pub instructions: Instructions,
     /// The sandbox for checks; none where the policy switches it off.
     pub sandbox: Option<Sandbox>,
     /// What checks may see and change.

@@ -297,6 +297,7 @@ pub async fn run_ticket(
         policy: ready.policy,
         run: id,
         checks: ready.checks,
+        instructions: ready.instructions,
         sandbox,
         guard: options.guard.clone(),
         identity: ready.identity,

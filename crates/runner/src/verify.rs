@@ -441,7 +441,8 @@ impl Verifier<'_> {
     fn sources(&mut self, receipt: &Receipt) {
         let mut wrong = Vec::new();
         let lock = &receipt.source;
-        for file in lock.files.iter().chain([&lock.approval]) {
+        let files = || lock.files.iter().chain([&lock.approval]).chain(&lock.prompts);
+        for file in files() {
             let bytes = self
                 .repository
                 .read_file_at(receipt.base, &file.path, MAX_STORED_BYTES)
@@ -451,7 +452,7 @@ impl Verifier<'_> {
                 wrong.push(file.path.to_string());
             }
         }
-        let count = lock.files.len() + 1;
+        let count = files().count();
         if wrong.is_empty() {
             self.matches("source lock", format!("{count} files in base {}", receipt.base.short()));
         } else {
@@ -647,6 +648,7 @@ mod tests {
             approval: covered("l/tickets/t/approval.toml"),
             approved_by: "A User".to_owned(),
             policy: Digest::of(b""),
+            prompts: Vec::new(),
         };
         for (path, expected) in [
             ("l/tickets/t/result.md", true),

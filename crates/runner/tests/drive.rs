@@ -29,6 +29,7 @@ fn inputs() -> Inputs {
                 approval: file.clone(),
                 approved_by: "Ada".to_owned(),
                 policy: Digest::of(""),
+                prompts: Vec::new(),
             },
             discovery: Discovery {
                 base: CommitId(object),

@@ -99,6 +99,7 @@ pub(crate) fn source_lock() -> SourceLock {
         approval: covered("ledger/tickets/0042-validate-email/approval.toml"),
         approved_by: "Ada <ada@example.org>".to_owned(),
         policy: Digest::of(""),
+        prompts: Vec::new(),
     }
 }
 

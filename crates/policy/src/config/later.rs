@@ -1,4 +1,4 @@
-//! Tables that this version reads but does not act on: `[prompts]`, `[gates]`, `[hooks]` and `[notify]`. They are part of
+//! Tables that this version reads but does not act on, or not wholly: `[prompts]`, `[gates]`, `[hooks]` and `[notify]`. They are part of
 //! the format so that a policy can be written for several versions; setting one to anything but its default is an error,
 //! because a rule that is silently ignored is worse than none.
 
@@ -6,23 +6,24 @@ use ledger_core::{Duration, RepoPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[prompts]`: the repository's own prompt files. Not acted on by this version: all must be absent.
+/// `[prompts]`: the repository's own prompt files, in the ledger's folder `prompts`. A run takes them from its base, and records their
+/// digests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PromptsPolicy {
-    /// For the worker
+    /// What every worker is told beside its ticket
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writer: Option<RepoPath>,
-    /// For the planner
+    /// For the planner. Not acted on by this version: it must be absent
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planner: Option<RepoPath>,
-    /// For the reviewer
+    /// What every reviewer is told beside the ticket
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reviewer: Option<RepoPath>,
-    /// For a repair round
+    /// What the worker is told in a repair round, in place of `writer`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair: Option<RepoPath>,
-    /// For what is remembered
+    /// For what is remembered. Not acted on by this version: it must be absent
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curator: Option<RepoPath>,
 }

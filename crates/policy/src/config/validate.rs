@@ -106,6 +106,27 @@ pub(super) fn contradiction(policy: &Policy) -> Option<Contradiction> {
         .or_else(|| checks(policy))
         .or_else(|| limits(policy))
         .or_else(|| delivery(policy))
+        .or_else(|| prompts(policy))
+}
+
+/// The ledger is protected as a whole, so that no worker writes what the next one is told.
+fn prompts(policy: &Policy) -> Option<Contradiction> {
+    let folder = format!("{}/prompts/", policy.ledger.dir.path());
+    let prompts = &policy.prompts;
+    let keys = [
+        ("writer", &prompts.writer),
+        ("repair", &prompts.repair),
+        ("reviewer", &prompts.reviewer),
+    ];
+    keys.into_iter().find_map(|(key, path)| {
+        let path = path.as_ref()?;
+        let is_there = path.as_bytes().starts_with(folder.as_bytes());
+        (!is_there).then(|| {
+            Contradiction::at(&["prompts", key], format!("`{path}` is not in `{folder}`")).with_hint(format!(
+                "move it there, as in `{folder}{key}.md`: no worker can change it there"
+            ))
+        })
+    })
 }
 
 fn delivery(policy: &Policy) -> Option<Contradiction> {

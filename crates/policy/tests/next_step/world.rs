@@ -41,6 +41,7 @@ pub(crate) fn inputs(limits: Limits, baseline: bool) -> Inputs {
                 approval: approval.clone(),
                 approved_by: "Ada".to_owned(),
                 policy: Digest::of(b""),
+                prompts: Vec::new(),
             },
             discovery: Discovery {
                 base: CommitId(object(1)),

@@ -121,7 +121,7 @@ fn changed_consent(
     let lock = run.source_lock();
     let locked = lock
         .into_iter()
-        .flat_map(|lock| lock.files.iter().chain([&lock.approval]));
+        .flat_map(|lock| lock.files.iter().chain([&lock.approval]).chain(&lock.prompts));
     let mut paths: Vec<RepoPath> = locked.map(|file| file.path.clone()).collect();
     let folder = ticket_folder(plan);
     for path in [

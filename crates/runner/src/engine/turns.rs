@@ -74,6 +74,9 @@ impl Engine {
             .iter()
             .map(|check| format!("`{}`: `{}`", check.name, check.command))
             .collect();
+        let told = &self.plan.instructions;
+        let repairs = attempt.is_some_and(|attempt| !attempt.findings.is_empty());
+        let instructions = told.repair.as_ref().filter(|_| repairs).or(told.writer.as_ref());
         let workspace = &self.plan.policy.workspace;
         let set_up: Vec<_> = workspace.setup.iter().map(|command| command.run.clone()).collect();
         prompt(&WriterTask {
@@ -86,6 +89,7 @@ impl Engine {
             failed_checks: &failed,
             checks: &checks,
             forbidden: &self.forbidden(),
+            instructions: instructions.map(String::as_str),
             given: Given {
                 copied: &workspace.copy,
                 set_up: &set_up,
@@ -130,6 +134,7 @@ impl Engine {
             checks: &results,
             forbidden: &self.forbidden(),
             report: report_of(run),
+            instructions: self.plan.instructions.reviewer.as_deref(),
         });
         let schema = schema_of_answer("review");
         let place = self.plan.folders.place("review");
