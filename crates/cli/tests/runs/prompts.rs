@@ -11,7 +11,7 @@ fn hello(text: &str) -> String {
 
 /// A world with the three prompt files, and workers and reviewers that answer only where they are told what stands in them.
 fn told() -> World {
-    let world = approved_with("", CONTRACT, |world| {
+    approved_with("", CONTRACT, |world| {
         for (name, text) in [
             ("writer", "Write in Esperanto."),
             ("repair", "Repair in Esperanto."),
@@ -50,8 +50,7 @@ fn told() -> World {
             "reviewer.toml",
             "role = \"reviewer\"\nprompt_contains = \"Judge the Esperanto.\"\n[answer]\nreview = { verdict = \"pass\", summary = \"bone\" }\n".to_owned(),
         );
-    });
-    world
+    })
 }
 
 #[test]
