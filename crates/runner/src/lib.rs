@@ -28,6 +28,7 @@ pub mod junit;
 mod ledger;
 pub mod lock;
 mod logs;
+mod manifests;
 mod markdown;
 mod moment;
 mod new;

@@ -26,6 +26,7 @@ mod hostile;
 mod known_failures;
 mod logs;
 mod push;
+mod quick_flow;
 mod records;
 mod refusals;
 mod rescue;
