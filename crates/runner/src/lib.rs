@@ -43,6 +43,7 @@ mod run_files;
 mod run_history;
 mod run_ticket;
 pub mod sandbox;
+mod spec_claim;
 mod stack;
 mod state;
 mod status;

@@ -184,3 +184,28 @@ fn a_quick_ticket_without_a_check_is_not_run() {
     assert_eq!(gate["blocker"]["code"], "quick_flow_escalation", "{gate:#}");
     assert_eq!(gate["detail"], reason, "{gate:#}");
 }
+
+#[test]
+fn a_ticket_that_says_that_it_needs_no_specs_is_held_to_it_in_the_packet() {
+    let touches = [write("src/lib.rs", "pub fn hello() {}\\n")];
+    let keeps = [write("src/lib.rs", "fn hello() {}\\n")];
+    let claims = "[specs]\nreason = \"one module, no public contract\"\n";
+    let warning = "the ticket says that it needs no specs (\"one module, no public contract\"), and the change touches \
+                   public_api_shared_contract in `src/lib.rs`";
+    for (more, steps, expected) in [
+        (claims, &touches, vec![warning]),
+        (claims, &keeps, vec![]),
+        ("", &touches, vec![]),
+    ] {
+        let contract = format!("{}{more}", QUICK.replace("quick", "standard"));
+        let (said, packet) = run(&world(&contract, steps), &[]);
+        assert_eq!(packet["outcome"], "done", "{said}");
+        let warnings = packet["warnings"].as_array().unwrap();
+        let warnings: Vec<_> = warnings
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|warning| warning.contains("specs"))
+            .collect();
+        assert_eq!(warnings, expected);
+    }
+}
