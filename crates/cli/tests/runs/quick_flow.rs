@@ -149,6 +149,15 @@ fn every_line_that_was_crossed_is_told_and_recorded() {
 }
 
 #[test]
+fn a_change_of_hundreds_of_files_is_told_in_a_few_words() {
+    let many = "[[step]]\ndo = \"run\"\ncommand = \"for i in $(seq 200); do echo x >f$i.txt; done\"\n".to_owned();
+    let world = world(QUICK, &[many]);
+    let (said, packet) = run(&world, &[]);
+    let reason = "the change is more than quick mode allows: broad_file_scope: 201 files, and quick mode has at most 3; and 101 more";
+    assert_eq!(packet["blocker"]["reason"], reason, "{said}");
+}
+
+#[test]
 fn the_other_end_of_a_rename_counts_too() {
     let rename = "[[step]]\ndo = \"rename\"\npath = \"src/lib.rs\"\nto = \"src/login.rs\"\n".to_owned();
     let world = world(&QUICK.replace("src/lib.rs", "src/lib.rs\", \"src/other.rs"), &[rename]);

@@ -219,9 +219,13 @@ fn after_violations(run: &Run, violations: &[Violation]) -> Option<Step> {
 /// Every line that was crossed, each with the first place where it was.
 fn escalation<'a>(violations: impl Iterator<Item = &'a Violation>) -> String {
     let mut triggers: BTreeMap<&str, String> = BTreeMap::new();
-    let mut more = 0;
+    let (mut more, mut rest) = (0, String::new());
     for violation in violations {
-        let trigger = violation.detail.split(':').next().unwrap_or_default();
+        // What counts the violations that are not listed names no line.
+        let Some((trigger, _)) = violation.detail.split_once(": ") else {
+            rest = format!("; {}", violation.detail);
+            continue;
+        };
         if triggers.contains_key(trigger) {
             more += 1;
             continue;
@@ -238,7 +242,7 @@ fn escalation<'a>(violations: impl Iterator<Item = &'a Violation>) -> String {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
-    format!("the change is more than quick mode allows: {listed}{more}")
+    format!("the change is more than quick mode allows: {listed}{more}{rest}")
 }
 
 /// Another iteration, unless there were enough.
