@@ -105,6 +105,39 @@ fn what_became_too_much_for_quick_mode_goes_on_as_a_standard_ticket() {
     assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
 }
 
+/// The guide, whose words are held to what happens.
+const GUIDE: &str = include_str!("../../../../docs/guide.md");
+
+/// The text of the first code block of this language after a heading of the guide.
+fn in_guide(heading: &str, language: &str) -> &'static str {
+    let (_, section) = GUIDE.split_once(heading).unwrap();
+    let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_quick_ticket_of_the_guide_ends_as_the_guide_says() {
+    let worked = |function: &str| {
+        let body = format!("{function} {{\\n    365 + u32::from(year % 4 == 0)\\n}}\\n");
+        let script = script(&[write("src/year.rs", &body), write("tests/year.rs", "// 366\\n")]);
+        let contract = in_guide("### A quick ticket", "toml");
+        let world = approved_with(&script, contract, |world| {
+            // What the policy's check looks at.
+            world.write("hello.txt", "hello\n");
+            world.write("Cargo.toml", "[package]\nname = \"calendar\"\nversion = \"1.0.0\"\n");
+            world.write("src/year.rs", "fn days(year: u32) -> u32 {\n    365\n}\n");
+        });
+        run(&world, &[])
+    };
+    let (said, packet) = worked("fn days(year: u32) -> u32");
+    assert_eq!(packet["outcome"], "done", "{said}");
+    let (said, packet) = worked("pub fn days(year: u32) -> u32");
+    let blocker = &packet["blocker"];
+    let (code, reason) = (blocker["code"].as_str().unwrap(), blocker["reason"].as_str().unwrap());
+    let told = in_guide("### A quick ticket", "text").trim_end();
+    assert_eq!(format!("{code}: {reason}"), told, "{said}");
+}
+
 #[test]
 fn a_ticket_that_stays_quick_escalates_again_with_the_same_work() {
     let world = world(QUICK, &[write("src/lib.rs", "pub fn hello() {}\\n")]);
