@@ -67,6 +67,18 @@ fn a_change_within_what_a_quick_ticket_names_is_delivered() {
 }
 
 #[test]
+fn the_packages_of_the_base_tell_modules_apart_before_and_after_the_turn() {
+    // By their folders alone they would be two.
+    let contract = QUICK.replace("\"src/lib.rs\"", "\"lexer/a.rs\", \"parser/b.rs\"");
+    let steps = [
+        write("lexer/a.rs", "fn a() {}\\n"),
+        write("parser/b.rs", "fn b() {}\\n"),
+    ];
+    let (said, packet) = run(&world(&contract, &steps), &[]);
+    assert_eq!(packet["outcome"], "done", "{said}");
+}
+
+#[test]
 fn what_became_too_much_for_quick_mode_goes_on_as_a_standard_ticket() {
     let public = "pub fn hello() -> u8 {\\n    1\\n}\\n";
     let world = world(QUICK, &[write("src/lib.rs", public)]);
