@@ -219,3 +219,29 @@ fn only_the_named_tickets_are_looked_at() {
     assert_eq!(world.foil(&["check", "0002-b"]).code, Some(3));
     assert_eq!(world.foil(&["check", "0001-b"]).code, Some(2));
 }
+
+#[test]
+fn a_quick_ticket_that_would_escalate_is_not_finished() {
+    let world = World::initialized();
+    world.write("counterfoil.toml", "");
+    world.write("crates/a/Cargo.toml", "");
+    world.write("crates/b/Cargo.toml", "");
+    world.commit_all("Two packages");
+    let contract = "title = \"x\"\nmode = \"quick\"\n\n[scope]\nallowed = [\n    \"crates/a/src/session.rs\",\n    \"crates/b/src/x.rs\",\n    \
+                    \"crates/b/Cargo.toml\",\n    \"docs/**\",\n]\n\n[grants]\nnetwork = true\n";
+    world.ticket("0001-much", contract);
+    world.ticket(
+        "0002-small",
+        "title = \"x\"\nmode = \"quick\"\n[scope]\ngoal = \"y\"\nallowed = [\"crates/a/src/x.rs\"]\n\
+         [[check]]\nname = \"c\"\nrun = \"true\"\n",
+    );
+    // What is delivered is not told what it should have been.
+    world.ticket("0003-delivered", contract);
+    world.write("ledger/tickets/0003-delivered/result.md", "# Result\n");
+    let said = world.foil(&["check"]);
+    snapshot!("check_quick", said);
+    assert_eq!(said.code, Some(0));
+    let approved = world.foil(&["approve", "0001-much"]);
+    assert_ne!(approved.code, Some(0), "{approved}");
+    assert!(approved.stderr.contains("broad_file_scope"), "{approved}");
+}

@@ -88,7 +88,7 @@ blocker_codes! {
     ReviewFailed, "review_failed", resumable = true, "The reviewer gave no valid verdict.", "`foil run <ticket>` asks again";
     RepairLimit, "repair_limit", resumable = false, "The reviewer still refuses the change after the last repair round.", "read the findings with `foil review <ticket>` and decide yourself";
     ProofFailed, "proof_failed", resumable = false, "What was asked is not proved by the checks.", "add a check that proves it, or mend the acceptance item";
-    QuickFlowEscalation, "quick_flow_escalation", resumable = false, "The change is more than the quick mode allows.", "make it a standard ticket; the work is kept";
+    QuickFlowEscalation, "quick_flow_escalation", resumable = false, "The change is more than the quick mode allows.", "set the ticket's `mode` to `standard` and `foil approve <ticket>`; then `foil run --from-rescue <ticket>` goes on with the work, which is kept";
     UnresolvedDecision, "unresolved_decision", resumable = false, "A decision that blocks the ticket is not made.", "decide it in the ticket's `[[decision]]` and approve again";
     SpecDrift, "spec_drift", resumable = false, "Code and spec have drifted apart.", "mend the spec or the code";
     SteeringConflict, "steering_conflict", resumable = false, "Two steering packs contradict each other.", "mend one of the packs named in the message";

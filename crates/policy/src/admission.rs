@@ -2,7 +2,7 @@
 
 mod gates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::{
     Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, Mode, RepoPath, RunId, TicketFile, TicketId,
@@ -36,6 +36,9 @@ pub struct AdmissionFacts {
     pub at_base: BTreeMap<RepoPath, Option<Digest>>,
     /// Files of the ticket whose committed bytes at the base are not those in the work tree.
     pub uncommitted: Vec<RepoPath>,
+    /// The package manifests of the base above the files that a ticket in quick mode names: files with a name of
+    /// [`crate::PACKAGE_MANIFESTS`].
+    pub manifests: BTreeSet<RepoPath>,
     /// How each ticket that this one depends on stands.
     pub dependencies: Vec<DependencyFact>,
     /// Tickets before this one in its package that are neither done nor canceled.
@@ -256,6 +259,9 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
         gates::approved(facts),
         gates::approval_current(facts),
         gates::decisions(ticket),
+    ]);
+    gates.extend(gates::quick_flow(ticket, policy, facts));
+    gates.extend([
         gates::dependencies(ticket, policy, facts),
         gates::order(facts),
         gates::claim(facts),

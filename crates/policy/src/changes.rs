@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger_core::{BlockerCode, Change, ChangeSet, EntryMode, Grants, RepoPath, TicketFile, Violation, fitting};
+use ledger_core::{BlockerCode, Change, ChangeSet, EntryMode, Grants, Mode, RepoPath, TicketFile, Violation, fitting};
 
 use crate::config::Policy;
 use crate::dependencies::{DependencyChange, is_dependency_file};
+use crate::quick_flow::{Crossing, PublicApiChange, QuickFlow};
 use crate::scope::ScopeRules;
 use crate::secrets::SecretFinding;
 
@@ -20,6 +21,9 @@ pub struct ChangeFacts {
     pub files: BTreeMap<RepoPath, FileFacts>,
     /// What the walk through the place met that cannot be part of a tree as it is.
     pub walk: Vec<WalkFinding>,
+    /// The package manifests of the base that lie in the folders above the changed paths: files with a name of
+    /// [`crate::PACKAGE_MANIFESTS`]. Needed for a ticket in quick mode.
+    pub manifests: BTreeSet<RepoPath>,
 }
 
 /// What is known of one changed path.
@@ -34,6 +38,9 @@ pub struct FileFacts {
     pub secrets: Option<Vec<SecretFinding>>,
     /// What the change does to dependencies, from [`crate::dependency_change`]. Needed where [`is_dependency_file`].
     pub dependencies: Option<DependencyChange>,
+    /// What the change does to what the file offers to others, from [`crate::public_api_change`]. Needed for a ticket in quick
+    /// mode, where [`crate::has_public_api`].
+    pub public_api: Option<PublicApiChange>,
 }
 
 /// Something that the walk through the place met.
@@ -105,7 +112,7 @@ impl std::fmt::Display for WalkProblem {
 
 /// Everything that the policy and the ticket forbid about this change set; empty: nothing. In the order of the paths'
 /// bytes, at most [`MAX_VIOLATIONS`], as many as fit into a journal line, and one that counts the rest. A rename is judged at both its ends, because a change
-/// set holds both.
+/// set holds both. A ticket in quick mode is also held to what [`QuickFlow`] says of the change.
 ///
 /// ```
 /// use counterfoil_policy::{ChangeFacts, Policy, ScopeRules, judge_changes};
@@ -143,6 +150,22 @@ pub fn judge_changes(
             path: Some(finding.path.clone()),
             detail: finding.problem.to_string(),
         });
+    }
+    if ticket.mode == Mode::Quick {
+        match QuickFlow::new(policy) {
+            Ok(quick) => found.extend(
+                quick
+                    .of_changes(set, facts, ticket)
+                    .into_iter()
+                    .map(Crossing::violation),
+            ),
+            // Only with patterns that no run is admitted with.
+            Err(error) => found.push(Violation {
+                code: BlockerCode::QuickFlowEscalation,
+                path: None,
+                detail: error.to_string(),
+            }),
+        }
     }
     let key = |violation: &Violation| (violation.path.clone(), violation.code, violation.detail.clone());
     found.sort_by_cached_key(key);
@@ -303,7 +326,7 @@ fn is_lock_file(path: &RepoPath) -> bool {
 }
 
 /// Where tools of many languages keep changes of a database.
-fn is_migration(path: &RepoPath) -> bool {
+pub(crate) fn is_migration(path: &RepoPath) -> bool {
     let parts: Vec<Vec<u8>> = path.parts().map(<[u8]>::to_ascii_lowercase).collect();
     let Some((name, folders)) = parts.split_last() else {
         return false;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use ledger_core::{BlockerCode, Mode, RepoPath, TicketFile, Violation};
 
 use crate::config::{InvalidText, PathPattern, Policy};
-use pattern_set::PatternSet;
+pub(crate) use pattern_set::PatternSet;
 pub use protected::{Protected, ProtectedPaths};
 
 /// A pattern or path of a ticket that cannot be used, and where it stands.
@@ -236,7 +236,7 @@ impl ScopeRules {
     }
 }
 
-fn patterns(key: &'static str, list: &[String]) -> Result<Vec<PathPattern>, InvalidScope> {
+pub(crate) fn patterns(key: &'static str, list: &[String]) -> Result<Vec<PathPattern>, InvalidScope> {
     let parse = |(index, text): (usize, &String)| {
         text.parse()
             .map_err(|source| InvalidScope::Pattern { key, index, source })

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use git_delivery::{Head, Identity, ObjectError, Operation, RefError, RepositoryError, blob_id};
+use git_delivery::{Head, Identity, ObjectError, Operation, RefError, Repository, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObjectId,
-    ObservedRef, Package, PackageName, PushTarget, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket, State,
-    Ticket, TicketId,
+    Approval, BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, Mode,
+    ObjectId, ObservedRef, Package, PackageName, PushTarget, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket,
+    State, Ticket, TicketFile, TicketId,
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, DependencyFact, HeadFact,
-    InvalidChecks, Policy, StartFacts, TargetFact, TargetState, TrustFact, admit, check_specs,
+    InvalidChecks, Policy, QuickFlow, StartFacts, TargetFact, TargetState, TrustFact, admit, check_specs,
 };
 
 use crate::approve::is_delivered;
@@ -26,6 +26,7 @@ use crate::guard::ProcessIdentity;
 
 use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
 use crate::lock::{LockPurpose, TicketLock};
+use crate::manifests::Manifests;
 use crate::prompt::Instructions;
 use crate::prompt_files::PromptFiles;
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
@@ -260,6 +261,7 @@ impl Candidacy {
             dependencies.push(fact);
             stacked.extend(delivered);
         }
+        let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
             unsupported: None,
@@ -284,6 +286,7 @@ impl Candidacy {
             must_cover,
             at_base,
             uncommitted,
+            manifests,
             dependencies,
             unfinished_before: match (&file.package, unfinished) {
                 (Some(package), None) => unfinished_before(workspace, &here, package, id),
@@ -475,6 +478,20 @@ fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustF
         },
     };
     Ok((policy, trust))
+}
+
+/// What tells the modules of a ticket in quick mode apart; other modes do not ask.
+fn manifests_for(
+    policy: &Policy,
+    file: &TicketFile,
+    repository: &Repository,
+    tip: Option<&Tip>,
+) -> Result<BTreeSet<RepoPath>, AdmitError> {
+    let (Mode::Quick, Some(tip), Ok(rules)) = (file.mode, tip, QuickFlow::new(policy)) else {
+        return Ok(BTreeSet::new());
+    };
+    let tree = repository.commit_tree_id(tip.commit)?;
+    Ok(Manifests::of(repository, tree).above(&rules.named_files(file))?)
 }
 
 fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) -> (ApprovalFact, Option<CoveredFile>) {

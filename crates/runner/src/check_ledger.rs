@@ -1,6 +1,7 @@
 //! Validating policy, tickets, packages and approvals, each on its own and against each other.
 
 mod cycles;
+mod quick;
 mod ticket;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,8 @@ use git_delivery::RepositoryError;
 use ledger_core::{Digest, PackageName, RepoPath, TicketFile, TicketId};
 use serde::Serialize;
 
-pub use ticket::ticket_findings;
+pub(crate) use quick::QuickRules;
+pub(crate) use ticket::ticket_findings;
 
 use crate::beneath::read_beneath;
 use crate::finding::{Finding, FindingSeverity};
@@ -107,10 +109,11 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let repository_id = workspace.repository_id()?;
     let wanted = |id: &TicketId| only.is_empty() || only.contains(id);
     let packages = Packages::in_work_tree(work_dir, ledger.dir())?;
+    let quick = QuickRules::new(policy, workspace.repository());
     let read = ledger.map(|folder| {
         let ticket = folder.ticket();
         let findings = if wanted(folder.id()) {
-            ticket_findings(folder, &ticket, policy, &repository_id)
+            ticket_findings(folder, &ticket, policy, &repository_id, &quick)
         } else {
             Vec::new()
         };

@@ -28,6 +28,7 @@ pub mod junit;
 mod ledger;
 pub mod lock;
 mod logs;
+mod manifests;
 mod markdown;
 mod moment;
 mod new;
@@ -43,6 +44,7 @@ mod run_files;
 mod run_history;
 mod run_ticket;
 pub mod sandbox;
+mod spec_claim;
 mod stack;
 mod state;
 mod status;
@@ -66,7 +68,7 @@ pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedAppro
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
-pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger, ticket_findings};
+pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
     apply_clean, plan_clean,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    Acceptance, AcceptanceProof, Blocker, ChangeCounts, CheckResult, CheckSandbox, Finding, ListedPath,
+    Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, Finding, ListedPath,
     MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, RemoteDelivery, Report, Run, StackedTicket, State, TicketFile,
     TokenCount,
 };
@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
+use crate::spec_claim::contradiction;
 use crate::stack::{stack_of, stack_sentence};
 use crate::workspace::Workspace;
 
@@ -67,7 +68,7 @@ pub struct ReviewPacket {
     pub findings: Vec<Finding>,
     /// What could still go wrong, as the reviewer says.
     pub residual_risks: Vec<String>,
-    /// What weakens the result and must be seen: no checks, no sandbox, no review.
+    /// What weakens the result and must be seen: no checks, no sandbox, no review, specs that were said not to be needed.
     pub warnings: Vec<String>,
     /// Turns that the worker took.
     pub iterations: u32,
@@ -94,16 +95,17 @@ impl ReviewPacket {
     /// The packet of a run with what its ticket says, as the ticket was in the base of the run. Where it cannot be read there any more, the packet goes
     /// without and has this title.
     pub fn read(workspace: &Workspace, run: &Run, title: &str) -> Self {
-        let packet = Self::of(run, title);
-        match ticket_in_base(workspace, run) {
-            Some(ticket) => Self {
-                title: ticket.title,
-                wanted: ticket.acceptance,
-                stop_when: ticket.stop_when,
-                ..packet
-            },
-            None => packet,
+        let mut packet = Self::of(run, title);
+        if let Some(ticket) = ticket_in_base(workspace, run) {
+            if let (Some(change), Ok(policy)) = (change_of(run), workspace.policy()) {
+                let contradiction = contradiction(workspace.repository(), policy, &ticket, change);
+                packet.warnings.extend(contradiction);
+            }
+            packet.title = ticket.title;
+            packet.wanted = ticket.acceptance;
+            packet.stop_when = ticket.stop_when;
         }
+        packet
     }
 
     /// How many paths are changed.
@@ -129,11 +131,7 @@ impl ReviewPacket {
             State::Paused { .. } => ("paused", None),
             State::Climbing => ("running", None),
         };
-        let measured = run
-            .attempt()
-            .and_then(|attempt| attempt.measured.as_ref())
-            .map(|measured| &measured.change);
-        let change = run.change().or(measured);
+        let change = change_of(run);
         let (checks, acceptance) = match run.evidence(Phase::FocusedTestsPassed) {
             Some(PhaseEvidence::FocusedTestsPassed { checks, acceptance, .. }) => (checks.clone(), acceptance.clone()),
             _ => (
@@ -312,6 +310,12 @@ impl ReviewPacket {
         }
         text.push('\n');
     }
+}
+
+/// The change that was delivered, else the one that was measured last.
+fn change_of(run: &Run) -> Option<&ChangeSummary> {
+    let measured = || Some(&run.attempt()?.measured.as_ref()?.change);
+    run.change().or_else(measured)
 }
 
 fn ticket_in_base(workspace: &Workspace, run: &Run) -> Option<TicketFile> {

@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, RepoPath, Report, TestSummary, Ticket,
-    TicketFile,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, RepoPath, Report, TestSummary,
+    Ticket, TicketFile,
 };
+use policy::MAX_QUICK_FILES;
 
 /// What a turn of the writer is about.
 #[derive(Debug, Clone)]
@@ -112,6 +113,9 @@ fn what_is_asked(text: &mut String, task: &WriterTask<'_>) {
         text.push('\n');
     }
     scope(text, file, task.forbidden);
+    if file.mode == Mode::Quick {
+        small(text);
+    }
     list(text, "Stop, and report `blocked`, when", &file.stop_when);
     grants(text, &file.grants);
     decisions(text, &file.decision);
@@ -256,6 +260,18 @@ fn scope(text: &mut String, file: &TicketFile, forbidden: &[String]) {
         text,
         "\nThe policy, the ledger, CI, Git and agent configuration and instructions to agents may not change either.\n\
          A change outside the scope ends the run, however small.\n"
+    );
+}
+
+/// What ends a run in quick mode; it is judged by the change, not by what the worker says.
+fn small(text: &mut String) {
+    let _ = writeln!(
+        text,
+        "## A small change\n\nThis ticket is for a small change. The run ends where yours\n\n\
+         - touches more than {MAX_QUICK_FILES} files, or more than one package;\n\
+         - adds, removes or changes what others use: exported declarations, descriptions of interfaces;\n\
+         - touches dependencies, how data is stored, security, deployment, or what people see.\n\n\
+         Where the ticket cannot be done within that, do not work around it: stop, and report `blocked` with the reason.\n"
     );
 }
 
@@ -539,6 +555,36 @@ migrations = true
         });
         assert!(review.contains("Judge the Esperanto."));
         assert_complete(&review, "run/4");
+    }
+
+    #[test]
+    fn only_the_writer_of_a_quick_ticket_is_told_what_is_too_much_for_one() {
+        let told = |mode| {
+            let mut ticket = ticket();
+            ticket.file.mode = mode;
+            let mut text = String::new();
+            what_is_asked(
+                &mut text,
+                &WriterTask {
+                    ticket: &ticket,
+                    label: "run/1",
+                    iteration: 1,
+                    is_rescued: false,
+                    cause: None,
+                    findings: &[],
+                    failed_checks: &[],
+                    checks: &[],
+                    forbidden: &[],
+                    instructions: None,
+                    given: Given::default(),
+                },
+            );
+            text.contains("- touches more than 3 files, or more than one package;")
+        };
+        assert_eq!(
+            [Mode::Quick, Mode::Standard, Mode::Loop].map(told),
+            [true, false, false]
+        );
     }
 
     #[test]

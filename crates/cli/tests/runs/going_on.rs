@@ -221,7 +221,7 @@ fn a_cancellation_on_the_branch_where_a_stacked_run_was_started_stops_it() {
     let slow = "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello again\\n\"\n\
                 [[step]]\ndo = \"wait\"\nmilliseconds = 5000\n[answer]\nreport = { summary = \"said it again\" }\n";
     std::fs::write(world.folder().join("scripts/writer.toml"), slow).unwrap();
-    let contract = "title = \"Again\"\nmode = \"quick\"\ndepends_on = [\"0001-hello\"]\n[scope]\ngoal = \"hello\"\n\
+    let contract = "title = \"Again\"\nmode = \"standard\"\ndepends_on = [\"0001-hello\"]\n[scope]\ngoal = \"hello\"\n\
                     allowed = [\"hello.txt\"]\n[[acceptance]]\nid = \"AC-1\"\ngiven = \"a\"\nwhen = \"b\"\nthen = \"c\"\n";
     world.ticket("0002-again", contract);
     let said = world.foil(&["approve", "0002-again"]);

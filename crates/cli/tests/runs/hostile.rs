@@ -30,10 +30,10 @@ use Ends::{Blocked, Delivers};
 const HELLO: Ends = Delivers(&["hello.txt"]);
 
 /// A ticket that allows one file.
-const NARROW: &str = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\nallowed = [\"hello.txt\"]\n";
+const NARROW: &str = "title = \"Say hello\"\nmode = \"standard\"\n[scope]\nallowed = [\"hello.txt\"]\n";
 
 /// A ticket that allows every path that a ticket can allow without a grant.
-const WIDE: &str = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\nallowed = [\"**\"]\n";
+const WIDE: &str = "title = \"Say hello\"\nmode = \"standard\"\n[scope]\nallowed = [\"**\"]\n";
 
 /// The most that a journal may grow to, whatever a worker prints.
 const LONGEST_JOURNAL: u64 = 1 << 20;
@@ -341,7 +341,7 @@ fn poisons_the_cache_in_its_place() {
 
 #[test]
 fn poisons_the_cache_of_a_later_check() {
-    let contract = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\nallowed = [\"build.sh\", \"hello.txt\"]\n";
+    let contract = "title = \"Say hello\"\nmode = \"standard\"\n[scope]\nallowed = [\"build.sh\", \"hello.txt\"]\n";
     let poison = write("build.sh", "mkdir -p ignored && touch ignored/poison\n");
     let script = [hello(), poison, done()].concat();
     let checks = "[[check]]\nname = \"build\"\nrun = \"test ! -e build.sh || sh build.sh\"\nsandbox = \"off\"\n\

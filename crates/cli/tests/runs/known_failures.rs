@@ -14,7 +14,7 @@ test ! -s failing || exit "$(cat status)"
 "#;
 
 const CONTRACT: &str =
-    "title = \"Say hello\"\nmode = \"quick\"\n[scope]\nallowed = [\"hello.txt\", \"failing\", \"status\"]\n";
+    "title = \"Say hello\"\nmode = \"standard\"\n[scope]\nallowed = [\"hello.txt\", \"failing\", \"status\"]\n";
 
 /// Runs the ticket with a worker that takes these steps in its first turn, and only says hello later.
 fn run(failing: &str, first: &[(&str, &str)]) -> (World, Said) {

@@ -27,6 +27,7 @@ mod known_failures;
 mod logs;
 mod prompts;
 mod push;
+mod quick_flow;
 mod records;
 mod refusals;
 mod rescue;

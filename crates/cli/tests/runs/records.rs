@@ -8,7 +8,7 @@ use crate::common::{LOOP, World, installed};
 use crate::seen;
 use crate::world::{TICKET, approved_with, done, run_folder, run_id};
 
-const CONTRACT: &str = "title = \"Say <hello>\"\nmode = \"quick\"\n[scope]\nallowed = [\"hello.txt\", \"notes/**\"]\n\
+const CONTRACT: &str = "title = \"Say <hello>\"\nmode = \"standard\"\n[scope]\nallowed = [\"hello.txt\", \"notes/**\"]\n\
     [[acceptance]]\nid = \"AC-1\"\nthen = \"it says hello\"\n[[acceptance]]\nid = \"AC-2\"\nthen = \"it reads well\"\n\
     [[check]]\nname = \"greets | loudly\"\nrun = \"grep hello hello.txt\"\nproves = [\"AC-1\"]\n";
 

@@ -8,7 +8,7 @@ use crate::processes::assert_none_below;
 use crate::snapshot::Snapshot;
 use crate::world::{Runner, TICKET, approved_with, eventually, json, run_folder};
 
-const WIDE: &str = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\nallowed = [\"**\"]\n";
+const WIDE: &str = "title = \"Say hello\"\nmode = \"standard\"\n[scope]\nallowed = [\"**\"]\n";
 const HELLO: &str = "[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n";
 const DONE: &str = "[answer]\nreport = { summary = \"said hello\" }\n";
 

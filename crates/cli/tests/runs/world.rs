@@ -35,7 +35,7 @@ report = { summary = "said <script>alert(1)</script> \u001b[2J" }
 const REVIEWER: &str =
     "role = \"reviewer\"\n[answer]\nreview = { verdict = \"pass\", summary = \"good & <b>bold</b>\" }\n";
 
-pub(crate) const CONTRACT: &str = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\ngoal = \"hello\"\nallowed = [\"hello.txt\"]\n\
+pub(crate) const CONTRACT: &str = "title = \"Say hello\"\nmode = \"standard\"\n[scope]\ngoal = \"hello\"\nallowed = [\"hello.txt\"]\n\
     [[acceptance]]\nid = \"AC-1\"\ngiven = \"a\"\nwhen = \"b\"\nthen = \"c\"\n";
 
 /// A check that prints what a terminal should not get.

@@ -1,6 +1,6 @@
 //! The gates one by one.
 
-use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, RepoPath, TicketFile};
+use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, Mode, RepoPath, TicketFile};
 
 use super::{
     AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, TargetFact, TargetState, TrustFact,
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::checks::check_specs;
 use crate::config::{ByteSize, Policy, SandboxUse};
+use crate::quick_flow::QuickFlow;
 use crate::scope::ScopeRules;
 use crate::unkept::ignored_keys;
 
@@ -413,6 +414,28 @@ pub(super) fn order(facts: &AdmissionFacts) -> Gate {
         listed(facts.unfinished_before.iter())
     );
     no(NAME, BlockerCode::PreviousTicketDirt, detail)
+}
+
+/// None where the ticket is not in quick mode.
+pub(super) fn quick_flow(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Option<Gate> {
+    const NAME: &str = "quick_flow";
+    if ticket.mode != Mode::Quick {
+        return None;
+    }
+    let crossed = match QuickFlow::new(policy) {
+        Ok(rules) => rules.of_ticket(ticket, &facts.manifests),
+        Err(error) => return Some(unknown(NAME, error.to_string())),
+    };
+    if crossed.is_empty() {
+        return Some(yes(NAME, "what the ticket says is small enough for quick mode"));
+    }
+    let crossed: Vec<_> = crossed.iter().map(ToString::to_string).collect();
+    Some(no_but(
+        NAME,
+        BlockerCode::QuickFlowEscalation,
+        format!("more than quick mode allows: {}", crossed.join("; ")),
+        "set the ticket's `mode` to `standard`, or mend what is named, and approve it again",
+    ))
 }
 
 pub(super) fn claim(facts: &AdmissionFacts) -> Gate {

@@ -44,6 +44,7 @@ fn facts() -> AdmissionFacts {
         must_cover: names.map(path).to_vec(),
         at_base: names.map(|name| (path(name), Some(Digest::of(name)))).into(),
         uncommitted: Vec::new(),
+        manifests: BTreeSet::new(),
         dependencies: Vec::new(),
         unfinished_before: Vec::new(),
         consumed: None,
@@ -249,15 +250,59 @@ fn modes_that_this_version_does_not_run_are_refused() {
         ("research", false),
         ("parent", false),
     ] {
-        let ticket =
-            TicketFile::parse(format!("title = \"x\"\nmode = \"{mode}\"\n[scope]\nallowed = [\"a\"]\n").as_bytes())
-                .unwrap();
+        let ticket = TicketFile::parse(format!("title = \"x\"\nmode = \"{mode}\"\n{SMALL}").as_bytes()).unwrap();
         assert_eq!(
             admit(&ticket, &Policy::default(), &facts()).is_admitted(),
             fine,
             "{mode}"
         );
     }
+}
+
+/// What is small enough for quick mode.
+const SMALL: &str = "[scope]\nallowed = [\"src/a.rs\"]\ngoal = \"y\"\n[[check]]\nname = \"c\"\nrun = \"true\"\n";
+
+#[test]
+fn a_ticket_in_quick_mode_is_refused_where_it_says_more_than_that_allows() {
+    let gate = |mode: &str, more: &str| {
+        let text = format!("title = \"x\"\nmode = \"{mode}\"\n{SMALL}{more}");
+        let admission = admit(
+            &TicketFile::parse(text.as_bytes()).unwrap(),
+            &Policy::default(),
+            &facts(),
+        );
+        admission.gates.into_iter().find(|gate| gate.name == "quick_flow")
+    };
+    let small = gate("quick", "").unwrap();
+    assert_eq!(small.verdict, Verdict::Yes);
+    let grants = "[grants]\nnetwork = true\nmigrations = true\n";
+    let refused = gate("quick", grants).unwrap();
+    let detail = "more than quick mode allows: schema_data (the ticket grants `migrations`); security_auth_privacy (the ticket grants `network`)";
+    let blocker = Blocker {
+        next_step: "set the ticket's `mode` to `standard`, or mend what is named, and approve it again".into(),
+        ..Blocker::new(BlockerCode::QuickFlowEscalation, detail)
+    };
+    assert_eq!(refused.verdict, Verdict::No(blocker));
+    assert_eq!(gate("standard", grants), None);
+    assert_eq!(gate("loop", grants), None);
+}
+
+#[test]
+fn the_packages_of_the_base_tell_how_many_a_quick_ticket_touches() {
+    let contract = SMALL.replace("\"src/a.rs\"", "\"lexer/a.rs\", \"parser/a.rs\"");
+    let ticket = TicketFile::parse(format!("title = \"x\"\nmode = \"quick\"\n{contract}").as_bytes()).unwrap();
+    let told = |manifests: &[&str]| {
+        let manifests = manifests.iter().map(|name| path(name)).collect();
+        let admission = admit(&ticket, &Policy::default(), &AdmissionFacts { manifests, ..facts() });
+        admission.blocker().map(|blocker| blocker.reason)
+    };
+    let refused = "more than quick mode allows: multiple_services_modules (2 modules: `lexer`, `parser`)".to_owned();
+    assert_eq!(told(&[]), Some(refused.clone()));
+    assert_eq!(told(&["Cargo.toml"]), None);
+    assert_eq!(
+        told(&["Cargo.toml", "lexer/Cargo.toml", "parser/Cargo.toml"]),
+        Some(refused)
+    );
 }
 
 #[test]

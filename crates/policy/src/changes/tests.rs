@@ -49,7 +49,17 @@ fn judged(
         tree: "c".repeat(40).parse().unwrap(),
         changes,
     };
-    judge_changes(&set, &ChangeFacts { files, walk }, &rules, &policy, &ticket)
+    judge_changes(
+        &set,
+        &ChangeFacts {
+            files,
+            walk,
+            ..ChangeFacts::default()
+        },
+        &rules,
+        &policy,
+        &ticket,
+    )
 }
 
 fn one(ticket: &str, path: &str, before: Option<Side>, after: Option<Side>, facts: FileFacts) -> String {
@@ -355,7 +365,7 @@ proptest::proptest! {
             path: change.path.clone(),
             problem: WalkProblem::Twin { of: change.path.clone() },
         });
-        let facts = ChangeFacts { files: BTreeMap::new(), walk: twins.collect() };
+        let facts = ChangeFacts { files: BTreeMap::new(), walk: twins.collect(), ..ChangeFacts::default() };
         let set = ChangeSet { base: "b".repeat(40).parse().unwrap(), tree: "c".repeat(40).parse().unwrap(), changes };
         let violations = judge_changes(&set, &facts, rules, &Policy::default(), &ticket);
         proptest::prop_assert_eq!(violations.is_empty(), set.changes.is_empty());
@@ -385,7 +395,7 @@ proptest::proptest! {
         }).collect();
         let files = changes.iter().map(|c| (c.path.clone(), FileFacts { link_target: target.clone(), ..searched() })).collect();
         let set = ChangeSet { base: "b".repeat(40).parse().unwrap(), tree: "c".repeat(40).parse().unwrap(), changes };
-        let facts = ChangeFacts { files, walk: Vec::new() };
+        let facts = ChangeFacts { files, ..ChangeFacts::default() };
         let first = judge_changes(&set, &facts, rules, &Policy::default(), &ticket);
         proptest::prop_assert!(first.len() <= MAX_VIOLATIONS + 1);
         proptest::prop_assert_eq!(first, judge_changes(&set, &facts, rules, &Policy::default(), &ticket));

@@ -1,9 +1,12 @@
 //! From the recorded ticket to a finished turn.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use ledger_core::{
     AgentFailure, AgentFailureClass, Attempt, BlockerCode, CheckPurpose, CheckResult, Effect, EndedTurn, Event,
     IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd, TurnPurpose,
+    Violation,
 };
 
 use super::{back_off, blocked, enter, places, turn_label, under_way};
@@ -138,17 +141,8 @@ pub(super) fn stops_at_once(class: AgentFailureClass) -> Option<BlockerCode> {
 }
 
 fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &Inputs) -> Step {
-    if let Some(first) = measured.violations.first() {
-        let place = first
-            .path
-            .as_ref()
-            .map(|path| format!("`{path}`: "))
-            .unwrap_or_default();
-        let more = match measured.violations.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        return blocked(run, first.code, format!("{place}{}{more}", first.detail));
+    if let Some(step) = after_violations(run, &measured.violations) {
+        return step;
     }
     if report.status == ReportStatus::Blocked {
         let reason = if report.blocked_because.is_empty() {
@@ -186,6 +180,69 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         report: report.clone(),
         tokens: run.totals().tokens,
     })
+}
+
+/// Stops where anything is forbidden about the change, with the first violation. Where quick mode has become too small for it,
+/// that is the reason, unless something is forbidden that a standard ticket could not allow either.
+fn after_violations(run: &Run, violations: &[Violation]) -> Option<Step> {
+    let first = violations.first()?;
+    let escalates = |violation: &&Violation| violation.code == BlockerCode::QuickFlowEscalation;
+    let is_graver = |violation: &&Violation| {
+        !matches!(
+            violation.code,
+            BlockerCode::QuickFlowEscalation | BlockerCode::ScopeViolation | BlockerCode::GrantMissing
+        )
+    };
+    let leading = if violations.iter().any(|violation| escalates(&violation)) {
+        match violations.iter().find(is_graver) {
+            Some(graver) => graver,
+            None => {
+                let reason = escalation(violations.iter().filter(escalates));
+                return Some(blocked(run, BlockerCode::QuickFlowEscalation, reason));
+            }
+        }
+    } else {
+        first
+    };
+    let place = leading
+        .path
+        .as_ref()
+        .map(|path| format!("`{path}`: "))
+        .unwrap_or_default();
+    let more = match violations.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(blocked(run, leading.code, format!("{place}{}{more}", leading.detail)))
+}
+
+/// Every line that was crossed, each with the first place where it was.
+fn escalation<'a>(violations: impl Iterator<Item = &'a Violation>) -> String {
+    let mut triggers: BTreeMap<&str, String> = BTreeMap::new();
+    let (mut more, mut rest) = (0, String::new());
+    for violation in violations {
+        // What counts the violations that are not listed names no line.
+        let Some((trigger, _)) = violation.detail.split_once(": ") else {
+            rest = format!("; {}", violation.detail);
+            continue;
+        };
+        if triggers.contains_key(trigger) {
+            more += 1;
+            continue;
+        }
+        let place = match &violation.path {
+            // A path may be long; in the violation itself it is whole.
+            Some(path) => format!("`{}`: ", path.to_string().chars().take(120).collect::<String>()),
+            None => String::new(),
+        };
+        triggers.insert(trigger, format!("{place}{}", violation.detail));
+    }
+    let listed = triggers.into_values().collect::<Vec<_>>().join("; ");
+    let more = match more {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    format!("the change is more than quick mode allows: {listed}{more}{rest}")
 }
 
 /// Another iteration, unless there were enough.

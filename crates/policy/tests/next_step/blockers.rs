@@ -86,7 +86,7 @@ fn review(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> Rev
     })
 }
 
-fn measuring(pending: &Pending, added: u64, code: Option<BlockerCode>) -> Option<Happening> {
+fn measuring(pending: &Pending, added: u64, codes: impl IntoIterator<Item = BlockerCode>) -> Option<Happening> {
     matches!(pending.effect, Effect::MeasureChanges { .. }).then_some(())?;
     let violation = |code| Violation {
         code,
@@ -95,7 +95,7 @@ fn measuring(pending: &Pending, added: u64, code: Option<BlockerCode>) -> Option
     };
     shows(Observation::ChangesMeasured {
         change: change(10, added),
-        violations: code.map(violation).into_iter().collect(),
+        violations: codes.into_iter().map(violation).collect(),
     })
 }
 
@@ -189,6 +189,27 @@ fn rows() -> Vec<Row> {
         row(Code::ScopeViolation, |_, p| measuring(p, 1, Some(Code::ScopeViolation))),
         row(Code::SecretFound, |_, p| measuring(p, 1, Some(Code::SecretFound))),
         row(Code::GrantMissing, |_, p| measuring(p, 1, Some(Code::GrantMissing))),
+        row(Code::QuickFlowEscalation, |_, p| {
+            measuring(p, 1, Some(Code::QuickFlowEscalation))
+        }),
+        // What a standard ticket could allow is no reason of its own beside an escalation; what it could not, is.
+        row(Code::QuickFlowEscalation, |_, p| {
+            measuring(
+                p,
+                1,
+                [Code::ScopeViolation, Code::GrantMissing, Code::QuickFlowEscalation],
+            )
+        }),
+        row(Code::SecretFound, |_, p| {
+            measuring(
+                p,
+                1,
+                [Code::QuickFlowEscalation, Code::ScopeViolation, Code::SecretFound],
+            )
+        }),
+        row(Code::ForbiddenPath, |_, p| {
+            measuring(p, 1, [Code::QuickFlowEscalation, Code::ForbiddenPath])
+        }),
         row(Code::TreeMismatch, |_, p| checking(p, Proof, true, true)),
         with_limits(
             Code::VerificationFailureLimit,

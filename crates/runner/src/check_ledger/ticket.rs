@@ -3,16 +3,18 @@
 use ledger_core::{DecisionStatus, Mode, TicketFile, document_text};
 use policy::{InvalidChecks, InvalidScope, Policy, ScopeRules, check_specs, ignored_keys, looser_limits};
 
+use super::QuickRules;
 use crate::consent::{ConsentState, consent_state};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, TicketFileName, TicketFolder};
 
 /// What is wrong with one ticket and its approval, apart from the other tickets that it names.
-pub fn ticket_findings(
+pub(crate) fn ticket_findings(
     folder: &TicketFolder<'_>,
     ticket: &Result<TicketFile, FileProblem>,
     policy: &Policy,
     repository_id: &str,
+    quick: &QuickRules<'_>,
 ) -> Vec<Finding> {
     let path = folder.path(TicketFileName::Ticket);
     let ticket = match ticket {
@@ -29,6 +31,7 @@ pub fn ticket_findings(
     let mut findings = Vec::new();
     prompt_findings(folder, &mut findings);
     contract_findings(folder, ticket, policy, &contract, &mut findings);
+    findings.extend(quick.findings(folder, ticket, &contract));
     for spec in ticket.specs.files() {
         match folder.read_path(spec) {
             Ok(Some(bytes)) => {

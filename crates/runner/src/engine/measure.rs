@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
-use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Observation, TreeId, Violation};
+use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, TreeId, Violation};
 use policy::{
     ChangeFacts, FileFacts, ScopeRules, SecretRules, WalkFinding, WalkProblem, dependency_change, judge_changes,
+    public_api_change,
 };
 
 use super::{Engine, Failed, RunPlan};
+use crate::manifests::Manifests;
 
 /// By what the change sets of one run are judged: its policy and its ticket are frozen.
 #[derive(Debug)]
@@ -107,9 +109,19 @@ pub(super) fn judge(
     let mut facts = ChangeFacts {
         files: BTreeMap::new(),
         walk: walk_findings(findings),
+        ..ChangeFacts::default()
     };
+    let is_quick = plan.ticket.file.mode == Mode::Quick;
+    if is_quick {
+        let base = repository
+            .commit_tree_id(set.base)
+            .map_err(|error| Failed::of(&error))?;
+        facts.manifests = Manifests::of(repository, base)
+            .above(set.changes.iter().map(|change| &change.path))
+            .map_err(|error| Failed::of(&error))?;
+    }
     for change in &set.changes {
-        let known = facts_of(repository, change, &rules.secrets).map_err(|error| Failed::of(&error))?;
+        let known = facts_of(repository, change, &rules.secrets, is_quick).map_err(|error| Failed::of(&error))?;
         facts.files.insert(change.path.clone(), known);
     }
     for finding in findings {
@@ -130,6 +142,7 @@ fn facts_of(
     repository: &Repository,
     change: &Change,
     secrets: &SecretRules,
+    is_quick: bool,
 ) -> Result<FileFacts, git_delivery::ObjectError> {
     let content = |side: Option<ledger_core::Side>| -> Result<Option<Vec<u8>>, git_delivery::ObjectError> {
         match side {
@@ -151,6 +164,9 @@ fn facts_of(
         }
     }
     facts.dependencies = dependency_change(&change.path, before.as_deref(), after.as_deref());
+    if is_quick {
+        facts.public_api = public_api_change(&change.path, before.as_deref(), after.as_deref());
+    }
     Ok(facts)
 }
 

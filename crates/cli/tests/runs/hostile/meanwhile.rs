@@ -94,7 +94,7 @@ fn edits_what_is_checked_while_it_is_checked() {
 
 #[test]
 fn code_that_rewrites_tracked_files_while_it_is_checked_proves_nothing() {
-    let contract = "title = \"Say hello\"\nmode = \"quick\"\n[scope]\nallowed = [\"build.sh\", \"hello.txt\"]\n";
+    let contract = "title = \"Say hello\"\nmode = \"standard\"\n[scope]\nallowed = [\"build.sh\", \"hello.txt\"]\n";
     let cheat = write("build.sh", "echo hello >hello.txt\n");
     let script = [write("hello.txt", "hello, but not so\n"), cheat, done()].concat();
     // By a check with others behind it, and by the last one.

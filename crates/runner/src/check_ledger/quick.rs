@@ -1,0 +1,99 @@
+//! What a ticket in quick mode says that its run would be refused for.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use git_delivery::Repository;
+use ledger_core::{Mode, RepoPath, TicketFile};
+use policy::{Crossing, Policy, QuickFlow, QuickTrigger};
+
+use crate::finding::{Finding, FindingSeverity};
+use crate::ledger::{TicketFileName, TicketFolder};
+use crate::manifests::Manifests;
+
+/// What tickets in quick mode are held to; made when the first one is met, because most ledgers have few.
+pub(crate) struct QuickRules<'a> {
+    policy: &'a Policy,
+    repository: &'a Repository,
+    rules: OnceLock<Option<QuickFlow>>,
+    manifests: OnceLock<Option<Manifests<'a>>>,
+}
+
+impl<'a> QuickRules<'a> {
+    /// Those of this policy, with the packages of the commit that is checked out.
+    pub(crate) fn new(policy: &'a Policy, repository: &'a Repository) -> Self {
+        Self {
+            policy,
+            repository,
+            rules: OnceLock::new(),
+            manifests: OnceLock::new(),
+        }
+    }
+
+    /// What is too much for quick mode, as parts of the ticket that are not finished. Nothing about one that is delivered or
+    /// closed.
+    pub(super) fn findings(&self, folder: &TicketFolder<'_>, ticket: &TicketFile, contract: &[u8]) -> Vec<Finding> {
+        if ticket.mode != Mode::Quick || folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+            return Vec::new();
+        }
+        // A policy whose patterns cannot be used is told of elsewhere.
+        let Some(rules) = self.rules.get_or_init(|| QuickFlow::new(self.policy).ok()) else {
+            return Vec::new();
+        };
+        let path = folder.path(TicketFileName::Ticket);
+        let is_empty = ticket.scope.allowed.as_ref().is_some_and(Vec::is_empty);
+        rules
+            .of_ticket(ticket, &self.manifests_of(&rules.named_files(ticket)))
+            .iter()
+            // That nothing may be changed yet is told of any ticket.
+            .filter(|crossing| !(is_empty && crossing.trigger == QuickTrigger::BroadFileScope))
+            .map(|crossing| {
+                let message = format!(
+                    "more than quick mode allows: {}: {}",
+                    crossing.trigger, crossing.evidence
+                );
+                let keys = place(crossing, ticket);
+                let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+                Finding::at(FindingSeverity::Unfinished, path.clone(), contract, &keys, message)
+                    .with_hint(hint(crossing.trigger))
+            })
+            .collect()
+    }
+
+    fn manifests_of(&self, files: &BTreeSet<RepoPath>) -> BTreeSet<RepoPath> {
+        let manifests = self.manifests.get_or_init(|| {
+            let head = self.repository.head().ok()?.commit()?;
+            let tree = self.repository.commit_tree_id(head).ok()?;
+            Some(Manifests::of(self.repository, tree))
+        });
+        // Without them modules are told apart by their folders.
+        let above = manifests.as_ref().and_then(|manifests| manifests.above(files).ok());
+        above.unwrap_or_default()
+    }
+}
+
+/// The keys that lead to what crosses a line.
+fn place(crossing: &Crossing, ticket: &TicketFile) -> Vec<String> {
+    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+    if let Some(path) = &crossing.path {
+        let named = |entry: &String| entry.as_bytes() == path.as_bytes();
+        let index = ticket.scope.allowed.iter().flatten().position(named);
+        return keys(&["scope", "allowed", &index.unwrap_or_default().to_string()]);
+    }
+    match crossing.trigger {
+        QuickTrigger::BroadFileScope | QuickTrigger::MultipleServicesModules => keys(&["scope", "allowed"]),
+        QuickTrigger::ProofUnavailable | QuickTrigger::UnclearRequirements => keys(&["mode"]),
+        _ => keys(&["grants"]),
+    }
+}
+
+fn hint(trigger: QuickTrigger) -> &'static str {
+    match trigger {
+        QuickTrigger::BroadFileScope => "name at most three files, each exactly, or set `mode = \"standard\"`",
+        QuickTrigger::ProofUnavailable => "add a `[[check]]` to the ticket or the policy, or set `mode = \"standard\"`",
+        QuickTrigger::UnclearRequirements => {
+            "write `[scope] goal` or `[[acceptance]]` and make the decision, or set `mode = \"standard\"`"
+        }
+        _ => "set `mode = \"standard\"`, or leave that out of this ticket",
+    }
+}
