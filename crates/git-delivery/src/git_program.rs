@@ -255,12 +255,19 @@ impl<'a> Call<'a> {
     }
 
     /// Lets the variables through that say how remotes are reached, and keeps everything from asking at the terminal or in a window.
-    pub(crate) fn with_network_variables(mut self) -> Self {
+    /// `has_ssh_command`: whether the user's configuration says how `ssh` is called.
+    pub(crate) fn with_network_variables(mut self, has_ssh_command: bool) -> Self {
+        let mut asks_by_itself = has_ssh_command;
         for (key, value) in std::env::vars_os() {
             let name = key.to_string_lossy();
+            asks_by_itself |= name == "GIT_SSH" || name == "GIT_SSH_COMMAND";
             if name.starts_with("GIT_SSH") || name.starts_with("GIT_SSL_") || name.starts_with("GIT_PROXY_") {
                 self.command.env(&key, value);
             }
+        }
+        // Opens the terminal by itself otherwise, for a password or an unknown host.
+        if !asks_by_itself {
+            self.command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
         }
         self.command
             // Answers with nothing, whatever the configuration names to ask with.

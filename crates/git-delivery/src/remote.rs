@@ -268,7 +268,12 @@ impl Repository {
         addresses: &[String],
         patience: &Patience,
     ) -> Result<Answer, RemoteError> {
-        match call.with_network_variables().patient(patience.clone()).run() {
+        let has_ssh_command = self.local().config_snapshot().string("core.sshCommand").is_some();
+        match call
+            .with_network_variables(has_ssh_command)
+            .patient(patience.clone())
+            .run()
+        {
             Err(GitProgramError::Late { .. }) => Err(RemoteError::Late {
                 remote: remote.to_owned(),
             }),

@@ -94,7 +94,7 @@ blocker_codes! {
     SteeringConflict, "steering_conflict", resumable = false, "Two steering packs contradict each other.", "mend one of the packs named in the message";
     HookFailed, "hook_failed", resumable = true, "A hook of the policy failed.", "read its output with `foil logs <ticket>`";
     MergeConflict, "merge_conflict", resumable = false, "The tickets that this one depends on do not merge.", "merge them by hand, then run this one";
-    UpstreamMoved, "upstream_moved", resumable = false, "The target moved while the run was under way.", "`foil run --from-rescue <ticket>` begins a new run on the new target with this work";
+    UpstreamMoved, "upstream_moved", resumable = false, "The target moved while the run was under way.", "`foil run <ticket>` begins a new run on the new target; `foil run --from-rescue <ticket>` with this work, where nobody else changed the same files";
     PushRejected, "push_rejected", resumable = true, "The remote refused the push.", "the message has the remote's words";
     RemoteUnreachable, "remote_unreachable", resumable = true, "The remote did not answer.", "`foil run <ticket>` tries again";
     TreeMismatch, "tree_mismatch", resumable = false, "Two trees that must be the same are not.", "nothing was delivered; `foil events <ticket>` shows where they part";

@@ -289,14 +289,17 @@ pub enum Observation {
         /// The remote's words.
         reason: String,
     },
-    /// The change is brought onto what the target is now, file by file as it was, and its tree is anchored.
+    /// The change is brought onto what the target is now, file by file as it was, and its tree is anchored. It is measured and judged
+    /// like a turn's after this.
     Rebased {
         /// The new base.
         onto: CommitId,
-        /// How the new tree differs from it.
-        change: ChangeSummary,
-        /// What the policy forbids about it; empty: nothing.
-        violations: Vec<Violation>,
+        /// Its tree.
+        base_tree: TreeId,
+        /// The tree of the change on it.
+        tree: TreeId,
+        /// Whether it is the very same change: where somebody else made a part of it, that part is gone from it.
+        same_change: bool,
     },
     /// The run is stored.
     RunStored {

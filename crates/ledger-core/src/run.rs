@@ -77,6 +77,8 @@ pub struct Totals {
     pub rebases: u32,
     /// How often a push was tried.
     pub pushes: u32,
+    /// How often the remote said of a push that the target had moved, since the change was last brought onto another base.
+    pub moved_pushes: u32,
     /// Every tree that a turn ended in, in order.
     pub trees: Vec<TreeId>,
     /// Warnings that were given.
@@ -110,8 +112,10 @@ pub struct Run {
     moved: Option<MovedRef>,
     remote: Option<SeenRemote>,
     pushed: Option<PushedRef>,
-    /// The base since the change was last brought onto another.
-    rebased: Option<CommitId>,
+    /// The base since the change was last brought onto another, and its tree.
+    rebased: Option<(CommitId, TreeId)>,
+    /// The tree of the change on it, until that is measured.
+    carried: Option<TreeId>,
     /// The branch and its commit that an earlier delivery of this run left, before the target moved.
     placed: Option<(RefName, CommitId)>,
     push_refused: Option<RefusedPush>,
@@ -204,6 +208,7 @@ impl Run {
             remote: None,
             pushed: None,
             rebased: None,
+            carried: None,
             placed: None,
             push_refused: None,
             failure: None,
@@ -305,7 +310,13 @@ impl Run {
     /// The commit that the change is made on: the one that the run was started from, or what the target was when the change was
     /// last brought onto it.
     pub fn base(&self) -> Option<CommitId> {
-        self.rebased.or(self.discovery().map(|discovery| discovery.base))
+        let rebased = self.rebased.map(|(base, _)| base);
+        rebased.or(self.discovery().map(|discovery| discovery.base))
+    }
+
+    /// The tree of the base that the change was last brought onto; none where that never happened.
+    pub fn rebased_base_tree(&self) -> Option<TreeId> {
+        self.rebased.map(|(_, tree)| tree)
     }
 
     /// The delivery branch and its commit that this run has made already, before its target moved.
@@ -375,14 +386,15 @@ impl Run {
     /// where nothing but the base is known of it.
     pub fn kept_tree(&self) -> Option<TreeId> {
         let began_with = self.opened.rescued.as_ref().map(|rescued| rescued.tree);
-        self.totals.trees.last().copied().or(began_with)
+        self.carried.or(self.totals.trees.last().copied()).or(began_with)
     }
 
     /// Every commit and tree that the run names and goes on from. Each is anchored before it is named.
     pub fn named_objects(&self) -> Vec<ObjectId> {
         let mut named: Vec<ObjectId> = self.totals.trees.iter().map(|tree| tree.0).collect();
         named.extend(self.discovery().map(|discovery| discovery.base.0));
-        named.extend(self.rebased.map(|base| base.0));
+        named.extend(self.rebased.map(|(base, _)| base.0));
+        named.extend(self.carried.map(|tree| tree.0));
         named.extend(self.opened.rescued.as_ref().map(|rescued| rescued.tree.0));
         if let Some(prepared) = &self.prepared {
             named.extend([prepared.change.0, prepared.records.0]);

@@ -648,8 +648,9 @@ fn failed_runs(workspace: &Workspace, id: &TicketId, approval: Option<&CoveredFi
             return false;
         };
         let same = run.source_lock().map(|lock| &lock.approval) == approval;
-        // That its sources changed is no failure of the ticket's.
-        let failed = |blocker: &Blocker| !blocker.resumable && blocker.code != BlockerCode::SourceLockMismatch;
+        // That its sources or its target changed is no failure of the ticket's.
+        let outside = |code| matches!(code, BlockerCode::SourceLockMismatch | BlockerCode::UpstreamMoved);
+        let failed = |blocker: &Blocker| !blocker.resumable && !outside(blocker.code);
         same && matches!(run.state(), State::Blocked(blocker) if failed(blocker))
     };
     let runs = known_runs(workspace.repository(), roots, id).unwrap_or_default();

@@ -594,9 +594,8 @@ fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
                 Some("change") => Some(delivery.change.0 == anchor.object),
                 _ => Some(delivery.records.0 == anchor.object),
             },
-            Some(Observation::ChangesMeasured { change, .. } | Observation::Rebased { change, .. }) => {
-                Some(change.tree.0 == anchor.object)
-            }
+            Some(Observation::Rebased { tree, .. }) => Some(tree.0 == anchor.object),
+            Some(Observation::ChangesMeasured { change, .. }) => Some(change.tree.0 == anchor.object),
             _ => None,
         }
     };

@@ -214,8 +214,7 @@ fn checks_that_fail_on_what_the_target_is_now_go_to_the_worker() {
     somebody_pushes(&world, "word.txt");
     // It fails as long as their file is there and the worker has not answered it.
     let policy = world.read("counterfoil.toml");
-    let check =
-        "[[check]]\nname = \"fits\"\nrun = \"test ! -e word.txt || grep -q theirs hello.txt\"\nsandbox = \"off\"\n";
+    let check = "[[check]]\nname = \"fits\"\nrun = \"test ! -e word.txt || grep -q theirs hello.txt\"\nsandbox = \"off\"\nbaseline = \"off\"\n";
     world.write("counterfoil.toml", format!("{check}{policy}"));
     world.git(&["commit", "-qam", "Check that it fits"]);
     world.git(&["push", "-q", "origin", "main"]);
@@ -701,4 +700,100 @@ fn a_fresh_clone_on_another_path_verifies_the_receipt() {
     for line in ["computed again from the journal", "`origin/main` points at"] {
         assert!(said.stdout.contains(line), "{line}: {said}");
     }
+}
+
+#[test]
+fn checks_set_up_and_head_are_those_of_the_new_base() {
+    let world = pushing(SOMEBODY_PUSHES);
+    std::fs::create_dir_all(world.home()).unwrap();
+    let policy = world.read("counterfoil.toml");
+    // Set-up copies what the base has, and the check wants what it copied to be that of its own `HEAD`.
+    world.write(".gitignore", "ignored/\n");
+    world.write("version.txt", "1\n");
+    let setup = "[workspace]\nsetup = [{ run = \"mkdir -p ignored; cp version.txt ignored/version\" }]\n";
+    let check = "[[check]]\nname = \"installed\"\nrun = \"git show HEAD:version.txt | cmp - ignored/version && cmp version.txt ignored/version\"\n";
+    world.write("counterfoil.toml", format!("{check}sandbox = \"off\"\n{policy}{setup}"));
+    world.commit_all("Set up");
+    world.git(&["push", "-q", "origin", "main"]);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    somebody_pushes(&world, "version.txt");
+    let said = run(&world);
+    let theirs = world.git(&["rev-parse", &format!("{}~2", tip(&world))]);
+    assert_delivered(&world, &said, &theirs);
+    assert_eq!(intents(&world, "take_turn"), 1, "nothing of it goes to the worker");
+}
+
+#[test]
+fn what_is_hidden_by_case_or_filters_of_the_new_base_is_found() {
+    for (file, code) in [("Hello.txt", "upstream_moved"), (".gitattributes", "filtered_path")] {
+        let world = pushing(SOMEBODY_PUSHES);
+        somebody_pushes(&world, file);
+        if code == "filtered_path" {
+            let script = world.folder().join("theirs.sh");
+            let text = std::fs::read_to_string(&script).unwrap();
+            std::fs::write(&script, text.replace("echo theirs", "echo '*.txt filter=lfs'")).unwrap();
+        }
+        let (found, reason) = blocker(&run(&world));
+        assert_eq!(found, code, "{reason}");
+        assert_eq!(
+            world.git(&[
+                "--git-dir",
+                remote(&world).to_str().unwrap(),
+                "ls-tree",
+                "main",
+                "hello.txt"
+            ]),
+            ""
+        );
+    }
+}
+
+#[test]
+fn a_base_that_fails_its_own_checks_after_the_move_is_nobodys_work() {
+    let world = pushing(SOMEBODY_PUSHES);
+    let policy = world.read("counterfoil.toml");
+    let check = "[[check]]\nname = \"whole\"\nrun = \"test ! -e broken\"\nsandbox = \"off\"\n";
+    world.write("counterfoil.toml", format!("{check}{policy}"));
+    world.commit_all("Check that it is whole");
+    world.git(&["push", "-q", "origin", "main"]);
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    somebody_pushes(&world, "broken");
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "baseline_failed", "{reason}");
+    assert_eq!(intents(&world, "take_turn"), 1);
+}
+
+#[test]
+fn a_branch_that_somebody_touched_before_the_target_moved_does_not_stand_in_the_way() {
+    let world = pushing("");
+    hook(&world, "pre-receive", "exit 1");
+    assert_eq!(blocker(&run(&world)).0, "push_rejected");
+    std::fs::remove_file(remote(&world).join("hooks/pre-receive")).unwrap();
+    world.git(&["branch", "-m", &format!("foil/{TICKET}"), "kept-by-me"]);
+    let kept = world.git(&["rev-parse", "kept-by-me"]);
+    std::fs::write(world.folder().join("theirs.sh"), "").unwrap();
+    somebody_pushes(&world, "theirs.txt");
+    let pushed = Command::new("sh")
+        .arg(world.folder().join("theirs.sh"))
+        .arg(world.folder())
+        .status()
+        .unwrap();
+    assert!(pushed.success());
+    let theirs = tip(&world);
+    assert_delivered(&world, &run(&world), &theirs);
+    assert_eq!(world.git(&["rev-parse", "kept-by-me"]), kept);
+}
+
+#[test]
+fn a_change_that_somebody_else_made_too_is_not_delivered_twice() {
+    let world = pushing(SOMEBODY_PUSHES);
+    somebody_pushes(&world, "hello.txt");
+    let script = world.folder().join("theirs.sh");
+    let text = std::fs::read_to_string(&script).unwrap();
+    std::fs::write(&script, text.replace("echo theirs", "echo hello")).unwrap();
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(
+        (code.as_str(), reason.as_str()),
+        ("upstream_moved", "the target has the same change already")
+    );
 }

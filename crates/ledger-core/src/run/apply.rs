@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, MeasuredChange, Pending, StartedThread};
 use super::{EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
-use crate::change::ChangeSummary;
-use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose, Violation};
+use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
 use crate::event::{Event, ResumeCause};
 use crate::evidence::{CheckResult, divided};
 use crate::id::ThreadId;
@@ -355,33 +354,34 @@ impl Run {
         self.failure = None;
     }
 
-    /// The change stands on another base, so that its checks count for nothing. A review judged the same change, file by file, and is
-    /// carried over to the new tree.
-    fn rebase(&mut self, onto: CommitId, change: &ChangeSummary, violations: &[Violation]) {
+    /// The change stands on another base, so that its checks and those of the base count for nothing, and it is measured anew. A review
+    /// judged the same change, file by file, and is carried over to the new tree.
+    fn rebase(&mut self, onto: (CommitId, TreeId), tree: TreeId, same_change: bool) {
         if let (true, Some(delivery)) = (self.branch_holds_delivery(), &self.prepared) {
             self.placed = Some((delivery.branch.clone(), delivery.records));
         }
         self.rebased = Some(onto);
+        self.carried = Some(tree);
         self.totals.rebases += 1;
-        self.totals.trees.push(change.tree);
+        self.totals.moved_pushes = 0;
         self.phase = Some(Phase::RepositoryTicketRecorded);
         self.entered
             .retain(|phase, _| *phase <= Phase::RepositoryTicketRecorded);
         self.places_ready = false;
+        self.baseline = None;
+        self.unmeasured = true;
         self.consent = None;
         self.prepared = None;
         self.moved = None;
         self.remote = None;
         self.push_refused = None;
         let Some(attempt) = &mut self.attempt else { return };
-        attempt.measured = Some(MeasuredChange {
-            change: change.clone(),
-            violations: violations.to_vec(),
-        });
+        attempt.measured = None;
         attempt.checked = None;
+        attempt.review = attempt.review.take().filter(|_| same_change);
         if let Some(review) = &mut attempt.review {
             review.carried_from.get_or_insert(review.tree);
-            review.tree = change.tree;
+            review.tree = tree;
         }
     }
 
@@ -400,6 +400,7 @@ impl Run {
         if !self.branch_holds_delivery() {
             // What stood in the way may be gone.
             self.moved = None;
+            self.prepare_anew();
         }
         self.remote = None;
         self.push_refused = None;
@@ -408,6 +409,16 @@ impl Run {
         }
         if let Some(attempt) = &mut self.attempt {
             attempt.resume(after, self.writer.as_ref());
+        }
+    }
+
+    /// A branch that this run had made, and that is not as it left it any more, cannot be moved: another delivery is prepared.
+    fn prepare_anew(&mut self) {
+        let replaces = self.prepared.as_ref().is_some_and(|delivery| delivery.old.is_some());
+        if replaces && self.phase > Some(Phase::ContextCurated) {
+            self.phase = Some(Phase::ContextCurated);
+            self.entered.retain(|phase, _| *phase <= Phase::ContextCurated);
+            self.prepared = None;
         }
     }
 
@@ -445,10 +456,11 @@ impl Run {
             }
             Observation::ChangesMeasured { change, violations } => {
                 self.unmeasured = false;
+                let is_carried = self.carried.take().is_some();
                 let reported = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Reported { .. });
                 let turn = self.attempt.as_ref().and_then(|attempt| attempt.turn.as_ref());
                 // A turn that was cut off goes on later; that its tree stands still says nothing.
-                if turn.is_some_and(reported) {
+                if turn.is_some_and(reported) && !is_carried {
                     let again = self.totals.trees.contains(&change.tree);
                     self.totals.repeated_trees = if again { self.totals.repeated_trees + 1 } else { 0 };
                 }
@@ -491,6 +503,7 @@ impl Run {
             }
             Observation::Pushed { old, new } => self.pushed = Some(PushedRef { old: *old, new: *new }),
             Observation::PushRefused { moved, reason } => {
+                self.totals.moved_pushes += u32::from(*moved);
                 self.push_refused = Some(RefusedPush {
                     moved: *moved,
                     reason: reason.clone(),
@@ -498,9 +511,10 @@ impl Run {
             }
             Observation::Rebased {
                 onto,
-                change,
-                violations,
-            } => self.rebase(*onto, change, violations),
+                base_tree,
+                tree,
+                same_change,
+            } => self.rebase((*onto, *base_tree), *tree, *same_change),
             Observation::RunStored { commit } => self.stored = Some(*commit),
             Observation::Failed { code, reason } => {
                 self.cut_off(at, pending, None);

@@ -183,13 +183,9 @@ fn push(run: &Run, inputs: &Inputs, target: &PushTarget) -> Step {
         });
     }
     match run.push_refused() {
-        // What it is now is asked, unless the remote has said so of pushes without end.
-        Some(RefusedPush { moved: true, .. }) if run.totals().pushes <= MAX_REBASES => {
+        // What it is now is asked. Where it did not move, it was not that, and one more try is enough.
+        Some(RefusedPush { moved: true, .. }) if run.totals().moved_pushes < 2 => {
             Step::Start(Effect::AskRemote { target: target.clone() })
-        }
-        Some(RefusedPush { moved: true, reason }) => {
-            let reason = format!("`{target}` moved while the commits were pushed: {reason}");
-            blocked(run, BlockerCode::UpstreamMoved, reason)
         }
         Some(RefusedPush { reason, .. }) => blocked(run, BlockerCode::PushRejected, reason.clone()),
         None => at_the_target(run, inputs, || {

@@ -6,7 +6,7 @@ use ledger_core::{
     Phase, PhaseEvidence, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
 };
 
-use super::write::{another_iteration, failed, stops_at_once};
+use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
 use super::{back_off, blocked, enter, not_required, places, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
@@ -32,6 +32,9 @@ fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
     if let Some(step) = places(run) {
         return step;
     }
+    if let Some(step) = baseline_again(run, inputs) {
+        return step;
+    }
     match run.attempt().and_then(|attempt| attempt.checked.as_ref()) {
         None => Step::Start(Effect::RunChecks {
             purpose: CheckPurpose::Proof,
@@ -40,6 +43,20 @@ fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
         }),
         Some(checked) if checked.tree != tree => mismatch(run, "checked", checked.tree, tree),
         Some(checked) => after_checks(run, checked, inputs),
+    }
+}
+
+/// A base that the change was brought onto is checked as the first one was.
+fn baseline_again(run: &Run, inputs: &Inputs) -> Option<Step> {
+    let tree = run.rebased_base_tree()?;
+    match run.baseline() {
+        None if inputs.baseline.is_empty() => None,
+        None => Some(Step::Start(Effect::RunChecks {
+            purpose: CheckPurpose::Baseline,
+            tree,
+            checks: inputs.baseline.clone(),
+        })),
+        Some(results) => baseline_failed(run, results),
     }
 }
 

@@ -32,19 +32,22 @@ fn before_the_first(run: &Run, inputs: &Inputs) -> Step {
             tree: inputs.start.base_tree,
             checks: inputs.baseline.clone(),
         }),
-        Some(results) if results.iter().any(|result| !result.passed()) => {
-            let failed: Vec<_> = failed(results).map(failed_on_the_base).collect();
-            blocked(
-                run,
-                BlockerCode::BaselineFailed,
-                format!("on the base, before any change: {}", failed.join(", ")),
-            )
-        }
-        _ => Step::Record(Event::IterationStarted {
-            n: 1,
-            cause: IterationCause::First,
-        }),
+        results => results
+            .and_then(|results| baseline_failed(run, results))
+            .unwrap_or(Step::Record(Event::IterationStarted {
+                n: 1,
+                cause: IterationCause::First,
+            })),
     }
+}
+
+/// The end of a run whose base does not pass its own checks.
+pub(super) fn baseline_failed(run: &Run, results: &[CheckResult]) -> Option<Step> {
+    let failed: Vec<_> = failed(results).map(failed_on_the_base).collect();
+    (!failed.is_empty()).then(|| {
+        let reason = format!("on the base, before any change: {}", failed.join(", "));
+        blocked(run, BlockerCode::BaselineFailed, reason)
+    })
 }
 
 fn failed_on_the_base(result: &CheckResult) -> String {

@@ -445,11 +445,16 @@ fn push_rows() -> Vec<Row> {
             Effect::Rebase { .. } => failed(Code::UpstreamMoved),
             _ => (run.totals().rebases == 0).then(|| remote(p, Some(97), false))?,
         }),
-        row(Code::UpstreamMoved, |_, p| {
+        // It says so without end, and did not move.
+        row(Code::PushRejected, |_, p| {
             matches!(p.effect, Effect::Push { .. }).then(|| {
-                let reason = "stale info".to_owned();
+                let reason = "cannot lock ref".to_owned();
                 Happening::Shows(Observation::PushRefused { moved: true, reason })
             })
+        }),
+        row(Code::BaselineFailed, |run, p| match &p.effect {
+            Effect::AskRemote { .. } => (run.totals().rebases == 0).then(|| remote(p, Some(97), false))?,
+            _ => (run.totals().rebases > 0).then(|| checking(p, CheckPurpose::Baseline, false, false))?,
         }),
         row(Code::PushRejected, |_, p| {
             matches!(p.effect, Effect::Push { .. }).then(|| {

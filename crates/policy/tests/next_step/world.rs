@@ -320,10 +320,17 @@ impl World {
                 } else {
                     Vec::new()
                 };
-                Observation::ChangesMeasured {
-                    change: self.change(),
-                    violations,
-                }
+                // What was brought onto another base is measured as it is there, but for a place that somebody wrote in.
+                let carried = run.kept_tree().filter(|tree| !run.totals().trees.contains(tree));
+                let change = match carried.filter(|_| run.rebased_base_tree().is_some()) {
+                    Some(tree) if self.choose(12) != 11 => ChangeSummary {
+                        base: run.base().unwrap(),
+                        tree,
+                        ..change(0, 1)
+                    },
+                    _ => self.change(),
+                };
+                Observation::ChangesMeasured { change, violations }
             }
             Effect::ConfirmConsent => Observation::ConsentSeen {
                 consent: match self.choose(10) {
@@ -391,11 +398,9 @@ impl World {
                 },
                 n => Observation::Rebased {
                     onto: *onto,
-                    change: ChangeSummary {
-                        base: *onto,
-                        ..change(30 + n, 1)
-                    },
-                    violations: Vec::new(),
+                    base_tree: TreeId(object(70 + n)),
+                    tree: TreeId(object(30 + n + 4 * u8::try_from(run.totals().rebases).unwrap())),
+                    same_change: n != 3,
                 },
             },
             Effect::Push { old, new, .. } => match self.choose(8) {

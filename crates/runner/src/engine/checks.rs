@@ -147,7 +147,10 @@ impl CheckPlace {
         if self.plan.policy.workspace.setup.is_empty() {
             return Ok(Some(without_set_up(self.bring(self.tree, leftovers).await?)));
         }
-        let is_set_up = self.places.with_runners(|runners| runners.is_set_up);
+        let is_set_up = self.places.with_runners(|runners| {
+            runners.forget_those_of_another(self.base);
+            runners.is_set_up
+        });
         if leftovers == Leftovers::KeepIgnored && is_set_up {
             match self.bring(self.tree, leftovers).await {
                 Err(failed) if failed.code != BlockerCode::ScopeViolation => {}

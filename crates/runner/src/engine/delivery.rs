@@ -70,8 +70,12 @@ fn prepare(
 ) -> Result<PreparedDelivery, Failed> {
     let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::TreeMismatch, error);
     let base = run.base().ok_or_else(|| wrong(&"the run has no base"))?;
-    let (branch, old) = match run.placed() {
-        // The branch that this run has made already, before its target moved.
+    // The branch that this run has made already, before its target moved, as long as nobody did anything with it.
+    let placed = run.placed().filter(|(branch, records)| {
+        let now = repository.resolve(branch).ok().flatten();
+        now == Some(records.0)
+    });
+    let (branch, old) = match placed {
         Some((branch, records)) => (branch.clone(), Some(records)),
         None => (free_branch(plan, repository)?, None),
     };

@@ -15,6 +15,10 @@ use crate::journal_file::JournalSink;
 
 /// Whether the run's branch has its commits, so that nothing is left but to say so.
 pub(crate) fn has_delivered(run: &Run, repository: &Repository) -> bool {
+    if run.opened().target.is_some() {
+        // What became of a push that was tried is asked before anything else.
+        return run.holds_delivery() || run.totals().pushes > 0 && run.phase() >= Some(Phase::Committed);
+    }
     if run.phase() >= Some(Phase::Committed) || run.moved().is_some_and(|moved| moved.contains_new) {
         return true;
     }

@@ -1,6 +1,7 @@
 //! Looking at what a dead runner left under way.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use git_delivery::Patience;
 use ledger_core::{Activity, AgentIdentity, CommitId, Effect, Event, Observation, Pending, PushTarget, Run};
@@ -57,9 +58,19 @@ impl Engine {
         run: &Run,
     ) -> impl Future<Output = Vec<Event>> + Send + use<> {
         let (repository, target, known) = (Arc::clone(&self.repository), target.clone(), Known::of(run));
-        let pending = pending.clone();
+        let (pending, mut stop) = (pending.clone(), self.stop.clone());
         async move {
-            let seen = blocked(move || see_remote(&repository, &target, &known, &Patience::of(LONGEST_QUESTION))).await;
+            let patience = Patience::of(LONGEST_QUESTION);
+            let waits = patience.clone();
+            let looking = blocked(move || see_remote(&repository, &target, &known, &waits));
+            let seen = tokio::select! {
+                seen = looking => seen,
+                // Who asked the runner to leave does not wait for the remote: the next one asks.
+                Ok(_) = stop.wait_for(Option::is_some) => {
+                    patience.stop.store(true, Ordering::Relaxed);
+                    Ok(Observation::Interrupted)
+                }
+            };
             vec![match seen {
                 Ok(Observation::RemoteSeen { value, .. }) if value == Some(old) => {
                     lost(&pending, "the remote had not moved")

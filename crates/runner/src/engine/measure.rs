@@ -22,7 +22,7 @@ pub(super) struct ChangeRules {
 
 impl ChangeRules {
     /// Those of this run, compiled when they are asked for first.
-    pub(super) fn of<'a>(plan: &RunPlan, known: &'a OnceLock<Self>) -> Result<&'a Self, Failed> {
+    fn of<'a>(plan: &RunPlan, known: &'a OnceLock<Self>) -> Result<&'a Self, Failed> {
         if let Some(rules) = known.get() {
             return Ok(rules);
         }
@@ -99,7 +99,7 @@ fn unmeasured(error: &ChangeSetError) -> Failed {
     }
 }
 
-pub(super) fn judge(
+fn judge(
     plan: &RunPlan,
     rules: &ChangeRules,
     repository: &Repository,

@@ -97,6 +97,7 @@ impl Runners {
         };
         let (folder, exempt) = (&folder, exempt(plan));
         let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
+        self.forget_those_of_another(base);
         let (slot, leftovers, is_exact) = match which {
             RunnersPlace::Check(leftovers) => {
                 let tidied = self.tidied.take();
@@ -130,6 +131,19 @@ impl Runners {
                 let brought = place.bring_to(repository, tree, &refs, leftovers, &exempt);
                 brought.and_then(|brought| with_copies(place, brought)).map_err(failed)
             }
+        }
+    }
+
+    /// Places of another base are made anew, with their `HEAD` and what is set up on it.
+    pub(super) fn forget_those_of_another(&mut self, base: CommitId) {
+        let is_other = |place: &Option<Place>| place.as_ref().is_some_and(|place| place.base() != base);
+        if is_other(&self.check) {
+            self.check = None;
+            self.tidied = None;
+            self.is_set_up = false;
+        }
+        if is_other(&self.review) {
+            self.review = None;
         }
     }
 

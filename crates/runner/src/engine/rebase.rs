@@ -1,13 +1,11 @@
 //! Bringing a change onto a target that others moved while it was made, file by file as it was.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 
 use git_delivery::{Merge, Patience, Repository};
-use ledger_core::{BlockerCode, ChangeSet, CommitId, Observation, RepoPath, Run, TreeId};
+use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 use policy::Policy;
 
-use super::measure::{ChangeRules, judge};
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::target::{LONGEST_TRANSFER, remote_code};
 
@@ -16,15 +14,11 @@ const NAMED_PATHS: usize = 5;
 
 impl Engine {
     pub(super) fn rebase(&mut self, seq: u64, onto: CommitId, run: &Run) {
-        let (plan, repository, rules) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            Arc::clone(&self.rules),
-        );
+        let (plan, repository) = (Arc::clone(&self.plan), Arc::clone(&self.repository));
         let run = run.clone();
         self.with_patience(seq, Patience::of(LONGEST_TRANSFER), move |patience| {
             fetch(&repository, &run, onto, patience)?;
-            carry(&plan, &repository, &rules, seq, onto, &run)
+            carry(&plan, &repository, seq, onto, &run)
         });
     }
 }
@@ -48,14 +42,7 @@ fn fetch(repository: &Repository, run: &Run, onto: CommitId, patience: &Patience
     Ok(())
 }
 
-fn carry(
-    plan: &RunPlan,
-    repository: &Repository,
-    rules: &OnceLock<ChangeRules>,
-    seq: u64,
-    onto: CommitId,
-    run: &Run,
-) -> Result<Observation, Failed> {
+fn carry(plan: &RunPlan, repository: &Repository, seq: u64, onto: CommitId, run: &Run) -> Result<Observation, Failed> {
     let (Some(base), Some(tree)) = (run.base(), run.tree()) else {
         return Err(Failed::new(BlockerCode::TreeMismatch, "the run stands on no tree"));
     };
@@ -95,18 +82,18 @@ fn carry(
             .anchor(&plan.run, &name, object)
             .map_err(|error| failed(&error))?;
     }
-    let set = ChangeSet {
-        base: onto,
-        tree: carried,
-        changes: repository
-            .tree_changes(after, carried)
-            .map_err(|error| failed(&error))?,
-    };
-    let violations = judge(plan, ChangeRules::of(plan, rules)?, repository, &set, &[])?;
+    let now = repository
+        .tree_changes(after, carried)
+        .map_err(|error| failed(&error))?;
+    if now.is_empty() {
+        return Err(moved("the target has the same change already"));
+    }
+    let then = repository.tree_changes(before, tree).map_err(|error| failed(&error))?;
     Ok(Observation::Rebased {
         onto,
-        change: set.summary(),
-        violations,
+        base_tree: after,
+        tree: carried,
+        same_change: now == then,
     })
 }
 

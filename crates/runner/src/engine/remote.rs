@@ -75,17 +75,30 @@ pub(super) fn see_remote(
     patience: &Patience,
 ) -> Result<Observation, Failed> {
     let (remote, name) = (&target.remote, &target.name);
-    let value = repository
+    let mut value = repository
         .ask_remote(remote, name, patience)
         .map_err(|error| failed(&error))?;
+    let holds = |value: CommitId, records| -> Result<bool, Failed> {
+        Ok(value == records
+            || repository
+                .is_ancestor(records, value)
+                .map_err(|error| Failed::of(&error))?)
+    };
     let contains_new = match (value, known.records) {
         (Some(value), Some(records)) if value == records => true,
-        (Some(value), Some(records)) if Some(value) != known.base => {
-            // Somebody may have gone on from it already.
-            let fetched = repository
-                .fetch_branch(remote, name, patience)
+        (Some(seen), Some(records)) if Some(seen) != known.base => {
+            // Somebody may have gone on from it already, and again since it was asked.
+            let transfer = Patience {
+                limit: LONGEST_TRANSFER,
+                ..patience.clone()
+            };
+            value = repository
+                .fetch_branch(remote, name, &transfer)
                 .map_err(|error| failed(&error))?;
-            fetched == Some(value) && repository.is_ancestor(records, value).unwrap_or(false)
+            match value {
+                Some(value) => holds(value, records)?,
+                None => false,
+            }
         }
         _ => false,
     };

@@ -67,7 +67,7 @@ impl Redactor {
                 ReviewEnd::Failed { failure } => *failure = self.failure(failure),
                 ReviewEnd::Interrupted => {}
             },
-            Observation::ChangesMeasured { violations, .. } | Observation::Rebased { violations, .. } => {
+            Observation::ChangesMeasured { violations, .. } => {
                 for violation in violations {
                     violation.detail = self.text(&violation.detail);
                 }
@@ -80,6 +80,7 @@ impl Redactor {
             }
             Observation::PushRefused { reason, .. } => *reason = self.text(reason),
             Observation::RemoteSeen { .. }
+            | Observation::Rebased { .. }
             | Observation::Pushed { .. }
             | Observation::ConsentSeen { .. }
             | Observation::DeliveryPrepared { .. }

@@ -352,8 +352,18 @@ fn observed(observation: &Observation) -> String {
                 delivery.records.short()
             )
         }
-        Observation::Rebased { onto, change, .. } => {
-            format!("tree {} is the same change on {}", change.tree.short(), onto.short())
+        Observation::Rebased {
+            onto,
+            tree,
+            same_change,
+            ..
+        } => {
+            let what = if *same_change {
+                "the same change"
+            } else {
+                "what is left of the change"
+            };
+            format!("tree {} is {what} on {}", tree.short(), onto.short())
         }
         Observation::RemoteSeen {
             value: Some(value),

@@ -201,7 +201,11 @@ impl Run {
                     .as_ref()
                     .is_some_and(|delivery| delivery.records == *new && Some(delivery.base) == *old);
                 holds(prepared, "it is not the delivery that was prepared")?;
-                holds(self.remote_holds_delivery(), "the remote did not say that it has it")
+                let told = self
+                    .pushed
+                    .is_some_and(|pushed| pushed.new == *new && Some(pushed.old) == *old);
+                let seen = self.remote.is_some_and(|seen| seen.contains_new);
+                holds(told || seen, "the remote did not say that it has it")
             }
             PhaseEvidence::HeadEqualsUpstreamProved { remote, name, commit } => {
                 holds(self.pushes_to(remote, name), "it is not the target of this run")?;

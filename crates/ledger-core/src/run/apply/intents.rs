@@ -36,7 +36,9 @@ impl Run {
                 purpose: CheckPurpose::Baseline,
                 ..
             } => {
-                let before = phase == Some(Phase::RepositoryTicketRecorded) && self.totals.iterations == 0;
+                let first = phase == Some(Phase::RepositoryTicketRecorded) && self.totals.iterations == 0;
+                let again = phase == Some(Phase::ImplementationComplete) && self.rebased.is_some();
+                let before = self.baseline.is_none() && (first || again);
                 condition("run_checks", before, "the base is checked before the first iteration")?;
                 condition("run_checks", self.places_ready, "the places are not ready")
             }
@@ -169,6 +171,7 @@ impl Run {
                     .remote
                     .is_some_and(|seen| seen.value == Some(*onto) && !seen.contains_new);
                 condition("rebase", moved, "the remote was not seen to be there")?;
+                condition("rebase", !self.remote_holds_delivery(), "the remote has it")?;
                 condition("rebase", self.base() != Some(*onto), "it is the base already")?;
                 condition(
                     "rebase",
