@@ -1,122 +1,30 @@
 //! Whether a change is small enough for quick mode. That is computed, from the ticket before the first turn and from the real
 //! change after each, and never believed.
 
+mod crossing;
 mod declarations;
+mod evidence;
 mod modules;
 mod paths;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use ledger_core::{BlockerCode, ChangeSet, Decision, DecisionStatus, RepoPath, TicketFile, Violation};
+use ledger_core::{ChangeSet, Decision, DecisionStatus, RepoPath, TicketFile};
 
 use crate::changes::{ChangeFacts, is_migration};
 use crate::config::Policy;
-use crate::dependencies::{DependencyChange, is_dependency_file};
-use crate::scope::{InvalidScope, PatternSet, Protected, ProtectedPaths, patterns};
+use crate::dependencies::is_dependency_file;
+use crate::scope::{FoldedSet, InvalidScope, PatternSet, Protected, ProtectedPaths, patterns};
 
+use crossing::{Found, shown};
+use evidence::{api_evidence, dependency_evidence};
+
+pub use crossing::{Crossing, MAX_PLACES, QuickTrigger};
 pub use declarations::{PublicApiChange, has_public_api, public_api_change};
 pub use modules::PACKAGE_MANIFESTS;
 
 /// The most files outside of the ledger that a change in quick mode may touch.
 pub const MAX_QUICK_FILES: usize = 3;
-
-/// The most places that are listed for one trigger.
-pub const MAX_PLACES: usize = 5;
-
-/// A line that a change in quick mode may not cross. Names are never changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum QuickTrigger {
-    /// More files than quick mode has, or nobody knows which.
-    BroadFileScope,
-    /// Something that says which dependencies there are.
-    Dependencies,
-    /// A path that the policy or the ticket forbids, or that needs a grant.
-    ForbiddenPath,
-    /// More than one package, service or area.
-    MultipleServicesModules,
-    /// No check would show that the change works.
-    ProofUnavailable,
-    /// What others use: exported declarations, descriptions of interfaces.
-    PublicApiSharedContract,
-    /// How data is stored.
-    SchemaData,
-    /// Who may do what, secrets, money, deployment, releases.
-    SecurityAuthPrivacy,
-    /// Nobody said what must be so afterwards, or a decision is open.
-    UnclearRequirements,
-    /// What people see.
-    VisualFlowAmbiguity,
-}
-
-impl QuickTrigger {
-    /// The stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BroadFileScope => "broad_file_scope",
-            Self::Dependencies => "dependencies",
-            Self::ForbiddenPath => "forbidden_path",
-            Self::MultipleServicesModules => "multiple_services_modules",
-            Self::ProofUnavailable => "proof_unavailable",
-            Self::PublicApiSharedContract => "public_api_shared_contract",
-            Self::SchemaData => "schema_data",
-            Self::SecurityAuthPrivacy => "security_auth_privacy",
-            Self::UnclearRequirements => "unclear_requirements",
-            Self::VisualFlowAmbiguity => "visual_flow_ambiguity",
-        }
-    }
-
-    /// Whether it is about something that specs are for, whatever the size of the change.
-    fn calls_for_specs(self) -> bool {
-        matches!(
-            self,
-            Self::Dependencies
-                | Self::PublicApiSharedContract
-                | Self::SchemaData
-                | Self::SecurityAuthPrivacy
-                | Self::VisualFlowAmbiguity
-        )
-    }
-}
-
-impl fmt::Display for QuickTrigger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// A line that was crossed, and where.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Crossing {
-    /// Which line.
-    pub trigger: QuickTrigger,
-    /// The path that it is about, where it is about one.
-    pub path: Option<RepoPath>,
-    /// What was seen, in plain words.
-    pub evidence: String,
-}
-
-impl Crossing {
-    /// As a violation that stops the run.
-    pub(crate) fn violation(self) -> Violation {
-        Violation {
-            code: BlockerCode::QuickFlowEscalation,
-            detail: format!("{}: {}", self.trigger, self.evidence),
-            path: self.path,
-        }
-    }
-}
-
-impl fmt::Display for Crossing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.trigger)?;
-        if let Some(path) = &self.path {
-            write!(f, " in `{}`", shown(&path.to_string(), 120))?;
-        }
-        write!(f, " ({})", self.evidence)
-    }
-}
 
 /// By what changes in quick mode are judged under one policy.
 ///
@@ -142,7 +50,7 @@ impl fmt::Display for Crossing {
 pub struct QuickFlow {
     ledger: RepoPath,
     protected: ProtectedPaths,
-    forbidden: PatternSet,
+    forbidden: FoldedSet,
     docs: PatternSet,
     has_check: bool,
 }
@@ -153,7 +61,7 @@ impl QuickFlow {
         Ok(Self {
             ledger: policy.ledger.dir.path().clone(),
             protected: ProtectedPaths::new(policy)?,
-            forbidden: PatternSet::new("scope.forbidden", &policy.scope.forbidden)?,
+            forbidden: FoldedSet::new("scope.forbidden", &policy.scope.forbidden)?,
             docs: PatternSet::new("scope.docs_roots", &policy.scope.docs_roots)?,
             has_check: !policy.check.is_empty(),
         })
@@ -194,14 +102,14 @@ impl QuickFlow {
             }
         }
         let files = self.named_files(ticket);
-        if files.is_empty() && found.0.is_empty() {
+        if files.is_empty() && found.is_empty() {
             found.add(
                 QuickTrigger::BroadFileScope,
                 format!("{unknown}: `[scope] allowed` names none"),
             );
         }
         self.judge_all(&files, manifests, &mut found);
-        let forbidden = self.forbidden_by(ticket);
+        let forbidden = Self::forbidden_by(ticket, &files);
         for path in &files {
             self.judge_path(path, forbidden.as_ref(), &mut found);
             if is_dependency_file(path) {
@@ -220,7 +128,7 @@ impl QuickFlow {
         let paths: BTreeSet<RepoPath> = set.changes.iter().map(|change| change.path.clone()).collect();
         let paths = paths.into_iter().filter(|path| self.counts(path)).collect();
         self.judge_all(&paths, &facts.manifests, &mut found);
-        let forbidden = self.forbidden_by(ticket);
+        let forbidden = Self::forbidden_by(ticket, &paths);
         for path in &paths {
             self.judge_path(path, forbidden.as_ref(), &mut found);
             let known = facts.files.get(path);
@@ -252,13 +160,16 @@ impl QuickFlow {
         !path.is_within(&self.ledger)
     }
 
-    /// What the ticket forbids; none: nothing. That its patterns cannot be used is told elsewhere.
-    fn forbidden_by(&self, ticket: &TicketFile) -> Option<PatternSet> {
-        let list = &ticket.scope.forbidden;
+    /// What the ticket forbids that could mean one of these paths; none: nothing. That its patterns cannot be used is told
+    /// elsewhere.
+    fn forbidden_by(ticket: &TicketFile, paths: &BTreeSet<RepoPath>) -> Option<FoldedSet> {
+        let could_mean = |entry: &&String| paths.iter().any(|path| could_mean(entry, path));
+        // Compiling patterns costs more than all the rest, and a ledger has many tickets.
+        let list: Vec<_> = ticket.scope.forbidden.iter().filter(could_mean).cloned().collect();
         if list.is_empty() {
             return None;
         }
-        PatternSet::new("scope.forbidden", &patterns("scope.forbidden", list).ok()?).ok()
+        FoldedSet::new("scope.forbidden", &patterns("scope.forbidden", &list).ok()?).ok()
     }
 
     /// What many files together cross.
@@ -288,7 +199,7 @@ impl QuickFlow {
     }
 
     /// What a path crosses by its name.
-    fn judge_path(&self, path: &RepoPath, forbidden: Option<&PatternSet>, found: &mut Found) {
+    fn judge_path(&self, path: &RepoPath, forbidden: Option<&FoldedSet>, found: &mut Found) {
         let protected = self.protected.find(path);
         let is_documentation = self.docs.allows(path);
         match protected {
@@ -300,7 +211,7 @@ impl QuickFlow {
             None => {}
         }
         for (set, by) in [(Some(&self.forbidden), "policy"), (forbidden, "ticket")] {
-            if let Some(pattern) = set.and_then(|set| set.find_folded(path)) {
+            if let Some(pattern) = set.and_then(|set| set.find(path)) {
                 let evidence = format!("forbidden by the {by}: `{}`", shown(pattern, 80));
                 found.at(QuickTrigger::ForbiddenPath, path, evidence);
             }
@@ -377,122 +288,22 @@ fn is_pattern(entry: &str) -> bool {
     entry.contains(['*', '?', '[', '{'])
 }
 
+/// Whether a pattern may match a path, as far as its parts without signs tell, which must all be parts of the path. Beyond ASCII
+/// what is the same letter is left to the pattern itself.
+fn could_mean(pattern: &str, path: &RepoPath) -> bool {
+    if !pattern.is_ascii() || !path.as_bytes().is_ascii() || pattern.contains('{') {
+        return true;
+    }
+    pattern
+        .split('/')
+        .filter(|part| !is_pattern(part))
+        .all(|part| path.parts().any(|own| own.eq_ignore_ascii_case(part.as_bytes())))
+}
+
 fn module_name(folder: &[u8]) -> String {
     match folder {
         b"" => "the repository's root".to_owned(),
         folder => format!("`{}`", shown(&String::from_utf8_lossy(folder), 60)),
-    }
-}
-
-fn dependency_evidence(change: Option<&DependencyChange>) -> String {
-    match change {
-        Some(DependencyChange::Names(names)) if !names.is_empty() => {
-            format!("it adds or replaces {}", listed(names.iter()))
-        }
-        _ => "it says which dependencies there are".to_owned(),
-    }
-}
-
-fn api_evidence(change: &PublicApiChange) -> Option<String> {
-    let mut parts = Vec::new();
-    for (list, verb) in [(&change.added, "adds"), (&change.removed, "removes")] {
-        if !list.is_empty() {
-            let list: Vec<_> = list.iter().map(|declaration| without_values(declaration)).collect();
-            parts.push(format!("{verb} {}", listed(list.iter())));
-        }
-    }
-    (!parts.is_empty()).then(|| format!("it {}", parts.join(", and ")))
-}
-
-/// A declaration up to the first text in it, and without words that could be a key: what is recorded holds no secret, and what is
-/// cut off in the middle of one would not be known as one any more.
-fn without_values(declaration: &str) -> String {
-    let shown = declaration.split(['"', '`']).next().unwrap_or_default();
-    let is_word = |character: char| character.is_ascii_alphanumeric() || "_+/=-.".contains(character);
-    let mut kept = String::new();
-    let mut rest = shown;
-    while let Some(start) = rest.find(is_word) {
-        let (before, word) = rest.split_at(start);
-        let (word, after) = word.split_at(word.find(|character| !is_word(character)).unwrap_or(word.len()));
-        kept.push_str(before);
-        let could_be_key = word.len() >= 16 && word.contains(|character: char| character.is_ascii_digit());
-        kept.push_str(if could_be_key { "…" } else { word });
-        rest = after;
-    }
-    kept.push_str(rest);
-    kept.trim_end().to_owned()
-}
-
-fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
-    let count = names.len();
-    let names: Vec<_> = names.take(3).map(|name| format!("`{}`", shown(name, 80))).collect();
-    match count.saturating_sub(3) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
-    }
-}
-
-/// The beginning of what somebody else wrote, so that it can be no more than words of one line.
-fn shown(text: &str, length: usize) -> String {
-    let mut short = String::new();
-    for character in text.chars().take(length) {
-        match character {
-            '`' => short.push('\''),
-            '"' | '\'' | '\\' => short.push(character),
-            _ => short.extend(character.escape_debug()),
-        }
-    }
-    if text.chars().nth(length).is_some() {
-        short.push('…');
-    }
-    short
-}
-
-/// What was crossed so far.
-#[derive(Default)]
-struct Found(BTreeSet<Crossing>);
-
-impl Found {
-    fn add(&mut self, trigger: QuickTrigger, evidence: String) {
-        self.0.insert(Crossing {
-            trigger,
-            path: None,
-            evidence,
-        });
-    }
-
-    fn at(&mut self, trigger: QuickTrigger, path: &RepoPath, evidence: String) {
-        self.0.insert(Crossing {
-            trigger,
-            path: Some(path.clone()),
-            evidence,
-        });
-    }
-
-    /// Sorted, and bounded for each trigger, so that none hides another.
-    fn finish(self) -> Vec<Crossing> {
-        let mut listed: Vec<Crossing> = Vec::new();
-        let (mut places, mut more) = (0, 0);
-        for crossing in self.0 {
-            if listed.last().is_none_or(|last| last.trigger != crossing.trigger) {
-                count_rest(&mut listed, more);
-                (places, more) = (0, 0);
-            }
-            if places < MAX_PLACES {
-                places += 1;
-                listed.push(crossing);
-            } else {
-                more += 1;
-            }
-        }
-        count_rest(&mut listed, more);
-        listed
-    }
-}
-
-fn count_rest(listed: &mut [Crossing], more: usize) {
-    if let Some(last) = listed.last_mut().filter(|_| more > 0) {
-        last.evidence.push_str(&format!("; and {more} more"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger_core::{Change, EntryMode, Side};
+use ledger_core::{BlockerCode, Change, EntryMode, Side, Violation};
 use proptest::prelude::*;
 
 use super::*;
@@ -110,6 +110,31 @@ fn each_thing_that_a_ticket_says_crosses_its_own_line_and_no_other() {
         ),
     ] {
         assert_eq!(ticket_crosses(allowed, more), expected, "{allowed:?} {more}");
+    }
+}
+
+#[test]
+fn a_forbidden_path_is_known_however_it_is_written() {
+    for (forbidden, named, expected) in [
+        ("src/**/old/**", "src/a/OLD/b.rs", true),
+        ("src/**/old/**", "src/a/older/b.rs", false),
+        ("src/{a/x,b}/*.rs", "src/b/c.rs", true),
+        ("src/{a/x,b}/*.rs", "src/c/c.rs", false),
+        ("SRC/a.rs", "src/A.rs", true),
+        ("straße/*", "STRASSE/a", true),
+        ("\u{212a}/*", "k/a", true),
+        ("k/*", "\u{212a}/a", true),
+        ("**", "src/a.rs", true),
+        ("src/a.r", "src/a.rs", false),
+    ] {
+        let ticket = quick(&[named], &format!("forbidden = [\"{forbidden}\"]\n"));
+        let judged = ScopeRules::new(&Policy::default(), &ticket)
+            .unwrap()
+            .judge(&path(named));
+        let is_forbidden = judged.is_some_and(|violation| violation.code == BlockerCode::ForbiddenPath);
+        assert_eq!(is_forbidden, expected, "{forbidden} {named}: by the scope itself");
+        let told = names(&rules().of_ticket(&ticket, &BTreeSet::new()));
+        assert_eq!(told == "forbidden_path", expected, "{forbidden} {named}: {told}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::Bench;
 use super::measure::{Samples, in_turn, peak_memory};
@@ -66,6 +67,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
         }
         all.push(measured);
     }
+    rows.push(quick_row(bench, small)?);
     if let [small, large] = all.as_slice() {
         let what = "`foil status`, ten times the tickets";
         rows.push(Row::growth(what, &large.status, &small.status, 11.0));
@@ -86,6 +88,47 @@ fn measure(bench: &Bench, world: &TestRepository, rounds: usize) -> Result<Measu
         ],
     )?;
     Ok(Measured { status, find, check })
+}
+
+/// What `foil check` takes where every ticket is in quick mode, and one in ten says too much for it.
+fn quick_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
+    let folder = bench.folder.join(format!("quick-{count}"));
+    let made = folder.join("made");
+    let world = if std::fs::read_to_string(&made).is_ok_and(|text| text == WORLD) {
+        TestRepository::at(&folder)
+    } else {
+        eprintln!("making a ledger of {count} quick tickets");
+        let world = TestRepository::create(&folder)?;
+        let policy =
+            format!("[repository]\nid = \"{REPOSITORY}\"\n\n[[check]]\nname = \"tests\"\nrun = \"cargo test\"\n");
+        world.write("counterfoil.toml", &policy)?;
+        world.write("Cargo.toml", "[workspace]\n")?;
+        world.commit_all("policy")?;
+        for number in 0..count {
+            let ticket = ticket_folder(number);
+            world.write(&format!("{ticket}/ticket.toml"), &quick_contract(number))?;
+            world.write(&format!("{ticket}/prompt.md"), "Do it.\n")?;
+        }
+        std::fs::write(&made, WORLD).map_err(TaskError::file(&made))?;
+        world
+    };
+    let [check] = in_turn(bench.rounds, [&|| world.command(&bench.programs.foil, &["check"])])?;
+    Ok(Row::within(
+        format!("`foil check`, {count} tickets in quick mode"),
+        &check,
+        Duration::from_secs(1),
+    ))
+}
+
+fn quick_contract(number: usize) -> String {
+    format!(
+        "schema = 1\ntitle = \"Keep what was typed in form {number}\"\nmode = \"quick\"\n\n[scope]\n\
+         goal = \"the form keeps what was typed\"\n\
+         allowed = [\"forms/{group}/src/{word}_{number}.rs\", \"forms/{group}/tests/form_{number}.rs\"]\n\
+         forbidden = [\"forms/**/legacy/**\"]\n",
+        group = number % 100,
+        word = if number.is_multiple_of(10) { "session" } else { "form" },
+    )
 }
 
 /// Half of the tickets are delivered and have records, run refs and a receipt; a quarter is approved; a quarter is drafts.
