@@ -409,7 +409,11 @@ impl Run {
                 }
                 self.turn_ended(at, pending, end);
             }
-            Observation::ChangesMeasured { change, violations } => {
+            Observation::ChangesMeasured {
+                change,
+                violations,
+                weakened,
+            } => {
                 self.unmeasured = false;
                 let reported = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Reported { .. });
                 let turn = self.attempt.as_ref().and_then(|attempt| attempt.turn.as_ref());
@@ -423,6 +427,7 @@ impl Run {
                     attempt.measured = Some(MeasuredChange {
                         change: change.clone(),
                         violations: violations.clone(),
+                        weakened: weakened.clone(),
                     });
                 }
             }

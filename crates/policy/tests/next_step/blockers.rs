@@ -96,6 +96,7 @@ fn measuring(pending: &Pending, added: u64, code: Option<BlockerCode>) -> Option
     shows(Observation::ChangesMeasured {
         change: change(10, added),
         violations: code.map(violation).into_iter().collect(),
+        weakened: Vec::new(),
     })
 }
 

@@ -152,6 +152,7 @@ pub(crate) fn answered(label: &str, passes: bool) -> ReviewEnd {
         summary: "looked".to_owned(),
         inspected: Vec::new(),
         findings: if passes { Vec::new() } else { vec![finding] },
+        weakened_tests: Vec::new(),
         residual_risks: Vec::new(),
         next_action: "go on".to_owned(),
     };
@@ -322,6 +323,7 @@ impl World {
                 Observation::ChangesMeasured {
                     change: self.change(),
                     violations,
+                    weakened: Vec::new(),
                 }
             }
             Effect::ConfirmConsent => Observation::ConsentSeen {

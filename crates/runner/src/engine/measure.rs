@@ -68,6 +68,7 @@ impl Engine {
             Ok(Observation::ChangesMeasured {
                 change: set.summary(),
                 violations,
+                weakened: Vec::new(),
             })
         });
     }

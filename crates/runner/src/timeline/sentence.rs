@@ -313,7 +313,7 @@ fn observed(observation: &Observation) -> String {
             };
             format!("the turn ended after {} tokens, {how}", tokens.total)
         }
-        Observation::ChangesMeasured { change, violations } => {
+        Observation::ChangesMeasured { change, violations, .. } => {
             let tree = change.tree.short();
             let changed = changes(&change.counts);
             match violations.first() {
