@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use ledger_core::{BlockerCode, Mode, RepoPath, TicketFile, Violation};
 
 use crate::config::{InvalidText, PathPattern, Policy};
-use pattern_set::PatternSet;
+pub(crate) use pattern_set::PatternSet;
 pub use protected::{Protected, ProtectedPaths};
 
 /// A pattern or path of a ticket that cannot be used, and where it stands.

@@ -11,7 +11,7 @@ use crate::config::PathPattern;
 
 /// Several path patterns as one. An entry is both an exact path and a glob, so that `app/[id]/page.tsx` names that file.
 #[derive(Debug, Clone)]
-pub(super) struct PatternSet {
+pub(crate) struct PatternSet {
     texts: Vec<String>,
     exact: BTreeSet<Vec<u8>>,
     all: GlobSet,
@@ -22,7 +22,7 @@ pub(super) struct PatternSet {
 }
 
 impl PatternSet {
-    pub(super) fn new(key: &'static str, patterns: &[PathPattern]) -> Result<Self, InvalidScope> {
+    pub(crate) fn new(key: &'static str, patterns: &[PathPattern]) -> Result<Self, InvalidScope> {
         let too_large = |error: globset::Error| InvalidScope::TooLarge {
             key,
             reason: error.to_string(),
@@ -71,7 +71,7 @@ impl PatternSet {
 
     /// The first pattern that means this path on any file system. Being forbidden is the safe answer, so here case and
     /// normal forms do not count.
-    pub(super) fn find_folded(&self, path: &RepoPath) -> Option<&str> {
+    pub(crate) fn find_folded(&self, path: &RepoPath) -> Option<&str> {
         let folded = folded_path(path);
         let exact = || {
             let same = |text: &&String| folded_text(text).as_bytes() == folded;
