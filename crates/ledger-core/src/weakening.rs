@@ -131,8 +131,8 @@ pub fn unjustified(hunks: &[WeakenedTest], answers: &[WeakenedTestAnswer]) -> Ve
     let finding = |hunk: &WeakenedTest, said: String| Finding {
         severity: Severity::High,
         place: hunk.place(),
-        expected: format!("the reviewer justifies that {} ({})", hunk.how, hunk.id),
-        actual: said,
+        expected: format!("as in the base, or justified by the reviewer as {}", hunk.id),
+        actual: format!("{}; {said}", hunk.how),
         required_repair: "restore what was tested in the base, beside what the ticket asks for".to_owned(),
     };
     let mut findings = Vec::new();
@@ -202,8 +202,13 @@ mod tests {
         ]
         .map(|(id, said)| {
             let place = "tests/mail.rs:4-6 of the base".to_owned();
-            let wanted = format!("the reviewer justifies that an assertion was removed ({id})");
-            (Severity::High, place, wanted, said.to_owned())
+            let wanted = format!("as in the base, or justified by the reviewer as {id}");
+            (
+                Severity::High,
+                place,
+                wanted,
+                format!("an assertion was removed; {said}"),
+            )
         });
         assert_eq!(found, expected);
     }
