@@ -14,6 +14,7 @@ use crate::path::RepoPath;
 use crate::phase::{PreparedDelivery, PushTarget};
 use crate::report::Report;
 use crate::review::Review;
+use crate::weakening::WeakenedTest;
 
 /// Something that a run does to the world. Recorded before it is done, with all that is needed to recognise it later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -236,6 +237,9 @@ pub enum Observation {
         change: ChangeSummary,
         /// What the policy forbids about it; empty: nothing.
         violations: Vec<Violation>,
+        /// The hunks of it that weaken tests, where the policy wants them found.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        weakened: Vec<WeakenedTest>,
     },
     /// The review ended.
     ReviewEnded {

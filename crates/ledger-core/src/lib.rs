@@ -28,6 +28,7 @@ mod run;
 mod schema;
 mod text_form;
 mod ticket;
+mod weakening;
 
 pub use activity::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, TokenCount};
 pub use approval::{Approval, ApprovalKind, Cancellation, CoveredFile, LabelConsent, Signature};
@@ -70,3 +71,4 @@ pub use ticket::{
     Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, Mode, RequiredFile,
     Scope, SpecMode, Specs, Ticket, TicketCheck, TicketFile, TicketLimits,
 };
+pub use weakening::{LineRange, WeakenedTest, WeakenedTestAnswer, Weakening, WeakeningVerdict, unjustified};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::report::{InvalidReport, parse_answer, same_turn};
+use crate::weakening::WeakenedTestAnswer;
 
 /// What an independent reviewer says of a tree. Every property is required and no other is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,10 @@ pub struct Review {
     pub inspected: Vec<String>,
     /// What is wrong, most severe first; empty if nothing
     pub findings: Vec<Finding>,
+    /// For each hunk that the prompt lists as weakening tests, whether it is right; empty if it lists none
+    // Answers that were recorded before there was such a list have no such property; an answer without it says nothing of any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weakened_tests: Vec<WeakenedTestAnswer>,
     /// What could still go wrong after delivery; empty if nothing is known
     pub residual_risks: Vec<String>,
     /// What should happen next, in one sentence

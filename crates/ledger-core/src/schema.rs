@@ -54,6 +54,7 @@ pub fn answer_schema_of<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
         .with_transform(list_choices)
+        .with_transform(RecursiveTransform(require_all))
         .into_generator()
         .into_root_schema_for::<T>()
 }
@@ -127,6 +128,31 @@ fn list_choices(schema: &mut Schema) {
     schema.insert("type".to_owned(), "string".into());
     schema.insert("enum".to_owned(), values.into());
     schema.insert("description".to_owned(), description.into());
+}
+
+/// Makes every property required: what may be missing in an answer that was recorded earlier is asked for all the same.
+fn require_all(schema: &mut Schema) {
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let names: Vec<Value> = properties.keys().map(|name| name.as_str().into()).collect();
+    for property in properties.values_mut() {
+        if let Some(property) = property.as_object_mut() {
+            property.remove("default");
+        }
+    }
+    let required = schema
+        .ensure_object()
+        .entry("required")
+        .or_insert(Value::Array(Vec::new()));
+    if let Some(required) = required.as_array_mut() {
+        required.extend(
+            names
+                .into_iter()
+                .filter(|name| !required.contains(name))
+                .collect::<Vec<_>>(),
+        );
+    }
 }
 
 /// A constant string and what it means.

@@ -323,6 +323,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
         Observation::ChangesMeasured {
             change: change(tree()),
             violations: Vec::new(),
+            weakened: Vec::new(),
         },
     );
     let implemented = |tree, report, tokens| PhaseEvidence::ImplementationComplete {

@@ -138,6 +138,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         summary().prop_map(|change| Observation::ChangesMeasured {
             change,
             violations: Vec::new(),
+            weakened: Vec::new(),
         }),
         (path(), text()).prop_map(|(path, detail)| Observation::ChangesMeasured {
             change: change(tree()),
@@ -146,6 +147,7 @@ fn observation() -> impl Strategy<Value = Observation> {
                 path: Some(path),
                 detail,
             }],
+            weakened: Vec::new(),
         }),
         any::<bool>().prop_map(|pass| review_ended(if pass { Verdict::Pass } else { Verdict::Fail })),
         path().prop_map(|path| Observation::ConsentSeen {

@@ -45,6 +45,7 @@ fn measure(climb: &mut Climb, tree: TreeId) {
         Observation::ChangesMeasured {
             change: change(tree),
             violations: Vec::new(),
+            weakened: Vec::new(),
         },
     );
 }

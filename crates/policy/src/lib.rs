@@ -19,6 +19,7 @@ mod quick_flow;
 mod scope;
 mod secrets;
 mod selection;
+mod test_weakening;
 mod unkept;
 
 pub use acceptance::{acceptance_proofs, unproved};
@@ -41,4 +42,7 @@ pub use quick_flow::{
 pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
+pub use test_weakening::{
+    MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules, weakened_tests,
+};
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};

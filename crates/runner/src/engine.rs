@@ -12,6 +12,7 @@ mod remote;
 mod set_up;
 mod storage;
 mod turns;
+mod weakening;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -257,7 +258,7 @@ impl Executor for Engine {
         };
         let events = match push {
             Some(looking) => looking.await,
-            None => self.look_at(pending),
+            None => self.look_at(pending, run),
         };
         events
             .into_iter()

@@ -53,6 +53,7 @@ mod target;
 mod timeline;
 mod trust;
 mod verify;
+mod weakened;
 mod workspace;
 
 pub use admit::{AdmitError, Candidacy, Ready};

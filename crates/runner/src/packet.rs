@@ -364,6 +364,7 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             run.opened().ticket
         ));
     }
+    warnings.extend(crate::weakened::warnings(run));
     if !run.opened().review {
         warnings.push("no independent review: the ticket's mode and the policy go without".to_owned());
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, RepoPath, Report, TestSummary,
-    Ticket, TicketFile,
+    Ticket, TicketFile, WeakenedTest,
 };
 use policy::MAX_QUICK_FILES;
 
@@ -355,6 +355,10 @@ pub struct ReviewTask<'a> {
     pub report: Option<&'a Report>,
     /// What the repository tells every reviewer.
     pub instructions: Option<&'a str>,
+    /// The hunks that weaken tests.
+    pub weakened: &'a [WeakenedTest],
+    /// Whether each of them has to be justified, so that the change can pass.
+    pub must_be_justified: bool,
 }
 
 /// The reviewer's prompt.
@@ -405,6 +409,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         }
         material(&mut text, "writer's report", &claim);
     }
+    weakened(&mut text, task);
     let _ = writeln!(
         text,
         "## The change{}\n",
@@ -427,6 +432,31 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         task.label
     );
     text
+}
+
+/// What a reviewer has to say of weakened tests.
+fn weakened(text: &mut String, task: &ReviewTask<'_>) {
+    if task.weakened.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "## Hunks that weaken tests\n\nThe runner found these by their structure, in the base (`-`) and in the tree (`+`). {}\n",
+        if task.must_be_justified {
+            "For each of them `weakened_tests` must hold one answer with its id and a reason: `justified` only if what was asked for cannot be \
+             done without it and nothing is left untested that was tested, `not_justified` otherwise. One that is left out is not justified."
+        } else {
+            "Judge whether what was asked for needs each of them, and say so in `weakened_tests` by its id."
+        }
+    );
+    let mut hunks = String::new();
+    for hunk in task.weakened {
+        let _ = writeln!(hunks, "{}: {}: {}", hunk.id, one_line(&hunk.place()), hunk.how);
+        for line in hunk.excerpt.lines() {
+            let _ = writeln!(hunks, "    {line}");
+        }
+    }
+    material(text, "weakened tests", &hunks);
 }
 
 fn section(text: &mut String, title: &str, body: &str) {
@@ -466,6 +496,8 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ledger_core::{LineRange, Weakening};
+
     use super::*;
 
     const CONTRACT: &str = r#"
@@ -552,8 +584,11 @@ migrations = true
             forbidden: &forbidden,
             report: None,
             instructions: Some("Judge the Esperanto."),
+            weakened: &[],
+            must_be_justified: true,
         });
         assert!(review.contains("Judge the Esperanto."));
+        assert!(!review.contains("weakened_tests"));
         assert_complete(&review, "run/4");
     }
 
@@ -584,6 +619,46 @@ migrations = true
         assert_eq!(
             [Mode::Quick, Mode::Standard, Mode::Loop].map(told),
             [true, false, false]
+        );
+    }
+
+    #[test]
+    fn a_reviewer_is_asked_for_each_weakened_test_and_told_what_the_policy_wants() {
+        let ticket = ticket();
+        let weakened = [WeakenedTest {
+            id: "W1".to_owned(),
+            path: "tests/a.rs".parse().unwrap(),
+            how: Weakening::AssertionRemoved,
+            before: Some(LineRange { first: 3, last: 3 }),
+            after: None,
+            excerpt: "- assert!(ok()); ~~~~".to_owned(),
+        }];
+        let task = ReviewTask {
+            ticket: &ticket,
+            label: "run/4",
+            patch: "",
+            patch_is_cut: false,
+            checks: &[],
+            forbidden: &[],
+            report: None,
+            instructions: None,
+            weakened: &weakened,
+            must_be_justified: true,
+        };
+        let listed = "~~~~~ untrusted: weakened tests\nW1: tests/a.rs:3 of the base: an assertion was removed\n    - assert!(ok()); ~~~~\n~~~~~\n";
+        let strict = review_prompt(&task);
+        assert!(
+            strict.contains(listed) && strict.contains("One that is left out is not justified."),
+            "{strict}"
+        );
+        let must_be_justified = false;
+        let lenient = review_prompt(&ReviewTask {
+            must_be_justified,
+            ..task
+        });
+        assert!(
+            lenient.contains(listed) && !lenient.contains("is not justified"),
+            "{lenient}"
         );
     }
 

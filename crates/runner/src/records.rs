@@ -132,6 +132,11 @@ pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     quotes(&mut text, review.map_or(&[], |review| &review.inspected));
     heading(&mut text, "Evidence");
     verification(&mut text, run);
+    let weakened = crate::weakened::lines(run);
+    if !weakened.is_empty() {
+        let _ = writeln!(text, "Hunks that weaken tests, found by their structure:\n");
+        quotes(&mut text, &weakened);
+    }
     heading(&mut text, "Residual risks");
     quotes(&mut text, review.map_or(&[], |review| &review.residual_risks));
     heading(&mut text, "Recommended next action");

@@ -342,7 +342,7 @@ impl World {
     }
 
     fn journal_base(&self, ticket: &str) -> String {
-        let base = self.events(ticket).into_iter().filter_map(|event| match event {
+        let mut base = self.events(ticket).into_iter().filter_map(|event| match event {
             Event::Entered(ledger_core::PhaseEvidence::RepositoryDiscovered(discovery)) => Some(discovery.base),
             Event::Observed {
                 observation: Observation::Rebased { onto, .. },
@@ -350,7 +350,7 @@ impl World {
             } => Some(onto),
             _ => None,
         });
-        let base = base.last();
+        let base = base.next_back();
         base.expect("a base").to_string()
     }
 }

@@ -6,6 +6,7 @@
 
 mod journal;
 mod meanwhile;
+mod weakened;
 
 use std::io::Read as _;
 use std::path::Path;

@@ -454,7 +454,11 @@ impl Run {
                 }
                 self.turn_ended(at, pending, end);
             }
-            Observation::ChangesMeasured { change, violations } => {
+            Observation::ChangesMeasured {
+                change,
+                violations,
+                weakened,
+            } => {
                 self.unmeasured = false;
                 let is_carried = self.carried.take().is_some();
                 let reported = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Reported { .. });
@@ -469,6 +473,7 @@ impl Run {
                     attempt.measured = Some(MeasuredChange {
                         change: change.clone(),
                         violations: violations.clone(),
+                        weakened: weakened.clone(),
                     });
                 }
             }

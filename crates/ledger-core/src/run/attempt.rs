@@ -13,6 +13,7 @@ use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::TreeId;
 use crate::review::Finding;
+use crate::weakening::WeakenedTest;
 
 /// An iteration: one turn of the worker, and what came of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +71,8 @@ pub struct MeasuredChange {
     pub change: ChangeSummary,
     /// What the policy forbids about it.
     pub violations: Vec<Violation>,
+    /// The hunks of it that weaken tests, where the policy wants them found.
+    pub weakened: Vec<WeakenedTest>,
 }
 
 /// Checks that ran.

@@ -194,6 +194,7 @@ pub(crate) fn review(verdict: Verdict) -> Review {
         } else {
             vec![finding()]
         },
+        weakened_tests: Vec::new(),
         residual_risks: Vec::new(),
         next_action: "Deliver it.".to_owned(),
     }
@@ -388,6 +389,7 @@ impl Climb {
             Observation::ChangesMeasured {
                 change: change(tree()),
                 violations: Vec::new(),
+                weakened: Vec::new(),
             },
         );
         self.enter(PhaseEvidence::ImplementationComplete {

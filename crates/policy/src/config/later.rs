@@ -28,8 +28,8 @@ pub struct PromptsPolicy {
     pub curator: Option<RepoPath>,
 }
 
-/// `[gates]`: further rules for what may be delivered. Not acted on by this version: all must be `off`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// `[gates]`: further rules for what may be delivered. This version acts on `test_weakening`; the others must be `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatesPolicy {
     /// A failing test before the change
@@ -42,8 +42,22 @@ pub struct GatesPolicy {
     pub code_review: GateLevel,
     /// A test that fails before and passes after
     pub fail_to_pass: GateLevel,
-    /// Tests that were made weaker
+    /// Hunks that weaken tests: with `block` a reviewer has to justify each of them, with `warn` they are listed for reviewer and reader
     pub test_weakening: GateLevel,
+}
+
+impl Default for GatesPolicy {
+    fn default() -> Self {
+        Self {
+            tdd: GateLevel::Off,
+            changed_tests: GateLevel::Off,
+            cleanup_review: GateLevel::Off,
+            code_review: GateLevel::Off,
+            fail_to_pass: GateLevel::Off,
+            // Stops nothing, so that a policy that says nothing of it keeps its meaning.
+            test_weakening: GateLevel::Warn,
+        }
+    }
 }
 
 /// What a gate does.

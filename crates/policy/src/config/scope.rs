@@ -16,7 +16,7 @@ pub struct ScopePolicy {
     pub secrets: SecretsPolicy,
     /// Paths that need a grant, beside the built-in ones: policy, ledger, CI, Git, Codex and instructions to agents
     pub protected: Vec<PathPattern>,
-    /// Where tests live. Not acted on by this version: it must be empty
+    /// Where tests live, beside what the usual names of files and folders say
     pub tests: Vec<PathPattern>,
     /// Where documentation lives; what a `docs_only` ticket may change
     pub docs_roots: Vec<PathPattern>,

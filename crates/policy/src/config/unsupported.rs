@@ -31,8 +31,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("gates", "cleanup_review", &["\"off\""]),
     ("gates", "code_review", &["\"off\""]),
     ("gates", "fail_to_pass", &["\"off\""]),
-    ("gates", "test_weakening", &["\"off\""]),
-    ("scope", "tests", &["[]"]),
     ("review", "experts", &["[]"]),
     ("delivery", "mode", &["\"branch\"", "\"none\"", "\"push\""]),
     ("delivery", "forbidden_targets", &["[\"main\", \"master\"]"]),

@@ -9,6 +9,7 @@ use ledger_core::{
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
 use super::{back_off, blocked, enter, not_required, places, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
+use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
@@ -121,6 +122,9 @@ const MAX_FAILED_REVIEWS: u32 = 3;
 
 fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
     if !run.opened().review {
+        if let Some(reason) = unjudged_weakening(run, inputs) {
+            return blocked(run, BlockerCode::NeedsPerson, reason);
+        }
         let reason = "loop mode goes without reviews here";
         return not_required(Phase::IndependentReviewComplete, NotRequiredCode::Mode, reason);
     }
@@ -163,6 +167,24 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
         },
         ReviewEnd::Interrupted => again("it was interrupted"),
     }
+}
+
+/// Tests that are weaker, in a run without a reviewer who could justify that, where the policy wants it justified.
+fn unjudged_weakening(run: &Run, inputs: &Inputs) -> Option<String> {
+    let hunks = &run.attempt()?.measured.as_ref()?.weakened;
+    let first = hunks
+        .first()
+        .filter(|_| inputs.policy.gates.test_weakening == GateLevel::Block)?;
+    let more = match hunks.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    Some(format!(
+        "{}: {}{more}, and the run goes without a reviewer who could justify it: give the ticket a mode with a review, or look at the \
+         change and deliver it yourself",
+        first.place(),
+        first.how
+    ))
 }
 
 fn verdict(run: &Run, tree: TreeId, ended: &EndedReview, review: &Review, passes: bool) -> Step {

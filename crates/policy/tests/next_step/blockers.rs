@@ -96,6 +96,7 @@ fn measuring(pending: &Pending, added: u64, codes: impl IntoIterator<Item = Bloc
     shows(Observation::ChangesMeasured {
         change: change(10, added),
         violations: codes.into_iter().map(violation).collect(),
+        weakened: Vec::new(),
     })
 }
 

@@ -153,6 +153,7 @@ pub(crate) fn answered(label: &str, passes: bool) -> ReviewEnd {
         summary: "looked".to_owned(),
         inspected: Vec::new(),
         findings: if passes { Vec::new() } else { vec![finding] },
+        weakened_tests: Vec::new(),
         residual_risks: Vec::new(),
         next_action: "go on".to_owned(),
     };
@@ -330,7 +331,11 @@ impl World {
                     },
                     _ => self.change(),
                 };
-                Observation::ChangesMeasured { change, violations }
+                Observation::ChangesMeasured {
+                    change,
+                    violations,
+                    weakened: Vec::new(),
+                }
             }
             Effect::ConfirmConsent => Observation::ConsentSeen {
                 consent: match self.choose(10) {

@@ -17,7 +17,7 @@ use crate::target::LONGEST_QUESTION;
 
 impl Engine {
     /// What came of an effect, as the dead runner would have recorded it.
-    pub(super) fn look_at(&self, pending: &Pending) -> Vec<Event> {
+    pub(super) fn look_at(&self, pending: &Pending, run: &Run) -> Vec<Event> {
         let observed = |observation| vec![observed(pending, observation)];
         let lost = |reason| vec![lost(pending, reason)];
         match &pending.effect {
@@ -27,7 +27,7 @@ impl Engine {
                 thread: end.thread,
             }),
             Effect::TakeReview { tree, label } => {
-                let observation = self.end_of_review(*tree, label);
+                let observation = self.end_of_review(*tree, label, run);
                 self.look_at_turn(pending, label, "review", |end| {
                     observation(end).unwrap_or_else(Failed::observation)
                 })

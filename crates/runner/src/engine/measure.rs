@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
 use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, TreeId, Violation};
 use policy::{
-    ChangeFacts, FileFacts, ScopeRules, SecretRules, WalkFinding, WalkProblem, dependency_change, judge_changes,
-    public_api_change,
+    ChangeFacts, FileFacts, ScopeRules, SecretRules, TestRules, WalkFinding, WalkProblem, dependency_change,
+    judge_changes, public_api_change,
 };
 
+use super::weakening::weakened;
 use super::{Engine, Failed, RunPlan};
 use crate::manifests::Manifests;
 
@@ -18,6 +19,7 @@ use crate::manifests::Manifests;
 pub(super) struct ChangeRules {
     scope: ScopeRules,
     secrets: SecretRules,
+    tests: TestRules,
 }
 
 impl ChangeRules {
@@ -32,7 +34,9 @@ impl ChangeRules {
             Some(rules) => rules.clone(),
             None => SecretRules::new(&plan.policy),
         };
-        Ok(known.get_or_init(|| Self { scope, secrets }))
+        let tests = TestRules::new(&plan.policy, &plan.ticket.file)
+            .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
+        Ok(known.get_or_init(|| Self { scope, secrets, tests }))
     }
 }
 
@@ -60,16 +64,13 @@ impl Engine {
             repository
                 .anchor(&plan.run, &format!("tree-{iteration}-{seq}"), set.tree.0)
                 .map_err(|error| Failed::of(&error))?;
-            let violations = judge(
-                &plan,
-                ChangeRules::of(&plan, &rules)?,
-                &repository,
-                set,
-                &measured.findings,
-            )?;
+            let rules = ChangeRules::of(&plan, &rules)?;
+            let violations = judge(&plan, rules, &repository, set, &measured.findings)?;
+            let weakened = weakened(&plan, &rules.tests, &repository, set).map_err(|error| Failed::of(&error))?;
             Ok(Observation::ChangesMeasured {
                 change: set.summary(),
                 violations,
+                weakened,
             })
         });
     }

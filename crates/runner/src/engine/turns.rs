@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use ledger_core::{
     Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd,
-    TurnPurpose,
+    TurnPurpose, WeakenedTest, unjustified,
 };
+use policy::config::GateLevel;
 
 use super::set_up::{NAMED_PATHS, named};
+use super::weakening::to_justify;
 use super::{Engine, Failed, agent_log, blocked};
 use crate::agent::{Access, ProjectInstructions, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::prompt::{Given, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::report_of;
+use crate::weakened::found;
 
 impl Engine {
     pub(super) fn take_turn(
@@ -135,6 +138,8 @@ impl Engine {
             forbidden: &self.forbidden(),
             report: report_of(run),
             instructions: self.plan.instructions.reviewer.as_deref(),
+            weakened: found(run),
+            must_be_justified: self.plan.policy.gates.test_weakening == GateLevel::Block,
         });
         let schema = schema_of_answer("review");
         let place = self.plan.folders.place("review");
@@ -147,7 +152,7 @@ impl Engine {
             Access::ReadOnly,
             ProjectInstructions::Off,
         );
-        self.forward(seq, request, self.end_of_review(tree, label));
+        self.forward(seq, request, self.end_of_review(tree, label, run));
     }
 
     /// What the end of a reviewer's turn shows. An answer about another tree than the one that is to be delivered is none: the
@@ -156,7 +161,9 @@ impl Engine {
         &self,
         tree: TreeId,
         label: &str,
+        run: &Run,
     ) -> impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + use<> {
+        let to_justify = to_justify(&self.plan, run);
         let (plan, repository, places) = (
             Arc::clone(&self.plan),
             Arc::clone(&self.repository),
@@ -166,7 +173,7 @@ impl Engine {
         move |end| {
             let block_on = plan.policy.review.block_on;
             let (tokens, thread) = (end.tokens, end.thread);
-            let end = review_end(end.outcome, &label, block_on);
+            let end = review_end(end.outcome, &label, block_on, &to_justify);
             if matches!(end, ReviewEnd::Answered { .. }) {
                 let strays = places.with_runners(|runners| runners.strays_in_review(&plan, &repository))?;
                 let paths: Vec<_> = strays.changed.iter().chain(&strays.added).collect();
@@ -275,14 +282,22 @@ pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
     }
 }
 
-/// The answer of a reviewer's turn, read as a review.
-fn review_end(outcome: TurnOutcome, label: &str, block_on: ledger_core::Severity) -> ReviewEnd {
+/// The answer of a reviewer's turn, read as a review. What it does not justify of these hunks is found wrong beside what it found itself,
+/// and stops the change whatever else the policy lets pass.
+fn review_end(
+    outcome: TurnOutcome,
+    label: &str,
+    block_on: ledger_core::Severity,
+    to_justify: &[WeakenedTest],
+) -> ReviewEnd {
     match outcome {
         TurnOutcome::Completed { answer } => match Review::parse(&answer, label) {
-            Ok(review) => ReviewEnd::Answered {
-                passes: review.passes(block_on),
-                review,
-            },
+            Ok(mut review) => {
+                let unjustified = unjustified(to_justify, &review.weakened_tests);
+                let passes = review.passes(block_on) && unjustified.is_empty();
+                review.findings.extend(unjustified);
+                ReviewEnd::Answered { review, passes }
+            }
             Err(error) => ReviewEnd::InvalidAnswer {
                 reason: error.to_string(),
             },

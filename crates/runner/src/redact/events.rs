@@ -2,7 +2,7 @@
 
 use ledger_core::{
     Activity, AgentFailure, CheckResult, ClaimedCommand, CommandOutcome, Event, Finding, Observation, Report, Review,
-    ReviewEnd, SelfReview, TurnEnd,
+    ReviewEnd, SelfReview, TurnEnd, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -67,9 +67,14 @@ impl Redactor {
                 ReviewEnd::Failed { failure } => *failure = self.failure(failure),
                 ReviewEnd::Interrupted => {}
             },
-            Observation::ChangesMeasured { violations, .. } => {
+            Observation::ChangesMeasured {
+                violations, weakened, ..
+            } => {
                 for violation in violations {
                     violation.detail = self.text(&violation.detail);
+                }
+                for hunk in weakened {
+                    hunk.excerpt = self.text(&hunk.excerpt);
                 }
             }
             Observation::Failed { reason, .. } | Observation::Lost { reason } => *reason = self.text(reason),
@@ -156,6 +161,7 @@ impl Redactor {
             summary,
             inspected,
             findings,
+            weakened_tests,
             residual_risks,
             next_action,
         } = review;
@@ -165,6 +171,14 @@ impl Redactor {
             summary: self.text(summary),
             inspected: self.texts(inspected),
             findings: findings.iter().map(|finding| self.finding(finding)).collect(),
+            weakened_tests: weakened_tests
+                .iter()
+                .map(|WeakenedTestAnswer { id, verdict, reason }| WeakenedTestAnswer {
+                    id: self.text(id),
+                    verdict: *verdict,
+                    reason: self.text(reason),
+                })
+                .collect(),
             residual_risks: self.texts(residual_risks),
             next_action: self.text(next_action),
         }
@@ -207,7 +221,7 @@ fn refusable(mut command: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ledger_core::{ReportStatus, Severity, TokenCount, Verdict};
+    use ledger_core::{ReportStatus, Severity, TokenCount, Verdict, WeakenedTest, Weakening, WeakeningVerdict};
     use policy::Policy;
 
     use super::*;
@@ -277,6 +291,11 @@ mod tests {
                 actual: said(),
                 required_repair: said(),
             }],
+            weakened_tests: vec![WeakenedTestAnswer {
+                id: said(),
+                verdict: WeakeningVerdict::Justified,
+                reason: said(),
+            }],
             residual_risks: vec![said()],
             next_action: said(),
         };
@@ -286,7 +305,31 @@ mod tests {
             tokens: TokenCount::default(),
             thread: None,
         });
-        assert_clean(&text, 8);
+        assert_clean(&text, 10);
+    }
+
+    #[test]
+    fn no_hunk_that_weakens_tests_keeps_a_secret_or_a_path() {
+        let id = ledger_core::ObjectId::ZERO;
+        let change = ledger_core::ChangeSet {
+            base: ledger_core::CommitId(id),
+            tree: ledger_core::TreeId(id),
+            changes: Vec::new(),
+        };
+        let hunk = WeakenedTest {
+            id: "W1".to_owned(),
+            path: "tests/a.rs".parse().unwrap(),
+            how: Weakening::AssertionRemoved,
+            before: None,
+            after: None,
+            excerpt: said(),
+        };
+        let text = redacted(Observation::ChangesMeasured {
+            change: change.summary(),
+            violations: Vec::new(),
+            weakened: vec![hunk],
+        });
+        assert_clean(&text, 1);
     }
 
     #[test]

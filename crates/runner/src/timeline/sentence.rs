@@ -314,9 +314,21 @@ fn observed(observation: &Observation) -> String {
             };
             format!("the turn ended after {} tokens, {how}", tokens.total)
         }
-        Observation::ChangesMeasured { change, violations } => {
+        Observation::ChangesMeasured {
+            change,
+            violations,
+            weakened,
+        } => {
             let tree = change.tree.short();
-            let changed = changes(&change.counts);
+            let mut changed = changes(&change.counts);
+            if let Some(first) = weakened.first() {
+                let hunks = count(weakened.len(), "hunk");
+                changed.push_str(&format!(
+                    "; {hunks} may weaken tests, first {}: {}",
+                    first.place(),
+                    first.how
+                ));
+            }
             match violations.first() {
                 None => format!("tree {tree}: {changed}"),
                 Some(first) => format!(

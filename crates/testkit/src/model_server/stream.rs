@@ -192,7 +192,7 @@ fn usual_report() -> Value {
 
 fn usual_review() -> Value {
     json!({
-        "turn": "{turn}", "verdict": "pass", "summary": "", "inspected": [], "findings": [], "residual_risks": [],
+        "turn": "{turn}", "verdict": "pass", "summary": "", "inspected": [], "findings": [], "weakened_tests": [], "residual_risks": [],
         "next_action": "",
     })
 }

@@ -274,7 +274,7 @@ impl Answer {
             Self::Review(fields) => filled(
                 json!({
                     "turn": "{turn}", "verdict": "pass", "summary": "", "inspected": [], "findings": [],
-                    "residual_risks": [], "next_action": "",
+                    "weakened_tests": [], "residual_risks": [], "next_action": "",
                 }),
                 fields,
             ),

@@ -1,0 +1,487 @@
+//! What files with tests no longer test.
+
+mod alike;
+mod thresholds;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use ledger_core::{LineRange, RepoPath, Weakening};
+
+use super::structure::{Assertion, Marker, Structure, Test};
+use super::tokens::Language;
+use super::{Found, excerpt};
+use alike::{Alike, alike};
+
+/// A file with tests before and after the change.
+#[derive(Debug)]
+pub(super) struct FilePair<'a> {
+    pub(super) path: &'a RepoPath,
+    pub(super) before: Option<Structure<'a>>,
+    pub(super) after: Option<Structure<'a>>,
+}
+
+/// Beyond so many assertions of one test without a counterpart nobody looks which of the others took their place.
+const MAX_COMPARED: usize = 200;
+
+/// A test: the index of its file, and its own in that file's structure.
+type Place = (usize, usize);
+
+pub(super) fn compare(files: &[FilePair<'_>]) -> Vec<Found> {
+    let successors = successors(files);
+    let mut comparison = Comparison {
+        files,
+        origins: successors.iter().map(|(old, new)| (*new, *old)).collect(),
+        successors,
+        asserted: asserted_now(files),
+        missing: BTreeMap::new(),
+        known_markers: known_markers(files),
+        added_unknown: files
+            .iter()
+            .filter(|file| file.before.is_none())
+            .filter_map(|file| file.after.as_ref().filter(|after| is_unknown(after)).map(whole))
+            .collect(),
+        found: Vec::new(),
+    };
+    comparison.count_missing();
+    for file in 0..files.len() {
+        comparison.compare_file(file);
+    }
+    comparison.found
+}
+
+/// For each test of the base the one that it became: of the same name in the same file, of the same name elsewhere, with the
+/// same body, or with all that it asserts.
+fn successors(files: &[FilePair<'_>]) -> BTreeMap<Place, Place> {
+    let olds = places(files, |file| file.before.as_ref());
+    let news = places(files, |file| file.after.as_ref());
+    let mut successors = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    let keys: [KeyOfTest; 4] = [
+        |file, _, test| Some(format!("{}\n{}", file.path, test.name)),
+        |_, _, test| Some(test.name.clone()),
+        |_, structure, test| Some(structure.normal(&test.body)).filter(|body| !body.is_empty()),
+        |_, structure, test| asserted(structure, test),
+    ];
+    for key in keys {
+        let mut by_key: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+        // The first one is popped first.
+        for (place, file, structure, test) in news.iter().rev() {
+            if let (false, Some(key)) = (taken.contains(place), key(file, structure, test)) {
+                by_key.entry(key).or_default().push(*place);
+            }
+        }
+        for (place, file, structure, test) in &olds {
+            if successors.contains_key(place) {
+                continue;
+            }
+            let successor = key(file, structure, test).and_then(|key| by_key.get_mut(&key)?.pop());
+            if let Some(successor) = successor {
+                taken.insert(successor);
+                successors.insert(*place, successor);
+            }
+        }
+    }
+    successors
+}
+
+/// What a test and its successor have in common; none: nothing that would tell it from others.
+type KeyOfTest = fn(&FilePair<'_>, &Structure<'_>, &Test) -> Option<String>;
+
+type Placed<'f, 'a> = (Place, &'f FilePair<'a>, &'f Structure<'a>, &'f Test);
+
+fn places<'f, 'a>(
+    files: &'f [FilePair<'a>],
+    side: impl Fn(&'f FilePair<'a>) -> Option<&'f Structure<'a>>,
+) -> Vec<Placed<'f, 'a>> {
+    let mut places = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let Some(structure) = side(file) else { continue };
+        for (test_index, test) in structure.tests.iter().enumerate() {
+            places.push(((index, test_index), file, structure, test));
+        }
+    }
+    places
+}
+
+/// All that a test asserts; none: nothing.
+fn asserted(structure: &Structure<'_>, test: &Test) -> Option<String> {
+    let first = structure
+        .assertions
+        .partition_point(|assertion| assertion.range.start < test.range.start);
+    let assertions = structure.assertions.get(first..).unwrap_or_default();
+    let inside = assertions
+        .iter()
+        .take_while(|assertion| assertion.range.start < test.range.end);
+    let texts: Vec<_> = inside.map(|assertion| structure.normal(&assertion.range)).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+struct Comparison<'f, 'a> {
+    files: &'f [FilePair<'a>],
+    successors: BTreeMap<Place, Place>,
+    /// The same, the other way round.
+    origins: BTreeMap<Place, Place>,
+    /// What is asserted in each test, and outside of tests in each file.
+    asserted: BTreeMap<Scope, Vec<&'f Assertion>>,
+    /// How many fewer there are of each assertion than in the base, wherever they are.
+    missing: BTreeMap<String, usize>,
+    /// What kept tests of the base from running.
+    known_markers: BTreeMap<(Scope, String), usize>,
+    /// New files whose tests nobody recognises, as they are.
+    added_unknown: BTreeSet<String>,
+    found: Vec<Found>,
+}
+
+/// Whether nobody can tell what a file tests.
+fn is_unknown(structure: &Structure<'_>) -> bool {
+    matches!(structure.language, Language::Hash | Language::Other) && structure.assertions.is_empty()
+}
+
+fn whole(structure: &Structure<'_>) -> String {
+    structure.normal(&(0..structure.tokens.len()))
+}
+
+/// A file by its index, and a test in it; none: outside of tests.
+type Scope = (usize, Option<usize>);
+
+fn asserted_now<'f>(files: &'f [FilePair<'_>]) -> BTreeMap<Scope, Vec<&'f Assertion>> {
+    let mut asserted: BTreeMap<Scope, Vec<&Assertion>> = BTreeMap::new();
+    for (index, file) in files.iter().enumerate() {
+        for assertion in file.after.iter().flat_map(|structure| &structure.assertions) {
+            asserted.entry((index, assertion.test)).or_default().push(assertion);
+        }
+    }
+    asserted
+}
+
+fn known_markers(files: &[FilePair<'_>]) -> BTreeMap<(Scope, String), usize> {
+    let mut known = BTreeMap::new();
+    for (index, structure) in befores(files) {
+        for marker in &structure.markers {
+            let key = ((index, marker.test), structure.normal(&marker.range));
+            *known.entry(key).or_default() += 1;
+        }
+    }
+    known
+}
+
+/// What the base has, each with the index of its file.
+fn befores<'f, 'a>(files: &'f [FilePair<'a>]) -> impl Iterator<Item = (usize, &'f Structure<'a>)> {
+    let files = files.iter().enumerate();
+    files.filter_map(|(index, file)| Some((index, file.before.as_ref()?)))
+}
+
+/// What is there now, each with the index of its file.
+fn afters<'f, 'a>(files: &'f [FilePair<'a>]) -> impl Iterator<Item = (usize, &'f Structure<'a>)> {
+    let files = files.iter().enumerate();
+    files.filter_map(|(index, file)| Some((index, file.after.as_ref()?)))
+}
+
+/// An assertion of one side with its text.
+struct Asserted<'s> {
+    assertion: &'s Assertion,
+    text: String,
+}
+
+impl<'f, 'a> Comparison<'f, 'a> {
+    /// What moved is not missing. A new test that does not run asserts nothing, and what removed tests asserted is listed with them.
+    fn count_missing(&mut self) {
+        let files = self.files;
+        for (_, structure) in befores(files) {
+            for assertion in &structure.assertions {
+                *self.missing.entry(structure.normal(&assertion.range)).or_default() += 1;
+            }
+        }
+        for (index, structure) in afters(files) {
+            let idle: BTreeSet<_> = structure.markers.iter().filter_map(|marker| marker.test).collect();
+            let is_idle = |test: usize| idle.contains(&test) && !self.origins.contains_key(&(index, test));
+            for assertion in &structure.assertions {
+                if !assertion.test.is_some_and(is_idle) {
+                    used_up(&mut self.missing, &structure.normal(&assertion.range));
+                }
+            }
+        }
+        for (index, structure) in befores(files) {
+            let is_removed = |test: usize| !self.successors.contains_key(&(index, test));
+            for assertion in &structure.assertions {
+                if assertion.test.is_some_and(is_removed) {
+                    used_up(&mut self.missing, &structure.normal(&assertion.range));
+                }
+            }
+        }
+    }
+
+    fn compare_file(&mut self, index: usize) {
+        let files = self.files;
+        let Some(file) = files.get(index) else { return };
+        let Some(before) = &file.before else {
+            return;
+        };
+        let start = self.found.len();
+        let removed: BTreeSet<usize> = (0..before.tests.len())
+            .filter(|test| !self.successors.contains_key(&(index, *test)))
+            .collect();
+        for test in removed.iter().filter_map(|test| before.tests.get(*test)) {
+            self.add(file, Weakening::TestRemoved, Some((before, &test.range)), None);
+        }
+        self.compare_assertions(index, file, before, &removed);
+        let Some(after) = &file.after else {
+            if self.found.len() > start || self.is_lost(before) {
+                self.found.truncate(start);
+                self.found.push(Found {
+                    path: file.path.clone(),
+                    how: Weakening::TestFileDeleted,
+                    before: before.lines(&(0..before.tokens.len())),
+                    after: None,
+                    excerpt: named(before),
+                });
+            }
+            return;
+        };
+        self.compare_markers(index, file, after);
+        for (old, new) in thresholds::loosened(before, after) {
+            self.add(
+                file,
+                Weakening::ThresholdLoosened,
+                Some((before, &old)),
+                Some((after, &new)),
+            );
+        }
+    }
+
+    /// Whether a deleted file whose tests nobody recognises is not there under another name.
+    fn is_lost(&self, before: &Structure<'_>) -> bool {
+        is_unknown(before) && !before.tokens.is_empty() && !self.added_unknown.contains(&whole(before))
+    }
+
+    fn compare_assertions(
+        &mut self,
+        index: usize,
+        file: &'f FilePair<'a>,
+        before: &'f Structure<'a>,
+        removed: &BTreeSet<usize>,
+    ) {
+        let mut by_test: BTreeMap<Option<usize>, Vec<&Assertion>> = BTreeMap::new();
+        for assertion in &before.assertions {
+            by_test.entry(assertion.test).or_default().push(assertion);
+        }
+        for (test, assertions) in by_test {
+            // A removed test is listed as a whole.
+            if test.is_some_and(|test| removed.contains(&test)) {
+                continue;
+            }
+            let successor = match test {
+                Some(test) => self
+                    .successors
+                    .get(&(index, test))
+                    .copied()
+                    .map(|(file, test)| (file, Some(test))),
+                None => Some((index, None)),
+            };
+            let after = successor.and_then(|scope| Some((self.files.get(scope.0)?.after.as_ref()?, scope)));
+            self.compare_test(file, before, test, &assertions, after);
+        }
+    }
+
+    /// What one test, or everything outside of tests, no longer asserts.
+    fn compare_test(
+        &mut self,
+        file: &'f FilePair<'a>,
+        before: &'f Structure<'a>,
+        test: Option<usize>,
+        assertions: &[&Assertion],
+        after: Option<(&'f Structure<'a>, Scope)>,
+    ) {
+        let mut news: Vec<Asserted<'_>> = Vec::new();
+        if let Some((structure, scope)) = after {
+            let of_it = self.asserted.get(&scope).into_iter().flatten();
+            news.extend(of_it.map(|assertion| Asserted {
+                text: structure.normal(&assertion.range),
+                assertion,
+            }));
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for new in &news {
+            *counts.entry(&new.text).or_default() += 1;
+        }
+        let mut gone = Vec::new();
+        for assertion in assertions {
+            let text = before.normal(&assertion.range);
+            match counts.get_mut(text.as_str()) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => gone.push((*assertion, text)),
+            }
+        }
+        // What is new in this test: of each text the last ones.
+        let mut fresh: Vec<_> = news
+            .iter()
+            .rev()
+            .filter(|new| match counts.get_mut(new.text.as_str()) {
+                Some(count) if *count > 0 => {
+                    *count -= 1;
+                    true
+                }
+                _ => false,
+            })
+            .collect();
+        fresh.reverse();
+        gone.retain(|(_, text)| used_up(&mut self.missing, text));
+        if gone.is_empty() {
+            return;
+        }
+        let Some((after, (_, successor))) = after.filter(|_| gone.len() <= MAX_COMPARED && fresh.len() <= MAX_COMPARED)
+        else {
+            for (assertion, _) in gone {
+                self.add_removed(file, before, &assertion.range);
+            }
+            return;
+        };
+        let scope = |structure: &Structure<'_>, test: Option<usize>| {
+            let range = test
+                .and_then(|test| structure.tests.get(test))
+                .map(|test| test.range.clone());
+            range.unwrap_or(0..structure.tokens.len())
+        };
+        let (old_words, new_words) = (
+            words(before, &scope(before, test)),
+            words(after, &scope(after, successor)),
+        );
+        // First those that mean the same, then those of the same form, so that no other takes their counterpart.
+        for wanted in [Alike::Same, Alike::Tighter, Alike::Looser] {
+            gone.retain(|(old, _)| {
+                let old = &old.range;
+                let is_one = |new: &&Asserted<'_>| {
+                    alike(
+                        before.slice(old),
+                        after.slice(&new.assertion.range),
+                        &old_words,
+                        &new_words,
+                    ) == Some(wanted)
+                };
+                let Some(position) = fresh.iter().position(is_one) else {
+                    return true;
+                };
+                let new = fresh.remove(position);
+                if wanted == Alike::Looser {
+                    let (old, new) = (Some((before, old)), Some((after, &new.assertion.range)));
+                    self.add(file, Weakening::ThresholdLoosened, old, new);
+                }
+                false
+            });
+        }
+        let mut fresh = fresh.into_iter();
+        for (assertion, _) in gone {
+            match fresh.next() {
+                Some(new) => {
+                    let (old, new) = (Some((before, &assertion.range)), Some((after, &new.assertion.range)));
+                    self.add(file, Weakening::AssertionChanged, old, new);
+                }
+                None => self.add_removed(file, before, &assertion.range),
+            }
+        }
+    }
+
+    fn compare_markers(&mut self, index: usize, file: &'f FilePair<'a>, after: &'f Structure<'a>) {
+        for marker in &after.markers {
+            let origin = marker.test.and_then(|test| self.origins.get(&(index, test)).copied());
+            let scope = match (origin, marker.test) {
+                (Some((file, test)), _) => (file, Some(test)),
+                // A new test is like none of the base.
+                (None, Some(_)) => (usize::MAX, None),
+                (None, None) => (index, None),
+            };
+            if used_up(&mut self.known_markers, &(scope, after.normal(&marker.range))) {
+                continue;
+            }
+            // A new test may wait, as long as the others do not wait for it.
+            if marker.test.is_some() && origin.is_none() && !marker.focuses {
+                continue;
+            }
+            let old = origin.and_then(|(file, test)| {
+                let structure = self.files.get(file)?.before.as_ref()?;
+                Some((structure, &structure.tests.get(test)?.range))
+            });
+            let lines = old.and_then(|(structure, range)| structure.lines(range));
+            let shown = marker_shown(after, marker);
+            self.found.push(Found {
+                path: file.path.clone(),
+                how: Weakening::Skipped,
+                before: lines,
+                after: after.lines(&marker.range),
+                excerpt: excerpt(None, Some(&shown)),
+            });
+        }
+    }
+
+    fn add_removed(&mut self, file: &FilePair<'_>, before: &Structure<'_>, range: &Range<usize>) {
+        let lines = before.lines(range);
+        // Neighbours are one hunk.
+        if let (Some(last), Some(lines)) = (self.found.last_mut(), lines)
+            && last.how == Weakening::AssertionRemoved
+            && last.path == *file.path
+            && let Some(before) = &mut last.before
+            && (before.first..=before.last.saturating_add(1)).contains(&lines.first)
+        {
+            before.last = before.last.max(lines.last);
+            return;
+        }
+        self.add(file, Weakening::AssertionRemoved, Some((before, range)), None);
+    }
+
+    fn add(
+        &mut self,
+        file: &FilePair<'_>,
+        how: Weakening,
+        before: Option<(&Structure<'_>, &Range<usize>)>,
+        after: Option<(&Structure<'_>, &Range<usize>)>,
+    ) {
+        let lines = |side: Option<(&Structure<'_>, &Range<usize>)>| -> Option<LineRange> {
+            side.and_then(|(structure, range)| structure.lines(range))
+        };
+        let text = |side: Option<(&Structure<'_>, &Range<usize>)>| {
+            side.map(|(structure, range)| {
+                let end = range.end.min(range.start.saturating_add(80));
+                structure.normal(&(range.start..end))
+            })
+        };
+        self.found.push(Found {
+            path: file.path.clone(),
+            how,
+            before: lines(before),
+            after: lines(after),
+            excerpt: excerpt(text(before).as_deref(), text(after).as_deref()),
+        });
+    }
+}
+
+/// Takes one off a count, where it is not at zero.
+fn used_up<K: Ord + ?Sized, Q: Ord + std::borrow::Borrow<K>>(counts: &mut BTreeMap<Q, usize>, key: &K) -> bool {
+    match counts.get_mut(key) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// A marker with the name of its test.
+fn marker_shown(structure: &Structure<'_>, marker: &Marker) -> String {
+    let test = marker.test.and_then(|test| structure.tests.get(test));
+    let text = structure.normal(&marker.range);
+    match test {
+        Some(test) => format!("{text} in {}", test.name),
+        None => text,
+    }
+}
+
+fn words<'s>(structure: &'s Structure<'_>, range: &Range<usize>) -> BTreeSet<&'s str> {
+    structure.slice(range).iter().map(|token| token.text).collect()
+}
+
+/// The first tests of a file by name.
+fn named(structure: &Structure<'_>) -> String {
+    let names: Vec<_> = structure.tests.iter().take(5).map(|test| test.name.as_str()).collect();
+    excerpt(Some(&names.join(", ")), None)
+}

@@ -1,0 +1,173 @@
+//! What a file has to do with tests.
+
+use std::collections::BTreeSet;
+
+use ledger_core::{RepoPath, TicketFile};
+
+use super::configuration::ConfigurationKind;
+use super::structure::Extent;
+use super::tokens::Language;
+use crate::config::Policy;
+use crate::scope::{InvalidScope, PatternSet};
+
+/// Which files are about tests, under one policy and one ticket.
+#[derive(Debug, Clone)]
+pub struct TestRules {
+    own: PatternSet,
+    /// The words of the checks' commands: a file that one of them names is what proves the change.
+    named_by_checks: BTreeSet<Vec<u8>>,
+}
+
+/// What a file has to do with tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It holds tests, all of it or what is marked so.
+    Tests(Language, Extent),
+    /// It is what a test compares with.
+    Snapshot,
+    /// It says how tests are run.
+    Configuration(ConfigurationKind),
+}
+
+impl TestRules {
+    /// The built-in rules with `[scope] tests` of the policy, and the checks of both. Refuses patterns that are too large.
+    pub fn new(policy: &Policy, ticket: &TicketFile) -> Result<Self, InvalidScope> {
+        let of_policy = policy.check.iter().map(|check| (&check.run, &check.argv));
+        let of_ticket = ticket.check.iter().map(|check| (&check.run, &check.argv));
+        let lines = of_policy
+            .chain(of_ticket)
+            .flat_map(|(run, argv)| run.iter().chain(argv.iter().flatten()));
+        let words = lines.flat_map(|line| line.split(|c: char| c.is_whitespace() || "\"';|&()<>=".contains(c)));
+        let named = words.map(|word| word.trim_start_matches("./").as_bytes().to_vec());
+        Ok(Self {
+            own: PatternSet::new("scope.tests", &policy.scope.tests)?,
+            named_by_checks: named.collect(),
+        })
+    }
+
+    /// Whether a change of this file may weaken tests, so that its content is needed.
+    ///
+    /// ```
+    /// use counterfoil_policy::{Policy, TestRules};
+    /// use ledger_core::TicketFile;
+    /// let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
+    /// let rules = TestRules::new(&Policy::default(), &ticket).unwrap();
+    /// assert!(rules.concerns(&"tests/mail.py".parse().unwrap()));
+    /// assert!(!rules.concerns(&"src/mail.py".parse().unwrap()));
+    /// ```
+    pub fn concerns(&self, path: &RepoPath) -> bool {
+        self.role(path).is_some()
+    }
+
+    pub(super) fn role(&self, path: &RepoPath) -> Option<Role> {
+        let text = String::from_utf8_lossy(path.as_bytes()).into_owned();
+        let mut parts: Vec<&str> = text.split('/').collect();
+        let name = parts.pop().unwrap_or_default();
+        let folders: Vec<_> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        let extension = extension.to_ascii_lowercase();
+        let is_own = self.own.find_folded(path).is_some();
+        let in_tests = folders.iter().any(|folder| is_test_word(folder)) || is_own;
+        if is_snapshot(&folders, stem, &name.to_ascii_lowercase(), &extension, in_tests) {
+            return Some(Role::Snapshot);
+        }
+        if let Some(kind) = ConfigurationKind::of(&folders, &name.to_ascii_lowercase()) {
+            return Some(Role::Configuration(kind));
+        }
+        let language = Language::of(&extension).or(is_own.then_some(Language::Other));
+        if let (Some(language), true) = (language, in_tests || is_test_name(stem)) {
+            return Some(Role::Tests(language, Extent::Whole));
+        }
+        // What a check runs, not what it looks at.
+        if self.named_by_checks.contains(path.as_bytes()) && is_check_script(stem, &extension) {
+            return Some(Role::Configuration(ConfigurationKind::Whole));
+        }
+        let language = language?;
+        (language == Language::Rust).then_some(Role::Tests(language, Extent::Marked))
+    }
+}
+
+fn is_check_script(stem: &str, extension: &str) -> bool {
+    let says_so = |word: &String| super::configuration::is_about_checks(word);
+    matches!(extension, "" | "sh" | "bash" | "mk" | "ps1") || words_of(stem).iter().any(says_so)
+}
+
+fn is_test_word(word: &str) -> bool {
+    matches!(
+        word,
+        "test"
+            | "tests"
+            | "__tests__"
+            | "spec"
+            | "specs"
+            | "e2e"
+            | "testing"
+            | "integration_tests"
+            | "integration-tests"
+            | "androidtest"
+            | "it"
+    )
+}
+
+/// `mail_test`, `test_mail`, `mail.spec`, `MailTests`: the first or the last word says it.
+fn is_test_name(stem: &str) -> bool {
+    let words = words_of(stem);
+    [words.first(), words.last()]
+        .into_iter()
+        .flatten()
+        .any(|word| matches!(word.as_str(), "test" | "tests" | "spec" | "specs"))
+        || matches!(stem, "conftest")
+        || stem.ends_with("IT")
+}
+
+/// The words of a name, in lower case: `HTTPTest` has two, as `http_test` has.
+pub(super) fn words_of(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut before: Option<char> = None;
+    let mut characters = name.chars().peekable();
+    while let Some(c) = characters.next() {
+        let is_new = match before.filter(|before| before.is_alphanumeric()) {
+            None => true,
+            // The last capital of several begins the next word.
+            Some(before) if before.is_uppercase() => {
+                c.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase())
+            }
+            Some(_) => c.is_uppercase(),
+        };
+        before = Some(c);
+        if !c.is_alphanumeric() {
+            continue;
+        }
+        if is_new {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words
+}
+
+fn is_snapshot(folders: &[String], stem: &str, name: &str, extension: &str, in_tests: bool) -> bool {
+    let is_kept = |word: &str| {
+        matches!(
+            word,
+            "golden" | "goldens" | "expected" | "snapshots" | "snapshot" | "approved" | "baselines" | "expectations"
+        )
+    };
+    if extension == "snap"
+        || folders
+            .iter()
+            .any(|folder| folder == "__snapshots__" || folder == "__image_snapshots__")
+    {
+        return true;
+    }
+    if matches!(extension, "golden" | "snapshot") || name.contains(".approved.") {
+        return true;
+    }
+    let by_name = || name.split(['.', '_', '-']).any(is_kept) || matches!(extension, "stdout" | "stderr");
+    let in_data = in_tests || folders.iter().any(|folder| folder == "testdata");
+    let is_code = Language::of(extension).is_some();
+    let is_test = is_code && is_test_name(stem);
+    in_data && !is_test && (folders.iter().any(|folder| is_kept(folder)) || (by_name() && !is_code))
+}

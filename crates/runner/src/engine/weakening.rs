@@ -1,0 +1,67 @@
+//! Which hunks of a change set weaken tests: the files that have to do with tests are read here and judged by the policy.
+
+use git_delivery::{ObjectError, Repository};
+use ledger_core::{Change, ChangeSet, EntryMode, Run, Side, WeakenedTest};
+use policy::config::GateLevel;
+use policy::{MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, TestChange, TestContent, TestRules, weakened_tests};
+
+use super::RunPlan;
+use crate::weakened::found;
+
+/// The hunks that weaken tests, where the policy wants them found.
+pub(super) fn weakened(
+    plan: &RunPlan,
+    rules: &TestRules,
+    repository: &Repository,
+    set: &ChangeSet,
+) -> Result<Vec<WeakenedTest>, ObjectError> {
+    if plan.policy.gates.test_weakening == GateLevel::Off {
+        return Ok(Vec::new());
+    }
+    let mut left = MAX_TEST_BYTES;
+    let mut changes = Vec::new();
+    for change in set
+        .changes
+        .iter()
+        .filter(|change| rules.concerns(&change.path) && has_other_content(change))
+    {
+        changes.push(TestChange {
+            path: change.path.clone(),
+            before: content(repository, change.before, &mut left)?,
+            after: content(repository, change.after, &mut left)?,
+        });
+    }
+    Ok(weakened_tests(rules, &changes))
+}
+
+/// Those that a reviewer has to justify one by one; none where the policy does not ask for that.
+pub(super) fn to_justify(plan: &RunPlan, run: &Run) -> Vec<WeakenedTest> {
+    match plan.policy.gates.test_weakening {
+        GateLevel::Block => found(run).to_vec(),
+        GateLevel::Warn | GateLevel::Off => Vec::new(),
+    }
+}
+
+fn is_file(side: Side) -> bool {
+    matches!(side.mode, EntryMode::File | EntryMode::Executable)
+}
+
+/// A file that only may be run now, or no more, tests what it tested.
+fn has_other_content(change: &Change) -> bool {
+    let file = |side: Option<Side>| side.filter(|side| is_file(*side)).map(|side| side.id);
+    file(change.before) != file(change.after)
+}
+
+fn content(repository: &Repository, side: Option<Side>, left: &mut u64) -> Result<Option<TestContent>, ObjectError> {
+    let Some(side) = side.filter(|side| is_file(*side)) else {
+        return Ok(None);
+    };
+    let size = repository.blob_size(side.id)?;
+    let Some(rest) = left.checked_sub(size).filter(|_| size <= MAX_TEST_FILE_BYTES) else {
+        return Ok(Some(TestContent::TooLarge));
+    };
+    *left = rest;
+    repository
+        .read_blob(side.id, size)
+        .map(|bytes| Some(TestContent::Read(bytes)))
+}
