@@ -1,6 +1,7 @@
 //! The packages that would go to the registry: each must build from what it contains and bring its licence.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use crate::command::{capture, cargo, succeed};
 use crate::error::{TaskError, nothing_found};
@@ -31,5 +32,33 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
         findings,
         "link the licences of the root into the crate's folder, and say in its README.md what it is for",
     )?;
+    // Cargo unpacks the packages beside those of other registries, and takes what it finds there of an earlier time for the same.
+    command.env("CARGO_HOME", cargo_home_without_sources(workspace)?);
     succeed(command)
+}
+
+/// A home for Cargo below the target folder, with all that the user's has but the sources that are unpacked there.
+fn cargo_home_without_sources(workspace: &Workspace) -> Result<PathBuf, TaskError> {
+    let of_user = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let of_user = of_user
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+        .ok_or_else(|| TaskError::unreadable("CARGO_HOME", "there is no home folder"))?;
+    let home = workspace.target_folder().join("package-home");
+    if home.exists() {
+        std::fs::remove_dir_all(&home).map_err(TaskError::file(&home))?;
+    }
+    let registry = home.join("registry");
+    std::fs::create_dir_all(&registry).map_err(TaskError::file(&registry))?;
+    for (folder, left_out) in [("", "registry"), ("registry", "src")] {
+        let folder = PathBuf::from(folder);
+        let there = of_user.join(&folder);
+        for entry in std::fs::read_dir(&there).map_err(TaskError::file(&there))? {
+            let name = entry.map_err(TaskError::file(&there))?.file_name();
+            let link = home.join(&folder).join(&name);
+            if name != left_out {
+                std::os::unix::fs::symlink(there.join(&name), &link).map_err(TaskError::file(&link))?;
+            }
+        }
+    }
+    Ok(home)
 }
