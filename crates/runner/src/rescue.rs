@@ -70,7 +70,8 @@ pub enum RescueError {
     Object(#[from] ObjectError),
 }
 
-fn listed(paths: &[RepoPath]) -> String {
+/// The first paths of a list, in words.
+pub(crate) fn listed(paths: &[RepoPath]) -> String {
     let shown: Vec<_> = paths.iter().take(5).map(|path| format!("`{path}`")).collect();
     match paths.len().saturating_sub(5) {
         0 => shown.join(", "),

@@ -7,10 +7,8 @@ use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 use policy::Policy;
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
+use crate::rescue::listed;
 use crate::target::{LONGEST_TRANSFER, remote_code};
-
-/// The most paths that are named where both sides changed them.
-const NAMED_PATHS: usize = 5;
 
 impl Engine {
     pub(super) fn rebase(&mut self, seq: u64, onto: CommitId, run: &Run) {
@@ -65,12 +63,7 @@ fn carry(plan: &RunPlan, repository: &Repository, seq: u64, onto: CommitId, run:
     let carried = match repository.carry(before, tree, after).map_err(|error| failed(&error))? {
         Merge::Clean { tree } => tree,
         Merge::Conflict { paths } => {
-            let named: Vec<_> = paths.iter().take(NAMED_PATHS).map(|path| format!("`{path}`")).collect();
-            let more = match paths.len().saturating_sub(NAMED_PATHS) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let reason = format!("the target and the change both changed {}{more}", named.join(", "));
+            let reason = format!("the target and the change both changed {}", listed(&paths));
             return Err(moved(reason));
         }
     };
