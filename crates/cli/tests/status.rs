@@ -35,6 +35,7 @@ fn run_from(world: &World, ticket: &str, run: &str, events: &[Event], start: i64
         repository: "local".to_owned(),
         mode: Mode::Loop,
         delivery: DeliveryMode::Branch,
+        plan: false,
         review: false,
         checks: Vec::new(),
         max_repair_rounds: 3,

@@ -84,7 +84,7 @@ blocker_codes! {
     AgentAuth, "agent_auth", resumable = true, "Codex is not logged in, or its credentials were refused.", "`foil codex login`, then `foil run <ticket>` goes on";
     AgentRateLimited, "agent_rate_limited", resumable = true, "The provider's rate or usage limit is reached.", "wait until the limit resets; `foil run <ticket>` goes on";
     SandboxUnavailable, "sandbox_unavailable", resumable = true, "No sandbox could be started for the worker or the checks.", "`foil doctor` shows what the machine lacks (bubblewrap, user namespaces)";
-    ReportInvalid, "report_invalid", resumable = false, "The worker gave no valid report, also when asked again.", "read its answer with `foil logs <ticket>`; another model may help";
+    ReportInvalid, "report_invalid", resumable = false, "The worker gave no valid report, or the planner no valid plan, also when asked again.", "read its answer with `foil logs <ticket>`; another model may help";
     ReviewFailed, "review_failed", resumable = true, "The reviewer gave no valid verdict.", "`foil run <ticket>` asks again";
     RepairLimit, "repair_limit", resumable = false, "The reviewer still refuses the change after the last repair round.", "read the findings with `foil review <ticket>` and decide yourself";
     ProofFailed, "proof_failed", resumable = false, "What was asked is not proved by the checks.", "add a check that proves it, or mend the acceptance item";

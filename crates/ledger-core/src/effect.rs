@@ -12,6 +12,7 @@ use crate::id::ThreadId;
 use crate::object::{CommitId, RefName, TreeId};
 use crate::path::RepoPath;
 use crate::phase::{PreparedDelivery, PushTarget};
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::review::Review;
 use crate::weakening::WeakenedTest;
@@ -33,6 +34,11 @@ pub enum Effect {
         tree: TreeId,
         /// The checks by name, in order.
         checks: Vec<String>,
+    },
+    /// Let a thread that may only read write down how the ticket is to be done.
+    TakePlan {
+        /// The label that the answer must carry.
+        label: String,
     },
     /// Let the worker take a turn in `work/`.
     TakeTurn {
@@ -143,6 +149,7 @@ impl Effect {
                 purpose: CheckPurpose::Proof,
                 ..
             } => "running checks",
+            Self::TakePlan { .. } => "planning",
             Self::TakeTurn {
                 purpose: TurnPurpose::Write,
                 ..
@@ -220,6 +227,16 @@ pub enum Observation {
         /// The set-up commands that ran in `check/` for them, in order; none where what earlier ones made was still there.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         set_up: Vec<CheckResult>,
+    },
+    /// The planner's turn ended.
+    PlanEnded {
+        /// How.
+        end: PlanEnd,
+        /// What it spent.
+        tokens: TokenCount,
+        /// The planner's conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
     },
     /// The worker's turn ended.
     TurnEnded {
@@ -324,6 +341,31 @@ pub enum Observation {
     },
     /// The effect was interrupted before its end.
     Interrupted,
+}
+
+/// How a planner's turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum PlanEnd {
+    /// With a valid answer.
+    Answered {
+        /// The plan.
+        plan: Plan,
+        /// What the policy and the ticket forbid about it; empty: nothing.
+        violations: Vec<Violation>,
+    },
+    /// With an answer that is no plan of this turn.
+    InvalidAnswer {
+        /// Why not.
+        reason: String,
+    },
+    /// By our interruption.
+    Interrupted,
+    /// With an error of the agent or its provider.
+    Failed {
+        /// Why.
+        failure: AgentFailure,
+    },
 }
 
 /// How a worker's turn ended.

@@ -7,10 +7,10 @@ use crate::activity::Activity;
 use crate::blocker::Blocker;
 use crate::effect::{Effect, Observation};
 use crate::id::{RunId, TicketId};
+use crate::mode::Mode;
 use crate::object::TreeId;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence, PushTarget};
 use crate::review::Finding;
-use crate::ticket::Mode;
 
 /// The format of journals that this version writes. It rises only when older readers would misunderstand.
 pub const JOURNAL_FORMAT: u32 = 1;
@@ -139,6 +139,9 @@ pub struct Opened {
     /// The branch of a remote that it is pushed to, where the delivery goes that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PushTarget>,
+    /// Whether a planning turn is part of the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plan: bool,
     /// Whether an independent review is part of the run. Only loop mode may go without.
     pub review: bool,
     /// The names of the checks, in order.

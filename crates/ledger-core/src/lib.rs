@@ -17,10 +17,12 @@ mod event;
 mod evidence;
 mod id;
 mod journal;
+mod mode;
 mod object;
 mod package;
 mod path;
 mod phase;
+mod plan;
 mod receipt;
 mod report;
 mod review;
@@ -28,6 +30,7 @@ mod run;
 mod schema;
 mod text_form;
 mod ticket;
+mod wanted_grant;
 mod weakening;
 
 pub use activity::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, TokenCount};
@@ -41,7 +44,8 @@ pub use digest::{Digest, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
 pub use duration::{Duration, InvalidDuration};
 pub use effect::{
-    CheckPurpose, Consent, CopiedFile, Effect, EffectClass, Observation, ReviewEnd, TurnEnd, TurnPurpose, Violation,
+    CheckPurpose, Consent, CopiedFile, Effect, EffectClass, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
+    Violation,
 };
 pub use event::{Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
 pub use evidence::{
@@ -52,6 +56,7 @@ pub use id::{InvalidName, PackageName, RunId, ThreadId, TicketId};
 pub use journal::{
     ChainSummary, EncodeError, Head, Journal, JournalError, MAX_LINE_BYTES, Record, TornTail, verify_chain,
 };
+pub use mode::{Discipline, Mode};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
 pub use package::Package;
 pub use path::{InvalidRepoPath, RepoPath};
@@ -59,16 +64,19 @@ pub use phase::{
     BaseReason, DeliveryMode, Discovery, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase, PhaseEvidence,
     PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
+pub use plan::{MAX_PLANNED_FILES, Plan, PlanStatus, PlannedChange, PlannedFile};
 pub use receipt::{Delivered, InvalidReceipt, Receipt, ReceiptReview, RemoteDelivery};
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
-    Attempt, CheckedTree, EffectFailure, EndedReview, EndedTurn, Live, MAX_REBASES, MeasuredChange, MovedRef,
-    OpenCommand, Pending, PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
+    Attempt, CheckedTree, EffectFailure, EndedPlan, EndedReview, EndedTurn, Live, MAX_FAILED_ANSWERS, MAX_REBASES,
+    MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread,
+    State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use ticket::{
-    Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, Mode, RequiredFile,
+    Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, RequiredFile,
     Scope, SpecMode, Specs, Ticket, TicketCheck, TicketFile, TicketLimits,
 };
+pub use wanted_grant::{GrantKind, WantedGrant, wanted_lines};
 pub use weakening::{LineRange, WeakenedTest, WeakenedTestAnswer, Weakening, WeakeningVerdict, unjustified};

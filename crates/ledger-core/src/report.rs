@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::wanted_grant::WantedGrant;
+
 /// What the worker says of its own turn. Every property is required and no other is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,10 @@ pub struct Report {
     pub memory: Vec<String>,
     /// What the worker found when it reviewed its own change
     pub self_review: SelfReview,
+    /// What the ticket would have to grant so that it can be done, beside what it grants; empty if nothing. Only a person can grant it
+    // Reports that were recorded before it could be asked for have no such property.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wanted_grants: Vec<WantedGrant>,
     /// If status is blocked: what is missing and who could give it; else empty
     pub blocked_because: String,
     /// A ticket that should follow, in one line; else empty

@@ -9,20 +9,21 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
-    Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, StartedThread,
+    Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, StartedThread,
 };
 pub use refusal::Refusal;
 
 use crate::activity::TokenCount;
 use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
-use crate::effect::{Consent, CopiedFile, Violation};
+use crate::effect::{Consent, CopiedFile, PlanEnd, Violation};
 use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::journal::Record;
 use crate::object::{CommitId, ObjectId, RefName, TreeId};
 use crate::phase::{DeliveryMode, Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
+use crate::plan::Plan;
 use crate::receipt::Receipt;
 
 /// How a run stands.
@@ -55,6 +56,9 @@ impl State {
     }
 }
 
+/// How often an agent that only reads is asked for an answer before the run stops.
+pub const MAX_FAILED_ANSWERS: u32 = 3;
+
 /// How often a run brings its change onto a target that others move.
 pub const MAX_REBASES: u32 = 5;
 
@@ -81,6 +85,8 @@ pub struct Totals {
     pub moved_pushes: u32,
     /// Every tree that a turn ended in, in order.
     pub trees: Vec<TreeId>,
+    /// Plans that were asked for and ended, in whatever way.
+    pub plans: u32,
     /// Warnings that were given.
     pub warnings: Vec<String>,
 }
@@ -101,6 +107,7 @@ pub struct Run {
     copied: Vec<CopiedFile>,
     set_up: Vec<CheckResult>,
     baseline: Option<Vec<CheckResult>>,
+    plan: Option<EndedPlan>,
     attempt: Option<Attempt>,
     last_checked: Option<CheckedTree>,
     unmeasured: bool,
@@ -175,7 +182,7 @@ impl Run {
         let Event::Opened(opened) = event else {
             return Err(Refusal::NotOpened);
         };
-        if !opened.review && opened.mode != crate::ticket::Mode::Loop {
+        if !opened.review && !opened.mode.discipline().review_may_be_off {
             return Err(Refusal::ReviewNeeded { mode: opened.mode });
         }
         if (opened.delivery >= DeliveryMode::Push) != opened.target.is_some() {
@@ -196,6 +203,7 @@ impl Run {
             copied: Vec::new(),
             set_up: Vec::new(),
             baseline: None,
+            plan: None,
             attempt: None,
             last_checked: None,
             unmeasured: false,
@@ -355,6 +363,26 @@ impl Run {
     /// The results on the base.
     pub fn baseline(&self) -> Option<&[CheckResult]> {
         self.baseline.as_deref()
+    }
+
+    /// The last plan that was asked for, once it ended.
+    pub fn plan(&self) -> Option<&EndedPlan> {
+        self.plan.as_ref()
+    }
+
+    /// The plan that the run follows: the one with which its phase is entered, where a thread of ours made it.
+    pub fn followed_plan(&self) -> Option<&Plan> {
+        self.evidence(Phase::PlanRecorded)?;
+        match &self.plan.as_ref()?.end {
+            PlanEnd::Answered { plan, .. } => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// Why the policy stopped the agent whose answer the run stands before, where it did: nothing comes of that answer.
+    pub fn stopped_for(&self) -> Option<&Blocker> {
+        let planner = self.plan.as_ref().and_then(|plan| plan.interrupted_for.as_ref());
+        planner.or(self.attempt.as_ref().and_then(Attempt::stopped_for))
     }
 
     /// The iteration under way.

@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::evidence::EvidenceIndex;
 use crate::package::Package;
+use crate::plan::Plan;
 use crate::receipt::Receipt;
 use crate::report::Report;
 use crate::review::Review;
@@ -68,6 +69,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("journal", schema_of::<JournalLine>("journal")),
         ("package", schema_of::<Package>("package")),
         ("receipt", schema_of::<Receipt>("receipt")),
+        ("plan", answer_schema_of::<Plan>()),
         ("report", answer_schema_of::<Report>()),
         ("review", answer_schema_of::<Review>()),
         ("ticket", schema_of::<TicketFile>("ticket")),
@@ -188,7 +190,7 @@ mod tests {
     }
 
     fn is_answer(name: &str) -> bool {
-        ["report", "review"].contains(&name)
+        ["plan", "report", "review"].contains(&name)
     }
 
     #[test]
@@ -234,7 +236,7 @@ mod tests {
             "type",
         ];
         let answers: Vec<_> = schemas().into_iter().filter(|(name, _)| is_answer(name)).collect();
-        assert_eq!(answers.len(), 2);
+        assert_eq!(answers.len(), 3);
         for (name, schema) in answers {
             each(schema.as_value(), "", &mut |place, object| {
                 if place.ends_with("/properties") {

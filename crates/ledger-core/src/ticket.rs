@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{DocumentError, document_text, locate, read_toml};
 use crate::duration::Duration;
 use crate::id::{PackageName, TicketId};
+use crate::mode::Mode;
 use crate::path::RepoPath;
 
 /// A ticket as it stands in its folder.
@@ -107,42 +108,6 @@ pub enum Kind {
     Diagnosis,
     /// Removing what is no longer needed
     Cleanup,
-}
-
-/// How much discipline the change needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Turn and check until it passes; plan and reviews may be skipped where the policy says so
-    Loop,
-    /// A small change with no contract touched
-    Quick,
-    /// With self-review and independent review
-    #[default]
-    Standard,
-    /// With named experts before and after the writer
-    Expert,
-    /// Proof first, one bounded task at a time
-    BoundedRounds,
-    /// Read-only: nothing may change
-    Research,
-    /// Owns other tickets and integrates them
-    Parent,
-}
-
-impl Mode {
-    /// The name as written in files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Loop => "loop",
-            Self::Quick => "quick",
-            Self::Standard => "standard",
-            Self::Expert => "expert",
-            Self::BoundedRounds => "bounded_rounds",
-            Self::Research => "research",
-            Self::Parent => "parent",
-        }
-    }
 }
 
 /// What the worker has to know.
@@ -465,7 +430,7 @@ impl TicketFile {
                 return at(&["decision", &index.to_string(), "id"], message);
             }
         }
-        if self.mode != Mode::Loop && self.scope.allowed.is_none() && !self.docs_only {
+        if self.mode.discipline().needs_scope && self.scope.allowed.is_none() && !self.docs_only {
             let message = format!(
                 "a ticket in mode `{}` must say in `[scope] allowed` what may change",
                 self.mode.as_str()

@@ -326,20 +326,21 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
             weakened: Vec::new(),
         },
     );
+    let spent = climb.run.totals().tokens;
     let implemented = |tree, report, tokens| PhaseEvidence::ImplementationComplete {
         iteration: 1,
         change: change(tree),
         report,
         tokens,
     };
-    refuse(&climb, implemented(other(), report(), tokens()));
+    refuse(&climb, implemented(other(), report(), spent));
     let forged = Report {
         summary: "All is well.".to_owned(),
         ..report()
     };
-    refuse(&climb, implemented(tree(), forged, tokens()));
+    refuse(&climb, implemented(tree(), forged, spent));
     refuse(&climb, implemented(tree(), report(), TokenCount::default()));
-    climb.enter(implemented(tree(), report(), tokens()));
+    climb.enter(implemented(tree(), report(), spent));
 
     climb.done(
         Effect::RunChecks {

@@ -102,6 +102,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         any::<u64>().prop_map(|of| Effect::Interrupt { of, because: None }),
         number().prop_map(|iteration| Effect::MeasureChanges { iteration }),
         (digit(), text()).prop_map(|(tree, label)| Effect::TakeReview { tree: id(tree), label }),
+        Just(take_plan()),
         Just(Effect::ConfirmConsent),
         digit().prop_map(|tree| Effect::PrepareDelivery {
             tree: id(tree),
@@ -149,6 +150,12 @@ fn observation() -> impl Strategy<Value = Observation> {
             }],
             weakened: Vec::new(),
         }),
+        Just(plan_ended(Vec::new())),
+        (path(), text()).prop_map(|(path, detail)| plan_ended(vec![Violation {
+            code: BlockerCode::ScopeViolation,
+            path: Some(path),
+            detail,
+        }])),
         any::<bool>().prop_map(|pass| review_ended(if pass { Verdict::Pass } else { Verdict::Fail })),
         path().prop_map(|path| Observation::ConsentSeen {
             consent: Consent::Changed { path },
@@ -319,6 +326,7 @@ proptest! {
         let _ = Receipt::parse(&bytes);
         let _ = Report::parse(&String::from_utf8_lossy(&bytes), "turn");
         let _ = Review::parse(&String::from_utf8_lossy(&bytes), "turn");
+        let _ = Plan::parse(&String::from_utf8_lossy(&bytes), "turn");
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl Admission {
 
 /// The modes that this version runs.
 pub(crate) fn is_supported(mode: Mode) -> bool {
-    matches!(mode, Mode::Loop | Mode::Quick | Mode::Standard)
+    mode.discipline().is_supported
 }
 
 /// Judges every gate, also after one has said no: `foil explain` shows them all.

@@ -15,6 +15,7 @@ mod dependencies;
 mod inputs;
 mod limits;
 mod next_step;
+mod plan;
 mod quick_flow;
 mod scope;
 mod secrets;
@@ -35,6 +36,7 @@ pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
 pub use next_step::{interruption, next_step};
+pub use plan::plan_violations;
 pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,

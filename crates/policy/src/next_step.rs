@@ -2,13 +2,14 @@
 
 mod deliver;
 mod judge;
+mod plan;
 mod under_way;
 
 pub use under_way::interruption;
 mod write;
 
 use jiff::Timestamp;
-use ledger_core::{Attempt, Blocker, BlockerCode, Effect, Event, NotRequiredCode, Phase, PhaseEvidence, Run, State};
+use ledger_core::{Blocker, BlockerCode, Effect, Event, NotRequiredCode, Phase, PhaseEvidence, Run, State};
 
 use crate::inputs::{Inputs, Outcome, Step, signed};
 
@@ -57,7 +58,7 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
         return Step::Record(Event::Blocked(Blocker::new(failure.code, failure.reason.clone())));
     }
     // Whatever the end was: the agent may have been quicker than the interruption.
-    if let Some(blocker) = run.attempt().and_then(Attempt::stopped_for) {
+    if let Some(blocker) = run.stopped_for() {
         return stopped(run, blocker.clone());
     }
     // What has been delivered is finished, whatever it costs.
@@ -68,10 +69,7 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     match run.phase() {
         None => enter(PhaseEvidence::SourceLockValidated(inputs.start.lock.clone())),
         Some(Phase::SourceLockValidated) => enter(PhaseEvidence::RepositoryDiscovered(inputs.start.discovery.clone())),
-        Some(Phase::RepositoryDiscovered) => match inputs.start.plan {
-            Some(plan) => enter(PhaseEvidence::PlanRecorded { plan }),
-            None => not_required(Phase::PlanRecorded, NotRequiredCode::NoPlan, "the ticket has no plan"),
-        },
+        Some(Phase::RepositoryDiscovered) => plan::next(run, inputs, now),
         Some(Phase::PlanRecorded) => enter(PhaseEvidence::RepositoryTicketRecorded {
             commit: inputs.start.discovery.base,
             files: inputs.start.recorded.clone(),

@@ -6,7 +6,7 @@ mod protected;
 
 use std::collections::BTreeSet;
 
-use ledger_core::{BlockerCode, Mode, RepoPath, TicketFile, Violation};
+use ledger_core::{BlockerCode, RepoPath, TicketFile, Violation};
 
 use crate::config::{InvalidText, PathPattern, Policy};
 pub(crate) use pattern_set::{FoldedSet, PatternSet};
@@ -100,7 +100,7 @@ impl ScopeRules {
             Some(list) => Some(PatternSet::new("scope.allowed", &patterns("scope.allowed", list)?)?),
             // Without a list a ticket may touch everything in loop mode, the documentation if it is `docs_only`, else
             // nothing: `TicketFile::parse` refuses the last, but a ticket need not have been parsed.
-            None if ticket.mode == Mode::Loop || ticket.docs_only => None,
+            None if !ticket.mode.discipline().needs_scope || ticket.docs_only => None,
             None => Some(PatternSet::new("scope.allowed", &[])?),
         };
         let docs = ticket

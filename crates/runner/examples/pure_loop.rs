@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         repository: "owner/name".to_owned(),
         mode: Mode::Standard,
         delivery: DeliveryMode::Branch,
+        plan: false,
         review: true,
         checks: vec!["tests".to_owned()],
         max_repair_rounds: 3,

@@ -29,6 +29,7 @@ use crate::lock::{LockPurpose, TicketLock};
 use crate::manifests::Manifests;
 use crate::prompt::Instructions;
 use crate::prompt_files::PromptFiles;
+use crate::records::is_record_of;
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
 use crate::status::nearest_id;
 use crate::target::{TargetError, last_seen, push_target};
@@ -304,7 +305,9 @@ impl Candidacy {
             sandbox: None,
             disk_free: free_bytes(workspace.roots().user()),
         };
-        let plan = folder.read(TicketFileName::Plan).ok().flatten().map(Digest::of);
+        // A record of an earlier run is no plan for this one.
+        let written = folder.read(TicketFileName::Plan).ok().flatten();
+        let plan = written.filter(|plan| !is_record_of(plan, "plan")).map(Digest::of);
         Ok(Self {
             ticket: Ticket {
                 id: id.clone(),

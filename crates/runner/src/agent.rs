@@ -70,6 +70,8 @@ pub trait Agent: Send {
 pub struct TurnRequest {
     /// The label that the prompt gives this turn and that the answer must repeat.
     pub label: String,
+    /// As what the agent is asked.
+    pub role: Role,
     /// The absolute path of the checkout that the agent works in.
     pub place: PathBuf,
     /// A new conversation, or an earlier one.
@@ -95,6 +97,18 @@ pub struct TurnRequest {
     pub env: BTreeMap<String, String>,
     /// The file to which every raw line from and to the agent is appended.
     pub log: PathBuf,
+}
+
+/// As what an agent is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It plans what is to be done, and may only read.
+    Planner,
+    /// It does what is asked.
+    Writer,
+    /// It judges what was done, and may only read.
+    Reviewer,
 }
 
 /// Which conversation a turn belongs to.

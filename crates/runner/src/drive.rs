@@ -71,7 +71,8 @@ pub async fn drive<E: Executor, J: JournalSink>(
 /// The others are done again at no cost.
 fn must_be_durable(effect: &Effect) -> bool {
     match effect {
-        Effect::TakeTurn { .. }
+        Effect::TakePlan { .. }
+        | Effect::TakeTurn { .. }
         | Effect::TakeReview { .. }
         | Effect::PrepareDelivery { .. }
         | Effect::UpdateRef { .. }

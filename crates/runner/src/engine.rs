@@ -7,6 +7,7 @@ mod ended;
 mod look;
 mod measure;
 mod places;
+mod planning;
 mod rebase;
 mod remote;
 mod set_up;
@@ -229,6 +230,7 @@ impl Executor for Engine {
                     Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
                 }),
             },
+            Effect::TakePlan { label } => self.take_plan(seq, label, run),
             Effect::TakeTurn {
                 label, purpose, thread, ..
             } => self.take_turn(seq, label, *purpose, thread.as_ref(), run),

@@ -60,8 +60,8 @@ pub use admit::{AdmitError, Candidacy, Ready};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
     CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
-    ProjectInstructions, ScriptedAgent, StopSignal, ThreadChoice, TranscriptEntry, TranscriptRecord, Turn, TurnEnd,
-    TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning, is_reserved_config_key, read_transcript,
+    ProjectInstructions, Role, ScriptedAgent, StopSignal, ThreadChoice, TranscriptEntry, TranscriptRecord, Turn,
+    TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning, is_reserved_config_key, read_transcript,
     recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
@@ -92,8 +92,11 @@ pub use moment::Moment;
 pub use new::{Draft, NewTicket, NewTicketError};
 pub use packages::{Packages, PackagesError};
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
-pub use prompt::{Given, Instructions, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
-pub use records::{RecordFacts, report_of, result_record, review_of, review_record, strength_name};
+pub use prompt::{
+    Given, GivenPlan, Instructions, PlanTask, ReviewTask, WriterTask, plan_prompt, report_repair_prompt, review_prompt,
+    writer_prompt,
+};
+pub use records::{RecordFacts, plan_record, report_of, result_record, review_of, review_record, strength_name};
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{RunError, RunOptions, RunReport, repository_code, run_ticket};

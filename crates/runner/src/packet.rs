@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, Finding, ListedPath,
-    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, RemoteDelivery, Report, Run, StackedTicket, State, TicketFile,
+    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Plan, RemoteDelivery, Report, Run, StackedTicket, State, TicketFile,
     TokenCount,
 };
 use serde::Serialize;
 
 use crate::markdown::{code, inline, quote, quotes};
-use crate::records::{finding_line, report_of, review_of, strength_name};
+use crate::records::{departures, finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
 use crate::spec_claim::contradiction;
 use crate::stack::{stack_of, stack_sentence};
@@ -58,6 +58,12 @@ pub struct ReviewPacket {
     pub wanted: Vec<Acceptance>,
     /// When the ticket told the worker to stop and report, where [`ReviewPacket::read`] found it.
     pub stop_when: Vec<String>,
+    /// What was decided before the first edit, by a thread that could only read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// Where the change departs from the plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub departures: Vec<String>,
     /// The worker's report: a claim.
     pub report: Option<Report>,
     /// The reviewer's verdict, where there was a review.
@@ -141,6 +147,7 @@ impl ReviewPacket {
                 Vec::new(),
             ),
         };
+        let plan = run.followed_plan();
         let review = review_of(run);
         let delivered = run.receipt().and_then(|receipt| receipt.delivered.as_ref());
         Self {
@@ -163,6 +170,8 @@ impl ReviewPacket {
             acceptance,
             wanted: Vec::new(),
             stop_when: Vec::new(),
+            plan: plan.cloned(),
+            departures: plan.map(|plan| departures(run, plan)).unwrap_or_default(),
             report: report_of(run).cloned(),
             verdict: match run.evidence(Phase::IndependentReviewComplete) {
                 Some(PhaseEvidence::IndependentReviewComplete {
@@ -200,6 +209,13 @@ impl ReviewPacket {
         if !self.stop_when.is_empty() {
             let _ = writeln!(text, "## When the worker was to stop\n");
             quotes(&mut text, &self.stop_when);
+        }
+        if let Some(plan) = &self.plan {
+            let _ = writeln!(text, "## Plan, made before the first edit\n");
+            quote(&mut text, &plan.approach);
+            for departure in &self.departures {
+                quote(&mut text, departure);
+            }
         }
         self.change(&mut text);
         self.checks(&mut text);

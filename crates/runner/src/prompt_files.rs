@@ -25,6 +25,7 @@ impl PromptFiles {
             (&prompts.writer, &mut found.told.writer),
             (&prompts.repair, &mut found.told.repair),
             (&prompts.reviewer, &mut found.told.reviewer),
+            (&prompts.planner, &mut found.told.planner),
         ] {
             let Some(path) = path else { continue };
             let (file, text) = read(repository, commit, path).map_err(|problem| AdmitError::File {

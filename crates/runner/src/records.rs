@@ -1,7 +1,9 @@
-//! The records that are delivered with a change: `result.md` and `review.md`.
+//! The records that are delivered with a change: `plan.md`, `result.md` and `review.md`.
 //!
 //! What the worker or the reviewer said stands in quotations, line by line, so that it can neither forge a section nor a
 //! table of facts. Everything else is computed from the run.
+
+mod plan;
 
 use std::fmt::Write as _;
 
@@ -12,6 +14,9 @@ use ledger_core::{
 
 use crate::markdown::{cell, code, inline, quote, quotes};
 use crate::stack::{stack_of, stack_sentence};
+
+pub(crate) use plan::departures;
+pub use plan::plan_record;
 
 /// What a record names beside the run.
 #[derive(Debug, Clone)]
@@ -142,6 +147,13 @@ pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     heading(&mut text, "Recommended next action");
     quote(&mut text, review.map_or("", |review| &review.next_action));
     text
+}
+
+/// Whether these bytes are a record of this kind that a run has written.
+pub(crate) fn is_record_of(bytes: &[u8], record: &str) -> bool {
+    let rest = bytes.strip_prefix(b"---\nrecord: ").unwrap_or_default();
+    rest.strip_prefix(record.as_bytes())
+        .is_some_and(|rest| rest.starts_with(b"\n"))
 }
 
 fn front_matter(run: &Run, facts: &RecordFacts<'_>, record: &str) -> String {

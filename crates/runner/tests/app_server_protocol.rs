@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use counterfoil_runner::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexHome, CodexProgram, HomeSettings,
-    ProjectInstructions, ThreadChoice, TurnEnd, TurnEvent, TurnOutcome, TurnRequest, recover_turn,
+    ProjectInstructions, Role, ThreadChoice, TurnEnd, TurnEvent, TurnOutcome, TurnRequest, recover_turn,
 };
 use ledger_core::{Activity, AgentFailureClass};
 
@@ -75,6 +75,7 @@ async fn take(name: &str, thread: &str, turn: &str) -> Seen {
     let log = folder.join("agent.jsonl");
     let mut turn = agent.start_turn(TurnRequest {
         label: "r/1".to_owned(),
+        role: Role::Writer,
         place,
         thread: ThreadChoice::Fresh,
         prompt: "do it".to_owned(),

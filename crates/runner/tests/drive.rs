@@ -125,6 +125,7 @@ fn in_a_turn() -> Run {
         repository: "owner/name".to_owned(),
         mode: Mode::Standard,
         delivery: DeliveryMode::Branch,
+        plan: false,
         review: true,
         checks: Vec::new(),
         max_repair_rounds: 3,

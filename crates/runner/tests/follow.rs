@@ -60,6 +60,7 @@ impl World {
             repository: "local".to_owned(),
             mode: Mode::Loop,
             delivery: DeliveryMode::Branch,
+            plan: false,
             review: false,
             checks: Vec::new(),
             max_repair_rounds: 3,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use counterfoil_runner::{
-    Access, Agent, AgentGuard, InvalidScript, ProjectInstructions, ScriptedAgent, ThreadChoice, Turn, TurnEnd,
+    Access, Agent, AgentGuard, InvalidScript, ProjectInstructions, Role, ScriptedAgent, ThreadChoice, Turn, TurnEnd,
     TurnEvent, TurnOutcome, TurnRequest, recover_turn,
 };
 use ledger_core::{Activity, AgentFailureClass, Report, Review};
@@ -58,6 +58,7 @@ impl World {
     fn request(&self, label: &str, access: Access) -> TurnRequest {
         TurnRequest {
             label: label.to_owned(),
+            role: Role::Writer,
             place: self.place(),
             thread: ThreadChoice::Fresh,
             prompt: format!("ticket 0001-hello, {label}"),

@@ -171,19 +171,32 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
     let label = turn_label(&prompt).unwrap_or("unknown").to_owned();
+    let plans = prompt.starts_with(PLAN);
     let (chosen, serial) = {
         let mut world = shared.world();
         let chosen = world.choose(&prompt, step, sub_agent);
-        world.requests.push(RecordedRequest {
-            headers,
-            body,
-            prompt,
-            step,
-        });
+        // What no rule asks for is not seen by the test either.
+        let is_seen = chosen.is_some() || !plans;
+        if is_seen {
+            world.requests.push(RecordedRequest {
+                headers,
+                body,
+                prompt,
+                step,
+            });
+        }
         (chosen, world.requests.len())
     };
     shared.count.send_replace(serial);
     match chosen {
+        None if plans => {
+            let free = Usage {
+                input: 0,
+                cached: 0,
+                output: 0,
+            };
+            stream::respond(&Reply::Plan(serde_json::Map::new()), free, &label, serial).await
+        }
         Some(rule) => stream::respond(&rule.reply, rule.usage, &label, serial).await,
         // A 400 is not repeated by Codex: the mistake in the script shows at once.
         None => stream::refusal(
@@ -200,8 +213,11 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
 impl World {
     fn choose(&mut self, prompt: &str, step: usize, sub_agent: bool) -> Option<Rule> {
         let rules = self.script.rules.iter().zip(&mut self.used);
+        let plans = prompt.starts_with(PLAN);
         for (rule, used) in rules {
-            let fits = rule.contains.as_ref().is_none_or(|words| prompt.contains(words))
+            let for_planners = rule.contains.as_ref().is_some_and(|words| words.starts_with(PLAN));
+            let fits = (!plans || for_planners)
+                && rule.contains.as_ref().is_none_or(|words| prompt.contains(words))
                 && rule.step.is_none_or(|wanted| wanted == step)
                 && rule.sub_agent.is_none_or(|wanted| wanted == sub_agent)
                 && rule.times.is_none_or(|times| *used < times);
@@ -213,6 +229,9 @@ impl World {
         None
     }
 }
+
+/// How the prompt of a planner begins.
+const PLAN: &str = "# Plan for ticket";
 
 /// The prompt of the turn that a request belongs to, and how many tool results followed it.
 fn place_in_turn(body: &Value) -> (String, usize) {

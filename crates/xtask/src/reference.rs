@@ -1,7 +1,8 @@
-//! `docs/reference.md`: every key of the policy and of the ticket, as the schemas describe them.
+//! `docs/reference.md`: every key of the policy and of the ticket, as the schemas describe them, and what each mode asks of a run.
 
 use std::fmt::Write as _;
 
+use ledger_core::{Discipline, Mode};
 use serde_json::{Map, Value};
 
 /// Where it is, below the workspace.
@@ -21,7 +22,44 @@ pub(crate) fn page(policy: &Value, ticket: &Value) -> String {
         let _ = writeln!(page, "\n## `{file}`\n\n{}.", capitalized(text.trim_end_matches('.')));
         table(&mut page, schema, schema, "", "");
     }
+    modes(&mut page);
     page
+}
+
+/// The table that the code decides by.
+fn modes(page: &mut String) {
+    page.push_str(
+        "\n## Modes\n\nWhat a ticket's `mode` asks of a run beside what every run has.\n\n\
+         | mode | `[scope] allowed` | plan | self-review, independent review | files may change | limits |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for mode in Mode::ALL {
+        let Discipline {
+            is_supported,
+            needs_scope,
+            plans,
+            review_may_be_off,
+            may_change,
+            is_small,
+        } = mode.discipline();
+        if !is_supported {
+            continue;
+        }
+        let said = |yes: bool| if yes { "yes" } else { "no" };
+        let scope = if needs_scope { "needed" } else { "may be absent" };
+        let reviews = if review_may_be_off {
+            "unless the policy switches them off"
+        } else {
+            "always"
+        };
+        let limits = if is_small { "the lines of a small change" } else { "–" };
+        let _ = writeln!(
+            page,
+            "| `{}` | {scope} | {} | {reviews} | {} | {limits} |",
+            mode.as_str(),
+            said(plans),
+            said(may_change)
+        );
+    }
 }
 
 /// The keys of one table, then the tables in it.

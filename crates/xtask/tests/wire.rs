@@ -16,7 +16,7 @@ use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
     Activity, Approval, Blocker, Cancellation, Effect, Event, EvidenceIndex, Journal, Observation, Package,
-    PhaseEvidence, Receipt, Report, Review, TicketFile, schema_of,
+    PhaseEvidence, Plan, Receipt, Report, Review, TicketFile, schema_of,
 };
 use policy::Policy;
 use serde::Serialize;
@@ -67,6 +67,11 @@ fn wires() -> Vec<Wire> {
         stored("receipt", |bytes| {
             let receipt = Receipt::parse(bytes).map_err(|error| error.to_string())?;
             Ok(Some(serde_json::from_slice(&receipt.to_bytes()).unwrap()))
+        }),
+        stored("plan", |bytes| {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let plan = Plan::parse(text, "turn-1").map_err(|error| error.to_string())?;
+            Ok(Some(serde_json::to_value(plan).unwrap()))
         }),
         stored("report", |bytes| {
             let text = std::str::from_utf8(bytes).unwrap();

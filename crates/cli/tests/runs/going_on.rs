@@ -232,7 +232,7 @@ fn a_cancellation_on_the_branch_where_a_stacked_run_was_started_stops_it() {
         world
             .foil(&["events", "0002-again"])
             .stdout
-            .contains("begins conversation")
+            .contains("begins conversation scripted-writer")
     });
     let branch = world.git(&["symbolic-ref", "HEAD"]);
     let folder = "ledger/tickets/0002-again";

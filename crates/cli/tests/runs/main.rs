@@ -25,6 +25,7 @@ mod going_on;
 mod hostile;
 mod known_failures;
 mod logs;
+mod planning;
 mod prompts;
 mod push;
 mod quick_flow;

@@ -63,11 +63,15 @@ fn records_have_fixed_sections_which_nobody_who_is_quoted_can_add_to() {
     let branch = format!("foil/{TICKET}");
     let version = format!("\nfoil: {}\n", env!("CARGO_PKG_VERSION"));
     let of_any_version = |name| record(&world, &branch, TICKET, name).replacen(&version, "\nfoil: [version]\n", 1);
+    seen!("plan_record", of_any_version("plan"));
     seen!("result_record", of_any_version("result"));
     seen!("review_record", of_any_version("review"));
     let listed = ["diff", "--name-only", &format!("{branch}^"), &branch];
     let folder = format!("ledger/tickets/{TICKET}");
-    assert_eq!(world.git(&listed), format!("{folder}/result.md\n{folder}/review.md"));
+    assert_eq!(
+        world.git(&listed),
+        format!("{folder}/plan.md\n{folder}/result.md\n{folder}/review.md")
+    );
 }
 
 #[test]

@@ -110,7 +110,10 @@ pub(crate) fn under_way() -> (World, Runner) {
         .stderr(Stdio::null());
     let runner = Runner(command.spawn().unwrap());
     eventually("the worker's turn begins", || {
-        world.foil(&["events", TICKET]).stdout.contains("begins conversation")
+        world
+            .foil(&["events", TICKET])
+            .stdout
+            .contains("begins conversation scripted-writer")
     });
     (world, runner)
 }

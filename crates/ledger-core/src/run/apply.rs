@@ -5,17 +5,17 @@ mod intents;
 
 use jiff::Timestamp;
 
-use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, MeasuredChange, Pending, StartedThread};
+use super::attempt::{Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, MeasuredChange, Pending, StartedThread};
 use super::{EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
-use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
+use crate::effect::{CheckPurpose, Effect, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose};
 use crate::event::{Event, ResumeCause};
 use crate::evidence::{CheckResult, divided};
 use crate::id::ThreadId;
+use crate::mode::Mode;
 use crate::object::{CommitId, TreeId};
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
 use crate::receipt::Receipt;
-use crate::ticket::Mode;
 
 fn condition(event: &'static str, holds: bool, reason: &'static str) -> Result<(), Refusal> {
     if holds {
@@ -80,7 +80,10 @@ impl Run {
             Event::Intended(effect) => self.permit_intent(effect),
             Event::Activity(_) => {
                 let by_agent = self.pending.as_ref().is_some_and(|pending| {
-                    matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. })
+                    matches!(
+                        pending.effect,
+                        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. }
+                    )
                 });
                 condition("activity", by_agent, "no agent is at work")
             }
@@ -202,7 +205,7 @@ impl Run {
         let mode_goes_without = self.opened.mode == Mode::Loop && !self.opened.review;
         let delivery = self.opened.delivery;
         let expected = match phase {
-            Phase::PlanRecorded => Some(NotRequiredCode::NoPlan),
+            Phase::PlanRecorded if !self.opened.plan => Some(NotRequiredCode::NoPlan),
             Phase::FocusedTestsPassed if self.opened.checks.is_empty() => Some(NotRequiredCode::NoChecks),
             Phase::SelfReviewComplete | Phase::IndependentReviewComplete if mode_goes_without => {
                 Some(NotRequiredCode::Mode)
@@ -404,6 +407,10 @@ impl Run {
         }
         self.remote = None;
         self.push_refused = None;
+        if !self.plan.as_ref().is_some_and(EndedPlan::is_sound) {
+            self.plan = None;
+            self.totals.plans = 0;
+        }
         if let Some(pending) = &mut self.pending {
             pending.orphaned = true;
         }
@@ -447,6 +454,10 @@ impl Run {
                 }
             }
             Observation::ChecksRan { tree, results, .. } => self.checks_ran(pending, *tree, results),
+            Observation::PlanEnded { end, tokens, thread } => {
+                self.totals.tokens = self.totals.tokens.plus(*tokens);
+                self.plan_ended(at, pending, end, thread.as_ref());
+            }
             Observation::TurnEnded { end, tokens, thread } => {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 if thread.is_some() {
@@ -582,25 +593,43 @@ impl Run {
     fn cut_off(&mut self, at: Timestamp, pending: &Pending, lost: Option<&str>) {
         self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
         let stopped = pending.stopped_for().is_some();
-        let (turn, review) = match lost {
-            _ if stopped => (TurnEnd::Interrupted, ReviewEnd::Interrupted),
+        let (plan, turn, review) = match lost {
+            _ if stopped => (PlanEnd::Interrupted, TurnEnd::Interrupted, ReviewEnd::Interrupted),
             Some(reason) if !pending.orphaned => {
                 let failure = AgentFailure {
                     class: AgentFailureClass::Crashed,
                     message: reason.to_owned(),
                 };
+                let of_plan = PlanEnd::Failed {
+                    failure: failure.clone(),
+                };
                 let of_review = ReviewEnd::Failed {
                     failure: failure.clone(),
                 };
-                (TurnEnd::Failed { failure }, of_review)
+                (of_plan, TurnEnd::Failed { failure }, of_review)
             }
             _ => return,
         };
         match &pending.effect {
+            Effect::TakePlan { .. } => self.plan_ended(at, pending, &plan, None),
             Effect::TakeTurn { .. } => self.turn_ended(at, pending, &turn),
             Effect::TakeReview { tree, .. } => self.review_ended(at, pending, *tree, &review, None),
             _ => {}
         }
+    }
+
+    fn plan_ended(&mut self, at: Timestamp, pending: &Pending, end: &PlanEnd, thread: Option<&ThreadId>) {
+        if *end == PlanEnd::Interrupted && pending.was_abandoned() {
+            // It is asked for again.
+            return;
+        }
+        self.totals.plans += 1;
+        self.plan = Some(EndedPlan {
+            end: end.clone(),
+            at,
+            thread: thread.cloned(),
+            interrupted_for: pending.stopped_for().cloned(),
+        });
     }
 
     fn review_ended(
@@ -667,6 +696,7 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::Failed { .. } | Observation::Lost { .. } | Observation::Interrupted => true,
         Observation::PlacesReady { .. } => matches!(effect, Effect::PreparePlaces { .. }),
         Observation::ChecksRan { .. } => matches!(effect, Effect::RunChecks { .. }),
+        Observation::PlanEnded { .. } => matches!(effect, Effect::TakePlan { .. }),
         Observation::TurnEnded { .. } => matches!(effect, Effect::TakeTurn { .. }),
         Observation::ChangesMeasured { .. } => matches!(effect, Effect::MeasureChanges { .. }),
         Observation::ReviewEnded { .. } => matches!(effect, Effect::TakeReview { .. }),

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use crate::activity::{Activity, AgentIdentity, TokenCount};
 use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
-use crate::effect::{Effect, ReviewEnd, TurnEnd, Violation};
+use crate::effect::{Effect, PlanEnd, ReviewEnd, TurnEnd, Violation};
 use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::TreeId;
+use crate::plan::PlanStatus;
 use crate::review::Finding;
 use crate::weakening::WeakenedTest;
 
@@ -51,6 +52,19 @@ pub struct StartedThread {
     pub thread: ThreadId,
     /// Who answers.
     pub agent: AgentIdentity,
+}
+
+/// A planning turn that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedPlan {
+    /// How.
+    pub end: PlanEnd,
+    /// When.
+    pub at: Timestamp,
+    /// The planner's conversation.
+    pub thread: Option<ThreadId>,
+    /// Why it was interrupted by us, where the policy did.
+    pub interrupted_for: Option<Blocker>,
 }
 
 /// A turn that ended.
@@ -148,6 +162,15 @@ pub struct OpenCommand {
 
 /// The most commands that are remembered as open; a hostile agent may name any number.
 const MAX_OPEN_COMMANDS: usize = 256;
+
+impl EndedPlan {
+    /// Whether the run can follow it: it says that the ticket can be done, and nothing about it is forbidden.
+    pub fn is_sound(&self) -> bool {
+        self.interrupted_for.is_none()
+            && matches!(&self.end, PlanEnd::Answered { plan, violations }
+                if plan.status == PlanStatus::Planned && violations.is_empty())
+    }
+}
 
 impl Attempt {
     pub(super) fn new(n: u32, cause: Option<IterationCause>, findings: Vec<Finding>, since: Timestamp) -> Self {

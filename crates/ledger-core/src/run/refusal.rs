@@ -1,7 +1,7 @@
 //! Why an event may not follow.
 
+use crate::mode::Mode;
 use crate::phase::{DeliveryMode, Phase};
-use crate::ticket::Mode;
 
 /// Why an event may not follow. Nothing was changed or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

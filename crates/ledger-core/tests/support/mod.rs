@@ -74,6 +74,7 @@ pub(crate) fn opened(terms: Terms) -> Opened {
         repository: "example/shop".to_owned(),
         mode: terms.mode,
         delivery: terms.delivery,
+        plan: terms.mode.discipline().plans,
         review: terms.review,
         checks: if terms.checks {
             vec!["auth tests".to_owned()]
@@ -120,6 +121,7 @@ pub(crate) fn report() -> Report {
             checked: vec!["the diff".to_owned()],
             concerns: Vec::new(),
         },
+        wanted_grants: Vec::new(),
         blocked_because: String::new(),
         next_ticket: String::new(),
     }
@@ -268,6 +270,42 @@ pub(crate) fn turn_ended(end: TurnEnd) -> Observation {
     }
 }
 
+pub(crate) fn take_plan() -> Effect {
+    Effect::TakePlan {
+        label: "0042-validate-email/01J9Z3/plan-1".to_owned(),
+    }
+}
+
+pub(crate) fn plan() -> Plan {
+    Plan {
+        turn: "0042-validate-email/01J9Z3/plan-1".to_owned(),
+        status: PlanStatus::Planned,
+        approach: "use the address crate".to_owned(),
+        steps: vec!["refuse an address without a domain".to_owned()],
+        files: vec![PlannedFile {
+            path: "src/auth/email.rs".to_owned(),
+            change: PlannedChange::Edit,
+            reason: "the check".to_owned(),
+        }],
+        proof: vec!["AC-1: auth tests".to_owned()],
+        stop_conditions: Vec::new(),
+        risks: Vec::new(),
+        wanted_grants: Vec::new(),
+        blocked_because: String::new(),
+    }
+}
+
+pub(crate) fn plan_ended(violations: Vec<Violation>) -> Observation {
+    Observation::PlanEnded {
+        end: PlanEnd::Answered {
+            plan: plan(),
+            violations,
+        },
+        tokens: tokens(),
+        thread: Some(name("planner")),
+    }
+}
+
 pub(crate) fn review_ended(verdict: Verdict) -> Observation {
     Observation::ReviewEnded {
         tree: tree(),
@@ -329,7 +367,12 @@ impl Climb {
             repository_kind: Vec::new(),
             check_sandbox: "bubblewrap".to_owned(),
         }));
-        climb.skip(Phase::PlanRecorded, NotRequiredCode::NoPlan);
+        if opened(terms).plan {
+            climb.done(take_plan(), plan_ended(Vec::new()));
+            climb.enter(PhaseEvidence::PlanRecorded { plan: plan().digest() });
+        } else {
+            climb.skip(Phase::PlanRecorded, NotRequiredCode::NoPlan);
+        }
         let lock = source_lock();
         climb.enter(PhaseEvidence::RepositoryTicketRecorded {
             commit: id('0'),

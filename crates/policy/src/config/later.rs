@@ -14,7 +14,7 @@ pub struct PromptsPolicy {
     /// What every worker is told beside its ticket
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writer: Option<RepoPath>,
-    /// For the planner. Not acted on by this version: it must be absent
+    /// What every planner is told beside the ticket
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planner: Option<RepoPath>,
     /// What every reviewer is told beside the ticket

@@ -19,7 +19,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("ledger", "require_committed", &["true"]),
     ("ledger", "push_runs", &["false"]),
     ("memory", "paths", &["[\"agent/*.md\"]"]),
-    ("prompts", "planner", &[]),
     ("prompts", "curator", &[]),
     ("workspace", "root", &[]),
     ("workspace", "filters", &["[]"]),

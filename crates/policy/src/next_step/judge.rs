@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause, NotRequiredCode,
-    Phase, PhaseEvidence, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
+    BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause, MAX_FAILED_ANSWERS,
+    NotRequiredCode, Phase, PhaseEvidence, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
 };
 
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
@@ -117,9 +117,6 @@ fn self_review(run: &Run) -> Step {
     }
 }
 
-/// Reviews without a valid verdict that are followed by another try.
-const MAX_FAILED_REVIEWS: u32 = 3;
-
 fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
     if !run.opened().review {
         if let Some(reason) = unjudged_weakening(run, inputs) {
@@ -144,7 +141,7 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
     }
     let again = |reason: &str| {
         let tries = attempt.failed_reviews;
-        if tries >= MAX_FAILED_REVIEWS.min(inputs.limits.runner_failures.max(1)) {
+        if tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
             return blocked(
                 run,
                 BlockerCode::ReviewFailed,

@@ -60,7 +60,10 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
 }
 
 fn is_agent_at_work(pending: &Pending) -> bool {
-    matches!(pending.effect, Effect::TakeTurn { .. } | Effect::TakeReview { .. })
+    matches!(
+        pending.effect,
+        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. }
+    )
 }
 
 fn interrupt(pending: &Pending, because: Option<Blocker>) -> Step {
@@ -74,6 +77,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
     matches!(
         effect,
         Effect::PreparePlaces { .. }
+            | Effect::TakePlan { .. }
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
             | Effect::RunChecks { .. }

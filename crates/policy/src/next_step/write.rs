@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use ledger_core::{
     AgentFailure, AgentFailureClass, Attempt, BlockerCode, CheckPurpose, CheckResult, Effect, EndedTurn, Event,
     IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd, TurnPurpose,
-    Violation,
+    Violation, wanted_lines,
 };
 
+use super::plan::asked_for;
 use super::{back_off, blocked, enter, places, turn_label, under_way};
 use crate::inputs::{Inputs, Step};
 
@@ -148,6 +149,9 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         return step;
     }
     if report.status == ReportStatus::Blocked {
+        if let Some(lines) = wanted_lines(&inputs.grants, &report.wanted_grants) {
+            return blocked(run, BlockerCode::GrantMissing, asked_for("worker", &lines));
+        }
         let reason = if report.blocked_because.is_empty() {
             &report.summary
         } else {

@@ -4,12 +4,13 @@ use counterfoil_policy::{Inputs, Limits, Outcome, Policy};
 use jiff::SignedDuration;
 use ledger_core::{
     Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, DeliveryMode,
-    Duration, Effect, Event, Mode, Observation, Pending, Phase, PhaseEvidence, ReportStatus, ResumeCause, ReviewEnd,
-    Run, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation,
+    Duration, Effect, Event, GrantKind, Mode, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus,
+    ReportStatus, ResumeCause, ReviewEnd, Run, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose,
+    Violation, WantedGrant,
 };
 
 use crate::world::{
-    Happening, Twist, World, answered, change, check, drive, inputs, object, opened, prepared, report, start,
+    Happening, Twist, World, answered, change, check, drive, inputs, object, opened, plan, prepared, report, start,
 };
 
 /// What goes wrong, and the code that follows.
@@ -59,6 +60,41 @@ fn turn(pending: &Pending, end: impl FnOnce(&str) -> TurnEnd) -> Option<Happenin
     })
 }
 
+/// The end of a planner's turn, once it has named its conversation.
+fn planning(pending: &Pending, end: impl FnOnce(&str) -> PlanEnd) -> Option<Happening> {
+    let Effect::TakePlan { label } = &pending.effect else {
+        return None;
+    };
+    shows(Observation::PlanEnded {
+        end: end(label),
+        tokens: spent(1),
+        thread: Some(thread_of(pending)?),
+    })
+}
+
+fn violation(code: BlockerCode) -> Violation {
+    Violation {
+        code,
+        path: Some("a".parse().unwrap()),
+        detail: "it is not allowed".to_owned(),
+    }
+}
+
+fn planned(label: &str, codes: impl IntoIterator<Item = BlockerCode>) -> PlanEnd {
+    PlanEnd::Answered {
+        plan: plan(label, PlanStatus::Planned),
+        violations: codes.into_iter().map(violation).collect(),
+    }
+}
+
+fn wanted() -> WantedGrant {
+    WantedGrant {
+        kind: GrantKind::Dependency,
+        name: "time".to_owned(),
+        reason: "dates".to_owned(),
+    }
+}
+
 fn failing(pending: &Pending, class: AgentFailureClass) -> Option<Happening> {
     let message = "no".to_owned();
     turn(pending, |_| TurnEnd::Failed {
@@ -88,11 +124,6 @@ fn review(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> Rev
 
 fn measuring(pending: &Pending, added: u64, codes: impl IntoIterator<Item = BlockerCode>) -> Option<Happening> {
     matches!(pending.effect, Effect::MeasureChanges { .. }).then_some(())?;
-    let violation = |code| Violation {
-        code,
-        path: Some("a".parse().unwrap()),
-        detail: "it is not allowed".to_owned(),
-    };
     shows(Observation::ChangesMeasured {
         change: change(10, added),
         violations: codes.into_iter().map(violation).collect(),
@@ -184,6 +215,49 @@ fn rows() -> Vec<Row> {
     use BlockerCode as Code;
     use CheckPurpose::{Baseline, Proof};
     vec![
+        // What the planner says.
+        row(Code::ScopeViolation, |_, p| {
+            planning(p, |label| planned(label, Some(Code::ScopeViolation)))
+        }),
+        row(Code::AgentBlocked, |_, p| {
+            planning(p, |label| PlanEnd::Answered {
+                plan: plan(label, PlanStatus::Blocked),
+                violations: Vec::new(),
+            })
+        }),
+        row(Code::GrantMissing, |_, p| {
+            planning(p, |label| PlanEnd::Answered {
+                plan: Plan {
+                    wanted_grants: vec![wanted()],
+                    ..plan(label, PlanStatus::Blocked)
+                },
+                violations: Vec::new(),
+            })
+        }),
+        row(Code::ReportInvalid, |_, p| {
+            planning(p, |_| PlanEnd::InvalidAnswer {
+                reason: "not JSON".to_owned(),
+            })
+        }),
+        row(Code::AgentAuth, |_, p| {
+            planning(p, |_| PlanEnd::Failed {
+                failure: AgentFailure {
+                    class: AgentFailureClass::Auth,
+                    message: "no".to_owned(),
+                },
+            })
+        }),
+        row(Code::AgentUnavailable, |_, p| {
+            planning(p, |_| PlanEnd::Failed {
+                failure: AgentFailure {
+                    class: AgentFailureClass::Server,
+                    message: "no".to_owned(),
+                },
+            })
+        }),
+        row(Code::UnsafeAction, |_, p| {
+            matches!(p.effect, Effect::TakePlan { .. }).then(|| command(p, "git push origin main"))?
+        }),
         // What the base, the change set and the checks show.
         row(Code::BaselineFailed, |_, p| checking(p, Baseline, false, false)),
         row(Code::NoChanges, |_, p| measuring(p, 0, None)),

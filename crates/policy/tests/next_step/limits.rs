@@ -17,7 +17,7 @@ struct AtWork {
 
 impl AtWork {
     fn with(limits: Limits) -> Self {
-        let run = Run::open(start(), &opened(Mode::Standard, true, DeliveryMode::Branch, true)).unwrap();
+        let run = Run::open(start(), &opened(Mode::Quick, true, DeliveryMode::Branch, true)).unwrap();
         let mut world = Self {
             run,
             inputs: inputs(limits, false),

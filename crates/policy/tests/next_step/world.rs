@@ -6,9 +6,9 @@ use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
     ChangeKind, ChangeSummary, CheckResult, CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, DeliveryMode,
     Digest, Discovery, Effect, Event, EvidenceLabel, Finding, Grants, JOURNAL_FORMAT, ListedPath, Mode, ObjectId,
-    Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, PreparedDelivery, PushTarget, Report,
-    ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State, Strength, ThreadId,
-    TokenCount, TreeId, TurnEnd, TurnPurpose, Verdict, Violation,
+    Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery,
+    PushTarget, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State,
+    Strength, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -70,6 +70,7 @@ pub(crate) fn opened(mode: Mode, review: bool, delivery: DeliveryMode, checks: b
         repository: "owner/name".to_owned(),
         mode,
         delivery,
+        plan: mode.discipline().plans,
         review,
         checks: if checks { vec!["test".to_owned()] } else { Vec::new() },
         max_repair_rounds: 3,
@@ -118,8 +119,24 @@ pub(crate) fn report(label: &str, status: ReportStatus) -> Report {
             checked: Vec::new(),
             concerns: Vec::new(),
         },
+        wanted_grants: Vec::new(),
         blocked_because: String::new(),
         next_ticket: String::new(),
+    }
+}
+
+pub(crate) fn plan(label: &str, status: PlanStatus) -> Plan {
+    Plan {
+        turn: label.to_owned(),
+        status,
+        approach: "as asked".to_owned(),
+        steps: Vec::new(),
+        files: Vec::new(),
+        proof: vec!["the checks".to_owned()],
+        stop_conditions: Vec::new(),
+        risks: Vec::new(),
+        wanted_grants: Vec::new(),
+        blocked_because: "no key".to_owned(),
     }
 }
 
@@ -423,7 +440,10 @@ impl World {
             Effect::StoreRun { .. } => Observation::RunStored {
                 commit: CommitId(object(6)),
             },
-            Effect::TakeTurn { .. } | Effect::TakeReview { .. } | Effect::Interrupt { .. } => unreachable!(),
+            Effect::TakePlan { .. }
+            | Effect::TakeTurn { .. }
+            | Effect::TakeReview { .. }
+            | Effect::Interrupt { .. } => unreachable!(),
         }
     }
 
@@ -444,13 +464,13 @@ impl World {
         }
         let interrupted = run.pending().is_some_and(|pending| pending.interrupt.is_some());
         let started = run.pending().is_some_and(|pending| pending.live.thread.is_some());
-        let reviews = matches!(effect, Effect::TakeReview { .. });
+        let reads = matches!(effect, Effect::TakePlan { .. } | Effect::TakeReview { .. });
         let spent = TokenCount {
             total: 1 + u64::from(self.choose(200)) * 100,
             ..TokenCount::default()
         };
         if !interrupted && !started && self.choose(8) != 7 {
-            let name = if reviews { "reviewer" } else { "writer" };
+            let name = if reads { "reviewer" } else { "writer" };
             return Event::Activity(Activity::ThreadStarted {
                 thread: self.thread(name),
                 resumed: false,
@@ -491,6 +511,11 @@ impl World {
                 tokens: spent,
                 thread,
             },
+            Effect::TakePlan { label } => Observation::PlanEnded {
+                end: self.plan_end(label, interrupted),
+                tokens: spent,
+                thread,
+            },
             Effect::TakeTurn { label, .. } => {
                 // An agent may be quicker than an interruption, and some are interrupted by others.
                 let end = match self.choose(8) {
@@ -515,6 +540,35 @@ impl World {
             _ => unreachable!(),
         };
         Event::Observed { of: seq, observation }
+    }
+
+    fn plan_end(&mut self, label: &str, interrupted: bool) -> PlanEnd {
+        match self.choose(16) {
+            0..=3 if interrupted => PlanEnd::Interrupted,
+            15 => PlanEnd::Interrupted,
+            0..=10 => PlanEnd::Answered {
+                plan: plan(label, PlanStatus::Planned),
+                violations: Vec::new(),
+            },
+            11 => PlanEnd::Answered {
+                plan: plan(label, PlanStatus::Blocked),
+                violations: Vec::new(),
+            },
+            12 => PlanEnd::Answered {
+                plan: plan(label, PlanStatus::Planned),
+                violations: vec![Violation {
+                    code: BlockerCode::ScopeViolation,
+                    path: None,
+                    detail: "outside".to_owned(),
+                }],
+            },
+            13 => PlanEnd::InvalidAnswer {
+                reason: "not JSON".to_owned(),
+            },
+            _ => PlanEnd::Failed {
+                failure: self.failure(),
+            },
+        }
     }
 
     fn review_end(&mut self, label: &str, interrupted: bool) -> ReviewEnd {
@@ -668,7 +722,7 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
                 world.now += time;
                 observed(observation)
             }
-            (None, effect @ (Effect::TakeTurn { .. } | Effect::TakeReview { .. })) => {
+            (None, effect @ (Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. })) => {
                 world.agent_event(pending.seq, effect, &run)
             }
             (None, _) if pending.interrupt.is_some() => observed(Observation::Interrupted),

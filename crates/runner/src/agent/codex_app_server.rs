@@ -86,7 +86,7 @@ async fn take_turn(shared: Arc<Shared>, request: TurnRequest, sink: TurnSink) {
         slot = shared.server.lock() => slot,
     };
     let redaction = shared.settings.redaction(&request);
-    let transcript = match Transcript::begin(&request.log, &request.label, AgentKind::Codex, request.access) {
+    let transcript = match Transcript::begin(&request, AgentKind::Codex) {
         Ok(transcript) => transcript,
         Err(error) => {
             let failure = failure::unwritable_log(&error, &redaction);

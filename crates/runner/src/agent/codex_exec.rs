@@ -79,7 +79,7 @@ impl Agent for CodexExec {
 
 async fn take_turn(settings: &CodexAgentSettings, request: &TurnRequest, sink: TurnSink) -> (TurnEnd, TurnSink) {
     let redaction = settings.redaction(request);
-    let transcript = match Transcript::begin(&request.log, &request.label, AgentKind::CodexExec, request.access) {
+    let transcript = match Transcript::begin(request, AgentKind::CodexExec) {
         Ok(transcript) => transcript,
         Err(error) => {
             let failure = failure::unwritable_log(&error, &redaction);

@@ -3,7 +3,7 @@
 //! A folder holds one TOML file a turn. For each turn the first file, by name, that fits is followed:
 //!
 //! ```toml
-//! role = "writer"                 # writer (may write), reviewer (may only read), any (default)
+//! role = "writer"                 # writer (may write), reviewer (may only read), planner, any (default: all but the planner)
 //! turn = 1                        # only the n-th turn of that role in the log; absent: every turn
 //! prompt_contains = "0001-hello"  # only if the prompt has these words; absent: every prompt
 //! tokens = { input = 1200, cached_input = 0, output = 300 }
@@ -13,13 +13,15 @@
 //! path = "hello.txt"              # command, retry, decline, wait
 //! text = "hello\n"
 //!
-//! [answer]                        # text, report or review; missing fields of the last two are empty
+//! [answer]                        # text, report, review or plan; missing fields of the last three are empty
 //! report = { status = "done", summary = "wrote the file" }
 //!
 //! # or, in place of an answer:
 //! # [end]
 //! # fail = { class = "rate_limited", message = "slow down" }      or      never = true
 //! ```
+//!
+//! Where no script is a planner's, the planner answers with the least that a plan can say.
 //!
 //! In every text `{turn}` stands for the turn's label. Paths are relative to the place and cannot leave it. A `run`
 //! step is a shell command **without any sandbox**, with the rights of whoever runs Counterfoil: a folder of scripts is
@@ -42,7 +44,7 @@ use super::text::Redaction;
 use super::transcript::{Transcript, TranscriptEntry, read_transcript};
 use super::turn::{StopSignal, TurnSink};
 use super::{
-    Access, Agent, AgentGuard, ThreadChoice, Turn, TurnEnd, TurnOutcome, TurnRequest, bounded_answer, failure,
+    Access, Agent, AgentGuard, Role, ThreadChoice, Turn, TurnEnd, TurnOutcome, TurnRequest, bounded_answer, failure,
 };
 
 /// An agent that follows scripts.
@@ -97,7 +99,7 @@ async fn take_turn(
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let redaction = Redaction::new(&request.place, None, known);
     let begun = number_of_turn(request).and_then(|number| {
-        let transcript = Transcript::begin(&request.log, &request.label, AgentKind::Scripted, request.access)?;
+        let transcript = Transcript::begin(request, AgentKind::Scripted)?;
         Ok((number, transcript))
     });
     let (number, mut transcript) = match begun {
@@ -136,7 +138,10 @@ async fn take_turn(
 fn number_of_turn(request: &TurnRequest) -> std::io::Result<u32> {
     let mut number = 1;
     read_transcript(&request.log, |record| {
-        if matches!(record.entry, TranscriptEntry::Began { access, .. } if access == request.access) {
+        let is_alike = |access, role: Option<Role>| {
+            access == request.access && (role == Some(Role::Planner)) == (request.role == Role::Planner)
+        };
+        if matches!(record.entry, TranscriptEntry::Began { access, role, .. } if is_alike(access, role)) {
             number += 1;
         }
     })?;
@@ -147,9 +152,10 @@ fn thread_of(request: &TurnRequest, number: u32) -> Option<ThreadId> {
     match &request.thread {
         ThreadChoice::Resume(thread) => Some(thread.clone()),
         ThreadChoice::Fresh => {
-            let role = match request.access {
-                Access::Write => "writer",
-                Access::ReadOnly => "reviewer",
+            let role = match (request.role, request.access) {
+                (Role::Planner, _) => "planner",
+                (_, Access::Write) => "writer",
+                (_, Access::ReadOnly) => "reviewer",
             };
             let digest = Digest::of(&request.label).hex();
             format!("scripted-{role}-{number}-{}", &digest[..12]).parse().ok()

@@ -16,7 +16,7 @@ use super::child::MAX_LINE_BYTES;
 use super::codex_app_server::watch::TurnWatch;
 use super::codex_exec::watch::ExecWatch;
 use super::text::Redaction;
-use super::{Access, TurnEnd};
+use super::{Access, Role, TurnEnd, TurnRequest};
 
 /// After this many bytes of one turn, long lines are recorded by their beginning only.
 const FULL_LINES_BYTES: u64 = 256 * 1024 * 1024;
@@ -49,6 +49,9 @@ pub enum TranscriptEntry {
         agent: AgentKind,
         /// What it may do.
         access: Access,
+        /// As what it is asked; logs of earlier versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
     },
     /// The turn's conversation is known.
     Thread {
@@ -90,7 +93,8 @@ pub(super) struct Transcript {
 
 impl Transcript {
     /// Opens the log at its end and records that the turn began.
-    pub(super) fn begin(log: &Path, turn: &str, agent: AgentKind, access: Access) -> io::Result<Self> {
+    pub(super) fn begin(request: &TurnRequest, agent: AgentKind) -> io::Result<Self> {
+        let log = &request.log;
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -111,10 +115,14 @@ impl Transcript {
         }
         let mut transcript = Self {
             file,
-            turn: turn.to_owned(),
+            turn: request.label.clone(),
             written: 0,
         };
-        transcript.append(TranscriptEntry::Began { agent, access })?;
+        transcript.append(TranscriptEntry::Began {
+            agent,
+            access: request.access,
+            role: Some(request.role),
+        })?;
         Ok(transcript)
     }
 

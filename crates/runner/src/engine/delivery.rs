@@ -10,7 +10,7 @@ use ledger_core::{
 
 use super::storage::journal_up_to;
 use super::{Engine, Failed, RunPlan, ticket_folder};
-use crate::records::{RecordFacts, result_record, review_record};
+use crate::records::{RecordFacts, plan_record, result_record, review_record};
 
 impl Engine {
     pub(super) fn prepare_delivery(&mut self, seq: u64, tree: TreeId, journal: Digest, run: &Run) {
@@ -201,13 +201,19 @@ fn record_files(
             };
             name.parse::<RepoPath>().map_err(|error| wrong(&error))
         };
-        let (result, review) = (name("result")?, name("review")?);
+        let (plan, result, review) = (name("plan")?, name("result")?, name("review")?);
         let free = |path: &RepoPath| repository.entry_at(tree, path).map(|entry| entry.is_none());
-        if free(&result).map_err(|error| Failed::of(&error))? && free(&review).map_err(|error| Failed::of(&error))? {
-            return Ok(BTreeMap::from([
-                (result, result_record(run, facts).into_bytes()),
-                (review, review_record(run, facts).into_bytes()),
-            ]));
+        let mut records = BTreeMap::from([(result, result_record(run, facts)), (review, review_record(run, facts))]);
+        records.extend(plan_record(run, facts).map(|record| (plan, record)));
+        let mut all_free = true;
+        for path in records.keys() {
+            all_free &= free(path).map_err(|error| Failed::of(&error))?;
+        }
+        if all_free {
+            return Ok(records
+                .into_iter()
+                .map(|(path, text)| (path, text.into_bytes()))
+                .collect());
         }
     }
     Err(wrong(&"there are 999 results of this ticket"))

@@ -26,6 +26,12 @@ impl Engine {
                 tokens: end.tokens,
                 thread: end.thread,
             }),
+            Effect::TakePlan { label } => {
+                let observation = self.end_of_plan(label);
+                self.look_at_turn(pending, label, "review", |end| {
+                    observation(end).unwrap_or_else(Failed::observation)
+                })
+            }
             Effect::TakeReview { tree, label } => {
                 let observation = self.end_of_review(*tree, label, run);
                 self.look_at_turn(pending, label, "review", |end| {

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use git_delivery::Repository;
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd,
-    TurnPurpose, WeakenedTest, unjustified,
+    Activity, BlockerCode, Digest, Event, Observation, Phase, Report, Review, ReviewEnd, Run, ThreadId, TreeId,
+    TurnEnd, TurnPurpose, WeakenedTest, unjustified,
 };
 use policy::config::GateLevel;
 
+use super::places::Places;
 use super::set_up::{NAMED_PATHS, named};
 use super::weakening::to_justify;
-use super::{Engine, Failed, agent_log, blocked};
-use crate::agent::{Access, ProjectInstructions, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
-use crate::prompt::{Given, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
-use crate::records::report_of;
+use super::{Engine, Failed, RunPlan, agent_log, blocked, ticket_folder};
+use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
+use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
+use crate::records::{departures, report_of};
 use crate::weakened::found;
 
 impl Engine {
@@ -40,13 +42,12 @@ impl Engine {
                 self.with_task(label, run, |task| report_repair_prompt(task, reason))
             }
         };
-        let access = match purpose {
-            TurnPurpose::Write => Access::Write,
-            TurnPurpose::RepairReport => Access::ReadOnly,
-        };
-        let schema = schema_of_answer("report");
-        let place = self.plan.folders.place("work");
-        let request = self.request(label, place, thread, prompt, schema, access, ProjectInstructions::On);
+        let mut request = self.request(Role::Writer, label, prompt);
+        request.thread = thread.cloned().map_or(ThreadChoice::Fresh, ThreadChoice::Resume);
+        if purpose == TurnPurpose::RepairReport {
+            request.access = Access::ReadOnly;
+            request.network = false;
+        }
         let expected = label.to_owned();
         self.forward(seq, request, move |end| {
             Ok(Observation::TurnEnded {
@@ -71,12 +72,6 @@ impl Engine {
                     .collect()
             })
             .unwrap_or_default();
-        let checks: Vec<_> = self
-            .plan
-            .checks
-            .iter()
-            .map(|check| format!("`{}`: `{}`", check.name, check.command))
-            .collect();
         let told = &self.plan.instructions;
         let repairs = attempt.is_some_and(|attempt| !attempt.findings.is_empty());
         let instructions = told.repair.as_ref().filter(|_| repairs).or(told.writer.as_ref());
@@ -90,7 +85,8 @@ impl Engine {
             cause: attempt.and_then(|attempt| attempt.cause.as_ref()),
             findings: attempt.map_or(&[], |attempt| &attempt.findings),
             failed_checks: &failed,
-            checks: &checks,
+            checks: &self.named_checks(),
+            plan: self.given_plan(run),
             forbidden: &self.forbidden(),
             instructions: instructions.map(String::as_str),
             given: Given {
@@ -100,8 +96,27 @@ impl Engine {
         })
     }
 
+    /// The checks that will be run, as `name: command`.
+    pub(super) fn named_checks(&self) -> Vec<String> {
+        let checks = self.plan.checks.iter();
+        checks
+            .map(|check| format!("`{}`: `{}`", check.name, check.command))
+            .collect()
+    }
+
+    /// The plan that the writer is to follow.
+    fn given_plan<'a>(&self, run: &'a Run) -> GivenPlan<'a> {
+        match run.followed_plan() {
+            Some(plan) => GivenPlan::Made(plan),
+            None if run.evidence(Phase::PlanRecorded).is_some() => {
+                GivenPlan::Written(format!("{}/plan.md", ticket_folder(&self.plan)))
+            }
+            None => GivenPlan::None,
+        }
+    }
+
     /// What the policy forbids to every ticket.
-    fn forbidden(&self) -> Vec<String> {
+    pub(super) fn forbidden(&self) -> Vec<String> {
         let forbidden = &self.plan.policy.scope.forbidden;
         forbidden.iter().map(ToString::to_string).collect()
     }
@@ -137,21 +152,16 @@ impl Engine {
             checks: &results,
             forbidden: &self.forbidden(),
             report: report_of(run),
+            plan: run.followed_plan(),
+            departures: &run
+                .followed_plan()
+                .map(|plan| departures(run, plan))
+                .unwrap_or_default(),
             instructions: self.plan.instructions.reviewer.as_deref(),
             weakened: found(run),
             must_be_justified: self.plan.policy.gates.test_weakening == GateLevel::Block,
         });
-        let schema = schema_of_answer("review");
-        let place = self.plan.folders.place("review");
-        let request = self.request(
-            label,
-            place,
-            None,
-            prompt,
-            schema,
-            Access::ReadOnly,
-            ProjectInstructions::Off,
-        );
+        let request = self.request(Role::Reviewer, label, prompt);
         self.forward(seq, request, self.end_of_review(tree, label, run));
     }
 
@@ -175,13 +185,7 @@ impl Engine {
             let (tokens, thread) = (end.tokens, end.thread);
             let end = review_end(end.outcome, &label, block_on, &to_justify);
             if matches!(end, ReviewEnd::Answered { .. }) {
-                let strays = places.with_runners(|runners| runners.strays_in_review(&plan, &repository))?;
-                let paths: Vec<_> = strays.changed.iter().chain(&strays.added).collect();
-                if !paths.is_empty() {
-                    let paths = named(paths.into_iter(), NAMED_PATHS);
-                    let reason = format!("{paths} changed in the reviewer's place during the review");
-                    return Err(Failed::new(BlockerCode::TreeMismatch, reason));
-                }
+                unchanged_by_reader(&places, &plan, &repository, "the review")?;
             }
             Ok(Observation::ReviewEnded {
                 tree,
@@ -192,28 +196,21 @@ impl Engine {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are the fields in which the three kinds of turn differ"
-    )]
-    fn request(
-        &self,
-        label: &str,
-        place: std::path::PathBuf,
-        thread: Option<&ThreadId>,
-        prompt: String,
-        answer_schema: serde_json::Value,
-        access: Access,
-        instructions: ProjectInstructions,
-    ) -> TurnRequest {
+    pub(super) fn request(&self, role: Role, label: &str, prompt: String) -> TurnRequest {
+        let (place, answer, access, instructions) = match role {
+            Role::Writer => ("work", "report", Access::Write, ProjectInstructions::On),
+            Role::Planner => ("review", "plan", Access::ReadOnly, ProjectInstructions::On),
+            Role::Reviewer => ("review", "review", Access::ReadOnly, ProjectInstructions::Off),
+        };
         let agent = &self.plan.policy.agent;
         let granted = self.plan.ticket.file.grants.network;
         TurnRequest {
             label: label.to_owned(),
-            place,
-            thread: thread.cloned().map_or(ThreadChoice::Fresh, ThreadChoice::Resume),
+            role,
+            place: self.plan.folders.place(place),
+            thread: ThreadChoice::Fresh,
             prompt,
-            answer_schema,
+            answer_schema: schema_of_answer(answer),
             access,
             network: access == Access::Write && (agent.network || granted),
             model: agent.model.clone(),
@@ -226,7 +223,7 @@ impl Engine {
     }
 
     /// Starts a turn and hands on what is seen of it; its end becomes the effect's observation.
-    fn forward(
+    pub(super) fn forward(
         &mut self,
         seq: u64,
         request: TurnRequest,
@@ -266,6 +263,24 @@ impl Engine {
             }
         });
     }
+}
+
+/// Refuses what an agent says that only reads, where anything changed in its place meanwhile: it may read everything there, so that its
+/// answer would be about something else.
+pub(super) fn unchanged_by_reader(
+    places: &Places,
+    plan: &RunPlan,
+    repository: &Repository,
+    during: &str,
+) -> Result<(), Failed> {
+    let strays = places.with_runners(|runners| runners.strays_in_review(plan, repository))?;
+    let paths: Vec<_> = strays.changed.iter().chain(&strays.added).collect();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let paths = named(paths.into_iter(), NAMED_PATHS);
+    let reason = format!("{paths} changed in the reviewer's place during {during}");
+    Err(Failed::new(BlockerCode::TreeMismatch, reason))
 }
 
 /// The answer of a writer's turn, read as a report.

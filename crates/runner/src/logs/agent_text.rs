@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::LogKind;
-use crate::agent::{Access, TranscriptEntry, TurnOutcome};
+use crate::agent::{Access, Role, TranscriptEntry, TurnOutcome};
 
 /// The most commands that are remembered as shown.
 const MAX_SHOWN: usize = 1000;
@@ -30,14 +30,15 @@ impl AgentText {
     /// The texts that an entry amounts to, each of any number of lines. Not cleaned.
     pub(super) fn lines_of(&mut self, entry: TranscriptEntry) -> Lines {
         match entry {
-            TranscriptEntry::Began { agent, access } => {
+            TranscriptEntry::Began { agent, access, role } => {
                 self.shown.clear();
                 self.last_said.clear();
                 let agent = serde_json::to_value(agent).ok();
                 let agent = agent.as_ref().and_then(Value::as_str).unwrap_or("agent");
-                let access = match access {
-                    Access::Write => "may write",
-                    Access::ReadOnly => "reads only",
+                let access = match (role, access) {
+                    (Some(Role::Planner), _) => "plans, reads only",
+                    (_, Access::Write) => "may write",
+                    (_, Access::ReadOnly) => "reads only",
                 };
                 vec![(LogKind::Mark, format!("turn begins: {agent}, {access}"))]
             }

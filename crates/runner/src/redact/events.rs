@@ -1,8 +1,8 @@
 //! What an event tells in the words of somebody else, without what must not leave.
 
 use ledger_core::{
-    Activity, AgentFailure, CheckResult, ClaimedCommand, CommandOutcome, Event, Finding, Observation, Report, Review,
-    ReviewEnd, SelfReview, TurnEnd, WeakenedTestAnswer,
+    Activity, AgentFailure, CheckResult, ClaimedCommand, CommandOutcome, Event, Finding, Observation, Plan, PlanEnd,
+    PlannedFile, Report, Review, ReviewEnd, SelfReview, TurnEnd, WantedGrant, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -55,6 +55,17 @@ impl Redactor {
                     self.redact_result(result);
                 }
             }
+            Observation::PlanEnded { end, .. } => match end {
+                PlanEnd::Answered { plan, violations } => {
+                    *plan = self.plan(plan);
+                    for violation in violations {
+                        violation.detail = self.text(&violation.detail);
+                    }
+                }
+                PlanEnd::InvalidAnswer { reason } => *reason = self.text(reason),
+                PlanEnd::Failed { failure } => *failure = self.failure(failure),
+                PlanEnd::Interrupted => {}
+            },
             Observation::TurnEnded { end, .. } => match end {
                 TurnEnd::Reported { report } => *report = self.report(report),
                 TurnEnd::InvalidReport { reason } => *reason = self.text(reason),
@@ -127,6 +138,7 @@ impl Redactor {
             risks,
             memory,
             self_review: SelfReview { checked, concerns },
+            wanted_grants,
             blocked_because,
             next_ticket,
         } = report;
@@ -149,9 +161,53 @@ impl Redactor {
                 checked: self.texts(checked),
                 concerns: self.texts(concerns),
             },
+            wanted_grants: self.wanted_grants(wanted_grants),
             blocked_because: self.text(blocked_because),
             next_ticket: self.text(next_ticket),
         }
+    }
+
+    fn plan(&self, plan: &Plan) -> Plan {
+        let Plan {
+            turn,
+            status,
+            approach,
+            steps,
+            files,
+            proof,
+            stop_conditions,
+            risks,
+            wanted_grants,
+            blocked_because,
+        } = plan;
+        Plan {
+            turn: turn.clone(),
+            status: *status,
+            approach: self.text(approach),
+            steps: self.texts(steps),
+            files: files
+                .iter()
+                .map(|PlannedFile { path, change, reason }| PlannedFile {
+                    path: self.text(path),
+                    change: *change,
+                    reason: self.text(reason),
+                })
+                .collect(),
+            proof: self.texts(proof),
+            stop_conditions: self.texts(stop_conditions),
+            risks: self.texts(risks),
+            wanted_grants: self.wanted_grants(wanted_grants),
+            blocked_because: self.text(blocked_because),
+        }
+    }
+
+    fn wanted_grants(&self, wanted: &[WantedGrant]) -> Vec<WantedGrant> {
+        let redacted = |WantedGrant { kind, name, reason }: &WantedGrant| WantedGrant {
+            kind: *kind,
+            name: self.text(name),
+            reason: self.text(reason),
+        };
+        wanted.iter().map(redacted).collect()
     }
 
     fn review(&self, review: &Review) -> Review {
@@ -221,7 +277,10 @@ fn refusable(mut command: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ledger_core::{ReportStatus, Severity, TokenCount, Verdict, WeakenedTest, Weakening, WeakeningVerdict};
+    use ledger_core::{
+        BlockerCode, GrantKind, PlanStatus, PlannedChange, ReportStatus, Severity, TokenCount, Verdict, Violation,
+        WeakenedTest, Weakening, WeakeningVerdict,
+    };
     use policy::Policy;
 
     use super::*;
@@ -266,11 +325,51 @@ mod tests {
                 checked: vec![said()],
                 concerns: vec![said()],
             },
+            wanted_grants: vec![WantedGrant {
+                kind: GrantKind::Command,
+                name: said(),
+                reason: said(),
+            }],
             blocked_because: said(),
             next_ticket: said(),
         };
         let text = redacted(Observation::TurnEnded {
             end: TurnEnd::Reported { report },
+            tokens: TokenCount::default(),
+            thread: None,
+        });
+        assert_clean(&text, 13);
+    }
+
+    #[test]
+    fn no_field_of_a_plan_keeps_a_secret_or_a_path() {
+        let plan = Plan {
+            turn: "turn".to_owned(),
+            status: PlanStatus::Planned,
+            approach: said(),
+            steps: vec![said()],
+            files: vec![PlannedFile {
+                path: said(),
+                change: PlannedChange::Edit,
+                reason: said(),
+            }],
+            proof: vec![said()],
+            stop_conditions: vec![said()],
+            risks: vec![said()],
+            wanted_grants: vec![WantedGrant {
+                kind: GrantKind::Command,
+                name: said(),
+                reason: said(),
+            }],
+            blocked_because: said(),
+        };
+        let violations = vec![Violation {
+            code: BlockerCode::ScopeViolation,
+            path: None,
+            detail: said(),
+        }];
+        let text = redacted(Observation::PlanEnded {
+            end: PlanEnd::Answered { plan, violations },
             tokens: TokenCount::default(),
             thread: None,
         });

@@ -2,7 +2,7 @@
 
 use git_delivery::Repository;
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Mode, Opened, Record, Rescued, Run, RunId, TicketId};
+use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Opened, Record, Rescued, Run, RunId, TicketId};
 use policy::config::IndependentReview;
 
 use super::{EarlierRun, RunError};
@@ -44,6 +44,7 @@ pub(super) fn open_run(
 /// The terms of a new run.
 pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Opened {
     let (policy, ticket) = (&ready.policy, &ready.ticket);
+    let discipline = ticket.file.mode.discipline();
     let off = policy.review.independent == IndependentReview::Off;
     Opened {
         format: JOURNAL_FORMAT,
@@ -54,7 +55,8 @@ pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Op
         mode: ticket.file.mode,
         delivery: policy.delivery.mode,
         target: ready.target.clone(),
-        review: !(off && ticket.file.mode == Mode::Loop),
+        plan: discipline.plans && ready.start.plan.is_none(),
+        review: !(off && discipline.review_may_be_off),
         checks: ready.checks.iter().map(|check| check.name.clone()).collect(),
         max_repair_rounds: policy.limits.max_repair_rounds,
         rescued,

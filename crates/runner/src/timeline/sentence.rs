@@ -2,7 +2,8 @@
 
 use ledger_core::{
     Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, Consent, DeliveryMode, Effect, Event, Finding,
-    IterationCause, Observation, PauseCause, Phase, PhaseEvidence, ResumeCause, ReviewEnd, TurnEnd, Verdict,
+    IterationCause, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause, ReviewEnd,
+    TurnEnd, Verdict,
 };
 use serde::Serialize;
 
@@ -239,6 +240,7 @@ fn intended(effect: &Effect) -> String {
                 tree.short()
             )
         }
+        Effect::TakePlan { label } => format!("planning ({})", short_label(label)),
         Effect::TakeTurn { iteration, label, .. } => {
             format!("{} ({}), iteration {iteration}", effect.words(), short_label(label))
         }
@@ -305,6 +307,29 @@ fn observed(observation: &Observation) -> String {
         }
         Observation::PlacesReady { anew: false, .. } => "places found as they were left".to_owned(),
         Observation::ChecksRan { results, .. } => checks(results),
+        Observation::PlanEnded { end, tokens, .. } => {
+            let how = match end {
+                PlanEnd::Answered { plan, .. } if plan.status == PlanStatus::Blocked => {
+                    format!("blocked: {}", plan.blocked_because)
+                }
+                PlanEnd::Answered { plan, violations } => {
+                    let files = count(plan.files.len(), "file");
+                    match violations.first() {
+                        None => format!("with {files}: {}", plan.approach),
+                        Some(first) => format!(
+                            "with {files}, {}, first {}: {}",
+                            count(violations.len(), "violation"),
+                            first.code,
+                            first.detail
+                        ),
+                    }
+                }
+                PlanEnd::InvalidAnswer { reason } => format!("without a valid plan: {reason}"),
+                PlanEnd::Interrupted => "interrupted".to_owned(),
+                PlanEnd::Failed { failure } => format!("in an error: {}", failure.message),
+            };
+            format!("planning ended after {} tokens, {how}", tokens.total)
+        }
         Observation::TurnEnded { end, tokens, .. } => {
             let how = match end {
                 TurnEnd::Reported { report } => format!("with the report: {}", report.summary),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use counterfoil_runner::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexProgram, HomeSettings,
-    ProjectInstructions, ThreadChoice, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest,
+    ProjectInstructions, Role, ThreadChoice, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest,
 };
 use ledger_core::{Activity, AgentFailureClass, ThreadId};
 use tempfile::TempDir;
@@ -108,6 +108,7 @@ impl World {
     pub(crate) fn request(&self, label: &str, prompt: &str) -> TurnRequest {
         TurnRequest {
             label: label.to_owned(),
+            role: Role::Writer,
             place: self.place.clone(),
             thread: ThreadChoice::Fresh,
             prompt: format!("{prompt}\n\nTurn label: `{label}`\n"),

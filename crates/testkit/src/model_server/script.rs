@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// A request is one step of a turn. The turn is known by its prompt, the last message of the user's; its step is the
 /// number of tool results that followed the prompt, so that a repeated request is the same step.
 ///
+/// A planner's turn is answered only by rules whose words begin like its prompt, `# Plan for ticket`. Where there is none, it is given the least
+/// that a plan can say, at no cost, and the request is not recorded.
+///
 /// In a file:
 /// ```toml
 /// [[rule]]
@@ -79,6 +82,8 @@ pub enum Reply {
     Report(Map<String, Value>),
     /// A reviewer's answer, which ends the turn. Missing fields are empty, missing `turn` is the label.
     Review(Map<String, Value>),
+    /// A planner's answer, which ends the turn. Missing fields say the least that a plan can, missing `turn` is the label.
+    Plan(Map<String, Value>),
     /// A shell command.
     Shell(String),
     /// A patch in Codex' format, from `*** Begin Patch` to `*** End Patch`.

@@ -28,6 +28,11 @@ pub(super) async fn respond(reply: &Reply, usage: Usage, label: &str, serial: us
             vec![message(serial, &text(&filled(usual_review(), fields)))],
             usage,
         ),
+        Reply::Plan(fields) => items(
+            serial,
+            vec![message(serial, &text(&filled(usual_plan(), fields)))],
+            usage,
+        ),
         Reply::Shell(command) => {
             let arguments = json!({ "cmd": text(command) });
             items(serial, vec![call(serial, "exec_command", None, &arguments)], usage)
@@ -185,8 +190,15 @@ pub(super) fn refusal(status: u16, body: Option<&Value>, retry_after: Option<u64
 fn usual_report() -> Value {
     json!({
         "turn": "{turn}", "status": "done", "summary": "", "commands": [], "skipped_checks": [], "deviations": [],
-        "risks": [], "memory": [], "self_review": { "checked": [], "concerns": [] }, "blocked_because": "",
+        "risks": [], "memory": [], "self_review": { "checked": [], "concerns": [] }, "wanted_grants": [], "blocked_because": "",
         "next_ticket": "",
+    })
+}
+
+fn usual_plan() -> Value {
+    json!({
+        "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [], "proof": ["the checks"],
+        "stop_conditions": [], "risks": [], "wanted_grants": [], "blocked_because": "",
     })
 }
 

@@ -48,6 +48,13 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
             page.quote(line);
         }
     }
+    if let Some(plan) = &packet.plan {
+        page.heading("Plan, made before the first edit");
+        page.quote(&plan.approach);
+        for departure in &packet.departures {
+            page.quote(departure);
+        }
+    }
     page.change(packet);
     page.checks(packet);
     page.claims(packet);

@@ -1,6 +1,6 @@
 //! With which evidence a phase may be entered.
 
-use crate::effect::{ReviewEnd, TurnEnd};
+use crate::effect::{PlanEnd, ReviewEnd, TurnEnd};
 use crate::evidence::CheckResult;
 use crate::object::RefName;
 use crate::phase::{Phase, PhaseEvidence};
@@ -32,7 +32,16 @@ impl Run {
                     "it is for another repository",
                 )
             }
-            PhaseEvidence::RepositoryDiscovered(_) | PhaseEvidence::PlanRecorded { .. } => Ok(()),
+            PhaseEvidence::RepositoryDiscovered(_) => Ok(()),
+            // Where no planning turn is part of the run, it is a plan that a person wrote.
+            PhaseEvidence::PlanRecorded { .. } if !self.opened.plan => Ok(()),
+            PhaseEvidence::PlanRecorded { plan } => {
+                let Some(ended) = self.plan.as_ref().filter(|ended| ended.is_sound()) else {
+                    return refuse("no plan was made that can be followed");
+                };
+                let same = matches!(&ended.end, PlanEnd::Answered { plan: made, .. } if made.digest() == *plan);
+                holds(same, "it is not the plan that was made")
+            }
             PhaseEvidence::RepositoryTicketRecorded { commit, files } => {
                 let base = self.discovery().map(|discovery| discovery.base);
                 holds(base == Some(*commit), "the commit is not the base")?;

@@ -3,7 +3,7 @@
 use super::condition;
 use crate::effect::{CheckPurpose, Consent, Effect, TurnEnd, TurnPurpose};
 use crate::phase::{DeliveryMode, Phase, PushTarget};
-use crate::run::{MAX_REBASES, Refusal, Run};
+use crate::run::{EndedPlan, MAX_REBASES, Refusal, Run};
 
 impl Run {
     pub(super) fn permit_intent(&self, effect: &Effect) -> Result<(), Refusal> {
@@ -60,6 +60,14 @@ impl Run {
                     *checks == self.opened.checks,
                     "they are not the checks of this run",
                 )
+            }
+            Effect::TakePlan { .. } => {
+                let discovered = phase == Some(Phase::RepositoryDiscovered);
+                condition("take_plan", discovered, "it is not the time to plan")?;
+                condition("take_plan", self.opened.plan, "no plan is part of this run")?;
+                self.permit_after_stop("take_plan")?;
+                let sound = self.plan.as_ref().is_some_and(EndedPlan::is_sound);
+                condition("take_plan", !sound, "there is a plan that can be followed")
             }
             Effect::TakeTurn { iteration, purpose, .. } => {
                 let assigned = phase == Some(Phase::RepositoryTicketRecorded) || phase == Some(Phase::WriterAssigned);
@@ -189,11 +197,7 @@ impl Run {
 
     /// What was stopped for a reason that still holds is not begun again, and nothing comes of it.
     pub(super) fn permit_after_stop(&self, event: &'static str) -> Result<(), Refusal> {
-        let stopped = self
-            .attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.stopped_for().is_some());
-        condition(event, !stopped, "the policy stopped the agent")
+        condition(event, self.stopped_for().is_none(), "the policy stopped the agent")
     }
 
     fn permit_with_consent(&self, event: &'static str) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use ledger_core::{AgentFailure, TokenCount};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::agent::{Access, TurnRequest};
+use crate::agent::{Access, Role, TurnRequest};
 
 /// A file that is no script, or a folder without any.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub(super) struct Script {
     #[serde(skip)]
     name: String,
     #[serde(default)]
-    role: Role,
+    role: ScriptRole,
     turn: Option<u32>,
     prompt_contains: Option<String>,
     #[serde(default)]
@@ -55,7 +55,8 @@ pub(super) struct Script {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Role {
+enum ScriptRole {
+    Planner,
     Writer,
     Reviewer,
     #[default]
@@ -155,6 +156,8 @@ pub(super) enum Answer {
     Report(Map<String, Value>),
     /// A reviewer's answer.
     Review(Map<String, Value>),
+    /// A planner's answer.
+    Plan(Map<String, Value>),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -198,7 +201,24 @@ impl Script {
             let script = Self::parse(&text, name).map_err(|reason| InvalidScript::Shape { path, reason })?;
             scripts.push(script);
         }
+        if scripts.iter().all(|script| script.role != ScriptRole::Planner) {
+            scripts.push(Self::plain_planner());
+        }
         Ok(scripts)
+    }
+
+    /// What is answered where no script is a planner's: the least that a plan can say.
+    fn plain_planner() -> Self {
+        Self {
+            name: "the plain plan".to_owned(),
+            role: ScriptRole::Planner,
+            turn: None,
+            prompt_contains: None,
+            tokens: Tokens::default(),
+            steps: Vec::new(),
+            answer: Some(Answer::Plan(Map::new())),
+            end: None,
+        }
     }
 
     fn parse(text: &str, name: String) -> Result<Self, String> {
@@ -214,9 +234,11 @@ impl Script {
 
     pub(super) fn fits(&self, request: &TurnRequest, number: u32) -> bool {
         let role = match self.role {
-            Role::Any => true,
-            Role::Writer => request.access == Access::Write,
-            Role::Reviewer => request.access == Access::ReadOnly,
+            // A script that was made for no role in particular is none of the planner's: what it does would be done before its time.
+            ScriptRole::Any => request.role != Role::Planner,
+            ScriptRole::Planner => request.role == Role::Planner,
+            ScriptRole::Writer => request.access == Access::Write,
+            ScriptRole::Reviewer => request.access == Access::ReadOnly && request.role != Role::Planner,
         };
         role && self.turn.is_none_or(|turn| turn == number)
             && self
@@ -267,7 +289,15 @@ impl Answer {
                     "turn": "{turn}", "status": "done", "summary": "", "commands": [], "skipped_checks": [],
                     "deviations": [], "risks": [], "memory": [],
                     "self_review": { "checked": [], "concerns": [] },
-                    "blocked_because": "", "next_ticket": "",
+                    "wanted_grants": [], "blocked_because": "", "next_ticket": "",
+                }),
+                fields,
+            ),
+            Self::Plan(fields) => filled(
+                json!({
+                    "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [],
+                    "proof": ["the checks"], "stop_conditions": [], "risks": [], "wanted_grants": [],
+                    "blocked_because": "",
                 }),
                 fields,
             ),

@@ -1,0 +1,106 @@
+//! How much discipline a change needs.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How much discipline the change needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Turn and check until it passes; plan and reviews may be skipped where the policy says so
+    Loop,
+    /// A small change with no contract touched
+    Quick,
+    /// With a plan, self-review and independent review
+    #[default]
+    Standard,
+    /// With named experts before and after the writer
+    Expert,
+    /// Proof first, one bounded task at a time
+    BoundedRounds,
+    /// Read-only: nothing may change
+    Research,
+    /// Owns other tickets and integrates them
+    Parent,
+}
+
+/// What a mode asks of a run beside what every run has: a source lock, a base, a turn in a place of its own, a change set that is judged,
+/// checks, records and proof of the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Discipline {
+    /// Whether this version runs tickets of the mode.
+    pub is_supported: bool,
+    /// Whether `[scope] allowed` must say what may change.
+    pub needs_scope: bool,
+    /// Whether a planner writes down how it is to be done, before a writer is assigned.
+    pub plans: bool,
+    /// Whether the policy may switch self-review and independent review off.
+    pub review_may_be_off: bool,
+    /// Whether files may change at all.
+    pub may_change: bool,
+    /// Whether the change must stay within what is computed for small ones.
+    pub is_small: bool,
+}
+
+impl Mode {
+    /// Every mode, the one with the least discipline first.
+    pub const ALL: [Self; 7] = [
+        Self::Loop,
+        Self::Quick,
+        Self::Standard,
+        Self::Expert,
+        Self::BoundedRounds,
+        Self::Research,
+        Self::Parent,
+    ];
+
+    /// The name as written in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loop => "loop",
+            Self::Quick => "quick",
+            Self::Standard => "standard",
+            Self::Expert => "expert",
+            Self::BoundedRounds => "bounded_rounds",
+            Self::Research => "research",
+            Self::Parent => "parent",
+        }
+    }
+
+    /// What it asks of a run. This is the table that everything else is decided and told from.
+    pub fn discipline(self) -> Discipline {
+        let standard = Discipline {
+            is_supported: true,
+            needs_scope: true,
+            plans: true,
+            review_may_be_off: false,
+            may_change: true,
+            is_small: false,
+        };
+        match self {
+            Self::Loop => Discipline {
+                needs_scope: false,
+                plans: false,
+                review_may_be_off: true,
+                ..standard
+            },
+            Self::Quick => Discipline {
+                plans: false,
+                is_small: true,
+                ..standard
+            },
+            Self::Standard => standard,
+            Self::Research => Discipline {
+                is_supported: false,
+                needs_scope: false,
+                plans: false,
+                may_change: false,
+                ..standard
+            },
+            Self::Expert | Self::BoundedRounds | Self::Parent => Discipline {
+                is_supported: false,
+                ..standard
+            },
+        }
+    }
+}

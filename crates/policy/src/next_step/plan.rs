@@ -1,0 +1,105 @@
+//! From the discovered repository to a recorded plan.
+
+use jiff::Timestamp;
+use ledger_core::{
+    BlockerCode, Effect, EndedPlan, Event, MAX_FAILED_ANSWERS, NotRequiredCode, PauseCause, Phase, PhaseEvidence, Plan,
+    PlanEnd, PlanStatus, Run, wanted_lines,
+};
+
+use super::write::stops_at_once;
+use super::{back_off, blocked, enter, not_required, turn_label};
+use crate::inputs::{Inputs, Step};
+
+pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
+    if !run.opened().plan {
+        return match inputs.start.plan {
+            Some(plan) => enter(PhaseEvidence::PlanRecorded { plan }),
+            None => not_required(
+                Phase::PlanRecorded,
+                NotRequiredCode::NoPlan,
+                "the mode goes without a plan",
+            ),
+        };
+    }
+    match run.plan() {
+        None => ask(run),
+        Some(ended) => after(run, ended, inputs, now),
+    }
+}
+
+fn ask(run: &Run) -> Step {
+    Step::Start(Effect::TakePlan {
+        label: turn_label(run, "plan"),
+    })
+}
+
+fn after(run: &Run, ended: &EndedPlan, inputs: &Inputs, now: Timestamp) -> Step {
+    let tries = run.totals().plans;
+    let again = |code, reason: &str| {
+        if tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
+            return blocked(
+                run,
+                code,
+                format!("{tries} planning turns gave no plan; the last: {reason}"),
+            );
+        }
+        let wait = back_off(ended.at, tries);
+        if now < wait {
+            Step::Wait { until: Some(wait) }
+        } else {
+            ask(run)
+        }
+    };
+    match &ended.end {
+        PlanEnd::Answered { plan, violations } => {
+            if let Some(step) = unplannable(run, plan, inputs) {
+                return step;
+            }
+            let Some(first) = violations.first() else {
+                return enter(PhaseEvidence::PlanRecorded { plan: plan.digest() });
+            };
+            if tries < MAX_FAILED_ANSWERS {
+                // It is told what is forbidden.
+                return ask(run);
+            }
+            let place = first
+                .path
+                .as_ref()
+                .map(|path| format!("`{path}`: "))
+                .unwrap_or_default();
+            let reason = format!(
+                "{tries} plans did not fit the ticket; in the last: {place}{}",
+                first.detail
+            );
+            blocked(run, first.code, reason)
+        }
+        PlanEnd::InvalidAnswer { reason } => again(BlockerCode::ReportInvalid, reason),
+        PlanEnd::Failed { failure } => match stops_at_once(failure.class) {
+            Some(code) => blocked(run, code, failure.message.clone()),
+            None => again(BlockerCode::AgentUnavailable, &failure.message),
+        },
+        // Somebody interrupted the agent behind our back; the run waits for the next runner.
+        PlanEnd::Interrupted => Step::Record(Event::Paused {
+            cause: PauseCause::Stop,
+        }),
+    }
+}
+
+/// The end of a run whose planner says that the ticket cannot be done as it is.
+fn unplannable(run: &Run, plan: &Plan, inputs: &Inputs) -> Option<Step> {
+    if let Some(lines) = wanted_lines(&inputs.grants, &plan.wanted_grants) {
+        return Some(blocked(run, BlockerCode::GrantMissing, asked_for("planner", &lines)));
+    }
+    let because = plan.blocked_because.trim();
+    (plan.status == PlanStatus::Blocked)
+        .then(|| blocked(run, BlockerCode::AgentBlocked, format!("the planner says: {because}")))
+}
+
+/// What a person reads who could grant it.
+pub(super) fn asked_for(who: &str, lines: &str) -> String {
+    let lines: Vec<_> = lines.lines().map(|line| format!("`{line}`")).collect();
+    format!(
+        "the {who} asks for a grant that the ticket does not give; to give all of it, its `ticket.toml` would say {}",
+        lines.join(", ")
+    )
+}

@@ -1,0 +1,135 @@
+//! What the planner is told, and what others are told of its plan.
+
+use std::fmt::Write as _;
+
+use ledger_core::{Mode, Plan, PlanEnd, Ticket};
+
+use super::{GivenPlan, answer, instructions, list, material, one_line, what_is_asked};
+
+/// What a planning turn is about.
+#[derive(Debug, Clone)]
+pub struct PlanTask<'a> {
+    /// The ticket.
+    pub ticket: &'a Ticket,
+    /// The label that the answer must carry.
+    pub label: &'a str,
+    /// The checks that will be run on the result, as `name: command`.
+    pub checks: &'a [String],
+    /// What the policy forbids on top of the ticket.
+    pub forbidden: &'a [String],
+    /// What became of the last planning turn of the run.
+    pub last: Option<&'a PlanEnd>,
+    /// What the repository tells every planner.
+    pub instructions: Option<&'a str>,
+}
+
+/// The planner's prompt.
+pub fn plan_prompt(task: &PlanTask<'_>) -> String {
+    let ticket = task.ticket;
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "# Plan for ticket {}: {}\n\n\
+         You plan a change that somebody else will make. Your checkout holds the repository as it is now, read-only: change nothing. Read as \
+         much of it as you need to name the files and to know how the change is proved.\n",
+        ticket.id, ticket.file.title
+    );
+    why_again(&mut text, task.last);
+    what_is_asked(&mut text, ticket, task.forbidden);
+    instructions(&mut text, task.instructions);
+    list(&mut text, "Checks that will be run on the result", task.checks);
+    let files = if ticket.file.mode == Mode::Research {
+        "The ticket asks for an answer: no file changes, and `files` is empty."
+    } else {
+        "Name every file that is to change, also tests and documentation, and none outside the scope: a plan with one is refused."
+    };
+    let _ = writeln!(
+        text,
+        "## What a good plan says\n\n\
+         - How it is to be done, and why so and not otherwise, in a few sentences; then the steps in their order.\n\
+         - {files}\n\
+         - What will show that each acceptance item is true: a check, or a test that is to be written.\n\
+         - When the writer has to stop rather than go on.\n\
+         - If the ticket contradicts itself, leaves open what only a person can decide, or cannot be done within its scope, the status is \
+         `blocked` and `blocked_because` says what is missing. What it would have to allow stands in `wanted_grants`.\n"
+    );
+    answer(&mut text, task.label);
+    text
+}
+
+/// What was wrong with the last plan.
+fn why_again(text: &mut String, last: Option<&PlanEnd>) {
+    match last {
+        Some(PlanEnd::Answered { plan, violations }) if !violations.is_empty() => {
+            let _ = writeln!(
+                text,
+                "## Plan again\n\nThe last plan for this ticket names what the ticket does not allow. Find a way that does without, or say `blocked`.\n"
+            );
+            let mut found = String::new();
+            for violation in violations {
+                let path = violation
+                    .path
+                    .as_ref()
+                    .map(|path| format!("`{path}`: "))
+                    .unwrap_or_default();
+                let _ = writeln!(found, "- {}", one_line(&format!("{path}{}", violation.detail)));
+            }
+            material(text, "what is not allowed", &found);
+            material(text, "last plan", &plan_in_words(plan));
+        }
+        Some(PlanEnd::InvalidAnswer { reason }) => {
+            let _ = writeln!(
+                text,
+                "## Plan again\n\nThe last answer could not be used: {}.\n",
+                one_line(reason)
+            );
+        }
+        _ => {}
+    }
+}
+
+/// The plan as the writer is told it. Whoever made it may have read anything in the repository: it says how, never what may be done.
+pub(super) fn given_plan(text: &mut String, plan: &GivenPlan<'_>) {
+    match plan {
+        GivenPlan::None => {}
+        GivenPlan::Made(plan) => {
+            let _ = writeln!(
+                text,
+                "## The plan\n\nAnother thread planned this ticket. Follow it as far as it holds; where it turns out to be wrong, do what the ticket \
+                 asks and say so under `deviations`. It allows nothing that the ticket does not allow.\n"
+            );
+            material(text, "plan", &plan_in_words(plan));
+        }
+        GivenPlan::Written(path) => {
+            let _ = writeln!(
+                text,
+                "## The plan\n\nA person planned this ticket in `{path}`: read it first. Where you depart from it, say so under `deviations`.\n"
+            );
+        }
+    }
+}
+
+/// A plan as plain text.
+pub(super) fn plan_in_words(plan: &Plan) -> String {
+    let mut text = format!("{}\n", plan.approach.trim());
+    let files: Vec<_> = plan
+        .files
+        .iter()
+        .map(|file| format!("{} {}: {}", file.change.as_str(), file.path, file.reason))
+        .collect();
+    for (title, lines) in [
+        ("Steps", &plan.steps),
+        ("Files", &files),
+        ("Proof", &plan.proof),
+        ("Stop when", &plan.stop_conditions),
+        ("Risks", &plan.risks),
+    ] {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "{title}:");
+            for line in lines {
+                let _ = writeln!(text, "- {}", one_line(line));
+            }
+        }
+    }
+    text
+}
