@@ -36,7 +36,7 @@ pub struct Discipline {
     pub plans: bool,
     /// Whether the policy may switch self-review and independent review off.
     pub review_may_be_off: bool,
-    /// Whether files may change at all.
+    /// Whether files may change at all. Where none may, the ticket asks for an answer, and there is nothing to check.
     pub may_change: bool,
     /// Whether the change must stay within what is computed for small ones.
     pub is_small: bool,
@@ -91,7 +91,6 @@ impl Mode {
             },
             Self::Standard => standard,
             Self::Research => Discipline {
-                is_supported: false,
                 needs_scope: false,
                 plans: false,
                 may_change: false,

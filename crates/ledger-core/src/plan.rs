@@ -21,7 +21,7 @@ pub struct Plan {
     pub approach: String,
     /// The steps in their order, each small enough to be looked at by itself
     pub steps: Vec<String>,
-    /// Every file that is to be created, edited or removed; empty if the ticket only asks for an answer
+    /// Every file that is to be created, edited or removed
     pub files: Vec<PlannedFile>,
     /// What will prove the change: for each acceptance item the check or test that shows it
     pub proof: Vec<String>,

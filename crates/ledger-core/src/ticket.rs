@@ -437,7 +437,35 @@ impl TicketFile {
             );
             return at(&["scope"], message);
         }
+        if !self.mode.discipline().may_change {
+            return self.changes_something();
+        }
         None
+    }
+
+    /// What a ticket says that asks for an answer only, and that is about a change.
+    fn changes_something(&self) -> Option<(Vec<String>, String)> {
+        let Grants {
+            dependencies,
+            protected,
+            migrations,
+            ..
+        } = &self.grants;
+        let said = [
+            (vec!["scope", "allowed"], self.scope.allowed.is_some()),
+            (vec!["check"], !self.check.is_empty()),
+            (vec!["docs_only"], self.docs_only),
+            (vec!["grants", "dependencies"], !dependencies.is_empty()),
+            (vec!["grants", "protected"], !protected.is_empty()),
+            (vec!["grants", "migrations"], *migrations),
+        ];
+        let (path, _) = said.into_iter().find(|(_, is_said)| *is_said)?;
+        let key = path.join(".");
+        let message = format!(
+            "a ticket in mode `{}` changes nothing, so `{key}` means nothing in it",
+            self.mode.as_str()
+        );
+        Some((path.into_iter().map(str::to_owned).collect(), message))
     }
 }
 
@@ -449,6 +477,9 @@ fn next_step_at(path: &[&str]) -> Option<&'static str> {
         [.., "id" | "name"] => Some("give each one a name of its own"),
         ["check", _, "proves"] => Some("name the id of an `[[acceptance]]` item"),
         ["check", _] => Some("write either `run = \"…\"` or `argv = […]`"),
+        ["scope", "allowed"] | ["check"] | ["docs_only"] | ["grants", _] => {
+            Some("leave it out, or choose a mode in which files may change")
+        }
         ["scope"] => Some("add `allowed = [\"src/auth/**\"]` to `[scope]`, or use `mode = \"loop\"`"),
         _ => None,
     }

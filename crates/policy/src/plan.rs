@@ -1,6 +1,6 @@
 //! Whether a plan keeps to what the ticket allows.
 
-use ledger_core::{BlockerCode, Mode, Plan, TicketFile, Violation};
+use ledger_core::{Plan, Violation};
 
 use crate::scope::ScopeRules;
 
@@ -15,18 +15,8 @@ use crate::scope::ScopeRules;
 /// let answer = r#"{ "turn": "t", "status": "planned", "approach": "a", "steps": [], "proof": ["b"], "stop_conditions": [], "risks": [],
 ///     "wanted_grants": [], "blocked_because": "", "files": [{ "path": "README.md", "change": "edit", "reason": "say so" }] }"#;
 /// let plan = Plan::parse(answer, "t").unwrap();
-/// assert_eq!(plan_violations(&plan, &rules, &ticket)[0].code.as_str(), "scope_violation");
+/// assert_eq!(plan_violations(&plan, &rules)[0].code.as_str(), "scope_violation");
 /// ```
-pub fn plan_violations(plan: &Plan, scope: &ScopeRules, ticket: &TicketFile) -> Vec<Violation> {
-    let judged = |path| {
-        if ticket.mode == Mode::Research {
-            return Some(Violation {
-                code: BlockerCode::ScopeViolation,
-                path: Some(path),
-                detail: "a ticket in mode `research` changes nothing".to_owned(),
-            });
-        }
-        scope.judge(&path)
-    };
-    plan.paths().filter_map(judged).collect()
+pub fn plan_violations(plan: &Plan, scope: &ScopeRules) -> Vec<Violation> {
+    plan.paths().filter_map(|path| scope.judge(&path)).collect()
 }

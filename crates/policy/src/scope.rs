@@ -100,6 +100,7 @@ impl ScopeRules {
             Some(list) => Some(PatternSet::new("scope.allowed", &patterns("scope.allowed", list)?)?),
             // Without a list a ticket may touch everything in loop mode, the documentation if it is `docs_only`, else
             // nothing: `TicketFile::parse` refuses the last, but a ticket need not have been parsed.
+            None if !ticket.mode.discipline().may_change => Some(PatternSet::new("scope.allowed", &[])?),
             None if !ticket.mode.discipline().needs_scope || ticket.docs_only => None,
             None => Some(PatternSet::new("scope.allowed", &[])?),
         };

@@ -91,6 +91,7 @@ pub fn built_in_template(mode: Mode) -> &'static str {
     match mode {
         Mode::Loop => include_str!("init/files/templates/loop.toml"),
         Mode::Quick => include_str!("init/files/templates/quick.toml"),
+        Mode::Research => include_str!("init/files/templates/research.toml"),
         _ => include_str!("init/files/templates/standard.toml"),
     }
 }
@@ -152,6 +153,7 @@ pub fn init(workspace: &Workspace, options: &InitOptions, moment: Moment) -> Res
         ("templates/standard.toml", built_in_template(Mode::Standard)),
         ("templates/quick.toml", built_in_template(Mode::Quick)),
         ("templates/loop.toml", built_in_template(Mode::Loop)),
+        ("templates/research.toml", built_in_template(Mode::Research)),
     ] {
         write(below(path), text)?;
     }

@@ -89,6 +89,9 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     given_plan(&mut text, &task.plan);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
     given(&mut text, task.given);
+    if !file.mode.discipline().may_change {
+        only_an_answer(&mut text);
+    }
     let _ = writeln!(
         text,
         "## How to work\n\n\
@@ -103,6 +106,17 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     );
     answer(&mut text, task.label);
     text
+}
+
+/// What is asked of a worker that changes nothing.
+fn only_an_answer(text: &mut String) {
+    let _ = writeln!(
+        text,
+        "## An answer, no change\n\n\
+         This ticket asks for an answer. Your checkout is read-only, and a file that differs at the end ends the run. Write the whole answer into `summary`, in \
+         Markdown, as long as it has to be: it is all that is kept. Say for each statement where it can be seen (file and line, command and output), and what you \
+         did not find out.\n"
+    );
 }
 
 /// What the ticket asks, without what this turn is about.
@@ -263,6 +277,9 @@ fn scope(text: &mut String, file: &TicketFile, forbidden: &[String]) {
         }
         None if file.docs_only => {
             let _ = writeln!(text, "Only documentation may change.");
+        }
+        None if !file.mode.discipline().may_change => {
+            let _ = writeln!(text, "No file may change.");
         }
         None => {
             let _ = writeln!(text, "Everything may change but what is forbidden below.");
@@ -441,6 +458,18 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         list(&mut text, "Where the change departs from the plan", task.departures);
     }
     weakened(&mut text, task);
+    if !ticket.file.mode.discipline().may_change {
+        let _ = writeln!(
+            text,
+            "## What to look for\n\n\
+             The ticket asks for an answer and for no change; the answer is what the writer says above. Your checkout is what it was given.\n\n\
+             - Is it an answer to what was asked, all of it? Is each statement true of what is in the checkout, and can be seen where the answer says?\n\
+             - What is missing, guessed, or said to be more certain than it is?\n\n\
+             Verdict `fail` if the answer would mislead; then name each finding with the statement, what is so, and where it can be seen.\n"
+        );
+        answer(&mut text, task.label);
+        return text;
+    }
     let _ = writeln!(
         text,
         "## The change{}\n",

@@ -251,7 +251,12 @@ fn verification(text: &mut String, run: &Run) {
     else {
         let _ = writeln!(
             text,
-            "**No check ran: neither policy nor ticket has one. The result is only claimed.**\n"
+            "{}\n",
+            if run.opened().mode.discipline().may_change {
+                "**No check ran: neither policy nor ticket has one. The result is only claimed.**"
+            } else {
+                "Nothing changed, so there was nothing to check. The answer is only claimed; the reviewer judged it."
+            }
         );
         return;
     };

@@ -32,6 +32,7 @@ mod quick_flow;
 mod records;
 mod refusals;
 mod rescue;
+mod research;
 mod review;
 mod rewritten;
 mod run;

@@ -202,7 +202,7 @@ macro_rules! seen {
             (r"\d+\.\d s\b", "[seconds]"),
             (r"\d+ ms\b", "[milliseconds]"),
             (r"\| time \| \d+ s", "| time | [seconds]"),
-            (r"tokens, \d+ s", "tokens, [seconds]"),
+            (r"tokens, \d+ ?s", "tokens, [seconds]"),
             (r"prompt of \d+ bytes", "prompt of [count] bytes"),
             (r"\d+ (KiB|MiB)\b", "[size]"),
             (r#""duration_ms": \d+"#, r#""duration_ms": "[milliseconds]""#),

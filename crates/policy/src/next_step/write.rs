@@ -167,7 +167,7 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
     if report.status == ReportStatus::InProgress {
         return another_iteration(run, inputs, IterationCause::MoreToDo);
     }
-    if measured.change.counts.total() == 0 {
+    if measured.change.counts.total() == 0 && run.opened().mode.discipline().may_change {
         return blocked(
             run,
             BlockerCode::NoChanges,

@@ -56,7 +56,7 @@ impl Engine {
                         unchanged_by_reader(&places, &plan, &repository, "planning")?;
                         let rules = ScopeRules::new(&plan.policy, &plan.ticket.file)
                             .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
-                        let violations = plan_violations(&answered, &rules, &plan.ticket.file);
+                        let violations = plan_violations(&answered, &rules);
                         PlanEnd::Answered {
                             plan: answered,
                             violations,

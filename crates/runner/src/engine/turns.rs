@@ -44,7 +44,7 @@ impl Engine {
         };
         let mut request = self.request(Role::Writer, label, prompt);
         request.thread = thread.cloned().map_or(ThreadChoice::Fresh, ThreadChoice::Resume);
-        if purpose == TurnPurpose::RepairReport {
+        if purpose == TurnPurpose::RepairReport || !self.plan.ticket.file.mode.discipline().may_change {
             request.access = Access::ReadOnly;
             request.network = false;
         }

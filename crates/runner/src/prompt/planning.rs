@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{Mode, Plan, PlanEnd, Ticket};
+use ledger_core::{Plan, PlanEnd, Ticket};
 
 use super::{GivenPlan, answer, instructions, list, material, one_line, what_is_asked};
 
@@ -38,16 +38,11 @@ pub fn plan_prompt(task: &PlanTask<'_>) -> String {
     what_is_asked(&mut text, ticket, task.forbidden);
     instructions(&mut text, task.instructions);
     list(&mut text, "Checks that will be run on the result", task.checks);
-    let files = if ticket.file.mode == Mode::Research {
-        "The ticket asks for an answer: no file changes, and `files` is empty."
-    } else {
-        "Name every file that is to change, also tests and documentation, and none outside the scope: a plan with one is refused."
-    };
     let _ = writeln!(
         text,
         "## What a good plan says\n\n\
          - How it is to be done, and why so and not otherwise, in a few sentences; then the steps in their order.\n\
-         - {files}\n\
+         - Name every file that is to change, also tests and documentation, and none outside the scope: a plan with one is refused.\n\
          - What will show that each acceptance item is true: a check, or a test that is to be written.\n\
          - When the writer has to stop rather than go on.\n\
          - If the ticket contradicts itself, leaves open what only a person can decide, or cannot be done within its scope, the status is \
