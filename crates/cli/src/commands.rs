@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod codex;
+mod codex_install;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;

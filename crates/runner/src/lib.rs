@@ -13,6 +13,7 @@ mod cancel;
 pub mod check;
 mod check_ledger;
 mod clean;
+mod codex_files;
 mod codex_setup;
 mod consent;
 mod doctor;
@@ -73,6 +74,9 @@ pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
     apply_clean, plan_clean,
+};
+pub use codex_files::{
+    CodexFile, CodexFileDone, CodexFilesError, CodexFilesOptions, CodexFolder, KeptBecause, install_codex_files,
 };
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
