@@ -11,6 +11,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod hook;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
@@ -107,6 +108,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Clean(args) => clean::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Codex(args) => codex::run(args, context),
+        Command::Hook(args) => hook::run(args, context),
         Command::Schema(args) => schema::run(args, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Demo(args) => demo::run(args, context),

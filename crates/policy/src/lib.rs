@@ -20,6 +20,7 @@ mod scope;
 mod secrets;
 mod selection;
 mod test_weakening;
+mod tool_use;
 mod unkept;
 
 pub use acceptance::{acceptance_proofs, unproved};
@@ -45,4 +46,5 @@ pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
 pub use test_weakening::{
     MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules, weakened_tests,
 };
+pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};

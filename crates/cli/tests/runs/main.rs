@@ -22,6 +22,7 @@ mod events;
 mod examples;
 mod gates;
 mod going_on;
+mod hook;
 mod hostile;
 mod known_failures;
 mod logs;
