@@ -11,6 +11,7 @@ mod changes;
 mod checks;
 mod commands;
 pub mod config;
+mod context_budget;
 mod dependencies;
 mod inputs;
 mod limits;
@@ -19,6 +20,7 @@ mod quick_flow;
 mod scope;
 mod secrets;
 mod selection;
+mod steering;
 mod test_weakening;
 mod tool_use;
 mod unkept;
@@ -32,6 +34,7 @@ pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProbl
 pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
 pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
+pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files};
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
@@ -43,6 +46,10 @@ pub use quick_flow::{
 pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
+pub use steering::{
+    RuleSource, SteeringConflict, SteeringError, SteeringFacts, check_steering_patterns, choose_steering,
+    steering_conflicts, steering_needs_files,
+};
 pub use test_weakening::{
     MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules, weakened_tests,
 };

@@ -50,6 +50,7 @@ mod spec_claim;
 mod stack;
 mod state;
 mod status;
+mod steering_files;
 mod stop;
 mod target;
 mod timeline;
@@ -98,7 +99,9 @@ pub use moment::Moment;
 pub use new::{Draft, NewTicket, NewTicketError};
 pub use packages::{Packages, PackagesError};
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
-pub use prompt::{Given, Instructions, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
+pub use prompt::{
+    Given, Instructions, ReviewTask, Steering, WriterTask, report_repair_prompt, review_prompt, writer_prompt,
+};
 pub use records::{RecordFacts, report_of, result_record, review_of, review_record, strength_name};
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};

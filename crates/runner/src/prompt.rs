@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, RepoPath, Report, TestSummary,
-    Ticket, TicketFile, WeakenedTest,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, RepoPath, Report, SteeringName,
+    TestSummary, Ticket, TicketFile, WeakenedTest,
 };
 use policy::MAX_QUICK_FILES;
 
@@ -32,6 +32,8 @@ pub struct WriterTask<'a> {
     pub forbidden: &'a [String],
     /// What the repository tells every worker.
     pub instructions: Option<&'a str>,
+    /// What steers everybody who works on this ticket.
+    pub steering: &'a [Steering],
     /// What the checkout holds beside the tree.
     pub given: Given<'a>,
 }
@@ -45,6 +47,21 @@ pub struct Instructions {
     pub repair: Option<String>,
     /// To the reviewer.
     pub reviewer: Option<String>,
+    /// To all of them, in this order.
+    pub steering: Vec<Steering>,
+}
+
+/// A steering pack as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steering {
+    /// Its name.
+    pub name: SteeringName,
+    /// Its file.
+    pub path: RepoPath,
+    /// What it is about.
+    pub title: String,
+    /// What it says.
+    pub text: String,
 }
 
 /// What a place holds beside its tree.
@@ -65,6 +82,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     why_this_turn(&mut text, task);
     what_is_asked(&mut text, task);
     instructions(&mut text, task.instructions);
+    steering(&mut text, task.steering);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
     given(&mut text, task.given);
     let _ = writeln!(
@@ -125,6 +143,23 @@ fn what_is_asked(text: &mut String, task: &WriterTask<'_>) {
 fn instructions(text: &mut String, instructions: Option<&str>) {
     if let Some(told) = instructions {
         let _ = writeln!(text, "## Instructions of this repository\n\n{}\n", told.trim());
+    }
+}
+
+/// What the ledger's packs say. They come from the base too, and whatever contradicts them was refused before the run.
+fn steering(text: &mut String, packs: &[Steering]) {
+    if packs.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "## How things are done in this repository\n");
+    for pack in packs {
+        let _ = writeln!(
+            text,
+            "### {} (`{}`)\n\n{}\n",
+            one_line(&pack.title),
+            pack.name,
+            pack.text.trim()
+        );
     }
 }
 
@@ -355,6 +390,8 @@ pub struct ReviewTask<'a> {
     pub report: Option<&'a Report>,
     /// What the repository tells every reviewer.
     pub instructions: Option<&'a str>,
+    /// What the writer was told beside the ticket, and the reviewer is told too.
+    pub steering: &'a [Steering],
     /// The hunks that weaken tests.
     pub weakened: &'a [WeakenedTest],
     /// Whether each of them has to be justified, so that the change can pass.
@@ -374,6 +411,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         ticket.id
     );
     instructions(&mut text, task.instructions);
+    steering(&mut text, task.steering);
     let mut asked = format!("{}\n\n{}\n", ticket.file.title, ticket.prompt.trim());
     for item in &ticket.file.acceptance {
         let _ = writeln!(
@@ -566,6 +604,7 @@ migrations = true
             checks: &[],
             forbidden: &forbidden,
             instructions: Some("Say it in Esperanto."),
+            steering: &[],
             given: Given::default(),
         };
         let writer = writer_prompt(&task);
@@ -584,6 +623,7 @@ migrations = true
             forbidden: &forbidden,
             report: None,
             instructions: Some("Judge the Esperanto."),
+            steering: &[],
             weakened: &[],
             must_be_justified: true,
         });
@@ -611,6 +651,7 @@ migrations = true
                     checks: &[],
                     forbidden: &[],
                     instructions: None,
+                    steering: &[],
                     given: Given::default(),
                 },
             );
@@ -642,6 +683,7 @@ migrations = true
             forbidden: &[],
             report: None,
             instructions: None,
+            steering: &[],
             weakened: &weakened,
             must_be_justified: true,
         };

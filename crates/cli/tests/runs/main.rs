@@ -38,6 +38,7 @@ mod run;
 mod set_up;
 mod stacks;
 mod starting;
+mod steering;
 mod stop;
 mod story;
 mod terminal;

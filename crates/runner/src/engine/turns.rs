@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd,
-    TurnPurpose, WeakenedTest, unjustified,
+    Activity, BlockerCode, Digest, Event, GivenFile, MAX_GIVEN_FILES, Observation, Report, Review, ReviewEnd, Run,
+    ThreadId, TreeId, TurnEnd, TurnPurpose, WeakenedTest, unjustified,
 };
 use policy::config::GateLevel;
 
@@ -48,7 +48,7 @@ impl Engine {
         let place = self.plan.folders.place("work");
         let request = self.request(label, place, thread, prompt, schema, access, ProjectInstructions::On);
         let expected = label.to_owned();
-        self.forward(seq, request, move |end| {
+        self.forward(seq, request, self.given(run), move |end| {
             Ok(Observation::TurnEnded {
                 end: turn_end(end.outcome, &expected),
                 tokens: end.tokens,
@@ -93,11 +93,34 @@ impl Engine {
             checks: &checks,
             forbidden: &self.forbidden(),
             instructions: instructions.map(String::as_str),
+            steering: &told.steering,
             given: Given {
                 copied: &workspace.copy,
                 set_up: &set_up,
             },
         })
+    }
+
+    /// The files that a prompt gives or tells to read, as they are in the base. What is not there, or no file, is none.
+    fn given(&self, run: &Run) -> Vec<GivenFile> {
+        let Some(tree) = run.base().and_then(|base| self.repository.commit_tree_id(base).ok()) else {
+            return Vec::new();
+        };
+        let packs = self.plan.instructions.steering.iter().map(|pack| &pack.path);
+        let ticket = &self.plan.ticket.file;
+        let required = ticket.context.required.iter().map(|file| &file.path);
+        packs
+            .chain(required)
+            .chain(ticket.specs.files())
+            .filter_map(|path| {
+                let side = self.repository.entry_at(tree, path).ok()??;
+                Some(GivenFile {
+                    path: path.clone(),
+                    blob: side.id,
+                })
+            })
+            .take(MAX_GIVEN_FILES)
+            .collect()
     }
 
     /// What the policy forbids to every ticket.
@@ -138,6 +161,7 @@ impl Engine {
             forbidden: &self.forbidden(),
             report: report_of(run),
             instructions: self.plan.instructions.reviewer.as_deref(),
+            steering: &self.plan.instructions.steering,
             weakened: found(run),
             must_be_justified: self.plan.policy.gates.test_weakening == GateLevel::Block,
         });
@@ -152,7 +176,7 @@ impl Engine {
             Access::ReadOnly,
             ProjectInstructions::Off,
         );
-        self.forward(seq, request, self.end_of_review(tree, label, run));
+        self.forward(seq, request, self.given(run), self.end_of_review(tree, label, run));
     }
 
     /// What the end of a reviewer's turn shows. An answer about another tree than the one that is to be delivered is none: the
@@ -230,11 +254,13 @@ impl Engine {
         &mut self,
         seq: u64,
         request: TurnRequest,
+        given: Vec<GivenFile>,
         observation: impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + 'static,
     ) {
         let sent = Activity::PromptSent {
             digest: Digest::of(&request.prompt),
             bytes: u64::try_from(request.prompt.len()).unwrap_or(u64::MAX),
+            given,
         };
         let sender = self.sender.clone();
         let _ = sender.send(Event::Activity(sent));
