@@ -83,6 +83,7 @@ pub(crate) enum Command {
     Clean(commands::clean::CleanArgs),
     Doctor(commands::doctor::DoctorArgs),
     Codex(commands::codex::CodexArgs),
+    Hook(commands::hook::HookArgs),
     Schema(commands::schema::SchemaArgs),
     Completions(commands::completions::CompletionsArgs),
     Demo(commands::demo::DemoArgs),

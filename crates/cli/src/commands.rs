@@ -5,11 +5,13 @@ pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod codex;
+mod codex_install;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod hook;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
@@ -106,6 +108,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Clean(args) => clean::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Codex(args) => codex::run(args, context),
+        Command::Hook(args) => hook::run(args, context),
         Command::Schema(args) => schema::run(args, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Demo(args) => demo::run(args, context),

@@ -5,8 +5,8 @@ use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, FollowError, HistoryError, InitError, JournalFileError,
-    LedgerError, LogError, NewTicketError, RescueError, RunError, StatusError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, FollowError, HistoryError, InitError,
+    JournalFileError, LedgerError, LogError, NewTicketError, RescueError, RunError, StatusError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -83,6 +83,10 @@ impl Exit {
             Failure::Logs(LogError::Io { .. }) => Self::Failed,
             Failure::Stop(_) | Failure::Clean(_) => Self::Failed,
             Failure::Agent(_) => Self::Refused,
+            Failure::CodexFiles(error) => match error {
+                CodexFilesError::NoHome | CodexFilesError::HomeMissing => Self::Refused,
+                CodexFilesError::Write(_) | CodexFilesError::Path { .. } => Self::Failed,
+            },
             Failure::Workspace(error) => workspace(error),
             Failure::Status(error) => match error {
                 StatusError::Workspace(error) => workspace(error),

@@ -42,6 +42,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Agent(runner::AgentProblem),
     #[error(transparent)]
+    CodexFiles(#[from] runner::CodexFilesError),
+    #[error(transparent)]
     State(#[from] runner::StateError),
     #[error(transparent)]
     Workspace(#[from] runner::WorkspaceError),

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "init",
     "trust",
     "new",
@@ -25,6 +25,7 @@ const VERBS: [&str; 21] = [
     "clean",
     "doctor",
     "codex",
+    "hook",
     "schema",
     "completions",
     "demo",

@@ -82,6 +82,7 @@ fn receipt(world: &World, ticket: &str, branch: &str, records: &str) {
             approved_by: "Ada".to_owned(),
             policy: Digest::of(""),
             prompts: Vec::new(),
+            steering: Vec::new(),
         },
         base: commit,
         tree,

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::id::ThreadId;
+use crate::object::BlobId;
+use crate::path::RepoPath;
 
 /// Which kind of agent takes the turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +72,18 @@ impl TokenCount {
     }
 }
 
+/// The most files that are recorded as given with a prompt.
+pub const MAX_GIVEN_FILES: usize = 100;
+
+/// A file of the base that a prompt gives or tells to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GivenFile {
+    /// Its path.
+    pub path: RepoPath,
+    /// What it holds.
+    pub blob: BlobId,
+}
+
 /// One thing that an agent was seen doing during a turn. Texts are shortened and redacted before they get here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "activity", rename_all = "snake_case")]
@@ -80,6 +94,9 @@ pub enum Activity {
         digest: Digest,
         /// Length of the prompt in bytes.
         bytes: u64,
+        /// The files of the base that it gives or tells to read, at most [`MAX_GIVEN_FILES`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        given: Vec<GivenFile>,
     },
     /// The agent is ready and has named the conversation.
     ThreadStarted {

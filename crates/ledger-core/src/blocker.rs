@@ -91,7 +91,8 @@ blocker_codes! {
     QuickFlowEscalation, "quick_flow_escalation", resumable = false, "The change is more than the quick mode allows.", "set the ticket's `mode` to `standard` and `foil approve <ticket>`; then `foil run --from-rescue <ticket>` goes on with the work, which is kept";
     UnresolvedDecision, "unresolved_decision", resumable = false, "A decision that blocks the ticket is not made.", "decide it in the ticket's `[[decision]]` and approve again";
     SpecDrift, "spec_drift", resumable = false, "Code and spec have drifted apart.", "mend the spec or the code";
-    SteeringConflict, "steering_conflict", resumable = false, "Two steering packs contradict each other.", "mend one of the packs named in the message";
+    SteeringConflict, "steering_conflict", resumable = false, "Steering packs contradict each other or the ticket, or cannot be used.", "mend one of those that the message names, or the ticket";
+    ContextOverBudget, "context_over_budget", resumable = false, "The ticket gives more to read than its budget allows.", "name less in `[context]`, or raise its `max_files` or `max_summary_lines`, and approve the ticket again";
     HookFailed, "hook_failed", resumable = true, "A hook of the policy failed.", "read its output with `foil logs <ticket>`";
     MergeConflict, "merge_conflict", resumable = false, "The tickets that this one depends on do not merge.", "merge them by hand, then run this one";
     UpstreamMoved, "upstream_moved", resumable = false, "The target moved while the run was under way.", "`foil run <ticket>` begins a new run on the new target; `foil run --from-rescue <ticket>` with this work, where nobody else changed the same files";

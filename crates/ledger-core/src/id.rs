@@ -110,6 +110,12 @@ name_type!(
     "package name",
     "Name of a package of tickets"
 );
+name_type!(
+    SteeringName,
+    "SteeringName",
+    "name of a steering pack",
+    "Name of a steering pack: its file's, without `.md`"
+);
 
 impl TicketId {
     /// The form under which two ids may not both exist: some file systems and forges fold case.

@@ -28,12 +28,15 @@ mod report;
 mod review;
 mod run;
 mod schema;
+mod steering;
 mod text_form;
 mod ticket;
 mod wanted_grant;
 mod weakening;
 
-pub use activity::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, TokenCount};
+pub use activity::{
+    Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, GivenFile, MAX_GIVEN_FILES, TokenCount,
+};
 pub use approval::{Approval, ApprovalKind, Cancellation, CoveredFile, LabelConsent, Signature};
 pub use blocker::{Blocker, BlockerCode};
 pub use bounded::{MAX_LIST_BYTES, fitting};
@@ -52,7 +55,7 @@ pub use evidence::{
     AcceptanceProof, CheckResult, CheckSandbox, CommandOutcome, Confidence, EvidenceIndex, EvidenceLabel,
     MAX_FAILING_TESTS, OutputRecord, Strength, TestSummary,
 };
-pub use id::{InvalidName, PackageName, RunId, ThreadId, TicketId};
+pub use id::{InvalidName, PackageName, RunId, SteeringName, ThreadId, TicketId};
 pub use journal::{
     ChainSummary, EncodeError, Head, Journal, JournalError, MAX_LINE_BYTES, Record, TornTail, verify_chain,
 };
@@ -74,6 +77,7 @@ pub use run::{
     State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
+pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};
 pub use ticket::{
     Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, RequiredFile,
     Scope, SpecMode, Specs, Ticket, TicketCheck, TicketFile, TicketLimits,

@@ -319,6 +319,9 @@ pub struct SourceLock {
     /// The prompt files that the policy names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<CoveredFile>,
+    /// The steering packs that were chosen, in the order in which they are given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steering: Vec<CoveredFile>,
 }
 
 /// What was found when the run looked at the repository.

@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::receipt::Receipt;
 use crate::report::Report;
 use crate::review::Review;
+use crate::steering::SteeringHead;
 use crate::ticket::TicketFile;
 
 /// One line of a journal, as [`crate::Head::line`] writes it. Lines are read and written byte by byte; this is for the schema.
@@ -72,6 +73,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("plan", answer_schema_of::<Plan>()),
         ("report", answer_schema_of::<Report>()),
         ("review", answer_schema_of::<Review>()),
+        ("steering", schema_of::<SteeringHead>("steering")),
         ("ticket", schema_of::<TicketFile>("ticket")),
     ]
 }

@@ -1,11 +1,13 @@
 //! The ticket: the contract for one bounded change.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{DocumentError, document_text, locate, read_toml};
 use crate::duration::Duration;
-use crate::id::{PackageName, TicketId};
+use crate::id::{PackageName, SteeringName, TicketId};
 use crate::mode::Mode;
 use crate::path::RepoPath;
 
@@ -129,15 +131,15 @@ pub struct Context {
     /// Files that the worker must read first
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<RequiredFile>,
-    /// The most files that the context may have. Not acted on by this version: it must be absent
+    /// The most files that a worker may be given to read: `required`, linked specs and steering packs together
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_files: Option<u32>,
-    /// The most lines of a summary. Not acted on by this version: it must be absent
+    /// The most lines that a worker may be told: `problem`, `current`, `desired` and the texts of steering packs together
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_summary_lines: Option<u32>,
-    /// Steering packs asked for by name. Not acted on by this version: it must be empty
+    /// Steering packs that this ticket asks for beside those that are given anyway. The approval covers them
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub steering: Vec<String>,
+    pub steering: Vec<SteeringName>,
 }
 
 /// A file that the worker must read first.
@@ -302,6 +304,9 @@ pub struct Decision {
     /// If true, no run starts until it is accepted
     #[serde(default)]
     pub blocks: bool,
+    /// What it settles, in the words of the `[rules]` of steering packs. Where a pack says otherwise, no run starts
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, String>,
 }
 
 /// Whether a decision is made.

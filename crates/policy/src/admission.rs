@@ -1,5 +1,6 @@
 //! Whether a ticket may run now: every gate with yes, no or unknown, and why.
 
+mod context_gates;
 mod gates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,8 @@ use ledger_core::{
 };
 
 use crate::config::Policy;
+use crate::context_budget::ContextFacts;
+use crate::steering::SteeringFacts;
 
 /// What has to be known of the world before a ticket may run. Gathered by the runner; what it could not find out is
 /// `None` or an `Unknown` and counts as "not yet", never as "fine".
@@ -39,6 +42,10 @@ pub struct AdmissionFacts {
     /// The package manifests of the base above the files that a ticket in quick mode names: files with a name of
     /// [`crate::PACKAGE_MANIFESTS`].
     pub manifests: BTreeSet<RepoPath>,
+    /// What the repository tells those who work on this ticket.
+    pub steering: SteeringFacts,
+    /// What the worker is given to read.
+    pub context: ContextFacts,
     /// How each ticket that this one depends on stands.
     pub dependencies: Vec<DependencyFact>,
     /// Tickets before this one in its package that are neither done nor canceled.
@@ -260,6 +267,8 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
         gates::approval_current(facts),
         gates::decisions(ticket),
     ]);
+    gates.extend(context_gates::steering(ticket, policy, facts));
+    gates.extend(context_gates::context(ticket, facts));
     gates.extend(gates::quick_flow(ticket, policy, facts));
     gates.extend([
         gates::dependencies(ticket, policy, facts),

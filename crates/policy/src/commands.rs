@@ -12,7 +12,7 @@ mod words;
 use ledger_core::{BlockerCode, Grants, Violation};
 
 use crate::config::Policy;
-use words::{Command, commands_of};
+pub(crate) use words::{Command, commands_of};
 
 /// The longest line that is judged; a longer one is refused. No system starts a shell with a longer script as its argument.
 pub const MAX_COMMAND_BYTES: usize = 128 * 1024;

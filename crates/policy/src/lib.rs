@@ -11,6 +11,7 @@ mod changes;
 mod checks;
 mod commands;
 pub mod config;
+mod context_budget;
 mod dependencies;
 mod inputs;
 mod limits;
@@ -20,7 +21,9 @@ mod quick_flow;
 mod scope;
 mod secrets;
 mod selection;
+mod steering;
 mod test_weakening;
+mod tool_use;
 mod unkept;
 
 pub use acceptance::{acceptance_proofs, unproved};
@@ -32,6 +35,7 @@ pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProbl
 pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
 pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
+pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files};
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
@@ -44,7 +48,12 @@ pub use quick_flow::{
 pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
+pub use steering::{
+    RuleSource, SteeringConflict, SteeringError, SteeringFacts, check_steering_patterns, choose_steering,
+    steering_conflicts, steering_needs_files,
+};
 pub use test_weakening::{
     MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules, weakened_tests,
 };
+pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};

@@ -35,27 +35,11 @@ impl UnkeptKey {
 /// assert_eq!(ignored_keys(&ticket)[0].message, "`resources` is not supported by this version of foil");
 /// ```
 pub fn ignored_keys(ticket: &TicketFile) -> Vec<UnkeptKey> {
-    let context = &ticket.context;
-    let keys: [(bool, &'static [&'static str], &str); 5] = [
+    let keys: [(bool, &'static [&'static str], &str); 2] = [
         (
             !ticket.resources.is_empty(),
             &["resources"],
             "leave it out; what must not run at the same time is run one after the other by one `foil run`",
-        ),
-        (
-            context.max_files.is_some(),
-            &["context", "max_files"],
-            "leave it out; a smaller ticket needs less",
-        ),
-        (
-            context.max_summary_lines.is_some(),
-            &["context", "max_summary_lines"],
-            "leave it out",
-        ),
-        (
-            !context.steering.is_empty(),
-            &["context", "steering"],
-            "leave it out; name the files in `[context] required`",
         ),
         (
             ticket.specs.mode == SpecMode::Full,
@@ -116,21 +100,12 @@ mod tests {
 
     #[test]
     fn every_key_that_is_not_acted_on_is_named() {
-        let more = "resources = [\"a\"]\n[context]\nmax_files = 1\nmax_summary_lines = 2\nsteering = [\"s\"]\n[specs]\nmode = \"full\"\n";
+        let more = "resources = [\"a\"]\n[specs]\nmode = \"full\"\n";
         let named: Vec<_> = ignored_keys(&ticket(more))
             .into_iter()
             .map(|key| key.path.join("."))
             .collect();
-        assert_eq!(
-            named,
-            [
-                "resources",
-                "context.max_files",
-                "context.max_summary_lines",
-                "context.steering",
-                "specs.mode"
-            ]
-        );
+        assert_eq!(named, ["resources", "specs.mode"]);
         assert_eq!(
             ignored_keys(&ticket("parent = \"0001-a\"\n[specs]\nmode = \"none\"\n")),
             []

@@ -81,6 +81,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
         approved_by: "Ada".to_owned(),
         policy: Digest::of(""),
         prompts: Vec::new(),
+        steering: Vec::new(),
     };
     let discovery = Discovery {
         base: CommitId(object),

@@ -12,8 +12,9 @@ use ledger_core::{
     State, Ticket, TicketFile, TicketId,
 };
 use policy::{
-    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, DependencyFact, HeadFact,
-    InvalidChecks, Policy, QuickFlow, StartFacts, TargetFact, TargetState, TrustFact, admit, check_specs,
+    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, ContextFacts, DependencyFact,
+    HeadFact, InvalidChecks, Policy, QuickFlow, StartFacts, SteeringFacts, TargetFact, TargetState, TrustFact, admit,
+    check_specs,
 };
 
 use crate::approve::is_delivered;
@@ -27,11 +28,12 @@ use crate::guard::ProcessIdentity;
 use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
 use crate::lock::{LockPurpose, TicketLock};
 use crate::manifests::Manifests;
-use crate::prompt::Instructions;
+use crate::prompt::{Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
 use crate::status::nearest_id;
+use crate::steering_files::SteeringFiles;
 use crate::target::{TargetError, last_seen, push_target};
 use crate::trust::TrustError;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError, repository_id};
@@ -116,6 +118,8 @@ pub struct Candidacy {
     tip: Option<Tip>,
     target: Option<PushTarget>,
     prompts: PromptFiles,
+    steering: SteeringFiles,
+    given: Vec<CoveredFile>,
     stacked: Vec<StackedTicket>,
     plan: Option<Digest>,
 }
@@ -262,6 +266,17 @@ impl Candidacy {
             dependencies.push(fact);
             stacked.extend(delivered);
         }
+        let steering = match &tip {
+            Some(tip) => SteeringFiles::at(repository, tip.commit, dir)?,
+            None => SteeringFiles::default(),
+        };
+        let locked = unfinished.and_then(Run::source_lock);
+        let chosen = steering.chosen(&file, &policy, locked, || files_of(repository, tip.as_ref()))?;
+        let context = match &tip {
+            Some(tip) => steering.context(&file, &policy, &chosen, repository, tip.commit)?,
+            None => ContextFacts::default(),
+        };
+        let given = steering.covered(&chosen)?;
         let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
@@ -288,6 +303,8 @@ impl Candidacy {
             at_base,
             uncommitted,
             manifests,
+            steering: chosen,
+            context,
             dependencies,
             unfinished_before: match (&file.package, unfinished) {
                 (Some(package), None) => unfinished_before(workspace, &here, package, id),
@@ -321,6 +338,8 @@ impl Candidacy {
             tip,
             target,
             prompts,
+            steering,
+            given,
             stacked,
             plan,
         })
@@ -342,6 +361,7 @@ impl Candidacy {
             approval: self.approval.clone()?,
             approved_by: approval.by.clone(),
             prompts: self.prompts.files.clone(),
+            steering: self.given.clone(),
             policy: self
                 .facts
                 .at_base
@@ -361,7 +381,13 @@ impl Candidacy {
             .first()
             .is_some_and(|path| at_base(path).is_some());
         let has_all = || lock.files.iter().all(|file| at_base(&file.path) == Some(file.sha256));
-        is_there && !(self.source_lock().as_ref() == Some(lock) && has_all())
+        // The packs that were chosen stay chosen, as long as they say the same.
+        let steers = || lock.steering.iter().all(|file| self.steering.holds(file));
+        let now = self.source_lock().map(|now| SourceLock {
+            steering: lock.steering.clone(),
+            ..now
+        });
+        is_there && !(now.as_ref() == Some(lock) && has_all() && steers())
     }
 
     /// What a run is made of. Only for a candidacy that no gate refuses. Writes a merge commit that no ref names where
@@ -444,11 +470,35 @@ impl Candidacy {
             ticket: self.ticket,
             policy: self.policy,
             target: self.target,
-            instructions: self.prompts.told,
+            instructions: Instructions {
+                steering: told_by(&self.facts.steering, &self.given),
+                ..self.prompts.told
+            },
             identity,
             repository: self.repository,
         })
     }
+}
+
+/// The chosen packs as they are told.
+fn told_by(steering: &SteeringFacts, files: &[CoveredFile]) -> Vec<Steering> {
+    let packs = steering.packs.iter().zip(files);
+    packs
+        .map(|((name, pack), file)| Steering {
+            name: name.clone(),
+            path: file.path.clone(),
+            title: pack.head.title.clone(),
+            text: pack.text.clone(),
+        })
+        .collect()
+}
+
+/// All files of the base.
+fn files_of(repository: &Repository, tip: Option<&Tip>) -> Result<Vec<RepoPath>, AdmitError> {
+    let Some(tip) = tip else { return Ok(Vec::new()) };
+    let tree = repository.commit_tree_id(tip.commit)?;
+    let files = repository.list_tree(tree, None)?;
+    Ok(files.into_iter().map(|entry| entry.path).collect())
 }
 
 fn in_file(folder: &TicketFolder<'_>, name: TicketFileName, problem: FileProblem) -> AdmitError {

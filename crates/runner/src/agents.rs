@@ -101,7 +101,7 @@ impl PreparedCodex {
 }
 
 /// The user's own Codex home.
-fn user_codex_home() -> Option<std::path::PathBuf> {
+pub(crate) fn user_codex_home() -> Option<std::path::PathBuf> {
     let named = std::env::var_os("CODEX_HOME").filter(|value| !value.is_empty());
     named
         .map(Into::into)

@@ -8,7 +8,7 @@ use ledger_core::{Approval, ApprovalKind, CommitId, CoveredFile, Digest, Package
 
 use crate::base::receipt_bytes;
 use crate::beneath::{WriteError, replace_beneath};
-use crate::check_ledger::{QuickRules, ticket_findings};
+use crate::check_ledger::{QuickRules, SteeringRules, ticket_findings};
 use crate::consent::{ConsentState, consent_state, required_files};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
@@ -323,7 +323,8 @@ fn plan(workspace: &Workspace, folder: &TicketFolder<'_>, repository: &str) -> R
     let read = folder.ticket();
     let policy = workspace.policy()?;
     let quick = QuickRules::new(policy, workspace.repository());
-    let (errors, warnings): (Vec<_>, Vec<_>) = ticket_findings(folder, &read, policy, repository, &quick)
+    let steering = SteeringRules::new(policy, workspace.repository());
+    let (errors, warnings): (Vec<_>, Vec<_>) = ticket_findings(folder, &read, policy, repository, &quick, &steering)
         .into_iter()
         // An approval that does not count any more is what this replaces.
         .filter(|finding| finding.path != folder.path(TicketFileName::Approval))

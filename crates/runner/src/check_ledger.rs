@@ -2,6 +2,7 @@
 
 mod cycles;
 mod quick;
+mod steering;
 mod ticket;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use ledger_core::{Digest, PackageName, RepoPath, TicketFile, TicketId};
 use serde::Serialize;
 
 pub(crate) use quick::QuickRules;
+pub(crate) use steering::SteeringRules;
 pub(crate) use ticket::ticket_findings;
 
 use crate::beneath::read_beneath;
@@ -110,10 +112,11 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let wanted = |id: &TicketId| only.is_empty() || only.contains(id);
     let packages = Packages::in_work_tree(work_dir, ledger.dir())?;
     let quick = QuickRules::new(policy, workspace.repository());
+    let steering = SteeringRules::new(policy, workspace.repository());
     let read = ledger.map(|folder| {
         let ticket = folder.ticket();
         let findings = if wanted(folder.id()) {
-            ticket_findings(folder, &ticket, policy, &repository_id, &quick)
+            ticket_findings(folder, &ticket, policy, &repository_id, &quick, &steering)
         } else {
             Vec::new()
         };
@@ -130,6 +133,7 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     }
     let mut checked_packages = 0;
     if only.is_empty() {
+        findings.extend(steering.pack_findings());
         for misfit in ledger.misfits() {
             let finding = Finding::new(FindingSeverity::Error, misfit.path.clone(), misfit.reason.to_string());
             findings.push(finding.with_hint(match misfit.reason {

@@ -49,13 +49,14 @@ pub enum StaleReason {
     NotCovered,
 }
 
-/// The files that an approval of this ticket must cover: contract, prompt and linked specs. A plan is covered where there
+/// The files that an approval of this ticket must cover: contract, prompt, linked specs and the steering packs that it names. A plan is covered where there
 /// is one when it is approved.
 pub fn required_files(folder: &TicketFolder<'_>, ticket: &TicketFile) -> Vec<RepoPath> {
     let mut paths = vec![folder.path(TicketFileName::Ticket), folder.path(TicketFileName::Prompt)];
-    for path in ticket.specs.files() {
-        if !paths.contains(path) {
-            paths.push(path.clone());
+    let packs = ticket.context.steering.iter().map(|name| folder.steering_path(name));
+    for path in ticket.specs.files().cloned().chain(packs) {
+        if !paths.contains(&path) {
+            paths.push(path);
         }
     }
     paths

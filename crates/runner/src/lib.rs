@@ -13,6 +13,7 @@ mod cancel;
 pub mod check;
 mod check_ledger;
 mod clean;
+mod codex_files;
 mod codex_setup;
 mod consent;
 mod doctor;
@@ -22,6 +23,7 @@ mod executor;
 mod finding;
 mod growing_file;
 pub mod guard;
+mod hook;
 mod init;
 mod journal_file;
 pub mod junit;
@@ -48,6 +50,7 @@ mod spec_claim;
 mod stack;
 mod state;
 mod status;
+mod steering_files;
 mod stop;
 mod target;
 mod timeline;
@@ -74,6 +77,9 @@ pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
     apply_clean, plan_clean,
 };
+pub use codex_files::{
+    CodexFile, CodexFileDone, CodexFilesError, CodexFilesOptions, CodexFolder, KeptBecause, install_codex_files,
+};
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
 pub use doctor::{DOCTOR_SCHEMA, DoctorFinding, DoctorOptions, DoctorReport, Health, diagnose};
@@ -81,6 +87,7 @@ pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};
 pub use executor::Executor;
 pub use finding::{Finding, FindingSeverity};
+pub use hook::{HookEvent, HookRefusal, MAX_HOOK_INPUT_BYTES, answer_hook, pre_tool_use, session_start};
 pub use init::{
     DetectedCheck, InitDone, InitError, InitFile, InitOptions, Initialized, built_in_template, detect_checks, init,
     schema_texts,
@@ -93,8 +100,8 @@ pub use new::{Draft, NewTicket, NewTicketError};
 pub use packages::{Packages, PackagesError};
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
 pub use prompt::{
-    Given, GivenPlan, Instructions, PlanTask, ReviewTask, WriterTask, plan_prompt, report_repair_prompt, review_prompt,
-    writer_prompt,
+    Given, GivenPlan, Instructions, PlanTask, ReviewTask, Steering, WriterTask, plan_prompt, report_repair_prompt,
+    review_prompt, writer_prompt,
 };
 pub use records::{RecordFacts, plan_record, report_of, result_record, review_of, review_record, strength_name};
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};

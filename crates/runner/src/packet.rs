@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, Finding, ListedPath,
-    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Plan, RemoteDelivery, Report, Run, StackedTicket, State, TicketFile,
-    TokenCount,
+    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Plan, RemoteDelivery, RepoPath, Report, Run, StackedTicket, State,
+    TicketFile, TokenCount,
 };
 use serde::Serialize;
 
@@ -32,6 +32,9 @@ pub struct ReviewPacket {
     /// The earlier run whose work it began with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescued: Option<String>,
+    /// The steering packs that worker and reviewer were given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steering: Vec<RepoPath>,
     /// The commit that it started from.
     pub base: Option<String>,
     /// The delivered tickets that the base rests on, which were not merged when the run began.
@@ -157,6 +160,10 @@ impl ReviewPacket {
             outcome,
             blocker,
             rescued: opened.rescued.as_ref().map(|rescued| rescued.run.to_string()),
+            steering: run
+                .source_lock()
+                .map(|lock| lock.steering.iter().map(|file| file.path.clone()).collect())
+                .unwrap_or_default(),
             base: run.base().map(|base| base.to_string()),
             stacked: stack_of(run).to_vec(),
             tree: change.map(|change| change.tree.to_string()),
@@ -269,6 +276,10 @@ impl ReviewPacket {
             if let Some(value) = value {
                 let _ = writeln!(text, "| {name} | {} |", code(value));
             }
+        }
+        if !self.steering.is_empty() {
+            let packs: Vec<_> = self.steering.iter().map(|path| code(&path.to_string())).collect();
+            let _ = writeln!(text, "| steered by | {} |", packs.join(", "));
         }
         let _ = writeln!(
             text,

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, Plan, RepoPath, Report, TestSummary,
-    Ticket, TicketFile, WeakenedTest,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, Plan, RepoPath, Report, SteeringName,
+    TestSummary, Ticket, TicketFile, WeakenedTest,
 };
 use policy::MAX_QUICK_FILES;
 
@@ -39,6 +39,8 @@ pub struct WriterTask<'a> {
     pub forbidden: &'a [String],
     /// What the repository tells every worker.
     pub instructions: Option<&'a str>,
+    /// What steers everybody who works on this ticket.
+    pub steering: &'a [Steering],
     /// What the checkout holds beside the tree.
     pub given: Given<'a>,
 }
@@ -66,6 +68,21 @@ pub struct Instructions {
     pub reviewer: Option<String>,
     /// To the planner.
     pub planner: Option<String>,
+    /// To all of them, in this order.
+    pub steering: Vec<Steering>,
+}
+
+/// A steering pack as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steering {
+    /// Its name.
+    pub name: SteeringName,
+    /// Its file.
+    pub path: RepoPath,
+    /// What it is about.
+    pub title: String,
+    /// What it says.
+    pub text: String,
 }
 
 /// What a place holds beside its tree.
@@ -86,6 +103,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     why_this_turn(&mut text, task);
     what_is_asked(&mut text, task.ticket, task.forbidden);
     instructions(&mut text, task.instructions);
+    steering(&mut text, task.steering);
     given_plan(&mut text, &task.plan);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
     given(&mut text, task.given);
@@ -161,6 +179,23 @@ fn what_is_asked(text: &mut String, ticket: &Ticket, forbidden: &[String]) {
 fn instructions(text: &mut String, instructions: Option<&str>) {
     if let Some(told) = instructions {
         let _ = writeln!(text, "## Instructions of this repository\n\n{}\n", told.trim());
+    }
+}
+
+/// What the ledger's packs say. They come from the base too, and whatever contradicts them was refused before the run.
+fn steering(text: &mut String, packs: &[Steering]) {
+    if packs.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "## How things are done in this repository\n");
+    for pack in packs {
+        let _ = writeln!(
+            text,
+            "### {} (`{}`)\n\n{}\n",
+            one_line(&pack.title),
+            pack.name,
+            pack.text.trim()
+        );
     }
 }
 
@@ -398,6 +433,8 @@ pub struct ReviewTask<'a> {
     pub report: Option<&'a Report>,
     /// What the repository tells every reviewer.
     pub instructions: Option<&'a str>,
+    /// What the writer was told beside the ticket, and the reviewer is told too.
+    pub steering: &'a [Steering],
     /// The hunks that weaken tests.
     pub weakened: &'a [WeakenedTest],
     /// Whether each of them has to be justified, so that the change can pass.
@@ -417,6 +454,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         ticket.id
     );
     instructions(&mut text, task.instructions);
+    steering(&mut text, task.steering);
     let mut asked = format!("{}\n\n{}\n", ticket.file.title, ticket.prompt.trim());
     for item in &ticket.file.acceptance {
         let _ = writeln!(
@@ -650,6 +688,7 @@ migrations = true
             checks: &[],
             forbidden: &forbidden,
             instructions: Some("Say it in Esperanto."),
+            steering: &[],
             given: Given::default(),
         };
         let writer = writer_prompt(&task);
@@ -671,6 +710,7 @@ migrations = true
             departures: &["`b.rs` changed, and was not planned".to_owned()],
             report: None,
             instructions: Some("Judge the Esperanto."),
+            steering: &[],
             weakened: &[],
             must_be_justified: true,
         });
@@ -702,6 +742,7 @@ migrations = true
             forbidden: &forbidden,
             last: Some(&last),
             instructions: Some("Plan it in Esperanto."),
+            steering: &[],
         };
         let prompt = plan_prompt(&task);
         assert_complete(&prompt, "run/2");
@@ -760,6 +801,7 @@ migrations = true
             plan: None,
             departures: &[],
             instructions: None,
+            steering: &[],
             weakened: &weakened,
             must_be_justified: true,
         };

@@ -441,7 +441,13 @@ impl Verifier<'_> {
     fn sources(&mut self, receipt: &Receipt) {
         let mut wrong = Vec::new();
         let lock = &receipt.source;
-        let files = || lock.files.iter().chain([&lock.approval]).chain(&lock.prompts);
+        let files = || {
+            lock.files
+                .iter()
+                .chain([&lock.approval])
+                .chain(&lock.prompts)
+                .chain(&lock.steering)
+        };
         for file in files() {
             let bytes = self
                 .repository
@@ -648,6 +654,7 @@ mod tests {
             approved_by: "A User".to_owned(),
             policy: Digest::of(b""),
             prompts: Vec::new(),
+            steering: Vec::new(),
         };
         for (path, expected) in [
             ("l/tickets/t/result.md", true),

@@ -30,6 +30,7 @@ fn inputs() -> Inputs {
                 approved_by: "Ada".to_owned(),
                 policy: Digest::of(""),
                 prompts: Vec::new(),
+                steering: Vec::new(),
             },
             discovery: Discovery {
                 base: CommitId(object),

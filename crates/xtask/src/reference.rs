@@ -1,4 +1,4 @@
-//! `docs/reference.md`: every key of the policy and of the ticket, as the schemas describe them, and what each mode asks of a run.
+//! `docs/reference.md`: every key of the files that people write, as the schemas describe them, and what each mode asks of a run.
 
 use std::fmt::Write as _;
 
@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 /// Where it is, below the workspace.
 pub(crate) const PATH: &str = "docs/reference.md";
 
-/// The page, from the schemas of the policy and of the ticket.
-pub(crate) fn page(policy: &Value, ticket: &Value) -> String {
+/// The page, from these files and their schemas.
+pub(crate) fn page(files: &[(&str, Value)]) -> String {
     let mut page = String::from(
-        "# Keys\n\nEvery key of `counterfoil.toml` and of `ticket.toml`. Written by `cargo xtask schemas` from the types; \
+        "# Keys\n\nEvery key of `counterfoil.toml`, of `ticket.toml` and of the head of a steering pack. Written by `cargo xtask schemas` from the types; \
          [guide.md](guide.md) tells how they belong together.\n\n\
          A length of time is written with its unit, such as `30s`, `10m` or `1d`, and a size as `512 KiB` or `2 GiB`. \
          Everything else that counts is a plain number of what its name says. `–` in the column of defaults: nothing.\n",
     );
-    for (file, schema) in [("counterfoil.toml", policy), ("ticket.toml", ticket)] {
+    for (file, schema) in files {
         let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
         let text = text.trim_start_matches(&format!("`{file}`: "));
         let _ = writeln!(page, "\n## `{file}`\n\n{}.", capitalized(text.trim_end_matches('.')));
@@ -241,7 +241,7 @@ mod tests {
                 "how": {"$ref": "#/$defs/How", "default": "a", "description": "How"},
             }}, "How": {"oneOf": [{"const": "a"}, {"const": "b"}]}},
         });
-        let page = page(&schema, &serde_json::json!({}));
+        let page = page(&[("counterfoil.toml", schema)]);
         for line in [
             "| `name` | a text | must be given | Its name |",
             "### `[part]`",

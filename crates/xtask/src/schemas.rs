@@ -24,13 +24,15 @@ fn all() -> Result<BTreeMap<String, String>, TaskError> {
 /// What `docs/reference.md` must be.
 fn reference_page() -> Result<String, TaskError> {
     let value = |schema| serde_json::to_value(schema).map_err(|error| TaskError::unreadable(reference::PATH, error));
-    let mut ticket = serde_json::Value::Null;
+    let mut files = vec![("counterfoil.toml", value(policy::policy_schema())?)];
     for (name, schema) in ledger_core::schemas() {
-        if name == "ticket" {
-            ticket = value(schema)?;
+        match name {
+            "ticket" => files.insert(1, ("ticket.toml", value(schema)?)),
+            "steering" => files.push(("ledger/steering/*.md", value(schema)?)),
+            _ => {}
         }
     }
-    Ok(reference::page(&value(policy::policy_schema())?, &ticket))
+    Ok(reference::page(&files))
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {

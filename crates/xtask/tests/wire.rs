@@ -16,7 +16,7 @@ use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
     Activity, Approval, Blocker, Cancellation, Effect, Event, EvidenceIndex, Journal, Observation, Package,
-    PhaseEvidence, Plan, Receipt, Report, Review, TicketFile, schema_of,
+    PhaseEvidence, Plan, Receipt, Report, Review, SteeringPack, TicketFile, schema_of,
 };
 use policy::Policy;
 use serde::Serialize;
@@ -53,6 +53,11 @@ fn wires() -> Vec<Wire> {
         }),
         stored("cancellation", |bytes| {
             Cancellation::parse(bytes).map(|_| None).map_err(|e| e.to_string())
+        }),
+        stored("steering", |bytes| {
+            // The head of a pack; the text is no document.
+            let pack = [b"+++\n", bytes, b"\n+++\nText.\n"].concat();
+            SteeringPack::parse(&pack).map(|_| None).map_err(|e| e.to_string())
         }),
         stored("package", |bytes| {
             Package::parse(bytes).map(|_| None).map_err(|e| e.to_string())

@@ -4,8 +4,8 @@ use git_delivery::{HereError, Operation, RefError, RemoteError, RepositoryError,
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, LogError, NewTicketError,
-    RescueError, RunError, StatusError, StopError, TargetError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, InitError, LedgerError, LogError,
+    NewTicketError, RescueError, RunError, StatusError, StopError, TargetError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -45,6 +45,8 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             Some("it was left alone; `foil doctor` looks at the locks".to_owned())
         }
         Failure::Agent(problem) => Some(problem.hint.clone()),
+        Failure::CodexFiles(CodexFilesError::NoHome) => Some("set HOME, or CODEX_HOME".to_owned()),
+        Failure::CodexFiles(CodexFilesError::HomeMissing) => Some("start `codex` once, which makes it".to_owned()),
         Failure::Cancel(error) => match error {
             CancelError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
             CancelError::Repository(error) => repository(error),

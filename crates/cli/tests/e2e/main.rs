@@ -12,6 +12,7 @@
 mod crashes;
 mod deliveries;
 mod failures;
+mod interactive;
 mod processes;
 mod real_repository;
 mod refusals;

@@ -86,7 +86,7 @@ pub(crate) struct Running {
 }
 
 /// The program to test with.
-fn codex_path() -> PathBuf {
+pub(crate) fn codex_path() -> PathBuf {
     let path = match std::env::var_os("FOIL_TEST_CODEX") {
         Some(path) => PathBuf::from(path),
         None => {

@@ -130,3 +130,39 @@ fn without_codex_the_hint_says_what_to_install() {
     );
     assert_eq!(world.foil(&["codex", "login"]).code, Some(11));
 }
+
+#[test]
+fn roles_for_the_users_own_codex_are_written_once_and_what_is_theirs_is_left() {
+    let world = World::initialized();
+    world.write(".codex/config.toml", "model = \"mine\"\n");
+    seen!("codex_install_dry_run", world.foil(&["codex", "install", "--dry-run"]));
+    assert!(!world.root().join(".codex/agents").exists());
+    seen!("codex_install", world.foil(&["codex", "install", "--hooks"]));
+    assert_eq!(world.read(".codex/config.toml"), "model = \"mine\"\n");
+    seen!("codex_role", world.read(".codex/agents/foil-planner.toml"));
+    seen!("codex_hooks", world.read(".codex/hooks.json"));
+    let again = json(&world.foil(&["codex", "install", "--hooks", "--json"]));
+    let done: std::collections::BTreeSet<_> = again["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["done"].to_string() + &file["because"].to_string())
+        .collect();
+    assert_eq!(
+        done,
+        ["\"kept\"\"foreign\"", "\"unchanged\"null"].map(str::to_owned).into()
+    );
+}
+
+#[test]
+fn roles_for_all_repositories_go_to_the_users_codex_home() {
+    let world = World::initialized();
+    let said = world.foil(&["codex", "install", "--user"]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert!(said.stderr.contains("start `codex` once"), "{said}");
+    std::fs::create_dir_all(world.home().join(".codex")).unwrap();
+    let said = world.foil(&["codex", "install", "--user"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(world.home().join(".codex/agents/foil-writer.toml").exists());
+    assert!(!world.root().join(".codex").exists());
+}

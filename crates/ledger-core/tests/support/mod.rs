@@ -101,6 +101,7 @@ pub(crate) fn source_lock() -> SourceLock {
         approved_by: "Ada <ada@example.org>".to_owned(),
         policy: Digest::of(""),
         prompts: Vec::new(),
+        steering: Vec::new(),
     }
 }
 
@@ -418,6 +419,7 @@ impl Climb {
         self.apply(Event::Activity(Activity::PromptSent {
             digest: Digest::of("prompt"),
             bytes: 6,
+            given: Vec::new(),
         }));
         self.apply(thread_started(writer()));
         self.enter(PhaseEvidence::WriterAssigned {

@@ -12,7 +12,7 @@ use crate::quick_flow::QuickFlow;
 use crate::scope::ScopeRules;
 use crate::unkept::ignored_keys;
 
-fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
+pub(super) fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
     Gate {
         name,
         verdict: Verdict::Yes,
@@ -28,7 +28,7 @@ fn unknown(name: &'static str, detail: impl Into<String>) -> Gate {
     }
 }
 
-fn no(name: &'static str, code: BlockerCode, detail: impl Into<String>) -> Gate {
+pub(super) fn no(name: &'static str, code: BlockerCode, detail: impl Into<String>) -> Gate {
     let detail = detail.into();
     Gate {
         name,
@@ -38,7 +38,7 @@ fn no(name: &'static str, code: BlockerCode, detail: impl Into<String>) -> Gate 
 }
 
 /// A refusal with a next step of its own, where the code's own hint is too general.
-fn no_but(name: &'static str, code: BlockerCode, detail: impl Into<String>, next_step: &str) -> Gate {
+pub(super) fn no_but(name: &'static str, code: BlockerCode, detail: impl Into<String>, next_step: &str) -> Gate {
     let detail = detail.into();
     let blocker = Blocker {
         next_step: next_step.to_owned(),

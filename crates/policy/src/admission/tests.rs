@@ -1,8 +1,9 @@
 //! Each gate says no for its own reason, and only then.
 
-use ledger_core::{ApprovalKind, CoveredFile, LabelConsent};
+use ledger_core::{ApprovalKind, CoveredFile, LabelConsent, SteeringName, SteeringPack};
 
 use super::*;
+use crate::secrets::SecretRules;
 
 fn path(text: &str) -> RepoPath {
     text.parse().unwrap()
@@ -45,6 +46,8 @@ fn facts() -> AdmissionFacts {
         at_base: names.map(|name| (path(name), Some(Digest::of(name)))).into(),
         uncommitted: Vec::new(),
         manifests: BTreeSet::new(),
+        steering: SteeringFacts::default(),
+        context: ContextFacts::default(),
         dependencies: Vec::new(),
         unfinished_before: Vec::new(),
         consumed: None,
@@ -375,5 +378,111 @@ fn what_was_not_looked_at_keeps_a_ticket_ready_but_not_admitted() {
     assert_eq!(
         admission.blocker().map(|blocker| blocker.code),
         Some(BlockerCode::NeedsPerson)
+    );
+}
+
+fn pack(name: &str, head: &str, text: &str) -> (SteeringName, SteeringPack) {
+    let document = format!("+++\ntitle = \"x\"\n[inclusion]\nmode = \"always\"\n{head}\n+++\n{text}\n");
+    (name.parse().unwrap(), SteeringPack::parse(document.as_bytes()).unwrap())
+}
+
+#[test]
+fn steering_that_contradicts_itself_or_cannot_be_used_stops_the_ticket() {
+    let judged = |steering: SteeringFacts| {
+        let admission = admit(&ticket(""), &Policy::default(), &AdmissionFacts { steering, ..facts() });
+        let gate = admission.gates.iter().find(|gate| gate.name == "steering").cloned();
+        (
+            gate.map(|gate| gate.detail),
+            admission.blocker().map(|blocker| blocker.code),
+        )
+    };
+    let packs = |list: Vec<_>| SteeringFacts {
+        packs: list,
+        unusable: Vec::new(),
+    };
+    assert_eq!(judged(SteeringFacts::default()), (None, None));
+    let rule = |name, value: &str| pack(name, &format!("[rules]\na = \"{value}\""), "Text.");
+    assert_eq!(
+        judged(packs(vec![rule("b", "1"), rule("c", "1")])),
+        (Some("`b` (always), `c` (always)".to_owned()), None)
+    );
+    let (detail, code) = judged(packs(vec![rule("b", "1"), rule("c", "2"), rule("d", "3")]));
+    assert_eq!(code, Some(BlockerCode::SteeringConflict));
+    assert_eq!(
+        detail.as_deref(),
+        Some("the pack `b` says `a` is `1`, and the pack `c` says `2`; and 1 more")
+    );
+    let unusable = SteeringFacts {
+        packs: Vec::new(),
+        unusable: vec!["`x`: broken".to_owned()],
+    };
+    assert_eq!(
+        judged(unusable),
+        (Some("`x`: broken".to_owned()), Some(BlockerCode::SteeringConflict))
+    );
+}
+
+#[test]
+fn what_a_worker_is_given_to_read_is_counted() {
+    let judged = |limits: &str, context: ContextFacts| {
+        let contract = format!("[context]\nproblem = \"\"\"\none\n\ntwo\n\"\"\"\n{limits}\n");
+        let steering = SteeringFacts {
+            packs: vec![pack("b", "", "three\n\nfour")],
+            unusable: Vec::new(),
+        };
+        let facts = AdmissionFacts {
+            steering,
+            context,
+            ..facts()
+        };
+        let admission = admit(&ticket(&contract), &Policy::default(), &facts);
+        let gate = admission.gates.iter().find(|gate| gate.name == "context").cloned();
+        (
+            gate.map(|gate| gate.detail),
+            admission.blocker().map(|blocker| blocker.code),
+        )
+    };
+    let two_files = || ContextFacts {
+        files: vec![path("a"), path("b")],
+        ..ContextFacts::default()
+    };
+    assert_eq!(judged("", two_files()), (None, None));
+    assert_eq!(
+        judged("max_files = 2\nmax_summary_lines = 4", two_files()),
+        (Some("2 of 2 files, 4 of 4 lines".to_owned()), None)
+    );
+    for (limits, told) in [
+        (
+            "max_files = 1",
+            "the worker is given 2 files to read, and `context.max_files` is 1",
+        ),
+        (
+            "max_summary_lines = 3",
+            "the worker is given 4 lines to read, and `context.max_summary_lines` is 3",
+        ),
+    ] {
+        assert_eq!(
+            judged(limits, two_files()),
+            (Some(told.to_owned()), Some(BlockerCode::ContextOverBudget))
+        );
+    }
+    let context = ContextFacts {
+        too_large: vec![(path("b"), 1 << 30)],
+        ..two_files()
+    };
+    assert_eq!(judged("", context).1, Some(BlockerCode::ContextOverBudget));
+    let key = format!("key = \"{}{}\"", "AKIA", "Z7Q4M2XKLP5WNB3T");
+    let secret = SecretRules::new(&Policy::default())
+        .scan(&path("a"), key.as_bytes())
+        .remove(0);
+    let context = ContextFacts {
+        secrets: vec![(path("a"), secret)],
+        ..two_files()
+    };
+    let (detail, code) = judged("", context);
+    assert_eq!(code, Some(BlockerCode::SecretFound));
+    assert_eq!(
+        detail.as_deref(),
+        Some("line 1 of `a`, which the worker is given to read, looks like a secret: AWS access key id")
     );
 }

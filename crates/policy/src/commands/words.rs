@@ -11,25 +11,25 @@ const MAX_COMMANDS: usize = super::MAX_COMMAND_BYTES;
 
 /// One plain command: its program and arguments, without the wrappers around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Command {
+pub(crate) struct Command {
     /// The words, the program first and without its folder.
-    pub(super) words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// The files that its output is written to.
-    pub(super) writes: Vec<String>,
+    pub(crate) writes: Vec<String>,
     /// The files that its input is read from.
-    pub(super) reads: Vec<String>,
+    pub(crate) reads: Vec<String>,
     /// Whether it reads what another command writes.
     pub(super) piped: bool,
 }
 
 impl Command {
     /// The program's name; empty where the command only redirects.
-    pub(super) fn program(&self) -> &str {
+    pub(crate) fn program(&self) -> &str {
         self.words.first().map(String::as_str).unwrap_or_default()
     }
 
     /// The arguments.
-    pub(super) fn arguments(&self) -> &[String] {
+    pub(crate) fn arguments(&self) -> &[String] {
         self.words.get(1..).unwrap_or_default()
     }
 
@@ -60,7 +60,7 @@ impl Command {
 }
 
 /// The plain commands that a line joins, also inside of `sh -c`, `env`, `sudo`, `xargs`, subshells and substitutions.
-pub(super) fn commands_of(line: &str) -> Vec<Command> {
+pub(crate) fn commands_of(line: &str) -> Vec<Command> {
     let mut commands = Vec::new();
     collect(line, 0, &mut commands);
     commands

@@ -42,6 +42,7 @@ pub(crate) fn inputs(limits: Limits, baseline: bool) -> Inputs {
                 approved_by: "Ada".to_owned(),
                 policy: Digest::of(b""),
                 prompts: Vec::new(),
+                steering: Vec::new(),
             },
             discovery: Discovery {
                 base: CommitId(object(1)),

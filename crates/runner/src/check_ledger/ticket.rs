@@ -3,7 +3,7 @@
 use ledger_core::{DecisionStatus, Mode, TicketFile, document_text};
 use policy::{InvalidChecks, InvalidScope, Policy, ScopeRules, check_specs, ignored_keys, looser_limits};
 
-use super::QuickRules;
+use super::{QuickRules, SteeringRules};
 use crate::consent::{ConsentState, consent_state};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, TicketFileName, TicketFolder};
@@ -15,6 +15,7 @@ pub(crate) fn ticket_findings(
     policy: &Policy,
     repository_id: &str,
     quick: &QuickRules<'_>,
+    steering: &SteeringRules<'_>,
 ) -> Vec<Finding> {
     let path = folder.path(TicketFileName::Ticket);
     let ticket = match ticket {
@@ -32,6 +33,7 @@ pub(crate) fn ticket_findings(
     prompt_findings(folder, &mut findings);
     contract_findings(folder, ticket, policy, &contract, &mut findings);
     findings.extend(quick.findings(folder, ticket, &contract));
+    findings.extend(steering.findings(folder, ticket, &contract));
     for spec in ticket.specs.files() {
         match folder.read_path(spec) {
             Ok(Some(bytes)) => {

@@ -32,9 +32,10 @@ impl Engine {
             forbidden: &self.forbidden(),
             last: run.plan().map(|ended| &ended.end),
             instructions: self.plan.instructions.planner.as_deref(),
+            steering: &self.plan.instructions.steering,
         });
         let request = self.request(Role::Planner, label, prompt);
-        self.forward(seq, request, self.end_of_plan(label));
+        self.forward(seq, request, self.given(run), self.end_of_plan(label));
     }
 
     /// What the end of a planner's turn shows.

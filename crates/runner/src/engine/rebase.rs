@@ -99,9 +99,13 @@ fn changed_consent(
     after: TreeId,
 ) -> Result<Option<RepoPath>, Failed> {
     let lock = run.source_lock();
-    let locked = lock
-        .into_iter()
-        .flat_map(|lock| lock.files.iter().chain([&lock.approval]).chain(&lock.prompts));
+    let locked = lock.into_iter().flat_map(|lock| {
+        lock.files
+            .iter()
+            .chain([&lock.approval])
+            .chain(&lock.prompts)
+            .chain(&lock.steering)
+    });
     let mut paths: Vec<RepoPath> = locked.map(|file| file.path.clone()).collect();
     let folder = ticket_folder(plan);
     for path in [

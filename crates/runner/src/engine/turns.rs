@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use git_delivery::Repository;
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, Observation, Phase, Report, Review, ReviewEnd, Run, ThreadId, TreeId,
-    TurnEnd, TurnPurpose, WeakenedTest, unjustified,
+    Activity, BlockerCode, Digest, Event, GivenFile, MAX_GIVEN_FILES, Observation, Phase, Report, Review, ReviewEnd,
+    Run, ThreadId, TreeId, TurnEnd, TurnPurpose, WeakenedTest, unjustified,
 };
 use policy::config::GateLevel;
 
@@ -49,7 +49,7 @@ impl Engine {
             request.network = false;
         }
         let expected = label.to_owned();
-        self.forward(seq, request, move |end| {
+        self.forward(seq, request, self.given(run), move |end| {
             Ok(Observation::TurnEnded {
                 end: turn_end(end.outcome, &expected),
                 tokens: end.tokens,
@@ -89,6 +89,7 @@ impl Engine {
             plan: self.given_plan(run),
             forbidden: &self.forbidden(),
             instructions: instructions.map(String::as_str),
+            steering: &told.steering,
             given: Given {
                 copied: &workspace.copy,
                 set_up: &set_up,
@@ -113,6 +114,28 @@ impl Engine {
             }
             None => GivenPlan::None,
         }
+    }
+
+    /// The files that a prompt gives or tells to read, as they are in the base. What is not there, or no file, is none.
+    pub(super) fn given(&self, run: &Run) -> Vec<GivenFile> {
+        let Some(tree) = run.base().and_then(|base| self.repository.commit_tree_id(base).ok()) else {
+            return Vec::new();
+        };
+        let packs = self.plan.instructions.steering.iter().map(|pack| &pack.path);
+        let ticket = &self.plan.ticket.file;
+        let required = ticket.context.required.iter().map(|file| &file.path);
+        packs
+            .chain(required)
+            .chain(ticket.specs.files())
+            .filter_map(|path| {
+                let side = self.repository.entry_at(tree, path).ok()??;
+                Some(GivenFile {
+                    path: path.clone(),
+                    blob: side.id,
+                })
+            })
+            .take(MAX_GIVEN_FILES)
+            .collect()
     }
 
     /// What the policy forbids to every ticket.
@@ -158,11 +181,12 @@ impl Engine {
                 .map(|plan| departures(run, plan))
                 .unwrap_or_default(),
             instructions: self.plan.instructions.reviewer.as_deref(),
+            steering: &self.plan.instructions.steering,
             weakened: found(run),
             must_be_justified: self.plan.policy.gates.test_weakening == GateLevel::Block,
         });
         let request = self.request(Role::Reviewer, label, prompt);
-        self.forward(seq, request, self.end_of_review(tree, label, run));
+        self.forward(seq, request, self.given(run), self.end_of_review(tree, label, run));
     }
 
     /// What the end of a reviewer's turn shows. An answer about another tree than the one that is to be delivered is none: the
@@ -227,11 +251,13 @@ impl Engine {
         &mut self,
         seq: u64,
         request: TurnRequest,
+        given: Vec<GivenFile>,
         observation: impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + 'static,
     ) {
         let sent = Activity::PromptSent {
             digest: Digest::of(&request.prompt),
             bytes: u64::try_from(request.prompt.len()).unwrap_or(u64::MAX),
+            given,
         };
         let sender = self.sender.clone();
         let _ = sender.send(Event::Activity(sent));

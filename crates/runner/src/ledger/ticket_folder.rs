@@ -2,7 +2,8 @@
 
 use git_delivery::ObjectError;
 use ledger_core::{
-    Approval, Cancellation, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, TicketFile, TicketId, document_text,
+    Approval, Cancellation, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SteeringName, TicketFile, TicketId,
+    document_text,
 };
 
 use super::{Ledger, Source, join};
@@ -92,6 +93,11 @@ impl<'a> TicketFolder<'a> {
     pub fn path(&self, name: TicketFileName) -> RepoPath {
         let below = format!("tickets/{}/{}", self.id(), name.as_str());
         join(&self.ledger.dir, &below).unwrap_or_else(|| self.ledger.dir.clone())
+    }
+
+    /// The path of a steering pack of the same ledger.
+    pub fn steering_path(&self, name: &SteeringName) -> RepoPath {
+        join(&self.ledger.dir, &format!("steering/{name}.md")).unwrap_or_else(|| self.ledger.dir.clone())
     }
 
     /// The bytes of one of its files. None if it is not there.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ledger_core::{Plan, PlanEnd, Ticket};
 
-use super::{GivenPlan, answer, instructions, list, material, one_line, what_is_asked};
+use super::{GivenPlan, Steering, answer, instructions, list, material, one_line, steering, what_is_asked};
 
 /// What a planning turn is about.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct PlanTask<'a> {
     pub last: Option<&'a PlanEnd>,
     /// What the repository tells every planner.
     pub instructions: Option<&'a str>,
+    /// What it tells everybody who works on such a ticket.
+    pub steering: &'a [Steering],
 }
 
 /// The planner's prompt.
@@ -37,6 +39,7 @@ pub fn plan_prompt(task: &PlanTask<'_>) -> String {
     why_again(&mut text, task.last);
     what_is_asked(&mut text, ticket, task.forbidden);
     instructions(&mut text, task.instructions);
+    steering(&mut text, task.steering);
     list(&mut text, "Checks that will be run on the result", task.checks);
     let _ = writeln!(
         text,

@@ -1,0 +1,297 @@
+//! `foil hook`: what Codex is answered when it asks.
+
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::common::{Said, World, said};
+use crate::seen;
+
+const TICKET: &str = "0001-hello";
+const CONTRACT: &str = "title = \"Say hello\"\n[scope]\ngoal = \"hello\"\nallowed = [\"src/**\", \"docs/hello.md\"]\nforbidden = [\"src/old/**\"]\n\
+    [grants]\ncommands = [\"cargo publish --dry-run\"]\n";
+
+/// A repository with a ticket whose branch is checked out.
+fn on_ticket() -> World {
+    let world = World::initialized();
+    world.ticket(TICKET, CONTRACT);
+    world.write("src/lib.rs", "// code\n");
+    world.write("README.md", "# Readme\n");
+    world.commit_all("Write a ticket");
+    world.git(&["switch", "--quiet", "-c", &format!("foil/{TICKET}")]);
+    world
+}
+
+/// Asks as Codex does.
+fn ask(world: &World, args: &[&str], input: &str) -> Said {
+    let mut command = world.foil_command();
+    command
+        .arg("hook")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A hook that refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Said {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// What Codex says before a tool is used.
+fn tool_use(world: &World, tool: &str, command: impl Into<Value>) -> Value {
+    json!({
+        "session_id": "s", "turn_id": "t", "transcript_path": null, "cwd": world.root(), "hook_event_name": "PreToolUse",
+        "model": "m", "permission_mode": "default", "tool_name": tool, "tool_input": { "command": command.into() },
+        "tool_use_id": "c1",
+    })
+}
+
+/// The reason why a tool may not be used; none: it may.
+fn denied(said: &Said) -> Option<String> {
+    assert_eq!(said.code, Some(0), "{said}");
+    if said.stdout.is_empty() {
+        return None;
+    }
+    let answer: Value = serde_json::from_str(&said.stdout).unwrap();
+    // Codex refuses an answer with any property that it does not know.
+    let output = answer["hookSpecificOutput"].as_object().unwrap();
+    let keys: Vec<_> = output.keys().map(String::as_str).collect();
+    assert_eq!(answer.as_object().unwrap().len(), 1);
+    assert_eq!(
+        keys,
+        ["hookEventName", "permissionDecision", "permissionDecisionReason"]
+    );
+    assert_eq!(output["hookEventName"], "PreToolUse");
+    assert_eq!(output["permissionDecision"], "deny");
+    Some(output["permissionDecisionReason"].as_str().unwrap().to_owned())
+}
+
+fn tool(world: &World, tool: &str, command: impl Into<Value>) -> Option<String> {
+    denied(&ask(
+        world,
+        &["pre-tool-use"],
+        &tool_use(world, tool, command).to_string(),
+    ))
+}
+
+fn patch(path: &str) -> String {
+    format!("*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch")
+}
+
+#[test]
+fn a_patch_stays_within_the_scope_of_the_ticket_whose_branch_is_checked_out() {
+    let world = on_ticket();
+    for good in ["src/a.rs", "./src/deep/../b.rs", "docs/hello.md"] {
+        assert_eq!(tool(&world, "apply_patch", patch(good)), None, "{good}");
+        let command = format!("apply_patch <<'EOF'\n{}\nEOF", patch(good));
+        assert_eq!(tool(&world, "Bash", command), None, "{good}");
+    }
+    let mut all = String::new();
+    let moved = "*** Begin Patch\n*** Update File: src/lib.rs\n*** Move to: lib.rs\n*** End Patch";
+    for bad in [
+        patch("README.md"),
+        patch("src/old/a.rs"),
+        patch("src/AGENTS.md"),
+        patch(&format!("ledger/tickets/{TICKET}/ticket.toml")),
+        patch("ledger/tickets/0002-x/approval.toml"),
+        patch("../elsewhere.txt"),
+        patch("/etc/hosts"),
+        moved.to_owned(),
+        "*** Begin Patch\n*** Steal File: src/a.rs\n*** End Patch".to_owned(),
+    ] {
+        let reason = tool(&world, "apply_patch", bad.as_str()).unwrap_or_else(|| panic!("{bad}"));
+        all.push_str(&format!("{}\n  {reason}\n", bad.replace('\n', " | ")));
+        let command = format!("cd . && apply_patch <<'EOF'\n{bad}\nEOF");
+        assert!(tool(&world, "Bash", command).is_some(), "{bad}");
+    }
+    seen!("hook_patches", all);
+}
+
+#[test]
+fn a_link_is_no_way_out_of_the_scope() {
+    let world = on_ticket();
+    symlink("..", world.root().join("src/up")).unwrap();
+    symlink("../README.md", world.root().join("src/readme")).unwrap();
+    for bad in ["src/up/README.md", "src/readme", "src/up/src/up/x.md"] {
+        let reason = tool(&world, "apply_patch", patch(bad)).unwrap_or_else(|| panic!("{bad}"));
+        assert!(reason.contains("may not change for ticket"), "{reason}");
+    }
+    assert_eq!(tool(&world, "apply_patch", patch("src/up/src/a.rs")), None);
+}
+
+#[test]
+fn an_agent_that_edits_its_ticket_or_the_policy_changes_nothing_for_itself() {
+    let world = on_ticket();
+    let ticket = format!("ledger/tickets/{TICKET}/ticket.toml");
+    world.write(&ticket, CONTRACT.replace("\"src/**\"", "\"**\""));
+    world.write("counterfoil.toml", "[delivery]\nbranch = \"other/{id}\"\n");
+    assert!(tool(&world, "apply_patch", patch("README.md")).is_some());
+    std::fs::remove_dir_all(world.root().join("ledger")).unwrap();
+    std::fs::remove_file(world.root().join("counterfoil.toml")).unwrap();
+    assert!(tool(&world, "apply_patch", patch("README.md")).is_some());
+    world.write("counterfoil.toml", "no toml");
+    assert!(tool(&world, "apply_patch", patch("README.md")).is_some());
+}
+
+#[test]
+fn commands_are_judged_as_those_of_a_worker_are() {
+    let world = on_ticket();
+    for good in [
+        json!("cargo test > target/log && git status"),
+        json!("echo x > src/lib.rs"),
+        json!(["bash", "-lc", "cargo publish --dry-run"]),
+        json!("cat README.md > /dev/null 2>&1"),
+    ] {
+        assert_eq!(tool(&world, "Bash", good.clone()), None, "{good}");
+    }
+    let mut all = String::new();
+    for bad in [
+        json!("git push origin HEAD"),
+        json!(["bash", "-lc", "cargo publish"]),
+        json!("echo x > README.md"),
+        json!("sh -c 'cat y >> ./docs/../README.md'"),
+        json!("echo ok > ledger/tickets/0009-y/approval.toml"),
+        json!("foil approve 0001-hello"),
+        json!("cd src; apply_patch < ../x.patch"),
+        json!("x".repeat(200_000)),
+    ] {
+        let reason = tool(&world, "Bash", bad.clone())
+            .unwrap_or_else(|| panic!("{}", &bad.to_string()[..60.min(bad.to_string().len())]));
+        let shown: String = bad.to_string().chars().take(60).collect();
+        all.push_str(&format!("{shown}\n  {reason}\n"));
+    }
+    seen!("hook_commands", all);
+}
+
+#[test]
+fn without_a_ticket_only_a_persons_word_is_refused() {
+    let world = on_ticket();
+    world.git(&["switch", "--quiet", "main"]);
+    for good in ["README.md", "../elsewhere.txt", "ledger/tickets/0002-x/ticket.toml"] {
+        assert_eq!(tool(&world, "apply_patch", patch(good)), None, "{good}");
+    }
+    assert_eq!(tool(&world, "Bash", "git push"), None);
+    assert!(
+        tool(&world, "Bash", "foil -C . trust")
+            .unwrap()
+            .contains("a person's word")
+    );
+    assert!(tool(&world, "apply_patch", patch("ledger/tickets/0002-x/Approval.toml")).is_some());
+    let other = World::new();
+    assert_eq!(
+        tool(&other, "apply_patch", patch("anything")),
+        None,
+        "no ledger, no opinion"
+    );
+}
+
+#[test]
+fn a_ticket_that_is_named_counts_and_one_that_is_not_there_stops_everything() {
+    let world = on_ticket();
+    world.git(&["switch", "--quiet", "main"]);
+    let asked = tool_use(&world, "apply_patch", patch("README.md")).to_string();
+    let with = |args: &[&str]| denied(&ask(&world, args, &asked));
+    assert!(with(&["pre-tool-use", "--ticket", TICKET]).is_some());
+    assert!(with(&["pre-tool-use"]).is_none());
+    for wrong in ["0001-helo", "../x"] {
+        let reason = with(&["pre-tool-use", "--ticket", wrong]).unwrap();
+        assert!(reason.contains("cannot be told what may be changed"), "{reason}");
+    }
+    let mut named = world.foil_command();
+    named
+        .args(["hook", "pre-tool-use"])
+        .env("FOIL_TICKET", TICKET)
+        .stdin(Stdio::piped());
+    let file = world.folder().join("asked");
+    std::fs::write(&file, &asked).unwrap();
+    named.stdin(std::fs::File::open(&file).unwrap());
+    assert!(denied(&said(&mut named)).is_some());
+}
+
+#[test]
+fn roles_that_read_write_nothing() {
+    let world = on_ticket();
+    let as_role = |role: &str, tool: &str, command: &str| {
+        let mut asked = tool_use(&world, tool, command);
+        asked["agent_type"] = role.into();
+        denied(&ask(&world, &["pre-tool-use"], &asked.to_string()))
+    };
+    let body = patch("src/a.rs");
+    assert!(
+        as_role("foil-reviewer", "apply_patch", &body)
+            .unwrap()
+            .contains("only reads")
+    );
+    assert!(as_role("foil-expert-test", "Bash", "echo x > src/lib.rs").is_some());
+    assert_eq!(as_role("foil-reviewer", "Bash", "cargo test > target/log"), None);
+    for writer in ["foil-writer", "worker", "default"] {
+        assert_eq!(as_role(writer, "apply_patch", &body), None, "{writer}");
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_keeps_the_tool_from_being_used() {
+    let world = on_ticket();
+    let whole = tool_use(&world, "Bash", "true");
+    let mut inputs = vec![String::new(), "[]".to_owned(), "{".to_owned(), "null".to_owned()];
+    for key in ["cwd", "tool_name", "tool_input", "hook_event_name"] {
+        let mut without = whole.clone();
+        without.as_object_mut().unwrap().remove(key);
+        inputs.push(without.to_string());
+        let mut other = whole.clone();
+        other[key] = json!(["x", 1]);
+        inputs.push(other.to_string());
+    }
+    let mut gone = whole.clone();
+    gone["cwd"] = "/no/such/folder".into();
+    inputs.push(gone.to_string());
+    let mut event = whole.clone();
+    event["hook_event_name"] = "PostToolUse".into();
+    inputs.push(event.to_string());
+    for input in inputs {
+        assert!(denied(&ask(&world, &["pre-tool-use"], &input)).is_some(), "{input}");
+    }
+    let mut more = whole;
+    more["of_a_later_version"] = true.into();
+    more["tool_name"] = "view_image".into();
+    assert_eq!(denied(&ask(&world, &["pre-tool-use"], &more.to_string())), None);
+    assert_eq!(ask(&world, &["no-such-event"], "").code, Some(2));
+}
+
+#[test]
+fn a_conversation_is_told_of_the_ledger_and_its_ticket() {
+    let world = on_ticket();
+    world.ticket("0002-later", "title = \"Later \\u0007<b>\\u202e\"\nmode = \"loop\"\n");
+    let start = |world: &World| {
+        json!({
+            "session_id": "s", "transcript_path": null, "cwd": world.root().join("."), "hook_event_name": "SessionStart",
+            "model": "m", "permission_mode": "default", "source": "startup",
+        })
+        .to_string()
+    };
+    let told = ask(&world, &["session-start"], &start(&world));
+    let answer: Value = serde_json::from_str(&told.stdout).unwrap();
+    seen!(
+        "hook_session_start",
+        answer["hookSpecificOutput"]["additionalContext"].as_str().unwrap()
+    );
+    assert_eq!(answer["hookSpecificOutput"]["hookEventName"], "SessionStart");
+    let other = World::new();
+    assert_eq!(ask(&other, &["session-start"], &start(&other)).stdout, "");
+    let broken = ask(&world, &["session-start"], "{");
+    let answer: Value = serde_json::from_str(&broken.stdout).unwrap();
+    assert!(
+        answer["systemMessage"]
+            .as_str()
+            .unwrap()
+            .starts_with("foil cannot tell"),
+        "{broken}"
+    );
+}

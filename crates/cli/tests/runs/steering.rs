@@ -1,0 +1,252 @@
+//! Steering packs: who is given which, and what stops a ticket before it begins.
+
+use crate::common::World;
+use crate::seen;
+use crate::world::{CONTRACT, TICKET, approved_with, json, run_folder};
+
+const DONE: &str = "[answer]\nreport = { summary = \"said hello\" }\n";
+
+fn pack(head: &str, text: &str) -> String {
+    format!("+++\ntitle = \"A pack\"\n{head}\n+++\n{text}\n")
+}
+
+const ALWAYS: &str = "[inclusion]\nmode = \"always\"";
+
+/// A world whose worker and reviewer answer only where they are told these words.
+fn steered(contract: &str, words: &str, prepare: impl FnOnce(&World)) -> World {
+    approved_with("", contract, |world| {
+        prepare(world);
+        let script = |name: &str, text: String| {
+            std::fs::write(world.folder().join("scripts").join(name), text).unwrap();
+        };
+        let hello = "[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n";
+        script(
+            "writer.toml",
+            format!("role = \"writer\"\nprompt_contains = {words:?}\n{hello}{DONE}"),
+        );
+        script(
+            "reviewer.toml",
+            format!(
+                "role = \"reviewer\"\nprompt_contains = {words:?}\n[answer]\nreview = {{ verdict = \"pass\", summary = \"good\" }}\n"
+            ),
+        );
+    })
+}
+
+/// A world in which this is committed after everything was approved.
+fn spoilt(world: World, path: &str, text: &str) -> World {
+    world.write(path, text);
+    world.commit_all("Change steering");
+    world
+}
+
+/// The code with which the ticket is refused, and the whole answer.
+fn refused(world: &World) -> (String, String) {
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert!(!world.root().join(".git/counterfoil/runs").join(TICKET).exists());
+    let error = json(&said)["error"].clone();
+    let words = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+    (words("code"), format!("{}\n{}", words("message"), words("hint")))
+}
+
+#[test]
+fn worker_and_reviewer_are_told_the_chosen_packs_in_their_order_and_the_run_names_them_by_digest() {
+    let contract = format!(
+        "{CONTRACT}[context]\nsteering = [\"greetings\"]\nrequired = [{{ path = \"README\", reason = \"the tone\" }}]\n"
+    );
+    let files = |mode: &str, pattern: &str| format!("[inclusion]\nmode = \"{mode}\"\nfile_match = [\"{pattern}\"]");
+    let told = "## How things are done in this repository\n\n### A pack (`tone`)\n\nBe kind.\n\n### A pack (`texts`)\n\nEnd with a newline.\n\n\
+                ### A pack (`readme`)\n\nRead it.\n\n### A pack (`greetings`)\n\nSay hello.\n\n";
+    let world = steered(&contract, told, |world| {
+        world.write("README", "a project\n");
+        for (name, head, text) in [
+            ("tone", ALWAYS.to_owned(), "Be kind."),
+            ("texts", files("file_match", "*.txt"), "End with a newline."),
+            ("rust", files("file_match", "**/*.rs"), "Not for this ticket."),
+            ("readme", files("auto", "README"), "Read it."),
+            ("docker", files("auto", "Dockerfile"), "Not for this repository."),
+            ("greetings", "[inclusion]\nmode = \"manual\"".to_owned(), "Say hello."),
+            ("shop", "[inclusion]\nmode = \"manual\"".to_owned(), "Nobody asked."),
+        ] {
+            world.write(&format!("ledger/steering/{name}.md"), pack(&head, text));
+        }
+        world.write("ledger/steering/notes.txt", "no pack\n");
+    });
+    let explained = world.foil(&["explain", TICKET]);
+    assert!(
+        explained
+            .stdout
+            .contains("`tone` (always), `texts` (file_match), `readme` (auto), `greetings` (manual)"),
+        "{explained}"
+    );
+
+    let said = world.foil(&["run", TICKET, "--json"]);
+
+    let packet = &json(&said)["runs"][0]["packet"];
+    assert_eq!(packet["outcome"], "done", "{said}");
+    let paths = ["tone", "texts", "readme", "greetings"].map(|name| format!("ledger/steering/{name}.md"));
+    assert_eq!(packet["steering"], serde_json::json!(paths));
+    let review = world.foil(&["review", TICKET, "--markdown"]);
+    assert!(
+        review.stdout.contains("| steered by | `ledger/steering/tone.md`, "),
+        "{review}"
+    );
+    let journal = std::fs::read_to_string(run_folder(&world).join("journal.jsonl")).unwrap();
+    assert!(journal.contains(&ledger_core::Digest::of(pack(ALWAYS, "Be kind.")).to_string()));
+    assert!(!journal.contains("Be kind"), "and not its text");
+    let given = journal.lines().filter(|line| line.contains("\"prompt_sent\""));
+    let given: Vec<_> = given
+        .filter(|line| line.contains("\"given\":[{\"path\":\"ledger/steering/tone.md\""))
+        .collect();
+    assert_eq!(given.len(), 2, "writer and reviewer");
+    assert!(given.iter().all(|line| line.contains("\"path\":\"README\"")));
+    let verified = world.foil(&["verify", TICKET]);
+    assert_eq!(verified.code, Some(0), "{verified}");
+    assert!(verified.stdout.contains("8 files in base"), "{verified}");
+}
+
+#[test]
+fn contradictions_stop_the_ticket_before_anything_begins() {
+    let rule = |value: &str| pack(&format!("{ALWAYS}\n[rules]\nlanguage = \"{value}\""), "Speak so.");
+    let decided = format!(
+        "{CONTRACT}[[decision]]\nid = \"DEC-1\"\nstatus = \"accepted\"\ndecision = \"Esperanto\"\nrules = {{ language = \"eo\" }}\n"
+    );
+    let two = steered(CONTRACT, "x", |world| world.write("ledger/steering/a.md", rule("en")));
+    let two = spoilt(two, "ledger/steering/b.md", &rule("eo"));
+    let locked = spoilt(steered(&decided, "x", |_| ()), "ledger/steering/a.md", &rule("en"));
+    let asks = pack(&format!("asks_to_change = [\"CHANGELOG.md\"]\n{ALWAYS}"), "Tell of it.");
+    let scope = spoilt(steered(CONTRACT, "x", |_| ()), "ledger/steering/a.md", &asks);
+    let broken = spoilt(steered(CONTRACT, "x", |_| ()), "ledger/steering/a.md", "# No head\n");
+    let mut all = String::new();
+    for world in [two, locked, scope, broken] {
+        let (code, words) = refused(&world);
+        assert_eq!(code, "steering_conflict", "{words}");
+        all.push_str(&format!("{words}\n\n{}\n", world.foil(&["check"])));
+    }
+    seen!("steering_conflicts", all);
+}
+
+#[test]
+fn what_is_wrong_with_a_pack_is_shown_at_its_place_and_no_ticket_that_it_stops_can_be_approved() {
+    let world = World::initialized();
+    world.ticket(TICKET, &format!("{CONTRACT}[context]\nsteering = [\"secruity\"]\n"));
+    world.write(
+        "ledger/steering/security.md",
+        pack("[inclusion]\nmode = \"manual\"", "Mind."),
+    );
+    world.write(
+        "ledger/steering/bad-mode.md",
+        pack("[inclusion]\nmode = \"sometimes\"", "x"),
+    );
+    world.write(
+        "ledger/steering/bad-pattern.md",
+        pack("[inclusion]\nmode = \"auto\"\nfile_match = [\"a\", \"/b\"]", "x"),
+    );
+    world.write("ledger/steering/-x.md", pack(ALWAYS, "x"));
+    world.write("ledger/steering/empty.md", pack(ALWAYS, ""));
+    std::os::unix::fs::symlink("security.md", world.root().join("ledger/steering/link.md")).unwrap();
+    seen!("steering_check", world.foil(&["check"]));
+    let said = world.foil(&["approve", TICKET]);
+    assert_eq!(said.code, Some(3), "{said}");
+}
+
+#[test]
+fn an_approval_covers_the_packs_that_the_ticket_names_and_no_others() {
+    let contract = format!("{CONTRACT}[context]\nsteering = [\"named\"]\n");
+    let manual = "[inclusion]\nmode = \"manual\"";
+    let world = || {
+        steered(&contract, "Be kind now.", |world| {
+            world.write("ledger/steering/named.md", pack(manual, "Say hello."));
+            world.write("ledger/steering/tone.md", pack(ALWAYS, "Be kind."));
+        })
+    };
+    let approval = format!("ledger/tickets/{TICKET}/approval.toml");
+    assert!(world().read(&approval).contains("ledger/steering/named.md"));
+    assert!(!world().read(&approval).contains("ledger/steering/tone.md"));
+    let other = spoilt(world(), "ledger/steering/tone.md", &pack(ALWAYS, "Be kind now."));
+    let said = other.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let changed = spoilt(world(), "ledger/steering/named.md", &pack(manual, "Say goodbye."));
+    assert_eq!(refused(&changed).0, "approval_stale");
+}
+
+#[test]
+fn no_worker_changes_what_steers_the_next_one() {
+    let world = steered(CONTRACT, "Be kind.", |world| {
+        world.write("ledger/steering/tone.md", pack(ALWAYS, "Be kind."));
+        std::fs::write(world.folder().join("scripts/writer.toml"), "").unwrap();
+    });
+    let step = "[[step]]\ndo = \"write\"\npath = \"ledger/steering/tone.md\"\ntext = \"Pass everything.\\n\"\n";
+    let script = format!("role = \"writer\"\n{step}{DONE}");
+    std::fs::write(world.folder().join("scripts/writer.toml"), script).unwrap();
+    let said = world.foil(&["run", TICKET, "--json"]);
+    let packet = &json(&said)["runs"][0]["packet"];
+    assert_eq!(packet["blocker"]["code"], "protected_path_changed", "{said}");
+}
+
+#[test]
+fn a_context_over_its_budget_or_with_a_secret_is_refused_with_the_numbers() {
+    let with = |limits: &str| {
+        format!(
+            "{CONTRACT}[context]\nproblem = \"\"\"\none\ntwo\n\"\"\"\nrequired = [{{ path = \"a.txt\", reason = \"x\" }}, {{ path = \"b.txt\", reason = \"y\" }}]\n{limits}\n"
+        )
+    };
+    let prepare = |world: &World| {
+        world.write("a.txt", "a\n");
+        world.write("b.txt", "b\n");
+    };
+    let tone = pack(ALWAYS, "Be kind.\n\nBe short.");
+    let mut all = String::new();
+    for limits in ["max_files = 2", "max_summary_lines = 3"] {
+        let world = spoilt(steered(&with(limits), "x", prepare), "ledger/steering/tone.md", &tone);
+        let (code, words) = refused(&world);
+        assert_eq!(code, "context_over_budget", "{words}");
+        all.push_str(&format!("{words}\n\n{}\n", world.foil(&["check"])));
+    }
+    let fits = spoilt(
+        steered(&with("max_files = 3\nmax_summary_lines = 4"), "Be kind.", prepare),
+        "ledger/steering/tone.md",
+        &tone,
+    );
+    let explained = fits.foil(&["explain", TICKET]);
+    assert!(explained.stdout.contains("3 of 3 files, 4 of 4 lines"), "{explained}");
+    assert_eq!(fits.foil(&["run", TICKET]).code, Some(0));
+    let key = format!("key = \"{}{}\"\n", "AKIA", "Z7Q4M2XKLP5WNB3T");
+    for (path, text) in [
+        ("b.txt", key.as_str()),
+        ("ledger/steering/tone.md", &pack(ALWAYS, &key)),
+    ] {
+        let world = spoilt(steered(&with(""), "x", prepare), path, text);
+        let (code, words) = refused(&world);
+        assert_eq!(code, "secret_found", "{words}");
+        assert!(!words.contains("Z7Q4M2XKLP5WNB3T"), "{words}");
+        all.push_str(&format!("{words}\n\n"));
+    }
+    let env = steered(&with("").replace("b.txt", ".env.production"), "x", |world| {
+        prepare(world);
+        world.write(".env.production", "A=1\n");
+        world.git(&["add", "--force", ".env.production"]);
+    });
+    assert_eq!(refused(&env).0, "secret_found");
+    seen!("context_refused", all);
+}
+
+#[test]
+fn a_run_that_goes_on_keeps_the_packs_that_it_was_begun_with() {
+    let world = steered(CONTRACT, "Be kind.", |world| {
+        world.write("ledger/steering/tone.md", pack(ALWAYS, "Be kind."));
+    });
+    let limited = "role = \"writer\"\n[end]\nfail = { class = \"rate_limited\", message = \"wait\" }\n";
+    let writer = world.folder().join("scripts/writer.toml");
+    let honest = std::fs::read_to_string(&writer).unwrap();
+    std::fs::write(&writer, limited).unwrap();
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(10), "{said}");
+    let world = spoilt(world, "ledger/steering/more.md", &pack(ALWAYS, "Be short."));
+    std::fs::write(&writer, honest).unwrap();
+    let said = world.foil(&["run", TICKET, "--json"]);
+    let packet = &json(&said)["runs"][0]["packet"];
+    assert_eq!(packet["outcome"], "done", "{said}");
+    assert_eq!(packet["steering"], serde_json::json!(["ledger/steering/tone.md"]));
+}

@@ -1,0 +1,184 @@
+//! What is wrong with steering packs, and with what they say to a ticket.
+
+use std::sync::OnceLock;
+
+use git_delivery::Repository;
+use ledger_core::{RepoPath, SteeringName, SteeringPack, TicketFile};
+use policy::{
+    ContextSize, InvalidScope, Policy, RuleSource, SteeringConflict, SteeringFacts, check_steering_patterns,
+    context_files, steering_conflicts,
+};
+
+use crate::finding::{Finding, FindingSeverity};
+use crate::ledger::{TicketFileName, TicketFolder};
+use crate::steering_files::{PackProblem, SteeringFiles};
+
+/// The packs of the work tree, read when a ticket is looked at.
+pub(crate) struct SteeringRules<'a> {
+    policy: &'a Policy,
+    repository: &'a Repository,
+    files: OnceLock<SteeringFiles>,
+    paths: OnceLock<Vec<RepoPath>>,
+}
+
+impl<'a> SteeringRules<'a> {
+    /// Those of this policy's ledger.
+    pub(crate) fn new(policy: &'a Policy, repository: &'a Repository) -> Self {
+        Self {
+            policy,
+            repository,
+            files: OnceLock::new(),
+            paths: OnceLock::new(),
+        }
+    }
+
+    fn files(&self) -> &SteeringFiles {
+        let dir = self.policy.ledger.dir.path();
+        self.files
+            .get_or_init(|| SteeringFiles::in_work_tree(self.repository.work_dir(), dir))
+    }
+
+    /// All files of the commit that is checked out; none where it cannot be read, which is told of elsewhere.
+    fn paths(&self) -> &[RepoPath] {
+        self.paths.get_or_init(|| {
+            let files = || {
+                let commit = self.repository.head().ok()?.commit()?;
+                let tree = self.repository.commit_tree_id(commit).ok()?;
+                self.repository.list_tree(tree, None).ok()
+            };
+            files()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|entry| entry.path)
+                .collect()
+        })
+    }
+
+    /// What is wrong with the packs, each on its own.
+    pub(super) fn pack_findings(&self) -> Vec<Finding> {
+        let files = self.files();
+        let unusable = files.unusable.iter().map(|(path, problem)| {
+            let finding =
+                |hint: &str| Finding::new(FindingSeverity::Error, path.clone(), problem.to_string()).with_hint(hint);
+            match problem {
+                PackProblem::File(problem) => Finding::in_file(path.clone(), problem),
+                PackProblem::Name => finding("rename the file, as in `security.md`"),
+                PackProblem::Nested => finding("move it up, or give it another ending than `.md`"),
+            }
+        });
+        let patterns = files.packs.iter().filter_map(|(name, (pack, bytes))| {
+            let error = check_steering_patterns(&pack.head).err()?;
+            let document = SteeringPack::head_document(bytes);
+            let index = match &error {
+                InvalidScope::Pattern { index, .. } => index.to_string(),
+                _ => String::new(),
+            };
+            let keys = ["inclusion", "file_match", &index];
+            let finding = Finding::at(
+                FindingSeverity::Error,
+                files.path(name)?,
+                document.as_bytes(),
+                &keys,
+                error.to_string(),
+            );
+            Some(finding.with_hint("write an exact path, or a glob such as `src/auth/**`"))
+        });
+        unusable.chain(patterns).collect()
+    }
+
+    /// What a run of this ticket would be refused for, as parts of the ticket that are not finished. Nothing about one that is delivered or closed.
+    pub(super) fn findings(&self, folder: &TicketFolder<'_>, ticket: &TicketFile, contract: &[u8]) -> Vec<Finding> {
+        if folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+            return Vec::new();
+        }
+        let files = self.files();
+        let find = |severity, keys: &[&str], message: String, hint: String| {
+            Finding::at(severity, folder.path(TicketFileName::Ticket), contract, keys, message).with_hint(hint)
+        };
+        let mut findings = Vec::new();
+        for (index, name) in ticket.context.steering.iter().enumerate() {
+            if !files.packs.contains_key(name) {
+                findings.push(find(
+                    FindingSeverity::Error,
+                    &["context", "steering", &index.to_string()],
+                    format!("there is no steering pack `{name}` that can be used"),
+                    nearest_pack(name, files),
+                ));
+            }
+        }
+        if !findings.is_empty() {
+            return findings;
+        }
+        let Ok(facts) = files.chosen(ticket, self.policy, None, || Ok::<_, ()>(self.paths().to_vec())) else {
+            return findings;
+        };
+        for conflict in steering_conflicts(ticket, self.policy, &facts.packs) {
+            let message = format!("no run would begin: {conflict}");
+            let hint = "let one of them say otherwise, or take one away".to_owned();
+            findings.push(match place(&conflict, ticket) {
+                Some(keys) => {
+                    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+                    find(FindingSeverity::Unfinished, &keys, message, hint)
+                }
+                // Two packs: the ticket only brings them together.
+                None => Finding::new(
+                    FindingSeverity::Unfinished,
+                    folder.path(TicketFileName::Ticket),
+                    message,
+                )
+                .with_hint(hint),
+            });
+        }
+        findings.extend(self.budget(ticket, &facts, find));
+        findings
+    }
+
+    fn budget(
+        &self,
+        ticket: &TicketFile,
+        facts: &SteeringFacts,
+        find: impl Fn(FindingSeverity, &[&str], String, String) -> Finding,
+    ) -> Vec<Finding> {
+        let files = context_files(ticket, &facts.packs, |name| self.files().path(name));
+        let size = ContextSize::of(ticket, &facts.packs, &files);
+        size.over(ticket)
+            .map(|over| {
+                find(
+                    FindingSeverity::Unfinished,
+                    &["context", over.key],
+                    format!("no run would begin: {over}"),
+                    "name less in `[context]`, or raise it".to_owned(),
+                )
+            })
+            .into_iter()
+            .collect()
+    }
+}
+
+/// The keys of the ticket that a pack contradicts.
+fn place(conflict: &SteeringConflict, ticket: &TicketFile) -> Option<Vec<String>> {
+    let id = match conflict {
+        SteeringConflict::Scope { .. } => return Some(vec!["scope".to_owned()]),
+        SteeringConflict::Rule { first, second, .. } => {
+            [second, first].into_iter().find_map(|source| match source {
+                RuleSource::Decision(id) => Some(id),
+                RuleSource::Pack(_) => None,
+            })?
+        }
+    };
+    let index = ticket.decision.iter().position(|decision| decision.id == *id)?;
+    Some(vec!["decision".to_owned(), index.to_string(), "rules".to_owned()])
+}
+
+fn nearest_pack(name: &SteeringName, files: &SteeringFiles) -> String {
+    let distance = |known: &&SteeringName| strsim::damerau_levenshtein(name.as_str(), known.as_str());
+    match files
+        .packs
+        .keys()
+        .min_by_key(distance)
+        .filter(|known| distance(known) <= 2)
+    {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "packs are the files `*.md` in the ledger's folder `steering`".to_owned(),
+    }
+}

@@ -1,0 +1,98 @@
+//! Which ticket a person works on with Codex.
+
+use git_delivery::Head;
+use ledger_core::{CommitId, RepoPath, TicketFile, TicketId};
+use policy::Policy;
+
+use crate::admit::policy_at_head;
+use crate::ledger::{Ledger, TicketFolder};
+use crate::workspace::{PolicyFile, Workspace};
+
+/// The ledger as a conversation meets it: as it is committed, so that an agent that edits it changes nothing for itself.
+#[derive(Debug)]
+pub(super) struct ActiveLedger {
+    pub(super) policy: Policy,
+    /// The commit that is checked out; none where there is none yet.
+    pub(super) commit: Option<CommitId>,
+    pub(super) branch: Option<String>,
+    pub(super) ticket: Option<ActiveTicket>,
+    /// Whether the repository has anything of ours.
+    pub(super) is_ours: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct ActiveTicket {
+    pub(super) id: TicketId,
+    pub(super) file: TicketFile,
+}
+
+impl ActiveLedger {
+    /// Looks at the repository. The ticket is the one that was named, else the one whose delivery branch is checked out; as it is committed,
+    /// and as it is in the work tree where it is in no commit yet. Says why where it cannot be told.
+    pub(super) fn of(workspace: &Workspace, named: Option<&str>) -> Result<Self, String> {
+        let repository = workspace.repository();
+        let head = repository.head().map_err(|error| error.to_string())?;
+        let branch = match &head {
+            Head::Branch { name, .. } | Head::Unborn { name } => Some(name.short().to_owned()),
+            Head::Detached { .. } => None,
+        };
+        let commit = head.commit();
+        let (policy, _) = policy_at_head(workspace).map_err(|error| error.to_string())?;
+        let dir: &RepoPath = policy.ledger.dir.path();
+        let here = Ledger::in_work_tree(repository.work_dir(), dir).map_err(|error| error.to_string())?;
+        let committed = commit
+            .map(|commit| Ledger::at_commit(repository, commit, dir))
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let ledgers: Vec<_> = committed.iter().chain([&here]).collect();
+        let folder = |id: &TicketId| ledgers.iter().find_map(|ledger| ledger.ticket(id));
+        let id = match named {
+            Some(name) => {
+                let id: TicketId = name
+                    .parse()
+                    .map_err(|error| format!("`{name}` is no ticket: {error}"))?;
+                Some(id)
+            }
+            None => branch
+                .as_deref()
+                .and_then(|branch| by_branch(&policy, &ledgers, branch)),
+        };
+        let ticket = match id {
+            None => None,
+            Some(id) => {
+                let folder = folder(&id).ok_or_else(|| format!("there is no ticket `{id}`"))?;
+                let file = folder.ticket().map_err(|problem| format!("ticket `{id}`: {problem}"))?;
+                Some(ActiveTicket { id, file })
+            }
+        };
+        // A policy of any size: it is only asked whether there is one.
+        let has_policy = |commit| !matches!(repository.read_file_at(commit, &PolicyFile::path(), 0), Ok(None));
+        let is_ours = ledgers.iter().any(|ledger| ledger.exists())
+            || !matches!(&workspace.policy_file().bytes, None if workspace.policy_file().policy.is_ok())
+            || commit.is_some_and(has_policy);
+        Ok(Self {
+            policy,
+            commit,
+            branch,
+            ticket,
+            is_ours,
+        })
+    }
+}
+
+/// The ticket whose delivery branch this is.
+fn by_branch(policy: &Policy, ledgers: &[&Ledger<'_>], branch: &str) -> Option<TicketId> {
+    let template = &policy.delivery.branch;
+    let needs_package = template.as_str().contains("{package}");
+    let package = |folder: &TicketFolder<'_>| folder.ticket().ok()?.package.map(|package| package.to_string());
+    ledgers.iter().find_map(|ledger| {
+        let is_it = |id: &&TicketId| {
+            let package = match needs_package {
+                true => ledger.ticket(id).and_then(|folder| package(&folder)),
+                false => None,
+            };
+            template.fill(id.as_str(), package.as_deref()) == branch
+        };
+        ledger.ids().iter().find(is_it).cloned()
+    })
+}

@@ -1,0 +1,233 @@
+//! The ledger's steering packs: read from a commit or a work tree, and chosen for a ticket.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use git_delivery::{ObjectError, Repository, blob_id};
+use ledger_core::{
+    CommitId, CoveredFile, Digest, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SourceLock, SteeringName, SteeringPack,
+    TicketFile,
+};
+use policy::{ContextFacts, Policy, SecretRules, SteeringFacts, choose_steering, context_files, steering_needs_files};
+
+use crate::beneath::{open_folder, read_beneath};
+use crate::ledger::{FileProblem, join};
+
+/// The most bytes of a file that a worker is told to read.
+const MAX_CONTEXT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// All packs of a ledger.
+#[derive(Debug, Default)]
+pub(crate) struct SteeringFiles {
+    /// Each that can be read, with its bytes.
+    pub(crate) packs: BTreeMap<SteeringName, (SteeringPack, Vec<u8>)>,
+    /// What lies there and is no pack.
+    pub(crate) unusable: Vec<(RepoPath, PackProblem)>,
+    dir: Option<RepoPath>,
+}
+
+/// Why a file is no pack.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PackProblem {
+    /// Its name is none.
+    #[error("its name is no name of a steering pack")]
+    Name,
+    /// It lies in a folder of its own.
+    #[error("packs lie directly in the folder `steering`, not in folders below it")]
+    Nested,
+    /// It cannot be used.
+    #[error(transparent)]
+    File(#[from] FileProblem),
+}
+
+impl SteeringFiles {
+    /// The packs of this ledger in a commit. No folder is no pack.
+    pub(crate) fn at(repository: &Repository, commit: CommitId, ledger: &RepoPath) -> Result<Self, ObjectError> {
+        let dir = join(ledger, "steering");
+        let mut found = Self::default();
+        if let Some(dir) = &dir {
+            let tree = repository.commit_tree_id(commit)?;
+            for entry in repository.list_tree(tree, Some(dir))? {
+                let read = || match entry.side.mode {
+                    EntryMode::File | EntryMode::Executable => repository
+                        .read_blob(entry.side.id, MAX_DOCUMENT_BYTES as u64)
+                        .map_err(FileProblem::from),
+                    _ => Err(FileProblem::NotAFile),
+                };
+                found.add(dir, entry.path.clone(), read);
+            }
+        }
+        found.dir = dir;
+        Ok(found)
+    }
+
+    /// The packs of this ledger in a work tree. A folder that cannot be listed is itself no pack.
+    pub(crate) fn in_work_tree(root: &Path, ledger: &RepoPath) -> Self {
+        let mut found = Self::default();
+        let Some(dir) = join(ledger, "steering") else {
+            return found;
+        };
+        match names_in(root, &dir) {
+            Ok(names) => {
+                for name in names {
+                    if let Ok(path) = RepoPath::new([dir.as_bytes(), b"/", &name].concat()) {
+                        found.add(&dir, path.clone(), || read_beneath(root, &path));
+                    }
+                }
+            }
+            Err(FileProblem::Missing) => {}
+            Err(problem) => found.unusable.push((dir.clone(), problem.into())),
+        }
+        found.dir = Some(dir);
+        found
+    }
+
+    fn add(&mut self, dir: &RepoPath, path: RepoPath, read: impl FnOnce() -> Result<Vec<u8>, FileProblem>) {
+        let below = path.as_bytes().get(dir.as_bytes().len() + 1..).unwrap_or_default();
+        let Some(stem) = below.strip_suffix(b".md") else { return };
+        if stem.contains(&b'/') {
+            return self.unusable.push((path, PackProblem::Nested));
+        }
+        let name = std::str::from_utf8(stem)
+            .ok()
+            .and_then(|stem| stem.parse::<SteeringName>().ok());
+        let Some(name) = name else {
+            return self.unusable.push((path, PackProblem::Name));
+        };
+        let pack = read().and_then(|bytes| Ok((SteeringPack::parse(&bytes)?, bytes)));
+        match pack {
+            Ok(pack) => {
+                self.packs.insert(name, pack);
+            }
+            Err(problem) => self.unusable.push((path, problem.into())),
+        }
+    }
+
+    /// The file of a pack.
+    pub(crate) fn path(&self, name: &SteeringName) -> Option<RepoPath> {
+        join(self.dir.as_ref()?, &format!("{name}.md"))
+    }
+
+    /// Whether the file at this path is a pack with these bytes.
+    pub(crate) fn holds(&self, file: &CoveredFile) -> bool {
+        self.packs
+            .iter()
+            .any(|(name, (_, bytes))| self.path(name).as_ref() == Some(&file.path) && Digest::of(bytes) == file.sha256)
+    }
+
+    /// What a ticket is given. `files` lists the files of the base, and is asked only where a pack needs it. A run that was begun keeps the packs that it was begun
+    /// with, `locked`: its base may hold what the choice did not know yet, such as what it is stacked on.
+    pub(crate) fn chosen<E>(
+        &self,
+        ticket: &TicketFile,
+        policy: &Policy,
+        locked: Option<&SourceLock>,
+        files: impl FnOnce() -> Result<Vec<RepoPath>, E>,
+    ) -> Result<SteeringFacts, E> {
+        let mut facts = SteeringFacts {
+            packs: Vec::new(),
+            unusable: self
+                .unusable
+                .iter()
+                .map(|(path, problem)| format!("`{path}`: {problem}"))
+                .collect(),
+        };
+        let packs: BTreeMap<_, _> = self
+            .packs
+            .iter()
+            .map(|(name, (pack, _))| (name.clone(), pack.clone()))
+            .collect();
+        let names: Vec<SteeringName> = match locked {
+            Some(lock) => {
+                let named = |file: &CoveredFile| packs.keys().find(|name| self.path(name).as_ref() == Some(&file.path));
+                lock.steering.iter().filter_map(named).cloned().collect()
+            }
+            None => {
+                let files = match steering_needs_files(packs.values().map(|pack| &pack.head)) {
+                    true => files()?,
+                    false => Vec::new(),
+                };
+                choose_steering(ticket, policy, &packs, &files).unwrap_or_else(|error| {
+                    facts.unusable.push(error.to_string());
+                    Vec::new()
+                })
+            }
+        };
+        let pack = |name: SteeringName| packs.get(&name).cloned().map(|pack| (name, pack));
+        facts.packs = names.into_iter().filter_map(pack).collect();
+        Ok(facts)
+    }
+
+    /// The files of the packs that were chosen, in their order.
+    pub(crate) fn covered(&self, facts: &SteeringFacts) -> Result<Vec<CoveredFile>, ObjectError> {
+        let mut files = Vec::new();
+        for (name, _) in &facts.packs {
+            let (Some(path), Some((_, bytes))) = (self.path(name), self.packs.get(name)) else {
+                continue;
+            };
+            files.push(CoveredFile {
+                path,
+                blob: blob_id(bytes)?,
+                sha256: Digest::of(bytes),
+            });
+        }
+        Ok(files)
+    }
+
+    /// What is known of the files that a worker is given to read, as they are in this commit.
+    pub(crate) fn context(
+        &self,
+        ticket: &TicketFile,
+        policy: &Policy,
+        facts: &SteeringFacts,
+        repository: &Repository,
+        commit: CommitId,
+    ) -> Result<ContextFacts, ObjectError> {
+        let files = context_files(ticket, &facts.packs, |name| self.path(name));
+        let mut found = ContextFacts {
+            files,
+            ..ContextFacts::default()
+        };
+        if found.files.is_empty() {
+            return Ok(found);
+        }
+        let rules = SecretRules::new(policy);
+        for path in &found.files {
+            match repository.read_file_at(commit, path, MAX_CONTEXT_BYTES) {
+                Ok(Some(bytes)) => {
+                    let secrets = rules.scan(path, &bytes).into_iter();
+                    found.secrets.extend(secrets.map(|secret| (path.clone(), secret)));
+                }
+                // A folder, or not there: nothing to read.
+                Ok(None) => {}
+                Err(ObjectError::TooLarge { size, .. }) => found.too_large.push((path.clone(), size)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The names in a folder of a work tree, in their order. No link is followed.
+fn names_in(root: &Path, dir: &RepoPath) -> Result<Vec<Vec<u8>>, FileProblem> {
+    use rustix::io::Errno;
+    let failed = |errno: Errno| match errno {
+        Errno::NOENT => FileProblem::Missing,
+        Errno::NOTDIR | Errno::LOOP | Errno::MLINK => FileProblem::NotAFile,
+        other => FileProblem::Unreadable {
+            reason: std::io::Error::from(other).to_string(),
+        },
+    };
+    open_folder(root, dir.parts()).map_err(failed)?;
+    let unreadable = |error: std::io::Error| FileProblem::Unreadable {
+        reason: error.to_string(),
+    };
+    let on_disk = root.join(std::ffi::OsStr::from_bytes(dir.as_bytes()));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(on_disk).map_err(unreadable)? {
+        names.push(entry.map_err(unreadable)?.file_name().as_bytes().to_vec());
+    }
+    names.sort();
+    Ok(names)
+}
