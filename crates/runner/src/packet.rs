@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, Finding, ListedPath,
-    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, RemoteDelivery, Report, Run, StackedTicket, State, TicketFile,
-    TokenCount,
+    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, RemoteDelivery, Report, Run, StackedTicket, State, TestComparison,
+    TicketFile, TokenCount,
 };
 use serde::Serialize;
 
+use crate::compared::{comparison_of, lines};
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
@@ -54,6 +55,9 @@ pub struct ReviewPacket {
     pub checks: Vec<CheckResult>,
     /// Where each acceptance item is proved.
     pub acceptance: Vec<AcceptanceProof>,
+    /// What tests show before and after the change, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<TestComparison>,
     /// What the ticket wants to be true, where [`ReviewPacket::read`] found it.
     pub wanted: Vec<Acceptance>,
     /// When the ticket told the worker to stop and report, where [`ReviewPacket::read`] found it.
@@ -64,7 +68,7 @@ pub struct ReviewPacket {
     pub verdict: Option<&'static str>,
     /// What the reviewer says in short.
     pub review: Option<String>,
-    /// What the reviewer found.
+    /// What the reviewer found; before the review of a repair, what is to be repaired.
     pub findings: Vec<Finding>,
     /// What could still go wrong, as the reviewer says.
     pub residual_risks: Vec<String>,
@@ -116,6 +120,11 @@ impl ReviewPacket {
         }
     }
 
+    /// What tests show before and after the change, a few lines for each check; none where that was not looked at.
+    pub fn compared_in_words(&self) -> Vec<String> {
+        self.compared.as_ref().map(lines).unwrap_or_default()
+    }
+
     /// What merging it brings beside its own change, where that is anything.
     pub fn stack_in_words(&self) -> Option<String> {
         stack_sentence(&self.stacked)
@@ -161,6 +170,7 @@ impl ReviewPacket {
             warnings: warnings(run, &checks),
             checks,
             acceptance,
+            compared: comparison_of(run).cloned(),
             wanted: Vec::new(),
             stop_when: Vec::new(),
             report: report_of(run).cloned(),
@@ -173,7 +183,11 @@ impl ReviewPacket {
                 None => None,
             },
             review: review.map(|review| review.summary.clone()),
-            findings: review.map(|review| review.findings.clone()).unwrap_or_default(),
+            findings: match (review, run.attempt()) {
+                (Some(review), _) => review.findings.clone(),
+                (None, Some(attempt)) => attempt.findings.clone(),
+                (None, None) => Vec::new(),
+            },
             residual_risks: review.map(|review| review.residual_risks.clone()).unwrap_or_default(),
             iterations: run.totals().iterations,
             repair_rounds: run.totals().repair_rounds,
@@ -309,6 +323,11 @@ impl ReviewPacket {
             );
         }
         text.push('\n');
+        let compared = self.compared_in_words();
+        if !compared.is_empty() {
+            let _ = writeln!(text, "Tests before and after the change, as they report themselves:\n");
+            quotes(text, &compared);
+        }
     }
 }
 
@@ -364,6 +383,7 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             run.opened().ticket
         ));
     }
+    warnings.extend(crate::compared::warnings(run));
     warnings.extend(crate::weakened::warnings(run));
     if !run.opened().review {
         warnings.push("no independent review: the ticket's mode and the policy go without".to_owned());

@@ -4,10 +4,13 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, RepoPath, Report, TestSummary,
-    Ticket, TicketFile, WeakenedTest,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, RepoPath, Report, TestComparison,
+    TestSummary, Ticket, TicketFile, WeakenedTest,
 };
 use policy::MAX_QUICK_FILES;
+use policy::config::Gates;
+
+use crate::prompt_tests::{tests_compared, tests_refused, what_tests_must_show};
 
 /// What a turn of the writer is about.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct WriterTask<'a> {
     pub forbidden: &'a [String],
     /// What the repository tells every worker.
     pub instructions: Option<&'a str>,
+    /// What the policy wants of tests.
+    pub gates: Gates,
     /// What the checkout holds beside the tree.
     pub given: Given<'a>,
 }
@@ -66,6 +71,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     what_is_asked(&mut text, task);
     instructions(&mut text, task.instructions);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
+    what_tests_must_show(&mut text, &task.gates);
     given(&mut text, task.given);
     let _ = writeln!(
         text,
@@ -190,6 +196,7 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
                 task.iteration
             );
         }
+        Some(IterationCause::TestsRefused { reason, .. }) => tests_refused(text, task.iteration, reason),
         Some(IterationCause::TurnFailed { .. }) => {
             let _ = writeln!(
                 text,
@@ -357,8 +364,10 @@ pub struct ReviewTask<'a> {
     pub instructions: Option<&'a str>,
     /// The hunks that weaken tests.
     pub weakened: &'a [WeakenedTest],
-    /// Whether each of them has to be justified, so that the change can pass.
-    pub must_be_justified: bool,
+    /// Those of them that have to be justified one by one, so that the change can pass.
+    pub to_justify: &'a [WeakenedTest],
+    /// What tests show before and after the change.
+    pub compared: Option<&'a TestComparison>,
 }
 
 /// The reviewer's prompt.
@@ -409,6 +418,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         }
         material(&mut text, "writer's report", &claim);
     }
+    tests_compared(&mut text, task.compared);
     weakened(&mut text, task);
     let _ = writeln!(
         text,
@@ -442,11 +452,19 @@ fn weakened(text: &mut String, task: &ReviewTask<'_>) {
     let _ = writeln!(
         text,
         "## Hunks that weaken tests\n\nThe runner found these by their structure, in the base (`-`) and in the tree (`+`). {}\n",
-        if task.must_be_justified {
-            "For each of them `weakened_tests` must hold one answer with its id and a reason: `justified` only if what was asked for cannot be \
-             done without it and nothing is left untested that was tested, `not_justified` otherwise. One that is left out is not justified."
+        if task.to_justify.is_empty() {
+            "Judge whether what was asked for needs each of them, and say so in `weakened_tests` by its id.".to_owned()
         } else {
-            "Judge whether what was asked for needs each of them, and say so in `weakened_tests` by its id."
+            let ids: Vec<_> = task.to_justify.iter().map(|hunk| hunk.id.as_str()).collect();
+            let which = if ids.len() == task.weakened.len() {
+                "For each of them".to_owned()
+            } else {
+                format!("A repair brought {}: for each of these", ids.join(", "))
+            };
+            format!(
+                "{which} `weakened_tests` must hold one answer with its id and a reason: `justified` only if what was asked for cannot be \
+                 done without it and nothing is left untested that was tested, `not_justified` otherwise. One that is left out is not justified."
+            )
         }
     );
     let mut hunks = String::new();
@@ -476,7 +494,7 @@ fn list(text: &mut String, title: &str, lines: &[String]) {
 }
 
 /// Puts untrusted text between marks that it cannot forge: the mark is longer than any run of that character in it.
-fn material(text: &mut String, name: &str, body: &str) {
+pub(crate) fn material(text: &mut String, name: &str, body: &str) {
     let longest = body
         .split(|character| character != '~')
         .map(str::len)
@@ -490,7 +508,7 @@ fn material(text: &mut String, name: &str, body: &str) {
     );
 }
 
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -566,6 +584,7 @@ migrations = true
             checks: &[],
             forbidden: &forbidden,
             instructions: Some("Say it in Esperanto."),
+            gates: Gates::default(),
             given: Given::default(),
         };
         let writer = writer_prompt(&task);
@@ -585,7 +604,8 @@ migrations = true
             report: None,
             instructions: Some("Judge the Esperanto."),
             weakened: &[],
-            must_be_justified: true,
+            to_justify: &[],
+            compared: None,
         });
         assert!(review.contains("Judge the Esperanto."));
         assert!(!review.contains("weakened_tests"));
@@ -611,6 +631,7 @@ migrations = true
                     checks: &[],
                     forbidden: &[],
                     instructions: None,
+                    gates: Gates::default(),
                     given: Given::default(),
                 },
             );
@@ -643,7 +664,8 @@ migrations = true
             report: None,
             instructions: None,
             weakened: &weakened,
-            must_be_justified: true,
+            to_justify: &weakened,
+            compared: None,
         };
         let listed = "~~~~~ untrusted: weakened tests\nW1: tests/a.rs:3 of the base: an assertion was removed\n    - assert!(ok()); ~~~~\n~~~~~\n";
         let strict = review_prompt(&task);
@@ -651,11 +673,8 @@ migrations = true
             strict.contains(listed) && strict.contains("One that is left out is not justified."),
             "{strict}"
         );
-        let must_be_justified = false;
-        let lenient = review_prompt(&ReviewTask {
-            must_be_justified,
-            ..task
-        });
+        let to_justify = &[];
+        let lenient = review_prompt(&ReviewTask { to_justify, ..task });
         assert!(
             lenient.contains(listed) && !lenient.contains("is not justified"),
             "{lenient}"

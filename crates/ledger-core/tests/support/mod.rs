@@ -390,6 +390,8 @@ impl Climb {
                 change: change(tree()),
                 violations: Vec::new(),
                 weakened: Vec::new(),
+                tests: None,
+                same_as: None,
             },
         );
         self.enter(PhaseEvidence::ImplementationComplete {
@@ -420,6 +422,7 @@ impl Climb {
                     strength: Strength::RunnerRan,
                     confidence: Confidence::High,
                 }],
+                compared: None,
             });
         } else {
             self.skip(Phase::FocusedTestsPassed, NotRequiredCode::NoChecks);

@@ -7,10 +7,9 @@ use ledger_core::{
     Activity, BlockerCode, Digest, Event, Observation, Report, Review, ReviewEnd, Run, ThreadId, TreeId, TurnEnd,
     TurnPurpose, WeakenedTest, unjustified,
 };
-use policy::config::GateLevel;
+use policy::hunks_to_justify;
 
 use super::set_up::{NAMED_PATHS, named};
-use super::weakening::to_justify;
 use super::{Engine, Failed, agent_log, blocked};
 use crate::agent::{Access, ProjectInstructions, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::prompt::{Given, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
@@ -93,6 +92,7 @@ impl Engine {
             checks: &checks,
             forbidden: &self.forbidden(),
             instructions: instructions.map(String::as_str),
+            gates: self.plan.gates(),
             given: Given {
                 copied: &workspace.copy,
                 set_up: &set_up,
@@ -139,7 +139,8 @@ impl Engine {
             report: report_of(run),
             instructions: self.plan.instructions.reviewer.as_deref(),
             weakened: found(run),
-            must_be_justified: self.plan.policy.gates.test_weakening == GateLevel::Block,
+            to_justify: &hunks_to_justify(run, &self.plan.gates()),
+            compared: run.attempt().and_then(|attempt| attempt.compared.as_ref()),
         });
         let schema = schema_of_answer("review");
         let place = self.plan.folders.place("review");
@@ -163,7 +164,7 @@ impl Engine {
         label: &str,
         run: &Run,
     ) -> impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + use<> {
-        let to_justify = to_justify(&self.plan, run);
+        let to_justify = hunks_to_justify(run, &self.plan.gates());
         let (plan, repository, places) = (
             Arc::clone(&self.plan),
             Arc::clone(&self.repository),

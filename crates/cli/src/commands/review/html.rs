@@ -170,6 +170,13 @@ impl Page {
             ));
         }
         self.raw("</ul>\n");
+        let compared = packet.compared_in_words();
+        if !compared.is_empty() {
+            self.heading("Tests before and after the change, as they report themselves");
+        }
+        for line in compared {
+            self.quote(&line);
+        }
     }
 
     fn claims(&mut self, packet: &ReviewPacket) {
