@@ -40,5 +40,6 @@ mod starting;
 mod stop;
 mod story;
 mod terminal;
+mod test_gates;
 mod verify;
 mod world;
