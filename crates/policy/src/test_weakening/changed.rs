@@ -142,3 +142,100 @@ fn said<'a>(file: &'a Structure<'_>) -> impl Iterator<Item = String> + 'a {
     let assertions = file.assertions.iter().map(|assertion| &assertion.range);
     tests.chain(assertions).map(|range| file.normal(range))
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::TicketFile;
+
+    use super::*;
+    use crate::config::Policy;
+
+    /// What a change is, from these sides: whether of source, and whether it brings tests.
+    fn seen(path: &str, before: Option<&str>, after: Option<&str>) -> (u64, u64) {
+        let policy = "[scope]\ntests = [\"proofs/**\"]\ndocs_roots = [\"docs/**\", \"*.md\"]\n[[check]]\nname = \"t\"\nrun = \"sh check.sh\"\n";
+        let policy = Policy::parse(policy.as_bytes()).unwrap();
+        let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
+        let content = |text: &str| TestContent::Read(text.as_bytes().to_vec());
+        let change = TestChange {
+            path: path.parse().unwrap(),
+            before: before.map(content),
+            after: after.map(content),
+        };
+        let found = changed_tests(
+            &TestRules::new(&policy, &ticket).unwrap(),
+            std::slice::from_ref(&change),
+        );
+        assert_eq!(found.first_source.is_some(), found.sources > 0);
+        (found.sources, found.tests)
+    }
+
+    #[test]
+    fn tests_in_a_source_file_are_told_from_the_rest_of_it() {
+        let file = |body: &str, tests: &str| format!("fn f() {{ {body} }}\n#[cfg(test)]\nmod tests {{ {tests} }}\n");
+        let test = "#[test] fn a() { assert!(f()); }";
+        let two = "#[test] fn a() { assert!(f()); assert!(!g()); }";
+        let base = file("true", test);
+        let judged = |after: &str| seen("src/lib.rs", Some(&base), Some(after));
+        assert_eq!(judged(&file("false", test)), (1, 0));
+        assert_eq!(judged(&file("true", two)), (0, 1));
+        assert_eq!(judged(&file("false", two)), (1, 1));
+        assert_eq!(judged(&file("true", "")), (0, 0), "one test less is no new test");
+        assert_eq!(
+            judged(&file(
+                "/* really */ true",
+                "#[test]\n fn a() {\n assert!(f())\n }\n // yes"
+            )),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn what_is_neither_test_nor_documentation_is_source_whatever_it_is() {
+        for path in [
+            "src/a.py",
+            "a.html",
+            "a.sql",
+            "Dockerfile",
+            "lib/it.txt",
+            "docs.py",
+            "src/readme.mdx",
+        ] {
+            assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (1, 0), "{path}");
+            assert_eq!(seen(path, Some("a = 1"), None), (1, 0), "{path}");
+            assert_eq!(seen(path, None, Some("\0")), (1, 0), "{path}");
+        }
+        for path in [
+            "docs/a.py",
+            "README.md",
+            "Cargo.toml",
+            "package-lock.json",
+            "tests/data.txt",
+            "pytest.ini",
+            "check.sh",
+        ] {
+            assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (0, 0), "{path}");
+        }
+        assert_eq!(seen("src/a.py", Some("a = 1"), Some("a  =  1 # one")), (0, 0));
+    }
+
+    #[test]
+    fn a_test_is_new_where_it_or_an_assertion_was_not_there() {
+        let test = "def test_a():\n    assert a == 1\n";
+        for path in ["tests/test_a.py", "proofs/a.py", "src/test_a.py"] {
+            assert_eq!(seen(path, None, Some(test)), (0, 1), "{path}");
+            assert_eq!(seen(path, Some(test), None), (0, 0), "{path}");
+            assert_eq!(seen(path, Some(test), Some(&test.replace('1', "2"))), (0, 1), "{path}");
+            assert_eq!(
+                seen(path, Some(test), Some(&format!("# more\n\n{test}\nimport os\n"))),
+                (0, 0),
+                "{path}"
+            );
+        }
+        // Nobody knows how these write tests.
+        for path in ["tests/a.lua", "spec/mail_spec.rb", "proofs/a.odd"] {
+            assert_eq!(seen(path, Some("a(1)"), Some("a(2)")), (0, 1), "{path}");
+            assert_eq!(seen(path, Some("a(1)"), Some("a( 1 )")), (0, 0), "{path}");
+        }
+        assert_eq!(seen("tests/golden/a.txt", Some("a"), Some("b")), (0, 1));
+    }
+}
