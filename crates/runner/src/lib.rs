@@ -10,6 +10,7 @@ mod approve;
 mod base;
 mod beneath;
 mod cancel;
+mod capsule;
 pub mod check;
 mod check_ledger;
 mod clean;
@@ -71,6 +72,7 @@ pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedAppro
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
+pub use capsule::{BlockerCapsule, FailedProof};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,

@@ -9,6 +9,7 @@ use ledger_core::{
 };
 use serde::Serialize;
 
+use crate::capsule::BlockerCapsule;
 use crate::compared::{comparison_of, lines};
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{finding_line, report_of, review_of, strength_name};
@@ -30,6 +31,9 @@ pub struct ReviewPacket {
     pub outcome: &'static str,
     /// Why it stopped, where it did.
     pub blocker: Option<Blocker>,
+    /// What somebody needs who is to decide how it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capsule: Option<BlockerCapsule>,
     /// The earlier run whose work it began with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescued: Option<String>,
@@ -105,6 +109,7 @@ impl ReviewPacket {
                 let contradiction = contradiction(workspace.repository(), policy, &ticket, change);
                 packet.warnings.extend(contradiction);
             }
+            packet.capsule = BlockerCapsule::of(run, Some(&ticket));
             packet.title = ticket.title;
             packet.wanted = ticket.acceptance;
             packet.stop_when = ticket.stop_when;
@@ -158,6 +163,7 @@ impl ReviewPacket {
             run: opened.run.to_string(),
             outcome,
             blocker,
+            capsule: BlockerCapsule::of(run, None),
             rescued: opened.rescued.as_ref().map(|rescued| rescued.run.to_string()),
             base: run.base().map(|base| base.to_string()),
             stacked: stack_of(run).to_vec(),
@@ -206,10 +212,8 @@ impl ReviewPacket {
         for warning in self.stack_in_words().iter().chain(&self.warnings) {
             let _ = writeln!(text, "**Mind:** {}\n", inline(warning));
         }
-        if let Some(blocker) = &self.blocker {
-            let _ = writeln!(text, "## Blocker\n\n`{}`\n", blocker.code);
-            quote(&mut text, &blocker.reason);
-            let _ = writeln!(text, "Next: {}\n", inline(&blocker.next_step));
+        if let Some(capsule) = &self.capsule {
+            capsule.markdown(&mut text);
         }
         if !self.stop_when.is_empty() {
             let _ = writeln!(text, "## When the worker was to stop\n");

@@ -414,3 +414,33 @@ fn a_repair_that_weakens_a_test_needs_the_reviewers_word_where_the_policy_only_w
         "{said}"
     );
 }
+
+#[test]
+fn a_stopped_run_tells_in_short_what_is_needed_to_decide() {
+    let contract = CONTRACT.replace("allowed", "goal = \"leap years have a day more\"\nallowed");
+    let broken = [("src/year.py", "def days(year):\n    return 364\n")];
+    let turns = [turn(&[FIXED]), turn(&broken)];
+    let world = project("", BY_REPORT, &contract, &turns);
+    let policy = world.read("counterfoil.toml");
+    world.write(
+        "counterfoil.toml",
+        format!("{policy}[limits]\nverification_failures = 1\n"),
+    );
+    world.commit_all("Stop at the first failure");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let refuses = "role = \"reviewer\"\n[answer]\nreview = { verdict = \"fail\", summary = \"centuries\" }\n";
+    std::fs::write(world.folder().join("scripts/reviewer.toml"), refuses).unwrap();
+    let (said, packet) = run(&world);
+    assert_eq!(packet["blocker"]["code"], "verification_failure_limit", "{said}");
+    crate::seen!("capsule", serde_json::to_string_pretty(&packet["capsule"]).unwrap());
+    crate::seen!("capsule_in_the_packet", {
+        let packet = world.foil(&["review", TICKET]).stdout;
+        let (capsule, _) = packet.split_once("## Change").unwrap();
+        capsule.to_owned()
+    });
+    let status = world.foil(&["status", TICKET]).stdout;
+    assert!(
+        status.contains("did not hold: tests (python3 run_tests.py): exit status 1; failing: test_year.test_common"),
+        "{status}"
+    );
+}
