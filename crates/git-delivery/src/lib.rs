@@ -13,6 +13,7 @@ mod contents;
 mod diff;
 mod git_program;
 mod here;
+mod likeness;
 mod merge;
 mod names;
 mod objects;

@@ -51,6 +51,22 @@ impl Repository {
             .all(|change| allowed(&change.path)))
     }
 
+    /// A tree like `tree`, but that each of these paths is as given: this entry, or nothing. Written so that it survives a power cut; not
+    /// anchored. What is in the way of an entry is replaced.
+    pub fn with_entries(&self, tree: TreeId, entries: &BTreeMap<RepoPath, Option<Side>>) -> Result<TreeId, TreeError> {
+        for (path, side) in entries {
+            let is_symlink = side.is_some_and(|side| side.mode == EntryMode::Symlink);
+            if side.is_some() && is_forbidden_path(path.as_bytes(), is_symlink) {
+                return Err(TreeError::ForbiddenName { path: path.clone() });
+            }
+        }
+        let local = self.local();
+        let writer = DurableWriter::new(&local);
+        let tree = edited_tree(&local, tree, entries, Some(&writer))?;
+        writer.finish()?;
+        Ok(tree)
+    }
+
     /// A tree like `tree` with these files, written so that it survives a power cut. A file that is in the way of a
     /// folder, or a folder in the way of a file, is replaced. The files are plain, not executable.
     pub fn overlay(&self, tree: TreeId, files: &BTreeMap<RepoPath, Vec<u8>>) -> Result<TreeId, TreeError> {

@@ -159,6 +159,76 @@ fn an_overlay_changes_only_its_own_files() {
 }
 
 #[test]
+fn a_tree_with_the_entries_of_another_is_that_tree_there_and_as_it_was_elsewhere() {
+    let world = World::with(&[("src/a", "1"), ("tests/a", "1"), ("tests/b", "1"), ("tests/c/d", "1")]);
+    let repository = world.open();
+    let base = world.tree("HEAD");
+    world.write("src/a", "2");
+    world.write("tests/a", "2");
+    world.git(&["rm", "-rq", "tests/b", "tests/c"]);
+    world.write("tests/b/now/a/folder", "2");
+    world.write("tests/c", "a file now");
+    world.commit_all("second");
+    let tree = world.tree("HEAD");
+    let changes = repository.tree_changes(base, tree).unwrap();
+    let of_tests = |side: fn(&Change) -> Option<ledger_core::Side>| -> BTreeMap<_, _> {
+        let of_tests = changes
+            .iter()
+            .filter(|change| change.path.as_bytes().starts_with(b"tests/"));
+        of_tests.map(|change| (change.path.clone(), side(change))).collect()
+    };
+    let differing = |one: ledger_core::TreeId, other: ledger_core::TreeId| {
+        world.git(&["diff-tree", "-r", "--name-only", &one.to_string(), &other.to_string()])
+    };
+    let laid = repository.with_entries(base, &of_tests(|change| change.after)).unwrap();
+    assert_eq!(differing(laid, tree), "src/a");
+    let former = repository
+        .with_entries(tree, &of_tests(|change| change.before))
+        .unwrap();
+    assert_eq!(differing(former, base), "src/a");
+    assert_eq!(repository.with_entries(base, &BTreeMap::new()).unwrap(), base);
+
+    let side = changes[0].after;
+    assert!(side.is_some());
+    let bad = BTreeMap::from([(path("tests/.git/config"), side)]);
+    assert!(matches!(
+        repository.with_entries(base, &bad),
+        Err(TreeError::ForbiddenName { .. })
+    ));
+}
+
+#[test]
+fn two_changes_are_the_same_wherever_their_lines_stand() {
+    let lines = |first: &str, body: &str| format!("{first}def f():\n    a()\n{body}    b()\n");
+    let world = World::with(&[("f.py", &lines("", ""))]);
+    let base = world.tree("HEAD");
+    let change = |content: &str| {
+        world.write("f.py", content);
+        world.commit_all("again");
+        world.tree("HEAD")
+    };
+    let one = change(&lines("", "    c(1, 2)\n"));
+    let respaced = change(&lines("", "\n    c(1,  2) \n"));
+    let dedented = change(&lines("", "c(1, 2)\n"));
+    let moved_base = change(&lines("x = 1\ny = 2\nz = 3\nw = 4\n", ""));
+    let moved = change(&lines("x = 1\ny = 2\nz = 3\nw = 4\n", "    c(1, 2)\n"));
+    let repository = world.open();
+    let same = |one, other, limit| repository.is_same_change(one, other, limit).unwrap();
+    assert!(same((base, one), (base, respaced), 1 << 20));
+    assert!(!same((base, one), (base, dedented), 1 << 20));
+    assert!(!same((base, one), (base, base), 1 << 20));
+    assert!(
+        !same((base, one), (moved_base, moved), 1 << 20),
+        "what stands around it counts"
+    );
+    assert!(
+        !same((base, one), (base, respaced), 10),
+        "what is too large to be compared is another"
+    );
+    assert!(same((base, one), (base, one), 10));
+}
+
+#[test]
 fn stored_files_come_back_and_are_the_same_commit_each_time() {
     let world = World::new();
     let repository = world.open();

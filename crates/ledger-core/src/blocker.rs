@@ -86,7 +86,7 @@ blocker_codes! {
     SandboxUnavailable, "sandbox_unavailable", resumable = true, "No sandbox could be started for the worker or the checks.", "`foil doctor` shows what the machine lacks (bubblewrap, user namespaces)";
     ReportInvalid, "report_invalid", resumable = false, "The worker gave no valid report, or the planner no valid plan, also when asked again.", "read its answer with `foil logs <ticket>`; another model may help";
     ReviewFailed, "review_failed", resumable = true, "The reviewer gave no valid verdict.", "`foil run <ticket>` asks again";
-    RepairLimit, "repair_limit", resumable = false, "The reviewer still refuses the change after the last repair round.", "read the findings with `foil review <ticket>` and decide yourself";
+    RepairLimit, "repair_limit", resumable = false, "The change was refused, and the repair rounds are used up or a repair was no other change.", "read the findings with `foil review <ticket>` and decide yourself";
     ProofFailed, "proof_failed", resumable = false, "What was asked is not proved by the checks.", "add a check that proves it, or mend the acceptance item";
     QuickFlowEscalation, "quick_flow_escalation", resumable = false, "The change is more than the quick mode allows.", "set the ticket's `mode` to `standard` and `foil approve <ticket>`; then `foil run --from-rescue <ticket>` goes on with the work, which is kept";
     UnresolvedDecision, "unresolved_decision", resumable = false, "A decision that blocks the ticket is not made.", "decide it in the ticket's `[[decision]]` and approve again";

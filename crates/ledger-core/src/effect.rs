@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::activity::{AgentFailure, TokenCount};
 use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
+use crate::changed_tests::{ChangedTests, TreesApart};
+use crate::comparison::{ComparedRun, TestComparison};
 use crate::digest::Digest;
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
@@ -39,6 +41,16 @@ pub enum Effect {
     TakePlan {
         /// The label that the answer must carry.
         label: String,
+    },
+    /// Run the checks on the base with the tests of the change, on the base, and on the change with the tests of the base, as far as that
+    /// was not done.
+    CompareTests {
+        /// The tree of the change.
+        tree: TreeId,
+        /// The trees in which tests and the rest of the change stand apart.
+        apart: TreesApart,
+        /// The checks by name, in order.
+        checks: Vec<String>,
     },
     /// Let the worker take a turn in `work/`.
     TakeTurn {
@@ -150,6 +162,7 @@ impl Effect {
                 ..
             } => "running checks",
             Self::TakePlan { .. } => "planning",
+            Self::CompareTests { .. } => "comparing tests before and after",
             Self::TakeTurn {
                 purpose: TurnPurpose::Write,
                 ..
@@ -238,6 +251,17 @@ pub enum Observation {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thread: Option<ThreadId>,
     },
+    /// Tests were run before and after the change.
+    TestsCompared {
+        /// What they show.
+        comparison: TestComparison,
+        /// The checks that ran for it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ran: Vec<ComparedRun>,
+        /// The set-up commands that ran in `check/` for them, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        set_up: Vec<CheckResult>,
+    },
     /// The worker's turn ended.
     TurnEnded {
         /// How.
@@ -257,6 +281,12 @@ pub enum Observation {
         /// The hunks of it that weaken tests, where the policy wants them found.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         weakened: Vec<WeakenedTest>,
+        /// What it does to tests, where the policy asks for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tests: Option<ChangedTests>,
+        /// The refused tree of this run that it is no other change than, but for layout and place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        same_as: Option<TreeId>,
     },
     /// The review ended.
     ReviewEnded {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::activity::Activity;
 use crate::blocker::Blocker;
+use crate::changed_tests::TestGate;
 use crate::effect::{Effect, Observation};
 use crate::id::{RunId, TicketId};
 use crate::mode::Mode;
@@ -177,6 +178,13 @@ pub enum IterationCause {
     ChecksFailed {
         /// Their names.
         checks: Vec<String>,
+    },
+    /// A gate about tests refuses the change of the last turn.
+    TestsRefused {
+        /// Which.
+        gate: TestGate,
+        /// Why, and what would be enough.
+        reason: String,
     },
     /// The last turn ended without a usable result.
     TurnFailed {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::comparison::TestComparison;
 use crate::digest::Digest;
 use crate::object::TreeId;
 use crate::phase::{Phase, PhaseEvidence};
@@ -246,20 +247,29 @@ pub struct EvidenceIndex {
     pub checks: Vec<CheckResult>,
     /// Where each acceptance item is proved.
     pub acceptance: Vec<AcceptanceProof>,
+    /// What tests show before and after the change, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<TestComparison>,
 }
 
 impl EvidenceIndex {
     /// The evidence that a run's delivery rests on; none before there is a tree.
     pub fn of(run: &Run) -> Option<Self> {
         let tree = run.tree()?;
-        let (checks, acceptance) = match run.evidence(Phase::FocusedTestsPassed) {
-            Some(PhaseEvidence::FocusedTestsPassed { checks, acceptance, .. }) => (checks.clone(), acceptance.clone()),
-            _ => (Vec::new(), Vec::new()),
+        let (checks, acceptance, compared) = match run.evidence(Phase::FocusedTestsPassed) {
+            Some(PhaseEvidence::FocusedTestsPassed {
+                checks,
+                acceptance,
+                compared,
+                ..
+            }) => (checks.clone(), acceptance.clone(), compared.clone()),
+            _ => (Vec::new(), Vec::new(), None),
         };
         Some(Self {
             tree,
             checks,
             acceptance,
+            compared,
         })
     }
 

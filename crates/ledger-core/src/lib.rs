@@ -9,6 +9,8 @@ mod approval;
 mod blocker;
 mod bounded;
 mod change;
+mod changed_tests;
+mod comparison;
 mod digest;
 mod document;
 mod duration;
@@ -43,6 +45,8 @@ pub use bounded::{MAX_LIST_BYTES, fitting};
 pub use change::{
     Change, ChangeCounts, ChangeKind, ChangeSet, ChangeSummary, EntryMode, ListedPath, MAX_LISTED_PATHS, Side,
 };
+pub use changed_tests::{ChangedTests, TestGate, TestOrder, TreesApart};
+pub use comparison::{CheckComparison, ComparedRun, MAX_NAMED_TESTS, NamedTests, TestComparison, ToldBy, Transitions};
 pub use digest::{Digest, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
 pub use duration::{Duration, InvalidDuration};
@@ -73,8 +77,8 @@ pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, Report
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
     Attempt, CheckedTree, EffectFailure, EndedPlan, EndedReview, EndedTurn, Live, MAX_FAILED_ANSWERS, MAX_REBASES,
-    MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread,
-    State, Totals,
+    MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedChange, RefusedPush, Run, SeenRemote,
+    StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::activity::{AgentIdentity, TokenCount};
 use crate::approval::CoveredFile;
 use crate::change::ChangeSummary;
+use crate::comparison::TestComparison;
 use crate::digest::Digest;
 use crate::evidence::{AcceptanceProof, CheckResult};
 use crate::id::{ThreadId, TicketId};
@@ -177,6 +178,9 @@ pub enum PhaseEvidence {
         checks: Vec<CheckResult>,
         /// Which acceptance items they prove.
         acceptance: Vec<AcceptanceProof>,
+        /// What tests show before and after the change, where that was looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compared: Option<TestComparison>,
     },
     /// See [`Phase::SelfReviewComplete`].
     SelfReviewComplete {

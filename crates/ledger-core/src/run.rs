@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
-    Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, StartedThread,
+    Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, RefusedChange,
+    StartedThread,
 };
 pub use refusal::Refusal;
 
 use crate::activity::TokenCount;
 use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
+use crate::changed_tests::ChangedTests;
 use crate::effect::{Consent, CopiedFile, PlanEnd, Violation};
 use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
@@ -77,6 +79,8 @@ pub struct Totals {
     pub verification_failures: u32,
     /// Reported turns in a row whose tree had occurred before.
     pub repeated_trees: u32,
+    /// How often a gate about tests sent the worker back.
+    pub tests_refused: u32,
     /// How often the change was brought onto a target that had moved.
     pub rebases: u32,
     /// How often a push was tried.
@@ -111,6 +115,9 @@ pub struct Run {
     attempt: Option<Attempt>,
     last_checked: Option<CheckedTree>,
     unmeasured: bool,
+    refused: Vec<RefusedChange>,
+    /// The last tree that had tests alone, and on which checks failed.
+    tests_alone: Option<TreeId>,
     pending: Option<Pending>,
     totals: Totals,
     writer: Option<ThreadId>,
@@ -207,6 +214,8 @@ impl Run {
             attempt: None,
             last_checked: None,
             unmeasured: false,
+            refused: Vec::new(),
+            tests_alone: None,
             pending: None,
             totals: Totals::default(),
             writer: None,
@@ -400,6 +409,21 @@ impl Run {
         self.unmeasured
     }
 
+    /// The changes that a reviewer or a person refused, in order.
+    pub fn refused(&self) -> &[RefusedChange] {
+        &self.refused
+    }
+
+    /// The last tree in which tests were all that differed from the base, and on which checks failed, where the policy wants that.
+    pub fn tests_alone(&self) -> Option<TreeId> {
+        self.tests_alone
+    }
+
+    /// What the change that was measured last does to tests, where the policy asks for that.
+    pub fn changed_tests(&self) -> Option<&ChangedTests> {
+        self.attempt.as_ref()?.measured.as_ref()?.tests.as_ref()
+    }
+
     /// The effect under way.
     pub fn pending(&self) -> Option<&Pending> {
         self.pending.as_ref()
@@ -422,6 +446,12 @@ impl Run {
         let mut named: Vec<ObjectId> = self.totals.trees.iter().map(|tree| tree.0).collect();
         named.extend(self.discovery().map(|discovery| discovery.base.0));
         named.extend(self.rebased.map(|(base, _)| base.0));
+        let tests = self.changed_tests().and_then(|tests| tests.apart);
+        named.extend(
+            tests
+                .into_iter()
+                .flat_map(|apart| [apart.tests_on_base.0, apart.former_tests.0]),
+        );
         named.extend(self.carried.map(|tree| tree.0));
         named.extend(self.opened.rescued.as_ref().map(|rescued| rescued.tree.0));
         if let Some(prepared) = &self.prepared {

@@ -324,6 +324,8 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
             change: change(tree()),
             violations: Vec::new(),
             weakened: Vec::new(),
+            tests: None,
+            same_as: None,
         },
     );
     let spent = climb.run.totals().tokens;
@@ -363,6 +365,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
             strength: Strength::RunnerRan,
             confidence: Confidence::High,
         }],
+        compared: None,
     };
     refuse(&climb, tested(tree(), check(1), "auth tests"));
     refuse(&climb, tested(tree(), check(0), "auth tests"));

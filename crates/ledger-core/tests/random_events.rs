@@ -99,6 +99,11 @@ fn effect() -> impl Strategy<Value = Effect> {
                 },
             )
         }),
+        (digit(), text()).prop_map(|(tree, check)| Effect::CompareTests {
+            tree: id(tree),
+            apart: apart(tree),
+            checks: vec![check],
+        }),
         any::<u64>().prop_map(|of| Effect::Interrupt { of, because: None }),
         number().prop_map(|iteration| Effect::MeasureChanges { iteration }),
         (digit(), text()).prop_map(|(tree, label)| Effect::TakeReview { tree: id(tree), label }),
@@ -115,6 +120,13 @@ fn effect() -> impl Strategy<Value = Effect> {
         }),
         Just(store()),
     ]
+}
+
+fn apart(digit: char) -> TreesApart {
+    TreesApart {
+        tests_on_base: id(digit),
+        former_tests: id(digit),
+    }
 }
 
 fn observation() -> impl Strategy<Value = Observation> {
@@ -140,6 +152,8 @@ fn observation() -> impl Strategy<Value = Observation> {
             change,
             violations: Vec::new(),
             weakened: Vec::new(),
+            tests: None,
+            same_as: None,
         }),
         (path(), text()).prop_map(|(path, detail)| Observation::ChangesMeasured {
             change: change(tree()),
@@ -149,6 +163,34 @@ fn observation() -> impl Strategy<Value = Observation> {
                 detail,
             }],
             weakened: Vec::new(),
+            tests: None,
+            same_as: None,
+        }),
+        (digit(), digit(), any::<bool>()).prop_map(|(tree, earlier, is_alone)| Observation::ChangesMeasured {
+            change: change(id(tree)),
+            violations: Vec::new(),
+            weakened: Vec::new(),
+            tests: Some(ChangedTests {
+                sources: u64::from(!is_alone),
+                first_source: None,
+                tests: 1,
+                apart: Some(apart(tree)),
+                order: Some(if is_alone {
+                    TestOrder::NotAlone
+                } else {
+                    TestOrder::Alone { tree: id(earlier) }
+                }),
+            }),
+            same_as: is_alone.then(|| id(earlier)),
+        }),
+        digit().prop_map(|tree| Observation::TestsCompared {
+            comparison: TestComparison {
+                tree: id(tree),
+                apart: apart(tree),
+                checks: Vec::new(),
+            },
+            ran: Vec::new(),
+            set_up: Vec::new(),
         }),
         Just(plan_ended(Vec::new())),
         (path(), text()).prop_map(|(path, detail)| plan_ended(vec![Violation {

@@ -46,6 +46,8 @@ fn measure(climb: &mut Climb, tree: TreeId) {
             change: change(tree),
             violations: Vec::new(),
             weakened: Vec::new(),
+            tests: None,
+            same_as: None,
         },
     );
 }

@@ -5,6 +5,7 @@ mod agent_settings;
 mod byte_size;
 mod check;
 mod delivery;
+mod gates;
 mod later;
 mod limits;
 mod pattern;
@@ -28,7 +29,8 @@ pub use delivery::{
     BranchName, BranchTemplate, CommitHooks, DeliveryPolicy, IndependentReview, MessageTemplate, RemoteName,
     ReviewPolicy, WhenMoved,
 };
-pub use later::{GateLevel, GatesPolicy, HookFailure, HooksPolicy, NotifyPolicy, PromptsPolicy};
+pub use gates::{GateLevel, GateSetting, GateTable, Gates, GatesPolicy};
+pub use later::{HookFailure, HooksPolicy, NotifyPolicy, PromptsPolicy};
 pub use limits::LimitsPolicy;
 pub use pattern::PathPattern;
 pub use repository::{

@@ -5,7 +5,7 @@ use ledger_core::{
     Acceptance, Blocker, CoveredFile, Digest, Discovery, Duration, Grants, PauseCause, SourceLock, TreeId,
 };
 
-use crate::config::Policy;
+use crate::config::{Gates, Policy};
 use crate::limits::Limits;
 
 /// Everything that the next step depends on beside the run and the time. Frozen when the run is taken up, but for
@@ -14,6 +14,8 @@ use crate::limits::Limits;
 pub struct Inputs {
     /// The policy that the run works under.
     pub policy: Policy,
+    /// What the policy wants of a ticket of this kind beside its checks.
+    pub gates: Gates,
     /// What the ticket grants.
     pub grants: Grants,
     /// The ticket's acceptance items.

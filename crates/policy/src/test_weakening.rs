@@ -3,18 +3,22 @@
 //! Best effort, and on the side of listing too much: what is listed is for a reviewer to judge. What cannot be read is listed as
 //! such, never passed over.
 
+mod changed;
 mod compare;
 mod configuration;
 mod files;
+mod justify;
 mod structure;
 mod tokens;
 
 use ledger_core::{LineRange, RepoPath, WeakenedTest, Weakening, fitting};
 
+pub use changed::changed_tests;
 use compare::{FilePair, compare};
 use configuration::{ConfigurationKind, all_lines, differing, lines};
 use files::Role;
 pub use files::TestRules;
+pub use justify::hunks_to_justify;
 use structure::Structure;
 
 /// The most hunks that are listed one by one; one more says how many there are besides.

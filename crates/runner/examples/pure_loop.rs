@@ -100,6 +100,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
     };
     Ok(Inputs {
         policy: Policy::default(),
+        gates: Policy::default().gates.of(ledger_core::Kind::Feature),
         grants: ledger_core::Grants::default(),
         acceptance: Vec::new(),
         limits: Limits::default(),

@@ -81,6 +81,7 @@ fn must_be_durable(effect: &Effect) -> bool {
         Effect::PreparePlaces { .. }
         | Effect::Rebase { .. }
         | Effect::RunChecks { .. }
+        | Effect::CompareTests { .. }
         | Effect::Interrupt { .. }
         | Effect::MeasureChanges { .. }
         | Effect::AskRemote { .. }

@@ -1,6 +1,8 @@
 //! The executor with real processes, places and Git.
 
+mod changed_tests;
 mod checks;
+mod compare;
 mod consent;
 mod delivery;
 mod ended;
@@ -21,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use git_delivery::{Identity, Repository};
 use jiff::Timestamp;
 use ledger_core::{BlockerCode, Effect, Event, Observation, PauseCause, Pending, RunId, Ticket};
+use policy::config::Gates;
 use policy::{CheckSpec, Policy};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -64,6 +67,13 @@ pub struct RunPlan {
     pub redactor: Redactor,
 }
 
+impl RunPlan {
+    /// What the policy wants of a ticket of this kind beside its checks.
+    pub fn gates(&self) -> Gates {
+        self.policy.gates.of(self.ticket.file.kind)
+    }
+}
+
 /// The executor of one run.
 pub struct Engine {
     plan: Arc<RunPlan>,
@@ -71,6 +81,8 @@ pub struct Engine {
     places: places::Places,
     /// By what change sets are judged. Compiling the patterns takes longer than judging, so it is done once.
     rules: Arc<OnceLock<measure::ChangeRules>>,
+    /// How checks and their tests ended, where that is needed again.
+    endings: compare::KnownEndings,
     agent: Box<dyn Agent>,
     events: mpsc::UnboundedReceiver<Event>,
     sender: mpsc::UnboundedSender<Event>,
@@ -101,6 +113,7 @@ impl Engine {
             repository,
             places: places::Places::default(),
             rules: Arc::default(),
+            endings: compare::KnownEndings::default(),
             agent,
             events,
             sender,
@@ -224,17 +237,18 @@ impl Executor for Engine {
         self.interrupt = watch::channel(false).0;
         match effect {
             Effect::PreparePlaces { base } => self.prepare_places(seq, *base, run),
-            Effect::RunChecks { tree, checks, .. } => match run.base() {
-                Some(base) => self.run_checks(seq, *tree, checks, base, run),
+            Effect::RunChecks { purpose, tree, checks } => match run.base() {
+                Some(base) => self.run_checks(seq, *purpose, *tree, checks, base, run),
                 None => self.blocking(seq, || {
                     Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
                 }),
             },
             Effect::TakePlan { label } => self.take_plan(seq, label, run),
+            Effect::CompareTests { tree, apart, checks } => self.compare_tests(seq, *tree, *apart, checks, run),
             Effect::TakeTurn {
                 label, purpose, thread, ..
             } => self.take_turn(seq, label, *purpose, thread.as_ref(), run),
-            Effect::MeasureChanges { iteration } => self.measure_changes(seq, *iteration),
+            Effect::MeasureChanges { iteration } => self.measure_changes(seq, *iteration, run),
             Effect::TakeReview { tree, label } => self.take_review(seq, *tree, label, run),
             Effect::ConfirmConsent => self.confirm_consent(seq, run),
             Effect::PrepareDelivery { tree, journal } => self.prepare_delivery(seq, *tree, *journal, run),

@@ -10,11 +10,13 @@ mod approve;
 mod base;
 mod beneath;
 mod cancel;
+mod capsule;
 pub mod check;
 mod check_ledger;
 mod clean;
 mod codex_files;
 mod codex_setup;
+mod compared;
 mod consent;
 mod doctor;
 mod drive;
@@ -39,6 +41,7 @@ mod packet;
 pub mod process;
 mod prompt;
 mod prompt_files;
+mod prompt_tests;
 mod records;
 pub mod redact;
 mod rescue;
@@ -72,6 +75,7 @@ pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedAppro
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
+pub use capsule::{BlockerCapsule, FailedProof};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,

@@ -261,14 +261,18 @@ impl<'a> RunLogs<'a> {
                 return;
             };
             let (set_up, results) = match observation {
-                Observation::ChecksRan { results, set_up, .. } => (&set_up[..], &results[..]),
-                Observation::PlacesReady { set_up, .. } => (&set_up[..], &[][..]),
+                Observation::ChecksRan { results, set_up, .. } => (&set_up[..], results.clone()),
+                Observation::TestsCompared { ran, set_up, .. } => {
+                    let results = ran.iter().flat_map(|run| run.results.clone());
+                    (&set_up[..], results.collect())
+                }
+                Observation::PlacesReady { set_up, .. } => (&set_up[..], Vec::new()),
                 _ => return,
             };
             if wanted && !(set_up.is_empty() && results.is_empty()) {
                 ended.push_back(EndedChecks {
                     at: record.at,
-                    results: [set_up, results].concat(),
+                    results: [set_up, &results].concat(),
                 });
             }
         };

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use ledger_core::{
     Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, Finding, ListedPath,
     MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Plan, RemoteDelivery, RepoPath, Report, Run, StackedTicket, State,
-    TicketFile, TokenCount,
+    TestComparison, TicketFile, TokenCount,
 };
 use serde::Serialize;
 
+use crate::capsule::BlockerCapsule;
+use crate::compared::{comparison_of, lines};
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{departures, finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
@@ -29,6 +31,9 @@ pub struct ReviewPacket {
     pub outcome: &'static str,
     /// Why it stopped, where it did.
     pub blocker: Option<Blocker>,
+    /// What somebody needs who is to decide how it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capsule: Option<BlockerCapsule>,
     /// The earlier run whose work it began with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescued: Option<String>,
@@ -57,6 +62,9 @@ pub struct ReviewPacket {
     pub checks: Vec<CheckResult>,
     /// Where each acceptance item is proved.
     pub acceptance: Vec<AcceptanceProof>,
+    /// What tests show before and after the change, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<TestComparison>,
     /// What the ticket wants to be true, where [`ReviewPacket::read`] found it.
     pub wanted: Vec<Acceptance>,
     /// When the ticket told the worker to stop and report, where [`ReviewPacket::read`] found it.
@@ -73,7 +81,7 @@ pub struct ReviewPacket {
     pub verdict: Option<&'static str>,
     /// What the reviewer says in short.
     pub review: Option<String>,
-    /// What the reviewer found.
+    /// What the reviewer found; before the review of a repair, what is to be repaired.
     pub findings: Vec<Finding>,
     /// What could still go wrong, as the reviewer says.
     pub residual_risks: Vec<String>,
@@ -110,6 +118,7 @@ impl ReviewPacket {
                 let contradiction = contradiction(workspace.repository(), policy, &ticket, change);
                 packet.warnings.extend(contradiction);
             }
+            packet.capsule = BlockerCapsule::of(run, Some(&ticket));
             packet.title = ticket.title;
             packet.wanted = ticket.acceptance;
             packet.stop_when = ticket.stop_when;
@@ -123,6 +132,11 @@ impl ReviewPacket {
             1 => "1 path".to_owned(),
             count => format!("{count} paths"),
         }
+    }
+
+    /// What tests show before and after the change, a few lines for each check; none where that was not looked at.
+    pub fn compared_in_words(&self) -> Vec<String> {
+        self.compared.as_ref().map(lines).unwrap_or_default()
     }
 
     /// What merging it brings beside its own change, where that is anything.
@@ -159,6 +173,7 @@ impl ReviewPacket {
             run: opened.run.to_string(),
             outcome,
             blocker,
+            capsule: BlockerCapsule::of(run, None),
             rescued: opened.rescued.as_ref().map(|rescued| rescued.run.to_string()),
             steering: run
                 .source_lock()
@@ -175,6 +190,7 @@ impl ReviewPacket {
             warnings: warnings(run, &checks),
             checks,
             acceptance,
+            compared: comparison_of(run).cloned(),
             wanted: Vec::new(),
             stop_when: Vec::new(),
             plan: plan.cloned(),
@@ -189,7 +205,11 @@ impl ReviewPacket {
                 None => None,
             },
             review: review.map(|review| review.summary.clone()),
-            findings: review.map(|review| review.findings.clone()).unwrap_or_default(),
+            findings: match (review, run.attempt()) {
+                (Some(review), _) => review.findings.clone(),
+                (None, Some(attempt)) => attempt.findings.clone(),
+                (None, None) => Vec::new(),
+            },
             residual_risks: review.map(|review| review.residual_risks.clone()).unwrap_or_default(),
             iterations: run.totals().iterations,
             repair_rounds: run.totals().repair_rounds,
@@ -208,10 +228,8 @@ impl ReviewPacket {
         for warning in self.stack_in_words().iter().chain(&self.warnings) {
             let _ = writeln!(text, "**Mind:** {}\n", inline(warning));
         }
-        if let Some(blocker) = &self.blocker {
-            let _ = writeln!(text, "## Blocker\n\n`{}`\n", blocker.code);
-            quote(&mut text, &blocker.reason);
-            let _ = writeln!(text, "Next: {}\n", inline(&blocker.next_step));
+        if let Some(capsule) = &self.capsule {
+            capsule.markdown(&mut text);
         }
         if !self.stop_when.is_empty() {
             let _ = writeln!(text, "## When the worker was to stop\n");
@@ -336,6 +354,11 @@ impl ReviewPacket {
             );
         }
         text.push('\n');
+        let compared = self.compared_in_words();
+        if !compared.is_empty() {
+            let _ = writeln!(text, "Tests before and after the change, as they report themselves:\n");
+            quotes(text, &compared);
+        }
     }
 }
 
@@ -391,6 +414,7 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             run.opened().ticket
         ));
     }
+    warnings.extend(crate::compared::warnings(run));
     warnings.extend(crate::weakened::warnings(run));
     if !run.opened().review {
         warnings.push("no independent review: the ticket's mode and the policy go without".to_owned());

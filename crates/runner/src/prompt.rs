@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, Plan, RepoPath, Report, SteeringName,
-    TestSummary, Ticket, TicketFile, WeakenedTest,
+    TestComparison, TestSummary, Ticket, TicketFile, WeakenedTest,
 };
 use policy::MAX_QUICK_FILES;
+use policy::config::Gates;
+
+use crate::prompt_tests::{tests_compared, tests_refused, what_tests_must_show};
 
 mod planning;
 
@@ -41,6 +44,8 @@ pub struct WriterTask<'a> {
     pub instructions: Option<&'a str>,
     /// What steers everybody who works on this ticket.
     pub steering: &'a [Steering],
+    /// What the policy wants of tests.
+    pub gates: Gates,
     /// What the checkout holds beside the tree.
     pub given: Given<'a>,
 }
@@ -106,6 +111,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     steering(&mut text, task.steering);
     given_plan(&mut text, &task.plan);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
+    what_tests_must_show(&mut text, &task.gates);
     given(&mut text, task.given);
     if !file.mode.discipline().may_change {
         only_an_answer(&mut text);
@@ -261,6 +267,7 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
                 task.iteration
             );
         }
+        Some(IterationCause::TestsRefused { reason, .. }) => tests_refused(text, task.iteration, reason),
         Some(IterationCause::TurnFailed { .. }) => {
             let _ = writeln!(
                 text,
@@ -437,8 +444,10 @@ pub struct ReviewTask<'a> {
     pub steering: &'a [Steering],
     /// The hunks that weaken tests.
     pub weakened: &'a [WeakenedTest],
-    /// Whether each of them has to be justified, so that the change can pass.
-    pub must_be_justified: bool,
+    /// Those of them that have to be justified one by one, so that the change can pass.
+    pub to_justify: &'a [WeakenedTest],
+    /// What tests show before and after the change.
+    pub compared: Option<&'a TestComparison>,
 }
 
 /// The reviewer's prompt.
@@ -495,6 +504,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         material(&mut text, "plan", &plan_in_words(plan));
         list(&mut text, "Where the change departs from the plan", task.departures);
     }
+    tests_compared(&mut text, task.compared);
     weakened(&mut text, task);
     if !ticket.file.mode.discipline().may_change {
         let _ = writeln!(
@@ -540,11 +550,19 @@ fn weakened(text: &mut String, task: &ReviewTask<'_>) {
     let _ = writeln!(
         text,
         "## Hunks that weaken tests\n\nThe runner found these by their structure, in the base (`-`) and in the tree (`+`). {}\n",
-        if task.must_be_justified {
-            "For each of them `weakened_tests` must hold one answer with its id and a reason: `justified` only if what was asked for cannot be \
-             done without it and nothing is left untested that was tested, `not_justified` otherwise. One that is left out is not justified."
+        if task.to_justify.is_empty() {
+            "Judge whether what was asked for needs each of them, and say so in `weakened_tests` by its id.".to_owned()
         } else {
-            "Judge whether what was asked for needs each of them, and say so in `weakened_tests` by its id."
+            let ids: Vec<_> = task.to_justify.iter().map(|hunk| hunk.id.as_str()).collect();
+            let which = if ids.len() == task.weakened.len() {
+                "For each of them".to_owned()
+            } else {
+                format!("A repair brought {}: for each of these", ids.join(", "))
+            };
+            format!(
+                "{which} `weakened_tests` must hold one answer with its id and a reason: `justified` only if what was asked for cannot be \
+                 done without it and nothing is left untested that was tested, `not_justified` otherwise. One that is left out is not justified."
+            )
         }
     );
     let mut hunks = String::new();
@@ -574,7 +592,7 @@ fn list(text: &mut String, title: &str, lines: &[String]) {
 }
 
 /// Puts untrusted text between marks that it cannot forge: the mark is longer than any run of that character in it.
-fn material(text: &mut String, name: &str, body: &str) {
+pub(crate) fn material(text: &mut String, name: &str, body: &str) {
     let longest = body
         .split(|character| character != '~')
         .map(str::len)
@@ -588,7 +606,7 @@ fn material(text: &mut String, name: &str, body: &str) {
     );
 }
 
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -689,6 +707,7 @@ migrations = true
             forbidden: &forbidden,
             instructions: Some("Say it in Esperanto."),
             steering: &[],
+            gates: Gates::default(),
             given: Given::default(),
         };
         let writer = writer_prompt(&task);
@@ -712,7 +731,8 @@ migrations = true
             instructions: Some("Judge the Esperanto."),
             steering: &[],
             weakened: &[],
-            must_be_justified: true,
+            to_justify: &[],
+            compared: None,
         });
         assert!(
             review.contains("Judge the Esperanto.") && review.contains(MARKED_PLAN),
@@ -803,7 +823,8 @@ migrations = true
             instructions: None,
             steering: &[],
             weakened: &weakened,
-            must_be_justified: true,
+            to_justify: &weakened,
+            compared: None,
         };
         let listed = "~~~~~ untrusted: weakened tests\nW1: tests/a.rs:3 of the base: an assertion was removed\n    - assert!(ok()); ~~~~\n~~~~~\n";
         let strict = review_prompt(&task);
@@ -811,11 +832,8 @@ migrations = true
             strict.contains(listed) && strict.contains("One that is left out is not justified."),
             "{strict}"
         );
-        let must_be_justified = false;
-        let lenient = review_prompt(&ReviewTask {
-            must_be_justified,
-            ..task
-        });
+        let to_justify = &[];
+        let lenient = review_prompt(&ReviewTask { to_justify, ..task });
         assert!(
             lenient.contains(listed) && !lenient.contains("is not justified"),
             "{lenient}"

@@ -247,6 +247,7 @@ fn verification(text: &mut String, run: &Run) {
         tree,
         checks,
         acceptance,
+        compared,
     }) = run.evidence(Phase::FocusedTestsPassed)
     else {
         let _ = writeln!(
@@ -286,6 +287,10 @@ fn verification(text: &mut String, run: &Run) {
     }
     if !acceptance.is_empty() {
         text.push('\n');
+    }
+    if let Some(comparison) = compared {
+        let _ = writeln!(text, "Tests before and after the change, as they report themselves:\n");
+        quotes(text, &crate::compared::lines(comparison));
     }
 }
 

@@ -282,6 +282,7 @@ pub async fn run_ticket(
     let limits = limits(&ready.policy.limits).tightened(&ready.ticket.file.limits);
     let mut inputs = Inputs {
         policy: ready.policy.clone(),
+        gates: ready.policy.gates.of(ready.ticket.file.kind),
         grants: ready.ticket.file.grants.clone(),
         acceptance: ready.ticket.file.acceptance.clone(),
         limits,

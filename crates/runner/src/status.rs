@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, RepoPath, StackedTicket, TicketId};
 use serde::Serialize;
 
+use crate::capsule::FailedProof;
+
 pub use derive::{MOST_LOOKED_UP, StatusError, nearest_id, status, ticket_status};
 pub use run_status::RunStatus;
 
@@ -195,6 +197,9 @@ pub struct BlockedStatus {
     pub next_step: String,
     /// Whether the same run may go on once the cause is gone.
     pub resumable: bool,
+    /// What did not hold at last: checks, findings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedProof>,
     /// The command that begins a new run with what this one left, where it left work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescue: Option<String>,

@@ -601,7 +601,15 @@ fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
                 _ => Some(delivery.records.0 == anchor.object),
             },
             Some(Observation::Rebased { tree, .. }) => Some(tree.0 == anchor.object),
-            Some(Observation::ChangesMeasured { change, .. }) => Some(change.tree.0 == anchor.object),
+            Some(Observation::ChangesMeasured { change, tests, .. }) => {
+                let apart = tests.as_ref().and_then(|tests| tests.apart);
+                let named = match kind {
+                    Some("tests") => apart.map(|apart| apart.tests_on_base),
+                    Some("former") => apart.map(|apart| apart.former_tests),
+                    _ => Some(change.tree),
+                };
+                Some(named.is_some_and(|tree| tree.0 == anchor.object))
+            }
             _ => None,
         }
     };
@@ -609,7 +617,7 @@ fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
         Event::Intended(Effect::PrepareDelivery { .. }) if matches!(kind, Some("change" | "records")) => {
             (record.seq == number).then(|| of(record.seq))
         }
-        Event::Intended(Effect::MeasureChanges { iteration }) if kind == Some("tree") => {
+        Event::Intended(Effect::MeasureChanges { iteration }) if matches!(kind, Some("tree" | "tests" | "former")) => {
             (u64::from(*iteration) == number).then(|| of(record.seq))
         }
         Event::Intended(Effect::Rebase { .. }) if kind == Some("rebased") => {
@@ -617,7 +625,10 @@ fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
         }
         _ => None,
     });
-    !matches!(kind, Some("change" | "records" | "tree" | "rebased")) || makers.any(|named| named != Some(false))
+    !matches!(
+        kind,
+        Some("change" | "records" | "tree" | "tests" | "former" | "rebased")
+    ) || makers.any(|named| named != Some(false))
 }
 
 /// The sum of the line before the intent to prepare the delivery that counted.

@@ -19,6 +19,7 @@ fn inputs() -> Inputs {
     };
     Inputs {
         policy: Policy::default(),
+        gates: Policy::default().gates.of(ledger_core::Kind::Feature),
         grants: ledger_core::Grants::default(),
         acceptance: Vec::new(),
         limits: Limits::default(),

@@ -169,6 +169,9 @@ fn one_value(schema: &Value) -> String {
     if !consts.is_empty() {
         return consts.join(", ");
     }
+    if schema.get("title") == Some(&Value::from("GateSetting")) {
+        return "`\"off\"`, `\"warn\"`, `\"block\"`, or a table of these by kind of ticket".to_owned();
+    }
     if schema.get("title") == Some(&Value::from("Duration")) {
         return "a length of time".to_owned();
     }

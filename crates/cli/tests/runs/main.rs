@@ -44,5 +44,6 @@ mod steering;
 mod stop;
 mod story;
 mod terminal;
+mod test_gates;
 mod verify;
 mod world;

@@ -5,11 +5,14 @@ mod intents;
 
 use jiff::Timestamp;
 
-use super::attempt::{Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, MeasuredChange, Pending, StartedThread};
+use super::attempt::{
+    Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, MeasuredChange, Pending, RefusedChange, StartedThread,
+};
 use super::{EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
+use crate::changed_tests::{ChangedTests, TestOrder};
 use crate::effect::{CheckPurpose, Effect, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose};
-use crate::event::{Event, ResumeCause};
+use crate::event::{Event, IterationCause, ResumeCause};
 use crate::evidence::{CheckResult, divided};
 use crate::id::ThreadId;
 use crate::mode::Mode;
@@ -96,6 +99,11 @@ impl Run {
                     "observed",
                     self.explains_known_failures(observation),
                     "a test is said to have failed before that did not",
+                )?;
+                condition(
+                    "observed",
+                    self.explains_earlier_trees(observation),
+                    "it names an earlier tree that was not like that",
                 )
             }
             Event::Accepted { .. } => {
@@ -265,10 +273,14 @@ impl Run {
             Event::Entered(evidence) => self.enter(evidence.phase(), Some(evidence.clone())),
             Event::NotRequired { phase, .. } => self.enter(*phase, None),
             Event::IterationStarted { n, cause } => {
+                if let IterationCause::TestsRefused { .. } = cause {
+                    self.totals.tests_refused += 1;
+                }
                 self.go_back(Attempt::new(*n, Some(cause.clone()), Vec::new(), at));
             }
             Event::RepairStarted { round, n, findings } => {
                 self.totals.repair_rounds = *round;
+                self.refused.extend(self.attempt.as_ref().and_then(refused));
                 self.go_back(Attempt::new(*n, None, findings.clone(), at));
             }
             Event::Intended(Effect::Interrupt { because, .. }) => {
@@ -381,6 +393,7 @@ impl Run {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.measured = None;
         attempt.checked = None;
+        attempt.compared = None;
         attempt.review = attempt.review.take().filter(|_| same_change);
         if let Some(review) = &mut attempt.review {
             review.carried_from.get_or_insert(review.tree);
@@ -458,6 +471,11 @@ impl Run {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 self.plan_ended(at, pending, end, thread.as_ref());
             }
+            Observation::TestsCompared { comparison, .. } => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.compared = Some(comparison.clone());
+                }
+            }
             Observation::TurnEnded { end, tokens, thread } => {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 if thread.is_some() {
@@ -469,6 +487,8 @@ impl Run {
                 change,
                 violations,
                 weakened,
+                tests,
+                same_as,
             } => {
                 self.unmeasured = false;
                 let is_carried = self.carried.take().is_some();
@@ -485,6 +505,8 @@ impl Run {
                         change: change.clone(),
                         violations: violations.clone(),
                         weakened: weakened.clone(),
+                        tests: tests.clone(),
+                        same_as: *same_as,
                     });
                 }
             }
@@ -559,6 +581,19 @@ impl Run {
         })
     }
 
+    /// Whether what a change set says of earlier trees of the run is so.
+    fn explains_earlier_trees(&self, observation: &Observation) -> bool {
+        let Observation::ChangesMeasured { tests, same_as, .. } = observation else {
+            return true;
+        };
+        let alone = tests.as_ref().and_then(|tests| match tests.order? {
+            TestOrder::Alone { tree } => Some(tree),
+            TestOrder::NotAlone => None,
+        });
+        let is_refused = |tree: &TreeId| self.refused.iter().any(|refused| refused.tree == *tree);
+        (alone.is_none() || alone == self.tests_alone) && same_as.as_ref().is_none_or(is_refused)
+    }
+
     fn checks_ran(&mut self, pending: &Pending, tree: TreeId, results: &[CheckResult]) {
         let baseline = matches!(
             pending.effect,
@@ -572,7 +607,13 @@ impl Run {
             return;
         }
         let passed = results.iter().all(CheckResult::passed);
-        self.totals.verification_failures = if passed {
+        let wants_order = |tests: &&ChangedTests| tests.order.is_some() && tests.is_tests_alone();
+        // Tests that stand alone are to fail.
+        let is_first_of_two = !passed && self.changed_tests().filter(wants_order).is_some();
+        if is_first_of_two {
+            self.tests_alone = Some(tree);
+        }
+        self.totals.verification_failures = if passed || is_first_of_two {
             0
         } else {
             self.totals.verification_failures + 1
@@ -690,6 +731,16 @@ impl Run {
     }
 }
 
+/// The change of an iteration, as one that was refused.
+fn refused(attempt: &Attempt) -> Option<RefusedChange> {
+    let measured = attempt.measured.as_ref()?;
+    Some(RefusedChange {
+        base: measured.change.base,
+        tree: measured.change.tree,
+        weakened: measured.weakened.clone(),
+    })
+}
+
 /// Whether an observation is one that this effect can show.
 fn fits(effect: &Effect, observation: &Observation) -> bool {
     match observation {
@@ -697,6 +748,9 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::PlacesReady { .. } => matches!(effect, Effect::PreparePlaces { .. }),
         Observation::ChecksRan { .. } => matches!(effect, Effect::RunChecks { .. }),
         Observation::PlanEnded { .. } => matches!(effect, Effect::TakePlan { .. }),
+        Observation::TestsCompared { comparison, .. } => {
+            matches!(effect, Effect::CompareTests { tree, apart, .. } if *tree == comparison.tree && *apart == comparison.apart)
+        }
         Observation::TurnEnded { .. } => matches!(effect, Effect::TakeTurn { .. }),
         Observation::ChangesMeasured { .. } => matches!(effect, Effect::MeasureChanges { .. }),
         Observation::ReviewEnded { .. } => matches!(effect, Effect::TakeReview { .. }),

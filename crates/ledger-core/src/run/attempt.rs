@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use crate::activity::{Activity, AgentIdentity, TokenCount};
 use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
+use crate::changed_tests::ChangedTests;
+use crate::comparison::TestComparison;
 use crate::effect::{Effect, PlanEnd, ReviewEnd, TurnEnd, Violation};
 use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
-use crate::object::TreeId;
+use crate::object::{CommitId, TreeId};
 use crate::plan::PlanStatus;
 use crate::review::Finding;
 use crate::weakening::WeakenedTest;
@@ -37,6 +39,8 @@ pub struct Attempt {
     pub measured: Option<MeasuredChange>,
     /// The checks, once they ran.
     pub checked: Option<CheckedTree>,
+    /// What tests show before and after the change, once that was looked at.
+    pub compared: Option<TestComparison>,
     /// The last review, once it ended.
     pub review: Option<EndedReview>,
     /// Reviews that ended without a valid verdict.
@@ -85,6 +89,21 @@ pub struct MeasuredChange {
     pub change: ChangeSummary,
     /// What the policy forbids about it.
     pub violations: Vec<Violation>,
+    /// The hunks of it that weaken tests, where the policy wants them found.
+    pub weakened: Vec<WeakenedTest>,
+    /// What it does to tests, where the policy asks for that.
+    pub tests: Option<ChangedTests>,
+    /// The refused tree of this run that it is no other change than.
+    pub same_as: Option<TreeId>,
+}
+
+/// A change that a reviewer or a person refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedChange {
+    /// The base that it was made on.
+    pub base: CommitId,
+    /// Its tree.
+    pub tree: TreeId,
     /// The hunks of it that weaken tests, where the policy wants them found.
     pub weakened: Vec<WeakenedTest>,
 }
@@ -184,6 +203,7 @@ impl Attempt {
             turn: None,
             measured: None,
             checked: None,
+            compared: None,
             review: None,
             failed_reviews: 0,
             rejection: None,
@@ -204,6 +224,7 @@ impl Attempt {
         self.turn = None;
         self.measured = None;
         self.checked = None;
+        self.compared = None;
         self.review = None;
         self.failed_reviews = 0;
     }

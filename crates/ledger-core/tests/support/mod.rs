@@ -435,6 +435,8 @@ impl Climb {
                 change: change(tree()),
                 violations: Vec::new(),
                 weakened: Vec::new(),
+                tests: None,
+                same_as: None,
             },
         );
         self.enter(PhaseEvidence::ImplementationComplete {
@@ -465,6 +467,7 @@ impl Climb {
                     strength: Strength::RunnerRan,
                     confidence: Confidence::High,
                 }],
+                compared: None,
             });
         } else {
             self.skip(Phase::FocusedTestsPassed, NotRequiredCode::NoChecks);

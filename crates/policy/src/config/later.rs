@@ -1,4 +1,4 @@
-//! Tables that this version reads but does not act on, or not wholly: `[prompts]`, `[gates]`, `[hooks]` and `[notify]`. They are part of
+//! Tables that this version reads but does not act on, or not wholly: `[prompts]`, `[hooks]` and `[notify]`. They are part of
 //! the format so that a policy can be written for several versions; setting one to anything but its default is an error,
 //! because a rule that is silently ignored is worse than none.
 
@@ -26,51 +26,6 @@ pub struct PromptsPolicy {
     /// For what is remembered. Not acted on by this version: it must be absent
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curator: Option<RepoPath>,
-}
-
-/// `[gates]`: further rules for what may be delivered. This version acts on `test_weakening`; the others must be `off`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct GatesPolicy {
-    /// A failing test before the change
-    pub tdd: GateLevel,
-    /// Tests change with the code
-    pub changed_tests: GateLevel,
-    /// A review for what can be removed
-    pub cleanup_review: GateLevel,
-    /// A second review of the code
-    pub code_review: GateLevel,
-    /// A test that fails before and passes after
-    pub fail_to_pass: GateLevel,
-    /// Hunks that weaken tests: with `block` a reviewer has to justify each of them, with `warn` they are listed for reviewer and reader
-    pub test_weakening: GateLevel,
-}
-
-impl Default for GatesPolicy {
-    fn default() -> Self {
-        Self {
-            tdd: GateLevel::Off,
-            changed_tests: GateLevel::Off,
-            cleanup_review: GateLevel::Off,
-            code_review: GateLevel::Off,
-            fail_to_pass: GateLevel::Off,
-            // Stops nothing, so that a policy that says nothing of it keeps its meaning.
-            test_weakening: GateLevel::Warn,
-        }
-    }
-}
-
-/// What a gate does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GateLevel {
-    /// It stops the run
-    Block,
-    /// It warns
-    Warn,
-    /// Nothing
-    #[default]
-    Off,
 }
 
 /// `[hooks]`: commands around a run. Not acted on by this version: only the defaults are accepted.

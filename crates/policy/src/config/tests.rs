@@ -57,11 +57,14 @@ fn errors_name_line_column_and_what_would_be_right() {
         "[scope.secrets]\npatterns = [\"(\"]\n",
         "[scope.secrets]\nexceptions = [\"hunter2\"]\n",
         "[commands]\ndeny = [\"a; b\"]\n",
-        "[gates]\ntdd = \"block\"\n",
-        "[gates]\ntdd = { feature = \"block\" }\n",
+        "[gates]\ntdd = { featur = \"block\" }\n",
+        "[gates]\ntdd = { bugfix = \"blok\", default = \"off\" }\n",
+        "[gates.changed_tests]\nfeature = \"block\"\nsecurity = \"block\"\n",
+        "[gates]\nfail_to_pass = true\n",
+        "[gates]\ncleanup_review = \"warn\"\n",
+        "[gates]\ncode_review = { default = \"block\" }\n",
         "[gates]\ntd = \"off\"\n",
         "[gates]\ntest_weakening = \"on\"\n",
-        "[gates]\nfail_to_pass = \"warn\"\n",
         "[review]\nexperts = [\"security\"]\n",
         "[review]\nblock_on = \"severe\"\n",
         "[delivery]\nmode = \"push\"\n",
@@ -89,6 +92,7 @@ push_runs = false
 cache_ttl = "24h"
 [gates]
 tdd = 'off'
+cleanup_review = "off"
 [review]
 experts = []
 [delivery]

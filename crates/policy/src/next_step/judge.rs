@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use ledger_core::{
     BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause, MAX_FAILED_ANSWERS,
-    NotRequiredCode, Phase, PhaseEvidence, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
+    NotRequiredCode, Phase, PhaseEvidence, ReportStatus, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
 };
 
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
-use super::{back_off, blocked, enter, not_required, places, turn_label};
+use super::{back_off, blocked, enter, gates, not_required, places, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
-use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
+use crate::test_weakening::hunks_to_justify;
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     let Some(tree) = run.tree() else {
@@ -25,6 +25,9 @@ pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
 }
 
 fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
+    if let Some(step) = gates::before_checks(run, inputs) {
+        return step;
+    }
     let names = &run.opened().checks;
     if names.is_empty() {
         let reason = if run.opened().mode.discipline().may_change {
@@ -77,7 +80,13 @@ fn mismatch(run: &Run, what: &str, found: TreeId, expected: TreeId) -> Step {
 fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
     let failing: Vec<_> = failed(&checked.results).map(|result| result.name.clone()).collect();
     if failing.is_empty() {
-        return proved(run, checked, inputs);
+        return match run.evidence(Phase::ImplementationComplete) {
+            // Only its tests were looked at.
+            Some(PhaseEvidence::ImplementationComplete { report, .. }) if report.status == ReportStatus::InProgress => {
+                another_iteration(run, inputs, IterationCause::MoreToDo)
+            }
+            _ => gates::after_checks(run, inputs, checked.tree).unwrap_or_else(|| proved(run, checked, inputs)),
+        };
     }
     let failures = run.totals().verification_failures;
     let limit = inputs.limits.verification_failures;
@@ -102,6 +111,7 @@ fn proved(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
         tree: checked.tree,
         checks: checked.results.clone(),
         acceptance,
+        compared: run.attempt().and_then(|attempt| attempt.compared.clone()),
     })
 }
 
@@ -172,10 +182,8 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
 
 /// Tests that are weaker, in a run without a reviewer who could justify that, where the policy wants it justified.
 fn unjudged_weakening(run: &Run, inputs: &Inputs) -> Option<String> {
-    let hunks = &run.attempt()?.measured.as_ref()?.weakened;
-    let first = hunks
-        .first()
-        .filter(|_| inputs.policy.gates.test_weakening == GateLevel::Block)?;
+    let hunks = hunks_to_justify(run, &inputs.gates);
+    let first = hunks.first()?;
     let more = match hunks.len() {
         1 => String::new(),
         count => format!(" (and {} more)", count - 1),

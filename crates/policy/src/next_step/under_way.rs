@@ -81,6 +81,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
             | Effect::RunChecks { .. }
+            | Effect::CompareTests { .. }
             | Effect::AskRemote { .. }
             | Effect::Push { .. }
             | Effect::Rebase { .. }

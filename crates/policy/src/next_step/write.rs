@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ledger_core::{
-    AgentFailure, AgentFailureClass, Attempt, BlockerCode, CheckPurpose, CheckResult, Effect, EndedTurn, Event,
-    IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd, TurnPurpose,
-    Violation, wanted_lines,
+    AgentFailure, AgentFailureClass, Attempt, BlockerCode, ChangedTests, CheckPurpose, CheckResult, Effect, EndedTurn,
+    Event, IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd,
+    TurnPurpose, Violation, wanted_lines,
 };
 
 use super::plan::asked_for;
 use super::{back_off, blocked, enter, places, turn_label, under_way};
+use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
@@ -164,7 +165,7 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         let reason = format!("{repeated} iterations in a row ended in trees that had occurred before");
         return blocked(run, BlockerCode::NoProgressLimit, reason);
     }
-    if report.status == ReportStatus::InProgress {
+    if report.status == ReportStatus::InProgress && !stand_alone(run, inputs) {
         return another_iteration(run, inputs, IterationCause::MoreToDo);
     }
     if measured.change.counts.total() == 0 && run.opened().mode.discipline().may_change {
@@ -173,6 +174,13 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
             BlockerCode::NoChanges,
             "the worker says that the ticket is done, and no file differs",
         );
+    }
+    if let Some(refused) = measured.same_as {
+        let reason = format!(
+            "what the worker gives as the repair is no other change than tree {}, which was refused: they differ in layout at most",
+            refused.short()
+        );
+        return blocked(run, BlockerCode::RepairLimit, reason);
     }
     let Some(attempt) = run.attempt().filter(|attempt| attempt.thread.is_some()) else {
         return blocked(
@@ -187,6 +195,12 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         report: report.clone(),
         tokens: run.totals().tokens,
     })
+}
+
+/// Whether the worker has written tests and nothing else, which the policy wants to see fail before it goes on.
+fn stand_alone(run: &Run, inputs: &Inputs) -> bool {
+    let wanted = inputs.gates.tdd != GateLevel::Off && run.tests_alone().is_none() && !run.opened().checks.is_empty();
+    wanted && run.changed_tests().is_some_and(ChangedTests::is_tests_alone)
 }
 
 /// Stops where anything is forbidden about the change, with the first violation. Where quick mode has become too small for it,

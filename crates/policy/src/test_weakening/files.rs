@@ -14,6 +14,7 @@ use crate::scope::{InvalidScope, PatternSet};
 #[derive(Debug, Clone)]
 pub struct TestRules {
     own: PatternSet,
+    docs: PatternSet,
     /// The words of the checks' commands: a file that one of them names is what proves the change.
     named_by_checks: BTreeSet<Vec<u8>>,
 }
@@ -41,6 +42,7 @@ impl TestRules {
         let named = words.map(|word| word.trim_start_matches("./").as_bytes().to_vec());
         Ok(Self {
             own: PatternSet::new("scope.tests", &policy.scope.tests)?,
+            docs: PatternSet::new("scope.docs_roots", &policy.scope.docs_roots)?,
             named_by_checks: named.collect(),
         })
     }
@@ -59,15 +61,44 @@ impl TestRules {
         self.role(path).is_some()
     }
 
+    /// Whether the file belongs to tests as a whole: it holds them, is what they compare with, or lies where they do. Where tests are a
+    /// part of a source file, it does not.
+    ///
+    /// ```
+    /// use counterfoil_policy::{Policy, TestRules};
+    /// use ledger_core::TicketFile;
+    /// let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
+    /// let rules = TestRules::new(&Policy::default(), &ticket).unwrap();
+    /// assert!(rules.is_test_file(&"tests/data/mail.txt".parse().unwrap()));
+    /// assert!(!rules.is_test_file(&"src/lib.rs".parse().unwrap()));
+    /// ```
+    pub fn is_test_file(&self, path: &RepoPath) -> bool {
+        let whole = matches!(self.role(path), Some(Role::Tests(_, Extent::Whole) | Role::Snapshot));
+        whole || self.is_among_tests(path, &folders(&String::from_utf8_lossy(path.as_bytes())))
+    }
+
+    /// Whether all that the file says is how tests are run: settings of a test runner, or a script that a check runs.
+    pub fn says_how_tests_are_run(&self, path: &RepoPath) -> bool {
+        self.role(path) == Some(Role::Configuration(ConfigurationKind::Whole))
+    }
+
+    /// Whether documentation lives there.
+    pub(super) fn is_documentation(&self, path: &RepoPath) -> bool {
+        self.docs.allows(path)
+    }
+
+    fn is_among_tests(&self, path: &RepoPath, folders: &[String]) -> bool {
+        folders.iter().any(|folder| is_test_word(folder)) || self.own.find_folded(path).is_some()
+    }
+
     pub(super) fn role(&self, path: &RepoPath) -> Option<Role> {
         let text = String::from_utf8_lossy(path.as_bytes()).into_owned();
-        let mut parts: Vec<&str> = text.split('/').collect();
-        let name = parts.pop().unwrap_or_default();
-        let folders: Vec<_> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
+        let name = text.rsplit('/').next().unwrap_or_default();
+        let folders = folders(&text);
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let extension = extension.to_ascii_lowercase();
         let is_own = self.own.find_folded(path).is_some();
-        let in_tests = folders.iter().any(|folder| is_test_word(folder)) || is_own;
+        let in_tests = self.is_among_tests(path, &folders);
         if is_snapshot(&folders, stem, &name.to_ascii_lowercase(), &extension, in_tests) {
             return Some(Role::Snapshot);
         }
@@ -85,6 +116,12 @@ impl TestRules {
         let language = language?;
         (language == Language::Rust).then_some(Role::Tests(language, Extent::Marked))
     }
+}
+
+/// The names of the folders that a file lies in, in lower case.
+fn folders(path: &str) -> Vec<String> {
+    let above = path.rsplit_once('/').map_or("", |(folders, _)| folders);
+    above.split('/').map(str::to_ascii_lowercase).collect()
 }
 
 fn is_check_script(stem: &str, extension: &str) -> bool {

@@ -128,6 +128,8 @@ fn measuring(pending: &Pending, added: u64, codes: impl IntoIterator<Item = Bloc
         change: change(10, added),
         violations: codes.into_iter().map(violation).collect(),
         weakened: Vec::new(),
+        tests: None,
+        same_as: None,
     })
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod blockers;
+mod gates;
 mod limits;
 mod random_worlds;
 mod world;

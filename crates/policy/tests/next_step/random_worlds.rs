@@ -1,7 +1,8 @@
 //! Whatever effects show, the next step is one that may follow, and the run comes to an end.
 
+use counterfoil_policy::config::{GateLevel, Gates};
 use counterfoil_policy::{Limits, Outcome};
-use ledger_core::{DeliveryMode, Mode, Phase, Run};
+use ledger_core::{DeliveryMode, Mode, Phase, ReportStatus, Run, TestOrder, TurnEnd};
 use proptest::prelude::*;
 
 use crate::world::{World, drive, inputs, opened, start};
@@ -42,6 +43,7 @@ proptest! {
     fn every_world_is_survived_and_every_run_ends(
         choices in proptest::collection::vec(any::<u8>(), 0..400),
         shape in 0_u8..64,
+        levels in proptest::array::uniform3(0_usize..3),
         max_iterations in 1_u32..6,
         max_tokens in prop_oneof![Just(5_000_000_u64), 1_000_u64..50_000],
     ) {
@@ -55,7 +57,12 @@ proptest! {
         let limits = Limits { max_iterations, max_tokens, ..Limits::default() };
         let run = Run::open(start(), &opened(mode, review, delivery, shape & 8 == 0)).unwrap();
         let mut world = World::of(choices);
-        let (run, outcome, steps) = drive(&mut world, run, inputs(limits, shape & 16 == 0), 5);
+        let mut inputs = inputs(limits, shape & 16 == 0);
+        let [tdd, changed_tests, fail_to_pass] = levels.map(|level| [GateLevel::Off, GateLevel::Warn, GateLevel::Block][level]);
+        inputs.gates = Gates { tdd, changed_tests, fail_to_pass: fail_to_pass.max(tdd), ..inputs.gates };
+        let gates = inputs.gates;
+        let (run, outcome, steps) = drive(&mut world, run, inputs, 5);
+        prop_assert!(run.totals().tests_refused <= 3);
         prop_assert!(run.totals().iterations <= max_iterations);
         prop_assert!(run.totals().repair_rounds <= 3);
         prop_assert!(steps < 1_500, "{steps} steps");
@@ -63,6 +70,21 @@ proptest! {
             let receipt = run.receipt().expect("a run that is done has a receipt");
             prop_assert_eq!(Some(receipt.tree), run.tree());
             prop_assert_eq!(run.violations().len(), 0);
+            if let Some(tests) = run.changed_tests().filter(|tests| tests.sources > 0) {
+                let compared = run.attempt().and_then(|attempt| attempt.compared.as_ref());
+                prop_assert!(gates.changed_tests != GateLevel::Block || tests.tests > 0);
+                let is_alone = matches!(tests.order, Some(TestOrder::Alone { .. }));
+                prop_assert!(gates.tdd != GateLevel::Block || is_alone);
+                let shows = compared.is_some_and(|seen| {
+                    Some(seen.tree) == run.tree() && seen.shows_the_change() && seen.broken() == 0
+                });
+                prop_assert!(gates.fail_to_pass != GateLevel::Block || shows);
+            }
+            let reported = run.attempt().and_then(|attempt| attempt.turn.as_ref());
+            prop_assert!(
+                reported.is_some_and(|turn| matches!(&turn.end, TurnEnd::Reported { report } if report.status == ReportStatus::Done)),
+                "what is in progress is delivered"
+            );
             if delivery == DeliveryMode::Push {
                 prop_assert!(run.remote_holds_delivery());
                 prop_assert!(receipt.delivered.as_ref().is_some_and(|delivered| delivered.remote.is_some()));

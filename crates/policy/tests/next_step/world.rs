@@ -4,11 +4,12 @@ use counterfoil_policy::{Inputs, Limits, Outcome, Policy, StartFacts, Step, next
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
-    ChangeKind, ChangeSummary, CheckResult, CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, DeliveryMode,
-    Digest, Discovery, Effect, Event, EvidenceLabel, Finding, Grants, JOURNAL_FORMAT, ListedPath, Mode, ObjectId,
-    Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery,
-    PushTarget, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State,
-    Strength, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Verdict, Violation,
+    ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult, CheckSandbox, CommandOutcome, CommitId,
+    Consent, CoveredFile, DeliveryMode, Digest, Discovery, Effect, Event, EvidenceLabel, Finding, Grants,
+    JOURNAL_FORMAT, Kind, ListedPath, Mode, NamedTests, ObjectId, Observation, Opened, OutputRecord, PauseCause,
+    Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Report, ReportStatus, ResumeCause,
+    Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State, Strength, TestComparison, TestOrder, ThreadId,
+    TokenCount, ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -31,6 +32,7 @@ pub(crate) fn inputs(limits: Limits, baseline: bool) -> Inputs {
     let approval = covered("ledger/tickets/t/approval.toml");
     Inputs {
         policy: Policy::parse(b"").unwrap(),
+        gates: Policy::default().gates.of(Kind::Feature),
         grants: Grants::default(),
         acceptance: Vec::new(),
         limits,
@@ -154,6 +156,43 @@ pub(crate) fn change(tree: u8, added: u64) -> ChangeSummary {
             kind: ChangeKind::Added,
             from: None,
         }],
+    }
+}
+
+pub(crate) fn changed_tests(sources: u64, tests: u64, apart: TreesApart, order: TestOrder) -> ChangedTests {
+    ChangedTests {
+        sources,
+        first_source: None,
+        tests,
+        apart: Some(apart),
+        order: Some(order),
+    }
+}
+
+pub(crate) fn comparison(tree: TreeId, apart: TreesApart, shows: bool, breaks: bool) -> TestComparison {
+    let named = |is: bool| NamedTests {
+        count: u64::from(is),
+        names: if is { vec!["test_it".to_owned()] } else { Vec::new() },
+    };
+    let check = CheckComparison {
+        check: "test".to_owned(),
+        changed: Transitions {
+            by: ToldBy::Report,
+            fail_to_pass: named(shows),
+            ..Transitions::default()
+        },
+        former: Transitions {
+            by: ToldBy::Report,
+            pass_to_fail: named(breaks),
+            ..Transitions::default()
+        },
+        new: NamedTests::default(),
+        gone: NamedTests::default(),
+    };
+    TestComparison {
+        tree,
+        apart,
+        checks: vec![check],
     }
 }
 
@@ -328,6 +367,11 @@ impl World {
                     set_up: Vec::new(),
                 }
             }
+            Effect::CompareTests { tree, apart, .. } => Observation::TestsCompared {
+                comparison: comparison(*tree, *apart, self.choose(3) != 2, self.choose(6) == 5),
+                ran: Vec::new(),
+                set_up: Vec::new(),
+            },
             Effect::MeasureChanges { .. } => {
                 let violations = if self.choose(8) == 7 {
                     let code = BlockerCode::ScopeViolation;
@@ -349,7 +393,10 @@ impl World {
                     },
                     _ => self.change(),
                 };
+                let refused = run.refused().last().map(|refused| refused.tree);
                 Observation::ChangesMeasured {
+                    tests: Some(self.changed_tests(run)),
+                    same_as: refused.filter(|_| self.choose(16) == 15),
                     change,
                     violations,
                     weakened: Vec::new(),
@@ -446,6 +493,23 @@ impl World {
             | Effect::TakeReview { .. }
             | Effect::Interrupt { .. } => unreachable!(),
         }
+    }
+
+    fn changed_tests(&mut self, run: &Run) -> ChangedTests {
+        let order = match run.tests_alone() {
+            Some(tree) if self.choose(6) != 5 => TestOrder::Alone { tree },
+            _ => TestOrder::NotAlone,
+        };
+        let apart = TreesApart {
+            tests_on_base: TreeId(object(60 + self.choose(2))),
+            former_tests: TreeId(object(62)),
+        };
+        changed_tests(
+            u64::from(self.choose(4) != 3),
+            u64::from(self.choose(6) != 5),
+            apart,
+            order,
+        )
     }
 
     fn thread(&mut self, name: &str) -> ThreadId {

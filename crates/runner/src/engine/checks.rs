@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use git_delivery::{Leftovers, Repository};
 use ledger_core::{
-    BlockerCode, CheckCommand as Command, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES, Observation, RepoPath,
-    Run, Strength, TreeId,
+    BlockerCode, CheckCommand as Command, CheckPurpose, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES,
+    Observation, RepoPath, Run, Strength, TreeId,
 };
-use policy::config::{Baseline, SandboxUse};
+use policy::config::{Baseline, GateLevel, SandboxUse};
 use policy::{CheckSpec, Policy};
 use tokio::sync::watch;
 
@@ -16,6 +16,7 @@ use super::places::{Places, RunnersPlace};
 use super::set_up::{Surroundings, named, run_set_up, stopped};
 use super::{Engine, Failed, RunPlan, blocked};
 use crate::check::{Check, CheckCommand, CheckError};
+use crate::junit::TestReport;
 use crate::sandbox::Confinement;
 use crate::state::StateRoots;
 
@@ -79,23 +80,48 @@ fn checkouts_of(roots: &StateRoots) -> Vec<PathBuf> {
 }
 
 impl Engine {
-    pub(super) fn run_checks(&mut self, seq: u64, tree: TreeId, names: &[String], base: CommitId, run: &Run) {
-        let place = CheckPlace {
+    pub(super) fn run_checks(
+        &mut self,
+        seq: u64,
+        purpose: CheckPurpose,
+        tree: TreeId,
+        names: &[String],
+        base: CommitId,
+        run: &Run,
+    ) {
+        let place = self.check_place(base, tree);
+        let interrupted = self.interrupt.subscribe();
+        let names = names.to_vec();
+        let baseline = run.baseline().map(<[CheckResult]>::to_vec);
+        let endings = self.endings.clone();
+        self.waiting(seq, async move {
+            let ran = run_all(&place, &names, baseline.as_deref(), &interrupted).await;
+            let is_needed_again = place.plan.gates().fail_to_pass > GateLevel::Off;
+            // While the worker takes its next turn.
+            place.tidy();
+            let Some(ran) = ran? else {
+                return Ok(Observation::Interrupted);
+            };
+            if is_needed_again {
+                endings.keep(purpose, tree, &ran);
+            }
+            let mut room = ROOM_FOR_RESULTS;
+            Ok(Observation::ChecksRan {
+                tree,
+                results: fitted_all(ran.results, &mut room),
+                set_up: fitted_all(ran.set_up, &mut room),
+            })
+        });
+    }
+
+    pub(super) fn check_place(&self, base: CommitId, tree: TreeId) -> CheckPlace {
+        CheckPlace {
             plan: Arc::clone(&self.plan),
             repository: Arc::clone(&self.repository),
             places: self.places.clone(),
             base,
             tree,
-        };
-        let interrupted = self.interrupt.subscribe();
-        let names = names.to_vec();
-        let baseline = run.baseline().map(<[CheckResult]>::to_vec);
-        self.waiting(seq, async move {
-            let observation = run_all(&place, &names, baseline.as_deref(), interrupted).await;
-            // While the worker takes its next turn.
-            place.tidy();
-            observation
-        });
+        }
     }
 }
 
@@ -108,18 +134,18 @@ struct Prepared {
 }
 
 /// The check place, and what brings it to the tree.
-struct CheckPlace {
-    plan: Arc<RunPlan>,
+pub(super) struct CheckPlace {
+    pub(super) plan: Arc<RunPlan>,
     repository: Arc<Repository>,
     places: Places,
     base: CommitId,
-    tree: TreeId,
+    pub(super) tree: TreeId,
 }
 
 impl CheckPlace {
     /// Does now what would have to be done before the next checks. Not where a check ran without a sandbox: what it left
     /// running could write in the place later.
-    fn tidy(self) {
+    pub(super) fn tidy(self) {
         let is_confined = |check: &CheckSpec| check.sandbox == SandboxUse::Required;
         let Some(first) = self.plan.checks.first() else {
             return;
@@ -197,17 +223,28 @@ impl CheckPlace {
     }
 }
 
-async fn run_all(
+/// Checks that ran on one tree, in order.
+pub(super) struct Ran {
+    pub(super) results: Vec<CheckResult>,
+    /// All tests of each, where it told of them.
+    pub(super) reports: Vec<Option<TestReport>>,
+    /// The set-up commands that ran for them.
+    pub(super) set_up: Vec<CheckResult>,
+}
+
+/// Runs checks on the tree of the place. None where the run is being stopped.
+pub(super) async fn run_all(
     place: &CheckPlace,
     names: &[String],
     baseline: Option<&[CheckResult]>,
-    interrupted: watch::Receiver<bool>,
-) -> Result<Observation, Failed> {
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Option<Ran>, Failed> {
     let plan = &place.plan;
     let unusable = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::NeedsPerson, error);
     let surroundings = Surroundings::of(plan)?;
     let outputs = &surroundings.outputs;
     let (mut results, mut set_up): (Vec<CheckResult>, Vec<CheckResult>) = Default::default();
+    let mut reports = Vec::new();
     for name in names {
         let spec = plan.checks.iter().find(|check| check.name == *name);
         let spec = spec.ok_or_else(|| unusable(&format!("there is no check `{name}`")))?;
@@ -220,8 +257,8 @@ async fn run_all(
                 "the check needs a sandbox and there is none",
             ));
         }
-        let Some(prepared) = place.prepare(leftovers_before(spec), &interrupted).await? else {
-            return Ok(Observation::Interrupted);
+        let Some(prepared) = place.prepare(leftovers_before(spec), interrupted).await? else {
+            return Ok(None);
         };
         if let Some(before) = results.last_mut() {
             refuse_changes(before, &prepared.changed);
@@ -229,11 +266,11 @@ async fn run_all(
         set_up.extend(prepared.set_up);
         let output = outputs.join("current");
         let ran = bench
-            .run(&check(spec), &output, None, stopped(&interrupted))
+            .run(&check(spec), &output, None, stopped(interrupted))
             .await
             .map_err(|error| failed(&error))?;
         if ran.was_stopped() {
-            return Ok(Observation::Interrupted);
+            return Ok(None);
         }
         keep_output(outputs, &output, &ran.result)
             .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
@@ -244,6 +281,7 @@ async fn run_all(
             place.set_up_is_spent();
         }
         results.push(result);
+        reports.push(ran.tests);
     }
     // Nothing follows the last one that would look. Where a check failed, nothing comes of the others either, and the next turn
     // need not wait.
@@ -252,13 +290,16 @@ async fn run_all(
     {
         refuse_changes(last, &place.changed().await?);
     }
-    let mut room = ROOM_FOR_RESULTS;
-    let mut fitted = |results: Vec<CheckResult>| results.into_iter().map(|result| fitted(result, &mut room)).collect();
-    Ok(Observation::ChecksRan {
-        tree: place.tree,
-        results: fitted(results),
-        set_up: fitted(set_up),
-    })
+    Ok(Some(Ran {
+        results,
+        reports,
+        set_up,
+    }))
+}
+
+/// Results in the room that is left, in order.
+pub(super) fn fitted_all(results: Vec<CheckResult>, room: &mut usize) -> Vec<CheckResult> {
+    results.into_iter().map(|result| fitted(result, room)).collect()
 }
 
 /// Tells which failing tests failed on the base as well, where the check may leave them so: on the base itself all, later those

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
-use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, TreeId, Violation};
+use ledger_core::{
+    BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, Run, TreeId, Violation,
+};
 use policy::{
     ChangeFacts, FileFacts, ScopeRules, SecretRules, TestRules, WalkFinding, WalkProblem, dependency_change,
     judge_changes, public_api_change,
 };
 
+use super::changed_tests::{changed_tests, same_as};
 use super::weakening::weakened;
 use super::{Engine, Failed, RunPlan};
 use crate::manifests::Manifests;
@@ -42,13 +45,14 @@ impl ChangeRules {
 
 impl Engine {
     /// Computes the change set, keeps its tree under an anchor before anything names it, and judges it.
-    pub(super) fn measure_changes(&mut self, seq: u64, iteration: u32) {
+    pub(super) fn measure_changes(&mut self, seq: u64, iteration: u32, run: &Run) {
         let (plan, repository, places, rules) = (
             Arc::clone(&self.plan),
             Arc::clone(&self.repository),
             self.places.clone(),
             Arc::clone(&self.rules),
         );
+        let (alone, refused) = (run.tests_alone(), run.refused().to_vec());
         self.blocking(seq, move || {
             let options = MeasureOptions {
                 keep: true,
@@ -67,10 +71,20 @@ impl Engine {
             let rules = ChangeRules::of(&plan, &rules)?;
             let violations = judge(&plan, rules, &repository, set, &measured.findings)?;
             let weakened = weakened(&plan, &rules.tests, &repository, set).map_err(|error| Failed::of(&error))?;
+            let tests = changed_tests(&plan, &rules.tests, &repository, set, alone)?;
+            if let Some(apart) = tests.as_ref().and_then(|tests| tests.apart) {
+                for (name, tree) in [("tests", apart.tests_on_base), ("former", apart.former_tests)] {
+                    repository
+                        .anchor(&plan.run, &format!("{name}-{iteration}-{seq}"), tree.0)
+                        .map_err(|error| Failed::of(&error))?;
+                }
+            }
             Ok(Observation::ChangesMeasured {
                 change: set.summary(),
                 violations,
                 weakened,
+                tests,
+                same_as: same_as(&repository, set, &refused)?,
             })
         });
     }

@@ -8,11 +8,10 @@ use ledger_core::{
     Activity, BlockerCode, Digest, Event, GivenFile, MAX_GIVEN_FILES, Observation, Phase, Report, Review, ReviewEnd,
     Run, ThreadId, TreeId, TurnEnd, TurnPurpose, WeakenedTest, unjustified,
 };
-use policy::config::GateLevel;
+use policy::hunks_to_justify;
 
 use super::places::Places;
 use super::set_up::{NAMED_PATHS, named};
-use super::weakening::to_justify;
 use super::{Engine, Failed, RunPlan, agent_log, blocked, ticket_folder};
 use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
@@ -90,6 +89,7 @@ impl Engine {
             forbidden: &self.forbidden(),
             instructions: instructions.map(String::as_str),
             steering: &told.steering,
+            gates: self.plan.gates(),
             given: Given {
                 copied: &workspace.copy,
                 set_up: &set_up,
@@ -183,7 +183,8 @@ impl Engine {
             instructions: self.plan.instructions.reviewer.as_deref(),
             steering: &self.plan.instructions.steering,
             weakened: found(run),
-            must_be_justified: self.plan.policy.gates.test_weakening == GateLevel::Block,
+            to_justify: &hunks_to_justify(run, &self.plan.gates()),
+            compared: run.attempt().and_then(|attempt| attempt.compared.as_ref()),
         });
         let request = self.request(Role::Reviewer, label, prompt);
         self.forward(seq, request, self.given(run), self.end_of_review(tree, label, run));
@@ -197,7 +198,7 @@ impl Engine {
         label: &str,
         run: &Run,
     ) -> impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + use<> {
-        let to_justify = to_justify(&self.plan, run);
+        let to_justify = hunks_to_justify(run, &self.plan.gates());
         let (plan, repository, places) = (
             Arc::clone(&self.plan),
             Arc::clone(&self.repository),

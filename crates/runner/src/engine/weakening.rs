@@ -1,12 +1,11 @@
 //! Which hunks of a change set weaken tests: the files that have to do with tests are read here and judged by the policy.
 
 use git_delivery::{ObjectError, Repository};
-use ledger_core::{Change, ChangeSet, EntryMode, Run, Side, WeakenedTest};
+use ledger_core::{Change, ChangeSet, EntryMode, Side, WeakenedTest};
 use policy::config::GateLevel;
 use policy::{MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, TestChange, TestContent, TestRules, weakened_tests};
 
 use super::RunPlan;
-use crate::weakened::found;
 
 /// The hunks that weaken tests, where the policy wants them found.
 pub(super) fn weakened(
@@ -15,7 +14,7 @@ pub(super) fn weakened(
     repository: &Repository,
     set: &ChangeSet,
 ) -> Result<Vec<WeakenedTest>, ObjectError> {
-    if plan.policy.gates.test_weakening == GateLevel::Off {
+    if plan.gates().test_weakening == GateLevel::Off {
         return Ok(Vec::new());
     }
     let mut left = MAX_TEST_BYTES;
@@ -34,25 +33,21 @@ pub(super) fn weakened(
     Ok(weakened_tests(rules, &changes))
 }
 
-/// Those that a reviewer has to justify one by one; none where the policy does not ask for that.
-pub(super) fn to_justify(plan: &RunPlan, run: &Run) -> Vec<WeakenedTest> {
-    match plan.policy.gates.test_weakening {
-        GateLevel::Block => found(run).to_vec(),
-        GateLevel::Warn | GateLevel::Off => Vec::new(),
-    }
-}
-
 fn is_file(side: Side) -> bool {
     matches!(side.mode, EntryMode::File | EntryMode::Executable)
 }
 
 /// A file that only may be run now, or no more, tests what it tested.
-fn has_other_content(change: &Change) -> bool {
+pub(super) fn has_other_content(change: &Change) -> bool {
     let file = |side: Option<Side>| side.filter(|side| is_file(*side)).map(|side| side.id);
     file(change.before) != file(change.after)
 }
 
-fn content(repository: &Repository, side: Option<Side>, left: &mut u64) -> Result<Option<TestContent>, ObjectError> {
+pub(super) fn content(
+    repository: &Repository,
+    side: Option<Side>,
+    left: &mut u64,
+) -> Result<Option<TestContent>, ObjectError> {
     let Some(side) = side.filter(|side| is_file(*side)) else {
         return Ok(None);
     };

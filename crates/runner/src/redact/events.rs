@@ -1,8 +1,8 @@
 //! What an event tells in the words of somebody else, without what must not leave.
 
 use ledger_core::{
-    Activity, AgentFailure, CheckResult, ClaimedCommand, CommandOutcome, Event, Finding, Observation, Plan, PlanEnd,
-    PlannedFile, Report, Review, ReviewEnd, SelfReview, TurnEnd, WantedGrant, WeakenedTestAnswer,
+    Activity, AgentFailure, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Event, Finding, Observation,
+    Plan, PlanEnd, PlannedFile, Report, Review, ReviewEnd, SelfReview, TurnEnd, WantedGrant, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -66,6 +66,18 @@ impl Redactor {
                 PlanEnd::Failed { failure } => *failure = self.failure(failure),
                 PlanEnd::Interrupted => {}
             },
+            Observation::TestsCompared {
+                comparison,
+                ran,
+                set_up,
+            } => {
+                for result in ran.iter_mut().flat_map(|run| &mut run.results).chain(set_up) {
+                    self.redact_result(result);
+                }
+                for check in &mut comparison.checks {
+                    self.redact_comparison(check);
+                }
+            }
             Observation::TurnEnded { end, .. } => match end {
                 TurnEnd::Reported { report } => *report = self.report(report),
                 TurnEnd::InvalidReport { reason } => *reason = self.text(reason),
@@ -105,6 +117,23 @@ impl Redactor {
             | Observation::Interrupted => {}
         }
         observation
+    }
+
+    /// The names of tests, which the check itself has a say in.
+    fn redact_comparison(&self, check: &mut CheckComparison) {
+        let CheckComparison {
+            check: _,
+            changed,
+            former,
+            new,
+            gone,
+        } = check;
+        let of_transitions = [changed, former]
+            .into_iter()
+            .flat_map(|all| [&mut all.fail_to_pass, &mut all.pass_to_fail, &mut all.pass_to_none]);
+        for tests in of_transitions.chain([new, gone]) {
+            tests.names = self.texts(&tests.names);
+        }
     }
 
     /// The texts of a check's result that the check itself has a say in.
@@ -427,6 +456,8 @@ mod tests {
             change: change.summary(),
             violations: Vec::new(),
             weakened: vec![hunk],
+            tests: None,
+            same_as: None,
         });
         assert_clean(&text, 1);
     }

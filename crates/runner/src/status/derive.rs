@@ -15,6 +15,7 @@ use super::{
     STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
 };
 use crate::base::stored_receipt;
+use crate::capsule::BlockerCapsule;
 use crate::consent::{ConsentState, consent_state};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
@@ -570,6 +571,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 reason: blocker.reason.clone(),
                 next_step: blocker.next_step_for(id),
                 resumable: blocker.resumable,
+                failed: BlockerCapsule::of(run, None).map_or_else(Vec::new, |capsule| capsule.failed),
                 rescue: has_left_work(run).then(|| rescue_command(id)),
                 run: RunStatus::of(run, None),
             }))

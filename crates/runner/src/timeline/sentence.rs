@@ -3,7 +3,7 @@
 use ledger_core::{
     Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, Consent, DeliveryMode, Effect, Event, Finding,
     IterationCause, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause, ReviewEnd,
-    TurnEnd, Verdict,
+    TestComparison, TurnEnd, Verdict,
 };
 use serde::Serialize;
 
@@ -74,6 +74,7 @@ pub(super) fn sentence(event: &Event) -> String {
                     list(checks.iter().map(String::as_str))
                 )
             }
+            IterationCause::TestsRefused { gate, reason } => format!("iteration {n} started, {gate}: {reason}"),
             IterationCause::TurnFailed { reason } => format!("iteration {n} started: {reason}"),
         },
         Event::RepairStarted { round, n, findings } => {
@@ -241,6 +242,7 @@ fn intended(effect: &Effect) -> String {
             )
         }
         Effect::TakePlan { label } => format!("planning ({})", short_label(label)),
+        Effect::CompareTests { tree, .. } => format!("{} for tree {}", effect.words(), tree.short()),
         Effect::TakeTurn { iteration, label, .. } => {
             format!("{} ({}), iteration {iteration}", effect.words(), short_label(label))
         }
@@ -330,6 +332,7 @@ fn observed(observation: &Observation) -> String {
             };
             format!("planning ended after {} tokens, {how}", tokens.total)
         }
+        Observation::TestsCompared { comparison, .. } => compared(comparison),
         Observation::TurnEnded { end, tokens, .. } => {
             let how = match end {
                 TurnEnd::Reported { report } => format!("with the report: {}", report.summary),
@@ -343,6 +346,8 @@ fn observed(observation: &Observation) -> String {
             change,
             violations,
             weakened,
+            tests: _,
+            same_as,
         } => {
             let tree = change.tree.short();
             let mut changed = changes(&change.counts);
@@ -352,6 +357,12 @@ fn observed(observation: &Observation) -> String {
                     "; {hunks} may weaken tests, first {}: {}",
                     first.place(),
                     first.how
+                ));
+            }
+            if let Some(refused) = same_as {
+                changed.push_str(&format!(
+                    "; no other change than {}, which was refused",
+                    refused.short()
                 ));
             }
             match violations.first() {
@@ -439,6 +450,19 @@ fn observed(observation: &Observation) -> String {
         Observation::Lost { reason } => format!("nobody saw how it ended: {reason}"),
         Observation::Interrupted => "interrupted before its end".to_owned(),
     }
+}
+
+fn compared(comparison: &TestComparison) -> String {
+    let shown = comparison
+        .checks
+        .iter()
+        .fold(0_u64, |sum, check| sum.saturating_add(check.changed.fail_to_pass.count));
+    let shown = count(usize::try_from(shown).unwrap_or(usize::MAX), "test");
+    let broken = usize::try_from(comparison.broken()).unwrap_or(usize::MAX);
+    format!(
+        "{shown} of the change failed on the base and passed on it; {} of the base passed there and did not on it",
+        count(broken, "test")
+    )
 }
 
 fn checks(results: &[CheckResult]) -> String {

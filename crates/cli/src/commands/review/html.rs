@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ledger_core::Finding;
 use runner::redact::printable_lines;
-use runner::{ReviewPacket, sentence, strength_name};
+use runner::{BlockerCapsule, ReviewPacket, sentence, strength_name};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
     <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -36,11 +36,8 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
             escaped(warning)
         ));
     }
-    if let Some(blocker) = &packet.blocker {
-        page.heading("Blocker");
-        page.raw(&format!("<p><code>{}</code></p>\n", escaped(blocker.code.as_str())));
-        page.quote(&blocker.reason);
-        page.raw(&format!("<p>Next: {}</p>\n", escaped(&blocker.next_step)));
+    if let Some(capsule) = &packet.capsule {
+        page.capsule(capsule);
     }
     if !packet.stop_when.is_empty() {
         page.heading("When the worker was to stop");
@@ -140,6 +137,33 @@ impl Page {
         self.raw("</ul>\n");
     }
 
+    fn capsule(&mut self, capsule: &BlockerCapsule) {
+        self.heading("Blocker");
+        let code = escaped(capsule.code.as_str());
+        self.raw(&format!("<p><code>{code}</code>: {}</p>\n", escaped(capsule.boundary)));
+        self.quote(&capsule.reason);
+        self.raw("<ul>\n");
+        for (what, words) in [
+            ("objective", capsule.objective.clone().unwrap_or_default()),
+            ("phase", capsule.phase.unwrap_or("none").to_owned()),
+            ("attempts", capsule.attempts()),
+            ("the ticket allows", capsule.allowed.join(", ")),
+            ("changed", capsule.changed.join(", ")),
+        ] {
+            if !words.is_empty() {
+                self.raw(&format!("<li>{what}: {}</li>\n", escaped(&words)));
+            }
+        }
+        self.raw("</ul>\n");
+        self.raw(&format!("<p>Next: {}</p>\n", escaped(&capsule.action)));
+        for proof in &capsule.failed {
+            self.quote(&proof.line());
+            if !proof.excerpt.is_empty() {
+                self.quote(&proof.excerpt);
+            }
+        }
+    }
+
     fn checks(&mut self, packet: &ReviewPacket) {
         self.heading("Checks, run by the runner");
         self.raw("<ul>\n");
@@ -177,6 +201,13 @@ impl Page {
             ));
         }
         self.raw("</ul>\n");
+        let compared = packet.compared_in_words();
+        if !compared.is_empty() {
+            self.heading("Tests before and after the change, as they report themselves");
+        }
+        for line in compared {
+            self.quote(&line);
+        }
     }
 
     fn claims(&mut self, packet: &ReviewPacket) {

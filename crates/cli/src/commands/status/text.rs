@@ -7,6 +7,9 @@ use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table
 /// How many tickets of a state are listed that nobody has to look at now.
 const SHORT_LIST: usize = 20;
 
+/// How much of what did not hold is shown of a blocked ticket.
+const SHOWN_FAILED: usize = 3;
+
 /// The tickets of a repository, by state.
 pub(super) fn all(report: &StatusReport, in_full: bool) -> String {
     let mut text = heading(report);
@@ -154,6 +157,8 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
                 progress(&blocked.run),
             ];
             lines.extend(rests_on(&blocked.run));
+            let failed = blocked.failed.iter().take(SHOWN_FAILED);
+            lines.extend(failed.map(|proof| format!("did not hold: {}", plain(&proof.line()))));
             lines.push(next(&blocked.next_step));
             let rescue = blocked.rescue.as_ref();
             lines.extend(rescue.map(|command| format!("its work is kept: `{command}` begins a new run with it")));

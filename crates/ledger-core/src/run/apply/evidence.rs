@@ -95,6 +95,7 @@ impl Run {
                 tree,
                 checks,
                 acceptance,
+                compared,
             } => {
                 holds(self.tree() == Some(*tree), "it is another tree than the turn's")?;
                 let seen = attempt.and_then(|attempt| attempt.checked.as_ref());
@@ -105,6 +106,11 @@ impl Run {
                 holds(
                     !checks.is_empty() && checks.iter().all(CheckResult::passed),
                     "a check did not pass",
+                )?;
+                let seen = attempt.and_then(|attempt| attempt.compared.as_ref());
+                holds(
+                    seen == compared.as_ref(),
+                    "it is not what tests showed before and after the change",
                 )?;
                 let proves = |id: &String, name: &String| {
                     checks

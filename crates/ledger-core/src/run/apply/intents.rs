@@ -2,6 +2,7 @@
 
 use super::condition;
 use crate::effect::{CheckPurpose, Consent, Effect, TurnEnd, TurnPurpose};
+use crate::evidence::CheckResult;
 use crate::phase::{DeliveryMode, Phase, PushTarget};
 use crate::run::{EndedPlan, MAX_REBASES, Refusal, Run};
 
@@ -68,6 +69,23 @@ impl Run {
                 self.permit_after_stop("take_plan")?;
                 let sound = self.plan.as_ref().is_some_and(EndedPlan::is_sound);
                 condition("take_plan", !sound, "there is a plan that can be followed")
+            }
+            Effect::CompareTests { tree, apart, checks } => {
+                let after_turn = phase == Some(Phase::ImplementationComplete);
+                condition("compare_tests", after_turn, "there is no finished turn")?;
+                condition("compare_tests", self.places_ready, "the places are not ready")?;
+                let measured = self.changed_tests().and_then(|tests| tests.apart);
+                let of_turn = self.tree() == Some(*tree) && measured == Some(*apart);
+                condition("compare_tests", of_turn, "they are not the trees of the turn")?;
+                condition(
+                    "compare_tests",
+                    *checks == self.opened.checks,
+                    "they are not the checks of this run",
+                )?;
+                let checked = self.attempt.as_ref().and_then(|attempt| attempt.checked.as_ref());
+                let passed = checked
+                    .is_some_and(|checked| checked.tree == *tree && checked.results.iter().all(CheckResult::passed));
+                condition("compare_tests", passed, "the checks did not pass on the tree")
             }
             Effect::TakeTurn { iteration, purpose, .. } => {
                 let assigned = phase == Some(Phase::RepositoryTicketRecorded) || phase == Some(Phase::WriterAssigned);

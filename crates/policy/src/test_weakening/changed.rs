@@ -1,0 +1,241 @@
+//! What a change set does to source and to tests: which files say something else, and whether there is a test that was not there.
+
+use std::collections::BTreeMap;
+
+use ledger_core::ChangedTests;
+
+use super::files::Role;
+use super::structure::{Extent, Structure};
+use super::tokens::Language;
+use super::{TestChange, TestContent, TestRules};
+use crate::dependencies::is_dependency_file;
+
+/// What these changed files are, without the trees of their tests. Documentation, manifests, lock files, and files that belong to tests
+/// or say how they are run are no source; of source files in a language that is known, comments and layout do not count.
+///
+/// A file counts as changed tests only where it holds a test or an assertion that the base does not have there: a comment in a test is
+/// none, nor is one test less. What cannot be read counts as source.
+///
+/// ```
+/// use counterfoil_policy::{Policy, TestChange, TestContent, TestRules, changed_tests};
+/// use ledger_core::TicketFile;
+/// let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
+/// let rules = TestRules::new(&Policy::default(), &ticket).unwrap();
+/// let added = |path: &str, text: &str| TestChange {
+///     path: path.parse().unwrap(),
+///     before: None,
+///     after: Some(TestContent::Read(text.as_bytes().to_vec())),
+/// };
+/// let changes = [added("mail.py", "x = 1\n"), added("tests/test_mail.py", "def test_x():\n    assert x\n")];
+/// let found = changed_tests(&rules, &changes);
+/// assert_eq!((found.sources, found.tests), (1, 1));
+/// ```
+pub fn changed_tests(rules: &TestRules, changes: &[TestChange]) -> ChangedTests {
+    let mut found = ChangedTests {
+        sources: 0,
+        first_source: None,
+        tests: 0,
+        apart: None,
+        order: None,
+    };
+    for change in changes {
+        let (is_source, is_test) = judge(rules, change);
+        if is_source {
+            found.sources += 1;
+            found.first_source.get_or_insert_with(|| change.path.clone());
+        }
+        found.tests += u64::from(is_test);
+    }
+    found
+}
+
+/// Whether a file is a change of source, and whether it brings tests.
+fn judge(rules: &TestRules, change: &TestChange) -> (bool, bool) {
+    let path = &change.path;
+    let texts = (side(change.before.as_ref()), side(change.after.as_ref()));
+    match rules.role(path) {
+        Some(Role::Tests(language, Extent::Whole)) => {
+            let brings = texts
+                .1
+                .is_some_and(|after| brings_tests(&of(texts.0.unwrap_or_default(), language), &of(after, language)));
+            (false, brings)
+        }
+        // A snapshot that is new or another demands something else of the code.
+        Some(Role::Snapshot) => (false, change.after.is_some() && change.before != change.after),
+        Some(Role::Configuration(_)) => (false, false),
+        _ if rules.is_test_file(path) || rules.is_documentation(path) || is_dependency_file(path) => (false, false),
+        role => source(role, texts, change),
+    }
+}
+
+/// The same of a source file, which may hold tests as well.
+fn source(role: Option<Role>, (before, after): (Option<&str>, Option<&str>), change: &TestChange) -> (bool, bool) {
+    let is_read = |content: &Option<TestContent>, text: Option<&str>| content.is_none() || text.is_some();
+    if !is_read(&change.before, before) || !is_read(&change.after, after) {
+        return (true, false);
+    }
+    let extension = String::from_utf8_lossy(change.path.as_bytes()).into_owned();
+    let extension = extension
+        .rsplit_once('.')
+        .map(|(_, extension)| extension.to_ascii_lowercase());
+    let Some(language) = extension.and_then(|extension| Language::of(&extension)) else {
+        return (change.before != change.after, false);
+    };
+    let extent = match role {
+        Some(Role::Tests(_, Extent::Marked)) => Extent::Marked,
+        _ => Extent::Whole,
+    };
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let (before, after) = (
+        Structure::of(before, language, extent),
+        Structure::of(after, language, extent),
+    );
+    match extent {
+        Extent::Marked => (outside(&before) != outside(&after), brings_tests(&before, &after)),
+        Extent::Whole => (words(&before) != words(&after), false),
+    }
+}
+
+fn side(content: Option<&TestContent>) -> Option<&str> {
+    content.and_then(|content| content.text().ok())
+}
+
+fn of(text: &str, language: Language) -> Structure<'_> {
+    Structure::of(text, language, Extent::Whole)
+}
+
+fn words<'a>(file: &Structure<'a>) -> Vec<&'a str> {
+    file.tokens.iter().map(|token| token.text).collect()
+}
+
+/// The words of a source file that are not about tests.
+fn outside<'a>(file: &Structure<'a>) -> Vec<&'a str> {
+    let tokens = file.tokens.iter().enumerate();
+    tokens
+        .filter(|(at, _)| !file.in_region(*at))
+        .map(|(_, token)| token.text)
+        .collect()
+}
+
+/// Whether there is a test or an assertion that was not there. Where nobody knows how a language writes tests, any other word will do.
+fn brings_tests(before: &Structure<'_>, after: &Structure<'_>) -> bool {
+    let are_known = !matches!(after.language, Language::Hash | Language::Other);
+    if !are_known && after.assertions.is_empty() {
+        return !after.tokens.is_empty() && words(before) != words(after);
+    }
+    let mut left: BTreeMap<String, usize> = BTreeMap::new();
+    for text in said(before) {
+        *left.entry(text).or_default() += 1;
+    }
+    said(after).any(|text| match left.get_mut(&text) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    })
+}
+
+/// Each test and each assertion as a text, whatever its layout.
+fn said<'a>(file: &'a Structure<'_>) -> impl Iterator<Item = String> + 'a {
+    let tests = file.tests.iter().map(|test| &test.range);
+    let assertions = file.assertions.iter().map(|assertion| &assertion.range);
+    tests.chain(assertions).map(|range| file.normal(range))
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::TicketFile;
+
+    use super::*;
+    use crate::config::Policy;
+
+    /// What a change is, from these sides: whether of source, and whether it brings tests.
+    fn seen(path: &str, before: Option<&str>, after: Option<&str>) -> (u64, u64) {
+        let policy = "[scope]\ntests = [\"proofs/**\"]\ndocs_roots = [\"docs/**\", \"*.md\"]\n[[check]]\nname = \"t\"\nrun = \"sh check.sh\"\n";
+        let policy = Policy::parse(policy.as_bytes()).unwrap();
+        let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
+        let content = |text: &str| TestContent::Read(text.as_bytes().to_vec());
+        let change = TestChange {
+            path: path.parse().unwrap(),
+            before: before.map(content),
+            after: after.map(content),
+        };
+        let found = changed_tests(
+            &TestRules::new(&policy, &ticket).unwrap(),
+            std::slice::from_ref(&change),
+        );
+        assert_eq!(found.first_source.is_some(), found.sources > 0);
+        (found.sources, found.tests)
+    }
+
+    #[test]
+    fn tests_in_a_source_file_are_told_from_the_rest_of_it() {
+        let file = |body: &str, tests: &str| format!("fn f() {{ {body} }}\n#[cfg(test)]\nmod tests {{ {tests} }}\n");
+        let test = "#[test] fn a() { assert!(f()); }";
+        let two = "#[test] fn a() { assert!(f()); assert!(!g()); }";
+        let base = file("true", test);
+        let judged = |after: &str| seen("src/lib.rs", Some(&base), Some(after));
+        assert_eq!(judged(&file("false", test)), (1, 0));
+        assert_eq!(judged(&file("true", two)), (0, 1));
+        assert_eq!(judged(&file("false", two)), (1, 1));
+        assert_eq!(judged(&file("true", "")), (0, 0), "one test less is no new test");
+        assert_eq!(
+            judged(&file(
+                "/* really */ true",
+                "#[test]\n fn a() {\n assert!(f())\n }\n // yes"
+            )),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn what_is_neither_test_nor_documentation_is_source_whatever_it_is() {
+        for path in [
+            "src/a.py",
+            "a.html",
+            "a.sql",
+            "Dockerfile",
+            "lib/it.txt",
+            "docs.py",
+            "src/readme.mdx",
+        ] {
+            assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (1, 0), "{path}");
+            assert_eq!(seen(path, Some("a = 1"), None), (1, 0), "{path}");
+            assert_eq!(seen(path, None, Some("\0")), (1, 0), "{path}");
+        }
+        for path in [
+            "docs/a.py",
+            "README.md",
+            "Cargo.toml",
+            "package-lock.json",
+            "tests/data.txt",
+            "pytest.ini",
+            "check.sh",
+        ] {
+            assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (0, 0), "{path}");
+        }
+        assert_eq!(seen("src/a.py", Some("a = 1"), Some("a  =  1 # one")), (0, 0));
+    }
+
+    #[test]
+    fn a_test_is_new_where_it_or_an_assertion_was_not_there() {
+        let test = "def test_a():\n    assert a == 1\n";
+        for path in ["tests/test_a.py", "proofs/a.py", "src/test_a.py"] {
+            assert_eq!(seen(path, None, Some(test)), (0, 1), "{path}");
+            assert_eq!(seen(path, Some(test), None), (0, 0), "{path}");
+            assert_eq!(seen(path, Some(test), Some(&test.replace('1', "2"))), (0, 1), "{path}");
+            assert_eq!(
+                seen(path, Some(test), Some(&format!("# more\n\n{test}\nimport os\n"))),
+                (0, 0),
+                "{path}"
+            );
+        }
+        // Nobody knows how these write tests.
+        for path in ["tests/a.lua", "spec/mail_spec.rb", "proofs/a.odd"] {
+            assert_eq!(seen(path, Some("a(1)"), Some("a(2)")), (0, 1), "{path}");
+            assert_eq!(seen(path, Some("a(1)"), Some("a( 1 )")), (0, 0), "{path}");
+        }
+        assert_eq!(seen("tests/golden/a.txt", Some("a"), Some("b")), (0, 1));
+    }
+}
