@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 24] = [
     "init",
     "trust",
     "new",
@@ -20,6 +20,9 @@ const VERBS: [&str; 21] = [
     "events",
     "logs",
     "review",
+    "accept",
+    "reject",
+    "deliver",
     "verify",
     "stop",
     "clean",

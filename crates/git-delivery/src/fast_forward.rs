@@ -540,7 +540,12 @@ impl FastForward {
         let result = self.write(&mut writer, new).and_then(|()| {
             let copy = lock.prepare(repository, &self.workshop.folder, &replacements)?;
             if self.tip != self.to {
-                repository.move_ref(&self.branch, self.to.0, Expected::Is(self.from.0), reason)?;
+                let moved = repository.move_ref(&self.branch, self.to.0, Expected::Is(self.from.0), reason);
+                match moved {
+                    // A `git` of a runner that was killed may have ended only now.
+                    Err(RefError::Refused { actual, .. }) if actual == Some(self.to.0) => {}
+                    other => other?,
+                }
             }
             Ok(copy)
         });

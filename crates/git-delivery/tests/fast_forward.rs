@@ -180,7 +180,8 @@ fn only_what_differs_is_written_and_every_other_change_of_the_user_stays() {
 
 #[test]
 fn a_change_of_the_user_at_the_same_path_stops_it_before_anything_is_touched() {
-    let cases: [(&str, fn(&World)); 17] = [
+    type Case = (&'static str, fn(&World));
+    let cases: [Case; 17] = [
         ("changed", |world| world.write("changed", "mine\n")),
         ("changed", |world| {
             world.write("changed", "2\n");

@@ -15,6 +15,7 @@ mod check_ledger;
 mod clean;
 mod codex_setup;
 mod consent;
+mod deliver;
 mod doctor;
 mod drive;
 mod engine;
@@ -76,6 +77,7 @@ pub use clean::{
 };
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
+pub use deliver::{DeliverError, DeliveredHere, HereOutcome, deliver_here};
 pub use doctor::{DOCTOR_SCHEMA, DoctorFinding, DoctorOptions, DoctorReport, Health, diagnose};
 pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};
@@ -96,7 +98,9 @@ pub use prompt::{Given, Instructions, ReviewTask, WriterTask, report_repair_prom
 pub use records::{RecordFacts, report_of, result_record, review_of, review_record, strength_name};
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
-pub use run_ticket::{RunError, RunOptions, RunReport, repository_code, run_ticket};
+pub use run_ticket::{
+    GivenWord, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code, run_ticket,
+};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{

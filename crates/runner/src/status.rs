@@ -195,6 +195,9 @@ pub struct BlockedStatus {
     pub next_step: String,
     /// Whether the same run may go on once the cause is gone.
     pub resumable: bool,
+    /// Whether a person has to accept or reject its result first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_word: bool,
     /// The command that begins a new run with what this one left, where it left work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescue: Option<String>,

@@ -75,9 +75,30 @@ pub fn verify_ticket(
     ticket: &TicketId,
     only: Option<&RunId>,
 ) -> VerifyReport {
+    verify(repository, roots, ticket, only, true)
+}
+
+/// As [`verify_ticket`] of one run, but asks no remote.
+pub(crate) fn verify_without_remotes(
+    repository: &Repository,
+    roots: &StateRoots,
+    ticket: &TicketId,
+    run: &RunId,
+) -> VerifyReport {
+    verify(repository, roots, ticket, Some(run), false)
+}
+
+fn verify(
+    repository: &Repository,
+    roots: &StateRoots,
+    ticket: &TicketId,
+    only: Option<&RunId>,
+    asks_remotes: bool,
+) -> VerifyReport {
     let mut report = Verifier {
         repository,
         roots,
+        asks_remotes,
         found: Vec::new(),
         run: None,
     };
@@ -179,6 +200,7 @@ pub fn verify_receipt(
 struct Verifier<'a> {
     repository: &'a Repository,
     roots: &'a StateRoots,
+    asks_remotes: bool,
     found: Vec<Verification>,
     run: Option<RunId>,
 }
@@ -520,7 +542,7 @@ impl Verifier<'_> {
             );
         }
         self.branch(&delivered.branch, delivered.records);
-        if let Some(remote) = &delivered.remote {
+        if let (Some(remote), true) = (&delivered.remote, self.asks_remotes) {
             self.remote(remote, delivered.records);
         }
     }

@@ -1,11 +1,11 @@
 //! What to do next. Never how to force anything: agents follow what they read here.
 
-use git_delivery::{HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
+use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, InitError, LedgerError, LogError, NewTicketError,
-    RescueError, RunError, StatusError, StopError, TargetError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, DeliverError, InitError, LedgerError, LogError,
+    NewTicketError, RescueError, RunError, StatusError, StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -51,6 +51,8 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             CancelError::Commit(error) => here(error),
             _ => None,
         },
+        Failure::Deliver(error) => deliver(error),
+        Failure::Word(error) => word(error),
         Failure::Init(InitError::Options { .. }) => {
             Some("a repository is written `owner/name`, a model is one word".to_owned())
         }
@@ -124,6 +126,81 @@ fn run(error: &RunError) -> Option<String> {
         },
         _ => None,
     }
+}
+
+fn word(error: &WordError) -> Option<String> {
+    let hint = match error {
+        WordError::Done { .. } => "make a new ticket for what is wrong: `foil new \"<title>\"`".to_owned(),
+        WordError::NotWaiting { ticket } => format!("`foil status {ticket}` shows where it stands"),
+        WordError::Rejected { ticket } => {
+            format!("`foil run {ticket}` has it repaired, and then it waits for your word again")
+        }
+        WordError::Reason => "foil reject <ticket> --because \"an empty address must be refused too\"".to_owned(),
+        WordError::History(error) => return run_choice::hint(error),
+        WordError::Repository(error) => return repository(error),
+        WordError::Run(error) => return run(error),
+        WordError::Record(_) => return None,
+    };
+    Some(hint)
+}
+
+fn deliver(error: &DeliverError) -> Option<String> {
+    let hint = match error {
+        DeliverError::NotDone { ticket } => format!("`foil status {ticket}` shows where it stands"),
+        DeliverError::Nowhere { ticket } => {
+            format!("`foil status {ticket}` names the command that makes a branch of it")
+        }
+        DeliverError::Unverified { ticket, .. } => {
+            format!("nothing was changed; `foil verify {ticket}` shows all that differs")
+        }
+        DeliverError::UnderWay => "wait until it has ended, then try again".to_owned(),
+        DeliverError::CutOff { ticket } => format!("`foil deliver {ticket} --here` finishes it"),
+        DeliverError::History(error) => return run_choice::hint(error),
+        DeliverError::Here(error) => return fast_forward(error),
+        DeliverError::Io { .. } => return None,
+    };
+    Some(hint)
+}
+
+fn fast_forward(error: &FastForwardError) -> Option<String> {
+    let hint = match error {
+        FastForwardError::OperationInProgress { operation } => return Some(end_operation(*operation)),
+        FastForwardError::DetachedHead => "check out a branch, then try again; nothing was changed",
+        FastForwardError::Unborn { .. } => "check out the branch that it shall go to; nothing was changed",
+        FastForwardError::NotForward { .. } => {
+            "merge or rebase it yourself, as `foil status` says; nothing was changed"
+        }
+        FastForwardError::CheckedOutElsewhere { .. } => {
+            "give one of the two work trees another branch; nothing was changed"
+        }
+        FastForwardError::Conflict { .. } => "resolve it and `git add` it first; nothing was changed",
+        FastForwardError::Overlap { .. } => "commit or set aside your change to these paths first; nothing was changed",
+        FastForwardError::Filtered { .. } => {
+            "`git merge --ff-only` of the branch runs your filters, and this does not; nothing was changed"
+        }
+        FastForwardError::Submodule { .. } | FastForwardError::Sparse { .. } => {
+            "`git merge --ff-only` of the branch does it as Git does; nothing was changed"
+        }
+        FastForwardError::IndexLocked => {
+            "wait until the other Git command is done, then try again; nothing was changed"
+        }
+        FastForwardError::HalfDone { .. } => "mend what the system says; the same command then finishes it",
+        FastForwardError::Ref(RefError::Refused { .. }) => "the branch moved meanwhile: try again; nothing was changed",
+        FastForwardError::Ref(RefError::Locked { .. }) => {
+            "another Git command is under way: try again when it is done; nothing was changed"
+        }
+        FastForwardError::Repository(error) => return repository(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn end_operation(operation: Operation) -> String {
+    let verb = match operation {
+        Operation::Bisect => "end it with `git bisect reset`".to_owned(),
+        other => format!("finish it with `git {other} --continue`"),
+    };
+    format!("{verb}, then try again; nothing was changed")
 }
 
 fn target(error: &TargetError) -> Option<String> {
@@ -207,13 +284,7 @@ fn repository(error: &RepositoryError) -> Option<String> {
 
 fn here(error: &HereError) -> Option<String> {
     let hint = match error {
-        HereError::OperationInProgress { operation } => {
-            let verb = match operation {
-                Operation::Bisect => "end it with `git bisect reset`".to_owned(),
-                other => format!("finish it with `git {other} --continue`"),
-            };
-            return Some(format!("{verb}, then try again; nothing was changed"));
-        }
+        HereError::OperationInProgress { operation } => return Some(end_operation(*operation)),
         HereError::DetachedHead => "check out a branch, then try again; nothing was changed",
         HereError::StagedDifferently { .. } => {
             "commit what you staged, or unstage it with `git restore --staged`; nothing was changed"

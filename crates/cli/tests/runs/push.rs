@@ -797,3 +797,25 @@ fn a_change_that_somebody_else_made_too_is_not_delivered_twice() {
         ("upstream_moved", "the target has the same change already")
     );
 }
+
+#[test]
+fn a_target_that_moves_after_a_person_has_accepted_makes_the_run_wait_again() {
+    let world = pushing_with("", "accept = \"required\"\n");
+    let waits = |world: &World, tip_is: &str| {
+        assert_eq!(blocker(&run(world)).0, "needs_person");
+        assert_eq!(tip(world), tip_is, "nothing is pushed");
+        assert_eq!(world.git(&["branch", "--list", "foil/*"]), "");
+    };
+    waits(&world, &tip(&world));
+    assert_eq!(world.foil(&["accept", TICKET]).code, Some(0));
+    somebody_pushes(&world, "theirs.txt");
+    let script = world.folder().join("theirs.sh");
+    let output = Command::new("sh").arg(script).arg(world.folder()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let theirs = tip(&world);
+    // What was accepted is not what would be pushed now.
+    waits(&world, &theirs);
+    assert_eq!(world.foil(&["accept", TICKET]).code, Some(0));
+    let said = run(&world);
+    assert_delivered(&world, &said, &theirs);
+}

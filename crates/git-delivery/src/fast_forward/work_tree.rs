@@ -131,11 +131,7 @@ fn look_in(folder: &OwnedFd, name: &[u8]) -> io::Result<Found> {
     })
 }
 
-#[expect(
-    clippy::unnecessary_cast,
-    clippy::cast_lossless,
-    reason = "the fields have other types on other systems"
-)]
+#[expect(clippy::unnecessary_cast, reason = "the fields have other types on other systems")]
 fn stamp(stat: &rustix::fs::Stat) -> Stamp {
     Stamp {
         device: stat.st_dev as u64,

@@ -570,6 +570,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 reason: blocker.reason.clone(),
                 next_step: blocker.next_step_for(id),
                 resumable: blocker.resumable,
+                waits_for_word: run.waits_for_word().is_some(),
                 rescue: has_left_work(run).then(|| rescue_command(id)),
                 run: RunStatus::of(run, None),
             }))
@@ -580,6 +581,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 PauseCause::Stop => "stop",
                 PauseCause::Interrupt => "interrupt",
                 PauseCause::Terminate => "terminate",
+                PauseCause::Person => "person",
             },
             again,
             run,
