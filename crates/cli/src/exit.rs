@@ -158,7 +158,8 @@ fn deliver(error: &DeliverError) -> Exit {
     match error {
         DeliverError::History(error) => history(error),
         DeliverError::Unverified { .. } => Exit::Unverified,
-        DeliverError::Here(FastForwardError::Repository(error)) => repository(error),
+        DeliverError::TagName { .. } => Exit::Usage,
+        DeliverError::Here(FastForwardError::Repository(error)) | DeliverError::Repository(error) => repository(error),
         DeliverError::Here(FastForwardError::Ref(RefError::Refused { .. } | RefError::Locked { .. })) => Exit::Refused,
         error if error.code().is_some() => Exit::Refused,
         _ => Exit::Failed,

@@ -23,6 +23,7 @@ mod remote;
 mod repository;
 mod rules;
 mod store;
+mod tag;
 mod tree;
 
 pub use anchor::{Anchor, AnchorError};
@@ -46,4 +47,5 @@ pub use repository::{
     Head, Identity, Operation, Person, Remote, Repository, RepositoryError, UnsupportedKind, Upstream,
 };
 pub use store::StoreError;
+pub use tag::TagDraft;
 pub use tree::TreeError;

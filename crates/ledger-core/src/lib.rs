@@ -26,6 +26,7 @@ mod report;
 mod review;
 mod run;
 mod schema;
+mod statement;
 mod text_form;
 mod ticket;
 mod weakening;
@@ -67,6 +68,7 @@ pub use run::{
     OpenCommand, Pending, PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
+pub use statement::{PredicateType, Statement, StatementForm, Subject, SubjectDigest};
 pub use ticket::{
     Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, Mode, RequiredFile,
     Scope, SpecMode, Specs, Ticket, TicketCheck, TicketFile, TicketLimits,

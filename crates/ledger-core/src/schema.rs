@@ -13,6 +13,7 @@ use crate::package::Package;
 use crate::receipt::Receipt;
 use crate::report::Report;
 use crate::review::Review;
+use crate::statement::Statement;
 use crate::ticket::TicketFile;
 
 /// One line of a journal, as [`crate::Head::line`] writes it. Lines are read and written byte by byte; this is for the schema.
@@ -70,6 +71,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("receipt", schema_of::<Receipt>("receipt")),
         ("report", answer_schema_of::<Report>()),
         ("review", answer_schema_of::<Review>()),
+        ("statement", schema_of::<Statement>("statement")),
         ("ticket", schema_of::<TicketFile>("ticket")),
     ]
 }

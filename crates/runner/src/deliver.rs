@@ -2,13 +2,16 @@
 
 mod here;
 mod room;
+mod tag;
 
-use git_delivery::FastForwardError;
-use ledger_core::{BlockerCode, Delivered, Receipt, RunId, TicketId};
+use git_delivery::{CommitError, FastForwardError, ObjectError, RefError, RemoteError, RepositoryError};
+use ledger_core::{BlockerCode, Delivered, Receipt, RefName, RunId, TicketId};
 
 pub use here::{DeliveredHere, HereOutcome, deliver_here};
+pub use tag::{TagOutcome, Tagged, deliver_tag};
 
 use crate::run_history::{HistoryError, known_runs, read_known};
+use crate::target::remote_code;
 use crate::verify::{Verified, verify_without_remotes};
 use crate::workspace::Workspace;
 
@@ -54,6 +57,57 @@ pub enum DeliverError {
     /// The work tree cannot be brought forward.
     #[error(transparent)]
     Here(#[from] FastForwardError),
+    /// No tag may have such a name.
+    #[error("`{name}` is no name of a tag: {reason}")]
+    TagName {
+        /// The name.
+        name: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
+    /// There is another tag of this name.
+    #[error("there is a tag `{}` in {at} already", short_tag(name))]
+    TagTaken {
+        /// The tag.
+        name: RefName,
+        /// The remote, or this clone.
+        at: String,
+    },
+    /// The run was delivered to a branch of this clone alone.
+    #[error("`{ticket}` was not pushed, and a tag is for what others can have")]
+    NotPushed {
+        /// The ticket.
+        ticket: TicketId,
+    },
+    /// The branch that it was pushed to does not hold it any more.
+    #[error("`{target}` does not hold the delivery any more")]
+    TakenBack {
+        /// The branch of the remote.
+        target: String,
+    },
+    /// The remote did not take the tag.
+    #[error("`{remote}` did not take the tag: {reason}")]
+    TagRejected {
+        /// The remote.
+        remote: String,
+        /// Its words.
+        reason: String,
+    },
+    /// The remote cannot be asked.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The tag cannot be made.
+    #[error(transparent)]
+    Tag(#[from] CommitError),
+    /// A ref cannot be read or made.
+    #[error(transparent)]
+    Ref(#[from] RefError),
+    /// An object cannot be read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// Git knows no name for the person.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
     /// A folder of ours cannot be used.
     #[error("`{name}` in the Git directory cannot be used: {source}")]
     Io {
@@ -71,6 +125,10 @@ impl DeliverError {
             Self::NotDone { .. } | Self::Nowhere { .. } | Self::UnderWay | Self::CutOff { .. } => {
                 Some(BlockerCode::NeedsPerson)
             }
+            Self::TagTaken { .. } | Self::NotPushed { .. } => Some(BlockerCode::NeedsPerson),
+            Self::TakenBack { .. } => Some(BlockerCode::UpstreamMoved),
+            Self::TagRejected { .. } => Some(BlockerCode::PushRejected),
+            Self::Remote(error) => Some(remote_code(error)),
             Self::Unverified { .. } => Some(BlockerCode::TreeMismatch),
             Self::Here(error) => match error {
                 FastForwardError::Overlap { .. } => Some(BlockerCode::BaselineOverlap),
@@ -87,9 +145,20 @@ impl DeliverError {
                 | FastForwardError::IndexLocked => Some(BlockerCode::NeedsPerson),
                 _ => None,
             },
-            Self::History(_) | Self::Io { .. } => None,
+            Self::History(_)
+            | Self::TagName { .. }
+            | Self::Tag(_)
+            | Self::Ref(_)
+            | Self::Object(_)
+            | Self::Repository(_)
+            | Self::Io { .. } => None,
         }
     }
+}
+
+fn short_tag(name: &RefName) -> &str {
+    let name = name.as_str();
+    name.strip_prefix("refs/tags/").unwrap_or(name)
 }
 
 /// A run that is done, and where it was delivered.

@@ -77,7 +77,7 @@ pub use clean::{
 };
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
-pub use deliver::{DeliverError, DeliveredHere, HereOutcome, deliver_here};
+pub use deliver::{DeliverError, DeliveredHere, HereOutcome, TagOutcome, Tagged, deliver_here, deliver_tag};
 pub use doctor::{DOCTOR_SCHEMA, DoctorFinding, DoctorOptions, DoctorReport, Health, diagnose};
 pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};

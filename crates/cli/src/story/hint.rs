@@ -157,7 +157,16 @@ fn deliver(error: &DeliverError) -> Option<String> {
         DeliverError::CutOff { ticket } => format!("`foil deliver {ticket} --here` finishes it"),
         DeliverError::History(error) => return run_choice::hint(error),
         DeliverError::Here(error) => return fast_forward(error),
-        DeliverError::Io { .. } => return None,
+        DeliverError::TagName { .. } => "a tag is named such as `v1.2.0`".to_owned(),
+        DeliverError::TagTaken { .. } => "a tag never moves: name another; nothing was changed".to_owned(),
+        DeliverError::NotPushed { .. } => {
+            "`[delivery] mode = \"push\"` pushes; what you merge yourself you tag with `git tag`".to_owned()
+        }
+        DeliverError::TakenBack { .. } => "`foil verify` shows what became of it; nothing was changed".to_owned(),
+        DeliverError::TagRejected { .. } => "the message has the remote's words; no tag was made here".to_owned(),
+        DeliverError::Remote(error) => return remote(error),
+        DeliverError::Repository(error) => return repository(error),
+        DeliverError::Io { .. } | DeliverError::Tag(_) | DeliverError::Ref(_) | DeliverError::Object(_) => return None,
     };
     Some(hint)
 }
@@ -208,16 +217,21 @@ fn target(error: &TargetError) -> Option<String> {
         TargetError::Missing { .. } => {
             "create the branch on the remote, or name another in `[delivery] target`".to_owned()
         }
-        TargetError::Remote(RemoteError::Unknown { .. }) => {
-            "`git remote` lists what there is; name one in `[delivery] remote`".to_owned()
-        }
-        TargetError::Remote(RemoteError::SeveralAddresses { remote, .. }) => {
+        TargetError::Remote(error) => return remote(error),
+    };
+    Some(hint)
+}
+
+fn remote(error: &RemoteError) -> Option<String> {
+    let hint = match error {
+        RemoteError::Unknown { .. } => "`git remote` lists what there is; name one in `[delivery] remote`".to_owned(),
+        RemoteError::SeveralAddresses { remote, .. } => {
             format!("leave one: `git config --get-all remote.{remote}.pushurl` lists them")
         }
-        TargetError::Remote(RemoteError::Unreachable { remote, .. } | RemoteError::Late { remote }) => {
-            format!("`git ls-remote {remote}` must answer without asking you anything; then `foil run` again")
+        RemoteError::Unreachable { remote, .. } | RemoteError::Late { remote } => {
+            format!("`git ls-remote {remote}` must answer without asking you anything; then try again")
         }
-        TargetError::Remote(_) => return None,
+        _ => return None,
     };
     Some(hint)
 }

@@ -122,6 +122,13 @@ fn only_a_run_that_is_done_and_verifies_is_delivered() {
     let world = approved(WRITER);
     let said = deliver(&world, &[]);
     assert_eq!(said.code, Some(2), "it never ran: {said}");
+    let world = done();
+    let said = world.foil(&["deliver", TICKET, "--tag", "v1", "--json"]);
+    assert_eq!(
+        (said.code, &json(&said)["error"]["code"]),
+        (Some(11), &"needs_person".into()),
+        "not pushed: {said}"
+    );
     let error = refused(&blocked());
     assert_eq!(error["message"], format!("no run of `{TICKET}` is done"));
 
