@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod accept;
 pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod check;
@@ -7,6 +8,7 @@ pub(crate) mod clean;
 pub(crate) mod codex;
 mod codex_install;
 pub(crate) mod completions;
+pub(crate) mod deliver;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
@@ -16,6 +18,7 @@ pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod reject;
 pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod run_choice;
@@ -103,6 +106,9 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Events(args) => events::run(args, context),
         Command::Logs(args) => logs::run(args, context),
         Command::Review(args) => review::run(args, context),
+        Command::Accept(args) => accept::run(args, context),
+        Command::Reject(args) => reject::run(args, context),
+        Command::Deliver(args) => deliver::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Stop(args) => stop::run(args, context),
         Command::Clean(args) => clean::run(args, context),

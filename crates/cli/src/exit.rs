@@ -1,12 +1,13 @@
 //! How the command ends: the same codes for every verb, with or without `--json`.
 
-use git_delivery::{HereError, RefError, RepositoryError};
+use git_delivery::{FastForwardError, HereError, RefError, RepositoryError};
 use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, FollowError, HistoryError, InitError,
-    JournalFileError, LedgerError, LogError, NewTicketError, RescueError, RunError, StatusError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, FollowError, HistoryError,
+    InitError, JournalFileError, LedgerError, LogError, NewTicketError, RescueError, RunError, StatusError, WordError,
+    WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -113,6 +114,8 @@ impl Exit {
                 ApproveError::Commit(error) => here(error),
                 _ => Self::Failed,
             },
+            Failure::Deliver(error) => deliver(error),
+            Failure::Word(error) => word(error),
             Failure::Cancel(error) => match error {
                 CancelError::Workspace(error) => workspace(error),
                 CancelError::Repository(error) => repository(error),
@@ -152,6 +155,29 @@ fn history(error: &HistoryError) -> Exit {
         | HistoryError::Foreign { .. }
         | HistoryError::NoJournal { .. } => Exit::Unverified,
         HistoryError::Io { .. } | HistoryError::Ref(_) | HistoryError::Store(_) => Exit::Failed,
+    }
+}
+
+fn deliver(error: &DeliverError) -> Exit {
+    match error {
+        DeliverError::History(error) => history(error),
+        DeliverError::Unverified { .. } => Exit::Unverified,
+        DeliverError::TagName { .. } => Exit::Usage,
+        DeliverError::Here(FastForwardError::Repository(error)) | DeliverError::Repository(error) => repository(error),
+        DeliverError::Here(FastForwardError::Ref(RefError::Refused { .. } | RefError::Locked { .. })) => Exit::Refused,
+        error if error.code().is_some() => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
+fn word(error: &WordError) -> Exit {
+    match error {
+        WordError::Done { .. } | WordError::NotWaiting { .. } | WordError::Rejected { .. } => Exit::Refused,
+        WordError::Reason => Exit::Usage,
+        WordError::History(error) => history(error),
+        WordError::Repository(error) => repository(error),
+        WordError::Run(error) => run(error),
+        WordError::Record(_) => Exit::Failed,
     }
 }
 

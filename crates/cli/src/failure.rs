@@ -56,6 +56,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Cancel(#[from] runner::CancelError),
     #[error(transparent)]
+    Word(#[from] runner::WordError),
+    #[error(transparent)]
+    Deliver(#[from] runner::DeliverError),
+    #[error(transparent)]
     Init(#[from] runner::InitError),
     /// A step of the demo did not end as it must.
     #[error("the demo went wrong: {0}")]

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 25] = [
     "init",
     "trust",
     "new",
@@ -20,6 +20,9 @@ const VERBS: [&str; 22] = [
     "events",
     "logs",
     "review",
+    "accept",
+    "reject",
+    "deliver",
     "verify",
     "stop",
     "clean",

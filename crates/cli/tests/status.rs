@@ -88,6 +88,7 @@ fn receipt(world: &World, ticket: &str, branch: &str, records: &str) {
         tree,
         evidence: Digest::of("evidence"),
         review: None,
+        accepted_by: None,
         delivery: DeliveryMode::Branch,
         delivered: Some(Delivered {
             change: commit,

@@ -76,33 +76,34 @@ impl CommitDraft {
         for parent in &self.parents {
             text.push_str(&format!("parent {parent}\n"));
         }
-        text.push_str(&format!("author {}\n", self.signature(&self.author)?));
-        text.push_str(&format!("committer {}\n", self.signature(&self.committer)?));
+        text.push_str(&format!("author {}\n", signature(&self.author, self.time)?));
+        text.push_str(&format!("committer {}\n", signature(&self.committer, self.time)?));
         text.push('\n');
         text.push_str(&self.message);
         Ok(text.into_bytes())
     }
+}
 
-    fn signature(&self, person: &Person) -> Result<String, CommitError> {
-        let name = without_crud(&person.name);
-        if name.is_empty() {
-            return Err(CommitError::InvalidName {
-                name: person.name.clone(),
-            });
-        }
-        let CommitTime {
-            seconds,
-            offset_minutes,
-        } = self.time;
-        let sign = if offset_minutes < 0 { '-' } else { '+' };
-        let offset = offset_minutes.unsigned_abs();
-        Ok(format!(
-            "{name} <{}> {seconds} {sign}{:02}{:02}",
-            without_crud(&person.email),
-            offset / 60,
-            offset % 60
-        ))
+/// A person at a time, as commits and tags name both.
+pub(crate) fn signature(person: &Person, time: CommitTime) -> Result<String, CommitError> {
+    let name = without_crud(&person.name);
+    if name.is_empty() {
+        return Err(CommitError::InvalidName {
+            name: person.name.clone(),
+        });
     }
+    let CommitTime {
+        seconds,
+        offset_minutes,
+    } = time;
+    let sign = if offset_minutes < 0 { '-' } else { '+' };
+    let offset = offset_minutes.unsigned_abs();
+    Ok(format!(
+        "{name} <{}> {seconds} {sign}{:02}{:02}",
+        without_crud(&person.email),
+        offset / 60,
+        offset % 60
+    ))
 }
 
 /// What Git leaves of a name or mail address: nothing that would end the field, and no punctuation around it. (Before

@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | `update-ref --stdin` | `gix` does not fsync refs, misses name conflicts with packed refs, and its "must not exist" accepts an equal value. Anchors, which only this program writes and which never move, are written in process |
 //! | `update-index --index-info`, `ls-files` on the user's own index | `gix` loses index extensions and cannot write split or sparse indexes |
+//! | `read-tree`, `check-attr`, `checkout-index` on an index of ours | line ends, encodings and attributes are Git's to decide |
+//! | `status` | what the user has changed is what `git status` shows |
 //! | `diff-tree -p`, `--numstat`, `patch-id` | patches must apply with `git apply`; those of `gix` do not |
 //! | `merge-tree --write-tree` | the result must be what a person gets from `git merge` |
 //! | `ls-remote`, `fetch`, `push` | transports, credentials and proxies are the user's, as the program uses them; and no TLS in this one |
@@ -194,6 +196,13 @@ impl GitProgram {
     /// A call on the user's own index.
     pub(crate) fn on_index<'a>(&self, name: &'static str, work_dir: &Path) -> Call<'a> {
         self.call(name, work_dir, &["core.fsync=all"])
+    }
+
+    /// A call on an index of ours, with a folder in the place of the work tree.
+    pub(crate) fn on_index_at<'a>(&self, name: &'static str, work_dir: &Path, index: &Path) -> Call<'a> {
+        let mut call = self.on_index(name, work_dir);
+        call.command.env("GIT_INDEX_FILE", index);
+        call
     }
 
     fn call<'a>(&self, name: &'static str, work_dir: &Path, settings: &[&str]) -> Call<'a> {

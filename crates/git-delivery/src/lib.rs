@@ -11,6 +11,7 @@ mod change_set;
 mod commit;
 mod contents;
 mod diff;
+mod fast_forward;
 mod git_program;
 mod here;
 mod likeness;
@@ -23,6 +24,7 @@ mod remote;
 mod repository;
 mod rules;
 mod store;
+mod tag;
 mod tree;
 
 pub use anchor::{Anchor, AnchorError};
@@ -30,6 +32,7 @@ pub use beneath::{make_usable, make_writable};
 pub use change_set::{ChangeSetError, Finding, MeasureOptions, Measured};
 pub use commit::{CommitDraft, CommitError, CommitTime};
 pub use diff::{DiffError, LineCount, Patch};
+pub use fast_forward::{Begun, FastForward, FastForwardError, IndexLock, OwnChange};
 pub use git_program::{GitProgramError, GitVersion, MINIMUM_GIT_VERSION, installed_git};
 pub use here::{CommittedHere, HereError};
 pub use merge::{Merge, MergeAll, MergeError};
@@ -45,4 +48,5 @@ pub use repository::{
     Head, Identity, Operation, Person, Remote, Repository, RepositoryError, UnsupportedKind, Upstream,
 };
 pub use store::StoreError;
+pub use tag::TagDraft;
 pub use tree::TreeError;

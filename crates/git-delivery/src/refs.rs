@@ -366,11 +366,26 @@ impl Repository {
         if !name.as_str().starts_with("refs/heads/") {
             return None;
         }
+        self.git_dirs().into_iter().find(|git_dir| holds_branch(git_dir, name))
+    }
+
+    /// Whether a work tree other than this one has this branch checked out, is rebasing it or bisecting from it.
+    pub(crate) fn is_checked_out_elsewhere(&self, name: &RefName) -> bool {
+        let is_ours = |git_dir: &Path| match (git_dir.canonicalize(), self.git_dir().canonicalize()) {
+            (Ok(theirs), Ok(ours)) => theirs == ours,
+            _ => git_dir == self.git_dir(),
+        };
+        let others = self.git_dirs().into_iter().filter(|git_dir| !is_ours(git_dir));
+        others.into_iter().any(|git_dir| holds_branch(&git_dir, name))
+    }
+
+    /// The Git directories of all work trees.
+    fn git_dirs(&self) -> Vec<PathBuf> {
         let mut git_dirs = vec![self.common_dir().to_owned(), self.git_dir().to_owned()];
         if let Ok(linked) = std::fs::read_dir(self.common_dir().join("worktrees")) {
             git_dirs.extend(linked.filter_map(Result::ok).map(|entry| entry.path()));
         }
-        git_dirs.into_iter().find(|git_dir| holds_branch(git_dir, name))
+        git_dirs
     }
 }
 

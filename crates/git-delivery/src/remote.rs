@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ledger_core::{CommitId, RefName};
+use ledger_core::{CommitId, ObjectId, RefName};
 
 use crate::git_program::{Answer, Call, GitProgramError};
 use crate::refs::{Expected, RefError};
@@ -181,6 +181,41 @@ impl Repository {
         new: CommitId,
         patience: &Patience,
     ) -> Result<PushEnd, RemoteError> {
+        // The lease makes the remote's own comparison exact. That `new` goes on from `old` is what keeps it from being a force.
+        match self.is_ancestor(old, new) {
+            Ok(true) => {}
+            _ => {
+                let reason = format!("{} does not go on from {}", new.short(), old.short());
+                return Ok(PushEnd::Rejected { reason });
+            }
+        }
+        let end = self.push(remote, branch, &old.to_string(), new.0, patience)?;
+        if end == PushEnd::Taken {
+            self.note_target(remote, branch, new)?;
+        }
+        Ok(end)
+    }
+
+    /// Makes a ref of a remote that must not exist there: never by force. No hook of the user's runs, and nothing else is pushed along.
+    pub fn push_new(
+        &self,
+        remote: &str,
+        name: &RefName,
+        new: ObjectId,
+        patience: &Patience,
+    ) -> Result<PushEnd, RemoteError> {
+        self.push(remote, name, "", new, patience)
+    }
+
+    /// `expected`: what the ref must be there; empty: it must not exist.
+    fn push(
+        &self,
+        remote: &str,
+        branch: &RefName,
+        expected: &str,
+        new: ObjectId,
+        patience: &Patience,
+    ) -> Result<PushEnd, RemoteError> {
         let addresses = self.addresses(remote)?;
         let call = self
             .git()
@@ -192,17 +227,9 @@ impl Repository {
                 "--no-signed",
                 "--recurse-submodules=no",
             ])
-            // The lease makes the remote's own comparison exact. That `new` goes on from `old` is what keeps it from being a force.
-            .arg(format!("--force-with-lease={branch}:{old}"))
+            .arg(format!("--force-with-lease={branch}:{expected}"))
             .args(["--", remote])
             .arg(format!("{new}:{branch}"));
-        match self.is_ancestor(old, new) {
-            Ok(true) => {}
-            _ => {
-                let reason = format!("{} does not go on from {}", new.short(), old.short());
-                return Ok(PushEnd::Rejected { reason });
-            }
-        }
         let answer = self.heard(call, remote, &addresses, patience)?;
         let told = String::from_utf8_lossy(&answer.stdout);
         let line = told.lines().find_map(|line| {
@@ -212,10 +239,7 @@ impl Repository {
                 .then(|| (flag.to_owned(), said.to_owned()))
         });
         Ok(match line {
-            Some((flag, _)) if flag != "!" && answer.status == Some(0) => {
-                self.note_target(remote, branch, new)?;
-                PushEnd::Taken
-            }
+            Some((flag, _)) if flag != "!" && answer.status == Some(0) => PushEnd::Taken,
             // It may have been taken, and the rest of the answer is missing.
             Some((flag, _)) if flag != "!" => return Err(unreachable(remote, &addresses, &answer.complaint)),
             Some((_, said)) => {

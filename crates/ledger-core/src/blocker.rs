@@ -66,6 +66,7 @@ blocker_codes! {
     UnsafeAction, "unsafe_action", resumable = false, "The worker started a command that needs a grant.", "if it is wanted, grant exactly that command in the ticket's `[grants] commands`";
     GrantMissing, "grant_missing", resumable = false, "The change needs a grant that the ticket does not give.", "add the exact grant to the ticket and approve it again";
     BaselineOverlap, "baseline_overlap", resumable = false, "An uncommitted change of yours touches the same paths.", "commit or set aside your change to these paths first";
+    NotFastForward, "not_fast_forward", resumable = false, "The branch that is checked out has commits that the delivery does not go on from.", "`foil status <ticket>` names the branch to merge; nothing was changed";
     SetupChangedTree, "setup_changed_tree", resumable = false, "The set-up commands changed tracked files, or left new ones that Git does not ignore.", "make `[workspace] setup` leave tracked files as they are, and let `.gitignore` name what it makes";
     BaselineFailed, "baseline_failed", resumable = false, "A check fails on the base, before any change.", "mend the base, or set the check's `baseline`";
     NoChanges, "no_changes", resumable = false, "The worker says that it is done, and nothing changed.", "make the prompt say what should differ, or cancel the ticket";

@@ -76,12 +76,15 @@ pub enum Event {
         /// Which, in words.
         message: String,
     },
-    /// A person accepts the result before its delivery.
+    /// A person accepts the result before its delivery. The run waits for the next runner then.
     Accepted {
         /// Who.
         by: String,
+        /// The tree that is accepted. Another one is not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tree: Option<TreeId>,
     },
-    /// A person rejects the result; the findings start a repair round.
+    /// A person rejects the result; the findings start a repair round, once a runner takes the run up.
     Rejected {
         /// Who.
         by: String,
@@ -203,6 +206,8 @@ pub enum PauseCause {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// None left: a person has accepted or rejected the result. No event says this, because the person's does.
+    Person,
 }
 
 /// What a run is taken up after.

@@ -30,6 +30,7 @@ mod report;
 mod review;
 mod run;
 mod schema;
+mod statement;
 mod steering;
 mod text_form;
 mod ticket;
@@ -81,6 +82,7 @@ pub use run::{
     StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
+pub use statement::{PredicateType, Statement, StatementForm, Subject, SubjectDigest};
 pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};
 pub use ticket::{
     Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, RequiredFile,

@@ -34,6 +34,9 @@ pub struct Receipt {
     /// The independent review; none in loop mode without one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<ReceiptReview>,
+    /// The person who accepted the tree, where one did before it was delivered
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_by: Option<String>,
     /// How the tree was delivered
     pub delivery: DeliveryMode,
     /// Where it was delivered; none in mode `none`
@@ -138,6 +141,7 @@ impl Receipt {
             tree: run.tree()?,
             evidence: Digest::of(EvidenceIndex::of(run)?.to_bytes()),
             review,
+            accepted_by: run.accepted_by().map(str::to_owned),
             delivery: opened.delivery,
             delivered,
             journal,

@@ -15,7 +15,7 @@ pub use attempt::{
 pub use refusal::Refusal;
 
 use crate::activity::TokenCount;
-use crate::blocker::Blocker;
+use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::effect::{Consent, CopiedFile, PlanEnd, Violation};
@@ -122,6 +122,7 @@ pub struct Run {
     totals: Totals,
     writer: Option<ThreadId>,
     consent: Option<Consent>,
+    accepted: Option<AcceptedTree>,
     prepared: Option<PreparedDelivery>,
     moved: Option<MovedRef>,
     remote: Option<SeenRemote>,
@@ -136,6 +137,13 @@ pub struct Run {
     failure: Option<EffectFailure>,
     receipt: Option<Receipt>,
     stored: Option<CommitId>,
+}
+
+/// A tree that a person has accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct AcceptedTree {
+    by: String,
+    tree: TreeId,
 }
 
 /// What was seen of the delivery branch after it was to move.
@@ -220,6 +228,7 @@ impl Run {
             totals: Totals::default(),
             writer: None,
             consent: None,
+            accepted: None,
             prepared: None,
             moved: None,
             remote: None,
@@ -476,6 +485,29 @@ impl Run {
     /// The consent as last looked at since the last step that changed anything.
     pub fn consent(&self) -> Option<&Consent> {
         self.consent.as_ref()
+    }
+
+    /// Who has accepted the tree that the run stands on, where a person has.
+    pub fn accepted_by(&self) -> Option<&str> {
+        let accepted = self.accepted.as_ref()?;
+        (Some(accepted.tree) == self.tree()).then_some(accepted.by.as_str())
+    }
+
+    /// Whether a person has rejected the result, and it is not repaired yet.
+    pub fn is_rejected(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.rejection.is_some())
+    }
+
+    /// The tree that waits for a person's word before it is delivered, also where the word was given and no runner has taken the run
+    /// up since.
+    pub fn waits_for_word(&self) -> Option<TreeId> {
+        let waits = match &self.state {
+            State::Blocked(blocker) => blocker.code == BlockerCode::NeedsPerson,
+            State::Paused { cause } => *cause == PauseCause::Person,
+            State::Climbing | State::Canceled { .. } | State::Done => false,
+        };
+        self.tree()
+            .filter(|_| waits && self.phase == Some(Phase::ContextCurated))
     }
 
     /// The computed commits.

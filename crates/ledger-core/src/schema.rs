@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::receipt::Receipt;
 use crate::report::Report;
 use crate::review::Review;
+use crate::statement::Statement;
 use crate::steering::SteeringHead;
 use crate::ticket::TicketFile;
 
@@ -73,6 +74,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("plan", answer_schema_of::<Plan>()),
         ("report", answer_schema_of::<Report>()),
         ("review", answer_schema_of::<Review>()),
+        ("statement", schema_of::<Statement>("statement")),
         ("steering", schema_of::<SteeringHead>("steering")),
         ("ticket", schema_of::<TicketFile>("ticket")),
     ]

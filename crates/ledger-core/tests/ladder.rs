@@ -92,7 +92,10 @@ fn candidates(run: &Run, whole: &[Event]) -> Vec<Event> {
         Event::Warned {
             message: "80 % of the tokens are spent".to_owned(),
         },
-        Event::Accepted { by: "Ada".to_owned() },
+        Event::Accepted {
+            by: "Ada".to_owned(),
+            tree: None,
+        },
         Event::Rejected {
             by: "Ada".to_owned(),
             findings: vec![finding()],
@@ -610,6 +613,102 @@ fn what_a_person_rejected_is_repaired_and_not_delivered() {
         });
         assert_eq!(climb.run.phase(), Some(Phase::RepositoryTicketRecorded));
     }
+}
+
+/// A run that waits for a person's word before its delivery.
+fn waiting_for_a_word() -> Climb {
+    let mut climb = curated();
+    climb.apply(Event::Blocked(Blocker::new(
+        BlockerCode::NeedsPerson,
+        "nobody has accepted it",
+    )));
+    climb
+}
+
+/// A run right before its delivery.
+fn curated() -> Climb {
+    let whole = Climb::whole(STANDARD);
+    let is_curated = |(_, event): &(_, Event)| matches!(event, Event::Entered(evidence) if evidence.phase() == Phase::ContextCurated);
+    let curated = whole.events.iter().position(is_curated).unwrap();
+    let mut climb = Climb::open(STANDARD);
+    whole.events[1..=curated]
+        .iter()
+        .for_each(|(_, event)| climb.apply(event.clone()));
+    climb
+}
+
+#[test]
+fn a_word_is_about_the_tree_that_waits_for_it_and_about_no_other() {
+    let mut climb = waiting_for_a_word();
+    assert_eq!(climb.run.waits_for_word(), Some(tree()));
+    let accepted = |tree| Event::Accepted {
+        by: "Ada".to_owned(),
+        tree,
+    };
+    let other = "5".repeat(40).parse().unwrap();
+    assert_ne!(tree(), other);
+    climb.try_apply(accepted(Some(other))).unwrap_err();
+    assert_eq!(climb.run.accepted_by(), None);
+    climb.apply(accepted(Some(tree())));
+    let waits = State::Paused {
+        cause: PauseCause::Person,
+    };
+    assert_eq!((climb.run.state(), climb.run.accepted_by()), (&waits, Some("Ada")));
+    // A change of mind, in both directions but for a rejection.
+    climb.apply(accepted(Some(tree())));
+    climb.apply(Event::Rejected {
+        by: "Bob".to_owned(),
+        findings: vec![finding()],
+    });
+    assert_eq!((climb.run.state(), climb.run.accepted_by()), (&waits, None));
+    climb.try_apply(accepted(Some(tree()))).unwrap_err();
+    climb.apply(Event::Resumed {
+        after: ResumeCause::Pause,
+    });
+    assert!(climb.run.is_rejected());
+    climb.apply(Event::RepairStarted {
+        round: 1,
+        n: 2,
+        findings: vec![finding()],
+    });
+    assert!(!climb.run.is_rejected());
+    assert_eq!(climb.run.waits_for_word(), None);
+}
+
+#[test]
+fn a_later_turn_voids_what_was_accepted() {
+    let mut climb = curated();
+    climb.apply(Event::Accepted {
+        by: "Ada".to_owned(),
+        tree: None,
+    });
+    assert_eq!(climb.run.accepted_by(), Some("Ada"));
+    climb.apply(Event::IterationStarted {
+        n: 2,
+        cause: IterationCause::MoreToDo,
+    });
+    // Also where the same tree comes of it.
+    climb.work(STANDARD, 2);
+    assert_eq!(climb.run.tree(), Some(tree()));
+    assert_eq!(climb.run.accepted_by(), None);
+}
+
+#[test]
+fn nobody_is_paused_by_a_person_without_a_word() {
+    let paused = Event::Paused {
+        cause: PauseCause::Person,
+    };
+    Climb::to_review(STANDARD).try_apply(paused).unwrap_err();
+    let mut climb = waiting_for_a_word();
+    climb.apply(Event::Resumed {
+        after: ResumeCause::Blocker,
+    });
+    climb.apply(Event::Blocked(Blocker::new(BlockerCode::ScopeViolation, "over")));
+    let accepted = Event::Accepted {
+        by: "Ada".to_owned(),
+        tree: None,
+    };
+    climb.try_apply(accepted).unwrap_err();
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub use agent::{AgentHome, AgentPolicy, WorkerSandbox};
 pub use byte_size::ByteSize;
 pub use check::{Baseline, CheckPolicy, CheckStrength, SandboxUse, TestReport};
 pub use delivery::{
-    BranchName, BranchTemplate, CommitHooks, DeliveryPolicy, IndependentReview, MessageTemplate, RemoteName,
+    AcceptUse, BranchName, BranchTemplate, CommitHooks, DeliveryPolicy, IndependentReview, MessageTemplate, RemoteName,
     ReviewPolicy, WhenMoved,
 };
 pub use gates::{GateLevel, GateSetting, GateTable, Gates, GatesPolicy};

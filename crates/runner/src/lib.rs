@@ -18,6 +18,7 @@ mod codex_files;
 mod codex_setup;
 mod compared;
 mod consent;
+mod deliver;
 mod doctor;
 mod drive;
 mod engine;
@@ -86,6 +87,7 @@ pub use codex_files::{
 };
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
+pub use deliver::{DeliverError, DeliveredHere, HereOutcome, TagOutcome, Tagged, deliver_here, deliver_tag};
 pub use doctor::{DOCTOR_SCHEMA, DoctorFinding, DoctorOptions, DoctorReport, Health, diagnose};
 pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};
@@ -110,7 +112,9 @@ pub use prompt::{
 pub use records::{RecordFacts, plan_record, report_of, result_record, review_of, review_record, strength_name};
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
-pub use run_ticket::{RunError, RunOptions, RunReport, repository_code, run_ticket};
+pub use run_ticket::{
+    GivenWord, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code, run_ticket,
+};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{

@@ -452,6 +452,13 @@ pub fn next_commands(run: &Run) -> Vec<NextCommand> {
             commands
         }
         State::Blocked(blocker) => {
+            if let (Some(tree), Some(base)) = (run.waits_for_word(), run.base()) {
+                return vec![
+                    next("see the change", format!("git diff {} {}", base.short(), tree.short())),
+                    next("accept it", format!("foil accept {ticket}")),
+                    next("have it repaired", format!("foil reject {ticket} --because \"…\"")),
+                ];
+            }
             let mut commands = vec![next("see what happened", format!("foil events {ticket}"))];
             if blocker.resumable {
                 commands.push(next("go on with the same run", format!("foil run {ticket}")));

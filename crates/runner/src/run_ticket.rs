@@ -1,6 +1,7 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
 mod opening;
+mod word;
 
 use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
@@ -23,6 +24,8 @@ use crate::sandbox::{Sandbox, SandboxSearch, SandboxUnavailable};
 use crate::target::{TargetError, look_at_target};
 use crate::verify::forgets_a_delivery;
 use crate::workspace::{Workspace, WorkspaceError};
+
+pub use self::word::{GivenWord, PersonsWord, WordError, give_word};
 
 use self::opening::{new_run_id, open_run, opened};
 

@@ -200,6 +200,9 @@ pub struct BlockedStatus {
     /// What did not hold at last: checks, findings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedProof>,
+    /// Whether a person has to accept or reject its result first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_word: bool,
     /// The command that begins a new run with what this one left, where it left work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescue: Option<String>,

@@ -10,7 +10,7 @@ use std::path::Path;
 use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
     CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, Observation, Receipt, Record,
-    RefName, RepoPath, Run, RunId, SourceLock, TicketId,
+    RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketId,
 };
 use serde::Serialize;
 
@@ -75,9 +75,30 @@ pub fn verify_ticket(
     ticket: &TicketId,
     only: Option<&RunId>,
 ) -> VerifyReport {
+    verify(repository, roots, ticket, only, true)
+}
+
+/// As [`verify_ticket`] of one run, but asks no remote.
+pub(crate) fn verify_without_remotes(
+    repository: &Repository,
+    roots: &StateRoots,
+    ticket: &TicketId,
+    run: &RunId,
+) -> VerifyReport {
+    verify(repository, roots, ticket, Some(run), false)
+}
+
+fn verify(
+    repository: &Repository,
+    roots: &StateRoots,
+    ticket: &TicketId,
+    only: Option<&RunId>,
+    asks_remotes: bool,
+) -> VerifyReport {
     let mut report = Verifier {
         repository,
         roots,
+        asks_remotes,
         found: Vec::new(),
         run: None,
     };
@@ -153,7 +174,11 @@ pub fn verify_receipt(
     bytes: &[u8],
 ) -> Result<VerifyReport, InvalidReceipt> {
     const WHAT: &str = "this receipt";
-    let receipt = Receipt::parse(bytes)?;
+    let statement = is_statement(bytes).then(|| Statement::parse(bytes)).transpose()?;
+    let receipt = match &statement {
+        Some(statement) => statement.predicate.clone(),
+        None => Receipt::parse(bytes)?,
+    };
     let mut report = verify_ticket(repository, roots, &receipt.ticket, Some(&receipt.run));
     let name = format!("refs/counterfoil/runs/{}/{}", receipt.ticket, receipt.run);
     let stored = name
@@ -162,7 +187,13 @@ pub fn verify_receipt(
         .and_then(|name| repository.resolve(&name).ok().flatten())
         .and_then(|commit| repository.read_stored(CommitId(commit), MAX_STORED_BYTES).ok());
     let stored = stored.and_then(|files| files.get(&"receipt.json".parse::<RepoPath>().ok()?).cloned());
-    let (verdict, detail) = match stored {
+    let in_this_form = |stored: Vec<u8>| match statement {
+        Some(_) => Receipt::parse(&stored)
+            .ok()
+            .map(|stored| Statement::of(&stored).to_bytes()),
+        None => Some(stored),
+    };
+    let (verdict, detail) = match stored.and_then(in_this_form) {
         Some(stored) if stored == bytes => (Verified::Matches, "it is the stored one, byte for byte"),
         Some(_) => (Verified::Differs, "it is not the one that is stored of its run"),
         None => (Verified::Differs, "this repository has no receipt of its run"),
@@ -176,9 +207,15 @@ pub fn verify_receipt(
     Ok(report)
 }
 
+/// Whether a document is meant as a statement of in-toto, whatever it states.
+fn is_statement(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|document| document.get("_type").is_some())
+}
+
 struct Verifier<'a> {
     repository: &'a Repository,
     roots: &'a StateRoots,
+    asks_remotes: bool,
     found: Vec<Verification>,
     run: Option<RunId>,
 }
@@ -272,6 +309,11 @@ impl Verifier<'_> {
                         self.is("receipt", same, "computed again from the journal");
                     }
                     None => self.differs("receipt", "the run is done, and what is stored of it has none"),
+                }
+                // Runs of earlier versions have none.
+                if let Some(bytes) = file("statement.json") {
+                    let same = Statement::of(receipt).to_bytes() == bytes;
+                    self.is("statement", same, "the receipt in the form of in-toto");
                 }
                 self.evidence(&replayed, file("evidence.json"), &files);
                 self.receipt_ref(ticket, run, stored);
@@ -526,7 +568,7 @@ impl Verifier<'_> {
             );
         }
         self.branch(&delivered.branch, delivered.records);
-        if let Some(remote) = &delivered.remote {
+        if let (Some(remote), true) = (&delivered.remote, self.asks_remotes) {
             self.remote(remote, delivered.records);
         }
     }

@@ -16,7 +16,7 @@ use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
     Activity, Approval, Blocker, Cancellation, Effect, Event, EvidenceIndex, Journal, Observation, Package,
-    PhaseEvidence, Plan, Receipt, Report, Review, SteeringPack, TicketFile, schema_of,
+    PhaseEvidence, Plan, Receipt, Report, Review, Statement, SteeringPack, TicketFile, schema_of,
 };
 use policy::Policy;
 use serde::Serialize;
@@ -69,6 +69,10 @@ fn wires() -> Vec<Wire> {
             Journal::parse(bytes).map(|_| None).map_err(|e| e.to_string())
         }),
         stored("evidence", json::<EvidenceIndex>),
+        stored("statement", |bytes| {
+            let statement = Statement::parse(bytes).map_err(|error| error.to_string())?;
+            Ok(Some(serde_json::from_slice(&statement.to_bytes()).unwrap()))
+        }),
         stored("receipt", |bytes| {
             let receipt = Receipt::parse(bytes).map_err(|error| error.to_string())?;
             Ok(Some(serde_json::from_slice(&receipt.to_bytes()).unwrap()))

@@ -151,7 +151,7 @@ fn choose(args: &RunArgs, workspace: &Workspace) -> Result<Vec<TicketId>, Failur
                 .unwrap_or_default(),
             ready: match &ticket.state {
                 TicketState::Ready { .. } | TicketState::Paused(_) => true,
-                TicketState::Blocked(blocked) => blocked.resumable,
+                TicketState::Blocked(blocked) => blocked.resumable && !blocked.waits_for_word,
                 _ => false,
             },
         })

@@ -2,7 +2,7 @@
 
 use ledger_core::BlockerCode;
 use policy::SelectionError;
-use runner::{ApproveError, CancelError, RunError, StatusError, WorkspaceError, repository_code};
+use runner::{ApproveError, CancelError, RunError, StatusError, WordError, WorkspaceError, repository_code};
 
 use super::workspace_error;
 use crate::failure::Failure;
@@ -14,6 +14,11 @@ pub(super) fn code(failure: &Failure) -> Option<BlockerCode> {
     }
     match failure {
         Failure::Run(error) => RunError::code(error),
+        Failure::Deliver(error) => error.code(),
+        Failure::Word(WordError::Run(error)) => RunError::code(error),
+        Failure::Word(WordError::Done { .. } | WordError::NotWaiting { .. } | WordError::Rejected { .. }) => {
+            Some(BlockerCode::NeedsPerson)
+        }
         Failure::Agent(problem) => Some(problem.code),
         Failure::Select(SelectionError::SeveralReady { .. }) => Some(BlockerCode::NeedsPerson),
         Failure::Status(StatusError::Repository(error))

@@ -1,11 +1,11 @@
 //! What to do next. Never how to force anything: agents follow what they read here.
 
-use git_delivery::{HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
+use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, InitError, LedgerError, LogError,
-    NewTicketError, RescueError, RunError, StatusError, StopError, TargetError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, InitError, LedgerError,
+    LogError, NewTicketError, RescueError, RunError, StatusError, StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -53,6 +53,8 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             CancelError::Commit(error) => here(error),
             _ => None,
         },
+        Failure::Deliver(error) => deliver(error),
+        Failure::Word(error) => word(error),
         Failure::Init(InitError::Options { .. }) => {
             Some("a repository is written `owner/name`, a model is one word".to_owned())
         }
@@ -128,21 +130,110 @@ fn run(error: &RunError) -> Option<String> {
     }
 }
 
+fn word(error: &WordError) -> Option<String> {
+    let hint = match error {
+        WordError::Done { .. } => "make a new ticket for what is wrong: `foil new \"<title>\"`".to_owned(),
+        WordError::NotWaiting { ticket } => format!("`foil status {ticket}` shows where it stands"),
+        WordError::Rejected { ticket } => {
+            format!("`foil run {ticket}` has it repaired, and then it waits for your word again")
+        }
+        WordError::Reason => "foil reject <ticket> --because \"an empty address must be refused too\"".to_owned(),
+        WordError::History(error) => return run_choice::hint(error),
+        WordError::Repository(error) => return repository(error),
+        WordError::Run(error) => return run(error),
+        WordError::Record(_) => return None,
+    };
+    Some(hint)
+}
+
+fn deliver(error: &DeliverError) -> Option<String> {
+    let hint = match error {
+        DeliverError::NotDone { ticket } => format!("`foil status {ticket}` shows where it stands"),
+        DeliverError::Nowhere { ticket } => {
+            format!("`foil status {ticket}` names the command that makes a branch of it")
+        }
+        DeliverError::Unverified { ticket, .. } => {
+            format!("nothing was changed; `foil verify {ticket}` shows all that differs")
+        }
+        DeliverError::UnderWay => "wait until it has ended, then try again".to_owned(),
+        DeliverError::CutOff { ticket } => format!("`foil deliver {ticket} --here` finishes it"),
+        DeliverError::History(error) => return run_choice::hint(error),
+        DeliverError::Here(error) => return fast_forward(error),
+        DeliverError::TagName { .. } => "a tag is named such as `v1.2.0`".to_owned(),
+        DeliverError::TagTaken { .. } => "a tag never moves: name another; nothing was changed".to_owned(),
+        DeliverError::NotPushed { .. } => {
+            "`[delivery] mode = \"push\"` pushes; what you merge yourself you tag with `git tag`".to_owned()
+        }
+        DeliverError::TakenBack { .. } => "`foil verify` shows what became of it; nothing was changed".to_owned(),
+        DeliverError::TagRejected { .. } => "the message has the remote's words; no tag was made here".to_owned(),
+        DeliverError::Remote(error) => return remote(error),
+        DeliverError::Repository(error) => return repository(error),
+        DeliverError::Io { .. } | DeliverError::Tag(_) | DeliverError::Ref(_) | DeliverError::Object(_) => return None,
+    };
+    Some(hint)
+}
+
+fn fast_forward(error: &FastForwardError) -> Option<String> {
+    let hint = match error {
+        FastForwardError::OperationInProgress { operation } => return Some(end_operation(*operation)),
+        FastForwardError::DetachedHead => "check out a branch, then try again; nothing was changed",
+        FastForwardError::Unborn { .. } => "check out the branch that it shall go to; nothing was changed",
+        FastForwardError::NotForward { .. } => {
+            "merge or rebase it yourself, as `foil status` says; nothing was changed"
+        }
+        FastForwardError::CheckedOutElsewhere { .. } => {
+            "give one of the two work trees another branch; nothing was changed"
+        }
+        FastForwardError::Conflict { .. } => "resolve it and `git add` it first; nothing was changed",
+        FastForwardError::Overlap { .. } => "commit or set aside your change to these paths first; nothing was changed",
+        FastForwardError::Filtered { .. } => {
+            "`git merge --ff-only` of the branch runs your filters, and this does not; nothing was changed"
+        }
+        FastForwardError::Submodule { .. } | FastForwardError::Sparse { .. } => {
+            "`git merge --ff-only` of the branch does it as Git does; nothing was changed"
+        }
+        FastForwardError::IndexLocked => {
+            "wait until the other Git command is done, then try again; nothing was changed"
+        }
+        FastForwardError::HalfDone { .. } => "mend what the system says; the same command then finishes it",
+        FastForwardError::Ref(RefError::Refused { .. }) => "the branch moved meanwhile: try again; nothing was changed",
+        FastForwardError::Ref(RefError::Locked { .. }) => {
+            "another Git command is under way: try again when it is done; nothing was changed"
+        }
+        FastForwardError::Repository(error) => return repository(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn end_operation(operation: Operation) -> String {
+    let verb = match operation {
+        Operation::Bisect => "end it with `git bisect reset`".to_owned(),
+        other => format!("finish it with `git {other} --continue`"),
+    };
+    format!("{verb}, then try again; nothing was changed")
+}
+
 fn target(error: &TargetError) -> Option<String> {
     let hint = match error {
         TargetError::Missing { .. } => {
             "create the branch on the remote, or name another in `[delivery] target`".to_owned()
         }
-        TargetError::Remote(RemoteError::Unknown { .. }) => {
-            "`git remote` lists what there is; name one in `[delivery] remote`".to_owned()
-        }
-        TargetError::Remote(RemoteError::SeveralAddresses { remote, .. }) => {
+        TargetError::Remote(error) => return remote(error),
+    };
+    Some(hint)
+}
+
+fn remote(error: &RemoteError) -> Option<String> {
+    let hint = match error {
+        RemoteError::Unknown { .. } => "`git remote` lists what there is; name one in `[delivery] remote`".to_owned(),
+        RemoteError::SeveralAddresses { remote, .. } => {
             format!("leave one: `git config --get-all remote.{remote}.pushurl` lists them")
         }
-        TargetError::Remote(RemoteError::Unreachable { remote, .. } | RemoteError::Late { remote }) => {
-            format!("`git ls-remote {remote}` must answer without asking you anything; then `foil run` again")
+        RemoteError::Unreachable { remote, .. } | RemoteError::Late { remote } => {
+            format!("`git ls-remote {remote}` must answer without asking you anything; then try again")
         }
-        TargetError::Remote(_) => return None,
+        _ => return None,
     };
     Some(hint)
 }
@@ -209,13 +300,7 @@ fn repository(error: &RepositoryError) -> Option<String> {
 
 fn here(error: &HereError) -> Option<String> {
     let hint = match error {
-        HereError::OperationInProgress { operation } => {
-            let verb = match operation {
-                Operation::Bisect => "end it with `git bisect reset`".to_owned(),
-                other => format!("finish it with `git {other} --continue`"),
-            };
-            return Some(format!("{verb}, then try again; nothing was changed"));
-        }
+        HereError::OperationInProgress { operation } => return Some(end_operation(*operation)),
         HereError::DetachedHead => "check out a branch, then try again; nothing was changed",
         HereError::StagedDifferently { .. } => {
             "commit what you staged, or unstage it with `git restore --staged`; nothing was changed"

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use git_delivery::CommitTime;
-use ledger_core::{Effect, Event, EvidenceIndex, Head, Journal, ObjectId, PhaseEvidence, Receipt, RepoPath, Run};
+use ledger_core::{
+    Effect, Event, EvidenceIndex, Head, Journal, ObjectId, PhaseEvidence, Receipt, RepoPath, Run, Statement,
+};
 
 use crate::common::World;
 use crate::seen;
@@ -71,6 +73,7 @@ impl Forger {
         files.insert(path("journal.jsonl"), journal);
         if let Some(receipt) = run.receipt() {
             files.insert(path("receipt.json"), receipt.to_bytes());
+            files.insert(path("statement.json"), Statement::of(receipt).to_bytes());
         }
         if let Some(evidence) = EvidenceIndex::of(&run) {
             files.insert(path("evidence.json"), evidence.to_bytes());
@@ -193,6 +196,7 @@ fn a_stored_journal_that_was_written_anew_alone_fits_neither_its_commit_nor_its_
         [
             "stored commit names the journal's head",
             "receipt",
+            "statement",
             "change commit names the journal",
             "records commit names the journal",
         ]
@@ -284,12 +288,18 @@ fn what_is_stored_beside_a_journal_is_compared_with_it() {
     for (name, differing) in [
         ("journal.jsonl", "stored journal"),
         ("receipt.json", "receipt"),
+        ("statement.json", "statement"),
         ("evidence.json", "evidence index"),
         (&output, "check output"),
     ] {
         forger.store(&forger.journal, |files| files.get_mut(&path(name)).unwrap()[0] ^= 1);
         assert_eq!(forger.differing(), [differing]);
     }
+    // A run of an earlier version has none.
+    forger.store(&forger.journal, |files| {
+        files.remove(&path("statement.json"));
+    });
+    assert_eq!(forger.differing(), [""; 0]);
     forger.store(&forger.journal, |files| {
         files.remove(&path("journal.jsonl"));
     });

@@ -148,6 +148,29 @@ fn a_receipt_is_verified_by_its_ref_and_by_its_file() {
     let by_file = world.foil(&["verify", "receipt.json"]);
     assert_eq!(by_file.code, Some(0), "{by_file}");
     assert!(by_file.stdout.contains("byte for byte"), "{by_file}");
+    // The same in the form of in-toto, byte for byte too.
+    let statement = world.git(&["cat-file", "blob", &format!("{name}:statement.json")]);
+    world.write("statement.json", format!("{statement}\n"));
+    let by_statement = world.foil(&["verify", "statement.json"]);
+    assert_eq!(by_statement.code, Some(0), "{by_statement}");
+    let parsed: serde_json::Value = serde_json::from_str(&statement).unwrap();
+    assert_eq!(parsed["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(
+        parsed["predicate"],
+        serde_json::from_str::<serde_json::Value>(&receipt).unwrap()
+    );
+    let commit = world.git(&["rev-parse", &format!("foil/{TICKET}")]);
+    assert_eq!(
+        parsed["subject"][2],
+        serde_json::json!({ "name": format!("refs/heads/foil/{TICKET}"), "digest": { "gitCommit": commit } })
+    );
+    let forged = statement.replace("\"foil\": \"", "\"foil\": \"1");
+    world.write("statement.json", format!("{forged}\n"));
+    assert_eq!(world.foil(&["verify", "statement.json"]).code, Some(12));
+    // One that is about something else than its receipt is none.
+    let other = world.git(&["rev-parse", "HEAD"]);
+    world.write("statement.json", statement.replacen(&commit, &other, 1));
+    assert_eq!(world.foil(&["verify", "statement.json"]).code, Some(2));
     let forged = receipt.replace("\"foil\": \"", "\"foil\": \"1");
     assert_ne!(forged, receipt);
     world.write("receipt.json", format!("{forged}\n"));

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::attempt::{
     Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, MeasuredChange, Pending, RefusedChange, StartedThread,
 };
-use super::{EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
+use super::{AcceptedTree, EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::changed_tests::{ChangedTests, TestOrder};
 use crate::effect::{CheckPurpose, Effect, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose};
-use crate::event::{Event, IterationCause, ResumeCause};
+use crate::event::{Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::{CheckResult, divided};
 use crate::id::ThreadId;
 use crate::mode::Mode;
@@ -106,13 +106,17 @@ impl Run {
                     "it names an earlier tree that was not like that",
                 )
             }
-            Event::Accepted { .. } => {
+            Event::Accepted { tree, .. } => {
                 let reviewed = self.phase >= Some(Phase::RepairLoopCompleteOrNotNeeded);
+                let there = reviewed && self.phase < Some(Phase::GitDeliveryStarted);
                 condition(
                     "accepted",
-                    reviewed && self.pending.is_none(),
-                    "there is no reviewed result",
-                )
+                    there && self.pending.is_none(),
+                    "there is no reviewed result that is not yet delivered",
+                )?;
+                condition("accepted", !self.is_rejected(), "a person rejected the result")?;
+                let same = tree.is_none() || *tree == self.tree();
+                condition("accepted", same, "the run stands on another tree")
             }
             Event::Rejected { .. } => {
                 let there = self.tree().is_some() && self.phase < Some(Phase::GitDeliveryStarted);
@@ -122,7 +126,10 @@ impl Run {
                     "there is no result that is not yet delivered",
                 )
             }
-            Event::Paused { .. } => condition("paused", self.pending.is_none(), "an effect is under way"),
+            Event::Paused { cause } => {
+                condition("paused", self.pending.is_none(), "an effect is under way")?;
+                condition("paused", *cause != PauseCause::Person, "a person's word says it")
+            }
             Event::Resumed { after } => {
                 let left = match &self.state {
                     State::Climbing => ResumeCause::Crash,
@@ -157,6 +164,7 @@ impl Run {
                     after: ResumeCause::Unstored
                 }
         );
+        let word = matches!(event, Event::Accepted { .. } | Event::Rejected { .. });
         let (state, allowed) = match &self.state {
             State::Climbing => return Ok(()),
             State::Paused { .. } => {
@@ -164,7 +172,7 @@ impl Run {
                     event,
                     Event::Resumed { .. } | Event::Blocked(_) | Event::Canceled { .. }
                 );
-                ("paused", leaving)
+                ("paused", leaving || word)
             }
             State::Blocked(blocker) => {
                 let resumed = matches!(
@@ -172,8 +180,9 @@ impl Run {
                     Event::Resumed {
                         after: ResumeCause::Blocker
                     }
-                ) && blocker.resumable;
-                ("blocked", storing || resumed || matches!(event, Event::Canceled { .. }))
+                );
+                let goes_on = (resumed || word) && blocker.resumable;
+                ("blocked", storing || goes_on || matches!(event, Event::Canceled { .. }))
             }
             State::Canceled { .. } => ("canceled", storing),
             State::Done => ("done", storing),
@@ -252,10 +261,6 @@ impl Run {
         self.permit_after_stop(event)
     }
 
-    pub(super) fn is_rejected(&self) -> bool {
-        self.attempt.as_ref().is_some_and(|attempt| attempt.rejection.is_some())
-    }
-
     fn has_something_to_repair(&self) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| {
             let refused = attempt
@@ -269,7 +274,12 @@ impl Run {
     /// Changes the run by an event that [`Self::permit`] has let pass.
     pub(super) fn fold(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::Opened(_) | Event::Accepted { .. } => {}
+            Event::Opened(_) => {}
+            Event::Accepted { by, .. } => {
+                let accepted = |tree| AcceptedTree { by: by.clone(), tree };
+                self.accepted = self.tree().map(accepted);
+                self.wait_for_runner();
+            }
             Event::Entered(evidence) => self.enter(evidence.phase(), Some(evidence.clone())),
             Event::NotRequired { phase, .. } => self.enter(*phase, None),
             Event::IterationStarted { n, cause } => {
@@ -320,6 +330,8 @@ impl Run {
                 if let Some(attempt) = &mut self.attempt {
                     attempt.rejection = Some(findings.clone());
                 }
+                self.accepted = None;
+                self.wait_for_runner();
             }
             Event::Paused { cause } => self.state = State::Paused { cause: *cause },
             Event::Resumed { after } => self.resume(*after),
@@ -337,6 +349,14 @@ impl Run {
                     reason: reason.clone(),
                 };
             }
+        }
+    }
+
+    /// A person's word does nothing by itself: whoever runs the ticket next acts on it.
+    fn wait_for_runner(&mut self) {
+        if self.state != State::Climbing {
+            let cause = PauseCause::Person;
+            self.state = State::Paused { cause };
         }
     }
 
@@ -364,6 +384,7 @@ impl Run {
         self.entered
             .retain(|phase, _| *phase <= Phase::RepositoryTicketRecorded);
         self.attempt = Some(attempt);
+        self.accepted = None;
         self.consent = None;
         self.prepared = None;
         self.failure = None;
@@ -385,6 +406,7 @@ impl Run {
         self.places_ready = false;
         self.baseline = None;
         self.unmeasured = true;
+        self.accepted = None;
         self.consent = None;
         self.prepared = None;
         self.moved = None;

@@ -58,6 +58,8 @@ pub struct DeliveryPolicy {
     /// The branch of the remote that is pushed to, such as `main`. Mode `push` needs it: that it is named is the consent
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<BranchName>,
+    /// Whether a person has to accept the result before it is delivered: `foil accept` or `foil reject`
+    pub accept: AcceptUse,
     /// What becomes of a change whose target was moved by somebody else meanwhile
     pub when_moved: WhenMoved,
     /// Branches that are never a target by themselves. Not acted on by this version, which pushes nowhere but to `target`: only the
@@ -82,6 +84,7 @@ impl Default for DeliveryPolicy {
             stack: true,
             remote: RemoteName::default(),
             target: None,
+            accept: AcceptUse::Off,
             when_moved: WhenMoved::Rebase,
             forbidden_targets: vec!["main".to_owned(), "master".to_owned()],
             message: MessageTemplate::default(),
@@ -90,6 +93,17 @@ impl Default for DeliveryPolicy {
             hooks: CommitHooks::Skip,
         }
     }
+}
+
+/// Whether a person's word is needed before a delivery.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceptUse {
+    /// The run waits with `needs_person` until a person has accepted exactly the tree that is to be delivered
+    Required,
+    /// A passed review is enough
+    #[default]
+    Off,
 }
 
 /// What becomes of a change whose target moved.

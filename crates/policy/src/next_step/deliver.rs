@@ -1,12 +1,12 @@
 //! From a passed review to the receipt.
 
 use ledger_core::{
-    BlockerCode, Consent, DeliveryMode, Effect, Event, MAX_REBASES, NO_MEMORY_UPDATE, NotRequiredCode, Phase,
+    Blocker, BlockerCode, Consent, DeliveryMode, Effect, Event, MAX_REBASES, NO_MEMORY_UPDATE, NotRequiredCode, Phase,
     PhaseEvidence, PushTarget, RefusedPush, Run, SeenRemote,
 };
 
-use super::{blocked, enter, not_required};
-use crate::config::WhenMoved;
+use super::{blocked, enter, not_required, stopped};
+use crate::config::{AcceptUse, WhenMoved};
 use crate::inputs::{Inputs, Step};
 use ledger_core::Receipt;
 
@@ -16,9 +16,12 @@ pub(super) fn next(run: &Run, inputs: &Inputs) -> Step {
         Some(Phase::RepairLoopCompleteOrNotNeeded) => enter(PhaseEvidence::ContextCurated { notes: notes(run) }),
         // Also what is not delivered anywhere counts as done; so somebody must still want it.
         Some(Phase::ContextCurated) if delivery == DeliveryMode::None => {
-            with_consent(run, || skip(Phase::GitDeliveryStarted))
+            with_word(run, inputs, || with_consent(run, || skip(Phase::GitDeliveryStarted)))
         }
-        Some(Phase::ContextCurated) => at_the_target(run, inputs, || prepare(run, inputs)),
+        Some(Phase::ContextCurated) => {
+            // What a person accepts is what goes to the target.
+            at_the_target(run, inputs, || with_word(run, inputs, || prepare(run, inputs)))
+        }
         Some(Phase::GitDeliveryStarted) if delivery == DeliveryMode::None => skip(Phase::ExplicitPathsStaged),
         Some(Phase::GitDeliveryStarted) => staged(run),
         Some(Phase::ExplicitPathsStaged) if delivery == DeliveryMode::None => skip(Phase::Committed),
@@ -60,6 +63,25 @@ fn notes(run: &Run) -> Vec<String> {
     } else {
         memory
     }
+}
+
+/// Goes on where no person has to accept the result, or one has accepted exactly this tree.
+fn with_word(run: &Run, inputs: &Inputs, then: impl FnOnce() -> Step) -> Step {
+    if inputs.policy.delivery.accept == AcceptUse::Off || run.accepted_by().is_some() {
+        return then();
+    }
+    let tree = run
+        .tree()
+        .map_or("its tree".to_owned(), |tree| format!("tree {}", tree.short()));
+    let mut blocker = Blocker::new(
+        BlockerCode::NeedsPerson,
+        format!(
+            "the policy wants a person's word before a delivery: {tree} is checked and reviewed, and nobody has accepted it"
+        ),
+    );
+    blocker.next_step =
+        "look at it with `foil review <ticket>`; then `foil accept <ticket>`, or `foil reject <ticket> --because \"…\"`".to_owned();
+    stopped(run, blocker)
 }
 
 /// Consent is looked at right before each step that changes the user's repository, and before the ticket counts as done.

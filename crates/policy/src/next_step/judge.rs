@@ -228,6 +228,11 @@ fn after_review(run: &Run, inputs: &Inputs) -> Step {
         }) => Some(findings.clone()),
         _ => None,
     };
+    let who = if rejection.is_some() {
+        "a person"
+    } else {
+        "the reviewer"
+    };
     let Some(findings) = rejection.or(found) else {
         return enter(PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds });
     };
@@ -236,7 +241,7 @@ fn after_review(run: &Run, inputs: &Inputs) -> Step {
             .first()
             .map(|f| format!("; first: {}: {}", f.place, f.actual))
             .unwrap_or_default();
-        let reason = format!("after {rounds} repair rounds the reviewer still refuses the change{worst}");
+        let reason = format!("after {rounds} repair rounds {who} still refuses the change{worst}");
         return blocked(run, BlockerCode::RepairLimit, reason);
     }
     let taken = run.totals().iterations;

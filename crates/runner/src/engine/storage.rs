@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use git_delivery::{CommitTime, Expected, RefError, Repository};
 use ledger_core::{
-    BlockerCode, CommitId, Digest, EvidenceIndex, Observation, RefName, RepoPath, Run, State, TicketId, verify_chain,
+    BlockerCode, CommitId, Digest, EvidenceIndex, Observation, RefName, RepoPath, Run, State, Statement, TicketId,
+    verify_chain,
 };
 
 use super::delivery::trailers;
@@ -60,6 +61,7 @@ pub(super) fn store(
     add("journal.jsonl", journal_up_to(folder, journal)?)?;
     if let (State::Done, Some(receipt)) = (run.state(), run.receipt()) {
         add("receipt.json", receipt.to_bytes())?;
+        add("statement.json", Statement::of(receipt).to_bytes())?;
     }
     if let Some(evidence) = EvidenceIndex::of(run) {
         let mut left = MAX_ARTIFACT_BYTES;

@@ -572,6 +572,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 next_step: blocker.next_step_for(id),
                 resumable: blocker.resumable,
                 failed: BlockerCapsule::of(run, None).map_or_else(Vec::new, |capsule| capsule.failed),
+                waits_for_word: run.waits_for_word().is_some(),
                 rescue: has_left_work(run).then(|| rescue_command(id)),
                 run: RunStatus::of(run, None),
             }))
@@ -582,6 +583,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 PauseCause::Stop => "stop",
                 PauseCause::Interrupt => "interrupt",
                 PauseCause::Terminate => "terminate",
+                PauseCause::Person => "person",
             },
             again,
             run,

@@ -61,11 +61,14 @@ impl AfterDelivery<'_> {
                 steps
             }
             (true, false) => {
-                let how = if self.straight_on { "--ff-only " } else { "" };
+                let take = match self.straight_on {
+                    true => format!("foil deliver {id} --here"),
+                    false => format!("git merge {branch}"),
+                };
                 vec![
                     step("review it", format!("foil review {id}")),
                     step("see the change", format!("git diff HEAD...{branch}")),
-                    step("take it", format!("git merge {how}{branch}")),
+                    step("take it", take),
                     clean,
                 ]
             }

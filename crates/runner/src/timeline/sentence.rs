@@ -90,6 +90,7 @@ pub(super) fn sentence(event: &Event) -> String {
             PauseCause::Stop => "paused by `foil stop`".to_owned(),
             PauseCause::Interrupt => "paused by an interrupt".to_owned(),
             PauseCause::Terminate => "paused by a request to terminate".to_owned(),
+            PauseCause::Person => "paused by a person's word".to_owned(),
         },
         Event::Resumed { after } => match after {
             ResumeCause::Pause => "taken up again after a pause".to_owned(),
@@ -98,7 +99,12 @@ pub(super) fn sentence(event: &Event) -> String {
             ResumeCause::Unstored => "taken up again to be stored".to_owned(),
         },
         Event::Warned { message } => format!("warning: {message}"),
-        Event::Accepted { by } => format!("accepted by {by}"),
+        Event::Accepted { by, tree } => {
+            let tree = tree
+                .map(|tree| format!(" as tree {}", tree.short()))
+                .unwrap_or_default();
+            format!("accepted by {by}{tree}")
+        }
         Event::Rejected { by, findings } => {
             format!(
                 "rejected by {by} with {}{}",

@@ -146,7 +146,11 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
         TicketState::Waiting(waiting) => vec![plain(&waiting.reason)],
         TicketState::Running(run) => std::iter::once(progress(run)).chain(rests_on(run)).collect(),
         TicketState::Paused(paused) => {
-            let mut lines = vec![format!("left by {}; {}", paused.cause, progress(&paused.run))];
+            let why = match paused.cause {
+                "person" => "a person has given their word".to_owned(),
+                cause => format!("left by {cause}"),
+            };
+            let mut lines = vec![format!("{why}; {}", progress(&paused.run))];
             lines.extend(rests_on(&paused.run));
             lines.push(next(&paused.next_step));
             lines

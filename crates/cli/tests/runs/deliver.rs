@@ -1,0 +1,231 @@
+//! `foil deliver --here`: a finished run's commit in the user's own work tree.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::common::{Said, World};
+use crate::seen;
+use crate::world::{TICKET, WRITER, approved, approved_with, blocked, done, eventually, json};
+
+fn deliver(world: &World, more: &[&str]) -> Said {
+    let args: Vec<_> = ["deliver", TICKET, "--here"].iter().chain(more).copied().collect();
+    world.foil(&args)
+}
+
+fn refused(world: &World) -> Value {
+    let before = world.observed();
+    let said = deliver(world, &["--json"]);
+    assert_eq!(world.observed(), before, "{said}");
+    assert_eq!(said.code, Some(11), "{said}");
+    json(&said)["error"].clone()
+}
+
+/// The guide, whose words are held to what happens.
+const GUIDE: &str = include_str!("../../../../docs/guide.md");
+
+#[test]
+fn the_delivery_of_the_guide_goes_as_the_guide_says() {
+    let world = done();
+    let (_, section) = GUIDE.split_once("### Into your own work tree").unwrap();
+    let (_, block) = section.split_once("```console\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let before = world.observed();
+    world.write("notes.txt", "mine\n");
+    let mut happened = String::new();
+    let commands = block.lines().filter_map(|line| line.strip_prefix("$ foil "));
+    for (number, command) in commands.enumerate() {
+        let args: Vec<_> = command.split(' ').collect();
+        let said = world.foil(&args);
+        assert_eq!(said.code, Some(0), "{said}");
+        happened.push_str(&format!("$ foil {command}\n{}{}", said.stdout, said.stderr));
+        if number == 0 {
+            std::fs::remove_file(world.root().join("notes.txt")).unwrap();
+            assert_eq!(world.observed(), before, "a dry run changes nothing");
+            world.write("notes.txt", "mine\n");
+        }
+    }
+    let without_ids = |text: &str| -> String {
+        let words = text.split_inclusive([' ', '\n', ',']);
+        let is_id = |word: &str| word.len() == 12 && word.chars().all(|c| c.is_ascii_hexdigit());
+        let shown = |word: &str| match is_id(word.trim_end_matches([' ', '\n', ','])) {
+            true => format!("[id]{}", &word[12..]),
+            false => word.to_owned(),
+        };
+        words.map(shown).collect()
+    };
+    assert_eq!(without_ids(&happened), without_ids(block));
+    assert_eq!(world.git(&["status", "--porcelain"]), "?? notes.txt");
+    assert_eq!(
+        world.git(&["rev-parse", "main"]),
+        world.git(&["rev-parse", &format!("foil/{TICKET}")])
+    );
+    assert!(
+        world
+            .git(&["reflog", "-1", "main"])
+            .contains(&format!("foil: deliver {TICKET} here"))
+    );
+    let verified = world.foil(&["verify", TICKET]);
+    assert_eq!(verified.code, Some(0), "{verified}");
+}
+
+#[test]
+fn a_delivery_is_told_as_a_document() {
+    let world = done();
+    world.write("mine.txt", "mine\n");
+    seen!("deliver_dry_json", deliver(&world, &["--dry-run", "--json"]));
+    seen!("deliver_json", deliver(&world, &["--json"]));
+    seen!("deliver_again_json", deliver(&world, &["--json"]));
+}
+
+#[test]
+fn what_stays_is_told_once_as_long_as_it_is_the_same() {
+    let world = done();
+    let back = |world: &World| world.git(&["reset", "-q", "--keep", "HEAD~2"]);
+    world.write("one.txt", "mine\n");
+    let told = |world: &World| deliver(world, &[]).stderr;
+    assert_eq!(told(&world), "1 change of yours stays as before: one.txt\n");
+    back(&world);
+    assert_eq!(told(&world), "");
+    back(&world);
+    world.write("one.txt", "mine, and another\n");
+    world.write("two.txt", "mine\n");
+    assert_eq!(told(&world), "2 changes of yours stay as before: one.txt, two.txt\n");
+}
+
+#[test]
+fn what_is_in_the_way_is_named_and_nothing_is_touched() {
+    let world = done();
+    world.write("hello.txt", "mine\n");
+    let error = refused(&world);
+    assert_eq!(error["code"], "baseline_overlap");
+    assert_eq!(error["message"], "changes of yours are in the way: `hello.txt`");
+    assert_eq!(
+        error["hint"],
+        "commit or set aside your change to these paths first; nothing was changed"
+    );
+    std::fs::remove_file(world.root().join("hello.txt")).unwrap();
+    world.write("more.txt", "mine\n");
+    world.commit_all("More");
+    let error = refused(&world);
+    assert_eq!(error["code"], "not_fast_forward");
+    world.git(&["checkout", "-q", "--detach"]);
+    let error = refused(&world);
+    assert_eq!(
+        (&error["code"], &error["message"]),
+        (&"needs_person".into(), &"no branch is checked out".into())
+    );
+}
+
+#[test]
+fn only_a_run_that_is_done_and_verifies_is_delivered() {
+    let world = approved(WRITER);
+    let said = deliver(&world, &[]);
+    assert_eq!(said.code, Some(2), "it never ran: {said}");
+    let world = done();
+    let said = world.foil(&["deliver", TICKET, "--tag", "v1", "--json"]);
+    assert_eq!(
+        (said.code, &json(&said)["error"]["code"]),
+        (Some(11), &"needs_person".into()),
+        "not pushed: {said}"
+    );
+    let error = refused(&blocked());
+    assert_eq!(error["message"], format!("no run of `{TICKET}` is done"));
+
+    let world = approved_with(WRITER, crate::world::CONTRACT, |world| {
+        let policy = world.read("counterfoil.toml");
+        world.write("counterfoil.toml", format!("{policy}[delivery]\nmode = \"none\"\n"));
+    });
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+    assert!(
+        refused(&world)["message"]
+            .as_str()
+            .unwrap()
+            .contains("delivery mode `none`")
+    );
+
+    // Somebody has put another commit in the place of the run's.
+    let world = done();
+    let receipt = format!("refs/counterfoil/receipts/{TICKET}");
+    world.git(&["update-ref", &receipt, "HEAD"]);
+    let before = world.observed();
+    let said = deliver(&world, &[]);
+    assert_eq!(said.code, Some(12), "{said}");
+    assert!(said.stderr.contains("error[tree_mismatch]"), "{said}");
+    assert_eq!(world.observed(), before);
+}
+
+#[test]
+fn a_delivery_that_is_killed_at_any_moment_is_finished_by_the_next() {
+    let step = "role = \"writer\"\n[[step]]\ndo = \"run\"\ncommand = \"mkdir many && for i in $(seq 400); do echo $i >many/$i; done; \
+                rm old.txt; echo hello >hello.txt\"\n";
+    let contract = "title = \"Much\"\nmode = \"loop\"\n";
+    let world = approved_with(
+        &format!("{step}[answer]\nreport = {{ summary = \"much\" }}\n"),
+        contract,
+        |world| {
+            world.write("old.txt", "old\n");
+            world.write("mine.txt", "1\n");
+        },
+    );
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    world.write("mine.txt", "mine\n");
+    world.git(&["add", "mine.txt"]);
+    world.write("mine.txt", "mine, once more\n");
+    let lock = world.root().join(".git/index.lock");
+    let many = world.root().join("many");
+    let written = || std::fs::read_dir(&many).map_or(0, Iterator::count);
+    let mut interrupted = 0;
+    for files in [0, 1, 50, 200, 399, 400] {
+        let mut child = world
+            .foil_command()
+            .args(["deliver", TICKET, "--here"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("the delivery gets so far", || {
+            lock.exists() && written() >= files || child.try_wait().unwrap().is_some()
+        });
+        interrupted += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for entry in std::fs::read_dir(&many).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if !name.starts_with('.') {
+                let content = std::fs::read_to_string(&path).unwrap();
+                assert_eq!(content.trim(), name, "each file is whole");
+            }
+        }
+    }
+    assert!(interrupted > 1, "{interrupted}");
+    let said = deliver(&world, &["--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(world.git(&["status", "--porcelain"]), "MM mine.txt");
+    assert_eq!(world.read("mine.txt"), "mine, once more\n");
+    assert_eq!(world.git(&["show", ":mine.txt"]), "mine");
+    assert_eq!(written(), 400);
+    assert!(!lock.exists());
+}
+
+#[test]
+fn another_delivery_waits_until_the_one_that_was_cut_off_is_finished() {
+    let world = done();
+    let begun = serde_json::json!({
+        "schema": 1, "ticket": "0009-other", "run": crate::world::run_id(&world), "branch": "refs/heads/main",
+        "from": world.git(&["rev-parse", "HEAD"]), "to": world.git(&["rev-parse", "HEAD"]),
+    });
+    let room = world.root().join(".git/counterfoil/here");
+    std::fs::create_dir_all(&room).unwrap();
+    std::fs::write(room.join("begun.json"), begun.to_string()).unwrap();
+    let error = refused(&world);
+    assert_eq!(
+        error["message"],
+        "a delivery of `0009-other` into this work tree was cut off"
+    );
+    // One of another branch is over.
+    world.git(&["checkout", "-q", "-b", "side"]);
+    assert_eq!(deliver(&world, &[]).code, Some(0));
+}

@@ -1,0 +1,104 @@
+//! The user's uncommitted changes, each with an identity by which it is known again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd as _;
+
+use ledger_core::{Digest, RepoPath};
+use rustix::fs::AtFlags;
+
+use super::user_index::UserIndex;
+use super::{FastForwardError, failed};
+use crate::beneath::{Root, open_file, split};
+use crate::git_program::GitProgramError;
+use crate::repository::Repository;
+
+/// A path at which work tree, index and last commit are not all the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnChange {
+    /// The path; that of the folder for a repository in the work tree.
+    pub path: RepoPath,
+    /// Digest of what is there: kind, permissions, size, content, and the entries of the index with their flags.
+    pub identity: Digest,
+}
+
+impl Repository {
+    /// Every uncommitted change of the work tree: staged, unstaged and untracked, without what is ignored, in the order of the paths.
+    /// Nothing is refreshed or written, and no link is followed. A submodule counts by the commit that it is at.
+    pub fn own_changes(&self) -> Result<Vec<OwnChange>, FastForwardError> {
+        let unreadable = || GitProgramError::Unreadable {
+            command: "status".to_owned(),
+        };
+        let answer = self
+            .git()
+            .on_index("status", self.work_dir())
+            .args([
+                "--porcelain=v2",
+                "-z",
+                "--untracked-files=all",
+                "--ignored=no",
+                "--no-renames",
+                "--ignore-submodules=dirty",
+                "--no-ahead-behind",
+            ])
+            .succeed()?;
+        if answer.truncated {
+            return Err(unreadable().into());
+        }
+        let root = self.work_root()?;
+        let index = UserIndex::read(self)?;
+        // A file that is taken out of the index is told twice: as deleted, and as untracked.
+        let mut told = BTreeMap::<_, Vec<u8>>::new();
+        for line in answer.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+            // `1 <XY> <six facts> <path>`, `u <XY> <eight facts> <path>`, `? <path>`
+            let facts = match line[0] {
+                b'1' => 8,
+                b'u' => 10,
+                _ => 1,
+            };
+            let path = line.splitn(facts + 1, |byte| *byte == b' ').nth(facts);
+            let path = path.ok_or_else(unreadable)?;
+            let before = &line[..line.len() - path.len()];
+            let path = path.strip_suffix(b"/").unwrap_or(path);
+            let path = RepoPath::new(path).map_err(|_| unreadable())?;
+            told.entry(path).or_default().extend_from_slice(before);
+        }
+        let mut changes = Vec::new();
+        for (path, mut facts) in told {
+            for entry in index.0.get(&path).into_iter().flatten() {
+                facts.extend_from_slice(format!("\n{entry:?}").as_bytes());
+            }
+            let found = describe(&root, &path).map_err(|source| failed(&path, source))?;
+            facts.extend_from_slice(format!("\n{found}").as_bytes());
+            let identity = Digest::of(facts);
+            changes.push(OwnChange { path, identity });
+        }
+        Ok(changes)
+    }
+}
+
+fn describe(root: &Root, path: &RepoPath) -> io::Result<String> {
+    let (above, name) = split(path.as_bytes());
+    let folder = match root.folder(above) {
+        Ok(folder) => folder,
+        Err(_) => return Ok("missing".to_owned()),
+    };
+    let stat = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(rustix::io::Errno::NOENT) => return Ok("missing".to_owned()),
+        Err(error) => return Err(error.into()),
+    };
+    let content = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
+        rustix::fs::FileType::RegularFile => digest(open_file(folder.as_fd(), name)?)?,
+        rustix::fs::FileType::Symlink => Digest::of(rustix::fs::readlinkat(&folder, name, Vec::new())?.to_bytes()),
+        _ => return Ok(format!("{:o}", stat.st_mode)),
+    };
+    Ok(format!("{:o} {} {content}", stat.st_mode, stat.st_size))
+}
+
+/// The digest of a file of any size.
+fn digest(mut file: std::fs::File) -> io::Result<Digest> {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut file, &mut bytes)?;
+    Ok(Digest::of(bytes))
+}
