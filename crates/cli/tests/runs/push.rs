@@ -802,7 +802,7 @@ fn a_change_that_somebody_else_made_too_is_not_delivered_twice() {
 fn a_target_that_moves_after_a_person_has_accepted_makes_the_run_wait_again() {
     let world = pushing_with("", "accept = \"required\"\n");
     let waits = |world: &World, tip_is: &str| {
-        assert_eq!(blocker(&run(world)).0, "needs_person");
+        assert_eq!(blocker(&run(world)).0, "acceptance_needed");
         assert_eq!(tip(world), tip_is, "nothing is pushed");
         assert_eq!(world.git(&["branch", "--list", "foil/*"]), "");
     };

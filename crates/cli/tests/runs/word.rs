@@ -33,7 +33,7 @@ fn assert_waits(world: &World) {
     let (said, packet) = run(world);
     assert_eq!(
         (said.code, &packet["blocker"]["code"]),
-        (Some(10), &"needs_person".into()),
+        (Some(10), &"acceptance_needed".into()),
         "{said}"
     );
     assert_eq!(world.git(&["branch", "--list", "foil/*"]), "", "nothing is delivered");

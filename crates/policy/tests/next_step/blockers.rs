@@ -418,7 +418,12 @@ fn rows() -> Vec<Row> {
         row(Code::BranchNameTaken, |_, p| {
             matches!(p.effect, Effect::UpdateRef { .. }).then(|| failed(Code::BranchNameTaken))?
         }),
+        with_limits(Code::AcceptanceNeeded, wants_a_word, |_, _| None),
     ]
+}
+
+fn wants_a_word(inputs: &mut Inputs) {
+    inputs.policy = Policy::parse(b"[delivery]\naccept = \"required\"\n").unwrap();
 }
 
 fn run(delivery: DeliveryMode) -> Run {
