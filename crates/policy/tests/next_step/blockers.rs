@@ -653,6 +653,17 @@ fn each_trouble_stops_the_run_with_its_code_and_keeps_the_work() {
         }
         // Whoever mends the cause gets the change delivered by the same run.
         inputs.limits = Limits::default();
+        let resumed = match row.code {
+            BlockerCode::AcceptanceNeeded => {
+                let by = "Ada".to_owned();
+                let tree = run.tree();
+                run.apply(run.last_at(), &Event::Accepted { by, tree }).unwrap();
+                Event::Resumed {
+                    after: ResumeCause::Pause,
+                }
+            }
+            _ => resumed,
+        };
         run.apply(run.last_at(), &resumed).unwrap();
         let (run, outcome, _) = drive(&mut world.mended(), run, inputs, 0);
         assert_eq!(outcome, Outcome::Done, "row {n}, {}: {outcome:?}", row.code);
