@@ -493,22 +493,25 @@ fn submodules_and_sparse_work_trees_are_exact_or_refused_by_name() {
     assert_eq!(refused(&world, to), "`sub` is a submodule, and the commit changes it");
 
     let files = [("in/a", "1\n"), ("out/b", "1\n"), ("top", "1\n")];
-    let sparse = |change: fn(&World)| {
+    let sparse = |index: &str, change: fn(&World)| {
         let (world, to) = ahead(&files, change);
-        world.git(&["sparse-checkout", "set", "--cone", "in"]);
+        world.git(&["sparse-checkout", "set", "--cone", index, "in"]);
         (world, to)
     };
-    let (world, to) = sparse(|world| {
-        world.write("in/a", "2\n");
-        world.write("in/new", "new\n");
-        world.write("out/b", "2\n");
-        world.write("top", "2\n");
-    });
-    delivered(&world, to);
-    assert_eq!(world.git(&["status", "--porcelain"]), "");
-    assert_eq!(world.git(&["ls-files", "-t"]), "H in/a\nH in/new\nS out/b\nH top");
-    assert!(!world.repo().join("out").exists());
-    let (world, to) = sparse(|world| world.write("elsewhere/new", "new\n"));
+    for index in ["--no-sparse-index", "--sparse-index"] {
+        let (world, to) = sparse(index, |world| {
+            world.write("in/a", "2\n");
+            world.write("in/new", "new\n");
+            world.write("out/b", "2\n");
+            world.write("top", "2\n");
+        });
+        delivered(&world, to);
+        assert_eq!(world.git(&["status", "--porcelain"]), "", "{index}");
+        let listed = world.git(&["ls-files", "-t"]);
+        assert_eq!(listed, "H in/a\nH in/new\nS out/b\nH top", "{index}");
+        assert!(!world.repo().join("out").exists());
+    }
+    let (world, to) = sparse("--no-sparse-index", |world| world.write("elsewhere/new", "new\n"));
     assert_eq!(
         refused(&world, to),
         "the work tree is sparse, and nothing beside `elsewhere/new` tells whether that belongs to it"

@@ -101,6 +101,7 @@ blocker_codes! {
     RemoteUnreachable, "remote_unreachable", resumable = true, "The remote did not answer.", "`foil run <ticket>` tries again";
     TreeMismatch, "tree_mismatch", resumable = false, "Two trees that must be the same are not.", "nothing was delivered; `foil events <ticket>` shows where they part";
     DiskFull, "disk_full", resumable = true, "There is not enough free disk space.", "free some space (`foil clean` shows what could go); `foil run <ticket>` goes on";
+    AcceptanceNeeded, "acceptance_needed", resumable = true, "The policy wants a person to accept the result before it is delivered.", "look at it with `foil review <ticket>`; then `foil accept <ticket>`, or `foil reject <ticket> --because \"…\"`";
     NeedsPerson, "needs_person", resumable = true, "A person has to decide.", "the message says what";
 }
 

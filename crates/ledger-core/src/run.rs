@@ -502,7 +502,7 @@ impl Run {
     /// up since.
     pub fn waits_for_word(&self) -> Option<TreeId> {
         let waits = match &self.state {
-            State::Blocked(blocker) => blocker.code == BlockerCode::NeedsPerson,
+            State::Blocked(blocker) => blocker.code == BlockerCode::AcceptanceNeeded,
             State::Paused { cause } => *cause == PauseCause::Person,
             State::Climbing | State::Canceled { .. } | State::Done => false,
         };

@@ -82,9 +82,12 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 
 /// Gives every property a title for editors, and those that only tell one form from another a description.
 fn name_properties(schema: &mut Schema) {
+    // What a form is, its one property is too.
+    let form = schema.get("description").cloned();
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
     };
+    let is_alone = properties.len() == 1;
     for (name, property) in properties {
         let Some(property) = property.as_object_mut() else {
             continue;
@@ -92,6 +95,9 @@ fn name_properties(schema: &mut Schema) {
         if let Some(form) = property.get("const").and_then(Value::as_str) {
             let description = format!("Always `{form}`: it tells this form from the others");
             property.entry("description").or_insert(description.into());
+        }
+        if let (true, Some(form)) = (is_alone, &form) {
+            property.entry("description").or_insert(form.clone());
         }
         property.entry("title").or_insert(title(name).into());
     }

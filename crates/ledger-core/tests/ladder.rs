@@ -619,7 +619,7 @@ fn what_a_person_rejected_is_repaired_and_not_delivered() {
 fn waiting_for_a_word() -> Climb {
     let mut climb = curated();
     climb.apply(Event::Blocked(Blocker::new(
-        BlockerCode::NeedsPerson,
+        BlockerCode::AcceptanceNeeded,
         "nobody has accepted it",
     )));
     climb

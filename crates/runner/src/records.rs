@@ -131,6 +131,9 @@ pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
             );
         }
     }
+    if let (Some(by), Some(tree)) = (run.accepted_by(), run.tree()) {
+        let _ = writeln!(text, "Accepted by {} as tree `{tree}`.\n", inline(by));
+    }
     heading(&mut text, "Findings");
     findings(&mut text, review);
     heading(&mut text, "What was inspected");

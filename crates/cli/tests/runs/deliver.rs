@@ -208,6 +208,28 @@ fn a_delivery_that_is_killed_at_any_moment_is_finished_by_the_next() {
     assert_eq!(world.git(&["show", ":mine.txt"]), "mine");
     assert_eq!(written(), 400);
     assert!(!lock.exists());
+
+    // A signal that only asks finds it done, not torn.
+    world.git(&["reset", "-q", "--keep", "HEAD~2"]);
+    let mut child = world
+        .foil_command()
+        .args(["deliver", TICKET, "--here"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the delivery begins", || {
+        lock.exists() || child.try_wait().unwrap().is_some()
+    });
+    let mut kill = std::process::Command::new("kill");
+    assert!(
+        kill.args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(world.git(&["status", "--porcelain"]), " M mine.txt");
+    assert!(!lock.exists());
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn assert_waits(world: &World) {
     let (said, packet) = run(world);
     assert_eq!(
         (said.code, &packet["blocker"]["code"]),
-        (Some(10), &"needs_person".into()),
+        (Some(10), &"acceptance_needed".into()),
         "{said}"
     );
     assert_eq!(world.git(&["branch", "--list", "foil/*"]), "", "nothing is delivered");
@@ -48,6 +48,12 @@ fn assert_delivered(world: &World) {
     let (said, packet) = run(world);
     assert_eq!((said.code, &packet["outcome"]), (Some(0), &"done".into()), "{said}");
     assert_eq!(receipt(world)["accepted_by"], "Ada <ada@example.org>");
+    let review = format!("foil/{TICKET}:ledger/tickets/{TICKET}/review.md");
+    let review = world.try_git(&["show", &review]);
+    if review.status.success() {
+        let text = String::from_utf8(review.stdout).unwrap();
+        assert!(text.contains("Accepted by Ada "), "{text}");
+    }
     let verified = world.foil(&["verify", TICKET]);
     assert_eq!(verified.code, Some(0), "{verified}");
 }

@@ -7,8 +7,8 @@ use std::os::fd::AsFd as _;
 use ledger_core::{Digest, RepoPath};
 use rustix::fs::AtFlags;
 
+use super::error::{FastForwardError, failed};
 use super::user_index::UserIndex;
-use super::{FastForwardError, failed};
 use crate::beneath::{Root, open_file, split};
 use crate::git_program::GitProgramError;
 use crate::repository::Repository;

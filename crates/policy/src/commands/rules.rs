@@ -1,5 +1,6 @@
 //! What a plain command would do.
 
+mod consent;
 mod credentials;
 mod deploy;
 mod destroy;
@@ -30,6 +31,7 @@ fn short(word: &str) -> String {
 /// What the command would do that needs a grant. `with_network` says whether the worker may use the network.
 pub(super) fn judge(command: &Command, grants: &Grants, with_network: bool) -> Found {
     credentials::reads_credentials(command)
+        .or_else(|| consent::gives_consent(command))
         .or_else(|| git(command))
         .or_else(|| publish::publishes(command))
         .or_else(|| deploy::deploys(command))

@@ -99,7 +99,7 @@ impl Default for DeliveryPolicy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptUse {
-    /// The run waits with `needs_person` until a person has accepted exactly the tree that is to be delivered
+    /// The run waits with `acceptance_needed` until a person has accepted exactly the tree that is to be delivered
     Required,
     /// A passed review is enough
     #[default]

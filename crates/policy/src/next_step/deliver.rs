@@ -1,11 +1,11 @@
 //! From a passed review to the receipt.
 
 use ledger_core::{
-    Blocker, BlockerCode, Consent, DeliveryMode, Effect, Event, MAX_REBASES, NO_MEMORY_UPDATE, NotRequiredCode, Phase,
+    BlockerCode, Consent, DeliveryMode, Effect, Event, MAX_REBASES, NO_MEMORY_UPDATE, NotRequiredCode, Phase,
     PhaseEvidence, PushTarget, RefusedPush, Run, SeenRemote,
 };
 
-use super::{blocked, enter, not_required, stopped};
+use super::{blocked, enter, not_required};
 use crate::config::{AcceptUse, WhenMoved};
 use crate::inputs::{Inputs, Step};
 use ledger_core::Receipt;
@@ -72,16 +72,9 @@ fn with_word(run: &Run, inputs: &Inputs, then: impl FnOnce() -> Step) -> Step {
     }
     let tree = run
         .tree()
-        .map_or("its tree".to_owned(), |tree| format!("tree {}", tree.short()));
-    let mut blocker = Blocker::new(
-        BlockerCode::NeedsPerson,
-        format!(
-            "the policy wants a person's word before a delivery: {tree} is checked and reviewed, and nobody has accepted it"
-        ),
-    );
-    blocker.next_step =
-        "look at it with `foil review <ticket>`; then `foil accept <ticket>`, or `foil reject <ticket> --because \"…\"`".to_owned();
-    stopped(run, blocker)
+        .map_or("the tree".to_owned(), |tree| format!("tree {}", tree.short()));
+    let reason = format!("{tree} is checked and reviewed, and no person has accepted it");
+    blocked(run, BlockerCode::AcceptanceNeeded, reason)
 }
 
 /// Consent is looked at right before each step that changes the user's repository, and before the ticket counts as done.

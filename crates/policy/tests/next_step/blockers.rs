@@ -494,7 +494,12 @@ fn rows() -> Vec<Row> {
         row(Code::BranchNameTaken, |_, p| {
             matches!(p.effect, Effect::UpdateRef { .. }).then(|| failed(Code::BranchNameTaken))?
         }),
+        with_limits(Code::AcceptanceNeeded, wants_a_word, |_, _| None),
     ]
+}
+
+fn wants_a_word(inputs: &mut Inputs) {
+    inputs.policy = Policy::parse(b"[delivery]\naccept = \"required\"\n").unwrap();
 }
 
 fn run(delivery: DeliveryMode) -> Run {
@@ -724,6 +729,17 @@ fn each_trouble_stops_the_run_with_its_code_and_keeps_the_work() {
         }
         // Whoever mends the cause gets the change delivered by the same run.
         inputs.limits = Limits::default();
+        let resumed = match row.code {
+            BlockerCode::AcceptanceNeeded => {
+                let by = "Ada".to_owned();
+                let tree = run.tree();
+                run.apply(run.last_at(), &Event::Accepted { by, tree }).unwrap();
+                Event::Resumed {
+                    after: ResumeCause::Pause,
+                }
+            }
+            _ => resumed,
+        };
         run.apply(run.last_at(), &resumed).unwrap();
         let (run, outcome, _) = drive(&mut world.mended(), run, inputs, 0);
         assert_eq!(outcome, Outcome::Done, "row {n}, {}: {outcome:?}", row.code);

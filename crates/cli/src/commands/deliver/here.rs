@@ -1,8 +1,12 @@
 //! `foil deliver --here`
 
+use std::io;
+
 use ledger_core::{ChangeKind, CommitId, RefName, RepoPath, RunId, TicketId};
 use runner::{DeliveredHere, HereOutcome, deliver_here};
 use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::DeliverArgs;
 use crate::commands::Context;
@@ -41,6 +45,7 @@ struct PathReport<'a> {
 
 pub(super) fn run(args: &DeliverArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
+    let _held = hold_signals()?;
     let done = deliver_here(&workspace, &args.ticket, args.dry_run)?;
     let paths: Vec<_> = done
         .changes
@@ -78,6 +83,19 @@ pub(super) fn run(args: &DeliverArgs, context: &Context<'_>) -> Result<Exit, Fai
         output.error(&format!("{}\n", styled(NOTICE, text)))?;
     }
     Ok(Exit::Done)
+}
+
+/// Until the runtime is dropped, signals do not end this process: what is begun is finished, or taken back where a `git` that it
+/// needs was ended by one.
+fn hold_signals() -> io::Result<Runtime> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let entered = runtime.enter();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        // That it is heard at all is what keeps the process.
+        drop(signal(kind)?);
+    }
+    drop(entered);
+    Ok(runtime)
 }
 
 fn words(ticket: &TicketId, done: &DeliveredHere, paths: &[PathReport<'_>]) -> String {
