@@ -250,3 +250,30 @@ fn a_run_that_goes_on_keeps_the_packs_that_it_was_begun_with() {
     assert_eq!(packet["outcome"], "done", "{said}");
     assert_eq!(packet["steering"], serde_json::json!(["ledger/steering/tone.md"]));
 }
+
+#[test]
+fn the_example_of_the_guide_is_refused_as_the_guide_says() {
+    let guide = include_str!("../../../../docs/guide.md");
+    let section = guide
+        .split("\n## Steering\n")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let block = |language: &str| {
+        let rest = section.split(&format!("```{language}\n")).nth(1).unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let world = World::initialized();
+    world.write("ledger/steering/rust.md", block("markdown"));
+    world.ticket(TICKET, &block("toml"));
+    world.commit_all("As in the guide");
+    let explained = world.foil(&["explain", TICKET]);
+    assert!(explained.stdout.contains(block("text").trim_end()), "{explained}");
+    let checked = world.foil(&["check"]);
+    assert!(
+        checked.stderr.contains("`errors.library`") && checked.stderr.contains("`CHANGELOG.md`"),
+        "{checked}"
+    );
+}
