@@ -258,4 +258,35 @@ mod tests {
         }
         assert!(SteeringPack::parse(b"+++\ntitle = \"a\"\n[inclusion]\nmode = \"always\"\n+++\n \n").is_err());
     }
+
+    const PIECES: [&str; 14] = [
+        "+++",
+        "\n",
+        "\r\n",
+        " ",
+        "title = \"é\"",
+        "[inclusion]",
+        "mode = \"auto\"",
+        "file_match = [\"a\"]",
+        "[rules]",
+        "\"a\" = \"\"",
+        "=",
+        "é",
+        "\u{feff}",
+        "\0",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_odd_and_every_error_has_its_place(pieces in proptest::collection::vec(0..PIECES.len(), 0..30)) {
+            let text: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
+            let head = SteeringPack::head_document(text.as_bytes());
+            if let Err(error) = SteeringPack::parse(text.as_bytes()) {
+                proptest::prop_assert!(error.line >= 1 && error.column >= 1);
+                proptest::prop_assert!(text.get(error.span.clone()).is_some(), "{error:?}");
+            } else {
+                proptest::prop_assert!(head.parse::<toml::Table>().is_ok());
+            }
+        }
+    }
 }

@@ -183,6 +183,12 @@ impl ScopeRules {
         None
     }
 
+    /// Whether nothing is forbidden about changing this path. Quick about paths out of scope, so that all files of a repository can be asked about.
+    pub(crate) fn may_change(&self, path: &RepoPath) -> bool {
+        let in_scope = self.allowed.as_ref().is_none_or(|allowed| allowed.allows(path)) || self.granted.contains(path);
+        in_scope && self.judge(path).is_none()
+    }
+
     /// What is forbidden about a symbolic link with this target: it is absolute, leaves the repository, or points into
     /// Git's own folder. The link's own path is judged by [`Self::judge`].
     ///

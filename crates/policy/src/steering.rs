@@ -147,7 +147,7 @@ pub fn choose_steering(
     if let Some(name) = ticket.context.steering.iter().find(|name| !packs.contains_key(*name)) {
         return Err(SteeringError::Unknown { name: name.clone() });
     }
-    let mut changeable: Option<BTreeSet<RepoPath>> = None;
+    let mut changeable: Option<Vec<RepoPath>> = None;
     let mut chosen = BTreeSet::new();
     for (name, pack) in packs {
         let mode = pack.head.inclusion.mode;
@@ -185,7 +185,7 @@ pub fn choose_steering(
 }
 
 /// The paths that a ticket may change, as far as they can be listed.
-fn may_change(ticket: &TicketFile, policy: &Policy, files: &[RepoPath]) -> Result<BTreeSet<RepoPath>, InvalidScope> {
+fn may_change(ticket: &TicketFile, policy: &Policy, files: &[RepoPath]) -> Result<Vec<RepoPath>, InvalidScope> {
     let rules = ScopeRules::new(policy, ticket)?;
     let named = ticket.scope.allowed.iter().flatten().flat_map(|entry| {
         let new = entry
@@ -196,8 +196,9 @@ fn may_change(ticket: &TicketFile, policy: &Policy, files: &[RepoPath]) -> Resul
     });
     let named = named.flatten().filter_map(|path| path.parse().ok());
     let granted = ticket.grants.protected.iter().filter_map(|path| path.parse().ok());
-    let all = files.iter().cloned().chain(named).chain(granted);
-    Ok(all.filter(|path| rules.judge(path).is_none()).collect())
+    let there = files.iter().filter(|path| rules.may_change(path)).cloned();
+    let new = named.chain(granted).filter(|path| rules.may_change(path));
+    Ok(there.chain(new).collect())
 }
 
 /// Where the chosen packs contradict each other, the ticket's accepted decisions or its scope. Nothing is merged, and none outweighs another: a person has to

@@ -247,4 +247,44 @@ mod tests {
             assert_eq!(consent_command(line), None, "{line}");
         }
     }
+
+    const PIECES: [&str; 20] = [
+        "apply_patch",
+        "cd",
+        " ",
+        "\n",
+        "'",
+        "\"",
+        "\\",
+        "$(",
+        ")",
+        "<<",
+        "EOF",
+        ">",
+        "&&",
+        "|",
+        "é",
+        "foil",
+        "approve",
+        BEGIN,
+        END,
+        "*** Add File: a",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_and_no_patch_is_too_odd(pieces in proptest::collection::vec(0..PIECES.len(), 0..24)) {
+            let line: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
+            let _ = (patch_paths(&line), consent_command(&line));
+            let applies = commands_of(&line).iter().any(|command| PROGRAMS.contains(&command.program()));
+            match command_writes(&line) {
+                CommandWrites::Patch { patch, .. } => {
+                    proptest::prop_assert!(applies && patch.starts_with(BEGIN) && patch.ends_with(END));
+                }
+                CommandWrites::Unclear => proptest::prop_assert!(applies),
+                // A patch is never taken for something else.
+                CommandWrites::Files(_) => proptest::prop_assert!(!applies),
+            }
+        }
+    }
 }

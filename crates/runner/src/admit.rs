@@ -439,14 +439,14 @@ impl Candidacy {
         };
         let tree = repository.commit_tree_id(discovery.base)?;
         let recorded: Vec<_> = lock.files.iter().chain([&lock.approval]).cloned().collect();
-        for file in &recorded {
-            // A stacked base must hold the approved bytes too.
+        for file in recorded.iter().chain(&lock.prompts).chain(&lock.steering) {
+            // A stacked base must hold the same bytes too.
             if repository
                 .entry_at(tree, &file.path)?
                 .is_none_or(|side| side.id != file.blob)
             {
                 let reason = format!(
-                    "`{}` is not in base {} as it was approved",
+                    "`{}` is not in base {} as the run would be started from it",
                     file.path,
                     discovery.base.short()
                 );

@@ -128,6 +128,17 @@ const HOOKS: &str = r#"{
           }
         ]
       }
+    ],
+    "SubagentStart": [
+      {
+        "hooks": [
+          {
+            "type": "command",
+            "command": "foil hook subagent-start",
+            "timeout": 60
+          }
+        ]
+      }
     ]
   }
 }
@@ -202,7 +213,7 @@ impl CodexFile {
                 "for the limits that the roles are meant for, write `max_threads = 4` and `max_depth = 1` below `[agents]`"
             }
             (KeptBecause::Foreign, b"hooks.json") => {
-                "add hooks that run `foil hook pre-tool-use || exit 2` (PreToolUse) and `foil hook session-start` (SessionStart) to it"
+                "add hooks that run `foil hook pre-tool-use || exit 2` (PreToolUse), `foil hook session-start` (SessionStart) and `foil hook subagent-start` (SubagentStart) to it"
             }
             (KeptBecause::Foreign | KeptBecause::Edited, _) => "move it away to get the one that foil writes",
             (KeptBecause::NotAFile, _) => "foil writes through no link: put the file or folder itself in its place",

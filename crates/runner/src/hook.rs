@@ -1,4 +1,4 @@
-//! Answers to the hooks of the Codex that a person works with: before a tool is used, and when a conversation begins.
+//! Answers to the hooks of the Codex that a person works with: before a tool is used, and when a conversation or a sub-agent begins.
 //!
 //! That is a tripwire for an agent that means well, not a wall: what a script or another program writes is not seen. What a run delivers is measured by the
 //! runner, whatever was asked here.
@@ -10,12 +10,16 @@ mod tool;
 
 use serde_json::{Value, json};
 
+use crate::agent::shorten;
 use crate::workspace::Settings;
-pub use opening::session_start;
+pub use opening::opening_context;
 pub use tool::{HookRefusal, pre_tool_use};
 
 /// The most bytes of a hook's input that are read.
 pub const MAX_HOOK_INPUT_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most characters of a reason, which may hold what an agent wrote.
+const MAX_REASON: usize = 1000;
 
 /// An event of Codex' that `foil` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub enum HookEvent {
     PreToolUse,
     /// A conversation begins, or goes on.
     SessionStart,
+    /// A sub-agent begins.
+    SubagentStart,
 }
 
 impl HookEvent {
@@ -32,6 +38,7 @@ impl HookEvent {
         match self {
             Self::PreToolUse => "PreToolUse",
             Self::SessionStart => "SessionStart",
+            Self::SubagentStart => "SubagentStart",
         }
     }
 }
@@ -46,10 +53,10 @@ pub fn answer_hook(event: HookEvent, input: &[u8], ticket: Option<&str>, setting
             Some(json!({ "hookSpecificOutput": {
                 "hookEventName": event.as_str(),
                 "permissionDecision": "deny",
-                "permissionDecisionReason": format!("foil: {refusal}. {}", refusal.next_step()),
+                "permissionDecisionReason": format!("foil: {}. {}", shorten(&refusal.to_string(), MAX_REASON), refusal.next_step()),
             }}))
         }
-        HookEvent::SessionStart => match session_start(input, ticket, settings) {
+        HookEvent::SessionStart | HookEvent::SubagentStart => match opening_context(event, input, ticket, settings) {
             Ok(None) => None,
             Ok(Some(context)) => Some(json!({ "hookSpecificOutput": {
                 "hookEventName": event.as_str(),

@@ -93,7 +93,7 @@ pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};
 pub use executor::Executor;
 pub use finding::{Finding, FindingSeverity};
-pub use hook::{HookEvent, HookRefusal, MAX_HOOK_INPUT_BYTES, answer_hook, pre_tool_use, session_start};
+pub use hook::{HookEvent, HookRefusal, MAX_HOOK_INPUT_BYTES, answer_hook, opening_context, pre_tool_use};
 pub use init::{
     DetectedCheck, InitDone, InitError, InitFile, InitOptions, Initialized, built_in_template, detect_checks, init,
     schema_texts,

@@ -48,6 +48,10 @@ impl SteeringFiles {
         let mut found = Self::default();
         if let Some(dir) = &dir {
             let tree = repository.commit_tree_id(commit)?;
+            // A link in place of the folder leads to packs that nobody reads.
+            if repository.entry_at(tree, dir)?.is_some() {
+                found.unusable.push((dir.clone(), FileProblem::NotAFile.into()));
+            }
             for entry in repository.list_tree(tree, Some(dir))? {
                 let read = || match entry.side.mode {
                     EntryMode::File | EntryMode::Executable => repository
@@ -209,7 +213,7 @@ impl SteeringFiles {
     }
 }
 
-/// The names in a folder of a work tree, in their order. No link is followed.
+/// The names of the files in a folder of a work tree and the folders in it, in their order. No link is followed.
 fn names_in(root: &Path, dir: &RepoPath) -> Result<Vec<Vec<u8>>, FileProblem> {
     use rustix::io::Errno;
     let failed = |errno: Errno| match errno {
@@ -224,9 +228,17 @@ fn names_in(root: &Path, dir: &RepoPath) -> Result<Vec<Vec<u8>>, FileProblem> {
         reason: error.to_string(),
     };
     let on_disk = root.join(std::ffi::OsStr::from_bytes(dir.as_bytes()));
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(on_disk).map_err(unreadable)? {
-        names.push(entry.map_err(unreadable)?.file_name().as_bytes().to_vec());
+    let (mut names, mut folders) = (Vec::new(), vec![(on_disk, Vec::new())]);
+    while let Some((folder, below)) = folders.pop() {
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = [&below, entry.file_name().as_bytes()].concat();
+            if entry.file_type().map_err(unreadable)?.is_dir() {
+                folders.push((entry.path(), [&name[..], b"/"].concat()));
+            } else {
+                names.push(name);
+            }
+        }
     }
     names.sort();
     Ok(names)

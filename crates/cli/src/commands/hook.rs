@@ -29,6 +29,8 @@ enum Event {
     PreToolUse,
     /// What a conversation is told when it begins
     SessionStart,
+    /// What a sub-agent is told when it begins
+    SubagentStart,
 }
 
 pub(super) fn run(args: &HookArgs, context: &Context<'_>) -> Result<Exit, Failure> {
@@ -44,6 +46,7 @@ pub(super) fn run(args: &HookArgs, context: &Context<'_>) -> Result<Exit, Failur
     let event = match args.event {
         Event::PreToolUse => HookEvent::PreToolUse,
         Event::SessionStart => HookEvent::SessionStart,
+        Event::SubagentStart => HookEvent::SubagentStart,
     };
     let named = named.as_deref().filter(|ticket| !ticket.is_empty());
     if let Some(answer) = answer_hook(event, &input, named, &Settings::from_environment()?) {

@@ -177,6 +177,11 @@ fn the_roles_are_offered_to_the_model_and_one_that_reads_writes_nothing() {
             .to_string()
             .contains("You judge a change that somebody else wrote")
     );
+    let told = of_role[0].body.to_string();
+    assert!(
+        told.contains("You were started for work on ticket `0001-say-hello`"),
+        "{told}"
+    );
     let told = of_role[1].last_tool_output().unwrap();
     assert!(told.contains("`foil-reviewer` only reads"), "{told}");
     assert!(!world.repository.join("hello.txt").exists());

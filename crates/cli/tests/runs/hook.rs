@@ -190,6 +190,12 @@ fn without_a_ticket_only_a_persons_word_is_refused() {
         None,
         "no ledger, no opinion"
     );
+    // Nor where the repository is of a kind that runs cannot work on.
+    other.git(&["config", "core.repositoryFormatVersion", "1"]);
+    other.git(&["config", "extensions.partialClone", "origin"]);
+    assert_eq!(tool(&other, "apply_patch", patch("anything")), None);
+    other.write("counterfoil.toml", "");
+    assert!(tool(&other, "apply_patch", patch("anything")).is_some());
 }
 
 #[test]
@@ -231,6 +237,13 @@ fn roles_that_read_write_nothing() {
     );
     assert!(as_role("foil-expert-test", "Bash", "echo x > src/lib.rs").is_some());
     assert_eq!(as_role("foil-reviewer", "Bash", "cargo test > target/log"), None);
+    world.git(&["switch", "--quiet", "main"]);
+    assert!(
+        as_role("foil-planner", "apply_patch", &body).is_some(),
+        "without a ticket too"
+    );
+    let heredoc = format!("apply_patch <<'EOF'\n{body}\nEOF");
+    assert!(as_role("foil-planner", "Bash", &heredoc).is_some());
     for writer in ["foil-writer", "worker", "default"] {
         assert_eq!(as_role(writer, "apply_patch", &body), None, "{writer}");
     }
@@ -283,6 +296,16 @@ fn a_conversation_is_told_of_the_ledger_and_its_ticket() {
         answer["hookSpecificOutput"]["additionalContext"].as_str().unwrap()
     );
     assert_eq!(answer["hookSpecificOutput"]["hookEventName"], "SessionStart");
+    let sub_agent = start(&world).replace("SessionStart", "SubagentStart");
+    let told = ask(&world, &["subagent-start"], &sub_agent);
+    let answer: Value = serde_json::from_str(&told.stdout).unwrap();
+    seen!(
+        "hook_subagent_start",
+        answer["hookSpecificOutput"]["additionalContext"].as_str().unwrap()
+    );
+    assert_eq!(answer["hookSpecificOutput"]["hookEventName"], "SubagentStart");
+    let mixed_up = ask(&world, &["session-start"], &sub_agent);
+    assert!(mixed_up.stdout.contains("another event"), "{mixed_up}");
     let other = World::new();
     assert_eq!(ask(&other, &["session-start"], &start(&other)).stdout, "");
     let broken = ask(&world, &["session-start"], "{");
@@ -294,4 +317,23 @@ fn a_conversation_is_told_of_the_ledger_and_its_ticket() {
             .starts_with("foil cannot tell"),
         "{broken}"
     );
+}
+
+#[test]
+fn the_example_of_the_guide_is_answered_as_the_guide_says() {
+    let guide = include_str!("../../../../docs/guide.md");
+    let section = guide
+        .split("\n## Your own Codex\n")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let blocks: Vec<_> = section
+        .split("```text\n")
+        .skip(1)
+        .map(|rest| rest.split("\n```").next().unwrap())
+        .collect();
+    let world = on_ticket();
+    assert_eq!(tool(&world, "apply_patch", blocks[0]).as_deref(), Some(blocks[1]));
 }

@@ -268,6 +268,22 @@ fn what_the_run_was_started_from_is_not_exchanged_under_it() {
 }
 
 #[test]
+fn what_steers_the_run_is_not_exchanged_under_it() {
+    let world = pushing(SOMEBODY_PUSHES);
+    let pack = "+++\ntitle = \"Tone\"\n[inclusion]\nmode = \"always\"\n+++\nBe kind.\n";
+    world.write("ledger/steering/tone.md", pack);
+    world.commit_all("Steer");
+    world.git(&["push", "-q", "origin", "main"]);
+    somebody_pushes(&world, "ledger/steering/tone.md");
+    let (code, reason) = blocker(&run(&world));
+    assert_eq!(code, "upstream_moved");
+    assert!(
+        reason.contains("`ledger/steering/tone.md` changed in the target"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn a_target_that_was_written_anew_is_not_followed() {
     let rewrite = "[[step]]\ndo = \"run\"\ncommand = \"sh $WORLD/theirs.sh $WORLD\"\n";
     let world = pushing(rewrite);

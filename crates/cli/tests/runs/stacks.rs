@@ -189,3 +189,27 @@ fn a_blocked_run_names_the_one_ticket_that_its_base_rests_on() {
     );
     assert!(shown.stdout.contains(&words), "{shown}");
 }
+
+#[test]
+fn a_stacked_run_that_goes_on_keeps_the_packs_that_were_chosen_before_its_base_was_made() {
+    let world = delivered_beside_each_other("bye.txt");
+    let pack = |pattern: &str| {
+        format!("+++\ntitle = \"x\"\n[inclusion]\nmode = \"auto\"\nfile_match = [\"{pattern}\"]\n+++\nText.\n")
+    };
+    world.write("ledger/steering/of-the-merge.md", pack("hello.txt"));
+    world.write("ledger/steering/of-both.md", pack("counterfoil.toml"));
+    world.commit_all("Steer");
+    let script = world.folder().join("scripts/writer.toml");
+    let limited = "role = \"writer\"\n[end]\nfail = { class = \"rate_limited\", message = \"wait\" }\n";
+    std::fs::write(script, limited).unwrap();
+    let said = world.foil(&["run", BOTH]);
+    assert_eq!(said.code, Some(10), "{said}");
+    deliver(&world, BOTH, "printf 'both\\n' >both.txt");
+    let review = json_of(&world.foil(&["review", BOTH, "--json"]));
+    let steering = json!(["ledger/steering/of-both.md"]);
+    assert!(
+        review.to_string().contains(&format!("\"steering\":{steering}")),
+        "{review:#}"
+    );
+    assert_eq!(world.foil(&["verify", BOTH]).code, Some(0));
+}

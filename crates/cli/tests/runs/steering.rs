@@ -118,8 +118,13 @@ fn contradictions_stop_the_ticket_before_anything_begins() {
     let asks = pack(&format!("asks_to_change = [\"CHANGELOG.md\"]\n{ALWAYS}"), "Tell of it.");
     let scope = spoilt(steered(CONTRACT, "x", |_| ()), "ledger/steering/a.md", &asks);
     let broken = spoilt(steered(CONTRACT, "x", |_| ()), "ledger/steering/a.md", "# No head\n");
+    let nested = pack(ALWAYS, "Nobody would read it.");
+    let nested = spoilt(steered(CONTRACT, "x", |_| ()), "ledger/steering/deep/a.md", &nested);
+    let linked = steered(CONTRACT, "x", |_| ());
+    std::os::unix::fs::symlink("tickets", linked.root().join("ledger/steering")).unwrap();
+    linked.commit_all("Link steering");
     let mut all = String::new();
-    for world in [two, locked, scope, broken] {
+    for world in [two, locked, scope, broken, nested, linked] {
         let (code, words) = refused(&world);
         assert_eq!(code, "steering_conflict", "{words}");
         all.push_str(&format!("{words}\n\n{}\n", world.foil(&["check"])));
@@ -145,6 +150,7 @@ fn what_is_wrong_with_a_pack_is_shown_at_its_place_and_no_ticket_that_it_stops_c
     );
     world.write("ledger/steering/-x.md", pack(ALWAYS, "x"));
     world.write("ledger/steering/empty.md", pack(ALWAYS, ""));
+    world.write("ledger/steering/deep/er/nested.md", pack(ALWAYS, "x"));
     std::os::unix::fs::symlink("security.md", world.root().join("ledger/steering/link.md")).unwrap();
     seen!("steering_check", world.foil(&["check"]));
     let said = world.foil(&["approve", TICKET]);
@@ -249,4 +255,31 @@ fn a_run_that_goes_on_keeps_the_packs_that_it_was_begun_with() {
     let packet = &json(&said)["runs"][0]["packet"];
     assert_eq!(packet["outcome"], "done", "{said}");
     assert_eq!(packet["steering"], serde_json::json!(["ledger/steering/tone.md"]));
+}
+
+#[test]
+fn the_example_of_the_guide_is_refused_as_the_guide_says() {
+    let guide = include_str!("../../../../docs/guide.md");
+    let section = guide
+        .split("\n## Steering\n")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let block = |language: &str| {
+        let rest = section.split(&format!("```{language}\n")).nth(1).unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let world = World::initialized();
+    world.write("ledger/steering/rust.md", block("markdown"));
+    world.ticket(TICKET, &block("toml"));
+    world.commit_all("As in the guide");
+    let explained = world.foil(&["explain", TICKET]);
+    assert!(explained.stdout.contains(block("text").trim_end()), "{explained}");
+    let checked = world.foil(&["check"]);
+    assert!(
+        checked.stderr.contains("`errors.library`") && checked.stderr.contains("`CHANGELOG.md`"),
+        "{checked}"
+    );
 }

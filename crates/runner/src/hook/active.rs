@@ -1,12 +1,31 @@
 //! Which ticket a person works on with Codex.
 
-use git_delivery::Head;
+use std::path::{Path, PathBuf};
+
+use git_delivery::{Head, RepositoryError};
 use ledger_core::{CommitId, RepoPath, TicketFile, TicketId};
 use policy::Policy;
 
 use crate::admit::policy_at_head;
 use crate::ledger::{Ledger, TicketFolder};
-use crate::workspace::{PolicyFile, Workspace};
+use crate::workspace::{PolicyFile, Settings, Workspace, WorkspaceError};
+
+/// The repository around a folder; none where there is none, or one that cannot be worked on and has nothing of ours. A person who has hooks for all their
+/// repositories must not be kept from working in those.
+pub(super) fn repository_at(folder: &Path, settings: &Settings) -> Result<Option<Workspace>, String> {
+    match Workspace::open(folder, settings) {
+        Ok(workspace) => Ok(Some(workspace)),
+        Err(WorkspaceError::Repository(RepositoryError::NotARepository { .. })) => Ok(None),
+        Err(error) => {
+            let ours = [PathBuf::from(Policy::FILE_NAME), Path::new("ledger").join("tickets")];
+            let has_ours = |above: &Path| ours.iter().any(|name| above.join(name).symlink_metadata().is_ok());
+            match folder.ancestors().any(has_ours) {
+                true => Err(error.to_string()),
+                false => Ok(None),
+            }
+        }
+    }
+}
 
 /// The ledger as a conversation meets it: as it is committed, so that an agent that edits it changes nothing for itself.
 #[derive(Debug)]
@@ -68,7 +87,8 @@ impl ActiveLedger {
         // A policy of any size: it is only asked whether there is one.
         let has_policy = |commit| !matches!(repository.read_file_at(commit, &PolicyFile::path(), 0), Ok(None));
         let is_ours = ledgers.iter().any(|ledger| ledger.exists())
-            || !matches!(&workspace.policy_file().bytes, None if workspace.policy_file().policy.is_ok())
+            || workspace.policy_file().bytes.is_some()
+            || workspace.policy_file().policy.is_err()
             || commit.is_some_and(has_policy);
         Ok(Self {
             policy,

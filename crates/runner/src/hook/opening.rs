@@ -1,18 +1,17 @@
-//! What a conversation is told of the ledger when it begins.
+//! What a conversation or a sub-agent is told of the ledger when it begins.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use git_delivery::RepositoryError;
 use serde::Deserialize;
 
-use super::active::{ActiveLedger, ActiveTicket};
+use super::active::{ActiveLedger, ActiveTicket, repository_at};
 use super::{HookEvent, MAX_HOOK_INPUT_BYTES};
 use crate::agent::shorten;
 use crate::markdown::inline;
 use crate::moment::Moment;
 use crate::status::{TicketStatus, status};
-use crate::workspace::{Settings, Workspace, WorkspaceError};
+use crate::workspace::Settings;
 
 /// The most tickets that are listed.
 const MAX_TICKETS: usize = 20;
@@ -22,33 +21,42 @@ const MAX_PATTERNS: usize = 30;
 const MAX_WORDS: usize = 120;
 
 #[derive(Debug, Deserialize)]
-struct SessionStart {
+struct Opening {
     hook_event_name: String,
     cwd: PathBuf,
 }
 
-/// What a conversation is told when it begins: what the ledger is, which ticket it is about, and what is open. None outside of repositories that have
-/// a ledger. Says why where that cannot be told.
-pub fn session_start(input: &[u8], ticket: Option<&str>, settings: &Settings) -> Result<Option<String>, String> {
+/// What a conversation is told when it begins: what the ledger is, which ticket it is about, and what is open; and a sub-agent, of the ticket only. None where
+/// there is nothing to tell. Says why where that cannot be told.
+pub fn opening_context(
+    event: HookEvent,
+    input: &[u8],
+    ticket: Option<&str>,
+    settings: &Settings,
+) -> Result<Option<String>, String> {
     if input.len() > MAX_HOOK_INPUT_BYTES {
         return Err(format!("the input has more than {MAX_HOOK_INPUT_BYTES} bytes"));
     }
-    let start: SessionStart = serde_json::from_slice(input).map_err(|error| error.to_string())?;
-    if start.hook_event_name != HookEvent::SessionStart.as_str() {
+    let start: Opening = serde_json::from_slice(input).map_err(|error| error.to_string())?;
+    if start.hook_event_name != event.as_str() {
         return Err("the input is about another event".to_owned());
     }
     let folder = start.cwd.canonicalize().map_err(|error| error.to_string())?;
-    let workspace = match Workspace::open(&folder, settings) {
-        Ok(workspace) => workspace,
-        Err(WorkspaceError::Repository(RepositoryError::NotARepository { .. })) => return Ok(None),
-        Err(error) => return Err(error.to_string()),
+    let Some(workspace) = repository_at(&folder, settings)? else {
+        return Ok(None);
     };
     let ledger = ActiveLedger::of(&workspace, ticket)?;
     if !ledger.is_ours {
         return Ok(None);
     }
-    let report = status(&workspace, Moment::now().at).map_err(|error| error.to_string())?;
     let dir = ledger.policy.ledger.dir.path();
+    if event == HookEvent::SubagentStart {
+        let Some(ticket) = &ledger.ticket else { return Ok(None) };
+        let mut text = format!("You were started for work on ticket `{}`.\n", ticket.id);
+        about(&mut text, &dir.to_string(), ticket, ledger.branch.as_deref());
+        return Ok(Some(text));
+    }
+    let report = status(&workspace, Moment::now().at).map_err(|error| error.to_string())?;
     let mut text = format!(
         "This repository has a ledger of tickets in `{dir}` (Counterfoil). A ticket is the contract for one bounded change: `ticket.toml` says what is asked and which paths may \
          change (`[scope]`), `prompt.md` says it in prose. Only a person approves tickets (`foil approve`) and trusts the policy (`foil trust`). `foil run` has approved tickets \

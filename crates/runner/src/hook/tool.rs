@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use git_delivery::{Repository, RepositoryError};
+use git_delivery::Repository;
 use ledger_core::{CommitId, RepoPath, TicketId};
 use policy::{CommandWrites, ScopeRules, UnclearPatch, command_writes, consent_command, judge_command, patch_paths};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::active::{ActiveLedger, ActiveTicket};
+use super::active::{ActiveLedger, ActiveTicket, repository_at};
 use super::landing::landing;
 use super::{HookEvent, MAX_HOOK_INPUT_BYTES};
 use crate::codex_files::only_reads;
 use crate::ledger::tickets_dir;
-use crate::workspace::{Settings, Workspace, WorkspaceError};
+use crate::workspace::Settings;
 
 /// Why a tool may not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,20 +121,28 @@ struct ToolUse {
 /// checked out. Without a ticket, only what nobody but a person does is refused.
 pub fn pre_tool_use(input: &[u8], ticket: Option<&str>, settings: &Settings) -> Result<(), HookRefusal> {
     let used = read(input)?;
-    let (command, patch) = match used.tool_name.as_str() {
-        "Bash" => (Some(text(&used.tool_input)?), None),
-        "apply_patch" => (None, Some(text(&used.tool_input)?)),
-        _ => return Ok(()),
+    let Some(call) = Call::of(&used)? else {
+        return Ok(());
     };
-    if let Some(consent) = command.as_deref().and_then(consent_command) {
-        return Err(HookRefusal::Consent { command: consent });
+    if let Call::Command(line) = &call
+        && let Some(command) = consent_command(line)
+    {
+        return Err(HookRefusal::Consent { command });
+    }
+    // Not only where there is a ledger: a role stays what it is.
+    let reader = used.agent_type.as_deref().filter(|role| only_reads(role));
+    if let (Some(role), Some(patch)) = (reader, call.patch()) {
+        return Err(HookRefusal::Reader {
+            role: role.to_owned(),
+            path: patch_paths(patch)?.into_iter().next().unwrap_or_default(),
+        });
     }
     let unknown = |reason: String| HookRefusal::Unknown { reason };
     let folder = used.cwd.canonicalize().map_err(|error| unknown(error.to_string()))?;
-    let workspace = match Workspace::open(&folder, settings) {
-        Ok(workspace) => workspace,
-        Err(WorkspaceError::Repository(RepositoryError::NotARepository { .. })) if ticket.is_none() => return Ok(()),
-        Err(error) => return Err(unknown(error.to_string())),
+    let workspace = match (repository_at(&folder, settings).map_err(unknown)?, ticket) {
+        (Some(workspace), _) => workspace,
+        (None, None) => return Ok(()),
+        (None, Some(ticket)) => return Err(unknown(format!("there is no ledger with a ticket `{ticket}` here"))),
     };
     let ledger = ActiveLedger::of(&workspace, ticket).map_err(unknown)?;
     if !ledger.is_ours {
@@ -153,12 +161,39 @@ pub fn pre_tool_use(input: &[u8], ticket: Option<&str>, settings: &Settings) -> 
                 Some((ticket, rules))
             }
         },
-        reader: used.agent_type.as_deref().filter(|role| only_reads(role)),
+        reader,
     };
-    match (&command, &patch) {
-        (Some(command), _) => judge.command(command, &folder),
-        (None, Some(patch)) => judge.patch(patch, &folder),
-        (None, None) => Ok(()),
+    match &call {
+        Call::Command(line) => judge.command(line, &folder),
+        Call::Patch(patch) => judge.patch(patch, &folder),
+    }
+}
+
+/// A use of a tool that can be judged.
+enum Call {
+    Command(String),
+    Patch(String),
+}
+
+impl Call {
+    /// None where the tool is another one.
+    fn of(used: &ToolUse) -> Result<Option<Self>, HookRefusal> {
+        Ok(match used.tool_name.as_str() {
+            "Bash" => Some(Self::Command(text(&used.tool_input)?)),
+            "apply_patch" => Some(Self::Patch(text(&used.tool_input)?)),
+            _ => None,
+        })
+    }
+
+    /// The patch that it applies.
+    fn patch(&self) -> Option<&str> {
+        match self {
+            Self::Patch(patch) => Some(patch),
+            Self::Command(line) => match command_writes(line) {
+                CommandWrites::Patch { patch, .. } => Some(patch),
+                CommandWrites::Files(_) | CommandWrites::Unclear => None,
+            },
+        }
     }
 }
 
@@ -242,12 +277,6 @@ impl Judge<'_> {
 
     fn patch(&self, patch: &str, folder: &Path) -> Result<(), HookRefusal> {
         for written in patch_paths(patch)? {
-            if let Some(role) = self.reader {
-                return Err(HookRefusal::Reader {
-                    role: role.to_owned(),
-                    path: written,
-                });
-            }
             match landing(self.root, folder, &written) {
                 Ok(paths) => paths.iter().try_for_each(|path| self.path(path))?,
                 Err(_) => {
