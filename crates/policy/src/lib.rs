@@ -43,7 +43,7 @@ pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
 pub use test_weakening::{
-    MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules, changed_tests,
-    hunks_to_justify, weakened_tests,
+    InlineTests, MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules,
+    changed_tests, hunks_to_justify, inline_tests, weakened_tests,
 };
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};
