@@ -53,8 +53,8 @@ pub use steering::{
     steering_conflicts, steering_needs_files,
 };
 pub use test_weakening::{
-    MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules, changed_tests,
-    hunks_to_justify, weakened_tests,
+    InlineTests, MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules,
+    changed_tests, hunks_to_justify, inline_tests, weakened_tests,
 };
 pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};

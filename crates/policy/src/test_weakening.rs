@@ -7,6 +7,7 @@ mod changed;
 mod compare;
 mod configuration;
 mod files;
+mod inline;
 mod justify;
 mod structure;
 mod tokens;
@@ -18,6 +19,7 @@ use compare::{FilePair, compare};
 use configuration::{ConfigurationKind, all_lines, differing, lines};
 use files::Role;
 pub use files::TestRules;
+pub use inline::{InlineTests, inline_tests};
 pub use justify::hunks_to_justify;
 use structure::Structure;
 

@@ -23,7 +23,7 @@ pub(crate) fn what_tests_must_show(text: &mut String, gates: &Gates) {
     if gates.fail_to_pass > GateLevel::Off {
         told.push_str(
             "- The runner runs your tests on the base as well: one at least must fail there and pass on your result. Put it into a file of tests, \
-             not into a file of source. The tests of the base must pass on your result as they were.\n",
+             or in Rust into the tests of a file that was there. The tests of the base must pass on your result as they were.\n",
         );
     }
     if !told.is_empty() {

@@ -444,3 +444,80 @@ fn a_stopped_run_tells_in_short_what_is_needed_to_decide() {
         "{status}"
     );
 }
+
+/// The blocks of this language in the part of the guide that is about this.
+fn in_guide(language: &str) -> Vec<&'static str> {
+    let guide = include_str!("../../../../docs/guide.md");
+    let (_, section) = guide.split_once("### What tests show\n").unwrap();
+    let (section, _) = section.split_once("\n### ").unwrap();
+    let mark = format!("```{language}\n");
+    let blocks = section.split(&mark).skip(1);
+    blocks.map(|block| block.split_once("```").unwrap().0).collect()
+}
+
+#[test]
+fn the_bug_fix_of_the_guide_ends_as_the_guide_says() {
+    let (policy, test) = (in_guide("toml")[0], in_guide("python")[0]);
+    let [shown, refused] = in_guide("text")[..] else {
+        panic!("the guide tells two ends")
+    };
+    let world = |test: &str| {
+        let world = project("", BY_REPORT, CONTRACT, &[turn(&[FIXED, (SHOWN.0, test)])]);
+        std::fs::create_dir_all(world.folder().join("home")).unwrap();
+        let written = world.read("counterfoil.toml");
+        let (agent, _) = written.split_once("[[check]]").unwrap();
+        world.write("counterfoil.toml", format!("{agent}{policy}"));
+        world.commit_all("As the guide says");
+        assert_eq!(world.foil(&["trust"]).code, Some(0));
+        world
+    };
+    let good = world(test);
+    assert_done(&good, 1);
+    let packet = good.foil(&["review", TICKET]).stdout;
+    assert!(packet.contains(shown.trim_end()), "{packet}");
+    let worse = test.replace("2024) == 366", "2025) == 365");
+    assert_ne!(worse, test);
+    let reason = assert_unproved(&world(&worse));
+    assert_eq!(format!("proof_failed: {reason}"), refused.trim_end());
+}
+
+#[test]
+fn tests_in_a_source_file_of_rust_are_put_to_what_the_base_has() {
+    let year = |days: &str, test: &str| {
+        format!(
+            "pub fn days(year: u32) -> u32 {{\n    {days}\n}}\n\n#[cfg(test)]\nmod tests {{\n    use super::days;\n\n    #[test]\n    fn common() {{\n        \
+             assert_eq!(days(2023), 365);\n    }}\n{test}}}\n"
+        )
+    };
+    let mended = "365 + u32::from(year % 4 == 0)";
+    let test = "\n    #[test]\n    fn leap() {\n        assert_eq!(days(2024), 366);\n    }\n";
+    let world = |after: &str| {
+        let world = project(FAIL_TO_PASS, BY_STATUS, CONTRACT, &[turn(&[("src/year.rs", after)])]);
+        world.write("src/year.rs", year("let _ = year; 365", ""));
+        let policy = world.read("counterfoil.toml");
+        // Not by rustup, which looks into the home.
+        let printed = std::process::Command::new("rustc")
+            .args(["--print", "sysroot"])
+            .output()
+            .unwrap();
+        let rustc = format!("{}/bin/rustc", String::from_utf8(printed.stdout).unwrap().trim());
+        let check = format!("{rustc} --test src/year.rs -o tests-of-year && ./tests-of-year");
+        world.write("counterfoil.toml", policy.replace("python3 run_tests.py", &check));
+        world.commit_all("In Rust");
+        assert_eq!(world.foil(&["trust"]).code, Some(0));
+        world
+    };
+    let packet = assert_done(&world(&year(mended, test)), 1);
+    let check = &packet["compared"]["checks"][0];
+    assert_eq!(
+        (
+            &check["changed"]["fail_to_pass"]["count"],
+            &check["former"]["pass_to_pass"]
+        ),
+        (&1.into(), &1.into()),
+        "{check}"
+    );
+    let broken = year("let _ = year; 366", test).replace("assert_eq!(days(2023), 365)", "assert_eq!(days(2023), 366)");
+    let reason = assert_unproved(&world(&broken));
+    assert!(reason.contains("1 of the base's tests passed there"), "{reason}");
+}

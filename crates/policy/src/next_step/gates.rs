@@ -46,8 +46,8 @@ pub(super) fn before_checks(run: &Run, inputs: &Inputs) -> Option<Step> {
         .apart
         .is_some_and(|apart| Some(apart.tests_on_base) == base_tree(run, inputs));
     if gates.fail_to_pass == GateLevel::Block && is_in_source {
-        let reason = "all new tests stand in files of source, so that they cannot be run on the base: put one that fails without the \
-                      change into a file of tests";
+        let reason = "no new test can be run on the base without the source that it stands in: put one that fails without the change into \
+                      a file of tests";
         return Some(refused(run, inputs, TestGate::FailToPass, reason));
     }
     if gates.fail_to_pass == GateLevel::Block && run.opened().checks.is_empty() {

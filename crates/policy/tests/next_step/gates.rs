@@ -168,7 +168,7 @@ fn tests_in_source_files_alone_cannot_be_run_on_the_base() {
         };
         measures(pending, changed_tests(1, 1, on_base, TestOrder::NotAlone))
     });
-    assert!(proof_failed(&outcome).contains("all new tests stand in files of source"));
+    assert!(proof_failed(&outcome).contains("no new test can be run on the base without the source that it stands in"));
     assert!(run.attempt().unwrap().checked.is_none());
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use git_delivery::Repository;
+use git_delivery::{Repository, TreeError};
 use ledger_core::{ChangeSet, ChangedTests, RefusedChange, RepoPath, Side, TestOrder, TreeId, TreesApart};
 use policy::config::GateLevel;
-use policy::{MAX_TEST_BYTES, TestChange, TestRules};
+use policy::{MAX_TEST_BYTES, TestChange, TestRules, inline_tests};
 
 use super::weakening::{content, has_other_content};
 use super::{Failed, RunPlan};
@@ -34,7 +34,7 @@ pub(super) fn changed_tests(
     }
     let mut found = policy::changed_tests(rules, &changes);
     if gates.fail_to_pass > GateLevel::Off {
-        found.apart = Some(trees_apart(rules, repository, set)?);
+        found.apart = Some(trees_apart(rules, repository, set, &changes)?);
     }
     if gates.tdd > GateLevel::Off {
         found.order = Some(order(repository, set, alone)?);
@@ -43,7 +43,12 @@ pub(super) fn changed_tests(
 }
 
 /// Tests and the rest of the change apart. How tests are run is the base's in both trees.
-fn trees_apart(rules: &TestRules, repository: &Repository, set: &ChangeSet) -> Result<TreesApart, Failed> {
+fn trees_apart(
+    rules: &TestRules,
+    repository: &Repository,
+    set: &ChangeSet,
+    changes: &[TestChange],
+) -> Result<TreesApart, Failed> {
     let base = repository
         .commit_tree_id(set.base)
         .map_err(|error| Failed::of(&error))?;
@@ -57,21 +62,31 @@ fn trees_apart(rules: &TestRules, repository: &Repository, set: &ChangeSet) -> R
             of_base.insert(change.path.clone(), change.before);
         }
     }
-    let with = |tree: TreeId, entries: &Entries| {
-        if entries.is_empty() {
-            return Ok(tree);
+    let (mut inline_of_change, mut inline_of_base) = (Files::new(), Files::new());
+    for change in changes {
+        if let Some(apart) = inline_tests(rules, change) {
+            inline_of_change.insert(change.path.clone(), apart.tests_on_base);
+            inline_of_base.insert(change.path.clone(), apart.former_tests);
         }
-        repository
-            .with_entries(tree, entries)
-            .map_err(|error| Failed::of(&error))
+    }
+    let with = |mut tree: TreeId, entries: &Entries, files: &Files| {
+        if !entries.is_empty() {
+            tree = repository.with_entries(tree, entries)?;
+        }
+        if !files.is_empty() {
+            tree = repository.overlay(tree, files)?;
+        }
+        Ok(tree)
     };
+    let failed = |error: TreeError| Failed::of(&error);
     Ok(TreesApart {
-        tests_on_base: with(base, &of_change)?,
-        former_tests: with(set.tree, &of_base)?,
+        tests_on_base: with(base, &of_change, &inline_of_change).map_err(failed)?,
+        former_tests: with(set.tree, &of_base, &inline_of_base).map_err(failed)?,
     })
 }
 
 type Entries = BTreeMap<RepoPath, Option<Side>>;
+type Files = BTreeMap<RepoPath, Vec<u8>>;
 
 /// Whether what the earlier tree did to tests is still a part of the change.
 fn order(repository: &Repository, set: &ChangeSet, alone: Option<TreeId>) -> Result<TestOrder, Failed> {

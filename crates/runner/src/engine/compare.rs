@@ -192,6 +192,7 @@ impl Comparing {
             .collect();
         if !missing.is_empty() {
             self.place.tree = tree;
+            next_second().await;
             let ran = run_all(&self.place, &missing, self.baseline.as_deref(), &self.interrupted).await?;
             let Some(ran) = ran else { return Ok(false) };
             endings.extend(endings_of(&ran));
@@ -207,6 +208,14 @@ impl Comparing {
         self.on.insert(tree, endings);
         Ok(true)
     }
+}
+
+/// Waits until a second begins. Caches that checks keep may know a file by its size and the second in which it was written, as Python's
+/// do: what is written on one tree must not be taken for what was there on the one before.
+async fn next_second() {
+    let now = jiff::Timestamp::now().subsec_nanosecond();
+    let left = 1_000_000_000_u64.saturating_sub(u64::from(now.unsigned_abs()));
+    tokio::time::sleep(std::time::Duration::from_nanos(left)).await;
 }
 
 fn comparison(

@@ -71,7 +71,13 @@ impl Engine {
             let rules = ChangeRules::of(&plan, &rules)?;
             let violations = judge(&plan, rules, &repository, set, &measured.findings)?;
             let weakened = weakened(&plan, &rules.tests, &repository, set).map_err(|error| Failed::of(&error))?;
-            let tests = changed_tests(&plan, &rules.tests, &repository, set, alone)?;
+            // Nothing comes of what is forbidden, and it may hold what fits into no other tree.
+            let (tests, same_as) = if violations.is_empty() {
+                let tests = changed_tests(&plan, &rules.tests, &repository, set, alone)?;
+                (tests, same_as(&repository, set, &refused)?)
+            } else {
+                (None, None)
+            };
             if let Some(apart) = tests.as_ref().and_then(|tests| tests.apart) {
                 for (name, tree) in [("tests", apart.tests_on_base), ("former", apart.former_tests)] {
                     repository
@@ -84,7 +90,7 @@ impl Engine {
                 violations,
                 weakened,
                 tests,
-                same_as: same_as(&repository, set, &refused)?,
+                same_as,
             })
         });
     }
