@@ -99,7 +99,7 @@ fn worker_and_reviewer_are_told_the_chosen_packs_in_their_order_and_the_run_name
     let given: Vec<_> = given
         .filter(|line| line.contains("\"given\":[{\"path\":\"ledger/steering/tone.md\""))
         .collect();
-    assert_eq!(given.len(), 2, "writer and reviewer");
+    assert_eq!(given.len(), 3, "planner, writer and reviewer");
     assert!(given.iter().all(|line| line.contains("\"path\":\"README\"")));
     let verified = world.foil(&["verify", TICKET]);
     assert_eq!(verified.code, Some(0), "{verified}");

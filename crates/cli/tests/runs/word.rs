@@ -16,6 +16,11 @@ fn world_with(writer: &str, policy: &str) -> World {
     })
 }
 
+/// A worker whose repair is another change: with each turn it says more.
+fn says_more() -> String {
+    WRITER.replace("do = \"write\"", "do = \"append\"")
+}
+
 /// A world in which a result waits for a person's word.
 fn waiting(writer: &str) -> World {
     let world = world_with(writer, ACCEPT);
@@ -147,7 +152,7 @@ fn the_words_of_the_guide_are_given_as_the_guide_says() {
 #[test]
 fn rejections_count_to_the_limit_of_repair_rounds() {
     let policy = format!("{ACCEPT}[limits]\nmax_repair_rounds = 1\n");
-    let world = world_with(WRITER, &policy);
+    let world = world_with(&says_more(), &policy);
     assert_waits(&world);
     assert_eq!(reject(&world).code, Some(0));
     assert_waits(&world);
@@ -167,7 +172,7 @@ fn rejections_count_to_the_limit_of_repair_rounds() {
 
 #[test]
 fn a_change_of_mind_before_the_delivery_counts() {
-    let world = waiting(WRITER);
+    let world = waiting(&says_more());
     assert_eq!(world.foil(&["accept", TICKET]).code, Some(0));
     assert_eq!(reject(&world).code, Some(0));
     assert_waits(&world);
