@@ -26,6 +26,7 @@ mod report;
 mod review;
 mod run;
 mod schema;
+mod spec;
 mod text_form;
 mod ticket;
 mod weakening;
@@ -67,6 +68,12 @@ pub use run::{
     OpenCommand, Pending, PushedRef, Refusal, RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
+pub use spec::{
+    Ambiguity, CurrentProblem, CurrentRequirements, DecisionId, Delta, DeltaChange, DeltaException, DeltaHandling,
+    DeltaItem, DeltaItemId, Design, DesignDecision, FileChange, ImpactedFile, MAX_SPEC_BYTES, MAX_SPEC_PROBLEMS,
+    MAX_SPEC_ROWS, PlannedTest, ProofItem, Requirement, RequirementId, Requirements, SpecFolder, SpecKind, SpecProblem,
+    SpecReading, SpecSet, SpecSeverity, SpecSources, Task, TaskId, TaskRole, Tasks, Trace, spec_skeleton, with_delta,
+};
 pub use ticket::{
     Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, Mode, RequiredFile,
     Scope, SpecMode, Specs, Ticket, TicketCheck, TicketFile, TicketLimits,
