@@ -7,6 +7,7 @@ use crate::activity::{AgentFailure, TokenCount};
 use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::digest::Digest;
+use crate::drift::SpecDrift;
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::{CommitId, RefName, TreeId};
@@ -240,6 +241,9 @@ pub enum Observation {
         /// The hunks of it that weaken tests, where the policy wants them found.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         weakened: Vec<WeakenedTest>,
+        /// Where it parts from its specs, before anything is said of proofs; none: the ticket has no specs that it is held to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drift: Option<SpecDrift>,
     },
     /// The review ended.
     ReviewEnded {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::activity::Activity;
 use crate::blocker::Blocker;
+use crate::drift::DriftFinding;
 use crate::effect::{Effect, Observation};
 use crate::id::{RunId, TicketId};
 use crate::object::TreeId;
@@ -174,6 +175,11 @@ pub enum IterationCause {
     ChecksFailed {
         /// Their names.
         checks: Vec<String>,
+    },
+    /// The change has parted from its specs.
+    SpecDrift {
+        /// Where.
+        findings: Vec<DriftFinding>,
     },
     /// The last turn ended without a usable result.
     TurnFailed {

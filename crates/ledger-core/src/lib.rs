@@ -11,6 +11,7 @@ mod bounded;
 mod change;
 mod digest;
 mod document;
+mod drift;
 mod duration;
 mod effect;
 mod event;
@@ -40,6 +41,7 @@ pub use change::{
 };
 pub use digest::{Digest, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
+pub use drift::{DriftCode, DriftFinding, DriftVerdict, MAX_DRIFT_FINDINGS, SpecDrift};
 pub use duration::{Duration, InvalidDuration};
 pub use effect::{
     CheckPurpose, Consent, CopiedFile, Effect, EffectClass, Observation, ReviewEnd, TurnEnd, TurnPurpose, Violation,

@@ -324,6 +324,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
             change: change(tree()),
             violations: Vec::new(),
             weakened: Vec::new(),
+            drift: None,
         },
     );
     let implemented = |tree, report, tokens| PhaseEvidence::ImplementationComplete {

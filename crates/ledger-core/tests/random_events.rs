@@ -139,6 +139,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             change,
             violations: Vec::new(),
             weakened: Vec::new(),
+            drift: None,
         }),
         (path(), text()).prop_map(|(path, detail)| Observation::ChangesMeasured {
             change: change(tree()),
@@ -148,6 +149,7 @@ fn observation() -> impl Strategy<Value = Observation> {
                 detail,
             }],
             weakened: Vec::new(),
+            drift: None,
         }),
         any::<bool>().prop_map(|pass| review_ended(if pass { Verdict::Pass } else { Verdict::Fail })),
         path().prop_map(|path| Observation::ConsentSeen {

@@ -46,6 +46,7 @@ fn measure(climb: &mut Climb, tree: TreeId) {
             change: change(tree),
             violations: Vec::new(),
             weakened: Vec::new(),
+            drift: None,
         },
     );
 }

@@ -9,6 +9,7 @@ use ledger_core::{
 };
 
 use crate::config::Policy;
+use crate::spec_claims::SpecConflict;
 
 /// What has to be known of the world before a ticket may run. Gathered by the runner; what it could not find out is
 /// `None` or an `Unknown` and counts as "not yet", never as "fine".
@@ -39,6 +40,8 @@ pub struct AdmissionFacts {
     /// The package manifests of the base above the files that a ticket in quick mode names: files with a name of
     /// [`crate::PACKAGE_MANIFESTS`].
     pub manifests: BTreeSet<RepoPath>,
+    /// The specs that the ticket links.
+    pub specs: SpecsFact,
     /// How each ticket that this one depends on stands.
     pub dependencies: Vec<DependencyFact>,
     /// Tickets before this one in its package that are neither done nor canceled.
@@ -129,6 +132,25 @@ pub enum ApprovalFact {
     },
     /// It is there.
     Found(Approval),
+}
+
+/// The specs that a ticket links, at the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpecsFact {
+    /// It links none that it is held to.
+    None,
+    /// They cannot be used, or do not fit the ticket.
+    Unusable {
+        /// Why: the first reason, with its place.
+        reason: String,
+    },
+    /// They were read.
+    Found {
+        /// What is not decided, from [`crate::open_spec_decisions`].
+        open: Vec<String>,
+        /// What another open ticket works on too.
+        conflicts: Vec<SpecConflict>,
+    },
 }
 
 /// How a ticket that another depends on stands.
@@ -258,8 +280,10 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
         gates::committed(policy, facts),
         gates::approved(facts),
         gates::approval_current(facts),
-        gates::decisions(ticket),
+        gates::decisions(ticket, facts),
     ]);
+    gates.extend(gates::specs(ticket, facts));
+    gates.extend(gates::spec_conflict(facts));
     gates.extend(gates::quick_flow(ticket, policy, facts));
     gates.extend([
         gates::dependencies(ticket, policy, facts),

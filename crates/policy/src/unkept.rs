@@ -1,7 +1,7 @@
 //! What a ticket asks for and a run would not keep: keys that this version does not act on, and limits looser than the
 //! policy's. A contract that is silently ignored is worse than none.
 
-use ledger_core::{SpecMode, TicketFile};
+use ledger_core::TicketFile;
 
 use crate::config::Policy;
 
@@ -36,7 +36,7 @@ impl UnkeptKey {
 /// ```
 pub fn ignored_keys(ticket: &TicketFile) -> Vec<UnkeptKey> {
     let context = &ticket.context;
-    let keys: [(bool, &'static [&'static str], &str); 5] = [
+    let keys: [(bool, &'static [&'static str], &str); 4] = [
         (
             !ticket.resources.is_empty(),
             &["resources"],
@@ -56,11 +56,6 @@ pub fn ignored_keys(ticket: &TicketFile) -> Vec<UnkeptKey> {
             !context.steering.is_empty(),
             &["context", "steering"],
             "leave it out; name the files in `[context] required`",
-        ),
-        (
-            ticket.specs.mode == SpecMode::Full,
-            &["specs", "mode"],
-            "leave it out, or set it to \"none\"; name the specs in `[context] required`, and the worker reads them first",
         ),
     ];
     keys.into_iter()
@@ -116,7 +111,7 @@ mod tests {
 
     #[test]
     fn every_key_that_is_not_acted_on_is_named() {
-        let more = "resources = [\"a\"]\n[context]\nmax_files = 1\nmax_summary_lines = 2\nsteering = [\"s\"]\n[specs]\nmode = \"full\"\n";
+        let more = "resources = [\"a\"]\n[context]\nmax_files = 1\nmax_summary_lines = 2\nsteering = [\"s\"]\n";
         let named: Vec<_> = ignored_keys(&ticket(more))
             .into_iter()
             .map(|key| key.path.join("."))
@@ -127,8 +122,7 @@ mod tests {
                 "resources",
                 "context.max_files",
                 "context.max_summary_lines",
-                "context.steering",
-                "specs.mode"
+                "context.steering"
             ]
         );
         assert_eq!(

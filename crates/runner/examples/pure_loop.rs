@@ -100,6 +100,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
         policy: Policy::default(),
         grants: ledger_core::Grants::default(),
         acceptance: Vec::new(),
+        required: Vec::new(),
         limits: Limits::default(),
         start,
         baseline: Vec::new(),

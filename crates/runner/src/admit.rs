@@ -13,7 +13,8 @@ use ledger_core::{
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, DependencyFact, HeadFact,
-    InvalidChecks, Policy, QuickFlow, StartFacts, TargetFact, TargetState, TrustFact, admit, check_specs,
+    InvalidChecks, Policy, QuickFlow, SpecsFact, StartFacts, TargetFact, TargetState, TrustFact, admit, check_specs,
+    has_specs,
 };
 
 use crate::approve::is_delivered;
@@ -30,6 +31,7 @@ use crate::manifests::Manifests;
 use crate::prompt::Instructions;
 use crate::prompt_files::PromptFiles;
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
+use crate::specs::{LinkedSpecs, SpecReport, conflicts_with};
 use crate::status::nearest_id;
 use crate::target::{TargetError, last_seen, push_target};
 use crate::trust::TrustError;
@@ -117,6 +119,7 @@ pub struct Candidacy {
     prompts: PromptFiles,
     stacked: Vec<StackedTicket>,
     plan: Option<Digest>,
+    specs: Option<LinkedSpecs>,
 }
 
 #[derive(Debug)]
@@ -134,6 +137,8 @@ pub struct Ready {
     pub policy: Policy,
     /// The checks, in order.
     pub checks: Vec<CheckSpec>,
+    /// The specs that the change is held to, where it has some.
+    pub specs: Option<LinkedSpecs>,
     /// What the first phases are entered with.
     pub start: StartFacts,
     /// The branch of a remote that the delivery is pushed to, where it goes that far.
@@ -261,6 +266,7 @@ impl Candidacy {
             dependencies.push(fact);
             stacked.extend(delivered);
         }
+        let (specs, specs_fact) = specs_of(workspace, &folder, &here, &file, &policy);
         let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
@@ -287,6 +293,7 @@ impl Candidacy {
             at_base,
             uncommitted,
             manifests,
+            specs: specs_fact,
             dependencies,
             unfinished_before: match (&file.package, unfinished) {
                 (Some(package), None) => unfinished_before(workspace, &here, package, id),
@@ -320,6 +327,7 @@ impl Candidacy {
             prompts,
             stacked,
             plan,
+            specs,
         })
     }
 
@@ -426,6 +434,7 @@ impl Candidacy {
         }
         Ok(Ready {
             checks: check_specs(&self.policy, &self.ticket.file)?,
+            specs: self.specs,
             start: StartFacts {
                 lock,
                 discovery,
@@ -492,6 +501,31 @@ fn manifests_for(
     };
     let tree = repository.commit_tree_id(tip.commit)?;
     Ok(Manifests::of(repository, tree).above(&rules.named_files(file))?)
+}
+
+/// The specs that a ticket links, as they are where its folder is; what other open tickets work on, as they are in the work tree.
+fn specs_of(
+    workspace: &Workspace,
+    folder: &TicketFolder<'_>,
+    here: &Ledger<'_>,
+    file: &TicketFile,
+    policy: &Policy,
+) -> (Option<LinkedSpecs>, SpecsFact) {
+    if !has_specs(file) {
+        return (None, SpecsFact::None);
+    }
+    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+    let report = SpecReport::read(folder, file, &contract, policy);
+    if let Some(reason) = report.refusal() {
+        return (None, SpecsFact::Unusable { reason });
+    }
+    let claim = report.specs.as_ref().and_then(|specs| specs.claim(folder.id(), file));
+    let conflicts = claim.map(|claim| conflicts_with(workspace, here, policy, folder.id(), &claim));
+    let fact = SpecsFact::Found {
+        open: report.open,
+        conflicts: conflicts.unwrap_or_default(),
+    };
+    (report.specs, fact)
 }
 
 fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) -> (ApprovalFact, Option<CoveredFile>) {

@@ -13,9 +13,11 @@ mod cancel;
 pub mod check;
 mod check_ledger;
 mod clean;
+mod closeout;
 mod codex_setup;
 mod consent;
 mod doctor;
+mod drift;
 mod drive;
 mod engine;
 mod executor;
@@ -45,6 +47,7 @@ mod run_history;
 mod run_ticket;
 pub mod sandbox;
 mod spec_claim;
+mod specs;
 mod stack;
 mod state;
 mod status;
@@ -97,6 +100,7 @@ pub use records::{RecordFacts, report_of, result_record, review_of, review_recor
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{RunError, RunOptions, RunReport, repository_code, run_ticket};
+pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{

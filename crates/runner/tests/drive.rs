@@ -21,6 +21,7 @@ fn inputs() -> Inputs {
         policy: Policy::default(),
         grants: ledger_core::Grants::default(),
         acceptance: Vec::new(),
+        required: Vec::new(),
         limits: Limits::default(),
         start: StartFacts {
             lock: SourceLock {

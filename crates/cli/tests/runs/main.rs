@@ -35,6 +35,7 @@ mod review;
 mod rewritten;
 mod run;
 mod set_up;
+mod specs;
 mod stacks;
 mod starting;
 mod stop;

@@ -9,7 +9,7 @@ use super::attempt::{Attempt, CheckedTree, EndedReview, EndedTurn, MeasuredChang
 use super::{EffectFailure, MovedRef, PushedRef, Refusal, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::effect::{CheckPurpose, Effect, Observation, ReviewEnd, TurnEnd, TurnPurpose};
-use crate::event::{Event, ResumeCause};
+use crate::event::{Event, IterationCause, ResumeCause};
 use crate::evidence::{CheckResult, divided};
 use crate::id::ThreadId;
 use crate::object::{CommitId, TreeId};
@@ -203,7 +203,9 @@ impl Run {
         let delivery = self.opened.delivery;
         let expected = match phase {
             Phase::PlanRecorded => Some(NotRequiredCode::NoPlan),
-            Phase::FocusedTestsPassed if self.opened.checks.is_empty() => Some(NotRequiredCode::NoChecks),
+            Phase::FocusedTestsPassed if self.opened.checks.is_empty() && !self.has_drifted() => {
+                Some(NotRequiredCode::NoChecks)
+            }
             Phase::SelfReviewComplete | Phase::IndependentReviewComplete if mode_goes_without => {
                 Some(NotRequiredCode::Mode)
             }
@@ -245,6 +247,13 @@ impl Run {
         self.attempt.as_ref().is_some_and(|attempt| attempt.rejection.is_some())
     }
 
+    /// Whether the change has parted from its specs, so that it cannot be delivered.
+    pub(super) fn has_drifted(&self) -> bool {
+        let measured = self.attempt.as_ref().and_then(|attempt| attempt.measured.as_ref());
+        let drift = measured.and_then(|measured| measured.drift.as_ref());
+        drift.is_some_and(|drift| drift.blocking().next().is_some())
+    }
+
     fn has_something_to_repair(&self) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| {
             let refused = attempt
@@ -262,6 +271,9 @@ impl Run {
             Event::Entered(evidence) => self.enter(evidence.phase(), Some(evidence.clone())),
             Event::NotRequired { phase, .. } => self.enter(*phase, None),
             Event::IterationStarted { n, cause } => {
+                if let IterationCause::SpecDrift { .. } = cause {
+                    self.totals.spec_drifts += 1;
+                }
                 self.go_back(Attempt::new(*n, Some(cause.clone()), Vec::new(), at));
             }
             Event::RepairStarted { round, n, findings } => {
@@ -458,6 +470,7 @@ impl Run {
                 change,
                 violations,
                 weakened,
+                drift,
             } => {
                 self.unmeasured = false;
                 let is_carried = self.carried.take().is_some();
@@ -474,6 +487,7 @@ impl Run {
                         change: change.clone(),
                         violations: violations.clone(),
                         weakened: weakened.clone(),
+                        drift: drift.clone(),
                     });
                 }
             }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::activity::{Activity, AgentIdentity, TokenCount};
 use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
+use crate::drift::SpecDrift;
 use crate::effect::{Effect, ReviewEnd, TurnEnd, Violation};
 use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
@@ -73,6 +74,8 @@ pub struct MeasuredChange {
     pub violations: Vec<Violation>,
     /// The hunks of it that weaken tests, where the policy wants them found.
     pub weakened: Vec<WeakenedTest>,
+    /// Where it parts from its specs; none: the ticket has none that it is held to.
+    pub drift: Option<SpecDrift>,
 }
 
 /// Checks that ran.

@@ -390,6 +390,7 @@ impl Climb {
                 change: change(tree()),
                 violations: Vec::new(),
                 weakened: Vec::new(),
+                drift: None,
             },
         );
         self.enter(PhaseEvidence::ImplementationComplete {

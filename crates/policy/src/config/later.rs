@@ -28,7 +28,7 @@ pub struct PromptsPolicy {
     pub curator: Option<RepoPath>,
 }
 
-/// `[gates]`: further rules for what may be delivered. This version acts on `test_weakening`; the others must be `off`.
+/// `[gates]`: further rules for what may be delivered. This version acts on `specs` and `test_weakening`; the others must be `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatesPolicy {
@@ -42,6 +42,9 @@ pub struct GatesPolicy {
     pub code_review: GateLevel,
     /// A test that fails before and passes after
     pub fail_to_pass: GateLevel,
+    /// Changes of what specs are for by a standard ticket without specs: with `block` they stop the run, with `warn` the packet has them
+    /// where the ticket says why it needs none
+    pub specs: GateLevel,
     /// Hunks that weaken tests: with `block` a reviewer has to justify each of them, with `warn` they are listed for reviewer and reader
     pub test_weakening: GateLevel,
 }
@@ -54,6 +57,7 @@ impl Default for GatesPolicy {
             cleanup_review: GateLevel::Off,
             code_review: GateLevel::Off,
             fail_to_pass: GateLevel::Off,
+            specs: GateLevel::Warn,
             // Stops nothing, so that a policy that says nothing of it keeps its meaning.
             test_weakening: GateLevel::Warn,
         }

@@ -97,6 +97,7 @@ fn measuring(pending: &Pending, added: u64, codes: impl IntoIterator<Item = Bloc
         change: change(10, added),
         violations: codes.into_iter().map(violation).collect(),
         weakened: Vec::new(),
+        drift: None,
     })
 }
 
@@ -177,6 +178,7 @@ fn with_acceptance(inputs: &mut Inputs) {
         given: String::new(),
         when: String::new(),
         then: "it works".to_owned(),
+        requirements: Vec::new(),
     }];
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn inputs(limits: Limits, baseline: bool) -> Inputs {
         policy: Policy::parse(b"").unwrap(),
         grants: Grants::default(),
         acceptance: Vec::new(),
+        required: Vec::new(),
         limits,
         start: StartFacts {
             lock: SourceLock {
@@ -335,6 +336,7 @@ impl World {
                     change,
                     violations,
                     weakened: Vec::new(),
+                    drift: None,
                 }
             }
             Effect::ConfirmConsent => Observation::ConsentSeen {

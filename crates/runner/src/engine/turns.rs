@@ -97,6 +97,7 @@ impl Engine {
                 copied: &workspace.copy,
                 set_up: &set_up,
             },
+            specs: self.plan.specs.as_ref(),
         })
     }
 
@@ -140,6 +141,8 @@ impl Engine {
             instructions: self.plan.instructions.reviewer.as_deref(),
             weakened: found(run),
             must_be_justified: self.plan.policy.gates.test_weakening == GateLevel::Block,
+            specs: self.plan.specs.as_ref(),
+            drift: crate::drift::found(run),
         });
         let schema = schema_of_answer("review");
         let place = self.plan.folders.place("review");

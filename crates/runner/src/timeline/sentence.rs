@@ -73,6 +73,13 @@ pub(super) fn sentence(event: &Event) -> String {
                     list(checks.iter().map(String::as_str))
                 )
             }
+            IterationCause::SpecDrift { findings } => {
+                let first = findings
+                    .first()
+                    .map(|first| format!(", first {first}"))
+                    .unwrap_or_default();
+                format!("iteration {n} started: the change has parted from its specs{first}")
+            }
             IterationCause::TurnFailed { reason } => format!("iteration {n} started: {reason}"),
         },
         Event::RepairStarted { round, n, findings } => {
@@ -318,6 +325,7 @@ fn observed(observation: &Observation) -> String {
             change,
             violations,
             weakened,
+            drift,
         } => {
             let tree = change.tree.short();
             let mut changed = changes(&change.counts);
@@ -328,6 +336,12 @@ fn observed(observation: &Observation) -> String {
                     first.place(),
                     first.how
                 ));
+            }
+            if let Some(drift) = drift {
+                changed.push_str(&format!("; held against its specs: {}", drift.verdict().as_str()));
+                if let Some(first) = drift.findings.first() {
+                    changed.push_str(&format!(", {}, first {first}", count(drift.findings.len(), "finding")));
+                }
             }
             match violations.first() {
                 None => format!("tree {tree}: {changed}"),
