@@ -122,6 +122,13 @@ impl QuickFlow {
         found.finish()
     }
 
+    /// Those of [`Self::of_ticket`] that specs are for, whatever the size of the change.
+    pub fn ticket_needs_specs(&self, ticket: &TicketFile) -> Vec<Crossing> {
+        let mut crossings = self.of_ticket(ticket, &BTreeSet::new());
+        crossings.retain(|crossing| crossing.trigger.calls_for_specs());
+        crossings
+    }
+
     /// The lines that a change crosses, whatever the ticket allows. What is missing in the facts counts as crossed.
     pub fn of_changes(&self, set: &ChangeSet, facts: &ChangeFacts, ticket: &TicketFile) -> Vec<Crossing> {
         self.crossed_by(set, facts, ticket).finish()

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use git_delivery::{ObjectError, Repository};
 use ledger_core::{
-    DeltaHandling, Digest, DocumentError, MAX_DOCUMENT_BYTES, RepoPath, SpecFolder, SpecKind, SpecReading, SpecSet,
-    SpecSeverity, SpecSources, TicketFile, TicketId, TreeId, document_text, with_delta,
+    DeltaHandling, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SpecFolder, SpecKind, SpecReading,
+    SpecSet, SpecSeverity, SpecSources, TicketFile, TicketId, TreeId, document_text, with_delta,
 };
 use policy::{Policy, SpecClaim, SpecConflict, TracePlace, has_specs, open_spec_decisions, spec_conflicts, trace_gaps};
 
@@ -55,8 +55,15 @@ impl LinkedSpecs {
         let mut current = BTreeMap::new();
         for path in self.current_paths() {
             let side = repository.entry_at(tree, path)?;
-            let bytes = side.map(|side| repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64));
-            current.insert(path.clone(), bytes.transpose()?);
+            let bytes = match side {
+                None => None,
+                Some(side) if matches!(side.mode, EntryMode::File | EntryMode::Executable) => {
+                    Some(repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64)?)
+                }
+                // What is no plain file has no requirements, and is not replaced by one.
+                Some(_) => Some(Vec::new()),
+            };
+            current.insert(path.clone(), bytes);
         }
         Ok(current)
     }

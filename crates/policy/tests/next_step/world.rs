@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
     ChangeKind, ChangeSummary, CheckResult, CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, DeliveryMode,
-    Digest, Discovery, Effect, Event, EvidenceLabel, Finding, Grants, JOURNAL_FORMAT, ListedPath, Mode, ObjectId,
-    Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, PreparedDelivery, PushTarget, Report,
-    ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State, Strength, ThreadId,
-    TokenCount, TreeId, TurnEnd, TurnPurpose, Verdict, Violation,
+    Digest, Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel, Finding, Grants, JOURNAL_FORMAT,
+    ListedPath, Mode, ObjectId, Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence,
+    PreparedDelivery, PushTarget, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity,
+    SourceLock, SpecDrift, State, Strength, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -271,6 +271,24 @@ impl World {
         report(label, statuses[usize::from(self.choose(4))])
     }
 
+    /// What holding the change against its specs shows, where it has some.
+    fn drift(&mut self) -> Option<SpecDrift> {
+        let (code, blocks) = match self.choose(12) {
+            8 => (DriftCode::FileUnnamed, false),
+            9 => (DriftCode::UnspecifiedBehaviour, true),
+            10 => (DriftCode::NotCurrent, true),
+            11 => return Some(SpecDrift::default()),
+            _ => return None,
+        };
+        let findings = vec![DriftFinding {
+            code,
+            place: "src/mail.rs".to_owned(),
+            detail: "it differs".to_owned(),
+            blocks,
+        }];
+        Some(SpecDrift { findings })
+    }
+
     fn change(&mut self) -> ChangeSummary {
         let empty = self.choose(8) == 7;
         change(10 + self.choose(4), u64::from(!empty))
@@ -336,7 +354,7 @@ impl World {
                     change,
                     violations,
                     weakened: Vec::new(),
-                    drift: None,
+                    drift: self.drift(),
                 }
             }
             Effect::ConfirmConsent => Observation::ConsentSeen {

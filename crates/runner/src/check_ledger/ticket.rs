@@ -36,6 +36,7 @@ pub(crate) fn ticket_findings(
     prompt_findings(folder, &mut findings);
     contract_findings(folder, ticket, policy, &contract, &mut findings);
     findings.extend(quick.findings(folder, ticket, &contract));
+    findings.extend(quick.without_specs(folder, ticket, &contract));
     let mut specs = SpecReport::read(folder, ticket, &contract, policy);
     findings.append(&mut specs.findings);
     if !has_specs(ticket) {
