@@ -139,7 +139,7 @@ impl Exit {
             Failure::New(error) => match error {
                 NewTicketError::Workspace(error) => workspace(error),
                 NewTicketError::Title | NewTicketError::NoSuchParent { .. } => Self::Usage,
-                NewTicketError::Taken { .. } => Self::Refused,
+                NewTicketError::Taken { .. } | NewTicketError::Exists { .. } => Self::Refused,
                 NewTicketError::Template { .. } | NewTicketError::NotATicket { .. } => Self::Invalid,
                 _ => Self::Failed,
             },

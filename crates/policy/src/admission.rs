@@ -11,6 +11,7 @@ use ledger_core::{
 
 use crate::config::Policy;
 use crate::context_budget::ContextFacts;
+use crate::spec_claims::SpecConflict;
 use crate::steering::SteeringFacts;
 
 /// What has to be known of the world before a ticket may run. Gathered by the runner; what it could not find out is
@@ -46,6 +47,8 @@ pub struct AdmissionFacts {
     pub steering: SteeringFacts,
     /// What the worker is given to read.
     pub context: ContextFacts,
+    /// The specs that the ticket links.
+    pub specs: SpecsFact,
     /// How each ticket that this one depends on stands.
     pub dependencies: Vec<DependencyFact>,
     /// Tickets before this one in its package that are neither done nor canceled.
@@ -136,6 +139,25 @@ pub enum ApprovalFact {
     },
     /// It is there.
     Found(Approval),
+}
+
+/// The specs that a ticket links, at the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpecsFact {
+    /// It links none that it is held to.
+    None,
+    /// They cannot be used, or do not fit the ticket.
+    Unusable {
+        /// Why: the first reason, with its place.
+        reason: String,
+    },
+    /// They were read.
+    Found {
+        /// What is not decided, from [`crate::open_spec_decisions`].
+        open: Vec<String>,
+        /// What another open ticket works on too.
+        conflicts: Vec<SpecConflict>,
+    },
 }
 
 /// How a ticket that another depends on stands.
@@ -265,10 +287,12 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
         gates::committed(policy, facts),
         gates::approved(facts),
         gates::approval_current(facts),
-        gates::decisions(ticket),
+        gates::decisions(ticket, facts),
     ]);
     gates.extend(context_gates::steering(ticket, policy, facts));
     gates.extend(context_gates::context(ticket, facts));
+    gates.extend(gates::specs(ticket, facts));
+    gates.extend(gates::spec_conflict(facts));
     gates.extend(gates::quick_flow(ticket, policy, facts));
     gates.extend([
         gates::dependencies(ticket, policy, facts),

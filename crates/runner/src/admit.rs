@@ -13,8 +13,8 @@ use ledger_core::{
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, ContextFacts, DependencyFact,
-    HeadFact, InvalidChecks, Policy, QuickFlow, StartFacts, SteeringFacts, TargetFact, TargetState, TrustFact, admit,
-    check_specs,
+    HeadFact, InvalidChecks, Policy, QuickFlow, SpecsFact, StartFacts, SteeringFacts, TargetFact, TargetState,
+    TrustFact, admit, check_specs, has_specs,
 };
 
 use crate::approve::is_delivered;
@@ -32,6 +32,7 @@ use crate::prompt::{Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
+use crate::specs::{LinkedSpecs, SpecReport, conflicts_with};
 use crate::status::nearest_id;
 use crate::steering_files::SteeringFiles;
 use crate::target::{TargetError, last_seen, push_target};
@@ -122,6 +123,7 @@ pub struct Candidacy {
     given: Vec<CoveredFile>,
     stacked: Vec<StackedTicket>,
     plan: Option<Digest>,
+    specs: Option<LinkedSpecs>,
 }
 
 #[derive(Debug)]
@@ -139,6 +141,8 @@ pub struct Ready {
     pub policy: Policy,
     /// The checks, in order.
     pub checks: Vec<CheckSpec>,
+    /// The specs that the change is held to, where it has some.
+    pub specs: Option<LinkedSpecs>,
     /// What the first phases are entered with.
     pub start: StartFacts,
     /// The branch of a remote that the delivery is pushed to, where it goes that far.
@@ -277,6 +281,7 @@ impl Candidacy {
             None => ContextFacts::default(),
         };
         let given = steering.covered(&chosen)?;
+        let (specs, specs_fact) = specs_of(workspace, &folder, &here, &file, &policy);
         let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
@@ -305,6 +310,7 @@ impl Candidacy {
             manifests,
             steering: chosen,
             context,
+            specs: specs_fact,
             dependencies,
             unfinished_before: match (&file.package, unfinished) {
                 (Some(package), None) => unfinished_before(workspace, &here, package, id),
@@ -342,6 +348,7 @@ impl Candidacy {
             given,
             stacked,
             plan,
+            specs,
         })
     }
 
@@ -460,6 +467,7 @@ impl Candidacy {
                 // Where nothing changes there is nothing to check.
                 Vec::new()
             },
+            specs: self.specs,
             start: StartFacts {
                 lock,
                 discovery,
@@ -550,6 +558,31 @@ fn manifests_for(
     };
     let tree = repository.commit_tree_id(tip.commit)?;
     Ok(Manifests::of(repository, tree).above(&rules.named_files(file))?)
+}
+
+/// The specs that a ticket links, as they are where its folder is; what other open tickets work on, as they are in the work tree.
+fn specs_of(
+    workspace: &Workspace,
+    folder: &TicketFolder<'_>,
+    here: &Ledger<'_>,
+    file: &TicketFile,
+    policy: &Policy,
+) -> (Option<LinkedSpecs>, SpecsFact) {
+    if !has_specs(file) {
+        return (None, SpecsFact::None);
+    }
+    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+    let report = SpecReport::read(folder, file, &contract, policy);
+    if let Some(reason) = report.refusal() {
+        return (None, SpecsFact::Unusable { reason });
+    }
+    let claim = report.specs.as_ref().and_then(|specs| specs.claim(folder.id(), file));
+    let conflicts = claim.map(|claim| conflicts_with(workspace, here, policy, folder.id(), &claim));
+    let fact = SpecsFact::Found {
+        open: report.open,
+        conflicts: conflicts.unwrap_or_default(),
+    };
+    (report.specs, fact)
 }
 
 fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) -> (ApprovalFact, Option<CoveredFile>) {

@@ -14,6 +14,7 @@ use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::moment::Moment;
 use crate::packages::{Packages, PackagesError};
+use crate::specs::{conflict_findings, conflicts_with};
 use crate::status::nearest_id;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -324,7 +325,14 @@ fn plan(workspace: &Workspace, folder: &TicketFolder<'_>, repository: &str) -> R
     let policy = workspace.policy()?;
     let quick = QuickRules::new(policy, workspace.repository());
     let steering = SteeringRules::new(policy, workspace.repository());
-    let (errors, warnings): (Vec<_>, Vec<_>) = ticket_findings(folder, &read, policy, repository, &quick, &steering)
+    let (mut findings, claim) = ticket_findings(folder, &read, policy, repository, &quick, &steering);
+    if let Some(claim) = claim {
+        let ledger = workspace.ledger()?;
+        let conflicts = conflicts_with(workspace, &ledger, policy, folder.id(), &claim);
+        let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+        findings.extend(conflict_findings(folder, &contract, &conflicts));
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = findings
         .into_iter()
         // An approval that does not count any more is what this replaces.
         .filter(|finding| finding.path != folder.path(TicketFileName::Approval))

@@ -9,16 +9,19 @@ use std::collections::BTreeSet;
 
 use git_delivery::RepositoryError;
 use ledger_core::{Digest, PackageName, RepoPath, TicketFile, TicketId};
+use policy::spec_conflicts;
 use serde::Serialize;
 
 pub(crate) use quick::QuickRules;
 pub(crate) use steering::SteeringRules;
 pub(crate) use ticket::ticket_findings;
 
+use crate::approve::is_delivered;
 use crate::beneath::read_beneath;
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, Ledger, LedgerError, MisfitReason, TicketFileName, join};
 use crate::packages::{Packages, PackagesError};
+use crate::specs::{claim_of, conflict_findings};
 use crate::status::nearest_id;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError};
 
@@ -115,20 +118,29 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let steering = SteeringRules::new(policy, workspace.repository());
     let read = ledger.map(|folder| {
         let ticket = folder.ticket();
-        let findings = if wanted(folder.id()) {
-            ticket_findings(folder, &ticket, policy, &repository_id, &quick, &steering)
-        } else {
-            Vec::new()
+        let (findings, claim) = match &ticket {
+            Ok(other) if !wanted(folder.id()) => (Vec::new(), claim_of(workspace, folder, other, policy)),
+            Err(_) if !wanted(folder.id()) => (Vec::new(), None),
+            _ => {
+                let (findings, claim) = ticket_findings(folder, &ticket, policy, &repository_id, &quick, &steering);
+                (findings, claim.filter(|_| !is_delivered(workspace, folder)))
+            }
         };
-        (names(folder.id(), ticket.ok()), findings)
+        (names(folder.id(), ticket.ok()), (findings, claim))
     });
     let (names, found): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let circles = cycles::in_a_circle(&names);
+    let claims: Vec<_> = found.iter().filter_map(|(_, claim)| claim.clone()).collect();
+    let conflicts = spec_conflicts(&claims);
     let mut findings = Vec::new();
-    for (names, found) in names.iter().zip(found) {
+    for (names, (found, _)) in names.iter().zip(found) {
         if wanted(&names.id) {
             findings.extend(found);
             findings.extend(cross_findings(&ledger, &packages, names, &circles));
+            if let (Some(conflicts), Some(folder)) = (conflicts.get(&names.id), ledger.ticket(&names.id)) {
+                let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+                findings.extend(conflict_findings(&folder, &contract, conflicts));
+            }
         }
     }
     let mut checked_packages = 0;

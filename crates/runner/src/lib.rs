@@ -14,12 +14,14 @@ mod capsule;
 pub mod check;
 mod check_ledger;
 mod clean;
+mod closeout;
 mod codex_files;
 mod codex_setup;
 mod compared;
 mod consent;
 mod deliver;
 mod doctor;
+mod drift;
 mod drive;
 mod engine;
 mod executor;
@@ -51,6 +53,7 @@ mod run_history;
 mod run_ticket;
 pub mod sandbox;
 mod spec_claim;
+mod specs;
 mod stack;
 mod state;
 mod status;
@@ -115,6 +118,7 @@ pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tic
 pub use run_ticket::{
     GivenWord, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code, run_ticket,
 };
+pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{

@@ -9,12 +9,14 @@ use std::path::Path;
 
 use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
-    CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, Observation, Receipt, Record,
-    RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketId,
+    CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, MAX_DOCUMENT_BYTES, Observation,
+    Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile, TicketId, TreeId,
 };
 use serde::Serialize;
 
 use crate::base::receipt_bytes;
+use crate::closeout::Closeout;
+use crate::specs::LinkedSpecs;
 use crate::state::StateRoots;
 
 const RECEIPTS: &str = "refs/counterfoil/receipts/";
@@ -541,13 +543,16 @@ impl Verifier<'_> {
             delivered.change.short(),
         );
         let lock = &receipt.source;
+        let closeout = self.closeout(lock, tree);
         let only = self
             .repository
             .commit_tree_id(delivered.records)
             .ok()
             .and_then(|records_tree| {
                 self.repository
-                    .tree_differs_only_in(tree, records_tree, |path| is_record(lock, path))
+                    .tree_differs_only_in(tree, records_tree, |path| {
+                        is_record(lock, path) || closeout.as_ref().is_some_and(|closeout| closeout.has(path))
+                    })
                     .ok()
             });
         self.is(
@@ -555,6 +560,14 @@ impl Verifier<'_> {
             only == Some(true),
             "changes only the ticket's records",
         );
+        if let Some(closeout) = &closeout {
+            let holds = self.is_closed_out(closeout, delivered.records);
+            self.is(
+                "specs",
+                holds,
+                "the delta is in the current specs, and the specs are in the archive",
+            );
+        }
         let named = head_before_delivery(records).map(|sum| sum.to_string());
         for (what, commit) in [
             ("change commit names the journal", delivered.change),
@@ -571,6 +584,28 @@ impl Verifier<'_> {
         if let (Some(remote), true) = (&delivered.remote, self.asks_remotes) {
             self.remote(remote, delivered.records);
         }
+    }
+
+    /// What has to become of the specs of the ticket, computed again from the tree; none where it has none.
+    fn closeout(&self, lock: &SourceLock, tree: TreeId) -> Option<Closeout> {
+        let (folder, _) = lock.approval.path.to_str()?.rsplit_once('/')?;
+        let (ledger, _) = folder.rsplit_once('/')?.0.rsplit_once('/')?;
+        let contract = format!("{folder}/ticket.toml").parse().ok()?;
+        let side = self.repository.entry_at(tree, &contract).ok()??;
+        let bytes = self.repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64).ok()?;
+        let ticket = TicketFile::parse(&bytes).ok()?;
+        let specs = LinkedSpecs::in_tree(self.repository, tree, &ticket, &ledger.parse().ok()?)?;
+        Closeout::of(self.repository, tree, &specs).ok()
+    }
+
+    fn is_closed_out(&self, closeout: &Closeout, records: CommitId) -> bool {
+        let read = |path: &RepoPath| {
+            self.repository
+                .read_file_at(records, path, MAX_DOCUMENT_BYTES as u64)
+                .ok()
+        };
+        let is_there = |(path, bytes): (&RepoPath, &Vec<u8>)| read(path).flatten().as_ref() == Some(bytes);
+        closeout.written.iter().all(is_there) && closeout.removed.iter().all(|path| read(path) == Some(None))
     }
 
     fn trailer(&self, commit: CommitId, key: &str) -> Option<String> {

@@ -69,6 +69,9 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         Failure::New(error) => match error {
             NewTicketError::Title => Some("foil new \"Validate e-mail addresses\"".to_owned()),
             NewTicketError::Taken { .. } => Some("leave `--id` out, and the next free number is taken".to_owned()),
+            NewTicketError::Exists { .. } => {
+                Some("nothing was written; look at what it is, or take another `--id`".to_owned())
+            }
             NewTicketError::NoSuchParent { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
             NewTicketError::NotATicket { .. } => {
                 Some("mend the template; `foil schema ticket` says what fits".to_owned())

@@ -39,6 +39,7 @@ mod review;
 mod rewritten;
 mod run;
 mod set_up;
+mod specs;
 mod stacks;
 mod starting;
 mod steering;

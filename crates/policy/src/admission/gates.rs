@@ -3,13 +3,14 @@
 use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, Mode, RepoPath, TicketFile};
 
 use super::{
-    AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, TargetFact, TargetState, TrustFact,
-    Verdict, is_supported,
+    AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, SpecsFact, TargetFact, TargetState,
+    TrustFact, Verdict, is_supported,
 };
 use crate::checks::check_specs;
 use crate::config::{ByteSize, Policy, SandboxUse};
 use crate::quick_flow::QuickFlow;
 use crate::scope::ScopeRules;
+use crate::spec_trace::has_specs;
 use crate::unkept::ignored_keys;
 
 pub(super) fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
@@ -314,7 +315,7 @@ pub(super) fn approval_current(facts: &AdmissionFacts) -> Gate {
     yes(NAME, format!("{} files are as they were approved", approval.file.len()))
 }
 
-pub(super) fn decisions(ticket: &TicketFile) -> Gate {
+pub(super) fn decisions(ticket: &TicketFile, facts: &AdmissionFacts) -> Gate {
     const NAME: &str = "decisions";
     let open: Vec<_> = ticket
         .decision
@@ -323,11 +324,58 @@ pub(super) fn decisions(ticket: &TicketFile) -> Gate {
             decision.blocks && matches!(decision.status, DecisionStatus::Unknown | DecisionStatus::Proposed)
         })
         .collect();
+    let of_ticket = open.iter().map(|decision| &decision.id);
+    let of_specs = match &facts.specs {
+        SpecsFact::Found { open, .. } => open.as_slice(),
+        SpecsFact::None | SpecsFact::Unusable { .. } => &[],
+    };
+    let open: Vec<_> = of_ticket.chain(of_specs).collect();
     if open.is_empty() {
         return yes(NAME, "no open decision blocks the ticket");
     }
-    let detail = format!("not decided: {}", listed(open.iter().map(|decision| &decision.id)));
+    let detail = format!("not decided: {}", listed(open.iter()));
     no(NAME, BlockerCode::UnresolvedDecision, detail)
+}
+
+/// None where the ticket links no specs.
+pub(super) fn specs(ticket: &TicketFile, facts: &AdmissionFacts) -> Option<Gate> {
+    const NAME: &str = "specs";
+    if !has_specs(ticket) {
+        return None;
+    }
+    let next_step = "`foil check` shows everything that is wrong; mend it and approve the ticket again";
+    Some(match &facts.specs {
+        SpecsFact::Found { .. } => yes(
+            NAME,
+            "the linked specs can be used, and every accepted requirement is traced",
+        ),
+        SpecsFact::Unusable { reason } => no_but(NAME, BlockerCode::NeedsPerson, reason.clone(), next_step),
+        SpecsFact::None => unknown(NAME, "nobody looked at the linked specs"),
+    })
+}
+
+/// None where no specs were read.
+pub(super) fn spec_conflict(facts: &AdmissionFacts) -> Option<Gate> {
+    const NAME: &str = "spec_conflict";
+    let SpecsFact::Found { conflicts, .. } = &facts.specs else {
+        return None;
+    };
+    Some(match conflicts.as_slice() {
+        [] => yes(NAME, "no other open ticket works on the same requirements"),
+        some => {
+            let each: Vec<_> = some
+                .iter()
+                .take(5)
+                .map(|conflict| format!("{} in `{}`", conflict.on, conflict.other))
+                .collect();
+            let more = match some.len().saturating_sub(5) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let detail = format!("another open ticket works on the same: {}{more}", each.join(", "));
+            no(NAME, BlockerCode::SpecConflict, detail)
+        }
+    })
 }
 
 /// What a worker delivered and nobody merged is no person's: a set-up command that has the network does not run on it.

@@ -4,6 +4,9 @@ use ledger_core::{ApprovalKind, CoveredFile, LabelConsent, SteeringName, Steerin
 
 use super::*;
 use crate::secrets::SecretRules;
+use crate::spec_claims::ClaimedSpec;
+
+const SPECS: &str = "[specs]\nmode = \"full\"\nrequirements = \"r\"\ndesign = \"d\"\ntasks = \"t\"\n";
 
 fn path(text: &str) -> RepoPath {
     text.parse().unwrap()
@@ -48,6 +51,7 @@ fn facts() -> AdmissionFacts {
         manifests: BTreeSet::new(),
         steering: SteeringFacts::default(),
         context: ContextFacts::default(),
+        specs: SpecsFact::None,
         dependencies: Vec::new(),
         unfinished_before: Vec::new(),
         consumed: None,
@@ -223,6 +227,37 @@ fn each_gate_says_no_for_its_own_reason() {
         (
             "[[decision]]\nid = \"DEC-1\"\nstatus = \"proposed\"\ndecision = \"x\"\nblocks = true\n",
             Box::new(|_| {}),
+        ),
+        (SPECS, Box::new(|_| {})),
+        (
+            SPECS,
+            Box::new(|facts| {
+                facts.specs = SpecsFact::Unusable {
+                    reason: "`design.md:3`: the section `Overview` is missing".into(),
+                }
+            }),
+        ),
+        (
+            SPECS,
+            Box::new(|facts| {
+                facts.specs = SpecsFact::Found {
+                    open: vec!["design.md".into(), "DEC-002".into()],
+                    conflicts: Vec::new(),
+                }
+            }),
+        ),
+        (
+            SPECS,
+            Box::new(move |facts| {
+                let conflict = SpecConflict {
+                    other: id("0007-b"),
+                    on: ClaimedSpec::Requirement("REQ-001".parse().unwrap()),
+                };
+                facts.specs = SpecsFact::Found {
+                    open: Vec::new(),
+                    conflicts: vec![conflict],
+                }
+            }),
         ),
         ("[scope]\nallowed = [\"src/\"]\n", Box::new(|_| {})),
         (

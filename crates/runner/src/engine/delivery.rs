@@ -10,6 +10,7 @@ use ledger_core::{
 
 use super::storage::journal_up_to;
 use super::{Engine, Failed, RunPlan, ticket_folder};
+use crate::closeout::{Closeout, CloseoutError};
 use crate::records::{RecordFacts, plan_record, result_record, review_record};
 
 impl Engine {
@@ -102,9 +103,19 @@ fn prepare(
         title: &plan.ticket.file.title,
     };
     let records = record_files(plan, repository, base, run, &facts)?;
-    let records_tree = repository.overlay(tree, &records).map_err(|error| Failed::of(&error))?;
+    let closeout = match &plan.specs {
+        Some(specs) => Closeout::of(repository, tree, specs).map_err(not_closed_out)?,
+        None => Closeout::default(),
+    };
+    let files = records.iter().chain(&closeout.written);
+    let files: BTreeMap<_, _> = files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
+    let records_tree = repository
+        .overlay(tree, &files, &closeout.removed)
+        .map_err(|error| Failed::of(&error))?;
     let only_records = repository
-        .tree_differs_only_in(tree, records_tree, |path| records.contains_key(path))
+        .tree_differs_only_in(tree, records_tree, |path| {
+            records.contains_key(path) || closeout.has(path)
+        })
         .map_err(|error| Failed::of(&error))?;
     if !only_records {
         return Err(wrong(&"the records commit would change more than the records"));
@@ -131,6 +142,15 @@ fn prepare(
         identity: format!("{} <{}>", plan.identity.author.name, plan.identity.author.email),
         message: Digest::of(message),
     })
+}
+
+/// The delta was held against the tree when it was measured, so what does not fit now is somebody's doing.
+fn not_closed_out(error: CloseoutError) -> Failed {
+    match error {
+        CloseoutError::Object(error) => Failed::of(&error),
+        CloseoutError::Changed { .. } => Failed::new(BlockerCode::TreeMismatch, error),
+        CloseoutError::Current(_) | CloseoutError::Archive => Failed::new(BlockerCode::SpecDrift, error),
+    }
 }
 
 /// The branch by the policy's template, or the first of its name with `-2`, `-3`, … that does not exist.

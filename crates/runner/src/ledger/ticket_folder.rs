@@ -89,6 +89,11 @@ impl<'a> TicketFolder<'a> {
         &self.ledger.ids[self.index]
     }
 
+    /// Whether the ledger has a ticket of this name.
+    pub fn knows(&self, id: &TicketId) -> bool {
+        self.ledger.ids.binary_search(id).is_ok()
+    }
+
     /// The path of one of its files in the repository.
     pub fn path(&self, name: TicketFileName) -> RepoPath {
         let below = format!("tickets/{}/{}", self.id(), name.as_str());
