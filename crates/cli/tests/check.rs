@@ -157,9 +157,7 @@ fn tickets_are_held_against_each_other_and_the_policy() {
     );
     world.ticket(
         "0010-j",
-        &format!(
-            "{LOOP}resources = [\"staging\"]\n[context]\nsteering = [\"s\"]\n[specs]\nmode = \"full\"\n[limits]\nmax_iterations = 99\n"
-        ),
+        &format!("{LOOP}resources = [\"staging\"]\n[context]\nsteering = [\"s\"]\n[limits]\nmax_iterations = 99\n"),
     );
     world.write(
         "ledger/packages/p.toml",

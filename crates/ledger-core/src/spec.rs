@@ -252,6 +252,9 @@ impl<'a> References<'a> {
     }
 
     fn error(&mut self, at: &Range<usize>, message: String, hint: &str) {
+        if self.problems.is_full() {
+            return;
+        }
         let error = DocumentError::at(self.text, at.clone(), message).with_hint(hint);
         self.problems.add(SpecSeverity::Error, error);
     }

@@ -459,7 +459,7 @@ impl TicketFile {
             }
             for kind in [SpecKind::Requirements, SpecKind::Design, SpecKind::Tasks] {
                 if self.specs.file(kind).is_none() {
-                    let message = format!("a ticket with specs says in `[specs]` where its `{kind}` are");
+                    let message = format!("a ticket with specs names its `{kind}` in `[specs]`");
                     return at(&["specs", kind.as_str()], message);
                 }
             }

@@ -764,7 +764,10 @@ fn a_change_that_has_parted_from_its_specs_goes_no_further() {
     ] {
         for blocks in [true, false] {
             let mut climb = Climb::to_iteration(terms);
-            climb.iterate(terms, 1);
+            climb.apply(Event::IterationStarted {
+                n: 1,
+                cause: IterationCause::First,
+            });
             let seq = climb.intend(turn(1, TurnPurpose::Write));
             climb.apply(thread_started(writer()));
             climb.enter(PhaseEvidence::WriterAssigned {

@@ -122,10 +122,10 @@ impl QuickFlow {
         found.finish()
     }
 
-    /// Those of [`Self::of_ticket`] that specs are for, whatever the size of the change.
+    /// Those of [`Self::of_ticket`] that specs are for, by the files that the ticket names. What it grants, it says by itself.
     pub fn ticket_needs_specs(&self, ticket: &TicketFile) -> Vec<Crossing> {
         let mut crossings = self.of_ticket(ticket, &BTreeSet::new());
-        crossings.retain(|crossing| crossing.trigger.calls_for_specs());
+        crossings.retain(|crossing| crossing.path.is_some() && crossing.trigger.calls_for_specs());
         crossings
     }
 

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use ledger_core::{
-    AcceptanceProof, DecisionStatus, DriftCode, DriftFinding, FileChange, Requirement, RequirementId, SpecKind,
+    AcceptanceProof, DecisionStatus, DriftCode, DriftFinding, FileChange, Mode, Requirement, RequirementId, SpecKind,
     SpecMode, SpecSet, TaskRole, TicketFile,
 };
 
-use crate::config::{PathPattern, Policy};
+use crate::config::{IndependentReview, PathPattern, Policy};
 use crate::scope::ScopeRules;
 
 /// A thread that breaks off between a ticket and its specs.
@@ -130,8 +130,17 @@ pub fn trace_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet) -> Vec<Tr
             "set the status of what is decided to `accepted`",
         );
     }
+    let is_reviewed = ticket.mode != Mode::Loop || policy.review.independent != IndependentReview::Off;
     for requirement in set.requirements.accepted() {
         requirement_gaps(ticket, set, requirement, &mut gaps);
+        if requirement.is_inspected() && !is_reviewed {
+            let message = format!(
+                "`{}` is to be inspected, and a run of this ticket has no reviewer",
+                requirement.id
+            );
+            let hint = "give the ticket a mode with a review, or name a check that proves it";
+            gaps.spec(SpecKind::Requirements, &requirement.at, message, hint);
+        }
     }
     for task in set.tasks.accepted() {
         if task.requirements.is_empty() {
@@ -156,6 +165,7 @@ pub fn trace_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet) -> Vec<Tr
         }
     }
     scope_gaps(policy, ticket, set, &mut gaps);
+    delta_gaps(set, &mut gaps);
     for (index, item) in ticket.acceptance.iter().enumerate() {
         for (place, id) in item.requirements.iter().enumerate() {
             let (message, hint) = match set.requirements.get(id) {
@@ -232,6 +242,27 @@ fn scope_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet, gaps: &mut Ga
     if !has_writer && set.tasks.accepted().next().is_some() {
         let message = "no accepted task is a `scoped_worker`'s, so that a worker has nothing to do".to_owned();
         gaps.spec(SpecKind::Tasks, &(0..0), message, "give the work to `scoped_worker`");
+    }
+}
+
+/// Where there is a delta, what is worked on becomes current, or somebody decided that it does not.
+fn delta_gaps(set: &SpecSet, gaps: &mut Gaps) {
+    let Some(delta) = &set.delta else { return };
+    for requirement in set.requirements.accepted() {
+        let id = &requirement.id;
+        let hint =
+            "decide it in `delta.md`, where it may also be deferred or superseded; or leave the delta out as a whole";
+        match delta.items.iter().find(|item| item.requirement == *id) {
+            None => {
+                let message = format!("no item of the delta is about `{id}`, so that it would not become current");
+                gaps.spec(SpecKind::Requirements, &requirement.at, message, hint);
+            }
+            Some(item) if matches!(item.status, DecisionStatus::Unknown | DecisionStatus::Proposed) => {
+                let message = format!("`{id}` is accepted, and `{}`, which makes it current, is not", item.id);
+                gaps.spec(SpecKind::Delta, &item.at, message, hint);
+            }
+            Some(_) => {}
+        }
     }
 }
 

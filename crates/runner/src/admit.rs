@@ -577,10 +577,14 @@ fn specs_of(
         return (None, SpecsFact::Unusable { reason });
     }
     let claim = report.specs.as_ref().and_then(|specs| specs.claim(folder.id(), file));
-    let conflicts = claim.map(|claim| conflicts_with(workspace, here, policy, folder.id(), &claim));
+    let Some(claim) = claim else {
+        let reason = "the specs of a ticket that is delivered or closed are not read".to_owned();
+        return (None, SpecsFact::Unusable { reason });
+    };
+    let conflicts = conflicts_with(workspace, here, policy, folder.id(), &claim);
     let fact = SpecsFact::Found {
         open: report.open,
-        conflicts: conflicts.unwrap_or_default(),
+        conflicts,
     };
     (report.specs, fact)
 }

@@ -323,14 +323,18 @@ impl Reader<'_, '_> {
             }
         }
         for problem in with_delta(&specs.set, &current).err().into_iter().flatten() {
-            let hint = "look at what is current there, and mend the delta";
-            self.in_spec(
-                FindingSeverity::Unfinished,
-                file,
-                problem.at.clone(),
-                problem.to_string(),
-                hint,
-            );
+            // What comes first may bring what is missing; the run sees it on its base.
+            let (severity, hint) = match self.ticket.depends_on.is_empty() {
+                true => (
+                    FindingSeverity::Unfinished,
+                    "look at what is current there, and mend the delta",
+                ),
+                false => (
+                    FindingSeverity::Warning,
+                    "it has to fit once what the ticket depends on is delivered",
+                ),
+            };
+            self.in_spec(severity, file, problem.at.clone(), problem.to_string(), hint);
         }
     }
 

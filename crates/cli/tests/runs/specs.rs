@@ -436,3 +436,61 @@ fn a_standard_ticket_says_why_it_has_no_specs_for_what_specs_are_for() {
     let said = world.foil(&["approve", TICKET]);
     assert_ne!(said.code, Some(0), "{said}");
 }
+
+#[test]
+fn a_ticket_that_follows_another_modifies_what_that_one_added() {
+    let world = done_with_specs();
+    let second = "0002-second";
+    let contract = in_guide("toml")[0].replace(TICKET, second);
+    world.ticket(second, &format!("depends_on = [\"{TICKET}\"]\n{contract}"));
+    for (name, text) in NAMES.iter().zip(in_guide("markdown")) {
+        let text = text
+            .replace("Others can ask", "Everybody can ask")
+            .replace("| create |", "| edit |");
+        world.write(&spec(name).replace(TICKET, second), text);
+    }
+    let delta = spec("delta").replace(TICKET, second);
+    let row = "| ADD-001 | accepted | REQ-001 | a public function |";
+    let text = world.read(&delta);
+    let (head, rest) = text.split_once("## ADDED").unwrap();
+    let (table, rest) = rest.split_once("## MODIFIED\n\nNone.").unwrap();
+    let table = table.replace("| New behaviour", "| Existing behaviour | New behaviour");
+    let table = table.replace("| --- |\n", "| --- | --- |\n");
+    let table = table.replace(
+        row,
+        "| MOD-001 | accepted | REQ-001 | others could ask | everybody can |",
+    );
+    world.write(&delta, format!("{head}## ADDED\n\nNone.\n\n## MODIFIED{table}{rest}"));
+
+    // What it modifies is on a branch as yet: that is told, and stops nothing.
+    let said = world.foil(&["approve", second]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(
+        said.stderr
+            .contains("it has to fit once what the ticket depends on is delivered"),
+        "{said}"
+    );
+    let steps = [
+        LEAP.replace("year % 4 == 0", "year.is_multiple_of(4)"),
+        TEST.replace("grep -q", "grep -qw"),
+    ];
+    let steps: Vec<_> = steps.iter().map(String::as_str).collect();
+    std::fs::write(world.folder().join("scripts/writer.toml"), script(&steps)).unwrap();
+    let said = world.foil(&["run", second, "--json"]);
+    let packet = &json(&said)["runs"][0]["packet"];
+    assert_eq!(
+        (&packet["outcome"], &packet["specs"]),
+        (&"done".into(), &"pass".into()),
+        "{said}"
+    );
+    let current = world.git(&[
+        "show",
+        &format!("foil/{second}:ledger/specs/current/calendar/requirements.md"),
+    ]);
+    assert!(
+        current.contains("| REQ-001 | accepted | Everybody can ask"),
+        "{current}"
+    );
+    assert!(!current.contains("Others can ask"), "{current}");
+    assert_eq!(world.foil(&["verify", second]).code, Some(0));
+}

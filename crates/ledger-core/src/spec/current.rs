@@ -33,6 +33,9 @@ impl CurrentRequirements {
     }
 }
 
+/// The byte order mark.
+const MARK: &str = "\u{feff}";
+
 /// Why an item of a delta cannot become current.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{item}` cannot be brought into `{file}`: {reason}")]
@@ -138,7 +141,10 @@ fn applied(set: &SpecSet, item: &DeltaItem, known: Option<&[u8]>) -> Result<Opti
     if edited.len() > MAX_SPEC_BYTES {
         return Err(format!("it would have more than {MAX_SPEC_BYTES} bytes"));
     }
-    confirmed(edited, &read.items, item, new).map(Some)
+    let edited = confirmed(edited, &read.items, item, new)?;
+    // It is left out where the text is read.
+    let mark = if bytes.starts_with(MARK.as_bytes()) { MARK } else { "" };
+    Ok(Some(format!("{mark}{edited}")))
 }
 
 /// Whatever stood around the row: what is read afterwards is what was meant, and nothing else changed.

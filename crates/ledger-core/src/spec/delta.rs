@@ -173,20 +173,16 @@ fn section(
             );
             continue;
         }
-        match cell.text.parse() {
-            Ok(current) => items.push(DeltaItem {
+        let hint = "name one file, such as `ledger/specs/current/sign-up/requirements.md`";
+        if let Some(current) = reader.path(&cell, hint) {
+            items.push(DeltaItem {
                 status: reader.status(&record, 1),
                 id,
                 change,
                 requirement,
                 current,
                 at: record.at,
-            }),
-            Err(error) => {
-                let hint = "name one file, such as `ledger/specs/current/sign-up/requirements.md`";
-                let error: crate::path::InvalidRepoPath = error;
-                reader.error(&cell.at, error.to_string(), hint);
-            }
+            });
         }
     }
 }

@@ -155,12 +155,8 @@ fn files(reader: &mut Reader<'_>) -> Vec<ImpactedFile> {
             reader.unfinished(&cell.at, "the path is not written yet", "name the file, exactly");
             continue;
         }
-        let path: RepoPath = match cell.text.parse() {
-            Ok(path) => path,
-            Err(error) => {
-                reader.error(&cell.at, format!("{error}"), "name one file of the repository, exactly");
-                continue;
-            }
+        let Some(path) = reader.path(&cell, "name one file of the repository, exactly") else {
+            continue;
         };
         if cell.text.contains(['*', '?']) {
             let message = "a design names files exactly, without `*` and `?`";

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::markdown::{Cell, Markdown, Row, Section};
 use super::{MAX_SPEC_BYTES, MAX_SPEC_PROBLEMS, MAX_SPEC_ROWS, SpecKind, SpecProblem, SpecSeverity};
 use crate::document::{DocumentError, document_text};
+use crate::path::RepoPath;
 use crate::ticket::DecisionStatus;
 
 /// A document on its way to what it says. Goes on after a mistake, so that all of them are told at once.
@@ -15,6 +16,9 @@ pub(super) struct Reader<'a> {
     document: Markdown,
     problems: Problems,
 }
+
+/// The most bytes of a path in a cell.
+const MAX_PATH_BYTES: usize = 1000;
 
 /// The mistakes of one document, bounded.
 pub(super) struct Problems {
@@ -37,10 +41,15 @@ impl Problems {
     }
 
     pub(super) fn add(&mut self, severity: SpecSeverity, error: DocumentError) {
-        if self.found.len() < MAX_SPEC_PROBLEMS {
+        if !self.is_full() {
             let kind = self.kind;
             self.found.push(SpecProblem { kind, severity, error });
         }
+    }
+
+    /// Whether one more would not be told. To find a place takes as long as the file is, and there may be as many mistakes.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_SPEC_PROBLEMS
     }
 
     pub(super) fn into_found(self) -> Vec<SpecProblem> {
@@ -73,11 +82,17 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn error(&mut self, at: &Range<usize>, message: impl Into<String>, hint: &str) {
+        if self.problems.is_full() {
+            return;
+        }
         let error = DocumentError::at(self.text, at.clone(), message).with_hint(hint);
         self.problems.add(SpecSeverity::Error, error);
     }
 
     pub(super) fn unfinished(&mut self, at: &Range<usize>, message: impl Into<String>, hint: &str) {
+        if self.problems.is_full() {
+            return;
+        }
         let error = DocumentError::at(self.text, at.clone(), message).with_hint(hint);
         self.problems.add(SpecSeverity::Unfinished, error);
     }
@@ -156,7 +171,10 @@ impl<'a> Reader<'a> {
         }
         if first.is_none() {
             let near = |section: &&Section| {
-                strsim::damerau_levenshtein(&folded(&section.name), &folded(name)) <= 1 + name.chars().count() / 4
+                // A longer name is none that was mistyped, and takes long to compare.
+                section.name.len() <= 2 * name.len()
+                    && strsim::damerau_levenshtein(&folded(&section.name), &folded(name))
+                        <= 1 + name.chars().count() / 4
             };
             let nearest = self.document.sections.iter().find(near);
             let (at, hint) = match nearest {
@@ -287,6 +305,22 @@ impl<'a> Reader<'a> {
                 let message = format!("`{}` is no status", shortened(other));
                 self.error(at, message, "it is `unknown`, `proposed`, `accepted` or `superseded`");
                 DecisionStatus::Unknown
+            }
+        }
+    }
+
+    /// The path of a cell that says something.
+    pub(super) fn path(&mut self, cell: &Cell, hint: &str) -> Option<RepoPath> {
+        // An error about a path shows it.
+        if cell.text.len() > MAX_PATH_BYTES {
+            self.error(&cell.at, format!("a path has at most {MAX_PATH_BYTES} bytes"), hint);
+            return None;
+        }
+        match cell.text.parse::<RepoPath>() {
+            Ok(path) => Some(path),
+            Err(error) => {
+                self.error(&cell.at, error.to_string(), hint);
+                None
             }
         }
     }

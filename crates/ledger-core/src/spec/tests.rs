@@ -261,6 +261,38 @@ fn what_is_no_spec_at_all_is_refused_at_its_place() {
     assert!(problems[0].error.message.contains("more than the 500 rows"));
 }
 
+/// None of these may take longer than its size allows for.
+#[test]
+fn files_that_are_made_to_be_read_slowly_are_read() {
+    let size = MAX_SPEC_BYTES / 4;
+    let fill = |piece: &str| piece.repeat(size / piece.len());
+    let in_cell = |piece: &str, cell: &str| {
+        let room = size - REQUIREMENTS.len();
+        REQUIREMENTS.replacen(cell, &piece.repeat(room / piece.len()), 1)
+    };
+    for text in [
+        fill("- "),
+        fill("> "),
+        fill("|"),
+        fill("|-"),
+        fill("## a\n"),
+        fill("## Summary\n"),
+        fill("`"),
+        fill("[a]("),
+        fill("<!-- "),
+        fill("- a: b\n"),
+        format!("## {}", fill("a")),
+        in_cell("TASK-001, ", "TASK-001"),
+        in_cell("task, ", "TASK-001"),
+        in_cell("TASK-9, ", "TASK-001"),
+        in_cell("\\", "An address"),
+    ] {
+        let text = &text[..text.len().min(size)];
+        let reading = reading(text, DESIGN, TASKS, DELTA);
+        assert!(reading.problems.len() <= 4 * MAX_SPEC_PROBLEMS);
+    }
+}
+
 #[test]
 fn a_deferred_item_names_an_owner_and_a_ticket() {
     let (before, after) = DELTA.rsplit_once("None.\n").unwrap();
@@ -305,6 +337,11 @@ fn a_delivered_delta_changes_its_rows_and_nothing_else() {
     let windows = brought(Some(&CURRENT.replace('\n', "\r\n"))).unwrap();
     assert_eq!(windows.replace("\r\n", "\n"), brought(Some(CURRENT)).unwrap());
     assert!(!windows.replace("\r\n", "").contains('\n'));
+    let marked = brought(Some(&format!("\u{feff}{CURRENT}"))).unwrap();
+    assert_eq!(
+        marked.strip_prefix('\u{feff}'),
+        Some(brought(Some(CURRENT)).unwrap().as_str())
+    );
 }
 
 #[test]

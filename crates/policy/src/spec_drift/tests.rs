@@ -386,7 +386,27 @@ fn each_thread_that_breaks_off_is_told() {
             "",
         ),
     ];
-    insta::assert_snapshot!(all.map(|gaps| gaps.join("\n")).join("\n--\n"));
+    let undecided = with(&|texts| texts.added = texts.added.replace("accepted", "proposed"));
+    let unmentioned = with(&|texts| texts.added.clear());
+    let inspected = with(&|texts| texts.requirements = texts.requirements.replace("| mail tests", "| inspection"));
+    let policy = Policy::parse(b"[review]\nindependent = \"off\"\n").unwrap();
+    let in_a_loop = TicketFile::parse(TICKET.replace("[scope]", "mode = \"loop\"\n[scope]").as_bytes()).unwrap();
+    let unseen = trace_gaps(&policy, &in_a_loop, &inspected.set());
+    let more = [
+        gaps(&undecided, "", ""),
+        gaps(&unmentioned, "", ""),
+        unseen
+            .into_iter()
+            .map(|gap| format!("{} | {}", gap.message, gap.hint))
+            .collect(),
+    ];
+    let all: Vec<_> = all.into_iter().chain(more).collect();
+    insta::assert_snapshot!(
+        all.iter()
+            .map(|gaps| gaps.join("\n"))
+            .collect::<Vec<_>>()
+            .join("\n--\n")
+    );
 }
 
 #[test]
