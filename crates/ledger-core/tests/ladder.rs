@@ -782,6 +782,8 @@ fn a_change_that_has_parted_from_its_specs_goes_no_further() {
                     change: change(tree()),
                     violations: Vec::new(),
                     weakened: Vec::new(),
+                    tests: None,
+                    same_as: None,
                     drift: Some(parted(blocks)),
                 },
             );
@@ -808,6 +810,7 @@ fn a_change_that_has_parted_from_its_specs_goes_no_further() {
                     tree: tree(),
                     checks: vec![check(0)],
                     acceptance: Vec::new(),
+                    compared: None,
                 })
             } else {
                 Event::NotRequired {

@@ -201,6 +201,7 @@ fn observation() -> impl Strategy<Value = Observation> {
                 }),
             }),
             same_as: is_alone.then(|| id(earlier)),
+            drift: None,
         }),
         digit().prop_map(|tree| Observation::TestsCompared {
             comparison: TestComparison {

@@ -845,6 +845,7 @@ migrations = true
             label: "run/2",
             checks: &["`tests`: `make test`".to_owned()],
             forbidden: &forbidden,
+            specs: None,
             last: Some(&last),
             instructions: Some("Plan it in Esperanto."),
             steering: &[],

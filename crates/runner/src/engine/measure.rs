@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
-use ledger_core::{
-    BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, Run, TreeId, Violation,
-};
+use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, Run, TreeId};
 use policy::{
     ChangeFacts, FileFacts, ScopeRules, SecretRules, TestRules, WalkFinding, WalkProblem, dependency_change,
     judge_changes, public_api_change,
