@@ -53,7 +53,7 @@ pub use journal::{
     ChainSummary, EncodeError, Head, Journal, JournalError, MAX_LINE_BYTES, Record, TornTail, verify_chain,
 };
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
-pub use package::Package;
+pub use package::{LockChange, LockDifference, Package};
 pub use path::{InvalidRepoPath, RepoPath};
 pub use phase::{
     BaseReason, DeliveryMode, Discovery, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase, PhaseEvidence,
