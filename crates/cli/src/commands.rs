@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod package;
 pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod run_choice;
@@ -92,6 +93,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Init(args) => init::run(args, context),
         Command::Trust(args) => trust::run(args, context),
         Command::New(args) => new::run(args, context),
+        Command::Package(args) => package::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Approve(args) => approve::run(args, context),
         Command::Cancel(args) => cancel::run(args, context),

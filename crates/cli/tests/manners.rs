@@ -7,10 +7,11 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "init",
     "trust",
     "new",
+    "package",
     "check",
     "approve",
     "cancel",

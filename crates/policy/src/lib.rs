@@ -21,14 +21,15 @@ mod secrets;
 mod selection;
 mod test_weakening;
 mod unkept;
+mod waves;
 
 pub use acceptance::{acceptance_proofs, unproved};
 pub use admission::{
     Admission, AdmissionFacts, ApprovalFact, ClaimFact, ConsumedFact, DependencyFact, DependencyState, Gate, HeadFact,
-    TargetFact, TargetState, TrustFact, Verdict, admit,
+    PackageFact, PackageState, TargetFact, TargetState, TrustFact, Verdict, admit, may_stack,
 };
 pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProblem, judge_changes};
-pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
+pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs, check_specs_of_whole};
 pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
@@ -46,3 +47,4 @@ pub use test_weakening::{
     MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules, weakened_tests,
 };
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};
+pub use waves::{Waiting, WavesError, waves};

@@ -6,7 +6,7 @@ use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, RunId, State, TicketId};
 use policy::config::SandboxUse;
-use policy::{Admission, Inputs, Limits, Outcome, TrustFact, check_specs};
+use policy::{Admission, Inputs, Limits, Outcome, TrustFact};
 use tokio::sync::watch;
 
 use crate::admit::{AdmitError, Candidacy};
@@ -297,6 +297,7 @@ pub async fn run_ticket(
         policy: ready.policy,
         run: id,
         checks: ready.checks,
+        goal: ready.goal,
         instructions: ready.instructions,
         sandbox,
         guard: options.guard.clone(),
@@ -509,7 +510,7 @@ async fn probe_sandbox(
     bundled: Option<std::path::PathBuf>,
     options: &RunOptions,
 ) -> Result<Option<Sandbox>, RunError> {
-    let checks = check_specs(&candidacy.policy, &candidacy.ticket.file).map_err(AdmitError::from)?;
+    let checks = candidacy.checks().map_err(AdmitError::from)?;
     let needed = checks.iter().any(|check| check.sandbox == SandboxUse::Required);
     if !needed && candidacy.policy.workspace.setup.is_empty() {
         return Ok(None);

@@ -25,6 +25,8 @@ mod going_on;
 mod hostile;
 mod known_failures;
 mod logs;
+mod packages;
+mod packages_on_one_branch;
 mod prompts;
 mod push;
 mod quick_flow;

@@ -4,6 +4,8 @@ use ledger_core::{ApprovalKind, CoveredFile, LabelConsent};
 
 use super::*;
 
+mod package;
+
 fn path(text: &str) -> RepoPath {
     text.parse().unwrap()
 }
@@ -46,7 +48,7 @@ fn facts() -> AdmissionFacts {
         uncommitted: Vec::new(),
         manifests: BTreeSet::new(),
         dependencies: Vec::new(),
-        unfinished_before: Vec::new(),
+        package: None,
         consumed: None,
         canceled: None,
         failed_runs: 0,
@@ -195,7 +197,21 @@ fn each_gate_says_no_for_its_own_reason() {
                 })
             }),
         ),
-        ("", Box::new(move |facts| facts.unfinished_before = vec![id("0001-a")])),
+        (
+            "",
+            Box::new(move |facts| {
+                facts.package = Some(PackageFact {
+                    name: "p".parse().unwrap(),
+                    state: PackageState::Locked { files: 4 },
+                    before: vec![DependencyFact {
+                        id: id("0001-a"),
+                        state: DependencyState::NotDelivered,
+                    }],
+                    after: 1,
+                    delivered_after: Vec::new(),
+                })
+            }),
+        ),
         (
             "",
             Box::new(|facts| {

@@ -6,6 +6,7 @@ use git_delivery::{Merge, Patience, Repository};
 use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 use policy::Policy;
 
+use super::consent::pinned;
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::rescue::listed;
 use crate::target::{LONGEST_TRANSFER, remote_code};
@@ -103,6 +104,9 @@ fn changed_consent(
         .into_iter()
         .flat_map(|lock| lock.files.iter().chain([&lock.approval]).chain(&lock.prompts));
     let mut paths: Vec<RepoPath> = locked.map(|file| file.path.clone()).collect();
+    if let Some(lock) = lock {
+        paths.extend(pinned(plan, repository, lock)?.into_iter().map(|file| file.path));
+    }
     let folder = ticket_folder(plan);
     for path in [
         Policy::FILE_NAME.to_owned(),
