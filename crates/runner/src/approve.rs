@@ -189,7 +189,7 @@ impl ApprovalPlan {
                 if let Some(package) = &planned.ticket.package
                     && !planned_packages.iter().any(|known| known.name == *package)
                 {
-                    planned_packages.push(plan_package(&ledger, &packages, package)?);
+                    planned_packages.push(plan_package(workspace, &ledger, &packages, package)?);
                 }
                 tickets.push(planned);
             }
@@ -310,7 +310,12 @@ fn file_of(ledger: &Ledger<'_>, package: &PackageName) -> RepoPath {
 }
 
 /// A package whose tickets can be approved: each is there, names it, and is as it was locked.
-fn plan_package(ledger: &Ledger<'_>, packages: &Packages, name: &PackageName) -> Result<PlannedPackage, ApproveError> {
+fn plan_package(
+    workspace: &Workspace,
+    ledger: &Ledger<'_>,
+    packages: &Packages,
+    name: &PackageName,
+) -> Result<PlannedPackage, ApproveError> {
     let broken = |findings: Vec<Finding>| ApproveError::BrokenPackage {
         package: name.clone(),
         findings,
@@ -345,12 +350,47 @@ fn plan_package(ledger: &Ledger<'_>, packages: &Packages, name: &PackageName) ->
         });
     }
     let mut bytes = sources?.bytes;
+    let findings = still_committed(workspace, ledger, package, &bytes)?;
+    if !findings.is_empty() {
+        return Err(ApproveError::LockDiffers {
+            package: name.clone(),
+            findings,
+        });
+    }
     bytes.insert(path, packages.document(name).to_vec());
     Ok(PlannedPackage {
         name: name.clone(),
         package: package.clone(),
         bytes,
     })
+}
+
+/// Files of the tickets that the last commit has and the lock has not: hidden ones, and those whose removal is not committed. An
+/// approval would not take them out of the base, where a run would find them.
+fn still_committed(
+    workspace: &Workspace,
+    ledger: &Ledger<'_>,
+    package: &Package,
+    locked: &BTreeMap<RepoPath, Vec<u8>>,
+) -> Result<Vec<Finding>, ApproveError> {
+    let repository = workspace.repository();
+    let Some(commit) = repository.head()?.commit() else {
+        return Ok(Vec::new());
+    };
+    let committed = Ledger::at_commit(repository, commit, ledger.dir()).map_err(WorkspaceError::from)?;
+    let mut findings = Vec::new();
+    for folder in package.tickets.iter().filter_map(|id| committed.ticket(id)) {
+        let others = folder.other_files().map_err(|problem| ApproveError::File {
+            path: folder.path(TicketFileName::Ticket),
+            problem,
+        })?;
+        for path in others.into_iter().filter(|path| !locked.contains_key(path)) {
+            let message = "it is in the last commit, and not in the lock";
+            let finding = Finding::new(FindingSeverity::Error, path, message);
+            findings.push(finding.with_hint("take it out of the ticket's folder, and commit that"));
+        }
+    }
+    Ok(findings)
 }
 
 /// Why a ticket cannot be approved any more.
