@@ -29,7 +29,7 @@ pub(crate) struct PackageArgs {
 enum PackageVerb {
     /// Make a package of these tickets, in this order, with its lock
     ///
-    /// Writes packages/<name>.toml, and the key `package` into each ticket that has none. Nothing that is there is overwritten.
+    /// Writes `packages/<name>.toml`, and the key `package` into each ticket that has none. Nothing that is there is overwritten.
     #[command(
         after_help = "Examples:\n  foil package new \"Sign-up\" 0041-user-model 0042-validate-email\n  foil package new \"Sign-up\" 0041-user-model --name accounts --goal \"People can sign up\""
     )]
