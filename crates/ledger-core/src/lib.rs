@@ -69,7 +69,7 @@ pub use journal::{
 };
 pub use mode::{Discipline, Mode};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
-pub use package::Package;
+pub use package::{LockChange, LockDifference, Package};
 pub use path::{InvalidRepoPath, RepoPath};
 pub use phase::{
     BaseReason, DeliveryMode, Discovery, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase, PhaseEvidence,

@@ -28,14 +28,15 @@ mod steering;
 mod test_weakening;
 mod tool_use;
 mod unkept;
+mod waves;
 
 pub use acceptance::{acceptance_proofs, unproved};
 pub use admission::{
     Admission, AdmissionFacts, ApprovalFact, ClaimFact, ConsumedFact, DependencyFact, DependencyState, Gate, HeadFact,
-    SpecsFact, TargetFact, TargetState, TrustFact, Verdict, admit,
+    PackageFact, PackageState, SpecsFact, TargetFact, TargetState, TrustFact, Verdict, admit, may_stack,
 };
 pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProblem, judge_changes};
-pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
+pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs, check_specs_of_whole};
 pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
 pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files};
@@ -67,3 +68,4 @@ pub use test_weakening::{
 };
 pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};
+pub use waves::{Waiting, WavesError, waves};

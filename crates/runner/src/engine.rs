@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 use crate::agent::Agent;
 use crate::executor::Executor;
 use crate::guard::GuardProgram;
+use crate::packages::SharedBranch;
 use crate::prompt::Instructions;
 use crate::redact::Redactor;
 use crate::sandbox::{Confinement, Sandbox};
@@ -55,6 +56,8 @@ pub struct RunPlan {
     pub checks: Vec<CheckSpec>,
     /// The specs that the change is held to, where it has some.
     pub specs: Option<LinkedSpecs>,
+    /// The branch that the tickets of its package share, where they share one.
+    pub goal: Option<SharedBranch>,
     /// What the repository tells worker and reviewer.
     pub instructions: Instructions,
     /// The sandbox for checks; none where the policy switches it off.

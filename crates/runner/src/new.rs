@@ -247,6 +247,11 @@ fn next_number(taken: &BTreeMap<String, TicketId>) -> u32 {
 }
 
 fn numbered_id(title: &str, number: u32) -> TicketId {
+    with_number(number, &words_of(title))
+}
+
+/// The words of a title as a name has them: small letters and digits with hyphens between, at most 50. Empty where it has none.
+pub(crate) fn words_of(title: &str) -> String {
     let mut slug = String::new();
     for character in title.chars() {
         if character.is_ascii_alphanumeric() {
@@ -260,7 +265,7 @@ fn numbered_id(title: &str, number: u32) -> TicketId {
         Some((end, _)) => slug[..end].rsplit_once('-').map_or(&slug[..end], |(words, _)| words),
         None => &slug,
     };
-    with_number(number, short.trim_matches('-'))
+    short.trim_matches('-').to_owned()
 }
 
 /// An id of digits, letters and hyphens always fits; should it ever not, the number alone does.
@@ -334,7 +339,7 @@ fn contract(
 }
 
 /// Sets a key and keeps the comments around the old value.
-fn set(document: &mut DocumentMut, key: &str, text: &str) {
+pub(crate) fn set(document: &mut DocumentMut, key: &str, text: &str) {
     let mut item = value(text);
     if let (Some(old), Some(new)) = (
         document.get(key).and_then(toml_edit::Item::as_value),

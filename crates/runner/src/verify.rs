@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::base::receipt_bytes;
 use crate::closeout::Closeout;
+use crate::packages::{approved_package, package_of_run};
 use crate::specs::LinkedSpecs;
 use crate::state::StateRoots;
 
@@ -492,7 +493,14 @@ impl Verifier<'_> {
                 .chain(&lock.prompts)
                 .chain(&lock.steering)
         };
-        for file in files() {
+        // What the package of the ticket pins has to be there as well.
+        let package = package_of_run(lock, &receipt.ticket).map(|file| approved_package(self.repository, file));
+        let pinned = match package {
+            None => Vec::new(),
+            Some(Ok(package)) => package.lock,
+            Some(Err(error)) => return self.differs("source lock", error.to_string()),
+        };
+        for file in files().chain(&pinned) {
             let bytes = self
                 .repository
                 .read_file_at(receipt.base, &file.path, MAX_STORED_BYTES)
@@ -502,7 +510,9 @@ impl Verifier<'_> {
                 wrong.push(file.path.to_string());
             }
         }
-        let count = files().count();
+        let count = files()
+            .chain(pinned.iter().filter(|file| !lock.files.contains(file)))
+            .count();
         if wrong.is_empty() {
             self.matches("source lock", format!("{count} files in base {}", receipt.base.short()));
         } else {

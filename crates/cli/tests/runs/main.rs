@@ -27,6 +27,8 @@ mod hook;
 mod hostile;
 mod known_failures;
 mod logs;
+mod packages;
+mod packages_on_one_branch;
 mod planning;
 mod prompts;
 mod push;

@@ -3,8 +3,8 @@
 use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, Mode, RepoPath, TicketFile};
 
 use super::{
-    AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, SpecsFact, TargetFact, TargetState,
-    TrustFact, Verdict, is_supported,
+    AdmissionFacts, ApprovalFact, ConsumedFact, Gate, HeadFact, SpecsFact, TargetFact, TargetState, TrustFact, Verdict,
+    is_supported,
 };
 use crate::checks::check_specs;
 use crate::config::{ByteSize, Policy, SandboxUse};
@@ -21,7 +21,7 @@ pub(super) fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
     }
 }
 
-fn unknown(name: &'static str, detail: impl Into<String>) -> Gate {
+pub(super) fn unknown(name: &'static str, detail: impl Into<String>) -> Gate {
     Gate {
         name,
         verdict: Verdict::Unknown,
@@ -53,7 +53,7 @@ pub(super) fn no_but(name: &'static str, code: BlockerCode, detail: impl Into<St
 }
 
 /// At most five of a list, in words.
-fn listed<T: std::fmt::Display>(items: impl ExactSizeIterator<Item = T>) -> String {
+pub(super) fn listed<T: std::fmt::Display>(items: impl ExactSizeIterator<Item = T>) -> String {
     let count = items.len();
     let shown: Vec<_> = items.take(5).map(|item| format!("`{item}`")).collect();
     match count.saturating_sub(5) {
@@ -376,92 +376,6 @@ pub(super) fn spec_conflict(facts: &AdmissionFacts) -> Option<Gate> {
             no(NAME, BlockerCode::SpecConflict, detail)
         }
     })
-}
-
-/// What a worker delivered and nobody merged is no person's: a set-up command that has the network does not run on it.
-fn sets_up_with_network(policy: &Policy) -> bool {
-    policy.workspace.setup.iter().any(|command| command.network)
-}
-
-pub(super) fn dependencies(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Gate {
-    const NAME: &str = "dependencies";
-    for id in &ticket.depends_on {
-        let state = facts
-            .dependencies
-            .iter()
-            .find(|fact| fact.id == *id)
-            .map(|fact| fact.state);
-        let detail = match state {
-            Some(DependencyState::InBase) => continue,
-            Some(DependencyState::Delivered) if facts.target.is_some() => {
-                let detail = format!("`{id}` is delivered, and not in the branch that is pushed to");
-                return no_but(NAME, BlockerCode::DependencyNotDone, detail, "bring it there first");
-            }
-            Some(DependencyState::Delivered) if policy.delivery.stack && !sets_up_with_network(policy) => continue,
-            Some(DependencyState::Delivered) if policy.delivery.stack => {
-                let detail = format!(
-                    "`{id}` is delivered and not merged, and set-up with the network runs what is merged alone"
-                );
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "look at its branch, and merge it",
-                );
-            }
-            Some(DependencyState::Delivered) => {
-                let detail = format!("`{id}` is delivered and not merged into the base");
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "merge its branch, or set `[delivery] stack = true`",
-                );
-            }
-            Some(DependencyState::NotDelivered) => format!("`{id}` is not delivered"),
-            Some(DependencyState::Canceled) => {
-                let detail = format!("`{id}` was closed without being delivered");
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "take it out of the ticket's `depends_on`, and approve the ticket again",
-                );
-            }
-            Some(DependencyState::Missing) => {
-                let detail = format!("there is no ticket `{id}`");
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "mend the ticket's `depends_on`, and approve the ticket again",
-                );
-            }
-            Some(DependencyState::Unknown) | None => return unknown(NAME, format!("how `{id}` stands is not known")),
-        };
-        return no_but(
-            NAME,
-            BlockerCode::DependencyNotDone,
-            detail,
-            &format!("run it first: `foil run {id}`"),
-        );
-    }
-    match ticket.depends_on.len() {
-        0 => yes(NAME, "it depends on no other ticket"),
-        _ => yes(NAME, format!("delivered: {}", listed(ticket.depends_on.iter()))),
-    }
-}
-
-pub(super) fn order(facts: &AdmissionFacts) -> Gate {
-    const NAME: &str = "package_order";
-    if facts.unfinished_before.is_empty() {
-        return yes(NAME, "no ticket before it in a package is unfinished");
-    }
-    let detail = format!(
-        "before it in its package, not finished: {}",
-        listed(facts.unfinished_before.iter())
-    );
-    no(NAME, BlockerCode::PreviousTicketDirt, detail)
 }
 
 /// None where the ticket is not in quick mode.

@@ -8,6 +8,8 @@ use crate::spec_claims::ClaimedSpec;
 
 const SPECS: &str = "[specs]\nmode = \"full\"\nrequirements = \"r\"\ndesign = \"d\"\ntasks = \"t\"\n";
 
+mod package;
+
 fn path(text: &str) -> RepoPath {
     text.parse().unwrap()
 }
@@ -53,7 +55,7 @@ fn facts() -> AdmissionFacts {
         context: ContextFacts::default(),
         specs: SpecsFact::None,
         dependencies: Vec::new(),
-        unfinished_before: Vec::new(),
+        package: None,
         consumed: None,
         canceled: None,
         failed_runs: 0,
@@ -202,7 +204,21 @@ fn each_gate_says_no_for_its_own_reason() {
                 })
             }),
         ),
-        ("", Box::new(move |facts| facts.unfinished_before = vec![id("0001-a")])),
+        (
+            "",
+            Box::new(move |facts| {
+                facts.package = Some(PackageFact {
+                    name: "p".parse().unwrap(),
+                    state: PackageState::Locked { files: 4 },
+                    before: vec![DependencyFact {
+                        id: id("0001-a"),
+                        state: DependencyState::NotDelivered,
+                    }],
+                    after: 1,
+                    delivered_after: Vec::new(),
+                })
+            }),
+        ),
         (
             "",
             Box::new(|facts| {
