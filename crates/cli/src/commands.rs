@@ -18,6 +18,7 @@ pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod package;
 pub(crate) mod reject;
 pub(crate) mod review;
 pub(crate) mod run;
@@ -97,6 +98,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Init(args) => init::run(args, context),
         Command::Trust(args) => trust::run(args, context),
         Command::New(args) => new::run(args, context),
+        Command::Package(args) => package::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Approve(args) => approve::run(args, context),
         Command::Cancel(args) => cancel::run(args, context),

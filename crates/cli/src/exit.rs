@@ -6,8 +6,8 @@ use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
     AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, FollowError, HistoryError,
-    InitError, JournalFileError, LedgerError, LogError, NewTicketError, RescueError, RunError, StatusError, WordError,
-    WorkspaceError,
+    InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError,
+    StatusError, WordError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -82,7 +82,8 @@ impl Exit {
                 }
             },
             Failure::Logs(LogError::Io { .. }) => Self::Failed,
-            Failure::Stop(_) | Failure::Clean(_) => Self::Failed,
+            Failure::Stop(_) | Failure::Clean(_) | Failure::Packages(_) => Self::Failed,
+            Failure::BrokenPackage { .. } => Self::Invalid,
             Failure::Agent(_) => Self::Refused,
             Failure::CodexFiles(error) => match error {
                 CodexFilesError::NoHome | CodexFilesError::HomeMissing => Self::Refused,
@@ -108,7 +109,7 @@ impl Exit {
                 ApproveError::NotFit { .. } | ApproveError::BrokenPackage { .. } | ApproveError::File { .. } => {
                     Self::Invalid
                 }
-                ApproveError::WholePackage { .. } | ApproveError::Canceled { .. } | ApproveError::Delivered { .. } => {
+                ApproveError::LockDiffers { .. } | ApproveError::Canceled { .. } | ApproveError::Delivered { .. } => {
                     Self::Refused
                 }
                 ApproveError::Commit(error) => here(error),
@@ -139,9 +140,23 @@ impl Exit {
             Failure::New(error) => match error {
                 NewTicketError::Workspace(error) => workspace(error),
                 NewTicketError::Title | NewTicketError::NoSuchParent { .. } => Self::Usage,
-                NewTicketError::Taken { .. } => Self::Refused,
+                NewTicketError::Taken { .. } | NewTicketError::Exists { .. } => Self::Refused,
                 NewTicketError::Template { .. } | NewTicketError::NotATicket { .. } => Self::Invalid,
                 _ => Self::Failed,
+            },
+            Failure::Package(error) => match error {
+                PackageError::Workspace(error) => workspace(error),
+                PackageError::Unknown { .. }
+                | PackageError::Title
+                | PackageError::NoName { .. }
+                | PackageError::NoSuchTicket { .. }
+                | PackageError::Twice { .. } => Self::Usage,
+                PackageError::Taken { .. }
+                | PackageError::NameOfTicket { .. }
+                | PackageError::Closed { .. }
+                | PackageError::OtherPackage { .. } => Self::Refused,
+                PackageError::NotFit { .. } | PackageError::Encode { .. } => Self::Invalid,
+                PackageError::Packages(_) | PackageError::Status(_) | PackageError::Write(_) => Self::Failed,
             },
         }
     }

@@ -70,6 +70,27 @@ pub(crate) enum Failure {
     Run(#[from] runner::RunError),
     #[error(transparent)]
     New(#[from] runner::NewTicketError),
+    #[error(transparent)]
+    Package(#[from] runner::PackageError),
+    /// A package that is to be run cannot be read.
+    #[error("the package `{name}` cannot be used")]
+    BrokenPackage {
+        name: ledger_core::PackageName,
+        finding: Box<runner::Finding>,
+    },
+    #[error(transparent)]
+    Packages(runner::PackagesError),
+}
+
+impl From<runner::QueueError> for Failure {
+    fn from(error: runner::QueueError) -> Self {
+        match error {
+            runner::QueueError::Status(error) => Self::Status(error),
+            runner::QueueError::Packages(error) => Self::Packages(error),
+            runner::QueueError::Select(error) => Self::Select(error),
+            runner::QueueError::BrokenPackage { name, finding } => Self::BrokenPackage { name, finding },
+        }
+    }
 }
 
 impl Failure {

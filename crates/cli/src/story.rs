@@ -8,7 +8,10 @@ use std::path::Path;
 
 use ledger_core::BlockerCode;
 use runner::{AdmitError, CheckLedgerError, FileProblem, RunError};
-use runner::{ApproveError, CancelError, Finding, InitError, NewTicketError, PolicyFile, StatusError, WorkspaceError};
+use runner::{
+    ApproveError, CancelError, Finding, InitError, NewTicketError, PackageError, PolicyFile, StatusError,
+    WorkspaceError,
+};
 use serde::Serialize;
 
 pub(crate) use document::findings_text;
@@ -136,7 +139,8 @@ fn workspace_error(failure: &Failure) -> Option<&WorkspaceError> {
         | Failure::Approve(ApproveError::Workspace(error))
         | Failure::Cancel(CancelError::Workspace(error))
         | Failure::Init(InitError::Workspace(error))
-        | Failure::New(NewTicketError::Workspace(error)) => Some(error),
+        | Failure::New(NewTicketError::Workspace(error))
+        | Failure::Package(PackageError::Workspace(error)) => Some(error),
         _ => None,
     }
 }
@@ -149,7 +153,9 @@ fn findings(failure: &Failure) -> Vec<Finding> {
     let about = |path: &ledger_core::RepoPath, problem: &FileProblem| vec![Finding::in_file(path.clone(), problem)];
     match failure {
         Failure::Approve(ApproveError::NotFit { findings, .. }) => findings.clone(),
-        Failure::Approve(ApproveError::BrokenPackage { finding, .. }) => vec![(**finding).clone()],
+        Failure::Approve(ApproveError::BrokenPackage { findings, .. } | ApproveError::LockDiffers { findings, .. })
+        | Failure::Package(PackageError::NotFit { findings, .. }) => findings.clone(),
+        Failure::BrokenPackage { finding, .. } => vec![(**finding).clone()],
         Failure::Run(RunError::Admit(AdmitError::File { path, problem }))
         | Failure::Cancel(CancelError::Unreadable { path, problem })
         | Failure::New(NewTicketError::Template { path, problem }) => about(path, problem),

@@ -133,26 +133,6 @@ fn a_branch_without_a_commit_gets_its_first() {
 }
 
 #[test]
-fn a_package_is_approved_only_when_all_of_it_is_meant() {
-    let world = World::initialized();
-    for id in ["0001-a", "0002-b", "0003-c"] {
-        world.ticket(id, &format!("{LOOP}package = \"p\"\n"));
-    }
-    world.write(
-        "ledger/packages/p.toml",
-        "title = \"P\"\ntickets = [\"0001-a\", \"0002-b\", \"0003-c\"]\n",
-    );
-    world.foil(&["cancel", "0002-b"]);
-    snapshot!("approve_package_refused", world.foil(&["approve", "p"]));
-    assert_eq!(world.foil(&["approve", "p", "--all"]).code, Some(0));
-    snapshot!("approve_package_status", world.foil(&["status"]));
-    assert_eq!(
-        world.git(&["log", "-1", "--format=%B"]).trim_end(),
-        "Approve 2 tickets\n\n0001-a\n0003-c"
-    );
-}
-
-#[test]
 fn what_is_not_fit_is_refused_and_nothing_is_changed() {
     let world = World::initialized();
     world.foil(&["new", "Draft"]);

@@ -157,13 +157,29 @@ fn tickets_are_held_against_each_other_and_the_policy() {
     );
     world.ticket(
         "0010-j",
-        &format!(
-            "{LOOP}resources = [\"staging\"]\n[context]\nsteering = [\"s\"]\n[specs]\nmode = \"full\"\n[limits]\nmax_iterations = 99\n"
-        ),
+        &format!("{LOOP}resources = [\"staging\"]\n[context]\nsteering = [\"s\"]\n[limits]\nmax_iterations = 99\n"),
     );
+    world.ticket(
+        "0011-k",
+        &format!("{LOOP}package = \"p\"\ndepends_on = [\"0011-k\", \"0012-l\"]\n"),
+    );
+    world.ticket("0012-l", &format!("{LOOP}package = \"p\"\n"));
+    world.ticket("0013-m", &format!("{LOOP}package = \"p\"\n"));
+    // `q` waits for what is outside of it, which waits for what comes later in it.
+    world.ticket(
+        "0014-n",
+        &format!("{LOOP}package = \"q\"\ndepends_on = [\"0016-outside\"]\n"),
+    );
+    world.ticket("0015-o", &format!("{LOOP}package = \"q\"\n"));
+    world.ticket("0016-outside", &format!("{LOOP}depends_on = [\"0015-o\"]\n"));
     world.write(
         "ledger/packages/p.toml",
-        "title = \"P\"\ntickets = [\"0001-a\", \"0008-y\"]\n",
+        "title = \"P\"\ntickets = [\"0001-a\", \"0008-y\", \"0011-k\", \"0012-l\", \"0015-o\"]\n",
+    );
+    world.write("ledger/packages/P.toml", "title = \"P\"\ntickets = [\"0004-d\"]\n");
+    world.write(
+        "ledger/packages/q.toml",
+        "title = \"Q\"\ntickets = [\"0014-n\", \"0015-o\"]\n",
     );
     world.write("ledger/packages/broken.toml", "title = \"P\"\ntickets = []\n");
     world.write("ledger/packages/a b.toml", "");

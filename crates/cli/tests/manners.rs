@@ -7,10 +7,11 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 26] = [
     "init",
     "trust",
     "new",
+    "package",
     "check",
     "approve",
     "cancel",

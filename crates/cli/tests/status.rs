@@ -293,17 +293,30 @@ fn what_is_delivered_names_the_commands_to_review_merge_and_clean() {
 fn a_package_is_delivered_in_its_order() {
     let world = World::initialized();
     for id in ["0001-a", "0002-b", "0003-c"] {
-        world.ticket(id, &format!("{LOOP}package = \"p\"\n"));
+        world.ticket(id, LOOP);
     }
-    world.write(
-        "ledger/packages/p.toml",
-        "title = \"P\"\ntickets = [\"0003-c\", \"0001-a\", \"0002-b\"]\n",
-    );
-    world.foil(&["approve", "p", "--all"]);
+    world.foil(&["package", "new", "P", "0003-c", "0001-a", "0002-b"]);
+    world.foil(&["approve", "p"]);
     snapshot!("status_package", world.foil(&["status"]));
     world.write("ledger/tickets/0003-c/result.md", "done\n");
     snapshot!("status_package_later", world.foil(&["status", "0001-a"]));
     snapshot!("status_package_last", world.foil(&["status", "0002-b"]));
+    // What was agreed on for another ticket of the package counts for each.
+    world.write("ledger/tickets/0002-b/prompt.md", "Do something else.\n");
+    snapshot!("status_package_differs", world.foil(&["status"]));
+    let said = world.foil(&["status", "0001-a", "--json"]);
+    assert!(said.stdout.contains("\"code\": \"source_lock_mismatch\""), "{said}");
+    // What is delivered as a whole is only counted.
+    for id in ["0001-a", "0002-b"] {
+        world.write(&format!("ledger/tickets/{id}/result.md"), "done\n");
+    }
+    let short = world.foil(&["status"]).stdout;
+    assert!(
+        short.contains("\npackages\n  1 delivered: --all shows them\n"),
+        "{short}"
+    );
+    let all = world.foil(&["status", "--all"]).stdout;
+    assert!(all.contains("\npackages\n  p  P  3 of 3 delivered\n"), "{all}");
 }
 
 #[test]

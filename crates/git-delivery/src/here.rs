@@ -1,6 +1,6 @@
 //! A commit on the user's current branch that takes exactly the given files and leaves everything else as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::{CommitId, ObjectId, RepoPath};
 
@@ -94,7 +94,7 @@ impl Repository {
             Some(commit) => self.commit_tree_id(commit)?,
             None => EMPTY_TREE,
         };
-        let tree = self.overlay(before, files)?;
+        let tree = self.overlay(before, files, &BTreeSet::new())?;
         self.refuse_staged_work(before, tree, files)?;
         let commit = match parent {
             Some(parent) if tree == before => parent,

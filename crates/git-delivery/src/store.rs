@@ -1,6 +1,6 @@
 //! Files kept in Git outside any branch: journals, receipts and evidence of finished runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::{CommitId, EntryMode, RepoPath};
 
@@ -49,7 +49,7 @@ impl Repository {
         parents: &[CommitId],
         when: CommitTime,
     ) -> Result<CommitId, StoreError> {
-        let tree = self.overlay(EMPTY_TREE, files)?;
+        let tree = self.overlay(EMPTY_TREE, files, &BTreeSet::new())?;
         let runner = Person {
             name: "Counterfoil".to_owned(),
             email: "counterfoil@localhost".to_owned(),

@@ -1,6 +1,6 @@
 //! Trees: what differs between two, and new ones made of an old one and some files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gix::objs::WriteTo as _;
 use ledger_core::{BlobId, Change, EntryMode, ObjectId, RepoPath, Side, TreeId};
@@ -67,12 +67,17 @@ impl Repository {
         Ok(tree)
     }
 
-    /// A tree like `tree` with these files, written so that it survives a power cut. A file that is in the way of a
-    /// folder, or a folder in the way of a file, is replaced. The files are plain, not executable.
-    pub fn overlay(&self, tree: TreeId, files: &BTreeMap<RepoPath, Vec<u8>>) -> Result<TreeId, TreeError> {
+    /// A tree like `tree` with these files and without those, written so that it survives a power cut. A file that is in the way of a
+    /// folder, or a folder in the way of a file, is replaced. The files are plain, not executable. One that is in both lists is there.
+    pub fn overlay(
+        &self,
+        tree: TreeId,
+        files: &BTreeMap<RepoPath, Vec<u8>>,
+        removed: &BTreeSet<RepoPath>,
+    ) -> Result<TreeId, TreeError> {
         let local = self.local();
         let writer = DurableWriter::new(&local);
-        let mut edits = Edits::new();
+        let mut edits: Edits = removed.iter().map(|path| (path.clone(), None)).collect();
         for (path, bytes) in files {
             if is_forbidden_path(path.as_bytes(), false) {
                 return Err(TreeError::ForbiddenName { path: path.clone() });

@@ -9,7 +9,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -139,7 +139,7 @@ fn an_overlay_changes_only_its_own_files() {
         (path("ledger/tickets/x/result.md"), b"done\n".to_vec()),
         (path("b/c/now/a/folder"), b"4".to_vec()),
     ]);
-    let tree = repository.overlay(base, &files).unwrap();
+    let tree = repository.overlay(base, &files, &BTreeSet::new()).unwrap();
     let only = |allowed: &[&str]| {
         repository
             .tree_differs_only_in(base, tree, |path| allowed.contains(&path.to_string().as_str()))
@@ -151,9 +151,17 @@ fn an_overlay_changes_only_its_own_files() {
         world.git(&["diff-tree", "-r", "--name-status", &base.to_string(), &tree.to_string()]),
         "D\tb/c\nA\tb/c/now/a/folder\nA\tledger/tickets/x/result.md"
     );
+    // What goes takes its empty folders with it; what is in both lists is there.
+    let removed = BTreeSet::from([path("b/c"), path("b/d"), path("nowhere/x"), path("moved")]);
+    let moved = BTreeMap::from([(path("moved"), b"2".to_vec())]);
+    let tree = repository.overlay(base, &moved, &removed).unwrap();
+    assert_eq!(
+        world.git(&["ls-tree", "-r", "-t", "--name-only", &tree.to_string()]),
+        "a\nmoved"
+    );
     let bad = BTreeMap::from([(path("x/.GIT/config"), b"".to_vec())]);
     assert!(matches!(
-        repository.overlay(base, &bad),
+        repository.overlay(base, &bad, &BTreeSet::new()),
         Err(TreeError::ForbiddenName { .. })
     ));
 }
@@ -457,7 +465,10 @@ fn what_is_written_is_found_by_another_program_at_once() {
     let files: BTreeMap<_, _> = (0..200)
         .map(|n| (path(&format!("d{}/{n}", n % 7)), format!("{n}").into_bytes()))
         .collect();
-    let tree = world.open().overlay(world.tree("HEAD"), &files).unwrap();
+    let tree = world
+        .open()
+        .overlay(world.tree("HEAD"), &files, &BTreeSet::new())
+        .unwrap();
     let listed = git_in(&world.repo(), &["ls-tree", "-r", "--name-only", &tree.to_string()]);
     assert_eq!(listed.lines().count(), 201);
 }

@@ -90,8 +90,9 @@ blocker_codes! {
     RepairLimit, "repair_limit", resumable = false, "The change was refused, and the repair rounds are used up or a repair was no other change.", "read the findings with `foil review <ticket>` and decide yourself";
     ProofFailed, "proof_failed", resumable = false, "What was asked is not proved by the checks.", "add a check that proves it, or mend the acceptance item";
     QuickFlowEscalation, "quick_flow_escalation", resumable = false, "The change is more than the quick mode allows.", "set the ticket's `mode` to `standard` and `foil approve <ticket>`; then `foil run --from-rescue <ticket>` goes on with the work, which is kept";
-    UnresolvedDecision, "unresolved_decision", resumable = false, "A decision that blocks the ticket is not made.", "decide it in the ticket's `[[decision]]` and approve again";
-    SpecDrift, "spec_drift", resumable = false, "Code and spec have drifted apart.", "mend the spec or the code";
+    UnresolvedDecision, "unresolved_decision", resumable = false, "A decision that blocks the ticket is not made.", "decide it in the ticket's `[[decision]]` or in its specs, and approve again";
+    SpecDrift, "spec_drift", resumable = false, "The change and its specs have parted.", "mend the specs and `foil approve <ticket>`; then `foil run --from-rescue <ticket>` goes on with the work, which is kept";
+    SpecConflict, "spec_conflict", resumable = false, "Another open ticket works on the same requirement or the same current spec.", "let one of them name the other in `depends_on`, or take it out of one, and approve that again";
     SteeringConflict, "steering_conflict", resumable = false, "Steering packs contradict each other or the ticket, or cannot be used.", "mend one of those that the message names, or the ticket";
     ContextOverBudget, "context_over_budget", resumable = false, "The ticket gives more to read than its budget allows.", "name less in `[context]`, or raise its `max_files` or `max_summary_lines`, and approve the ticket again";
     HookFailed, "hook_failed", resumable = true, "A hook of the policy failed.", "read its output with `foil logs <ticket>`";

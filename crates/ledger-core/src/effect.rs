@@ -9,6 +9,7 @@ use crate::change::ChangeSummary;
 use crate::changed_tests::{ChangedTests, TreesApart};
 use crate::comparison::{ComparedRun, TestComparison};
 use crate::digest::Digest;
+use crate::drift::SpecDrift;
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::{CommitId, RefName, TreeId};
@@ -287,6 +288,9 @@ pub enum Observation {
         /// The refused tree of this run that it is no other change than, but for layout and place.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         same_as: Option<TreeId>,
+        /// Where it parts from its specs, before anything is said of proofs; none: the ticket has no specs that it is held to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drift: Option<SpecDrift>,
     },
     /// The review ended.
     ReviewEnded {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::activity::Activity;
 use crate::blocker::Blocker;
 use crate::changed_tests::TestGate;
+use crate::drift::DriftFinding;
 use crate::effect::{Effect, Observation};
 use crate::id::{RunId, TicketId};
 use crate::mode::Mode;
@@ -188,6 +189,11 @@ pub enum IterationCause {
         gate: TestGate,
         /// Why, and what would be enough.
         reason: String,
+    },
+    /// The change has parted from its specs.
+    SpecDrift {
+        /// Where.
+        findings: Vec<DriftFinding>,
     },
     /// The last turn ended without a usable result.
     TurnFailed {

@@ -17,7 +17,7 @@ pub struct InvalidName {
 }
 
 impl InvalidName {
-    fn new(name: &str, what: &'static str, reason: &'static str) -> Self {
+    pub(crate) fn new(name: &str, what: &'static str, reason: &'static str) -> Self {
         let name = name.chars().take(120).flat_map(char::escape_default).collect();
         Self { name, what, reason }
     }

@@ -13,6 +13,7 @@ mod changed_tests;
 mod comparison;
 mod digest;
 mod document;
+mod drift;
 mod duration;
 mod effect;
 mod event;
@@ -30,6 +31,7 @@ mod report;
 mod review;
 mod run;
 mod schema;
+mod spec;
 mod statement;
 mod steering;
 mod text_form;
@@ -50,6 +52,7 @@ pub use changed_tests::{ChangedTests, TestGate, TestOrder, TreesApart};
 pub use comparison::{CheckComparison, ComparedRun, MAX_NAMED_TESTS, NamedTests, TestComparison, ToldBy, Transitions};
 pub use digest::{Digest, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
+pub use drift::{DriftCode, DriftFinding, DriftVerdict, MAX_DRIFT_FINDINGS, SpecDrift};
 pub use duration::{Duration, InvalidDuration};
 pub use effect::{
     CheckPurpose, Consent, CopiedFile, Effect, EffectClass, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
@@ -66,7 +69,7 @@ pub use journal::{
 };
 pub use mode::{Discipline, Mode};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
-pub use package::Package;
+pub use package::{LockChange, LockDifference, Package};
 pub use path::{InvalidRepoPath, RepoPath};
 pub use phase::{
     BaseReason, DeliveryMode, Discovery, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase, PhaseEvidence,
@@ -82,6 +85,12 @@ pub use run::{
     StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
+pub use spec::{
+    Ambiguity, CurrentProblem, CurrentRequirements, DecisionId, Delta, DeltaChange, DeltaException, DeltaHandling,
+    DeltaItem, DeltaItemId, Design, DesignDecision, FileChange, ImpactedFile, MAX_SPEC_BYTES, MAX_SPEC_PROBLEMS,
+    MAX_SPEC_ROWS, PlannedTest, ProofItem, Requirement, RequirementId, Requirements, SpecFolder, SpecKind, SpecProblem,
+    SpecReading, SpecSet, SpecSeverity, SpecSources, Task, TaskId, TaskRole, Tasks, Trace, spec_skeleton, with_delta,
+};
 pub use statement::{PredicateType, Statement, StatementForm, Subject, SubjectDigest};
 pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};
 pub use ticket::{

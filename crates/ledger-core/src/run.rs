@@ -77,6 +77,8 @@ pub struct Totals {
     pub runner_failures: u32,
     /// Trees in a row on which checks failed.
     pub verification_failures: u32,
+    /// Iterations that were started because the change had parted from its specs.
+    pub spec_drifts: u32,
     /// Reported turns in a row whose tree had occurred before.
     pub repeated_trees: u32,
     /// How often a gate about tests sent the worker back.

@@ -10,6 +10,7 @@ use crate::duration::Duration;
 use crate::id::{PackageName, SteeringName, TicketId};
 use crate::mode::Mode;
 use crate::path::RepoPath;
+use crate::spec::{RequirementId, SpecKind};
 
 /// A ticket as it stands in its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +186,9 @@ pub struct Acceptance {
     pub when: String,
     /// What must follow
     pub then: String,
+    /// The requirements of the linked specs that it is about
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<RequirementId>,
 }
 
 /// A check that a ticket adds.
@@ -251,32 +255,40 @@ impl std::fmt::Display for CheckCommand {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Specs {
-    /// Whether the change has specs. This version knows `none`
+    /// Whether the change has specs
     #[serde(default)]
     pub mode: SpecMode,
     /// Why it needs none
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Path of the requirements
+    /// Path of the requirements: `requirements.md` in a folder below `specs/changes` of the ledger
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<RepoPath>,
-    /// Path of the design
+    /// Path of the design: `design.md` beside the requirements
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub design: Option<RepoPath>,
-    /// Path of the tasks
+    /// Path of the tasks: `tasks.md` beside the requirements
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<RepoPath>,
-    /// Path of the delta
+    /// Path of the delta, where there is one: `delta.md` beside the requirements
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<RepoPath>,
 }
 
 impl Specs {
+    /// The linked file of one kind.
+    pub fn file(&self, kind: SpecKind) -> Option<&RepoPath> {
+        match kind {
+            SpecKind::Requirements => self.requirements.as_ref(),
+            SpecKind::Design => self.design.as_ref(),
+            SpecKind::Tasks => self.tasks.as_ref(),
+            SpecKind::Delta => self.delta.as_ref(),
+        }
+    }
+
     /// The linked files, in a fixed order.
     pub fn files(&self) -> impl Iterator<Item = &RepoPath> {
-        [&self.requirements, &self.design, &self.tasks, &self.delta]
-            .into_iter()
-            .flatten()
+        SpecKind::ALL.into_iter().filter_map(|kind| self.file(kind))
     }
 }
 
@@ -411,6 +423,11 @@ impl TicketFile {
                 return at(&["acceptance", &place, "id"], message);
             }
         }
+        let names_requirements = |item: &Acceptance| !item.requirements.is_empty();
+        if let (SpecMode::None, Some(index)) = (self.specs.mode, self.acceptance.iter().position(names_requirements)) {
+            let message = "an acceptance item is about requirements, and the ticket has no specs".to_owned();
+            return at(&["acceptance", &index.to_string(), "requirements"], message);
+        }
         for (index, check) in self.check.iter().enumerate() {
             let place = index.to_string();
             if let Err(error) = CheckCommand::new(check.run.as_deref(), check.argv.as_deref()) {
@@ -433,6 +450,18 @@ impl TicketFile {
             if self.decision[..index].iter().any(|earlier| earlier.id == decision.id) {
                 let message = format!("decision id `{}` occurs twice", decision.id);
                 return at(&["decision", &index.to_string(), "id"], message);
+            }
+        }
+        if self.specs.mode == SpecMode::Full {
+            if self.mode == Mode::Quick {
+                let message = "a ticket in mode `quick` has no specs: what needs them is not that small".to_owned();
+                return at(&["specs", "mode"], message);
+            }
+            for kind in [SpecKind::Requirements, SpecKind::Design, SpecKind::Tasks] {
+                if self.specs.file(kind).is_none() {
+                    let message = format!("a ticket with specs names its `{kind}` in `[specs]`");
+                    return at(&["specs", kind.as_str()], message);
+                }
             }
         }
         if self.mode.discipline().needs_scope && self.scope.allowed.is_none() && !self.docs_only {
@@ -480,11 +509,16 @@ fn next_step_at(path: &[&str]) -> Option<&'static str> {
         ["schema"] => Some("use the version of foil that wrote it, or write `schema = 1`"),
         ["title"] => Some("write one line, such as `title = \"Validate e-mail addresses\"`"),
         [.., "id" | "name"] => Some("give each one a name of its own"),
+        ["acceptance", _, "requirements"] => {
+            Some("leave it out, or link the specs in `[specs]` with `mode = \"full\"`")
+        }
         ["check", _, "proves"] => Some("name the id of an `[[acceptance]]` item"),
         ["check", _] => Some("write either `run = \"…\"` or `argv = […]`"),
         ["scope", "allowed"] | ["check"] | ["docs_only"] | ["grants", _] => {
             Some("leave it out, or choose a mode in which files may change")
         }
+        ["specs", "mode"] => Some("set `mode = \"standard\"` for the ticket, or `mode = \"none\"` in `[specs]`"),
+        ["specs", _] => Some("`foil new --spec` writes all of them; the files lie below `specs/changes` of the ledger"),
         ["scope"] => Some("add `allowed = [\"src/auth/**\"]` to `[scope]`, or use `mode = \"loop\"`"),
         _ => None,
     }

@@ -329,6 +329,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
             weakened: Vec::new(),
             tests: None,
             same_as: None,
+            drift: None,
         },
     );
     let spent = climb.run.totals().tokens;
@@ -742,4 +743,83 @@ fn repair_rounds_end_at_their_limit() {
         ),
         "`repair_started` may not follow: no more repair rounds are allowed"
     );
+}
+
+#[test]
+fn a_change_that_has_parted_from_its_specs_goes_no_further() {
+    let parted = |blocks| SpecDrift {
+        findings: vec![DriftFinding {
+            code: DriftCode::FileUnchanged,
+            place: "src/mail.rs".to_owned(),
+            detail: "it is not changed".to_owned(),
+            blocks,
+        }],
+    };
+    for terms in [
+        STANDARD,
+        Terms {
+            checks: false,
+            ..STANDARD
+        },
+    ] {
+        for blocks in [true, false] {
+            let mut climb = Climb::to_iteration(terms);
+            climb.apply(Event::IterationStarted {
+                n: 1,
+                cause: IterationCause::First,
+            });
+            let seq = climb.intend(turn(1, TurnPurpose::Write));
+            climb.apply(thread_started(writer()));
+            climb.enter(PhaseEvidence::WriterAssigned {
+                iteration: 1,
+                agent: agent(),
+                thread: writer(),
+            });
+            climb.observe(seq, turn_ended(TurnEnd::Reported { report: report() }));
+            climb.done(
+                Effect::MeasureChanges { iteration: 1 },
+                Observation::ChangesMeasured {
+                    change: change(tree()),
+                    violations: Vec::new(),
+                    weakened: Vec::new(),
+                    tests: None,
+                    same_as: None,
+                    drift: Some(parted(blocks)),
+                },
+            );
+            climb.enter(PhaseEvidence::ImplementationComplete {
+                iteration: 1,
+                change: change(tree()),
+                report: report(),
+                tokens: climb.run.totals().tokens,
+            });
+            let next = if terms.checks {
+                climb.done(
+                    Effect::RunChecks {
+                        purpose: CheckPurpose::Proof,
+                        tree: tree(),
+                        checks: opened(terms).checks,
+                    },
+                    Observation::ChecksRan {
+                        tree: tree(),
+                        results: vec![check(0)],
+                        set_up: Vec::new(),
+                    },
+                );
+                Event::Entered(PhaseEvidence::FocusedTestsPassed {
+                    tree: tree(),
+                    checks: vec![check(0)],
+                    acceptance: Vec::new(),
+                    compared: None,
+                })
+            } else {
+                Event::NotRequired {
+                    phase: Phase::FocusedTestsPassed,
+                    code: NotRequiredCode::NoChecks,
+                    reason: "no checks".to_owned(),
+                }
+            };
+            assert_eq!(climb.try_apply(next).is_err(), blocks);
+        }
+    }
 }

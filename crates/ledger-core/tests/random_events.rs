@@ -16,6 +16,15 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just("auth tests".to_owned()), any::<String>()]
 }
 
+fn drift_finding(detail: String, blocks: bool) -> DriftFinding {
+    DriftFinding {
+        code: DriftCode::FileUnchanged,
+        place: "src/mail.rs".to_owned(),
+        detail,
+        blocks,
+    }
+}
+
 fn path() -> impl Strategy<Value = RepoPath> {
     prop::collection::vec(prop::collection::vec(any::<u8>(), 1..6), 1..4)
         .prop_filter_map("no path", |parts| RepoPath::new(parts.join(&b'/')).ok())
@@ -154,6 +163,15 @@ fn observation() -> impl Strategy<Value = Observation> {
             weakened: Vec::new(),
             tests: None,
             same_as: None,
+            drift: None,
+        }),
+        (text(), any::<bool>()).prop_map(|(detail, blocks)| Observation::ChangesMeasured {
+            change: change(tree()),
+            violations: Vec::new(),
+            weakened: Vec::new(),
+            drift: Some(SpecDrift::new(vec![drift_finding(detail, blocks)])),
+            tests: None,
+            same_as: None,
         }),
         (path(), text()).prop_map(|(path, detail)| Observation::ChangesMeasured {
             change: change(tree()),
@@ -165,6 +183,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             weakened: Vec::new(),
             tests: None,
             same_as: None,
+            drift: None,
         }),
         (digit(), digit(), any::<bool>()).prop_map(|(tree, earlier, is_alone)| Observation::ChangesMeasured {
             change: change(id(tree)),
@@ -182,6 +201,7 @@ fn observation() -> impl Strategy<Value = Observation> {
                 }),
             }),
             same_as: is_alone.then(|| id(earlier)),
+            drift: None,
         }),
         digit().prop_map(|tree| Observation::TestsCompared {
             comparison: TestComparison {
@@ -264,6 +284,10 @@ fn event() -> impl Strategy<Value = Event> {
         6 => evidence().prop_map(Event::Entered),
         3 => (phase, code, text()).prop_map(|(phase, code, reason)| Event::NotRequired { phase, code, reason }),
         2 => number().prop_map(|n| Event::IterationStarted { n, cause: IterationCause::MoreToDo }),
+        1 => (number(), text()).prop_map(|(n, text)| Event::IterationStarted {
+            n,
+            cause: IterationCause::SpecDrift { findings: vec![drift_finding(text, true)] },
+        }),
         2 => (number(), number()).prop_map(|(round, n)| Event::RepairStarted { round, n, findings: vec![finding()] }),
         6 => effect().prop_map(Event::Intended),
         3 => activity().prop_map(Event::Activity),

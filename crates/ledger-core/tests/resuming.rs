@@ -48,6 +48,7 @@ fn measure(climb: &mut Climb, tree: TreeId) {
             weakened: Vec::new(),
             tests: None,
             same_as: None,
+            drift: None,
         },
     );
 }

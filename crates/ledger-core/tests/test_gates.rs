@@ -36,6 +36,7 @@ fn measured(tests: ChangedTests, same_as: Option<TreeId>) -> Observation {
         weakened: Vec::new(),
         tests: Some(tests),
         same_as,
+        drift: None,
     }
 }
 

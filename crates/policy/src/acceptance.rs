@@ -10,7 +10,7 @@ use ledger_core::{Acceptance, AcceptanceProof, CheckResult, Confidence, Strength
 /// ```
 /// use counterfoil_policy::acceptance_proofs;
 /// use ledger_core::{Acceptance, Confidence, Strength};
-/// let item = Acceptance { id: "AC-1".into(), given: String::new(), when: String::new(), then: "it works".into() };
+/// let item = Acceptance { id: "AC-1".into(), given: String::new(), when: String::new(), then: "it works".into(), requirements: Vec::new() };
 /// let proofs = acceptance_proofs(&[item], &[]);
 /// assert_eq!((proofs[0].strength, proofs[0].confidence), (Strength::WorkerClaimed, Confidence::Low));
 /// ```
@@ -86,6 +86,7 @@ mod tests {
             given: String::new(),
             when: String::new(),
             then: "x".to_owned(),
+            requirements: Vec::new(),
         };
         let items = ["tested", "ran", "failed", "no tests", "hidden failure", "nobody"].map(item);
         let results = [

@@ -2,15 +2,20 @@
 
 mod context_gates;
 mod gates;
+mod others;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::{
-    Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, Mode, RepoPath, RunId, TicketFile, TicketId,
+    Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, Mode, PackageName, RepoPath, RunId, TicketFile,
+    TicketId,
 };
+
+pub use others::may_stack;
 
 use crate::config::Policy;
 use crate::context_budget::ContextFacts;
+use crate::spec_claims::SpecConflict;
 use crate::steering::SteeringFacts;
 
 /// What has to be known of the world before a ticket may run. Gathered by the runner; what it could not find out is
@@ -46,10 +51,12 @@ pub struct AdmissionFacts {
     pub steering: SteeringFacts,
     /// What the worker is given to read.
     pub context: ContextFacts,
+    /// The specs that the ticket links.
+    pub specs: SpecsFact,
     /// How each ticket that this one depends on stands.
     pub dependencies: Vec<DependencyFact>,
-    /// Tickets before this one in its package that are neither done nor canceled.
-    pub unfinished_before: Vec<TicketId>,
+    /// How the ticket stands in its package; none where it names none.
+    pub package: Option<PackageFact>,
     /// How the ticket was already brought to its end, where it was.
     pub consumed: Option<ConsumedFact>,
     /// A person closed the ticket.
@@ -138,6 +145,25 @@ pub enum ApprovalFact {
     Found(Approval),
 }
 
+/// The specs that a ticket links, at the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpecsFact {
+    /// It links none that it is held to.
+    None,
+    /// They cannot be used, or do not fit the ticket.
+    Unusable {
+        /// Why: the first reason, with its place.
+        reason: String,
+    },
+    /// They were read.
+    Found {
+        /// What is not decided, from [`crate::open_spec_decisions`].
+        open: Vec<String>,
+        /// What another open ticket works on too.
+        conflicts: Vec<SpecConflict>,
+    },
+}
+
 /// How a ticket that another depends on stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DependencyFact {
@@ -162,6 +188,52 @@ pub enum DependencyState {
     Missing,
     /// It could not be found out.
     Unknown,
+}
+
+/// How a ticket stands in the package that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageFact {
+    /// The package.
+    pub name: PackageName,
+    /// How the package stands.
+    pub state: PackageState,
+    /// Each ticket before this one, in the package's order.
+    pub before: Vec<DependencyFact>,
+    /// How many tickets come after this one.
+    pub after: usize,
+    /// Tickets after it that are delivered already.
+    pub delivered_after: Vec<TicketId>,
+}
+
+/// How a package stands at the base, and in the work tree as far as its files are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageState {
+    /// It lists the ticket, and every file is as its lock has it.
+    Locked {
+        /// How many files the lock names.
+        files: usize,
+    },
+    /// There is none.
+    Missing,
+    /// It cannot be read.
+    Invalid {
+        /// Why.
+        reason: String,
+    },
+    /// It does not list the ticket.
+    NotListed,
+    /// It has no lock.
+    NotLocked,
+    /// A file is not as the lock has it.
+    Differs {
+        /// Which, and how.
+        difference: String,
+    },
+    /// It could not be found out.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// How a ticket was already brought to its end.
@@ -265,14 +337,16 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
         gates::committed(policy, facts),
         gates::approved(facts),
         gates::approval_current(facts),
-        gates::decisions(ticket),
+        gates::decisions(ticket, facts),
     ]);
     gates.extend(context_gates::steering(ticket, policy, facts));
     gates.extend(context_gates::context(ticket, facts));
+    gates.extend(gates::specs(ticket, facts));
+    gates.extend(gates::spec_conflict(facts));
     gates.extend(gates::quick_flow(ticket, policy, facts));
     gates.extend([
-        gates::dependencies(ticket, policy, facts),
-        gates::order(facts),
+        others::dependencies(ticket, policy, facts),
+        others::package(policy, facts),
         gates::claim(facts),
         gates::failures(policy, facts),
         gates::agent(facts),

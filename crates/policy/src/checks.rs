@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger_core::{CheckCommand, Duration, InvalidCheckCommand, Strength, TicketFile};
+use ledger_core::{CheckCommand, Duration, InvalidCheckCommand, Strength, TicketCheck, TicketFile, TicketId};
 
 use crate::config::{Baseline, InvalidText, Policy, SandboxUse, TestReport};
 
@@ -131,6 +131,36 @@ pub fn check_specs(policy: &Policy, ticket: &TicketFile) -> Result<Vec<CheckSpec
         list.push(spec);
     }
     Ok(list)
+}
+
+/// The checks of the last ticket of a package, whose result is that of the whole: its own, and those that the tickets before it brought,
+/// each named after its ticket. They prove nothing of what this ticket is asked.
+///
+/// ```
+/// use counterfoil_policy::{Policy, check_specs_of_whole};
+/// use ledger_core::TicketFile;
+/// let ticket = |check: &str| {
+///     let text = format!("title = \"x\"\nmode = \"loop\"\n[[check]]\nname = \"{check}\"\nargv = [\"true\"]\n");
+///     TicketFile::parse(text.as_bytes()).unwrap()
+/// };
+/// let before = [("0001-a".parse().unwrap(), ticket("tests"))];
+/// let specs = check_specs_of_whole(&Policy::default(), &ticket("tests"), &before).unwrap();
+/// assert_eq!(specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), ["tests", "0001-a: tests"]);
+/// ```
+pub fn check_specs_of_whole(
+    policy: &Policy,
+    ticket: &TicketFile,
+    before: &[(TicketId, TicketFile)],
+) -> Result<Vec<CheckSpec>, InvalidChecks> {
+    let mut whole = ticket.clone();
+    for (id, file) in before {
+        whole.check.extend(file.check.iter().map(|check| TicketCheck {
+            name: format!("{id}: {}", check.name),
+            proves: Vec::new(),
+            ..check.clone()
+        }));
+    }
+    check_specs(policy, &whole)
 }
 
 fn command(name: &str, run: Option<&str>, argv: Option<&[String]>) -> Result<CheckCommand, InvalidChecks> {

@@ -7,6 +7,7 @@ use ledger_core::{
 
 use crate::config::{Gates, Policy};
 use crate::limits::Limits;
+use crate::spec_trace::RequiredProof;
 
 /// Everything that the next step depends on beside the run and the time. Frozen when the run is taken up, but for
 /// `head` and `stop`.
@@ -20,6 +21,8 @@ pub struct Inputs {
     pub grants: Grants,
     /// The ticket's acceptance items.
     pub acceptance: Vec<Acceptance>,
+    /// What has to be proved for each accepted requirement of its specs; empty: it has none.
+    pub required: Vec<RequiredProof>,
     /// The limits of policy and ticket together.
     pub limits: Limits,
     /// What was found before the run was opened.

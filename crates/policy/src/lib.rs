@@ -21,18 +21,22 @@ mod quick_flow;
 mod scope;
 mod secrets;
 mod selection;
+mod spec_claims;
+mod spec_drift;
+mod spec_trace;
 mod steering;
 mod test_weakening;
 mod tool_use;
 mod unkept;
+mod waves;
 
 pub use acceptance::{acceptance_proofs, unproved};
 pub use admission::{
     Admission, AdmissionFacts, ApprovalFact, ClaimFact, ConsumedFact, DependencyFact, DependencyState, Gate, HeadFact,
-    TargetFact, TargetState, TrustFact, Verdict, admit,
+    PackageFact, PackageState, SpecsFact, TargetFact, TargetState, TrustFact, Verdict, admit, may_stack,
 };
 pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProblem, judge_changes};
-pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs};
+pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs, check_specs_of_whole};
 pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
 pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files};
@@ -48,6 +52,12 @@ pub use quick_flow::{
 pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
+pub use spec_claims::{ClaimedSpec, SpecClaim, SpecConflict, spec_conflicts};
+pub use spec_drift::{SpecFacts, drift_without_specs, spec_drift};
+pub use spec_trace::{
+    RequiredProof, TraceGap, TracePlace, has_specs, open_spec_decisions, required_proofs, trace_gaps,
+    unproved_requirements,
+};
 pub use steering::{
     RuleSource, SteeringConflict, SteeringError, SteeringFacts, check_steering_patterns, choose_steering,
     steering_conflicts, steering_needs_files,
@@ -58,3 +68,4 @@ pub use test_weakening::{
 };
 pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
 pub use unkept::{UnkeptKey, ignored_keys, looser_limits};
+pub use waves::{Waiting, WavesError, waves};

@@ -22,6 +22,7 @@ use evidence::{api_evidence, dependency_evidence};
 pub use crossing::{Crossing, MAX_PLACES, QuickTrigger};
 pub use declarations::{PublicApiChange, has_public_api, public_api_change};
 pub use modules::PACKAGE_MANIFESTS;
+pub(crate) use paths::is_test;
 
 /// The most files outside of the ledger that a change in quick mode may touch.
 pub const MAX_QUICK_FILES: usize = 3;
@@ -121,8 +122,19 @@ impl QuickFlow {
         found.finish()
     }
 
+    /// Those of [`Self::of_ticket`] that specs are for, by the files that the ticket names. What it grants, it says by itself.
+    pub fn ticket_needs_specs(&self, ticket: &TicketFile) -> Vec<Crossing> {
+        let mut crossings = self.of_ticket(ticket, &BTreeSet::new());
+        crossings.retain(|crossing| crossing.path.is_some() && crossing.trigger.calls_for_specs());
+        crossings
+    }
+
     /// The lines that a change crosses, whatever the ticket allows. What is missing in the facts counts as crossed.
     pub fn of_changes(&self, set: &ChangeSet, facts: &ChangeFacts, ticket: &TicketFile) -> Vec<Crossing> {
+        self.crossed_by(set, facts, ticket).finish()
+    }
+
+    fn crossed_by(&self, set: &ChangeSet, facts: &ChangeFacts, ticket: &TicketFile) -> Found {
         let mut found = Found::default();
         // A rename stands there with both its ends.
         let paths: BTreeSet<RepoPath> = set.changes.iter().map(|change| change.path.clone()).collect();
@@ -146,7 +158,7 @@ impl QuickFlow {
                 }
             }
         }
-        found.finish()
+        found
     }
 
     /// Those of [`Self::of_changes`] that specs are for, whatever the size of the change.
@@ -154,6 +166,17 @@ impl QuickFlow {
         let mut crossings = self.of_changes(set, facts, ticket);
         crossings.retain(|crossing| crossing.trigger.calls_for_specs());
         crossings
+    }
+
+    /// The same, each of them: where one is right, another of its kind may not be.
+    pub(crate) fn all_that_need_specs(
+        &self,
+        set: &ChangeSet,
+        facts: &ChangeFacts,
+        ticket: &TicketFile,
+    ) -> Vec<Crossing> {
+        let crossed = self.crossed_by(set, facts, ticket).all();
+        crossed.filter(|crossing| crossing.trigger.calls_for_specs()).collect()
     }
 
     fn counts(&self, path: &RepoPath) -> bool {

@@ -1,7 +1,7 @@
 //! What a ticket asks for and a run would not keep: keys that this version does not act on, and limits looser than the
 //! policy's. A contract that is silently ignored is worse than none.
 
-use ledger_core::{SpecMode, TicketFile};
+use ledger_core::TicketFile;
 
 use crate::config::Policy;
 
@@ -35,18 +35,11 @@ impl UnkeptKey {
 /// assert_eq!(ignored_keys(&ticket)[0].message, "`resources` is not supported by this version of foil");
 /// ```
 pub fn ignored_keys(ticket: &TicketFile) -> Vec<UnkeptKey> {
-    let keys: [(bool, &'static [&'static str], &str); 2] = [
-        (
-            !ticket.resources.is_empty(),
-            &["resources"],
-            "leave it out; what must not run at the same time is run one after the other by one `foil run`",
-        ),
-        (
-            ticket.specs.mode == SpecMode::Full,
-            &["specs", "mode"],
-            "leave it out, or set it to \"none\"; name the specs in `[context] required`, and the worker reads them first",
-        ),
-    ];
+    let keys: [(bool, &'static [&'static str], &str); 1] = [(
+        !ticket.resources.is_empty(),
+        &["resources"],
+        "leave it out; what must not run at the same time is run one after the other by one `foil run`",
+    )];
     keys.into_iter()
         .filter(|(is_set, ..)| *is_set)
         .map(|(_, path, hint)| UnkeptKey::new(path, "is not supported by this version of foil", hint))
@@ -100,12 +93,12 @@ mod tests {
 
     #[test]
     fn every_key_that_is_not_acted_on_is_named() {
-        let more = "resources = [\"a\"]\n[specs]\nmode = \"full\"\n";
+        let more = "resources = [\"a\"]\n";
         let named: Vec<_> = ignored_keys(&ticket(more))
             .into_iter()
             .map(|key| key.path.join("."))
             .collect();
-        assert_eq!(named, ["resources", "specs.mode"]);
+        assert_eq!(named, ["resources"]);
         assert_eq!(
             ignored_keys(&ticket("parent = \"0001-a\"\n[specs]\nmode = \"none\"\n")),
             []

@@ -103,6 +103,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
         gates: Policy::default().gates.of(ledger_core::Kind::Feature),
         grants: ledger_core::Grants::default(),
         acceptance: Vec::new(),
+        required: Vec::new(),
         limits: Limits::default(),
         start,
         baseline: Vec::new(),

@@ -8,30 +8,29 @@ use git_delivery::{Head, Identity, ObjectError, Operation, RefError, Repository,
 use jiff::Timestamp;
 use ledger_core::{
     Approval, BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, Mode,
-    ObjectId, ObservedRef, Package, PackageName, PushTarget, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket,
-    State, Ticket, TicketFile, TicketId,
+    ObjectId, ObservedRef, PushTarget, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket, State, Ticket,
+    TicketFile, TicketId,
 };
 use policy::{
-    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, ContextFacts, DependencyFact,
-    HeadFact, InvalidChecks, Policy, QuickFlow, StartFacts, SteeringFacts, TargetFact, TargetState, TrustFact, admit,
-    check_specs,
+    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, ContextFacts, HeadFact, InvalidChecks,
+    Policy, QuickFlow, SpecsFact, StartFacts, SteeringFacts, TargetFact, TargetState, TrustFact, admit,
+    check_specs_of_whole, has_specs, may_stack,
 };
 
-use crate::approve::is_delivered;
-use crate::base::{
-    Base, DependencyState, ReceiptError, choose_base, dependency_state, runner_identity, stored_receipt,
-};
-use crate::check_ledger::package_path;
+use crate::base::{Base, ReceiptError, choose_base, runner_identity, stored_receipt};
 use crate::consent::required_files;
 use crate::guard::ProcessIdentity;
 
 use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
 use crate::lock::{LockPurpose, TicketLock};
 use crate::manifests::Manifests;
+use crate::other_tickets::OtherTickets;
+use crate::packages::{SharedBranch, approved_package, package_of_run, package_standing};
 use crate::prompt::{Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
 use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
+use crate::specs::{LinkedSpecs, SpecReport, conflicts_with};
 use crate::status::nearest_id;
 use crate::steering_files::SteeringFiles;
 use crate::target::{TargetError, last_seen, push_target};
@@ -122,6 +121,11 @@ pub struct Candidacy {
     given: Vec<CoveredFile>,
     stacked: Vec<StackedTicket>,
     plan: Option<Digest>,
+    specs: Option<LinkedSpecs>,
+    /// The branch that the tickets of its package share, where they share one.
+    goal: Option<SharedBranch>,
+    /// The tickets before this one whose checks run once more on its result.
+    whole: Vec<(TicketId, TicketFile)>,
 }
 
 #[derive(Debug)]
@@ -139,10 +143,14 @@ pub struct Ready {
     pub policy: Policy,
     /// The checks, in order.
     pub checks: Vec<CheckSpec>,
+    /// The specs that the change is held to, where it has some.
+    pub specs: Option<LinkedSpecs>,
     /// What the first phases are entered with.
     pub start: StartFacts,
     /// The branch of a remote that the delivery is pushed to, where it goes that far.
     pub target: Option<PushTarget>,
+    /// The branch that the tickets of its package share, where they share one.
+    pub goal: Option<SharedBranch>,
     /// What the repository tells workers and reviewers.
     pub instructions: Instructions,
     /// Who commits.
@@ -259,12 +267,24 @@ impl Candidacy {
             }
             at_base.insert(path.clone(), base);
         }
+        let others = OtherTickets {
+            repository,
+            ledger: &here,
+            tip: tip.as_ref().map(|tip| tip.commit),
+        };
+        let standing = match &file.package {
+            Some(package) => Some(package_standing(&others, committed.as_ref(), package, id)?),
+            None => None,
+        };
+        let mut stacked = standing
+            .as_ref()
+            .map(|standing| standing.stacked.clone())
+            .unwrap_or_default();
         let mut dependencies = Vec::new();
-        let mut stacked = Vec::new();
         for dependency in &file.depends_on {
-            let (fact, delivered) = dependency_fact(workspace, &policy, tip.as_ref(), &here, dependency)?;
+            let (fact, delivered) = others.dependency(dependency)?;
             dependencies.push(fact);
-            stacked.extend(delivered);
+            stacked.extend(delivered.filter(|delivered| !stacked.contains(delivered)));
         }
         let steering = match &tip {
             Some(tip) => SteeringFiles::at(repository, tip.commit, dir)?,
@@ -277,6 +297,36 @@ impl Candidacy {
             None => ContextFacts::default(),
         };
         let given = steering.covered(&chosen)?;
+        let (specs, specs_fact) = specs_of(workspace, &folder, &here, &file, &policy);
+        let is_shared = policy.delivery.branch.is_shared();
+        let goal = standing.as_ref().filter(|_| is_shared).map(|standing| SharedBranch {
+            wanted: policy
+                .delivery
+                .branch
+                .fill(id.as_str(), Some(standing.fact.name.as_str())),
+            ledger: dir.clone(),
+            before: standing.fact.before.iter().map(|before| before.id.clone()).collect(),
+        });
+        if let (Some(goal), true, None) = (&goal, may_stack(&policy), taken_up)
+            && let (Some((_, commit)), Some(ticket)) = (goal.find(repository)?, goal.before.last())
+        {
+            // Its tip, which may hold more than was delivered: a person may have gone on there.
+            let on_tip = StackedTicket {
+                ticket: ticket.clone(),
+                commit,
+            };
+            stacked.retain(|stacked| stacked.ticket != on_tip.ticket);
+            if tip
+                .as_ref()
+                .is_none_or(|tip| !repository.is_ancestor(commit, tip.commit).unwrap_or(false))
+            {
+                stacked.push(on_tip);
+            }
+        }
+        let whole = match &standing {
+            Some(standing) if is_shared && standing.is_last => standing.before.clone(),
+            _ => Vec::new(),
+        };
         let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
@@ -305,11 +355,9 @@ impl Candidacy {
             manifests,
             steering: chosen,
             context,
+            specs: specs_fact,
             dependencies,
-            unfinished_before: match (&file.package, unfinished) {
-                (Some(package), None) => unfinished_before(workspace, &here, package, id),
-                _ => Vec::new(),
-            },
+            package: standing.map(|standing| standing.fact),
             consumed: if unfinished.is_some() {
                 None
             } else {
@@ -342,7 +390,20 @@ impl Candidacy {
             given,
             stacked,
             plan,
+            specs,
+            goal,
+            whole,
         })
+    }
+
+    /// The checks of a run, in order: the policy's and the ticket's; for the last ticket of a package with one branch also those of the
+    /// tickets before it.
+    pub fn checks(&self) -> Result<Vec<CheckSpec>, InvalidChecks> {
+        if !self.ticket.file.mode.discipline().may_change {
+            // Where nothing changes there is nothing to check.
+            return Ok(Vec::new());
+        }
+        check_specs_of_whole(&self.policy, &self.ticket.file, &self.whole)
     }
 
     /// Every gate, as the policy judges it from what is known now.
@@ -395,6 +456,7 @@ impl Candidacy {
     pub fn into_ready(self, workspace: &Workspace, unfinished: Option<&Run>) -> Result<Ready, AdmitError> {
         let repository = workspace.repository();
         let missing = |code, reason: &str| AdmitError::Base(Blocker::new(code, reason));
+        let checks = self.checks()?;
         let lock = self
             .source_lock()
             .ok_or_else(|| missing(BlockerCode::NotApproved, "nobody has approved the ticket"))?;
@@ -453,13 +515,29 @@ impl Candidacy {
                 return Err(missing(BlockerCode::TicketNotCommitted, &reason));
             }
         }
+        let package = package_of_run(&lock, &self.ticket.id).map(|file| approved_package(repository, file));
+        let pinned = match package {
+            None => Vec::new(),
+            Some(Ok(package)) => package.lock,
+            Some(Err(error)) => return Err(missing(BlockerCode::SourceLockMismatch, &error.to_string())),
+        };
+        for file in pinned {
+            // A ticket that it is stacked on may have changed what another one links.
+            if repository
+                .entry_at(tree, &file.path)?
+                .is_none_or(|side| side.id != file.blob)
+            {
+                let reason = format!(
+                    "`{}` is not in base {} as it was locked",
+                    file.path,
+                    discovery.base.short()
+                );
+                return Err(missing(BlockerCode::SourceLockMismatch, &reason));
+            }
+        }
         Ok(Ready {
-            checks: if self.ticket.file.mode.discipline().may_change {
-                check_specs(&self.policy, &self.ticket.file)?
-            } else {
-                // Where nothing changes there is nothing to check.
-                Vec::new()
-            },
+            checks,
+            specs: self.specs,
             start: StartFacts {
                 lock,
                 discovery,
@@ -474,6 +552,7 @@ impl Candidacy {
                 steering: told_by(&self.facts.steering, &self.given),
                 ..self.prompts.told
             },
+            goal: self.goal,
             identity,
             repository: self.repository,
         })
@@ -552,6 +631,35 @@ fn manifests_for(
     Ok(Manifests::of(repository, tree).above(&rules.named_files(file))?)
 }
 
+/// The specs that a ticket links, as they are where its folder is; what other open tickets work on, as they are in the work tree.
+fn specs_of(
+    workspace: &Workspace,
+    folder: &TicketFolder<'_>,
+    here: &Ledger<'_>,
+    file: &TicketFile,
+    policy: &Policy,
+) -> (Option<LinkedSpecs>, SpecsFact) {
+    if !has_specs(file) {
+        return (None, SpecsFact::None);
+    }
+    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+    let report = SpecReport::read(folder, file, &contract, policy);
+    if let Some(reason) = report.refusal() {
+        return (None, SpecsFact::Unusable { reason });
+    }
+    let claim = report.specs.as_ref().and_then(|specs| specs.claim(folder.id(), file));
+    let Some(claim) = claim else {
+        let reason = "the specs of a ticket that is delivered or closed are not read".to_owned();
+        return (None, SpecsFact::Unusable { reason });
+    };
+    let conflicts = conflicts_with(workspace, here, policy, folder.id(), &claim);
+    let fact = SpecsFact::Found {
+        open: report.open,
+        conflicts,
+    };
+    (report.specs, fact)
+}
+
 fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) -> (ApprovalFact, Option<CoveredFile>) {
     let bytes = match folder.map(|folder| folder.read(TicketFileName::Approval)) {
         None | Some(Ok(None)) => return (ApprovalFact::Missing, None),
@@ -590,70 +698,8 @@ fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) -> (ApprovalF
 }
 
 /// Digest of a plain file of the work tree; none where there is none.
-fn digest_in(work_dir: &Path, path: &RepoPath) -> Option<Digest> {
+pub(crate) fn digest_in(work_dir: &Path, path: &RepoPath) -> Option<Digest> {
     crate::beneath::read_beneath(work_dir, path).ok().map(Digest::of)
-}
-
-fn dependency_fact(
-    workspace: &Workspace,
-    policy: &Policy,
-    tip: Option<&Tip>,
-    ledger: &Ledger<'_>,
-    id: &TicketId,
-) -> Result<(DependencyFact, Option<StackedTicket>), AdmitError> {
-    let repository = workspace.repository();
-    let fact = |state| DependencyFact { id: id.clone(), state };
-    let state = match tip {
-        Some(tip) => {
-            let tree = repository.commit_tree_id(tip.commit)?;
-            dependency_state(repository, tip.commit, tree, policy.ledger.dir.path(), id)
-        }
-        None => DependencyState::NotDone,
-    };
-    Ok(match state {
-        DependencyState::Unknown => (fact(policy::DependencyState::Unknown), None),
-        DependencyState::InBase => (fact(policy::DependencyState::InBase), None),
-        DependencyState::Delivered(commit) => (
-            fact(policy::DependencyState::Delivered),
-            Some(StackedTicket {
-                ticket: id.clone(),
-                commit,
-            }),
-        ),
-        DependencyState::NotDone => {
-            let state = match ledger.ticket(id) {
-                None => policy::DependencyState::Missing,
-                Some(folder) if folder.has(TicketFileName::Canceled) => policy::DependencyState::Canceled,
-                Some(_) => policy::DependencyState::NotDelivered,
-            };
-            (fact(state), None)
-        }
-    })
-}
-
-/// The tickets before this one in its package that are neither delivered nor canceled, as they are in the work tree. A
-/// package that does not name the ticket, or cannot be read, orders nothing.
-fn unfinished_before(
-    workspace: &Workspace,
-    ledger: &Ledger<'_>,
-    package: &PackageName,
-    id: &TicketId,
-) -> Vec<TicketId> {
-    let read = package_path(ledger.dir(), package)
-        .and_then(|path| crate::beneath::read_beneath(workspace.repository().work_dir(), &path).ok())
-        .and_then(|bytes| Package::parse(&bytes).ok());
-    let tickets = read.map(|package| package.tickets).unwrap_or_default();
-    let Some(place) = tickets.iter().position(|ticket| ticket == id) else {
-        return Vec::new();
-    };
-    let is_closed = |id: &TicketId| {
-        let folder = ledger.ticket(id);
-        folder.is_some_and(|folder| is_delivered(workspace, &folder) || folder.has(TicketFileName::Canceled))
-    };
-    let mut before = tickets;
-    before.truncate(place);
-    before.retain(|id| !is_closed(id));
-    before
 }
 
 /// Who else runs the ticket now.

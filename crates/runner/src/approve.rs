@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 
 use git_delivery::{CommittedHere, GitProgramError, HereError, ObjectError, RepositoryError, blob_id};
-use ledger_core::{Approval, ApprovalKind, CommitId, CoveredFile, Digest, PackageName, RepoPath, TicketFile, TicketId};
+use ledger_core::{
+    Approval, ApprovalKind, CommitId, CoveredFile, Digest, Package, PackageName, RepoPath, TicketFile, TicketId,
+};
 
 use crate::base::receipt_bytes;
 use crate::beneath::{WriteError, replace_beneath};
-use crate::check_ledger::{QuickRules, SteeringRules, ticket_findings};
+use crate::check_ledger::{PackageCheck, QuickRules, SteeringRules, membership_finding, names, ticket_findings};
 use crate::consent::{ConsentState, consent_state, required_files};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::moment::Moment;
-use crate::packages::{Packages, PackagesError};
+use crate::packages::{Named, PackageSources, Packages, PackagesError, SourceProblem, package_path};
+use crate::specs::{conflict_findings, conflicts_with};
 use crate::status::nearest_id;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -22,6 +25,8 @@ use crate::workspace::{Workspace, WorkspaceError};
 pub struct ApprovalPlan {
     /// The tickets, in the order in which they were named.
     pub tickets: Vec<PlannedApproval>,
+    /// The packages that they are of.
+    pub packages: Vec<PlannedPackage>,
     /// Who approves, as Git names that person.
     pub by: String,
     /// The repository that the approval is for.
@@ -44,6 +49,17 @@ pub struct PlannedApproval {
     /// What is worth knowing and does not stand in the way.
     pub warnings: Vec<Finding>,
     approval_path: RepoPath,
+    bytes: BTreeMap<RepoPath, Vec<u8>>,
+}
+
+/// A package that approvals cover, whose lock holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedPackage {
+    /// Its name.
+    pub name: PackageName,
+    /// What it says.
+    pub package: Package,
+    /// Every file that its lock names, and its own. They are committed with the approvals: a run looks for all of them in its base.
     bytes: BTreeMap<RepoPath, Vec<u8>>,
 }
 
@@ -79,6 +95,9 @@ pub enum ApproveError {
     /// The packages cannot be listed.
     #[error(transparent)]
     Packages(#[from] PackagesError),
+    /// A file of a package cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceProblem),
     /// There is no such ticket or package.
     #[error("there is no ticket or package `{name}`")]
     Unknown {
@@ -87,21 +106,21 @@ pub enum ApproveError {
         /// The ticket with the nearest name.
         nearest: Option<TicketId>,
     },
-    /// A package was named without saying that all of it is meant.
-    #[error("`{package}` is a package of {} tickets", tickets.len())]
-    WholePackage {
-        /// The package.
-        package: PackageName,
-        /// Its tickets.
-        tickets: Vec<TicketId>,
-    },
-    /// A package cannot be read.
-    #[error("the package `{package}` cannot be used")]
+    /// A package cannot be used.
+    #[error("the package `{package}` cannot be used as it is")]
     BrokenPackage {
         /// The package.
         package: PackageName,
         /// What is wrong with it.
-        finding: Box<Finding>,
+        findings: Vec<Finding>,
+    },
+    /// The files of a package are not as they were locked, or were never locked.
+    #[error("the lock of the package `{package}` does not hold")]
+    LockDiffers {
+        /// The package.
+        package: PackageName,
+        /// What differs.
+        findings: Vec<Finding>,
     },
     /// A ticket is not fit to be approved.
     #[error("`{id}` cannot be approved as it is")]
@@ -149,21 +168,17 @@ pub enum ApproveError {
 }
 
 impl ApprovalPlan {
-    /// What approving these names would cover. A name is a ticket's, or with `whole_packages` a package's: then every
-    /// ticket of it that is neither delivered nor canceled. Changes nothing.
-    pub fn new(
-        workspace: &Workspace,
-        names: &[String],
-        whole_packages: bool,
-        moment: Moment,
-    ) -> Result<Self, ApproveError> {
+    /// What approving these names would cover. A name is a ticket's, or a package's: then every ticket of it that is neither
+    /// delivered nor canceled. A ticket of a package is approved only while the package's lock holds. Changes nothing.
+    pub fn new(workspace: &Workspace, names: &[String], moment: Moment) -> Result<Self, ApproveError> {
         let ledger = workspace.ledger()?;
         let repository = workspace.repository_id()?;
         let identity = workspace.repository().identity()?;
         let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
         let mut tickets: Vec<PlannedApproval> = Vec::new();
+        let mut planned_packages: Vec<PlannedPackage> = Vec::new();
         for name in names {
-            for (id, by_name) in meant(&ledger, &packages, name, whole_packages)? {
+            for (id, by_name) in meant(&ledger, &packages, name)? {
                 if tickets.iter().any(|planned| planned.id == id) {
                     continue;
                 }
@@ -171,11 +186,18 @@ impl ApprovalPlan {
                 if !by_name && is_closed(workspace, &folder).is_some() {
                     continue;
                 }
-                tickets.push(plan(workspace, &folder, &repository)?);
+                let planned = plan(workspace, &folder, &repository, &packages)?;
+                if let Some(package) = &planned.ticket.package
+                    && !planned_packages.iter().any(|known| known.name == *package)
+                {
+                    planned_packages.push(plan_package(workspace, &ledger, &packages, package)?);
+                }
+                tickets.push(planned);
             }
         }
         Ok(Self {
             tickets,
+            packages: planned_packages,
             by: format!("{} <{}>", identity.author.name, identity.author.email),
             repository,
             moment,
@@ -188,6 +210,9 @@ impl ApprovalPlan {
     pub fn carry_out(&self, workspace: &Workspace, committing: Committing) -> Result<Approved, ApproveError> {
         let mut approvals = BTreeMap::new();
         let mut files = BTreeMap::new();
+        for package in &self.packages {
+            files.extend(package.bytes.clone());
+        }
         for planned in &self.tickets {
             files.extend(planned.bytes.clone());
             if planned.already {
@@ -266,36 +291,107 @@ fn unknown(ledger: &Ledger<'_>, name: &str) -> ApproveError {
 }
 
 /// The tickets that a name means, and whether each was named itself.
-fn meant(
+fn meant(ledger: &Ledger<'_>, packages: &Packages, name: &str) -> Result<Vec<(TicketId, bool)>, ApproveError> {
+    match Named::find(ledger, packages, name) {
+        None => Err(unknown(ledger, name)),
+        Some(Named::Ticket(id)) => Ok(vec![(id, true)]),
+        Some(Named::Package { read: Ok(read), .. }) => Ok(read.tickets.iter().map(|id| (id.clone(), false)).collect()),
+        Some(Named::Package {
+            name,
+            read: Err(problem),
+        }) => Err(ApproveError::BrokenPackage {
+            findings: vec![Finding::in_file(file_of(ledger, &name), problem)],
+            package: name,
+        }),
+    }
+}
+
+fn file_of(ledger: &Ledger<'_>, package: &PackageName) -> RepoPath {
+    package_path(ledger.dir(), package).unwrap_or_else(|| ledger.dir().clone())
+}
+
+/// A package whose tickets can be approved: each is there, names it, and is as it was locked.
+fn plan_package(
+    workspace: &Workspace,
     ledger: &Ledger<'_>,
     packages: &Packages,
-    name: &str,
-    whole_packages: bool,
-) -> Result<Vec<(TicketId, bool)>, ApproveError> {
-    if let Ok(id) = name.parse::<TicketId>()
-        && ledger.ids().binary_search(&id).is_ok()
-    {
-        return Ok(vec![(id, true)]);
+    name: &PackageName,
+) -> Result<PlannedPackage, ApproveError> {
+    let broken = |findings: Vec<Finding>| ApproveError::BrokenPackage {
+        package: name.clone(),
+        findings,
+    };
+    let path = file_of(ledger, name);
+    let package = match packages.find(name) {
+        Some(Ok(package)) => package,
+        Some(Err(problem)) => return Err(broken(vec![Finding::in_file(path, problem)])),
+        None => return Err(broken(vec![Finding::in_file(path, &FileProblem::Missing)])),
+    };
+    let check = PackageCheck {
+        name,
+        package,
+        path: path.clone(),
+        document: packages.document(name),
+        ledger,
+    };
+    let stands_in_the_way = |finding: &Finding| finding.severity >= FindingSeverity::Unfinished;
+    let mut findings = check.order_findings(|id| ledger.ticket(id).map(|folder| names(id, folder.ticket().ok())));
+    findings.retain(stands_in_the_way);
+    if !findings.is_empty() {
+        return Err(broken(findings));
     }
-    let found = name
-        .parse::<PackageName>()
-        .ok()
-        .and_then(|package| packages.iter().find(|(known, _)| **known == package));
-    match found {
-        None => Err(unknown(ledger, name)),
-        Some((package, Err(problem))) => Err(ApproveError::BrokenPackage {
-            package: package.clone(),
-            finding: Box::new(Finding::in_file(
-                crate::check_ledger::package_path(ledger.dir(), package).unwrap_or_else(|| ledger.dir().clone()),
-                problem,
-            )),
-        }),
-        Some((package, Ok(read))) if !whole_packages => Err(ApproveError::WholePackage {
-            package: package.clone(),
-            tickets: read.tickets.clone(),
-        }),
-        Some((_, Ok(read))) => Ok(read.tickets.iter().map(|id| (id.clone(), false)).collect()),
+    let sources = PackageSources::of(ledger, package);
+    let files = sources.as_ref().map(|sources| sources.files.clone());
+    let mut findings = check.lock_findings(files.map_err(Clone::clone));
+    findings.retain(stands_in_the_way);
+    if !findings.is_empty() {
+        return Err(ApproveError::LockDiffers {
+            package: name.clone(),
+            findings,
+        });
     }
+    let mut bytes = sources?.bytes;
+    let findings = still_committed(workspace, ledger, package, &bytes)?;
+    if !findings.is_empty() {
+        return Err(ApproveError::LockDiffers {
+            package: name.clone(),
+            findings,
+        });
+    }
+    bytes.insert(path, packages.document(name).to_vec());
+    Ok(PlannedPackage {
+        name: name.clone(),
+        package: package.clone(),
+        bytes,
+    })
+}
+
+/// Files of the tickets that the last commit has and the lock has not: hidden ones, and those whose removal is not committed. An
+/// approval would not take them out of the base, where a run would find them.
+fn still_committed(
+    workspace: &Workspace,
+    ledger: &Ledger<'_>,
+    package: &Package,
+    locked: &BTreeMap<RepoPath, Vec<u8>>,
+) -> Result<Vec<Finding>, ApproveError> {
+    let repository = workspace.repository();
+    let Some(commit) = repository.head()?.commit() else {
+        return Ok(Vec::new());
+    };
+    let committed = Ledger::at_commit(repository, commit, ledger.dir()).map_err(WorkspaceError::from)?;
+    let mut findings = Vec::new();
+    for folder in package.tickets.iter().filter_map(|id| committed.ticket(id)) {
+        let others = folder.other_files().map_err(|problem| ApproveError::File {
+            path: folder.path(TicketFileName::Ticket),
+            problem,
+        })?;
+        for path in others.into_iter().filter(|path| !locked.contains_key(path)) {
+            let message = "it is in the last commit, and not in the lock";
+            let finding = Finding::new(FindingSeverity::Error, path, message);
+            findings.push(finding.with_hint("take it out of the ticket's folder, and commit that"));
+        }
+    }
+    Ok(findings)
 }
 
 /// Why a ticket cannot be approved any more.
@@ -316,18 +412,32 @@ pub(crate) fn is_delivered(workspace: &Workspace, folder: &TicketFolder<'_>) -> 
     folder.has(TicketFileName::Result) || !matches!(receipt_bytes(workspace.repository(), folder.id()), Ok(None))
 }
 
-fn plan(workspace: &Workspace, folder: &TicketFolder<'_>, repository: &str) -> Result<PlannedApproval, ApproveError> {
+fn plan(
+    workspace: &Workspace,
+    folder: &TicketFolder<'_>,
+    repository: &str,
+    packages: &Packages,
+) -> Result<PlannedApproval, ApproveError> {
     if let Some(closed) = is_closed(workspace, folder) {
         return Err(closed);
     }
     let read = folder.ticket();
     let policy = workspace.policy()?;
     let quick = QuickRules::new(policy, workspace.repository());
+    let membership = membership_finding(folder, packages, &names(folder.id(), read.as_ref().ok().cloned()));
     let steering = SteeringRules::new(policy, workspace.repository());
-    let (errors, warnings): (Vec<_>, Vec<_>) = ticket_findings(folder, &read, policy, repository, &quick, &steering)
+    let (mut findings, claim) = ticket_findings(folder, &read, policy, repository, &quick, &steering);
+    if let Some(claim) = claim {
+        let ledger = workspace.ledger()?;
+        let conflicts = conflicts_with(workspace, &ledger, policy, folder.id(), &claim);
+        let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+        findings.extend(conflict_findings(folder, &contract, &conflicts));
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = findings
         .into_iter()
         // An approval that does not count any more is what this replaces.
         .filter(|finding| finding.path != folder.path(TicketFileName::Approval))
+        .chain(membership)
         .partition(|finding| finding.severity >= FindingSeverity::Unfinished);
     let ticket = match read {
         Ok(ticket) if errors.is_empty() => ticket,

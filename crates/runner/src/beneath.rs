@@ -119,6 +119,21 @@ pub(crate) fn read_at(folder: impl AsFd, name: &[u8]) -> Result<Vec<u8>, FilePro
     Ok(bytes)
 }
 
+/// The names of the folders in a folder below `root`, in order; none where it cannot be listed. Names that are no UTF-8 are left out.
+pub(crate) fn folders_beneath(root: &Path, path: &RepoPath) -> Vec<String> {
+    let listed = open_folder(root, path.parts()).and_then(rustix::fs::Dir::read_from);
+    let mut names: Vec<_> = listed
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| !entry.file_name().to_bytes().starts_with(b"."))
+        .filter(|entry| matches!(entry.file_type(), FileType::Directory | FileType::Unknown))
+        .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
 fn unreadable(errno: Errno) -> FileProblem {
     FileProblem::Unreadable {
         reason: io::Error::from(errno).to_string(),

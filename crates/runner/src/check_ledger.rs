@@ -1,24 +1,29 @@
 //! Validating policy, tickets, packages and approvals, each on its own and against each other.
 
 mod cycles;
+mod package;
 mod quick;
 mod steering;
 mod ticket;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::RepositoryError;
-use ledger_core::{Digest, PackageName, RepoPath, TicketFile, TicketId};
+use ledger_core::{CoveredFile, PackageName, TicketFile, TicketId};
+use policy::spec_conflicts;
 use serde::Serialize;
 
+pub(crate) use package::PackageCheck;
 pub(crate) use quick::QuickRules;
 pub(crate) use steering::SteeringRules;
 pub(crate) use ticket::ticket_findings;
 
-use crate::beneath::read_beneath;
+use self::package::KnownSources;
+use crate::approve::is_delivered;
 use crate::finding::{Finding, FindingSeverity};
-use crate::ledger::{FileProblem, Ledger, LedgerError, MisfitReason, TicketFileName, join};
-use crate::packages::{Packages, PackagesError};
+use crate::ledger::{Ledger, LedgerError, MisfitReason, TicketFileName, TicketFolder};
+use crate::packages::{Packages, PackagesError, SourceProblem, TicketSources};
+use crate::specs::{claim_of, conflict_findings};
 use crate::status::nearest_id;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError};
 
@@ -77,6 +82,7 @@ impl From<RepositoryError> for CheckLedgerError {
 }
 
 /// What a ticket says of others.
+#[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) id: TicketId,
     pub(crate) parent: Option<TicketId>,
@@ -115,23 +121,48 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let steering = SteeringRules::new(policy, workspace.repository());
     let read = ledger.map(|folder| {
         let ticket = folder.ticket();
-        let findings = if wanted(folder.id()) {
-            ticket_findings(folder, &ticket, policy, &repository_id, &quick, &steering)
-        } else {
-            Vec::new()
+        let (findings, claim) = match &ticket {
+            Ok(other) if !wanted(folder.id()) => (Vec::new(), claim_of(workspace, folder, other, policy)),
+            Err(_) if !wanted(folder.id()) => (Vec::new(), None),
+            _ => {
+                let (findings, claim) = ticket_findings(folder, &ticket, policy, &repository_id, &quick, &steering);
+                (findings, claim.filter(|_| !is_delivered(workspace, folder)))
+            }
         };
-        (names(folder.id(), ticket.ok()), findings)
+        let ticket = ticket.ok();
+        // Here, because two threads are at it.
+        let sources = ticket.as_ref().and_then(|ticket| {
+            let is_checked = only.is_empty() && packages.contains(ticket.package.as_ref()?, folder.id());
+            is_checked.then(|| sources(folder, ticket))
+        });
+        (names(folder.id(), ticket), (findings, claim), sources)
     });
-    let (names, found): (Vec<_>, Vec<_>) = read.into_iter().unzip();
-    let circles = cycles::in_a_circle(&names);
+    let mut known = KnownSources::new();
+    let (names, found): (Vec<_>, Vec<_>) = read
+        .into_iter()
+        .map(|(names, found, sources)| {
+            known.extend(sources.map(|sources| (names.id.clone(), sources)));
+            (names, found)
+        })
+        .unzip();
+    let order = packages.each_after();
+    let circles = Circles {
+        by_themselves: cycles::in_a_circle(&names, &BTreeMap::new()),
+        with_order: cycles::in_a_circle(&names, &order),
+    };
+    let claims: Vec<_> = found.iter().filter_map(|(_, claim)| claim.clone()).collect();
+    let conflicts = spec_conflicts(&claims);
     let mut findings = Vec::new();
-    for (names, found) in names.iter().zip(found) {
+    for (names, (found, _)) in names.iter().zip(found) {
         if wanted(&names.id) {
             findings.extend(found);
             findings.extend(cross_findings(&ledger, &packages, names, &circles));
+            if let (Some(conflicts), Some(folder)) = (conflicts.get(&names.id), ledger.ticket(&names.id)) {
+                let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+                findings.extend(conflict_findings(&folder, &contract, conflicts));
+            }
         }
     }
-    let mut checked_packages = 0;
     if only.is_empty() {
         findings.extend(steering.pack_findings());
         for misfit in ledger.misfits() {
@@ -147,20 +178,36 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
             let finding = Finding::new(FindingSeverity::Error, path.clone(), message);
             findings.push(finding.with_hint("rename the file, as in `sign-up.toml`"));
         }
-        for (name, package) in packages.iter() {
-            checked_packages += 1;
-            package_findings(workspace, &ledger, &names, name, package, &mut findings);
-        }
+    }
+    // What is wrong with its package keeps a ticket from being approved too.
+    let of_wanted: BTreeSet<&PackageName> = names
+        .iter()
+        .filter(|names| wanted(&names.id))
+        .filter_map(|names| names.package.as_ref())
+        .collect();
+    let checked: Vec<_> = packages
+        .iter()
+        .filter(|(name, _)| only.is_empty() || of_wanted.contains(name))
+        .collect();
+    for (name, read) in &checked {
+        findings.extend(package::findings(&ledger, &packages, name, read, &names, &known));
     }
     Ok(LedgerCheck {
         schema: CHECK_SCHEMA,
         tickets: names.iter().filter(|names| wanted(&names.id)).count(),
-        packages: checked_packages,
+        packages: checked.len(),
         findings,
     })
 }
 
-fn names(id: &TicketId, ticket: Option<TicketFile>) -> Names {
+/// The files of a ticket that the lock of its package has to name.
+fn sources(folder: &TicketFolder<'_>, ticket: &TicketFile) -> Result<Vec<CoveredFile>, SourceProblem> {
+    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+    let sources = TicketSources::with_contract(folder, contract, ticket)?;
+    Ok(sources.files.into_iter().map(|(file, _)| file).collect())
+}
+
+pub(crate) fn names(id: &TicketId, ticket: Option<TicketFile>) -> Names {
     let (parent, package, depends_on, prior_work) = match ticket {
         Some(ticket) => (
             ticket.parent,
@@ -179,13 +226,16 @@ fn names(id: &TicketId, ticket: Option<TicketFile>) -> Names {
     }
 }
 
+/// Tickets that never get their turn.
+struct Circles {
+    /// They depend on themselves.
+    by_themselves: BTreeSet<TicketId>,
+    /// They do where the order of packages counts too.
+    with_order: BTreeSet<TicketId>,
+}
+
 /// What is wrong about the other tickets and the package that a ticket names.
-fn cross_findings(
-    ledger: &Ledger<'_>,
-    packages: &Packages,
-    names: &Names,
-    circles: &BTreeSet<TicketId>,
-) -> Vec<Finding> {
+fn cross_findings(ledger: &Ledger<'_>, packages: &Packages, names: &Names, circles: &Circles) -> Vec<Finding> {
     let mut findings = Vec::new();
     let Some(folder) = ledger.ticket(&names.id) else {
         return findings;
@@ -218,78 +268,44 @@ fn cross_findings(
     for (index, id) in names.prior_work.iter().enumerate() {
         missing(FindingSeverity::Warning, "context.prior_work", Some(index), id);
     }
-    if circles.contains(&names.id) {
+    if circles.by_themselves.contains(&names.id) {
         let message = "it depends on itself through the tickets in `depends_on`".to_owned();
         let finding = find(FindingSeverity::Error, &["depends_on"], message);
         findings.push(finding.with_hint("take one of them out of `depends_on`"));
+    } else if circles.with_order.contains(&names.id) {
+        let key = match names.depends_on.is_empty() {
+            true => "package",
+            false => "depends_on",
+        };
+        let message = "it waits for itself through `depends_on` and the order of packages".to_owned();
+        let finding = find(FindingSeverity::Error, &[key], message);
+        findings.push(
+            finding.with_hint("put the tickets of the package in another order, or take one out of `depends_on`"),
+        );
     }
-    if let Some(package) = &names.package
-        && packages.iter().all(|(name, _)| name != package)
-    {
-        let message = format!("`package` names `{package}`, which does not exist");
-        let finding = find(FindingSeverity::Warning, &["package"], message);
-        findings.push(finding.with_hint(format!(
-            "write `{}/packages/{package}.toml`, or leave the key out",
-            ledger.dir()
-        )));
-    }
+    findings.extend(membership_finding(&folder, packages, names));
     findings
 }
 
-fn package_findings(
-    workspace: &Workspace,
-    ledger: &Ledger<'_>,
-    names: &[Names],
-    name: &PackageName,
-    package: &Result<ledger_core::Package, FileProblem>,
-    findings: &mut Vec<Finding>,
-) {
-    let Some(path) = package_path(ledger.dir(), name) else {
-        return;
+/// What is wrong where a ticket names a package that is not there or does not list it. What is wrong with the package itself is told
+/// there.
+pub(crate) fn membership_finding(folder: &TicketFolder<'_>, packages: &Packages, names: &Names) -> Option<Finding> {
+    let package = names.package.as_ref()?;
+    let file = folder.package_path(package)?;
+    let id = &names.id;
+    let (message, hint) = match packages.find(package) {
+        Some(Err(_)) => return None,
+        Some(Ok(_)) if packages.contains(package, id) => return None,
+        Some(Ok(_)) => (
+            format!("`package` names `{package}`, which does not list this ticket"),
+            format!("put `{id}` in its place in `{file}`, or leave the key out"),
+        ),
+        None => (
+            format!("`package` names `{package}`, which does not exist"),
+            format!("`foil package new \"<title>\" {id} --name {package}` makes it; or leave the key out"),
+        ),
     };
-    let package = match package {
-        Ok(package) => package,
-        Err(problem) => {
-            findings.push(Finding::in_file(path, problem));
-            return;
-        }
-    };
-    let document = read_beneath(workspace.repository().work_dir(), &path).unwrap_or_default();
-    for (index, id) in package.tickets.iter().enumerate() {
-        let member = names
-            .binary_search_by(|names| names.id.cmp(id))
-            .ok()
-            .map(|index| &names[index]);
-        let (severity, message, hint) = match member {
-            None => (
-                FindingSeverity::Error,
-                format!("it lists `{id}`, which does not exist"),
-                match nearest_id(id.as_str(), ledger.ids()) {
-                    Some(nearest) => format!("did you mean `{nearest}`?"),
-                    None => "write that ticket, or take it off the list".to_owned(),
-                },
-            ),
-            Some(member) if member.package.as_ref() != Some(name) => (
-                FindingSeverity::Warning,
-                format!("it lists `{id}`, whose `package` is not `{name}`, so its place in the order does not count"),
-                format!("write `package = \"{name}\"` in the ticket, or take it off the list"),
-            ),
-            Some(_) => continue,
-        };
-        let keys = ["tickets", &index.to_string()];
-        findings.push(Finding::at(severity, path.clone(), &document, &keys, message).with_hint(hint));
-    }
-    for locked in &package.lock {
-        let found = read_beneath(workspace.repository().work_dir(), &locked.path).map(Digest::of);
-        if found != Ok(locked.sha256) {
-            let message = format!("`{}` is not what the package was made from", locked.path);
-            let finding = Finding::at(FindingSeverity::Warning, path.clone(), &document, &["lock"], message);
-            findings.push(finding.with_hint("look at what changed in it"));
-        }
-    }
-}
-
-/// The file of a package.
-pub(crate) fn package_path(dir: &RepoPath, name: &PackageName) -> Option<RepoPath> {
-    join(dir, &format!("packages/{name}.toml"))
+    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+    let path = folder.path(TicketFileName::Ticket);
+    Some(Finding::at(FindingSeverity::Error, path, &contract, &["package"], message).with_hint(hint))
 }

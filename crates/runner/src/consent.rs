@@ -49,8 +49,8 @@ pub enum StaleReason {
     NotCovered,
 }
 
-/// The files that an approval of this ticket must cover: contract, prompt, linked specs and the steering packs that it names. A plan is covered where there
-/// is one when it is approved.
+/// The files that an approval of this ticket must cover: contract, prompt, linked specs, the steering packs that it names, and the package that it names, whose
+/// lock has the files of the other tickets. A plan is covered where there is one when it is approved.
 pub fn required_files(folder: &TicketFolder<'_>, ticket: &TicketFile) -> Vec<RepoPath> {
     let mut paths = vec![folder.path(TicketFileName::Ticket), folder.path(TicketFileName::Prompt)];
     let packs = ticket.context.steering.iter().map(|name| folder.steering_path(name));
@@ -59,6 +59,8 @@ pub fn required_files(folder: &TicketFolder<'_>, ticket: &TicketFile) -> Vec<Rep
             paths.push(path);
         }
     }
+    let package = ticket.package.as_ref().and_then(|name| folder.package_path(name));
+    paths.extend(package.filter(|path| !paths.contains(path)));
     paths
 }
 
@@ -94,11 +96,15 @@ pub fn consent_state(
     }
     let contract_path = folder.path(TicketFileName::Ticket);
     let prompt_path = folder.path(TicketFileName::Prompt);
+    let package = ticket.package.as_ref();
+    let package = package.and_then(|name| Some((name, folder.package_path(name)?)));
     for file in &approval.file {
         let found = if file.path == contract_path {
             Ok(Some(Digest::of(contract)))
         } else if file.path == prompt_path {
             folder.read(TicketFileName::Prompt).map(|bytes| bytes.map(Digest::of))
+        } else if let Some((name, _)) = package.as_ref().filter(|(_, path)| file.path == *path) {
+            folder.package_digest(name)
         } else {
             folder.read_path(&file.path).map(|bytes| bytes.map(Digest::of))
         };

@@ -5,6 +5,7 @@ mod checks;
 mod compare;
 mod consent;
 mod delivery;
+mod drift;
 mod ended;
 mod look;
 mod measure;
@@ -31,9 +32,11 @@ use tokio::task::JoinHandle;
 use crate::agent::Agent;
 use crate::executor::Executor;
 use crate::guard::GuardProgram;
+use crate::packages::SharedBranch;
 use crate::prompt::Instructions;
 use crate::redact::Redactor;
 use crate::sandbox::{Confinement, Sandbox};
+use crate::specs::LinkedSpecs;
 
 pub(crate) use checks::confinement;
 pub(crate) use ended::{end_for_changed_sources, has_delivered, store_ended};
@@ -51,6 +54,10 @@ pub struct RunPlan {
     pub run: RunId,
     /// The checks to run, in order.
     pub checks: Vec<CheckSpec>,
+    /// The specs that the change is held to, where it has some.
+    pub specs: Option<LinkedSpecs>,
+    /// The branch that the tickets of its package share, where they share one.
+    pub goal: Option<SharedBranch>,
     /// What the repository tells worker and reviewer.
     pub instructions: Instructions,
     /// The sandbox for checks; none where the policy switches it off.

@@ -1,14 +1,16 @@
 //! The ledger folder: which tickets there are and what lies in their folders, in a work tree or in a commit.
 
+mod folder_files;
 mod open;
 mod ticket_folder;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use git_delivery::{ObjectError, Repository};
-use ledger_core::{CommitId, InvalidName, RepoPath, Side, TicketId};
+use ledger_core::{CommitId, Digest, InvalidName, PackageName, RepoPath, Side, TicketId};
 
 pub use ticket_folder::{FileProblem, TicketFileName, TicketFolder};
 
@@ -20,7 +22,12 @@ pub struct Ledger<'a> {
     ids: Vec<TicketId>,
     misfits: Vec<Misfit>,
     source: Source<'a>,
+    /// The digests of packages that were asked for: every ticket of a package asks for the same.
+    packages: Mutex<BTreeMap<PackageName, PackageDigest>>,
 }
+
+/// Digest of the file of a package; none where there is none.
+type PackageDigest = Result<Option<Digest>, FileProblem>;
 
 /// The files of a ticket in a commit, by name.
 type CommittedFolder = BTreeMap<Vec<u8>, Side>;
@@ -102,6 +109,7 @@ impl<'a> Ledger<'a> {
                 ids: Vec::new(),
                 misfits: Vec::new(),
                 source: Source::Nowhere,
+                packages: Mutex::default(),
             });
         };
         let mut names = Vec::with_capacity(entries.len());
@@ -122,6 +130,7 @@ impl<'a> Ledger<'a> {
                 root: root.to_owned(),
                 tickets,
             },
+            packages: Mutex::default(),
         })
     }
 
@@ -161,6 +170,7 @@ impl<'a> Ledger<'a> {
                 commit,
                 folders,
             },
+            packages: Mutex::default(),
         })
     }
 
@@ -188,6 +198,17 @@ impl<'a> Ledger<'a> {
     pub fn ticket(&self, id: &TicketId) -> Option<TicketFolder<'_>> {
         let index = self.ids.binary_search(id).ok()?;
         Some(self.folder(index))
+    }
+
+    /// Digest of the file of a package in the same work tree or commit; none where there is none. Read once.
+    fn package_digest(&self, name: &PackageName, read: impl FnOnce() -> PackageDigest) -> PackageDigest {
+        if let Some(known) = self.packages.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return known.clone();
+        }
+        // Not under the lock: another thread may read it too, which costs less than to wait.
+        let found = read();
+        let mut packages = self.packages.lock().unwrap_or_else(PoisonError::into_inner);
+        packages.entry(name.clone()).or_insert(found).clone()
     }
 
     fn folder(&self, index: usize) -> TicketFolder<'_> {

@@ -14,12 +14,14 @@ mod capsule;
 pub mod check;
 mod check_ledger;
 mod clean;
+mod closeout;
 mod codex_files;
 mod codex_setup;
 mod compared;
 mod consent;
 mod deliver;
 mod doctor;
+mod drift;
 mod drive;
 mod engine;
 mod executor;
@@ -37,12 +39,14 @@ mod manifests;
 mod markdown;
 mod moment;
 mod new;
+mod other_tickets;
 mod packages;
 mod packet;
 pub mod process;
 mod prompt;
 mod prompt_files;
 mod prompt_tests;
+mod queue;
 mod records;
 pub mod redact;
 mod rescue;
@@ -51,6 +55,7 @@ mod run_history;
 mod run_ticket;
 pub mod sandbox;
 mod spec_claim;
+mod specs;
 mod stack;
 mod state;
 mod status;
@@ -72,7 +77,7 @@ pub use agent::{
     recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
-pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval};
+pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage};
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
@@ -103,24 +108,30 @@ pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketF
 pub use logs::{LOGS_SCHEMA, LastLines, LogError, LogKind, LogLine, LogOptions, LogSource, RunLogs};
 pub use moment::Moment;
 pub use new::{Draft, NewTicket, NewTicketError};
-pub use packages::{Packages, PackagesError};
+pub use packages::{
+    LockStatus, Named, NewPackage, PACKAGE_SCHEMA, PackageChange, PackageChangeKind, PackageError, PackageReport,
+    PackageSources, PackageTicket, PackageWritten, Packages, PackagesError, SharedBranch, SourceProblem, lock_package,
+    new_package, show_package,
+};
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
 pub use prompt::{
     Given, GivenPlan, Instructions, PlanTask, ReviewTask, Steering, WriterTask, plan_prompt, report_repair_prompt,
     review_prompt, writer_prompt,
 };
+pub use queue::{Queue, QueueError, Queued};
 pub use records::{RecordFacts, plan_record, report_of, result_record, review_of, review_record, strength_name};
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{
     GivenWord, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code, run_ticket,
 };
+pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
-    BlockedStatus, BrokenStatus, DoneStatus, MOST_LOOKED_UP, MisfitStatus, NextStep, PausedStatus, PolicyStatus,
-    RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState, TicketStatus,
-    WaitingStatus, nearest_id, status, ticket_status,
+    BlockedStatus, BrokenStatus, DoneStatus, MOST_LOOKED_UP, MisfitStatus, NextStep, PackageStatus, PausedStatus,
+    PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState,
+    TicketStatus, WaitingStatus, nearest_id, status, ticket_status,
 };
 pub use stop::{RunningTicket, StopError, StopOutcome, running_tickets, stop_ticket};
 pub use target::TargetError;

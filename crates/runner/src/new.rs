@@ -1,19 +1,24 @@
 //! A draft of a ticket, from a template.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use git_delivery::RefError;
-use ledger_core::{DocumentError, Kind, Mode, PackageName, RepoPath, TicketFile, TicketId};
+use ledger_core::{
+    DocumentError, Kind, Mode, PackageName, RepoPath, SpecFolder, SpecKind, TicketFile, TicketId, spec_skeleton,
+};
 use toml_edit::{DocumentMut, value};
 
-use crate::beneath::{Created, WriteError, create_beneath, make_new_folder, read_beneath, remove_just_made};
+use crate::beneath::{
+    Created, WriteError, create_beneath, folders_beneath, make_new_folder, read_beneath, remove_just_made,
+};
 use crate::init::built_in_template;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, join};
 use crate::status::nearest_id;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What a draft is to be.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewTicket {
     /// Its title: one line.
     pub title: String,
@@ -27,6 +32,8 @@ pub struct NewTicket {
     pub parent: Option<TicketId>,
     /// The package that it belongs to.
     pub package: Option<PackageName>,
+    /// Whether it gets specs, which begin as skeletons below the ledger's `specs/changes`.
+    pub spec: bool,
 }
 
 /// A draft that is not yet written.
@@ -38,7 +45,7 @@ pub struct Draft {
     pub folder: RepoPath,
     /// Its files.
     pub files: BTreeMap<RepoPath, String>,
-    numbered: bool,
+    wanted: NewTicket,
 }
 
 /// A draft cannot be made. Nothing was written.
@@ -58,6 +65,12 @@ pub enum NewTicketError {
     Taken {
         /// The ticket that is there.
         id: TicketId,
+    },
+    /// A file that would be written is there already. Nothing of it was changed.
+    #[error("`{path}` is there already")]
+    Exists {
+        /// The file.
+        path: RepoPath,
     },
     /// There is no such parent.
     #[error("there is no ticket `{id}` that could be the parent")]
@@ -108,30 +121,37 @@ impl Draft {
             });
         }
         let taken = taken_names(workspace, &ledger)?;
-        let (id, numbered) = match &wanted.id {
-            Some(id) => (id.clone(), false),
-            None => (numbered_id(title, next_number(&taken)), true),
+        let id = match &wanted.id {
+            Some(id) => id.clone(),
+            None => numbered_id(title, next_number(&taken)),
         };
         if let Some(there) = taken.get(&id.folded()) {
             return Err(NewTicketError::Taken { id: there.clone() });
         }
-        let contract = contract(workspace, &ledger, title, wanted)?;
-        Ok(Self::assemble(ledger.dir(), id, numbered, title, contract))
-    }
-
-    fn assemble(dir: &RepoPath, id: TicketId, numbered: bool, title: &str, contract: String) -> Self {
+        let dir = ledger.dir();
         let below = |rest: &str| join(dir, &format!("tickets/{id}{rest}")).unwrap_or_else(|| dir.clone());
         let file = |name: TicketFileName| below(&format!("/{}", name.as_str()));
-        let files = BTreeMap::from([
+        let contract = contract(workspace, &ledger, &id, title, wanted)?;
+        let mut files = BTreeMap::from([
             (file(TicketFileName::Ticket), contract),
             (file(TicketFileName::Prompt), prompt(title)),
         ]);
-        Self {
-            folder: below(""),
-            files,
-            id,
-            numbered,
+        if wanted.spec {
+            let specs = SpecFolder::of(dir);
+            let number = next_requirement(workspace.repository().work_dir(), &specs);
+            for kind in SpecKind::ALL {
+                files.insert(
+                    specs.change_file(&id, kind),
+                    spec_skeleton(kind, &id, title, dir, number),
+                );
+            }
         }
+        Ok(Self {
+            folder: below(""),
+            id,
+            files,
+            wanted: wanted.clone(),
+        })
     }
 
     /// Writes the draft as a new folder. If another process took the number in between, the next one is taken. Answers
@@ -140,53 +160,61 @@ impl Draft {
         let root = workspace.repository().work_dir();
         for _ in 0..1000 {
             if make_new_folder(root, &self.folder)? == Created::New {
-                return match self.write_files(workspace) {
+                let mut made = Vec::new();
+                return match self.write_files(workspace, &mut made) {
                     Ok(()) => Ok(self),
                     Err(error) => {
-                        for path in self.files.keys() {
-                            remove_just_made(root, path, false);
+                        for path in made {
+                            remove_just_made(root, &path, false);
                         }
                         remove_just_made(root, &self.folder, true);
                         Err(error)
                     }
                 };
             }
-            if !self.numbered {
+            if self.wanted.id.is_some() {
                 return Err(NewTicketError::Taken { id: self.id });
             }
-            self = self.renumbered(workspace)?;
+            self = Self::new(workspace, &self.wanted)?;
         }
         Err(NewTicketError::NoNumber)
     }
 
-    fn renumbered(self, workspace: &Workspace) -> Result<Self, NewTicketError> {
-        let ledger = workspace.ledger()?;
-        let number = next_number(&taken_names(workspace, &ledger)?);
-        let mut contract = String::new();
-        let mut prompt = String::new();
-        for (path, text) in self.files {
-            match path.file_name() {
-                b"prompt.md" => prompt = text,
-                _ => contract = text,
-            }
-        }
-        let slug = self.id.as_str().split_once('-').map_or("", |(_, slug)| slug);
-        let id = with_number(number, slug);
-        let mut draft = Self::assemble(ledger.dir(), id, true, "", contract);
-        for (path, text) in &mut draft.files {
-            if path.file_name() == b"prompt.md" {
-                *text = prompt.clone();
-            }
-        }
-        Ok(draft)
-    }
-
-    fn write_files(&self, workspace: &Workspace) -> Result<(), NewTicketError> {
+    /// Writes the files one by one, and says which. What is there already is left as it is, and nothing goes on.
+    fn write_files(&self, workspace: &Workspace, made: &mut Vec<RepoPath>) -> Result<(), NewTicketError> {
         for (path, text) in &self.files {
-            create_beneath(workspace.repository().work_dir(), path, text.as_bytes())?;
+            match create_beneath(workspace.repository().work_dir(), path, text.as_bytes())? {
+                Created::New => made.push(path.clone()),
+                Created::Exists => return Err(NewTicketError::Exists { path: path.clone() }),
+            }
         }
         Ok(())
     }
+}
+
+/// The number after the highest that a requirement in this work tree has.
+fn next_requirement(root: &Path, specs: &SpecFolder) -> u32 {
+    let mut highest = 0;
+    for folder in ["current", "changes", "archive"] {
+        let Some(folder) = join(specs.path(), folder) else {
+            continue;
+        };
+        for name in folders_beneath(root, &folder) {
+            let path = join(&folder, &format!("{name}/requirements.md"));
+            let text = path.and_then(|path| read_beneath(root, &path).ok()).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let numbers = text.split("REQ-").skip(1).filter_map(|rest| {
+                let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+                // A longer one is no number that is counted on.
+                (1..=6)
+                    .contains(&digits.len())
+                    .then(|| digits.parse::<u32>().ok())
+                    .flatten()
+            });
+            highest = numbers.fold(highest, u32::max);
+        }
+    }
+    highest.saturating_add(1)
 }
 
 /// Every name that a new ticket may not have, folded: tickets, folders that are none, and tickets with a receipt.
@@ -219,6 +247,11 @@ fn next_number(taken: &BTreeMap<String, TicketId>) -> u32 {
 }
 
 fn numbered_id(title: &str, number: u32) -> TicketId {
+    with_number(number, &words_of(title))
+}
+
+/// The words of a title as a name has them: small letters and digits with hyphens between, at most 50. Empty where it has none.
+pub(crate) fn words_of(title: &str) -> String {
     let mut slug = String::new();
     for character in title.chars() {
         if character.is_ascii_alphanumeric() {
@@ -232,7 +265,7 @@ fn numbered_id(title: &str, number: u32) -> TicketId {
         Some((end, _)) => slug[..end].rsplit_once('-').map_or(&slug[..end], |(words, _)| words),
         None => &slug,
     };
-    with_number(number, short.trim_matches('-'))
+    short.trim_matches('-').to_owned()
 }
 
 /// An id of digits, letters and hyphens always fits; should it ever not, the number alone does.
@@ -249,6 +282,7 @@ fn with_number(number: u32, slug: &str) -> TicketId {
 fn contract(
     workspace: &Workspace,
     ledger: &Ledger<'_>,
+    id: &TicketId,
     title: &str,
     wanted: &NewTicket,
 ) -> Result<String, NewTicketError> {
@@ -281,6 +315,19 @@ fn contract(
     if let Some(package) = &wanted.package {
         set(&mut document, "package", package.as_str());
     }
+    if wanted.spec {
+        let specs = SpecFolder::of(ledger.dir());
+        let table = document.entry("specs").or_insert_with(toml_edit::table);
+        let Some(table) = table.as_table_like_mut() else {
+            return Err(template(FileProblem::Unreadable {
+                reason: "`specs` is no table in it".to_owned(),
+            }));
+        };
+        table.insert("mode", value("full"));
+        for kind in SpecKind::ALL {
+            table.insert(kind.as_str(), value(specs.change_file(id, kind).to_string()));
+        }
+    }
     // The template lies one folder higher than the ticket.
     let text = document
         .to_string()
@@ -292,7 +339,7 @@ fn contract(
 }
 
 /// Sets a key and keeps the comments around the old value.
-fn set(document: &mut DocumentMut, key: &str, text: &str) {
+pub(crate) fn set(document: &mut DocumentMut, key: &str, text: &str) {
     let mut item = value(text);
     if let (Some(old), Some(new)) = (
         document.get(key).and_then(toml_edit::Item::as_value),

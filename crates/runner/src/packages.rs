@@ -1,9 +1,29 @@
 //! The packages of a ledger in a work tree.
 
+mod error;
+mod named;
+mod pinned;
+mod shared_branch;
+mod show;
+mod sources;
+mod standing;
+mod write;
+
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use ledger_core::{Package, PackageName, RepoPath, TicketId};
+
+pub use error::PackageError;
+pub use named::Named;
+pub(crate) use pinned::{approved_package, package_of_run};
+pub use shared_branch::SharedBranch;
+pub use show::{LockStatus, PACKAGE_SCHEMA, PackageReport, PackageTicket, show_package};
+pub(crate) use sources::TicketSources;
+pub use sources::{PackageSources, SourceProblem};
+pub(crate) use standing::package_standing;
+pub use write::{NewPackage, PackageChange, PackageChangeKind, PackageWritten, lock_package, new_package};
 
 use crate::beneath::read_beneath;
 use crate::ledger::{FileProblem, join};
@@ -12,8 +32,12 @@ use crate::ledger::{FileProblem, join};
 #[derive(Debug, Default)]
 pub struct Packages {
     packages: BTreeMap<PackageName, Result<Package, FileProblem>>,
+    /// The bytes of those that can be read.
+    documents: BTreeMap<PackageName, Vec<u8>>,
     /// The tickets of each package, sorted.
     members: BTreeMap<PackageName, Vec<TicketId>>,
+    /// For a package that has the name of another one but for case, that one.
+    twins: BTreeMap<PackageName, PackageName>,
     misfits: Vec<RepoPath>,
 }
 
@@ -56,7 +80,14 @@ impl Packages {
             let Some(path) = join(&folder, &name) else { continue };
             match stem.parse::<PackageName>() {
                 Ok(package) => {
-                    let read = read_beneath(root, &path).and_then(|bytes| Ok(Package::parse(&bytes)?));
+                    let read = match read_beneath(root, &path) {
+                        Ok(bytes) => {
+                            let parsed = Package::parse(&bytes);
+                            found.documents.insert(package.clone(), bytes);
+                            parsed.map_err(FileProblem::from)
+                        }
+                        Err(problem) => Err(problem),
+                    };
                     if let Ok(read) = &read {
                         let mut members = read.tickets.clone();
                         members.sort();
@@ -68,6 +99,17 @@ impl Packages {
             }
         }
         found.misfits.sort();
+        let mut folded: BTreeMap<String, PackageName> = BTreeMap::new();
+        for name in found.packages.keys() {
+            match folded.entry(name.as_str().to_ascii_lowercase()) {
+                Entry::Vacant(free) => {
+                    free.insert(name.clone());
+                }
+                Entry::Occupied(twin) => {
+                    found.twins.insert(name.clone(), twin.get().clone());
+                }
+            }
+        }
         Ok(found)
     }
 
@@ -91,10 +133,41 @@ impl Packages {
         &self.misfits
     }
 
+    /// What is known of a package: none where there is no such file.
+    pub fn find(&self, name: &PackageName) -> Option<&Result<Package, FileProblem>> {
+        self.packages.get(name)
+    }
+
+    /// The bytes of a package's file; empty where it cannot be read.
+    pub fn document(&self, name: &PackageName) -> &[u8] {
+        self.documents.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The package that has the same name but for upper and lower case, and comes before it.
+    pub fn twin_of(&self, name: &PackageName) -> Option<&PackageName> {
+        self.twins.get(name)
+    }
+
     /// Whether a package that can be read has this ticket.
     pub fn contains(&self, package: &PackageName, ticket: &TicketId) -> bool {
         self.members
             .get(package)
             .is_some_and(|members| members.binary_search(ticket).is_ok())
     }
+
+    /// For each listed ticket, the one right before it in a package.
+    pub fn each_after(&self) -> BTreeMap<TicketId, Vec<TicketId>> {
+        let mut after: BTreeMap<TicketId, Vec<TicketId>> = BTreeMap::new();
+        for package in self.packages.values().flatten() {
+            for pair in package.tickets.windows(2) {
+                after.entry(pair[1].clone()).or_default().push(pair[0].clone());
+            }
+        }
+        after
+    }
+}
+
+/// The file of a package.
+pub(crate) fn package_path(dir: &RepoPath, name: &PackageName) -> Option<RepoPath> {
+    join(dir, &format!("packages/{name}.toml"))
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, Finding, ListedPath,
-    MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Plan, RemoteDelivery, RepoPath, Report, Run, StackedTicket, State,
-    TestComparison, TicketFile, TokenCount,
+    Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, DriftVerdict,
+    Finding, ListedPath, MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Plan, RemoteDelivery, RepoPath, Report, Run,
+    StackedTicket, State, TestComparison, TicketFile, TokenCount,
 };
 use serde::Serialize;
 
@@ -85,6 +85,9 @@ pub struct ReviewPacket {
     pub findings: Vec<Finding>,
     /// What could still go wrong, as the reviewer says.
     pub residual_risks: Vec<String>,
+    /// What came of holding the change against its specs: `pass`, `pass_with_risk` or `fail`. None where it is held to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub specs: Option<DriftVerdict>,
     /// What weakens the result and must be seen: no checks, no sandbox, no review, specs that were said not to be needed.
     pub warnings: Vec<String>,
     /// Turns that the worker took.
@@ -187,6 +190,7 @@ impl ReviewPacket {
             pushed: delivered.and_then(|delivered| Some(delivered.remote.as_ref()?.to_string())),
             counts: change.map(|change| change.counts).unwrap_or_default(),
             paths: change.map(|change| change.paths.clone()).unwrap_or_default(),
+            specs: crate::drift::of(run).map(ledger_core::SpecDrift::verdict),
             warnings: warnings(run, &checks),
             checks,
             acceptance,
@@ -298,6 +302,9 @@ impl ReviewPacket {
         if !self.steering.is_empty() {
             let packs: Vec<_> = self.steering.iter().map(|path| code(&path.to_string())).collect();
             let _ = writeln!(text, "| steered by | {} |", packs.join(", "));
+        }
+        if let Some(verdict) = self.specs {
+            let _ = writeln!(text, "| held against its specs | {} |", code(verdict.as_str()));
         }
         let _ = writeln!(
             text,
@@ -415,6 +422,7 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
         ));
     }
     warnings.extend(crate::compared::warnings(run));
+    warnings.extend(crate::drift::warnings(run));
     warnings.extend(crate::weakened::warnings(run));
     if !run.opened().review {
         warnings.push("no independent review: the ticket's mode and the policy go without".to_owned());

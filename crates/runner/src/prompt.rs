@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, Plan, RepoPath, Report, SteeringName,
-    TestComparison, TestSummary, Ticket, TicketFile, WeakenedTest,
+    CheckResult, Decision, DecisionStatus, DriftFinding, Finding, Grants, IterationCause, Mode, Plan, RepoPath, Report,
+    SteeringName, TestComparison, TestSummary, Ticket, TicketFile, WeakenedTest,
 };
 use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
@@ -16,6 +16,8 @@ mod planning;
 
 pub use planning::{PlanTask, plan_prompt};
 use planning::{given_plan, plan_in_words};
+
+use crate::specs::LinkedSpecs;
 
 /// What a turn of the writer is about.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct WriterTask<'a> {
     pub gates: Gates,
     /// What the checkout holds beside the tree.
     pub given: Given<'a>,
+    /// The specs that the change is held to.
+    pub specs: Option<&'a LinkedSpecs>,
 }
 
 /// The plan that a worker follows.
@@ -106,7 +110,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "# Ticket {}: {}\n", ticket.id, file.title);
     why_this_turn(&mut text, task);
-    what_is_asked(&mut text, task.ticket, task.forbidden);
+    what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
     given_plan(&mut text, &task.plan);
@@ -144,7 +148,7 @@ fn only_an_answer(text: &mut String) {
 }
 
 /// What the ticket asks, without what this turn is about.
-fn what_is_asked(text: &mut String, ticket: &Ticket, forbidden: &[String]) {
+fn what_is_asked(text: &mut String, ticket: &Ticket, forbidden: &[String], specs: Option<&LinkedSpecs>) {
     let file = &ticket.file;
     let _ = writeln!(text, "## What is asked\n\n{}\n", ticket.prompt.trim());
     let context = &file.context;
@@ -171,6 +175,9 @@ fn what_is_asked(text: &mut String, ticket: &Ticket, forbidden: &[String]) {
             text.push('\n');
         }
         text.push('\n');
+    }
+    if let Some(specs) = specs {
+        spec_section(text, specs);
     }
     scope(text, file, forbidden);
     if file.mode == Mode::Quick {
@@ -275,6 +282,18 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
                 task.iteration
             );
         }
+        Some(IterationCause::SpecDrift { findings }) => {
+            let _ = writeln!(
+                text,
+                "## Not what the specs say\n\nThis is turn {}. Your last result passed its checks, and it is not what the specs below say. Mend the \
+                 change; the specs cannot be changed by you. Where they are wrong, report `blocked` and say what is wrong with them.\n",
+                task.iteration
+            );
+            for finding in findings.iter().filter(|finding| finding.blocks) {
+                let _ = writeln!(text, "- {}", one_line(&finding.to_string()));
+            }
+            text.push('\n');
+        }
         Some(IterationCause::ChecksFailed { .. }) => {
             let _ = writeln!(
                 text,
@@ -342,6 +361,52 @@ fn scope(text: &mut String, file: &TicketFile, forbidden: &[String]) {
         "\nThe policy, the ledger, CI, Git and agent configuration and instructions to agents may not change either.\n\
          A change outside the scope ends the run, however small.\n"
     );
+}
+
+/// The specs that a change is held to. They come from the base, where only a person writes them.
+fn spec_section(text: &mut String, specs: &LinkedSpecs) {
+    let _ = writeln!(
+        text,
+        "## Specs\n\nYour change is held to these files of your checkout; read them whole. What they say is compared with what you change, and every \
+         accepted requirement has to be proved. You cannot change them, nor the current specs: the runner does, when the ticket is delivered.\n"
+    );
+    spec_lists(text, specs);
+    text.push('\n');
+}
+
+/// The files by digest, and what in them is accepted.
+fn spec_lists(text: &mut String, specs: &LinkedSpecs) {
+    for file in &specs.files {
+        let _ = writeln!(text, "- `{}` ({})", file.path, file.digest());
+    }
+    let set = &specs.set;
+    let _ = writeln!(text, "\nRequirements:\n");
+    for requirement in set.requirements.accepted() {
+        let _ = writeln!(
+            text,
+            "- {}: {} ({})",
+            requirement.id, requirement.text, requirement.criteria
+        );
+    }
+    let accepted = set
+        .design
+        .decisions
+        .iter()
+        .filter(|decision| decision.status == DecisionStatus::Accepted);
+    for (number, decision) in accepted.enumerate() {
+        if number == 0 {
+            let _ = writeln!(text, "\nDecisions:\n");
+        }
+        let _ = writeln!(text, "- {}: {}", decision.id, decision.decision);
+    }
+    let _ = writeln!(text, "\nFiles:\n");
+    for file in &set.design.files {
+        let _ = writeln!(text, "- {} `{}`", file.change.as_str(), file.path);
+    }
+    let _ = writeln!(text, "\nTasks, in order:\n");
+    for task in set.tasks.accepted() {
+        let _ = writeln!(text, "- {}: {}", task.id, task.proof);
+    }
 }
 
 /// What ends a run in quick mode; it is judged by the change, not by what the worker says.
@@ -412,7 +477,7 @@ pub fn report_repair_prompt(task: &WriterTask<'_>, reason: &str) -> String {
         task.ticket.file.title,
         one_line(reason)
     );
-    what_is_asked(&mut text, task.ticket, task.forbidden);
+    what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
     answer(&mut text, task.label);
     text
 }
@@ -448,6 +513,10 @@ pub struct ReviewTask<'a> {
     pub to_justify: &'a [WeakenedTest],
     /// What tests show before and after the change.
     pub compared: Option<&'a TestComparison>,
+    /// The specs that the change is held to.
+    pub specs: Option<&'a LinkedSpecs>,
+    /// Where the change parts from them in a way that does not block it.
+    pub drift: &'a [DriftFinding],
 }
 
 /// The reviewer's prompt.
@@ -478,6 +547,19 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     decisions(&mut asked, &ticket.file.decision);
     let _ = writeln!(text, "## What was asked\n");
     material(&mut text, "ticket", &asked);
+    if let Some(specs) = task.specs {
+        let _ = writeln!(
+            text,
+            "## Specs\n\nThe change is held to these. Judge whether it does what each accepted requirement says, whether what the design says of \
+             contracts, failures and security is so, and whether anything was done that no requirement asks for.\n"
+        );
+        let mut told = String::new();
+        spec_lists(&mut told, specs);
+        for finding in task.drift {
+            let _ = writeln!(told, "found by structure: {}", one_line(&finding.to_string()));
+        }
+        material(&mut text, "specs", &told);
+    }
     let _ = writeln!(text, "## Checks that the runner ran on this tree\n");
     if task.checks.is_empty() {
         let _ = writeln!(text, "None.\n");
@@ -695,6 +777,7 @@ migrations = true
         let (ticket, forbidden) = (ticket(), ["vendor/**".to_owned()]);
         let plan = plan();
         let task = WriterTask {
+            specs: None,
             ticket: &ticket,
             label: "run/3",
             iteration: 1,
@@ -719,6 +802,8 @@ migrations = true
         assert_complete(&again, "run/3");
         assert!(again.contains("could not be used: it is not JSON.") && again.contains("a dependency is needed"));
         let review = review_prompt(&ReviewTask {
+            specs: None,
+            drift: &[],
             ticket: &ticket,
             label: "run/4",
             patch: "",
@@ -760,6 +845,7 @@ migrations = true
             label: "run/2",
             checks: &["`tests`: `make test`".to_owned()],
             forbidden: &forbidden,
+            specs: None,
             last: Some(&last),
             instructions: Some("Plan it in Esperanto."),
             steering: &[],
@@ -790,7 +876,7 @@ migrations = true
             let mut ticket = ticket();
             ticket.file.mode = mode;
             let mut text = String::new();
-            what_is_asked(&mut text, &ticket, &[]);
+            what_is_asked(&mut text, &ticket, &[], None);
             text.contains("- touches more than 3 files, or more than one package;")
         };
         assert_eq!(
@@ -811,6 +897,8 @@ migrations = true
             excerpt: "- assert!(ok()); ~~~~".to_owned(),
         }];
         let task = ReviewTask {
+            specs: None,
+            drift: &[],
             ticket: &ticket,
             label: "run/4",
             patch: "",

@@ -140,6 +140,13 @@ pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     quotes(&mut text, review.map_or(&[], |review| &review.inspected));
     heading(&mut text, "Evidence");
     verification(&mut text, run);
+    if let Some(drift) = crate::drift::of(run) {
+        let _ = writeln!(text, "Held against its specs: **{}**.\n", drift.verdict().as_str());
+        let findings: Vec<_> = drift.findings.iter().map(ToString::to_string).collect();
+        if !findings.is_empty() {
+            quotes(&mut text, &findings);
+        }
+    }
     let weakened = crate::weakened::lines(run);
     if !weakened.is_empty() {
         let _ = writeln!(text, "Hunks that weaken tests, found by their structure:\n");

@@ -7,7 +7,7 @@ use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, RunId, State, TicketId};
 use policy::config::SandboxUse;
-use policy::{Admission, Inputs, Limits, Outcome, TrustFact, check_specs};
+use policy::{Admission, Inputs, Limits, Outcome, TrustFact, required_proofs};
 use tokio::sync::watch;
 
 use crate::admit::{AdmitError, Candidacy};
@@ -288,6 +288,10 @@ pub async fn run_ticket(
         gates: ready.policy.gates.of(ready.ticket.file.kind),
         grants: ready.ticket.file.grants.clone(),
         acceptance: ready.ticket.file.acceptance.clone(),
+        required: match &ready.specs {
+            Some(specs) => required_proofs(&ready.ticket.file, &specs.set),
+            None => Vec::new(),
+        },
         limits,
         start,
         baseline: baseline(&ready.checks),
@@ -301,6 +305,8 @@ pub async fn run_ticket(
         policy: ready.policy,
         run: id,
         checks: ready.checks,
+        specs: ready.specs,
+        goal: ready.goal,
         instructions: ready.instructions,
         sandbox,
         guard: options.guard.clone(),
@@ -513,7 +519,7 @@ async fn probe_sandbox(
     bundled: Option<std::path::PathBuf>,
     options: &RunOptions,
 ) -> Result<Option<Sandbox>, RunError> {
-    let checks = check_specs(&candidacy.policy, &candidacy.ticket.file).map_err(AdmitError::from)?;
+    let checks = candidacy.checks().map_err(AdmitError::from)?;
     let needed = checks.iter().any(|check| check.sandbox == SandboxUse::Required);
     if !needed && candidacy.policy.workspace.setup.is_empty() {
         return Ok(None);

@@ -6,7 +6,7 @@ mod run_status;
 
 use std::collections::BTreeMap;
 
-use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, RepoPath, StackedTicket, TicketId};
+use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, PackageName, RepoPath, StackedTicket, TicketId};
 use serde::Serialize;
 
 use crate::capsule::FailedProof;
@@ -32,6 +32,9 @@ pub struct StatusReport {
     pub counts: BTreeMap<&'static str, u64>,
     /// Each ticket, in the order of the ids.
     pub tickets: Vec<TicketStatus>,
+    /// Each package that can be read, in the order of the names; of one ticket, its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackageStatus>,
     /// Folders among the tickets that are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub misfits: Vec<MisfitStatus>,
@@ -57,6 +60,25 @@ pub struct PolicyStatus {
     pub digest: Digest,
     /// Whether this user trusts it.
     pub trusted: bool,
+}
+
+/// How far a package is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackageStatus {
+    /// Its name.
+    pub name: PackageName,
+    /// What its tickets amount to.
+    pub title: String,
+    /// How many tickets it has.
+    pub tickets: usize,
+    /// How many of them are delivered.
+    pub delivered: usize,
+    /// The first that is not; none where all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<TicketId>,
+    /// Why none of its tickets runs, where its lock does not hold. Looked up as long as an approved ticket waits for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
 }
 
 /// A folder among the tickets that is none.

@@ -9,12 +9,15 @@ use std::path::Path;
 
 use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
-    CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, Observation, Receipt, Record,
-    RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketId,
+    CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, MAX_DOCUMENT_BYTES, Observation,
+    Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile, TicketId, TreeId,
 };
 use serde::Serialize;
 
 use crate::base::receipt_bytes;
+use crate::closeout::Closeout;
+use crate::packages::{approved_package, package_of_run};
+use crate::specs::LinkedSpecs;
 use crate::state::StateRoots;
 
 const RECEIPTS: &str = "refs/counterfoil/receipts/";
@@ -490,7 +493,14 @@ impl Verifier<'_> {
                 .chain(&lock.prompts)
                 .chain(&lock.steering)
         };
-        for file in files() {
+        // What the package of the ticket pins has to be there as well.
+        let package = package_of_run(lock, &receipt.ticket).map(|file| approved_package(self.repository, file));
+        let pinned = match package {
+            None => Vec::new(),
+            Some(Ok(package)) => package.lock,
+            Some(Err(error)) => return self.differs("source lock", error.to_string()),
+        };
+        for file in files().chain(&pinned) {
             let bytes = self
                 .repository
                 .read_file_at(receipt.base, &file.path, MAX_STORED_BYTES)
@@ -500,7 +510,9 @@ impl Verifier<'_> {
                 wrong.push(file.path.to_string());
             }
         }
-        let count = files().count();
+        let count = files()
+            .chain(pinned.iter().filter(|file| !lock.files.contains(file)))
+            .count();
         if wrong.is_empty() {
             self.matches("source lock", format!("{count} files in base {}", receipt.base.short()));
         } else {
@@ -541,13 +553,16 @@ impl Verifier<'_> {
             delivered.change.short(),
         );
         let lock = &receipt.source;
+        let closeout = self.closeout(lock, tree);
         let only = self
             .repository
             .commit_tree_id(delivered.records)
             .ok()
             .and_then(|records_tree| {
                 self.repository
-                    .tree_differs_only_in(tree, records_tree, |path| is_record(lock, path))
+                    .tree_differs_only_in(tree, records_tree, |path| {
+                        is_record(lock, path) || closeout.as_ref().is_some_and(|closeout| closeout.has(path))
+                    })
                     .ok()
             });
         self.is(
@@ -555,6 +570,14 @@ impl Verifier<'_> {
             only == Some(true),
             "changes only the ticket's records",
         );
+        if let Some(closeout) = &closeout {
+            let holds = self.is_closed_out(closeout, delivered.records);
+            self.is(
+                "specs",
+                holds,
+                "the delta is in the current specs, and the specs are in the archive",
+            );
+        }
         let named = head_before_delivery(records).map(|sum| sum.to_string());
         for (what, commit) in [
             ("change commit names the journal", delivered.change),
@@ -571,6 +594,28 @@ impl Verifier<'_> {
         if let (Some(remote), true) = (&delivered.remote, self.asks_remotes) {
             self.remote(remote, delivered.records);
         }
+    }
+
+    /// What has to become of the specs of the ticket, computed again from the tree; none where it has none.
+    fn closeout(&self, lock: &SourceLock, tree: TreeId) -> Option<Closeout> {
+        let (folder, _) = lock.approval.path.to_str()?.rsplit_once('/')?;
+        let (ledger, _) = folder.rsplit_once('/')?.0.rsplit_once('/')?;
+        let contract = format!("{folder}/ticket.toml").parse().ok()?;
+        let side = self.repository.entry_at(tree, &contract).ok()??;
+        let bytes = self.repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64).ok()?;
+        let ticket = TicketFile::parse(&bytes).ok()?;
+        let specs = LinkedSpecs::in_tree(self.repository, tree, &ticket, &ledger.parse().ok()?)?;
+        Closeout::of(self.repository, tree, &specs).ok()
+    }
+
+    fn is_closed_out(&self, closeout: &Closeout, records: CommitId) -> bool {
+        let read = |path: &RepoPath| {
+            self.repository
+                .read_file_at(records, path, MAX_DOCUMENT_BYTES as u64)
+                .ok()
+        };
+        let is_there = |(path, bytes): (&RepoPath, &Vec<u8>)| read(path).flatten().as_ref() == Some(bytes);
+        closeout.written.iter().all(is_there) && closeout.removed.iter().all(|path| read(path) == Some(None))
     }
 
     fn trailer(&self, commit: CommitId, key: &str) -> Option<String> {

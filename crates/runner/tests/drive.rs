@@ -22,6 +22,7 @@ fn inputs() -> Inputs {
         gates: Policy::default().gates.of(ledger_core::Kind::Feature),
         grants: ledger_core::Grants::default(),
         acceptance: Vec::new(),
+        required: Vec::new(),
         limits: Limits::default(),
         start: StartFacts {
             lock: SourceLock {

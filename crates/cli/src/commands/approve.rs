@@ -1,29 +1,30 @@
 //! `foil approve`
 
-use ledger_core::{CheckCommand, CommitId, CoveredFile, RepoPath, TicketId};
-use runner::{ApprovalPlan, Committing, Moment, PlannedApproval};
+use ledger_core::{CheckCommand, CommitId, CoveredFile, PackageName, RepoPath, TicketId};
+use runner::{ApprovalPlan, Committing, Moment, PlannedApproval, PlannedPackage};
 use serde::Serialize;
 
 use super::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, plain, styled};
+use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled};
 use crate::story::findings_text;
 
 /// Consent to exactly the bytes of a ticket that are there now
 ///
 /// Shows what is approved, writes approval.toml, and commits exactly the covered files and the approval on the current
-/// branch; whatever else is changed or staged stays as it is. An edit of a covered file voids the approval.
+/// branch; whatever else is changed or staged stays as it is. An edit of a covered file voids the approval. A package stands for
+/// every open ticket of it; its lock must hold, and what it names is committed too.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil approve 0042-validate-email\n  foil approve 0042-validate-email 0043-reminders --no-commit\n  foil approve sign-up --all      every open ticket of a package"
+    after_help = "Examples:\n  foil approve 0042-validate-email\n  foil approve 0042-validate-email 0043-reminders --no-commit\n  foil approve sign-up             every open ticket of a package"
 )]
 pub(crate) struct ApproveArgs {
-    /// Tickets, or packages with --all
+    /// Tickets or packages
     #[arg(value_name = "TICKET", required = true)]
     names: Vec<String>,
-    /// Approve every open ticket of the packages that are named
-    #[arg(long)]
+    /// Every open ticket of the packages that are named, which is what naming a package means
+    #[arg(long, hide = true)]
     all: bool,
     /// Only write the approvals; commit them yourself
     #[arg(long)]
@@ -36,6 +37,8 @@ struct Report<'a> {
     by: &'a str,
     repository: &'a str,
     tickets: Vec<ReportTicket<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    packages: Vec<&'a PackageName>,
     written: &'a [RepoPath],
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<CommitId>,
@@ -51,8 +54,11 @@ struct ReportTicket<'a> {
 pub(super) fn run(args: &ApproveArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
     let output = context.output;
-    let plan = ApprovalPlan::new(&workspace, &args.names, args.all, Moment::now())?;
+    let plan = ApprovalPlan::new(&workspace, &args.names, Moment::now())?;
     if !output.is_json() {
+        for package in &plan.packages {
+            output.answer(&shown_package(package))?;
+        }
         for planned in &plan.tickets {
             output.answer(&shown(planned))?;
             let work_dir = workspace.repository().work_dir();
@@ -82,6 +88,7 @@ pub(super) fn run(args: &ApproveArgs, context: &Context<'_>) -> Result<Exit, Fai
                     already: planned.already,
                 })
                 .collect(),
+            packages: plan.packages.iter().map(|package| &package.name).collect(),
             written: &done.written,
             commit: done.commit,
         })?;
@@ -103,12 +110,36 @@ pub(super) fn run(args: &ApproveArgs, context: &Context<'_>) -> Result<Exit, Fai
             text
         }
     };
-    match plan.tickets.as_slice() {
-        [one] => text.push_str(&format!("Next: foil run {}\n", one.id)),
+    match (plan.tickets.as_slice(), plan.packages.as_slice()) {
+        ([_, _, ..], [package]) if plan.tickets.iter().all(|planned| planned.ticket.package.is_some()) => {
+            text.push_str(&format!("Next: foil run {}\n", package.name));
+        }
+        ([one], _) => text.push_str(&format!("Next: foil run {}\n", one.id)),
         _ => text.push_str("Next: foil status\n"),
     }
     output.story(&text)?;
     Ok(Exit::Done)
+}
+
+/// The package that a person agrees to.
+fn shown_package(planned: &PlannedPackage) -> String {
+    let package = &planned.package;
+    let order: Vec<_> = package.tickets.iter().map(ToString::to_string).collect();
+    let mut text = format!(
+        "{} {}  {}\n",
+        styled(HEADING, "package"),
+        planned.name,
+        plain(&package.title)
+    );
+    if !package.goal.is_empty() {
+        text.push_str(&format!("  {}\n", plain(&package.goal)));
+    }
+    text.push_str(&format!("  one after the other: {}\n", order.join(", ")));
+    text.push_str(&format!(
+        "  the lock holds: {}\n",
+        count(package.lock.len(), "file", "files")
+    ));
+    text
 }
 
 /// What a person agrees to.

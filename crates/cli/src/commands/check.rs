@@ -17,7 +17,7 @@ mod schema;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  foil check\n  foil check 0042-validate-email\n  foil check --schema --json")]
 pub(crate) struct CheckArgs {
-    /// Only these tickets, and the policy
+    /// Only these tickets with their packages, and the policy
     #[arg(value_name = "TICKET")]
     tickets: Vec<TicketId>,
     /// Also hold every file against its JSON Schema, as editors do

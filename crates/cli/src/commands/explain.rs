@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use ledger_core::{Blocker, RepoPath, RunId, TicketId, TreeId};
-use policy::{ApprovalFact, Verdict, check_specs};
+use policy::{ApprovalFact, Verdict};
 use runner::{Candidacy, left_work, rescue_command};
 use serde::Serialize;
 
@@ -91,7 +91,8 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
     let workspace = context.workspace()?;
     let candidacy = Candidacy::gather(&workspace, &args.ticket, None).map_err(runner::RunError::from)?;
     let admission = candidacy.admission();
-    let checks = check_specs(&candidacy.policy, &candidacy.ticket.file)
+    let checks = candidacy
+        .checks()
         .map_err(|error| runner::RunError::from(runner::AdmitError::from(error)))?;
     let (agent, workspace_policy) = (&candidacy.policy.agent, &candidacy.policy.workspace);
     let file = &candidacy.ticket.file;

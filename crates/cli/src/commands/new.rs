@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// Writes ticket.toml and prompt.md into a new folder below the ledger's tickets. A draft runs only after `foil approve`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil new \"Validate e-mail addresses on sign-up\"\n  foil new \"Fix the time zone of reminders\" --mode quick --kind bugfix --edit\n  foil new \"Try it\" --stdout"
+    after_help = "Examples:\n  foil new \"Validate e-mail addresses on sign-up\"\n  foil new \"Fix the time zone of reminders\" --mode quick --kind bugfix --edit\n  foil new \"Limit sign-ups per address\" --spec\n  foil new \"Try it\" --stdout"
 )]
 pub(crate) struct NewArgs {
     /// What the change is, in one line
@@ -36,6 +36,9 @@ pub(crate) struct NewArgs {
     /// The package that it belongs to
     #[arg(long, value_name = "PACKAGE")]
     package: Option<PackageName>,
+    /// With requirements, design, tasks and delta, which begin as skeletons below the ledger's specs/changes
+    #[arg(long)]
+    spec: bool,
     /// Open the draft in $VISUAL or $EDITOR
     #[arg(long, conflicts_with_all = ["stdout", "json"])]
     edit: bool,
@@ -113,6 +116,7 @@ pub(super) fn run(args: &NewArgs, context: &Context<'_>) -> Result<Exit, Failure
             kind: args.kind.map(Kind::from),
             parent: args.parent.clone(),
             package: args.package.clone(),
+            spec: args.spec,
         },
     )?;
     if args.stdout {

@@ -4,12 +4,10 @@ mod progress;
 mod signals;
 
 use ledger_core::{PhaseEvidence, Record, Run, TicketId};
+use policy::Outcome;
 use policy::config::Pick;
-use policy::{Candidate, Outcome, SelectionError, select_tickets};
 use runner::guard::GuardProgram;
-use runner::{
-    Moment, ReviewPacket, RunOptions, RunReport, TicketState, Workspace, agent_warning, nearest_id, run_ticket, status,
-};
+use runner::{Moment, Queue, Queued, ReviewPacket, RunOptions, RunReport, Workspace, agent_warning, run_ticket};
 use serde::Serialize;
 
 use self::progress::Progress;
@@ -26,10 +24,11 @@ use crate::story::FailureFacts;
 /// tree, index and branches stay as they are. A run that was interrupted, or stopped for a reason that is gone, goes on.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil run                          the only ticket that is ready\n  foil run 0042-validate-email\n  foil run --next                   the first of several\n  foil run --all                    one after the other, until none is ready\n  foil run --dry-run                what would be run\n  foil run --from-rescue 0042-validate-email   a new run with what the last one left"
+    after_help = "Examples:\n  foil run                          the only ticket that is ready\n  foil run 0042-validate-email\n  foil run --next                   the first of several\n  foil run --all                    one after the other, until none is ready\n  foil run --dry-run                what would be run\n  foil run --from-rescue 0042-validate-email   a new run with what the last one left\n  foil run sign-up                  the tickets of a package, until one is not done"
 )]
 pub(crate) struct RunArgs {
-    /// Tickets to run; without any the only one that is ready
+    /// Tickets or packages to run; without any the only ticket that is ready. Of a package, one ticket after the other, until one
+    /// does not end done
     #[arg(value_name = "TICKET")]
     tickets: Vec<TicketId>,
     /// Of several ready tickets take the first
@@ -56,14 +55,18 @@ struct Report {
     /// Tickets that could not be run, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_run: Vec<NotRun>,
+    /// Tickets of packages that wait, because one before them is not done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waiting: Vec<TicketId>,
 }
 
 impl Report {
-    fn new(runs: Vec<ReportRun>, not_run: Vec<NotRun>) -> Self {
+    fn new(runs: Vec<ReportRun>, not_run: Vec<NotRun>, waiting: Vec<TicketId>) -> Self {
         Self {
             schema: "counterfoil.run/1",
             runs,
             not_run,
+            waiting,
         }
     }
 }
@@ -91,14 +94,15 @@ pub(super) fn run(args: &RunArgs, context: &Context<'_>) -> Result<Exit, Failure
     let workspace = context.workspace()?;
     let chosen = choose(args, &workspace)?;
     if args.dry_run {
-        return dry_run(chosen, context);
+        return dry_run(chosen.into_iter().map(|queued| queued.id).collect(), context);
     }
     if chosen.is_empty() {
-        context
-            .output
-            .story("Nothing to do: no ticket is ready. `foil status` shows why.\n")?;
+        context.output.story(match args.tickets.is_empty() {
+            true => "Nothing to do: no ticket is ready. `foil status` shows why.\n",
+            false => "Nothing to do: all of it is delivered or canceled.\n",
+        })?;
         if context.output.is_json() {
-            context.output.json(&Report::new(Vec::new(), Vec::new()))?;
+            context.output.json(&Report::new(Vec::new(), Vec::new(), Vec::new()))?;
         }
         return Ok(Exit::Done);
     }
@@ -127,49 +131,28 @@ fn dry_run(tickets: Vec<TicketId>, context: &Context<'_>) -> Result<Exit, Failur
 }
 
 /// The tickets to run, in order. Status knows which are ready; the gates say the last word when a run begins.
-fn choose(args: &RunArgs, workspace: &Workspace) -> Result<Vec<TicketId>, Failure> {
-    let report = status(workspace, Moment::now().at)?;
-    let ledger = workspace.ledger()?;
-    if let Some(id) = args.tickets.iter().find(|id| ledger.ticket(id).is_none()) {
-        let nearest = nearest_id(id.as_str(), ledger.ids());
-        return Err(SelectionError::Unknown {
-            id: id.clone(),
-            nearest,
-        }
-        .into());
+fn choose(args: &RunArgs, workspace: &Workspace) -> Result<Vec<Queued>, Failure> {
+    let queue = Queue::look(workspace, Moment::now().at)?;
+    if args.all {
+        return Ok(queue.ready());
     }
-    let candidates: Vec<_> = report
-        .tickets
-        .iter()
-        .map(|ticket| Candidate {
-            id: ticket.id.clone(),
-            priority: ticket.priority,
-            depends_on: ledger
-                .ticket(&ticket.id)
-                .and_then(|folder| folder.ticket().ok())
-                .map(|file| file.depends_on)
-                .unwrap_or_default(),
-            ready: match &ticket.state {
-                TicketState::Ready { .. } | TicketState::Paused(_) => true,
-                TicketState::Blocked(blocked) => blocked.resumable && !blocked.waits_for_word,
-                _ => false,
-            },
-        })
-        .collect();
     let pick = if args.next {
         Pick::Next
     } else {
         workspace.policy()?.schedule.pick
     };
-    if args.all {
-        return Ok(policy::ready_in_order(&candidates));
+    let chosen = queue.choose(&args.tickets, pick)?;
+    if args.from_rescue && chosen.iter().any(|queued| queued.package.is_some()) {
+        return Err(Failure::Usage(
+            "`--from-rescue` goes with a ticket: name the one of the package whose work it shall begin with".to_owned(),
+        ));
     }
-    Ok(select_tickets(&candidates, &args.tickets, pick)?)
+    Ok(chosen)
 }
 
 async fn run_all(
     args: &RunArgs,
-    chosen: Vec<TicketId>,
+    chosen: Vec<Queued>,
     workspace: &Workspace,
     context: &Context<'_>,
 ) -> Result<Exit, Failure> {
@@ -186,14 +169,17 @@ async fn run_all(
     let mut exit = Exit::Done;
     let mut tried: Vec<TicketId> = Vec::new();
     let mut waiting = chosen;
+    let mut held_back = Vec::new();
     while !waiting.is_empty() {
-        let ticket = waiting.remove(0);
+        let queued = waiting.remove(0);
+        let ticket = queued.id.clone();
         tried.push(ticket.clone());
         let total = tried.len() + waiting.len();
         let mut progress = Progress::new(context.output, &ticket, tried.len(), total);
         let observe = |run: &Run, record: &Record| progress.show(run, record);
         let ran = run_ticket(workspace, &ticket, &options, observe).await;
         progress.end();
+        let is_done = matches!(&ran, Ok(report) if report.outcome == Outcome::Done);
         match ran {
             Ok(report) => {
                 exit = exit.and(exit_of(&report));
@@ -224,17 +210,37 @@ async fn run_all(
         if stop.borrow().is_some() {
             break;
         }
+        if !is_done {
+            let held = queued.hold_back(&mut waiting);
+            tell_held_back(&held, &queued, context)?;
+            held_back.extend(held);
+        }
         if args.all {
             waiting = choose(args, workspace)?
                 .into_iter()
-                .filter(|next| !tried.contains(next))
+                .filter(|next| !tried.contains(&next.id))
                 .collect();
         }
     }
     if context.output.is_json() {
-        context.output.json(&Report::new(runs, not_run))?;
+        context.output.json(&Report::new(runs, not_run, held_back))?;
     }
     Ok(exit)
+}
+
+/// Says which tickets of a package do not run, because one before them is not done.
+fn tell_held_back(held: &[TicketId], queued: &Queued, context: &Context<'_>) -> Result<(), Failure> {
+    if let (Some(package), [_, ..]) = (&queued.package, held) {
+        let held: Vec<_> = held.iter().map(ToString::to_string).collect();
+        let text = format!(
+            "{} {}: they come after {} in the package `{package}`\n",
+            styled(NOTICE, "waiting"),
+            held.join(", "),
+            queued.id
+        );
+        context.output.story(&text)?;
+    }
+    Ok(())
 }
 
 fn title_of(workspace: &Workspace, ticket: &TicketId) -> String {

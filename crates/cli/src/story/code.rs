@@ -24,6 +24,7 @@ pub(super) fn code(failure: &Failure) -> Option<BlockerCode> {
         Failure::Status(StatusError::Repository(error))
         | Failure::Approve(ApproveError::Repository(error))
         | Failure::Cancel(CancelError::Repository(error)) => repository_code(error),
+        Failure::Approve(ApproveError::LockDiffers { .. }) => Some(BlockerCode::SourceLockMismatch),
         _ => None,
     }
 }

@@ -5,7 +5,8 @@ use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
     AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, InitError, LedgerError,
-    LogError, NewTicketError, RescueError, RunError, StatusError, StopError, TargetError, WordError, WorkspaceError,
+    LogError, NewTicketError, PackageError, RescueError, RunError, StatusError, StopError, TargetError, WordError,
+    WorkspaceError,
 };
 
 use super::workspace_error;
@@ -69,12 +70,16 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         Failure::New(error) => match error {
             NewTicketError::Title => Some("foil new \"Validate e-mail addresses\"".to_owned()),
             NewTicketError::Taken { .. } => Some("leave `--id` out, and the next free number is taken".to_owned()),
+            NewTicketError::Exists { .. } => {
+                Some("nothing was written; look at what it is, or take another `--id`".to_owned())
+            }
             NewTicketError::NoSuchParent { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
             NewTicketError::NotATicket { .. } => {
                 Some("mend the template; `foil schema ticket` says what fits".to_owned())
             }
             _ => None,
         },
+        Failure::Package(error) => package(error),
         _ => None,
     }
 }
@@ -82,8 +87,11 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
 fn approve(error: &ApproveError) -> Option<String> {
     match error {
         ApproveError::Unknown { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
-        ApproveError::WholePackage { package, .. } => Some(format!(
-            "`foil approve {package} --all` approves every ticket of it that is open; or name the tickets one by one"
+        ApproveError::BrokenPackage { package, .. } => Some(format!(
+            "mend it, `foil package lock {package}`, then `foil approve {package}` again"
+        )),
+        ApproveError::LockDiffers { package, .. } => Some(format!(
+            "if the files are as they should be, `foil package lock {package}`, then `foil approve {package}` again"
         )),
         ApproveError::NotFit { id, .. } => Some(format!("mend it, then `foil approve {id}` again")),
         ApproveError::Canceled { id } => Some(format!(
@@ -92,6 +100,32 @@ fn approve(error: &ApproveError) -> Option<String> {
         ApproveError::Delivered { .. } => Some("make a new ticket for what is left: `foil new \"<title>\"`".to_owned()),
         ApproveError::Repository(error) => repository(error),
         ApproveError::Commit(error) => here(error),
+        _ => None,
+    }
+}
+
+fn package(error: &PackageError) -> Option<String> {
+    match error {
+        PackageError::Unknown { known, .. } if known.is_empty() => {
+            Some("there is none yet: `foil package new \"<title>\" <ticket>…` makes one".to_owned())
+        }
+        PackageError::Unknown { known, .. } => {
+            let known: Vec<_> = known.iter().take(20).map(|name| format!("`{name}`")).collect();
+            Some(format!("these are known: {}", known.join(", ")))
+        }
+        PackageError::Title => Some("foil package new \"Sign-up\" 0041-user-model 0042-validate-email".to_owned()),
+        PackageError::NoName { .. } | PackageError::NameOfTicket { .. } => {
+            Some("give it another name with `--name`".to_owned())
+        }
+        PackageError::Taken { name } => Some(format!(
+            "nothing is overwritten: give another name with `--name`; `foil package show {name}` shows the one that is there"
+        )),
+        PackageError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+        PackageError::Twice { .. } | PackageError::Closed { .. } => Some("leave it out".to_owned()),
+        PackageError::OtherPackage { package, .. } => Some(format!(
+            "leave it out; or take it out of `{package}` and of its own `package` first"
+        )),
+        PackageError::NotFit { .. } => Some("mend what is named, then try again; nothing was changed".to_owned()),
         _ => None,
     }
 }

@@ -55,25 +55,6 @@ fn a_ticket_that_another_process_runs_is_claimed() {
 }
 
 #[test]
-fn a_ticket_waits_for_those_before_it_in_its_package() {
-    let world = approved("role = \"writer\"\n");
-    let path = format!("ledger/tickets/{TICKET}/ticket.toml");
-    let contract = world.read(&path);
-    world.write(&path, contract.replacen("mode =", "package = \"greetings\"\nmode =", 1));
-    world.ticket("0000-first", crate::common::LOOP);
-    let package = format!("schema = 1\ntitle = \"Greetings\"\ntickets = [\"0000-first\", \"{TICKET}\"]\n");
-    world.write("ledger/packages/greetings.toml", package);
-    let said = world.foil(&["approve", TICKET]);
-    assert_eq!(said.code, Some(0), "{said}");
-    assert_eq!(gate(&world, "package_order")["blocker"]["code"], "previous_ticket_dirt");
-    let said = world.foil(&["run", TICKET]);
-    assert_eq!(said.code, Some(11), "{said}");
-    assert!(said.stderr.contains("0000-first"), "{said}");
-    assert_eq!(world.foil(&["cancel", "0000-first"]).code, Some(0));
-    assert_eq!(gate(&world, "package_order")["verdict"], "yes");
-}
-
-#[test]
 fn a_ticket_is_done_also_where_the_ref_of_its_receipt_is_gone() {
     let world = done();
     world.git(&["update-ref", "-d", &format!("refs/counterfoil/receipts/{TICKET}")]);

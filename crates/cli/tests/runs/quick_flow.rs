@@ -121,7 +121,7 @@ fn what_became_too_much_for_quick_mode_goes_on_as_a_standard_ticket() {
 const GUIDE: &str = include_str!("../../../../docs/guide.md");
 
 /// The text of the first code block of this language after a heading of the guide.
-fn in_guide(heading: &str, language: &str) -> &'static str {
+pub(crate) fn in_guide(heading: &str, language: &str) -> &'static str {
     let (_, section) = GUIDE.split_once(heading).unwrap();
     let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
     block.split_once("```").unwrap().0

@@ -53,6 +53,21 @@ impl Forger {
         self.world.git(&["commit-tree", "-p", &parent, "-m", message, &tree])
     }
 
+    /// The tree of a commit with another file at this path.
+    fn tree_with(&self, commit: &str, path: &str) -> String {
+        let world = &self.world;
+        world.git(&["read-tree", "--index-output=.git/other", commit]);
+        let blob = world.git(&["rev-parse", "HEAD:counterfoil.toml"]);
+        let index = |args: &[&str]| {
+            let mut command = world.command("git");
+            let said = crate::common::said(command.env("GIT_INDEX_FILE", ".git/other").args(args));
+            assert_eq!(said.code, Some(0), "{said}");
+            said.stdout.trim().to_owned()
+        };
+        index(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{path}")]);
+        index(&["write-tree"])
+    }
+
     /// Puts this journal where the live one was.
     fn tell(&self, journal: &[u8]) {
         let folder = self
@@ -212,19 +227,7 @@ fn a_journal_that_names_other_commits_than_were_delivered_differs_by_what_is_wro
     let base = forger.commit(&format!("foil/{TICKET}^^"));
     let before = forger.commit(&format!("{base}^"));
     let missing = "1".repeat(40);
-    let more = {
-        let world = &forger.world;
-        world.git(&["read-tree", "--index-output=.git/other", &records]);
-        let blob = world.git(&["rev-parse", "HEAD:counterfoil.toml"]);
-        let index = |args: &[&str]| {
-            let mut command = world.command("git");
-            let said = crate::common::said(command.env("GIT_INDEX_FILE", ".git/other").args(args));
-            assert_eq!(said.code, Some(0), "{said}");
-            said.stdout.trim().to_owned()
-        };
-        index(&["update-index", "--cacheinfo", &format!("100644,{blob},hello.txt")]);
-        index(&["write-tree"])
-    };
+    let more = forger.tree_with(&records, "hello.txt");
     let other_change = |tree: Option<&str>, parent: Option<&str>, message: Option<&str>| {
         let other = forger.commit_like(&change, tree, parent, message);
         (other.clone(), forger.commit_like(&records, None, Some(&other), None))
@@ -272,6 +275,28 @@ fn a_journal_that_names_other_commits_than_were_delivered_differs_by_what_is_wro
             "records commit names the journal",
         ]
     );
+}
+
+#[test]
+fn specs_that_became_current_otherwise_than_their_delta_says_differ() {
+    let forger = Forger::of(crate::specs::done_with_specs());
+    std::fs::remove_dir_all(run_folder(&forger.world)).unwrap();
+    let records = forger.commit(&format!("foil/{TICKET}"));
+    for (path, differing) in [
+        ("ledger/specs/current/calendar/requirements.md".to_owned(), "specs"),
+        (format!("ledger/specs/archive/{TICKET}/design.md"), "specs"),
+        (format!("ledger/specs/changes/{TICKET}/delta.md"), "specs"),
+        (
+            "ledger/specs/current/other/requirements.md".to_owned(),
+            "records commit",
+        ),
+        (format!("ledger/specs/archive/{TICKET}/notes.md"), "records commit"),
+    ] {
+        let tree = forger.tree_with(&records, &path);
+        let other = forger.commit_like(&records, Some(&tree), None, None);
+        forger.store(&written_anew(&forger.journal, &[(&records, &other)]), |_| ());
+        assert_eq!(forger.differing(), ["what the run keeps", differing], "{path}");
+    }
 }
 
 #[test]

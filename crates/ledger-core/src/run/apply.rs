@@ -223,7 +223,9 @@ impl Run {
         let delivery = self.opened.delivery;
         let expected = match phase {
             Phase::PlanRecorded if !self.opened.plan => Some(NotRequiredCode::NoPlan),
-            Phase::FocusedTestsPassed if self.opened.checks.is_empty() => Some(NotRequiredCode::NoChecks),
+            Phase::FocusedTestsPassed if self.opened.checks.is_empty() && !self.has_drifted() => {
+                Some(NotRequiredCode::NoChecks)
+            }
             Phase::SelfReviewComplete | Phase::IndependentReviewComplete if mode_goes_without => {
                 Some(NotRequiredCode::Mode)
             }
@@ -261,6 +263,13 @@ impl Run {
         self.permit_after_stop(event)
     }
 
+    /// Whether the change has parted from its specs, so that it cannot be delivered.
+    pub(super) fn has_drifted(&self) -> bool {
+        let measured = self.attempt.as_ref().and_then(|attempt| attempt.measured.as_ref());
+        let drift = measured.and_then(|measured| measured.drift.as_ref());
+        drift.is_some_and(|drift| drift.blocking().next().is_some())
+    }
+
     fn has_something_to_repair(&self) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| {
             let refused = attempt
@@ -285,6 +294,9 @@ impl Run {
             Event::IterationStarted { n, cause } => {
                 if let IterationCause::TestsRefused { .. } = cause {
                     self.totals.tests_refused += 1;
+                }
+                if let IterationCause::SpecDrift { .. } = cause {
+                    self.totals.spec_drifts += 1;
                 }
                 self.go_back(Attempt::new(*n, Some(cause.clone()), Vec::new(), at));
             }
@@ -511,6 +523,7 @@ impl Run {
                 weakened,
                 tests,
                 same_as,
+                drift,
             } => {
                 self.unmeasured = false;
                 let is_carried = self.carried.take().is_some();
@@ -529,6 +542,7 @@ impl Run {
                         weakened: weakened.clone(),
                         tests: tests.clone(),
                         same_as: *same_as,
+                        drift: drift.clone(),
                     });
                 }
             }

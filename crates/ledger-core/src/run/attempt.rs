@@ -9,6 +9,7 @@ use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::comparison::TestComparison;
+use crate::drift::SpecDrift;
 use crate::effect::{Effect, PlanEnd, ReviewEnd, TurnEnd, Violation};
 use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
@@ -91,6 +92,8 @@ pub struct MeasuredChange {
     pub violations: Vec<Violation>,
     /// The hunks of it that weaken tests, where the policy wants them found.
     pub weakened: Vec<WeakenedTest>,
+    /// Where it parts from its specs; none: the ticket has none that it is held to.
+    pub drift: Option<SpecDrift>,
     /// What it does to tests, where the policy asks for that.
     pub tests: Option<ChangedTests>,
     /// The refused tree of this run that it is no other change than.

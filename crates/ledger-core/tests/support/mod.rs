@@ -437,6 +437,7 @@ impl Climb {
                 weakened: Vec::new(),
                 tests: None,
                 same_as: None,
+                drift: None,
             },
         );
         self.enter(PhaseEvidence::ImplementationComplete {

@@ -3,13 +3,14 @@
 use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, Mode, RepoPath, TicketFile};
 
 use super::{
-    AdmissionFacts, ApprovalFact, ConsumedFact, DependencyState, Gate, HeadFact, TargetFact, TargetState, TrustFact,
-    Verdict, is_supported,
+    AdmissionFacts, ApprovalFact, ConsumedFact, Gate, HeadFact, SpecsFact, TargetFact, TargetState, TrustFact, Verdict,
+    is_supported,
 };
 use crate::checks::check_specs;
 use crate::config::{ByteSize, Policy, SandboxUse};
 use crate::quick_flow::QuickFlow;
 use crate::scope::ScopeRules;
+use crate::spec_trace::has_specs;
 use crate::unkept::ignored_keys;
 
 pub(super) fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
@@ -20,7 +21,7 @@ pub(super) fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
     }
 }
 
-fn unknown(name: &'static str, detail: impl Into<String>) -> Gate {
+pub(super) fn unknown(name: &'static str, detail: impl Into<String>) -> Gate {
     Gate {
         name,
         verdict: Verdict::Unknown,
@@ -52,7 +53,7 @@ pub(super) fn no_but(name: &'static str, code: BlockerCode, detail: impl Into<St
 }
 
 /// At most five of a list, in words.
-fn listed<T: std::fmt::Display>(items: impl ExactSizeIterator<Item = T>) -> String {
+pub(super) fn listed<T: std::fmt::Display>(items: impl ExactSizeIterator<Item = T>) -> String {
     let count = items.len();
     let shown: Vec<_> = items.take(5).map(|item| format!("`{item}`")).collect();
     match count.saturating_sub(5) {
@@ -314,7 +315,7 @@ pub(super) fn approval_current(facts: &AdmissionFacts) -> Gate {
     yes(NAME, format!("{} files are as they were approved", approval.file.len()))
 }
 
-pub(super) fn decisions(ticket: &TicketFile) -> Gate {
+pub(super) fn decisions(ticket: &TicketFile, facts: &AdmissionFacts) -> Gate {
     const NAME: &str = "decisions";
     let open: Vec<_> = ticket
         .decision
@@ -323,97 +324,58 @@ pub(super) fn decisions(ticket: &TicketFile) -> Gate {
             decision.blocks && matches!(decision.status, DecisionStatus::Unknown | DecisionStatus::Proposed)
         })
         .collect();
+    let of_ticket = open.iter().map(|decision| &decision.id);
+    let of_specs = match &facts.specs {
+        SpecsFact::Found { open, .. } => open.as_slice(),
+        SpecsFact::None | SpecsFact::Unusable { .. } => &[],
+    };
+    let open: Vec<_> = of_ticket.chain(of_specs).collect();
     if open.is_empty() {
         return yes(NAME, "no open decision blocks the ticket");
     }
-    let detail = format!("not decided: {}", listed(open.iter().map(|decision| &decision.id)));
+    let detail = format!("not decided: {}", listed(open.iter()));
     no(NAME, BlockerCode::UnresolvedDecision, detail)
 }
 
-/// What a worker delivered and nobody merged is no person's: a set-up command that has the network does not run on it.
-fn sets_up_with_network(policy: &Policy) -> bool {
-    policy.workspace.setup.iter().any(|command| command.network)
-}
-
-pub(super) fn dependencies(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Gate {
-    const NAME: &str = "dependencies";
-    for id in &ticket.depends_on {
-        let state = facts
-            .dependencies
-            .iter()
-            .find(|fact| fact.id == *id)
-            .map(|fact| fact.state);
-        let detail = match state {
-            Some(DependencyState::InBase) => continue,
-            Some(DependencyState::Delivered) if facts.target.is_some() => {
-                let detail = format!("`{id}` is delivered, and not in the branch that is pushed to");
-                return no_but(NAME, BlockerCode::DependencyNotDone, detail, "bring it there first");
-            }
-            Some(DependencyState::Delivered) if policy.delivery.stack && !sets_up_with_network(policy) => continue,
-            Some(DependencyState::Delivered) if policy.delivery.stack => {
-                let detail = format!(
-                    "`{id}` is delivered and not merged, and set-up with the network runs what is merged alone"
-                );
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "look at its branch, and merge it",
-                );
-            }
-            Some(DependencyState::Delivered) => {
-                let detail = format!("`{id}` is delivered and not merged into the base");
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "merge its branch, or set `[delivery] stack = true`",
-                );
-            }
-            Some(DependencyState::NotDelivered) => format!("`{id}` is not delivered"),
-            Some(DependencyState::Canceled) => {
-                let detail = format!("`{id}` was closed without being delivered");
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "take it out of the ticket's `depends_on`, and approve the ticket again",
-                );
-            }
-            Some(DependencyState::Missing) => {
-                let detail = format!("there is no ticket `{id}`");
-                return no_but(
-                    NAME,
-                    BlockerCode::DependencyNotDone,
-                    detail,
-                    "mend the ticket's `depends_on`, and approve the ticket again",
-                );
-            }
-            Some(DependencyState::Unknown) | None => return unknown(NAME, format!("how `{id}` stands is not known")),
-        };
-        return no_but(
+/// None where the ticket links no specs.
+pub(super) fn specs(ticket: &TicketFile, facts: &AdmissionFacts) -> Option<Gate> {
+    const NAME: &str = "specs";
+    if !has_specs(ticket) {
+        return None;
+    }
+    let next_step = "`foil check` shows everything that is wrong; mend it and approve the ticket again";
+    Some(match &facts.specs {
+        SpecsFact::Found { .. } => yes(
             NAME,
-            BlockerCode::DependencyNotDone,
-            detail,
-            &format!("run it first: `foil run {id}`"),
-        );
-    }
-    match ticket.depends_on.len() {
-        0 => yes(NAME, "it depends on no other ticket"),
-        _ => yes(NAME, format!("delivered: {}", listed(ticket.depends_on.iter()))),
-    }
+            "the linked specs can be used, and every accepted requirement is traced",
+        ),
+        SpecsFact::Unusable { reason } => no_but(NAME, BlockerCode::NeedsPerson, reason.clone(), next_step),
+        SpecsFact::None => unknown(NAME, "nobody looked at the linked specs"),
+    })
 }
 
-pub(super) fn order(facts: &AdmissionFacts) -> Gate {
-    const NAME: &str = "package_order";
-    if facts.unfinished_before.is_empty() {
-        return yes(NAME, "no ticket before it in a package is unfinished");
-    }
-    let detail = format!(
-        "before it in its package, not finished: {}",
-        listed(facts.unfinished_before.iter())
-    );
-    no(NAME, BlockerCode::PreviousTicketDirt, detail)
+/// None where no specs were read.
+pub(super) fn spec_conflict(facts: &AdmissionFacts) -> Option<Gate> {
+    const NAME: &str = "spec_conflict";
+    let SpecsFact::Found { conflicts, .. } = &facts.specs else {
+        return None;
+    };
+    Some(match conflicts.as_slice() {
+        [] => yes(NAME, "no other open ticket works on the same requirements"),
+        some => {
+            let each: Vec<_> = some
+                .iter()
+                .take(5)
+                .map(|conflict| format!("{} in `{}`", conflict.on, conflict.other))
+                .collect();
+            let more = match some.len().saturating_sub(5) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let detail = format!("another open ticket works on the same: {}{more}", each.join(", "));
+            no(NAME, BlockerCode::SpecConflict, detail)
+        }
+    })
 }
 
 /// None where the ticket is not in quick mode.

@@ -4,6 +4,11 @@ use ledger_core::{ApprovalKind, CoveredFile, LabelConsent, SteeringName, Steerin
 
 use super::*;
 use crate::secrets::SecretRules;
+use crate::spec_claims::ClaimedSpec;
+
+const SPECS: &str = "[specs]\nmode = \"full\"\nrequirements = \"r\"\ndesign = \"d\"\ntasks = \"t\"\n";
+
+mod package;
 
 fn path(text: &str) -> RepoPath {
     text.parse().unwrap()
@@ -48,8 +53,9 @@ fn facts() -> AdmissionFacts {
         manifests: BTreeSet::new(),
         steering: SteeringFacts::default(),
         context: ContextFacts::default(),
+        specs: SpecsFact::None,
         dependencies: Vec::new(),
-        unfinished_before: Vec::new(),
+        package: None,
         consumed: None,
         canceled: None,
         failed_runs: 0,
@@ -198,7 +204,21 @@ fn each_gate_says_no_for_its_own_reason() {
                 })
             }),
         ),
-        ("", Box::new(move |facts| facts.unfinished_before = vec![id("0001-a")])),
+        (
+            "",
+            Box::new(move |facts| {
+                facts.package = Some(PackageFact {
+                    name: "p".parse().unwrap(),
+                    state: PackageState::Locked { files: 4 },
+                    before: vec![DependencyFact {
+                        id: id("0001-a"),
+                        state: DependencyState::NotDelivered,
+                    }],
+                    after: 1,
+                    delivered_after: Vec::new(),
+                })
+            }),
+        ),
         (
             "",
             Box::new(|facts| {
@@ -223,6 +243,37 @@ fn each_gate_says_no_for_its_own_reason() {
         (
             "[[decision]]\nid = \"DEC-1\"\nstatus = \"proposed\"\ndecision = \"x\"\nblocks = true\n",
             Box::new(|_| {}),
+        ),
+        (SPECS, Box::new(|_| {})),
+        (
+            SPECS,
+            Box::new(|facts| {
+                facts.specs = SpecsFact::Unusable {
+                    reason: "`design.md:3`: the section `Overview` is missing".into(),
+                }
+            }),
+        ),
+        (
+            SPECS,
+            Box::new(|facts| {
+                facts.specs = SpecsFact::Found {
+                    open: vec!["design.md".into(), "DEC-002".into()],
+                    conflicts: Vec::new(),
+                }
+            }),
+        ),
+        (
+            SPECS,
+            Box::new(move |facts| {
+                let conflict = SpecConflict {
+                    other: id("0007-b"),
+                    on: ClaimedSpec::Requirement("REQ-001".parse().unwrap()),
+                };
+                facts.specs = SpecsFact::Found {
+                    open: Vec::new(),
+                    conflicts: vec![conflict],
+                }
+            }),
         ),
         ("[scope]\nallowed = [\"src/\"]\n", Box::new(|_| {})),
         (

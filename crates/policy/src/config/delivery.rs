@@ -49,7 +49,8 @@ pub enum IndependentReview {
 pub struct DeliveryPolicy {
     /// How far a delivery goes. This version knows `none`, `branch` and `push`
     pub mode: DeliveryMode,
-    /// The branch, with `{id}` for the ticket's id and `{package}` for its package's name
+    /// The branch, with `{id}` for the ticket's id and `{package}` for its package's name; without `{id}` the tickets of a package
+    /// share one
     pub branch: BranchTemplate,
     /// Whether a dependency that is delivered but not merged becomes part of the base
     pub stack: bool,
@@ -141,11 +142,8 @@ impl Default for BranchTemplate {
 
 fn branch_rule(text: &str) -> Result<(), String> {
     let sample = filled(text, &[("id", "0001-a"), ("package", "p")])?;
-    if !text.contains("{id}") {
-        // One branch for several tickets needs the checks to run once more at its end.
-        return Err(
-            "it must hold `{id}`; a branch for a whole package is not supported by this version of foil".to_owned(),
-        );
+    if !text.contains("{id}") && !text.contains("{package}") {
+        return Err("it must hold `{id}`, or `{package}` for one branch with all tickets of a package".to_owned());
     }
     if text.starts_with('-') || text == "HEAD" {
         return Err("it begins with `-`".to_owned());
@@ -209,9 +207,15 @@ fn message_rule(text: &str) -> Result<(), String> {
 }
 
 impl BranchTemplate {
-    /// The branch's short name. A ticket without a package has `no-package` there.
+    /// Whether all tickets of a package share one branch.
+    pub fn is_shared(&self) -> bool {
+        !self.as_str().contains("{id}")
+    }
+
+    /// The branch's short name. A ticket without a package has `no-package` there, or its id where a package has one branch.
     pub fn fill(&self, id: &str, package: Option<&str>) -> String {
-        let values = [("id", id), ("package", package.unwrap_or("no-package"))];
+        let alone = if self.is_shared() { id } else { "no-package" };
+        let values = [("id", id), ("package", package.unwrap_or(alone))];
         filled(self.as_str(), &values).unwrap_or_else(|_| format!("foil/{id}"))
     }
 }
@@ -259,9 +263,16 @@ mod tests {
         assert_eq!(message.fill("0042", "a {id} b", "feature"), "feature: a {id} b (0042)");
         let branch: BranchTemplate = "team/{package}/{id}".parse().unwrap();
         assert_eq!(branch.fill("0042-x", Some("goal")), "team/goal/0042-x");
+        assert_eq!(branch.fill("0042-x", None), "team/no-package/0042-x");
+        assert!(!branch.is_shared());
+        let shared: BranchTemplate = "goals/{package}".parse().unwrap();
+        assert!(shared.is_shared());
+        assert_eq!(shared.fill("0042-x", Some("goal")), "goals/goal");
+        assert_eq!(shared.fill("0042-x", None), "goals/0042-x");
         for bad in [
             "main",
-            "{package}",
+            "-{package}",
+            "{package}.lock",
             "foil/{id",
             "foil/id}",
             "foil/{name}/{id}",

@@ -24,6 +24,9 @@ pub struct GatesPolicy {
     pub code_review: GateSetting,
     /// A test of the change fails on the base and passes on the change, and no test of the base that passed there fails on the change
     pub fail_to_pass: GateSetting,
+    /// Changes of what specs are for by a standard ticket without specs: with `block` they stop the run, with `warn` the packet has them
+    /// where the ticket says why it needs none
+    pub specs: GateSetting,
     /// Hunks that weaken tests: with `block` a reviewer has to justify each of them, with `warn` they are listed for reviewer and
     /// reader, and only those that come with a repair have to be justified
     pub test_weakening: GateSetting,
@@ -38,6 +41,7 @@ impl Default for GatesPolicy {
             cleanup_review: off,
             code_review: off,
             fail_to_pass: off,
+            specs: GateSetting::Everywhere(GateLevel::Warn),
             // Stops nothing, so that a policy that says nothing of it keeps its meaning.
             test_weakening: GateSetting::Everywhere(GateLevel::Warn),
         }
@@ -64,6 +68,7 @@ impl GatesPolicy {
             changed_tests: self.changed_tests.of(kind, default.changed_tests),
             // That tests failed at first says nothing of those that are there in the end.
             fail_to_pass: tdd.max(fail_to_pass),
+            specs: self.specs.of(kind, default.specs),
             test_weakening: self.test_weakening.of(kind, default.test_weakening),
         }
     }
@@ -78,6 +83,8 @@ pub struct Gates {
     pub changed_tests: GateLevel,
     /// A test fails before and passes after.
     pub fail_to_pass: GateLevel,
+    /// Changes of what specs are for have specs.
+    pub specs: GateLevel,
     /// Hunks that weaken tests.
     pub test_weakening: GateLevel,
 }

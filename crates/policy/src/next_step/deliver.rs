@@ -82,11 +82,18 @@ fn with_consent(run: &Run, then: impl FnOnce() -> Step) -> Step {
     match run.consent() {
         None => Step::Start(Effect::ConfirmConsent),
         Some(Consent::Current) => then(),
-        Some(Consent::Changed { path }) => blocked(
-            run,
-            BlockerCode::ApprovalStale,
-            format!("`{path}` changed while the run was under way"),
-        ),
+        Some(Consent::Changed { path }) => {
+            // What the approval itself does not cover is of another ticket of the package, whose lock has it.
+            let is_covered = run.source_lock().is_none_or(|lock| {
+                let mut covered = lock.files.iter().chain([&lock.approval]);
+                covered.any(|file| file.path == *path)
+            });
+            let code = match is_covered {
+                true => BlockerCode::ApprovalStale,
+                false => BlockerCode::SourceLockMismatch,
+            };
+            blocked(run, code, format!("`{path}` changed while the run was under way"))
+        }
         Some(Consent::Canceled { by, reason }) => Step::Record(Event::Canceled {
             by: by.clone(),
             reason: reason.clone(),

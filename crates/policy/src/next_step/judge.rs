@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause, MAX_FAILED_ANSWERS,
-    NotRequiredCode, Phase, PhaseEvidence, ReportStatus, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
+    AcceptanceProof, BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause,
+    MAX_FAILED_ANSWERS, NotRequiredCode, Phase, PhaseEvidence, ReportStatus, Review, ReviewEnd, Run, Severity, TreeId,
+    Verdict,
 };
 
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
 use super::{back_off, blocked, enter, gates, not_required, places, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
+use crate::spec_trace::unproved_requirements;
 use crate::test_weakening::hunks_to_justify;
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
@@ -30,6 +32,9 @@ fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
     }
     let names = &run.opened().checks;
     if names.is_empty() {
+        if let Some(step) = drifted(run, inputs, &[]) {
+            return step;
+        }
         let reason = if run.opened().mode.discipline().may_change {
             "neither policy nor ticket has a check: what was done is only claimed"
         } else {
@@ -107,12 +112,35 @@ fn proved(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
         let reason = format!("no test passed of the checks that are to prove {unproved}");
         return blocked(run, BlockerCode::ProofFailed, reason);
     }
+    if let Some(step) = drifted(run, inputs, &acceptance) {
+        return step;
+    }
     enter(PhaseEvidence::FocusedTestsPassed {
         tree: checked.tree,
         checks: checked.results.clone(),
         acceptance,
         compared: run.attempt().and_then(|attempt| attempt.compared.clone()),
     })
+}
+
+/// Another turn, or the end, where the change has parted from its specs. What the worker cannot mend ends the run at once, as do as many
+/// turns for it as there may be repair rounds.
+fn drifted(run: &Run, inputs: &Inputs, acceptance: &[AcceptanceProof]) -> Option<Step> {
+    let measured = run.attempt().and_then(|attempt| attempt.measured.as_ref());
+    let drift = measured.and_then(|measured| measured.drift.as_ref());
+    let mut findings: Vec<_> = drift.iter().flat_map(|drift| drift.blocking()).cloned().collect();
+    findings.extend(unproved_requirements(&inputs.required, acceptance));
+    let first = findings.first()?;
+    let is_mendable = findings.iter().all(|finding| finding.code.is_for_the_worker());
+    let (turns, totals) = (run.opened().max_repair_rounds, run.totals());
+    if is_mendable && totals.spec_drifts < turns && totals.iterations < inputs.limits.max_iterations {
+        return Some(another_iteration(run, inputs, IterationCause::SpecDrift { findings }));
+    }
+    let more = match findings.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(blocked(run, BlockerCode::SpecDrift, format!("{first}{more}")))
 }
 
 fn self_review(run: &Run) -> Step {

@@ -127,6 +127,11 @@ impl Found {
         });
     }
 
+    /// Sorted, and all of them.
+    pub(super) fn all(self) -> impl Iterator<Item = Crossing> {
+        self.0.into_iter()
+    }
+
     /// Sorted, and bounded for each trigger, so that none hides another.
     pub(super) fn finish(self) -> Vec<Crossing> {
         let mut listed: Vec<Crossing> = Vec::new();

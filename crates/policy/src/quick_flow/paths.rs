@@ -164,7 +164,7 @@ pub(super) fn is_visual(path: &RepoPath) -> bool {
 }
 
 /// Whether a path is a test or belongs to one, by the habits of many languages.
-pub(super) fn is_test(path: &RepoPath) -> bool {
+pub(crate) fn is_test(path: &RepoPath) -> bool {
     let parts: Vec<Vec<u8>> = path.parts().map(<[u8]>::to_ascii_lowercase).collect();
     let Some((name, folders)) = parts.split_last() else {
         return false;

@@ -1,12 +1,12 @@
 //! Every code that a run can stop with, and what it takes to get there.
 
-use counterfoil_policy::{Inputs, Limits, Outcome, Policy};
+use counterfoil_policy::{Inputs, Limits, Outcome, Policy, RequiredProof};
 use jiff::SignedDuration;
 use ledger_core::{
     Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, DeliveryMode,
-    Duration, Effect, Event, GrantKind, Mode, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus,
-    ReportStatus, ResumeCause, ReviewEnd, Run, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose,
-    Violation, WantedGrant,
+    DriftCode, DriftFinding, Duration, Effect, Event, GrantKind, Mode, Observation, Pending, Phase, PhaseEvidence,
+    Plan, PlanEnd, PlanStatus, ReportStatus, ResumeCause, ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount,
+    TreeId, TurnEnd, TurnPurpose, Violation, WantedGrant,
 };
 
 use crate::world::{
@@ -130,6 +130,26 @@ fn measuring(pending: &Pending, added: u64, codes: impl IntoIterator<Item = Bloc
         weakened: Vec::new(),
         tests: None,
         same_as: None,
+        drift: None,
+    })
+}
+
+/// A change that has parted from its specs.
+fn drifting(pending: &Pending, code: DriftCode) -> Option<Happening> {
+    matches!(pending.effect, Effect::MeasureChanges { .. }).then_some(())?;
+    let finding = DriftFinding {
+        code,
+        place: "src/mail.rs".to_owned(),
+        detail: "it differs".to_owned(),
+        blocks: true,
+    };
+    shows(Observation::ChangesMeasured {
+        change: change(10, 1),
+        violations: Vec::new(),
+        weakened: Vec::new(),
+        drift: Some(SpecDrift::new(vec![finding])),
+        tests: None,
+        same_as: None,
     })
 }
 
@@ -210,6 +230,15 @@ fn with_acceptance(inputs: &mut Inputs) {
         given: String::new(),
         when: String::new(),
         then: "it works".to_owned(),
+        requirements: Vec::new(),
+    }];
+}
+
+fn with_a_requirement(inputs: &mut Inputs) {
+    inputs.required = vec![RequiredProof {
+        requirement: "REQ-001".parse().unwrap(),
+        acceptance: vec!["AC-1".to_owned()],
+        is_inspected: false,
     }];
 }
 
@@ -284,6 +313,13 @@ fn rows() -> Vec<Row> {
                 [Code::QuickFlowEscalation, Code::ScopeViolation, Code::SecretFound],
             )
         }),
+        // As often as there are repair rounds, or at once where a person has to mend it.
+        row(Code::SpecDrift, |_, p| drifting(p, DriftCode::UnspecifiedBehaviour)),
+        row(Code::SpecDrift, |_, p| drifting(p, DriftCode::NotCurrent)),
+        with_limits(Code::SpecDrift, one_iteration, |_, p| {
+            drifting(p, DriftCode::FileUnchanged)
+        }),
+        with_limits(Code::SpecDrift, with_a_requirement, |_, _| None),
         row(Code::ForbiddenPath, |_, p| {
             measuring(p, 1, [Code::QuickFlowEscalation, Code::ForbiddenPath])
         }),

@@ -16,6 +16,7 @@ const BLOCKS: Gates = Gates {
     changed_tests: GateLevel::Block,
     fail_to_pass: GateLevel::Block,
     test_weakening: GateLevel::Off,
+    specs: GateLevel::Off,
 };
 
 const WARNS: Gates = Gates {
@@ -68,6 +69,7 @@ fn measures(pending: &Pending, tests: ChangedTests) -> Option<Happening> {
         weakened: Vec::new(),
         tests: Some(tests),
         same_as: None,
+        drift: None,
     }))
 }
 
@@ -242,6 +244,7 @@ fn a_repair_that_is_no_other_change_ends_the_run() {
             weakened: Vec::new(),
             tests: None,
             same_as: run.refused().first().map(|refused| refused.tree),
+            drift: None,
         })),
         _ => None,
     });

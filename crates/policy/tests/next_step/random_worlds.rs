@@ -65,6 +65,7 @@ proptest! {
         prop_assert!(run.totals().tests_refused <= 3);
         prop_assert!(run.totals().iterations <= max_iterations);
         prop_assert!(run.totals().repair_rounds <= 3);
+        prop_assert!(run.totals().spec_drifts <= 3);
         prop_assert!(steps < 1_500, "{steps} steps");
         if outcome == Outcome::Done {
             let receipt = run.receipt().expect("a run that is done has a receipt");
@@ -85,6 +86,9 @@ proptest! {
                 reported.is_some_and(|turn| matches!(&turn.end, TurnEnd::Reported { report } if report.status == ReportStatus::Done)),
                 "what is in progress is delivered"
             );
+            let measured = run.attempt().and_then(|attempt| attempt.measured.as_ref());
+            let drift = measured.and_then(|measured| measured.drift.as_ref());
+            prop_assert!(drift.is_none_or(|drift| drift.blocking().next().is_none()));
             if delivery == DeliveryMode::Push {
                 prop_assert!(run.remote_holds_delivery());
                 prop_assert!(receipt.delivered.as_ref().is_some_and(|delivered| delivered.remote.is_some()));

@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
     ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult, CheckSandbox, CommandOutcome, CommitId,
-    Consent, CoveredFile, DeliveryMode, Digest, Discovery, Effect, Event, EvidenceLabel, Finding, Grants,
-    JOURNAL_FORMAT, Kind, ListedPath, Mode, NamedTests, ObjectId, Observation, Opened, OutputRecord, PauseCause,
-    Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Report, ReportStatus, ResumeCause,
-    Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, State, Strength, TestComparison, TestOrder, ThreadId,
-    TokenCount, ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
+    Consent, CoveredFile, DeliveryMode, Digest, Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel,
+    Finding, Grants, JOURNAL_FORMAT, Kind, ListedPath, Mode, NamedTests, ObjectId, Observation, Opened, OutputRecord,
+    PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Report, ReportStatus,
+    ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison,
+    TestOrder, ThreadId, TokenCount, ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -35,6 +35,7 @@ pub(crate) fn inputs(limits: Limits, baseline: bool) -> Inputs {
         gates: Policy::default().gates.of(Kind::Feature),
         grants: Grants::default(),
         acceptance: Vec::new(),
+        required: Vec::new(),
         limits,
         start: StartFacts {
             lock: SourceLock {
@@ -327,6 +328,24 @@ impl World {
         report(label, statuses[usize::from(self.choose(4))])
     }
 
+    /// What holding the change against its specs shows, where it has some.
+    fn drift(&mut self) -> Option<SpecDrift> {
+        let (code, blocks) = match self.choose(12) {
+            8 => (DriftCode::FileUnnamed, false),
+            9 => (DriftCode::UnspecifiedBehaviour, true),
+            10 => (DriftCode::NotCurrent, true),
+            11 => return Some(SpecDrift::default()),
+            _ => return None,
+        };
+        let findings = vec![DriftFinding {
+            code,
+            place: "src/mail.rs".to_owned(),
+            detail: "it differs".to_owned(),
+            blocks,
+        }];
+        Some(SpecDrift { findings })
+    }
+
     fn change(&mut self) -> ChangeSummary {
         let empty = self.choose(8) == 7;
         change(10 + self.choose(4), u64::from(!empty))
@@ -400,6 +419,7 @@ impl World {
                     change,
                     violations,
                     weakened: Vec::new(),
+                    drift: self.drift(),
                 }
             }
             Effect::ConfirmConsent => Observation::ConsentSeen {

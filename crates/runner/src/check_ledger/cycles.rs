@@ -1,18 +1,22 @@
 //! Tickets that depend on themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::TicketId;
 
 use super::Names;
 
 /// The tickets that cannot be put into an order because they depend on themselves, through others or at once. Tickets that
-/// merely depend on such a ticket are not among them. Takes time in proportion to the tickets and their dependencies.
-pub(super) fn in_a_circle(names: &[Names]) -> BTreeSet<TicketId> {
+/// merely depend on such a ticket are not among them. `after` has what each waits for besides. Takes time in proportion to the
+/// tickets and their dependencies.
+pub(super) fn in_a_circle(names: &[Names], after: &BTreeMap<TicketId, Vec<TicketId>>) -> BTreeSet<TicketId> {
     let index = |id: &TicketId| names.binary_search_by(|names| names.id.cmp(id)).ok();
     let needs: Vec<Vec<usize>> = names
         .iter()
-        .map(|names| names.depends_on.iter().filter_map(index).collect())
+        .map(|names| {
+            let besides = after.get(&names.id).into_iter().flatten();
+            names.depends_on.iter().chain(besides).filter_map(index).collect()
+        })
         .collect();
     let mut needed_by = vec![Vec::new(); names.len()];
     for (ticket, needs) in needs.iter().enumerate() {
@@ -57,6 +61,10 @@ mod tests {
     use super::*;
 
     fn circle(tickets: &[(&str, &[&str])]) -> Vec<String> {
+        ordered_circle(tickets, &[])
+    }
+
+    fn ordered_circle(tickets: &[(&str, &[&str])], order: &[&str]) -> Vec<String> {
         let mut names: Vec<_> = tickets
             .iter()
             .map(|(id, needs)| Names {
@@ -68,7 +76,11 @@ mod tests {
             })
             .collect();
         names.sort_by(|a, b| a.id.cmp(&b.id));
-        in_a_circle(&names).iter().map(ToString::to_string).collect()
+        let after = order
+            .windows(2)
+            .map(|pair| (pair[1].parse().unwrap(), vec![pair[0].parse().unwrap()]))
+            .collect();
+        in_a_circle(&names, &after).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -89,5 +101,13 @@ mod tests {
             ["b", "c"]
         );
         assert_eq!(circle(&[("a", &["b", "b"]), ("b", &["a"])]), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_order_of_a_package_counts_too() {
+        let tickets: &[(&str, &[&str])] = &[("a", &["x"]), ("b", &[]), ("c", &["a"]), ("x", &["b"])];
+        assert_eq!(ordered_circle(tickets, &["b", "a", "c"]), Vec::<String>::new());
+        // `a` waits for `x`, which is in no package and waits for `b`, which comes after `a`.
+        assert_eq!(ordered_circle(tickets, &["a", "b", "c"]), ["a", "b", "x"]);
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use git_delivery::Repository;
-use ledger_core::{Mode, RepoPath, TicketFile};
+use ledger_core::{Mode, RepoPath, SpecMode, TicketFile};
+use policy::config::GateLevel;
 use policy::{Crossing, Policy, QuickFlow, QuickTrigger};
 
 use crate::finding::{Finding, FindingSeverity};
@@ -28,6 +29,47 @@ impl<'a> QuickRules<'a> {
             rules: OnceLock::new(),
             manifests: OnceLock::new(),
         }
+    }
+
+    /// What a standard ticket without specs names that specs are for: something to give a reason for, or to write specs for where the
+    /// policy wants them. Nothing about one that is delivered or closed.
+    pub(super) fn without_specs(
+        &self,
+        folder: &TicketFolder<'_>,
+        ticket: &TicketFile,
+        contract: &[u8],
+    ) -> Vec<Finding> {
+        let level = self.policy.gates.of(ticket.kind).specs;
+        let has_reason = !ticket.specs.reason.trim().is_empty();
+        let (severity, hint) = match level {
+            GateLevel::Block => (
+                FindingSeverity::Unfinished,
+                "the policy wants specs for that: `foil new --spec` shows how they begin",
+            ),
+            GateLevel::Warn if !has_reason => (
+                FindingSeverity::Warning,
+                "link specs, or say in `[specs] reason` why it needs none",
+            ),
+            GateLevel::Warn | GateLevel::Off => return Vec::new(),
+        };
+        let is_asked = ticket.mode == Mode::Standard && ticket.specs.mode == SpecMode::None;
+        if !is_asked || folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+            return Vec::new();
+        }
+        let Some(rules) = self.rules.get_or_init(|| QuickFlow::new(self.policy).ok()) else {
+            return Vec::new();
+        };
+        let path = folder.path(TicketFileName::Ticket);
+        let finding = |crossing: &Crossing| {
+            let message = format!(
+                "specs are for that, and there are none: {}: {}",
+                crossing.trigger, crossing.evidence
+            );
+            let keys = place(crossing, ticket);
+            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+            Finding::at(severity, path.clone(), contract, &keys, message).with_hint(hint)
+        };
+        rules.ticket_needs_specs(ticket).iter().map(finding).collect()
     }
 
     /// What is too much for quick mode, as parts of the ticket that are not finished. Nothing about one that is delivered or

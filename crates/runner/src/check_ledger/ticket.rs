@@ -1,14 +1,17 @@
 //! What is wrong with one ticket, on its own.
 
-use ledger_core::{DecisionStatus, Mode, TicketFile, document_text};
-use policy::{InvalidChecks, InvalidScope, Policy, ScopeRules, check_specs, ignored_keys, looser_limits};
+use ledger_core::{DecisionStatus, Mode, SpecKind, TicketFile, document_text};
+use policy::{
+    InvalidChecks, InvalidScope, Policy, ScopeRules, SpecClaim, check_specs, has_specs, ignored_keys, looser_limits,
+};
 
 use super::{QuickRules, SteeringRules};
 use crate::consent::{ConsentState, consent_state};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, TicketFileName, TicketFolder};
+use crate::specs::SpecReport;
 
-/// What is wrong with one ticket and its approval, apart from the other tickets that it names.
+/// What is wrong with one ticket and its approval, apart from the other tickets that it names; and what it works on.
 pub(crate) fn ticket_findings(
     folder: &TicketFolder<'_>,
     ticket: &Result<TicketFile, FileProblem>,
@@ -16,16 +19,17 @@ pub(crate) fn ticket_findings(
     repository_id: &str,
     quick: &QuickRules<'_>,
     steering: &SteeringRules<'_>,
-) -> Vec<Finding> {
+) -> (Vec<Finding>, Option<SpecClaim>) {
     let path = folder.path(TicketFileName::Ticket);
     let ticket = match ticket {
         Ok(ticket) => ticket,
         Err(problem) => {
             let finding = Finding::in_file(path, problem);
-            return vec![match problem {
+            let finding = match problem {
                 FileProblem::Missing => finding.with_hint("`foil new` makes a ticket; or remove the folder"),
                 _ => finding,
-            }];
+            };
+            return (vec![finding], None);
         }
     };
     let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
@@ -34,23 +38,37 @@ pub(crate) fn ticket_findings(
     contract_findings(folder, ticket, policy, &contract, &mut findings);
     findings.extend(quick.findings(folder, ticket, &contract));
     findings.extend(steering.findings(folder, ticket, &contract));
-    for spec in ticket.specs.files() {
-        match folder.read_path(spec) {
-            Ok(Some(bytes)) => {
-                if let Err(error) = document_text(&bytes) {
-                    findings.push(Finding::in_document(spec.clone(), &error));
-                }
-            }
-            Ok(None) => findings.push(Finding::new(
-                FindingSeverity::Error,
-                path.clone(),
-                format!("the linked spec `{spec}` does not exist"),
-            )),
-            Err(problem) => findings.push(Finding::in_file(spec.clone(), &problem)),
-        }
+    findings.extend(quick.without_specs(folder, ticket, &contract));
+    let mut specs = SpecReport::read(folder, ticket, &contract, policy);
+    findings.append(&mut specs.findings);
+    if !has_specs(ticket) {
+        unread_spec_findings(folder, ticket, &contract, &mut findings);
     }
     consent_findings(folder, ticket, &contract, repository_id, &mut findings);
-    findings
+    let claim = specs.specs.and_then(|specs| specs.claim(folder.id(), ticket));
+    (findings, claim)
+}
+
+/// Files that a ticket links without being held to them: they are covered by its approval, so they have to be there.
+fn unread_spec_findings(folder: &TicketFolder<'_>, ticket: &TicketFile, contract: &[u8], findings: &mut Vec<Finding>) {
+    for kind in SpecKind::ALL {
+        let Some(path) = ticket.specs.file(kind) else { continue };
+        match folder.read_path(path) {
+            Ok(Some(bytes)) => {
+                if let Err(error) = document_text(&bytes) {
+                    findings.push(Finding::in_document(path.clone(), &error));
+                }
+            }
+            Ok(None) => findings.push(Finding::at(
+                FindingSeverity::Error,
+                folder.path(TicketFileName::Ticket),
+                contract,
+                &["specs", kind.as_str()],
+                format!("the linked spec `{path}` does not exist"),
+            )),
+            Err(problem) => findings.push(Finding::in_file(path.clone(), &problem)),
+        }
+    }
 }
 
 fn prompt_findings(folder: &TicketFolder<'_>, findings: &mut Vec<Finding>) {

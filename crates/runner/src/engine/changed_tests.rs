@@ -1,6 +1,6 @@
 //! What a change set does to tests: its files are read here, judged by the policy, and put into trees of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::{Repository, TreeError};
 use ledger_core::{ChangeSet, ChangedTests, RefusedChange, RepoPath, Side, TestOrder, TreeId, TreesApart};
@@ -74,7 +74,7 @@ fn trees_apart(
             tree = repository.with_entries(tree, entries)?;
         }
         if !files.is_empty() {
-            tree = repository.overlay(tree, files)?;
+            tree = repository.overlay(tree, files, &BTreeSet::new())?;
         }
         Ok(tree)
     };

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use git_delivery::{Head, Repository};
 use ledger_core::{
-    BlockerCode, Cancellation, CommitId, Consent, Discovery, MAX_DOCUMENT_BYTES, Observation, Run, SourceLock,
+    BlockerCode, Cancellation, CommitId, Consent, CoveredFile, Discovery, MAX_DOCUMENT_BYTES, Observation, Run,
+    SourceLock,
 };
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
+use crate::packages::{approved_package, package_of_run};
 
 impl Engine {
     /// Looks at the covered files where the person who gave the consent would change them: in the work tree, and on the
@@ -38,7 +40,9 @@ fn look(
     if let Some(bytes) = in_work_tree(&canceled)? {
         return Ok(consent_canceled(&bytes));
     }
-    for file in lock.files.iter().chain([&lock.approval]) {
+    let pinned = pinned(plan, repository, lock)?;
+    let all = || lock.files.iter().chain([&lock.approval]).chain(&pinned);
+    for file in all() {
         let Some(path) = file.path.to_str() else { continue };
         // A file that is not there says nothing: another branch may be checked out. The branch below tells.
         if let Some(bytes) = in_work_tree(path)?
@@ -60,7 +64,7 @@ fn look(
     {
         return Ok(consent_canceled(&bytes));
     }
-    for file in lock.files.iter().chain([&lock.approval]) {
+    for file in all() {
         let side = repository
             .entry_at(tree, &file.path)
             .map_err(|error| Failed::of(&error))?;
@@ -72,6 +76,18 @@ fn look(
         }
     }
     Ok(Consent::Current)
+}
+
+/// The files of the other tickets of its package, which the person agreed to with the package.
+pub(super) fn pinned(plan: &RunPlan, repository: &Repository, lock: &SourceLock) -> Result<Vec<CoveredFile>, Failed> {
+    if plan.ticket.file.package.is_none() {
+        return Ok(Vec::new());
+    }
+    let mismatch = |reason: &dyn std::fmt::Display| Failed::new(BlockerCode::SourceLockMismatch, reason);
+    let file = package_of_run(lock, &plan.ticket.id)
+        .ok_or_else(|| mismatch(&"the package of the ticket is not among what was approved"))?;
+    let package = approved_package(repository, file).map_err(|error| mismatch(&error))?;
+    Ok(package.lock)
 }
 
 /// Where the person would commit a change of mind: the branch where the run was started; for a run that was started without

@@ -8,8 +8,11 @@ use ledger_core::{
     BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, RunId, TicketId, TreeId,
 };
 
+use policy::may_stack;
+
 use super::storage::journal_up_to;
 use super::{Engine, Failed, RunPlan, ticket_folder};
+use crate::closeout::{Closeout, CloseoutError};
 use crate::records::{RecordFacts, plan_record, result_record, review_record};
 
 impl Engine {
@@ -77,7 +80,10 @@ fn prepare(
     });
     let (branch, old) = match placed {
         Some((branch, records)) => (branch.clone(), Some(records)),
-        None => (free_branch(plan, repository)?, None),
+        None => match shared_branch(plan, repository, base)? {
+            Some((branch, tip)) => (branch, Some(tip)),
+            None => (free_branch(plan, repository)?, None),
+        },
     };
     let draft = |tree, parent, message| CommitDraft {
         tree,
@@ -102,9 +108,19 @@ fn prepare(
         title: &plan.ticket.file.title,
     };
     let records = record_files(plan, repository, base, run, &facts)?;
-    let records_tree = repository.overlay(tree, &records).map_err(|error| Failed::of(&error))?;
+    let closeout = match &plan.specs {
+        Some(specs) => Closeout::of(repository, tree, specs).map_err(not_closed_out)?,
+        None => Closeout::default(),
+    };
+    let files = records.iter().chain(&closeout.written);
+    let files: BTreeMap<_, _> = files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
+    let records_tree = repository
+        .overlay(tree, &files, &closeout.removed)
+        .map_err(|error| Failed::of(&error))?;
     let only_records = repository
-        .tree_differs_only_in(tree, records_tree, |path| records.contains_key(path))
+        .tree_differs_only_in(tree, records_tree, |path| {
+            records.contains_key(path) || closeout.has(path)
+        })
         .map_err(|error| Failed::of(&error))?;
     if !only_records {
         return Err(wrong(&"the records commit would change more than the records"));
@@ -131,6 +147,43 @@ fn prepare(
         identity: format!("{} <{}>", plan.identity.author.name, plan.identity.author.email),
         message: Digest::of(message),
     })
+}
+
+/// The delta was held against the tree when it was measured, so what does not fit now is somebody's doing.
+fn not_closed_out(error: CloseoutError) -> Failed {
+    match error {
+        CloseoutError::Object(error) => Failed::of(&error),
+        CloseoutError::Changed { .. } => Failed::new(BlockerCode::TreeMismatch, error),
+        CloseoutError::Current(_) | CloseoutError::Archive => Failed::new(BlockerCode::SpecDrift, error),
+    }
+}
+
+/// The branch of the package and its tip, where the change goes on from there.
+fn shared_branch(
+    plan: &RunPlan,
+    repository: &Repository,
+    base: CommitId,
+) -> Result<Option<(RefName, CommitId)>, Failed> {
+    let Some(goal) = &plan.goal else {
+        return Ok(None);
+    };
+    let found = goal.find(repository).map_err(|error| Failed::of(&error))?;
+    let Some((branch, tip)) = found else {
+        return Ok(None);
+    };
+    if repository.is_ancestor(tip, base).map_err(|error| Failed::of(&error))? {
+        return Ok(Some((branch, tip)));
+    }
+    // Where the run may not start from it, it is left as it is, and a branch of another name goes on from the base.
+    if !may_stack(&plan.policy) {
+        return Ok(None);
+    }
+    let reason = format!(
+        "`{}` is at {} now, which the run did not start from: somebody moved it while the run was under way",
+        branch.short(),
+        tip.short()
+    );
+    Err(Failed::new(BlockerCode::UpstreamMoved, reason))
 }
 
 /// The branch by the policy's template, or the first of its name with `-2`, `-3`, … that does not exist.

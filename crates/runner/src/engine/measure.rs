@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
-use ledger_core::{
-    BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, Run, TreeId, Violation,
-};
+use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, Run, TreeId};
 use policy::{
     ChangeFacts, FileFacts, ScopeRules, SecretRules, TestRules, WalkFinding, WalkProblem, dependency_change,
     judge_changes, public_api_change,
 };
 
 use super::changed_tests::{changed_tests, same_as};
+use super::drift::{drift, looks_at_contracts};
 use super::weakening::weakened;
 use super::{Engine, Failed, RunPlan};
 use crate::manifests::Manifests;
@@ -69,7 +68,9 @@ impl Engine {
                 .anchor(&plan.run, &format!("tree-{iteration}-{seq}"), set.tree.0)
                 .map_err(|error| Failed::of(&error))?;
             let rules = ChangeRules::of(&plan, &rules)?;
-            let violations = judge(&plan, rules, &repository, set, &measured.findings)?;
+            let facts = facts(&plan, rules, &repository, set, &measured.findings)?;
+            let violations = judge_changes(set, &facts, &rules.scope, &plan.policy, &plan.ticket.file);
+            let drift = drift(&plan, &repository, set, &facts)?;
             let weakened = weakened(&plan, &rules.tests, &repository, set).map_err(|error| Failed::of(&error))?;
             // Nothing comes of what is forbidden, and it may hold what fits into no other tree.
             let (tests, same_as) = if violations.is_empty() {
@@ -91,6 +92,7 @@ impl Engine {
                 weakened,
                 tests,
                 same_as,
+                drift,
             })
         });
     }
@@ -120,13 +122,14 @@ fn unmeasured(error: &ChangeSetError) -> Failed {
     }
 }
 
-fn judge(
+/// What has to be known of the change to judge it.
+fn facts(
     plan: &RunPlan,
     rules: &ChangeRules,
     repository: &Repository,
     set: &ChangeSet,
     findings: &[Finding],
-) -> Result<Vec<Violation>, Failed> {
+) -> Result<ChangeFacts, Failed> {
     let mut facts = ChangeFacts {
         files: BTreeMap::new(),
         walk: walk_findings(findings),
@@ -141,8 +144,9 @@ fn judge(
             .above(set.changes.iter().map(|change| &change.path))
             .map_err(|error| Failed::of(&error))?;
     }
+    let with_contracts = is_quick || looks_at_contracts(plan);
     for change in &set.changes {
-        let known = facts_of(repository, change, &rules.secrets, is_quick).map_err(|error| Failed::of(&error))?;
+        let known = facts_of(repository, change, &rules.secrets, with_contracts).map_err(|error| Failed::of(&error))?;
         facts.files.insert(change.path.clone(), known);
     }
     for finding in findings {
@@ -150,20 +154,14 @@ fn judge(
             facts.files.entry(path.clone()).or_default().filter = Some(filter.clone());
         }
     }
-    Ok(judge_changes(
-        set,
-        &facts,
-        &rules.scope,
-        &plan.policy,
-        &plan.ticket.file,
-    ))
+    Ok(facts)
 }
 
 fn facts_of(
     repository: &Repository,
     change: &Change,
     secrets: &SecretRules,
-    is_quick: bool,
+    with_contracts: bool,
 ) -> Result<FileFacts, git_delivery::ObjectError> {
     let content = |side: Option<ledger_core::Side>| -> Result<Option<Vec<u8>>, git_delivery::ObjectError> {
         match side {
@@ -185,7 +183,7 @@ fn facts_of(
         }
     }
     facts.dependencies = dependency_change(&change.path, before.as_deref(), after.as_deref());
-    if is_quick {
+    if with_contracts {
         facts.public_api = public_api_change(&change.path, before.as_deref(), after.as_deref());
     }
     Ok(facts)

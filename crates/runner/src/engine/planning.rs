@@ -30,6 +30,7 @@ impl Engine {
             label,
             checks: &self.named_checks(),
             forbidden: &self.forbidden(),
+            specs: self.plan.specs.as_ref(),
             last: run.plan().map(|ended| &ended.end),
             instructions: self.plan.instructions.planner.as_deref(),
             steering: &self.plan.instructions.steering,

@@ -6,6 +6,7 @@ use git_delivery::{Merge, Patience, Repository};
 use ledger_core::{BlockerCode, CommitId, Observation, RepoPath, Run, TreeId};
 use policy::Policy;
 
+use super::consent::pinned;
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::rescue::listed;
 use crate::target::{LONGEST_TRANSFER, remote_code};
@@ -107,6 +108,9 @@ fn changed_consent(
             .chain(&lock.steering)
     });
     let mut paths: Vec<RepoPath> = locked.map(|file| file.path.clone()).collect();
+    if let Some(lock) = lock {
+        paths.extend(pinned(plan, repository, lock)?.into_iter().map(|file| file.path));
+    }
     let folder = ticket_folder(plan);
     for path in [
         Policy::FILE_NAME.to_owned(),

@@ -94,6 +94,7 @@ impl Engine {
                 copied: &workspace.copy,
                 set_up: &set_up,
             },
+            specs: self.plan.specs.as_ref(),
         })
     }
 
@@ -185,6 +186,8 @@ impl Engine {
             weakened: found(run),
             to_justify: &hunks_to_justify(run, &self.plan.gates()),
             compared: run.attempt().and_then(|attempt| attempt.compared.as_ref()),
+            specs: self.plan.specs.as_ref(),
+            drift: crate::drift::found(run),
         });
         let request = self.request(Role::Reviewer, label, prompt);
         self.forward(seq, request, self.given(run), self.end_of_review(tree, label, run));

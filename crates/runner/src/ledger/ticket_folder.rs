@@ -2,12 +2,13 @@
 
 use git_delivery::ObjectError;
 use ledger_core::{
-    Approval, Cancellation, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SteeringName, TicketFile, TicketId,
-    document_text,
+    Approval, Cancellation, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, PackageName, RepoPath, SteeringName,
+    TicketFile, TicketId, document_text,
 };
 
-use super::{Ledger, Source, join};
+use super::{Ledger, Source, folder_files, join};
 use crate::beneath;
+use crate::packages::package_path;
 
 /// A file that a ticket's folder may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +90,11 @@ impl<'a> TicketFolder<'a> {
         &self.ledger.ids[self.index]
     }
 
+    /// Whether the ledger has a ticket of this name.
+    pub fn knows(&self, id: &TicketId) -> bool {
+        self.ledger.ids.binary_search(id).is_ok()
+    }
+
     /// The path of one of its files in the repository.
     pub fn path(&self, name: TicketFileName) -> RepoPath {
         let below = format!("tickets/{}/{}", self.id(), name.as_str());
@@ -140,6 +146,47 @@ impl<'a> TicketFolder<'a> {
             Err(FileProblem::Missing) => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// The file of a package in the same ledger.
+    pub fn package_path(&self, name: &PackageName) -> Option<RepoPath> {
+        package_path(&self.ledger.dir, name)
+    }
+
+    /// Digest of the file of a package in the same ledger; none where there is none.
+    pub(crate) fn package_digest(&self, name: &PackageName) -> Result<Option<Digest>, FileProblem> {
+        self.ledger.package_digest(name, || {
+            let Some(path) = self.package_path(name) else {
+                return Ok(None);
+            };
+            Ok(self.read_path(&path)?.map(Digest::of))
+        })
+    }
+
+    /// What lies in the folder beside contract, prompt and records, however deep, in the order of the paths. In a work tree, hidden
+    /// files and those whose names end in `~` are left out; in a commit nothing is.
+    pub fn other_files(&self) -> Result<Vec<RepoPath>, FileProblem> {
+        let Some(folder) = join(&self.ledger.dir, &format!("tickets/{}", self.id())) else {
+            return Ok(Vec::new());
+        };
+        let mut paths = match &self.ledger.source {
+            Source::Nowhere => return Ok(Vec::new()),
+            Source::WorkTree { tickets, .. } => folder_files::below(tickets, self.id(), folder.as_bytes())?,
+            Source::Commit { repository, commit, .. } => {
+                let tree = repository.commit_tree_id(*commit)?;
+                let entries = repository.list_tree(tree, Some(&folder))?;
+                if entries.len() > folder_files::MOST_FILES {
+                    return Err(folder_files::too_many());
+                }
+                entries.into_iter().map(|entry| entry.path).collect()
+            }
+        };
+        let beginning = folder.as_bytes().len() + 1;
+        paths.retain(|path| {
+            let name = path.as_bytes().get(beginning..).unwrap_or_default();
+            name != b"ticket.toml" && name != b"prompt.md" && !folder_files::is_record(name)
+        });
+        Ok(paths)
     }
 
     /// Whether the folder has something of this name, whatever it is.

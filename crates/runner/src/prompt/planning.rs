@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use ledger_core::{Plan, PlanEnd, Ticket};
 
+use crate::specs::LinkedSpecs;
+
 use super::{GivenPlan, Steering, answer, instructions, list, material, one_line, steering, what_is_asked};
 
 /// What a planning turn is about.
@@ -17,6 +19,8 @@ pub struct PlanTask<'a> {
     pub checks: &'a [String],
     /// What the policy forbids on top of the ticket.
     pub forbidden: &'a [String],
+    /// The specs that the change will be held to.
+    pub specs: Option<&'a LinkedSpecs>,
     /// What became of the last planning turn of the run.
     pub last: Option<&'a PlanEnd>,
     /// What the repository tells every planner.
@@ -37,7 +41,7 @@ pub fn plan_prompt(task: &PlanTask<'_>) -> String {
         ticket.id, ticket.file.title
     );
     why_again(&mut text, task.last);
-    what_is_asked(&mut text, ticket, task.forbidden);
+    what_is_asked(&mut text, ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
     list(&mut text, "Checks that will be run on the result", task.checks);

@@ -91,13 +91,19 @@ impl Redactor {
                 ReviewEnd::Interrupted => {}
             },
             Observation::ChangesMeasured {
-                violations, weakened, ..
+                violations,
+                weakened,
+                drift,
+                ..
             } => {
                 for violation in violations {
                     violation.detail = self.text(&violation.detail);
                 }
                 for hunk in weakened {
                     hunk.excerpt = self.text(&hunk.excerpt);
+                }
+                for finding in drift.iter_mut().flat_map(|drift| &mut drift.findings) {
+                    finding.detail = self.text(&finding.detail);
                 }
             }
             Observation::Failed { reason, .. } | Observation::Lost { reason } => *reason = self.text(reason),
@@ -458,6 +464,7 @@ mod tests {
             weakened: vec![hunk],
             tests: None,
             same_as: None,
+            drift: None,
         });
         assert_clean(&text, 1);
     }

@@ -11,15 +11,15 @@ use ledger_core::{
 
 use super::next_steps::{AfterDelivery, after_no_delivery};
 use super::{
-    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, PausedStatus, PolicyStatus, RepositoryStatus, RunStatus,
-    STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
+    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, PackageStatus, PausedStatus, PolicyStatus, RepositoryStatus,
+    RunStatus, STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
 };
 use crate::base::stored_receipt;
 use crate::capsule::BlockerCapsule;
 use crate::consent::{ConsentState, consent_state};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
-use crate::packages::{Packages, PackagesError};
+use crate::packages::{LockStatus, Packages, PackagesError};
 use crate::rescue::{has_left_work, rescue_command};
 use crate::run_history::read_run;
 use crate::stack::stack_of;
@@ -68,9 +68,13 @@ pub fn status(workspace: &Workspace, now: Timestamp) -> Result<StatusReport, Sta
     let ledger = workspace.ledger()?;
     let world = World::look(workspace, &ledger, now)?;
     let rows = ledger.map(|folder| world.row(folder));
-    let rows = Rows::new(rows, &world.packages);
+    let rows = Rows::new(rows, &world.packages, &ledger);
     let tickets: Vec<_> = rows.rows.iter().map(|row| world.ticket(row, &rows)).collect();
-    world.report(&ledger, world.with_uncommitted(&ledger, tickets)?)
+    let packages = world
+        .packages
+        .iter()
+        .filter_map(|(name, _)| rows.package(name, &world.packages));
+    world.report(&ledger, world.with_uncommitted(&ledger, tickets)?, packages.collect())
 }
 
 /// Where one ticket stands at this moment. Of the other tickets only what it depends on is looked at.
@@ -90,12 +94,19 @@ pub fn ticket_status(workspace: &Workspace, id: &TicketId, now: Timestamp) -> Re
         .collect();
     rows.push(row);
     rows.sort_by(|a, b| a.id.cmp(&b.id));
-    let rows = Rows::new(rows, &world.packages);
+    let rows = Rows::new(rows, &world.packages, &ledger);
+    let package = rows
+        .find(id)
+        .and_then(|row| rows.package(row.package.as_ref()?, &world.packages));
     let ticket = rows
         .find(id)
         .map(|row| world.with_stored_stack(world.ticket(row, &rows)));
     let tickets = ticket.into_iter().collect();
-    world.report(&ledger, world.with_uncommitted(&ledger, tickets)?)
+    world.report(
+        &ledger,
+        world.with_uncommitted(&ledger, tickets)?,
+        package.into_iter().collect(),
+    )
 }
 
 /// The id that is written most like this name, if any is near.
@@ -132,31 +143,58 @@ enum Said {
     Consent(Box<ConsentState>),
 }
 
-/// The rows in the order of their ids, and of each package the first ticket that is neither delivered nor canceled.
+/// The rows in the order of their ids, and what they say of packages.
 struct Rows {
     rows: Vec<Row>,
+    /// Of each package the first ticket that is not delivered.
     first_open: BTreeMap<PackageName, TicketId>,
+    /// Why the lock of a package does not hold, of those that an approved ticket waits in.
+    locks: BTreeMap<PackageName, String>,
 }
 
 impl Rows {
-    fn new(rows: Vec<Row>, packages: &Packages) -> Self {
+    fn new(rows: Vec<Row>, packages: &Packages, ledger: &Ledger<'_>) -> Self {
         let mut found = Self {
             rows,
             first_open: BTreeMap::new(),
+            locks: BTreeMap::new(),
         };
         for (name, package) in packages.iter() {
             let tickets = package.as_ref().map_or(&[][..], |package| &package.tickets);
-            let is_open = |id: &&TicketId| {
-                !found
-                    .find(id)
-                    .is_some_and(|row| matches!(row.said, Said::Done | Said::Canceled))
-            };
-            if let Some(first) = tickets.iter().find(is_open) {
+            if let Some(first) = tickets.iter().find(|id| !found.is_done(id)) {
                 let first = first.clone();
                 found.first_open.insert(name.clone(), first);
             }
         }
+        let is_approved = |row: &&Row| matches!(&row.said, Said::Consent(consent) if matches!(**consent, ConsentState::Approved { .. }));
+        let wanted: BTreeSet<_> = found
+            .rows
+            .iter()
+            .filter(is_approved)
+            .filter_map(|row| row.package.as_ref())
+            .collect();
+        let problem = |name: &PackageName| {
+            let problem = LockStatus::of(ledger, packages.get(name)?).problem()?;
+            Some((name.clone(), problem))
+        };
+        found.locks = wanted.into_iter().filter_map(problem).collect();
         found
+    }
+
+    fn is_done(&self, id: &TicketId) -> bool {
+        self.find(id).is_some_and(|row| matches!(row.said, Said::Done))
+    }
+
+    fn package(&self, name: &PackageName, packages: &Packages) -> Option<PackageStatus> {
+        let package = packages.get(name)?;
+        Some(PackageStatus {
+            name: name.clone(),
+            title: package.title.clone(),
+            tickets: package.tickets.len(),
+            delivered: package.tickets.iter().filter(|id| self.is_done(id)).count(),
+            next: self.first_open.get(name).cloned(),
+            lock: self.locks.get(name).cloned(),
+        })
     }
 
     fn find(&self, id: &TicketId) -> Option<&Row> {
@@ -354,11 +392,13 @@ impl<'a> World<'a> {
                 let reason = format!("it was approved for `{approved}`, and this is `{}`", self.repository_id);
                 stale(&row.id, &Blocker::new(BlockerCode::WrongRepository, reason))
             }
-            ConsentState::Approved { by, .. } => self.waiting(row, rows).unwrap_or_else(|| TicketState::Ready {
-                approved_by: by.as_str().into(),
-                uncommitted: false,
-                next_step: None,
-            }),
+            ConsentState::Approved { by, .. } => unlocked(row, rows)
+                .or_else(|| self.waiting(row, rows))
+                .unwrap_or_else(|| TicketState::Ready {
+                    approved_by: by.as_str().into(),
+                    uncommitted: false,
+                    next_step: None,
+                }),
         }
     }
 
@@ -372,22 +412,18 @@ impl<'a> World<'a> {
     }
 
     fn waiting(&self, row: &Row, rows: &Rows) -> Option<TicketState> {
-        let open: Vec<_> = row
-            .depends_on
-            .iter()
-            .filter(|id| !rows.find(id).is_some_and(|row| matches!(row.said, Said::Done)))
-            .cloned()
-            .collect();
-        let (code, tickets) = if open.is_empty() {
+        let open: Vec<_> = row.depends_on.iter().filter(|id| !rows.is_done(id)).cloned().collect();
+        let tickets = if open.is_empty() {
             let package = row.package.as_ref()?;
             let first = rows.first_open.get(package).filter(|first| **first != row.id)?;
             if !self.packages.contains(package, &row.id) {
                 return None;
             }
-            (BlockerCode::PreviousTicketDirt, vec![first.clone()])
+            vec![first.clone()]
         } else {
-            (BlockerCode::DependencyNotDone, open)
+            open
         };
+        let code = BlockerCode::DependencyNotDone;
         let first = tickets.first()?;
         let reason = match rows.find(first) {
             None => format!("`{first}` does not exist"),
@@ -505,7 +541,12 @@ impl<'a> World<'a> {
         stored_receipt(self.workspace.repository(), id).ok()??.delivered
     }
 
-    fn report(&self, ledger: &Ledger<'_>, tickets: Vec<TicketStatus>) -> Result<StatusReport, StatusError> {
+    fn report(
+        &self,
+        ledger: &Ledger<'_>,
+        tickets: Vec<TicketStatus>,
+        packages: Vec<PackageStatus>,
+    ) -> Result<StatusReport, StatusError> {
         let mut counts = BTreeMap::new();
         for ticket in &tickets {
             *counts.entry(ticket.state.name()).or_insert(0) += 1;
@@ -528,6 +569,7 @@ impl<'a> World<'a> {
             ledger: ledger.dir().clone(),
             counts,
             tickets,
+            packages,
             misfits: ledger
                 .misfits()
                 .iter()
@@ -616,6 +658,19 @@ fn stale(id: &TicketId, blocker: &Blocker) -> TicketState {
         reason: blocker.reason.clone(),
         next_step: blocker.next_step_for(id),
     }))
+}
+
+/// An approved ticket of a package whose lock does not hold.
+fn unlocked(row: &Row, rows: &Rows) -> Option<TicketState> {
+    let package = row.package.as_ref()?;
+    let problem = rows.locks.get(package)?;
+    Some(TicketState::Stale(Box::new(StaleStatus {
+        code: BlockerCode::SourceLockMismatch,
+        reason: format!("the lock of the package `{package}` does not hold: {problem}"),
+        next_step: format!(
+            "`foil package show {package}` lists what differs; then `foil package lock {package}` and `foil approve {package}`"
+        ),
+    })))
 }
 
 /// The approval and what it covers, each with the blob that a commit must have for a run to begin.

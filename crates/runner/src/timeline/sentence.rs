@@ -75,6 +75,13 @@ pub(super) fn sentence(event: &Event) -> String {
                 )
             }
             IterationCause::TestsRefused { gate, reason } => format!("iteration {n} started, {gate}: {reason}"),
+            IterationCause::SpecDrift { findings } => {
+                let first = findings
+                    .first()
+                    .map(|first| format!(", first {first}"))
+                    .unwrap_or_default();
+                format!("iteration {n} started: the change has parted from its specs{first}")
+            }
             IterationCause::TurnFailed { reason } => format!("iteration {n} started: {reason}"),
         },
         Event::RepairStarted { round, n, findings } => {
@@ -354,6 +361,7 @@ fn observed(observation: &Observation) -> String {
             weakened,
             tests: _,
             same_as,
+            drift,
         } => {
             let tree = change.tree.short();
             let mut changed = changes(&change.counts);
@@ -370,6 +378,12 @@ fn observed(observation: &Observation) -> String {
                     "; no other change than {}, which was refused",
                     refused.short()
                 ));
+            }
+            if let Some(drift) = drift {
+                changed.push_str(&format!("; held against its specs: {}", drift.verdict().as_str()));
+                if let Some(first) = drift.findings.first() {
+                    changed.push_str(&format!(", {}, first {first}", count(drift.findings.len(), "finding")));
+                }
             }
             match violations.first() {
                 None => format!("tree {tree}: {changed}"),

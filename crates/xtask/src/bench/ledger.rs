@@ -68,6 +68,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
         all.push(measured);
     }
     rows.push(quick_row(bench, small)?);
+    rows.push(package_row(bench, small)?);
     if let [small, large] = all.as_slice() {
         let what = "`foil status`, ten times the tickets";
         rows.push(Row::growth(what, &large.status, &small.status, 11.0));
@@ -115,6 +116,37 @@ fn quick_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
     let [check] = in_turn(bench.rounds, [&|| world.command(&bench.programs.foil, &["check"])])?;
     Ok(Row::within(
         format!("`foil check`, {count} tickets in quick mode"),
+        &check,
+        Duration::from_secs(1),
+    ))
+}
+
+/// What `foil check` takes where every ticket is in a package of a hundred, whose locks hold.
+fn package_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
+    let folder = bench.folder.join(format!("packages-{count}"));
+    let made = folder.join("made");
+    let world = if std::fs::read_to_string(&made).is_ok_and(|text| text == WORLD) {
+        TestRepository::at(&folder)
+    } else {
+        eprintln!("making a ledger of {count} tickets in packages");
+        let world = TestRepository::create(&folder)?;
+        let policy = format!("[repository]\nid = \"{REPOSITORY}\"\n");
+        world.write("counterfoil.toml", &policy)?;
+        world.commit_all("policy")?;
+        world.write_tickets(count)?;
+        for first in (0..count).step_by(100) {
+            let ids: Vec<_> = (first..count.min(first + 100)).map(ticket_id).collect();
+            let title = format!("Goal {first}");
+            let mut arguments = vec!["package", "new", title.as_str()];
+            arguments.extend(ids.iter().map(String::as_str));
+            world.capture(&bench.programs.foil, &arguments)?;
+        }
+        std::fs::write(&made, WORLD).map_err(TaskError::file(&made))?;
+        world
+    };
+    let [check] = in_turn(bench.rounds, [&|| world.command(&bench.programs.foil, &["check"])])?;
+    Ok(Row::within(
+        format!("`foil check`, {count} tickets in packages"),
         &check,
         Duration::from_secs(1),
     ))

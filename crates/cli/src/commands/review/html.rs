@@ -106,6 +106,12 @@ impl Page {
                 ));
             }
         }
+        if let Some(verdict) = packet.specs {
+            let verdict = escaped(verdict.as_str());
+            self.raw(&format!(
+                "<tr><th>held against its specs</th><td><code>{verdict}</code></td></tr>\n"
+            ));
+        }
         let spent = format!(
             "{} turns, {} repair rounds, {} tokens, {} s",
             packet.iterations, packet.repair_rounds, packet.tokens.total, packet.seconds

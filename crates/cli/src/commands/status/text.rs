@@ -35,6 +35,7 @@ pub(super) fn all(report: &StatusReport, in_full: bool) -> String {
         }
         text.push_str(&group(shown));
     }
+    text.push_str(&packages(report, in_full));
     for misfit in &report.misfits {
         text.push_str(&format!(
             "\n{} {}: {}\n",
@@ -62,6 +63,46 @@ pub(super) fn one(report: &StatusReport, ticket: &TicketStatus) -> String {
         text.push_str(&format!("    approved by {}\n", plain(approved_by)));
         if next_step.is_none() {
             text.push_str(&format!("    next: foil run {}\n", ticket.id));
+        }
+    }
+    text.push_str(&packages(report, true));
+    text
+}
+
+/// How far each package is. Those that are delivered are only counted, unless all is asked for.
+fn packages(report: &StatusReport, in_full: bool) -> String {
+    if report.packages.is_empty() {
+        return String::new();
+    }
+    let (shown, hidden): (Vec<_>, Vec<_>) = report
+        .packages
+        .iter()
+        .partition(|package| in_full || package.next.is_some());
+    let rows: Vec<_> = shown
+        .iter()
+        .map(|package| {
+            let next = package.next.as_ref().map(|next| format!("next {next}"));
+            vec![
+                package.name.to_string(),
+                plain(&package.title),
+                format!("{} of {} delivered", package.delivered, package.tickets),
+                next.unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let mut text = format!("\n{}\n", styled(HEADING, "packages"));
+    if !hidden.is_empty() {
+        let delivered = format!("  {} delivered: --all shows them", hidden.len());
+        text.push_str(&format!("{}\n", styled(DIM, delivered)));
+    }
+    for (package, line) in shown.iter().zip(table(&rows, 2).lines()) {
+        text.push_str(&format!("{line}\n"));
+        if let Some(problem) = &package.lock {
+            text.push_str(&format!(
+                "    {}: {}\n",
+                styled(BAD, "its lock does not hold"),
+                plain(problem)
+            ));
         }
     }
     text

@@ -101,6 +101,7 @@ impl Run {
                 let seen = attempt.and_then(|attempt| attempt.checked.as_ref());
                 let same = seen.is_some_and(|seen| seen.tree == *tree && seen.results == *checks);
                 holds(same, "these are not the checks that ran on the tree")?;
+                holds(!self.has_drifted(), "the change has parted from its specs")?;
                 let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
                 holds(names == self.opened.checks, "they are not the checks of this run")?;
                 holds(

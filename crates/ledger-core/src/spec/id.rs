@@ -1,0 +1,117 @@
+//! Names of what specs list: `REQ-001`, `DEC-001`, `TASK-001`, `ADD-001`, `MOD-001`, `REM-001`.
+
+use std::str::FromStr;
+
+use crate::id::InvalidName;
+use crate::text_form::text_form;
+
+/// A prefix, a hyphen, and upper-case letters, digits and single hyphens.
+fn broken_rule(name: &str, prefixes: &[&str]) -> Option<&'static str> {
+    let rest = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix));
+    let Some(rest) = rest else {
+        return Some("it has another prefix");
+    };
+    if name.len() > 60 {
+        return Some("it must have at most 60 characters");
+    }
+    let fits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    (!rest.split('-').all(fits)).then_some("after its prefix it has upper-case letters and digits, such as `001`")
+}
+
+macro_rules! spec_id {
+    ($type:ident, $name:literal, $what:literal, $prefixes:expr, $doc:literal, $pattern:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            fn text(&self) -> String {
+                self.0.clone()
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidName;
+
+            fn from_str(name: &str) -> Result<Self, InvalidName> {
+                match broken_rule(name, &$prefixes) {
+                    None => Ok(Self(name.to_owned())),
+                    Some(reason) => Err(InvalidName::new(name, $what, reason)),
+                }
+            }
+        }
+
+        text_form!($type, name = $name, description = $doc, pattern = $pattern);
+    };
+}
+
+spec_id!(
+    RequirementId,
+    "RequirementId",
+    "requirement id, such as `REQ-001`",
+    ["REQ-"],
+    "Name of a requirement, such as `REQ-001`; the same one never means two requirements of a repository",
+    "^REQ-[A-Z0-9]+(-[A-Z0-9]+)*$"
+);
+spec_id!(
+    DecisionId,
+    "DecisionId",
+    "decision id, such as `DEC-001`",
+    ["DEC-"],
+    "Name of a decision of a design, such as `DEC-001`",
+    "^DEC-[A-Z0-9]+(-[A-Z0-9]+)*$"
+);
+spec_id!(
+    TaskId,
+    "TaskId",
+    "task id, such as `TASK-001`",
+    ["TASK-"],
+    "Name of a task, such as `TASK-001`",
+    "^TASK-[A-Z0-9]+(-[A-Z0-9]+)*$"
+);
+spec_id!(
+    DeltaItemId,
+    "DeltaItemId",
+    "delta item id, such as `ADD-001`, `MOD-001` or `REM-001`",
+    ["ADD-", "MOD-", "REM-"],
+    "Name of an item of a delta: `ADD-001`, `MOD-001`, `REM-001`",
+    "^(ADD|MOD|REM)-[A-Z0-9]+(-[A-Z0-9]+)*$"
+);
+
+impl RequirementId {
+    /// The requirement of this number: `REQ-007`.
+    pub fn numbered(number: u32) -> Self {
+        Self(format!("REQ-{number:03}"))
+    }
+
+    /// The number, where the name is a prefix and a number.
+    pub fn number(&self) -> Option<u32> {
+        self.0.strip_prefix("REQ-")?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_their_prefix_and_plain_parts() {
+        for good in ["REQ-001", "REQ-1", "REQ-LOGIN-001"] {
+            assert!(good.parse::<RequirementId>().is_ok(), "{good}");
+        }
+        for bad in [
+            "", "REQ-", "req-001", "REQ-a", "REQ--1", "REQ-1-", "DEC-001", "REQ-001 ", "REQ-é",
+        ] {
+            assert!(bad.parse::<RequirementId>().is_err(), "{bad}");
+        }
+        assert!(format!("REQ-{}", "1".repeat(57)).parse::<RequirementId>().is_err());
+        assert!("MOD-001".parse::<DeltaItemId>().is_ok());
+        assert_eq!(RequirementId::numbered(7).number(), Some(7));
+        assert_eq!("REQ-LOGIN-7".parse::<RequirementId>().unwrap().number(), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! Which requirements and current specs open tickets work on, and where two of them would work on the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use ledger_core::{DecisionStatus, RepoPath, RequirementId, SpecSet, TicketId};
+
+/// What an open ticket works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecClaim {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// The tickets that are delivered before it begins.
+    pub depends_on: Vec<TicketId>,
+    /// The requirements and files.
+    pub on: BTreeSet<ClaimedSpec>,
+}
+
+/// Something that only one open ticket may work on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClaimedSpec {
+    /// A requirement.
+    Requirement(RequirementId),
+    /// A file of the current specs.
+    Current(RepoPath),
+    /// The specs of a change themselves, which are archived when the ticket is delivered.
+    Change(RepoPath),
+}
+
+impl fmt::Display for ClaimedSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requirement(id) => write!(f, "`{id}`"),
+            Self::Current(path) | Self::Change(path) => write!(f, "`{path}`"),
+        }
+    }
+}
+
+/// Two open tickets that would work on the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SpecConflict {
+    /// The other ticket.
+    pub other: TicketId,
+    /// What both work on.
+    pub on: ClaimedSpec,
+}
+
+impl SpecClaim {
+    /// The claim of a ticket with these specs. What is superseded is nobody's.
+    pub fn new(ticket: TicketId, depends_on: Vec<TicketId>, requirements_file: RepoPath, set: &SpecSet) -> Self {
+        let lives = |status| status != DecisionStatus::Superseded;
+        let mut on = BTreeSet::from([ClaimedSpec::Change(requirements_file)]);
+        let own = set.requirements.items.iter().filter(|item| lives(item.status));
+        on.extend(own.map(|item| ClaimedSpec::Requirement(item.id.clone())));
+        let items = set
+            .delta
+            .iter()
+            .flat_map(|delta| &delta.items)
+            .filter(|item| lives(item.status));
+        for item in items {
+            on.insert(ClaimedSpec::Requirement(item.requirement.clone()));
+            on.insert(ClaimedSpec::Current(item.current.clone()));
+        }
+        Self { ticket, depends_on, on }
+    }
+
+    /// Whether one of the two begins only when the other is delivered.
+    fn is_ordered_with(&self, other: &Self) -> bool {
+        self.depends_on.contains(&other.ticket) || other.depends_on.contains(&self.ticket)
+    }
+}
+
+/// For each ticket what it would work on at the same time as another, with the first such ticket for each. Two of which one names the
+/// other in `depends_on` are no conflict: they are worked on one after the other.
+pub fn spec_conflicts(claims: &[SpecClaim]) -> BTreeMap<TicketId, Vec<SpecConflict>> {
+    let mut by_spec: BTreeMap<&ClaimedSpec, Vec<&SpecClaim>> = BTreeMap::new();
+    for claim in claims {
+        for on in &claim.on {
+            by_spec.entry(on).or_default().push(claim);
+        }
+    }
+    let mut found: BTreeMap<TicketId, Vec<SpecConflict>> = BTreeMap::new();
+    for (on, claims) in by_spec {
+        for claim in &claims {
+            let is_in_conflict = |other: &&&SpecClaim| other.ticket != claim.ticket && !claim.is_ordered_with(other);
+            if let Some(other) = claims.iter().find(is_in_conflict) {
+                found.entry(claim.ticket.clone()).or_default().push(SpecConflict {
+                    other: other.ticket.clone(),
+                    on: on.clone(),
+                });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(ticket: &str, depends_on: &[&str], on: &[&str]) -> SpecClaim {
+        SpecClaim {
+            ticket: ticket.parse().unwrap(),
+            depends_on: depends_on.iter().map(|id| id.parse().unwrap()).collect(),
+            on: on
+                .iter()
+                .map(|id| ClaimedSpec::Requirement(id.parse().unwrap()))
+                .collect(),
+        }
+    }
+
+    fn conflicts(claims: &[SpecClaim]) -> Vec<String> {
+        let found = spec_conflicts(claims);
+        let lines = found.iter().flat_map(|(ticket, conflicts)| {
+            conflicts
+                .iter()
+                .map(move |conflict| format!("{ticket} {} {}", conflict.other, conflict.on))
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn both_tickets_that_work_on_the_same_are_named() {
+        assert_eq!(
+            conflicts(&[
+                claim("a", &[], &["REQ-1", "REQ-2"]),
+                claim("b", &[], &["REQ-2", "REQ-3"]),
+                claim("c", &[], &["REQ-4"]),
+            ]),
+            ["a b `REQ-2`", "b a `REQ-2`"]
+        );
+    }
+
+    #[test]
+    fn tickets_that_follow_each_other_may_work_on_the_same() {
+        let first = claim("a", &[], &["REQ-1"]);
+        let second = claim("b", &["a"], &["REQ-1"]);
+        assert_eq!(conflicts(&[first.clone(), second.clone()]), Vec::<String>::new());
+        // A third one that only follows the second may come before the first.
+        let third = claim("c", &["b"], &["REQ-1"]);
+        assert_eq!(conflicts(&[first, second, third]), ["a c `REQ-1`", "c a `REQ-1`"]);
+    }
+}

@@ -1,0 +1,60 @@
+//! The files that a run is pinned to by the lock of its package.
+
+use git_delivery::{ObjectError, Repository};
+use ledger_core::{CoveredFile, Digest, DocumentError, MAX_DOCUMENT_BYTES, Package, RepoPath, SourceLock, TicketId};
+
+use crate::ledger::join;
+
+/// The package of a run cannot be read as it was approved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PinnedError {
+    /// Its bytes are gone from the repository.
+    #[error("the package `{path}` cannot be read as it was approved: {source}")]
+    Object {
+        /// Its file.
+        path: RepoPath,
+        /// Why.
+        source: ObjectError,
+    },
+    /// They are others than the digest says.
+    #[error("the package `{path}` is not what was approved")]
+    Digest {
+        /// Its file.
+        path: RepoPath,
+    },
+    /// They are no package.
+    #[error("the package `{path}` cannot be used: {source}")]
+    Document {
+        /// Its file.
+        path: RepoPath,
+        /// Why.
+        source: DocumentError,
+    },
+}
+
+/// A package as it was approved, whose lock pins the files of all its tickets.
+pub(crate) fn approved_package(repository: &Repository, file: &CoveredFile) -> Result<Package, PinnedError> {
+    let path = file.path.clone();
+    let bytes = match repository.read_blob(file.blob, MAX_DOCUMENT_BYTES as u64) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(PinnedError::Object { path, source }),
+    };
+    if Digest::of(&bytes) != file.sha256 {
+        return Err(PinnedError::Digest { path });
+    }
+    Package::parse(&bytes).map_err(|source| PinnedError::Document { path, source })
+}
+
+/// The package among the sources of a run of this ticket, by where it lies beside the approval; none where there is none.
+pub(crate) fn package_of_run<'a>(lock: &'a SourceLock, ticket: &TicketId) -> Option<&'a CoveredFile> {
+    let approval = lock.approval.path.to_str()?;
+    let dir: RepoPath = approval
+        .strip_suffix(&format!("/tickets/{ticket}/approval.toml"))?
+        .parse()
+        .ok()?;
+    let folder = join(&dir, "packages")?;
+    lock.files.iter().find(|file| {
+        let below = file.path.as_bytes().strip_prefix(folder.as_bytes());
+        below.is_some_and(|rest| rest.starts_with(b"/") && rest.ends_with(b".toml"))
+    })
+}

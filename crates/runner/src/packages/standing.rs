@@ -1,0 +1,113 @@
+//! How a ticket stands in its package before it runs.
+
+use git_delivery::ObjectError;
+use ledger_core::{MAX_DOCUMENT_BYTES, Package, PackageName, StackedTicket, TicketFile, TicketId};
+use policy::{DependencyState, PackageFact, PackageState};
+
+use super::{PackageSources, package_path};
+use crate::admit::digest_in;
+use crate::ledger::Ledger;
+use crate::other_tickets::OtherTickets;
+
+/// How a ticket stands in its package, and what its run takes from that.
+pub(crate) struct PackageStanding {
+    /// What the gates are judged from.
+    pub(crate) fact: PackageFact,
+    /// The tickets before it that are delivered and not in the base, which it is stacked on.
+    pub(crate) stacked: Vec<StackedTicket>,
+    /// The tickets before it, as they are in the base.
+    pub(crate) before: Vec<(TicketId, TicketFile)>,
+    /// Whether it is the last one.
+    pub(crate) is_last: bool,
+}
+
+/// How a ticket stands in the package that it names, at the base and in the work tree. `committed` is the ledger of the base.
+pub(crate) fn package_standing(
+    others: &OtherTickets<'_>,
+    committed: Option<&Ledger<'_>>,
+    name: &PackageName,
+    id: &TicketId,
+) -> Result<PackageStanding, ObjectError> {
+    let mut standing = PackageStanding {
+        fact: PackageFact {
+            name: name.clone(),
+            state: PackageState::Missing,
+            before: Vec::new(),
+            after: 0,
+            delivered_after: Vec::new(),
+        },
+        stacked: Vec::new(),
+        before: Vec::new(),
+        is_last: false,
+    };
+    let fact = &mut standing.fact;
+    let (Some(ledger), Some(tip), Some(path)) = (committed, others.tip, package_path(others.ledger.dir(), name)) else {
+        fact.state = PackageState::Unknown {
+            reason: "there is no commit yet that could hold the package".to_owned(),
+        };
+        return Ok(standing);
+    };
+    let Some(bytes) = others.repository.read_file_at(tip, &path, MAX_DOCUMENT_BYTES as u64)? else {
+        return Ok(standing);
+    };
+    let package = match Package::parse(&bytes) {
+        Ok(package) => package,
+        Err(error) => {
+            fact.state = PackageState::Invalid {
+                reason: error.to_string(),
+            };
+            return Ok(standing);
+        }
+    };
+    let Some(place) = package.tickets.iter().position(|ticket| ticket == id) else {
+        fact.state = PackageState::NotListed;
+        return Ok(standing);
+    };
+    fact.state = lock_state(others, ledger, &package);
+    let (before, from_here) = package.tickets.split_at(place);
+    fact.after = from_here.len().saturating_sub(1);
+    for (index, other) in package.tickets.iter().enumerate() {
+        if index == place {
+            continue;
+        }
+        let (dependency, delivered) = others.dependency(other)?;
+        let is_delivered = matches!(dependency.state, DependencyState::InBase | DependencyState::Delivered);
+        if index < place {
+            fact.before.push(dependency);
+            standing.stacked.extend(delivered);
+        } else if is_delivered {
+            fact.delivered_after.push(other.clone());
+        }
+    }
+    // Where the lock holds, all of them can be read; where it does not, nothing runs.
+    let file = |id: &TicketId| Some((id.clone(), ledger.ticket(id)?.ticket().ok()?));
+    standing.before = before.iter().filter_map(file).collect();
+    standing.is_last = fact.after == 0;
+    Ok(standing)
+}
+
+/// Whether every file is as it was locked: all of them in the base, and in the work tree those that are there. There, somebody may be
+/// about to change what was agreed on; another branch may be checked out, which does not have them.
+fn lock_state(others: &OtherTickets<'_>, committed: &Ledger<'_>, package: &Package) -> PackageState {
+    if !package.is_locked() {
+        return PackageState::NotLocked;
+    }
+    let differs = |difference: String| PackageState::Differs { difference };
+    match PackageSources::of(committed, package) {
+        Err(problem) => return differs(problem.to_string()),
+        Ok(sources) => {
+            if let Some(first) = package.lock_differences(&sources.files).first() {
+                return differs(first.to_string());
+            }
+        }
+    }
+    let work_dir = others.repository.work_dir();
+    let changed =
+        |file: &&ledger_core::CoveredFile| digest_in(work_dir, &file.path).is_some_and(|digest| digest != file.sha256);
+    match package.lock.iter().find(changed) {
+        Some(file) => differs(format!("`{}` differs in the work tree", file.path)),
+        None => PackageState::Locked {
+            files: package.lock.len(),
+        },
+    }
+}

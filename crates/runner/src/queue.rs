@@ -1,0 +1,198 @@
+//! Which tickets a command is about to run, and in which order.
+
+use jiff::Timestamp;
+use ledger_core::{PackageName, TicketId};
+use policy::config::Pick;
+use policy::{Candidate, SelectionError, ready_in_order, select_tickets};
+
+use crate::finding::Finding;
+use crate::ledger::Ledger;
+use crate::packages::{Named, Packages, PackagesError, package_path};
+use crate::status::{StatusError, StatusReport, TicketState, nearest_id, status};
+use crate::workspace::{Workspace, WorkspaceError};
+
+/// Everything that could run now.
+#[derive(Debug)]
+pub struct Queue<'a> {
+    ledger: Ledger<'a>,
+    packages: Packages,
+    report: StatusReport,
+    candidates: Vec<Candidate>,
+}
+
+/// A ticket that is about to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// The ticket.
+    pub id: TicketId,
+    /// The package whose name it was meant by; none where it was named itself or chosen as a ready one.
+    pub package: Option<PackageName>,
+}
+
+/// Nothing can be chosen. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Where the tickets stand cannot be told.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// The packages cannot be listed.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
+    /// The names do not say what to run.
+    #[error(transparent)]
+    Select(#[from] SelectionError),
+    /// A package cannot be read.
+    #[error("the package `{name}` cannot be used")]
+    BrokenPackage {
+        /// The package.
+        name: PackageName,
+        /// What is wrong with it.
+        finding: Box<Finding>,
+    },
+}
+
+impl From<WorkspaceError> for QueueError {
+    fn from(error: WorkspaceError) -> Self {
+        Self::Status(error.into())
+    }
+}
+
+impl<'a> Queue<'a> {
+    /// Looks at every ticket.
+    pub fn look(workspace: &'a Workspace, now: Timestamp) -> Result<Self, QueueError> {
+        let report = status(workspace, now)?;
+        let ledger = workspace.ledger()?;
+        let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
+        let after = packages.each_after();
+        let candidates = report.tickets.iter().map(|ticket| {
+            let file = ledger.ticket(&ticket.id).and_then(|folder| folder.ticket().ok());
+            let mut depends_on = file.map(|file| file.depends_on).unwrap_or_default();
+            depends_on.extend(after.get(&ticket.id).into_iter().flatten().cloned());
+            Candidate {
+                id: ticket.id.clone(),
+                priority: ticket.priority,
+                depends_on,
+                ready: match &ticket.state {
+                    TicketState::Ready { .. } | TicketState::Paused(_) => true,
+                    TicketState::Blocked(blocked) => blocked.resumable && !blocked.waits_for_word,
+                    _ => false,
+                },
+            }
+        });
+        Ok(Self {
+            candidates: candidates.collect(),
+            ledger,
+            packages,
+            report,
+        })
+    }
+
+    /// Every ready ticket, in the order in which they would run.
+    pub fn ready(&self) -> Vec<Queued> {
+        by_themselves(ready_in_order(&self.candidates))
+    }
+
+    /// The tickets that these names of tickets and packages mean, else those that are to be picked. Of a package, those that are neither
+    /// delivered nor canceled, in its order.
+    pub fn choose(&self, names: &[TicketId], pick: Pick) -> Result<Vec<Queued>, QueueError> {
+        let mut tickets: Vec<TicketId> = Vec::new();
+        let mut of_packages: Vec<Queued> = Vec::new();
+        for name in names {
+            match Named::find(&self.ledger, &self.packages, name.as_str()) {
+                Some(Named::Ticket(id)) => tickets.push(id),
+                Some(Named::Package { name, read: Ok(read) }) => {
+                    let open = read.tickets.iter().filter(|id| self.is_open(id));
+                    of_packages.extend(open.map(|id| Queued {
+                        id: id.clone(),
+                        package: Some(name.clone()),
+                    }));
+                }
+                Some(Named::Package {
+                    name,
+                    read: Err(problem),
+                }) => {
+                    let path = package_path(self.ledger.dir(), &name).unwrap_or_else(|| self.ledger.dir().clone());
+                    let finding = Box::new(Finding::in_file(path, problem));
+                    return Err(QueueError::BrokenPackage { name, finding });
+                }
+                None => {
+                    return Err(SelectionError::Unknown {
+                        id: name.clone(),
+                        nearest: nearest_id(name.as_str(), self.ledger.ids()),
+                    }
+                    .into());
+                }
+            }
+        }
+        if tickets.is_empty() && !names.is_empty() {
+            return Ok(once_each(of_packages));
+        }
+        let mut chosen = by_themselves(select_tickets(&self.candidates, &tickets, pick)?);
+        chosen.extend(of_packages);
+        Ok(once_each(chosen))
+    }
+
+    fn is_open(&self, id: &TicketId) -> bool {
+        let place = self.report.tickets.binary_search_by(|ticket| ticket.id.cmp(id));
+        let state = place.ok().map(|place| &self.report.tickets[place].state);
+        !matches!(state, Some(TicketState::Done(_) | TicketState::Canceled))
+    }
+}
+
+impl Queued {
+    /// Takes those tickets out of what is still to run that were meant with the same package, now that this one did not end done. In a
+    /// package nothing runs before all that comes before it is delivered.
+    pub fn hold_back(&self, waiting: &mut Vec<Self>) -> Vec<TicketId> {
+        let Some(package) = &self.package else {
+            return Vec::new();
+        };
+        let (held, rest) = std::mem::take(waiting)
+            .into_iter()
+            .partition(|queued: &Self| queued.package.as_ref() == Some(package));
+        *waiting = rest;
+        held.into_iter().map(|queued| queued.id).collect()
+    }
+}
+
+fn by_themselves(tickets: Vec<TicketId>) -> Vec<Queued> {
+    let alone = |id| Queued { id, package: None };
+    tickets.into_iter().map(alone).collect()
+}
+
+/// Each ticket where it comes first.
+fn once_each(queued: Vec<Queued>) -> Vec<Queued> {
+    let mut seen = std::collections::BTreeSet::new();
+    let is_first = |queued: &Queued| seen.insert(queued.id.clone());
+    queued.into_iter().filter(is_first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queued(id: &str, package: Option<&str>) -> Queued {
+        Queued {
+            id: id.parse().unwrap(),
+            package: package.map(|name| name.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn only_what_was_meant_with_the_same_package_is_held_back() {
+        let rest = || {
+            vec![
+                queued("b", Some("p")),
+                queued("c", Some("q")),
+                queued("d", None),
+                queued("e", Some("p")),
+            ]
+        };
+        let mut waiting = rest();
+        let held = queued("a", Some("p")).hold_back(&mut waiting);
+        assert_eq!(held, ["b", "e"].map(|id| id.parse().unwrap()));
+        assert_eq!(waiting, [queued("c", Some("q")), queued("d", None)]);
+        let mut waiting = rest();
+        assert!(queued("a", None).hold_back(&mut waiting).is_empty());
+        assert_eq!(waiting, rest());
+    }
+}
