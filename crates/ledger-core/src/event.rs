@@ -104,6 +104,27 @@ pub enum Event {
 }
 
 impl Event {
+    /// Its kind, as the journal names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Opened(_) => "opened",
+            Self::Entered(_) => "entered",
+            Self::NotRequired { .. } => "not_required",
+            Self::IterationStarted { .. } => "iteration_started",
+            Self::RepairStarted { .. } => "repair_started",
+            Self::Intended(_) => "intended",
+            Self::Activity(_) => "activity",
+            Self::Observed { .. } => "observed",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::Warned { .. } => "warned",
+            Self::Accepted { .. } => "accepted",
+            Self::Rejected { .. } => "rejected",
+            Self::Blocked(_) => "blocked",
+            Self::Canceled { .. } => "canceled",
+        }
+    }
+
     /// The names of all kinds that this version knows.
     pub const KINDS: [&'static str; 15] = [
         "opened",

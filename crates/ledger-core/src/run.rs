@@ -2,6 +2,7 @@
 
 mod apply;
 mod attempt;
+mod fold;
 mod refusal;
 
 use std::collections::BTreeMap;

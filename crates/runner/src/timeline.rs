@@ -56,7 +56,7 @@ impl TimelineLine {
             run: opened.run.clone(),
             seq: record.seq,
             at: record.at,
-            kind: sentence::kind(&record.event),
+            kind: record.event.kind(),
             subject: sentence::subject(&record.event),
             text: crate::agent::shorten(&sentence::sentence(&record.event), MAX_SENTENCE),
         }

@@ -9,27 +9,6 @@ use serde::Serialize;
 
 use crate::stack::stack_in_words;
 
-/// The kind of an event, as the journal names it.
-pub(super) fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::Opened(_) => "opened",
-        Event::Entered(_) => "entered",
-        Event::NotRequired { .. } => "not_required",
-        Event::IterationStarted { .. } => "iteration_started",
-        Event::RepairStarted { .. } => "repair_started",
-        Event::Intended(_) => "intended",
-        Event::Activity(_) => "activity",
-        Event::Observed { .. } => "observed",
-        Event::Paused { .. } => "paused",
-        Event::Resumed { .. } => "resumed",
-        Event::Warned { .. } => "warned",
-        Event::Accepted { .. } => "accepted",
-        Event::Rejected { .. } => "rejected",
-        Event::Blocked(_) => "blocked",
-        Event::Canceled { .. } => "canceled",
-    }
-}
-
 /// What an event is about, where its kind alone does not say.
 pub(super) fn subject(event: &Event) -> Option<String> {
     match event {
