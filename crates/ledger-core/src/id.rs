@@ -55,8 +55,9 @@ fn broken_rule(name: &str) -> Option<&'static str> {
     None
 }
 
+/// A type of names that keep to a rule: a function that tells which part of it a name breaks.
 macro_rules! name_type {
-    ($type:ident, $name:literal, $what:literal, $doc:literal) => {
+    ($type:ident, $name:literal, $what:literal, rule = $rule:expr, pattern = $pattern:literal, $doc:literal) => {
         #[doc = $doc]
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(String);
@@ -72,25 +73,32 @@ macro_rules! name_type {
             }
         }
 
-        impl FromStr for $type {
-            type Err = InvalidName;
+        impl std::str::FromStr for $type {
+            type Err = $crate::id::InvalidName;
 
-            fn from_str(name: &str) -> Result<Self, InvalidName> {
-                match broken_rule(name) {
+            fn from_str(name: &str) -> Result<Self, $crate::id::InvalidName> {
+                let rule: fn(&str) -> Option<&'static str> = $rule;
+                match rule(name) {
                     None => Ok(Self(name.to_owned())),
-                    Some(reason) => Err(InvalidName::new(name, $what, reason)),
+                    Some(reason) => Err($crate::id::InvalidName::new(name, $what, reason)),
                 }
             }
         }
 
-        text_form!(
+        $crate::text_form::text_form!($type, name = $name, description = $doc, pattern = $pattern);
+    };
+    ($type:ident, $name:literal, $what:literal, $doc:literal) => {
+        $crate::id::name_type!(
             $type,
-            name = $name,
-            description = $doc,
-            pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+            $name,
+            $what,
+            rule = broken_rule,
+            pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+            $doc
         );
     };
 }
+pub(crate) use name_type;
 
 name_type!(
     TicketId,

@@ -1,9 +1,6 @@
 //! Names of what specs list: `REQ-001`, `DEC-001`, `TASK-001`, `ADD-001`, `MOD-001`, `REM-001`.
 
-use std::str::FromStr;
-
-use crate::id::InvalidName;
-use crate::text_form::text_form;
+use crate::id::name_type;
 
 /// A prefix, a hyphen, and upper-case letters, digits and single hyphens.
 fn broken_rule(name: &str, prefixes: &[&str]) -> Option<&'static str> {
@@ -18,69 +15,37 @@ fn broken_rule(name: &str, prefixes: &[&str]) -> Option<&'static str> {
     (!rest.split('-').all(fits)).then_some("after its prefix it has upper-case letters and digits, such as `001`")
 }
 
-macro_rules! spec_id {
-    ($type:ident, $name:literal, $what:literal, $prefixes:expr, $doc:literal, $pattern:literal) => {
-        #[doc = $doc]
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(String);
-
-        impl $type {
-            /// The name.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-
-            fn text(&self) -> String {
-                self.0.clone()
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = InvalidName;
-
-            fn from_str(name: &str) -> Result<Self, InvalidName> {
-                match broken_rule(name, &$prefixes) {
-                    None => Ok(Self(name.to_owned())),
-                    Some(reason) => Err(InvalidName::new(name, $what, reason)),
-                }
-            }
-        }
-
-        text_form!($type, name = $name, description = $doc, pattern = $pattern);
-    };
-}
-
-spec_id!(
+name_type!(
     RequirementId,
     "RequirementId",
     "requirement id, such as `REQ-001`",
-    ["REQ-"],
-    "Name of a requirement, such as `REQ-001`; the same one never means two requirements of a repository",
-    "^REQ-[A-Z0-9]+(-[A-Z0-9]+)*$"
+    rule = |name| broken_rule(name, &["REQ-"]),
+    pattern = "^REQ-[A-Z0-9]+(-[A-Z0-9]+)*$",
+    "Name of a requirement, such as `REQ-001`; the same one never means two requirements of a repository"
 );
-spec_id!(
+name_type!(
     DecisionId,
     "DecisionId",
     "decision id, such as `DEC-001`",
-    ["DEC-"],
-    "Name of a decision of a design, such as `DEC-001`",
-    "^DEC-[A-Z0-9]+(-[A-Z0-9]+)*$"
+    rule = |name| broken_rule(name, &["DEC-"]),
+    pattern = "^DEC-[A-Z0-9]+(-[A-Z0-9]+)*$",
+    "Name of a decision of a design, such as `DEC-001`"
 );
-spec_id!(
+name_type!(
     TaskId,
     "TaskId",
     "task id, such as `TASK-001`",
-    ["TASK-"],
-    "Name of a task, such as `TASK-001`",
-    "^TASK-[A-Z0-9]+(-[A-Z0-9]+)*$"
+    rule = |name| broken_rule(name, &["TASK-"]),
+    pattern = "^TASK-[A-Z0-9]+(-[A-Z0-9]+)*$",
+    "Name of a task, such as `TASK-001`"
 );
-spec_id!(
+name_type!(
     DeltaItemId,
     "DeltaItemId",
     "delta item id, such as `ADD-001`, `MOD-001` or `REM-001`",
-    ["ADD-", "MOD-", "REM-"],
-    "Name of an item of a delta: `ADD-001`, `MOD-001`, `REM-001`",
-    "^(ADD|MOD|REM)-[A-Z0-9]+(-[A-Z0-9]+)*$"
+    rule = |name| broken_rule(name, &["ADD-", "MOD-", "REM-"]),
+    pattern = "^(ADD|MOD|REM)-[A-Z0-9]+(-[A-Z0-9]+)*$",
+    "Name of an item of a delta: `ADD-001`, `MOD-001`, `REM-001`"
 );
 
 impl RequirementId {
