@@ -10,7 +10,9 @@ pub use under_way::interruption;
 mod write;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Effect, Event, NotRequiredCode, Phase, PhaseEvidence, Run, State};
+use ledger_core::{
+    Blocker, BlockerCode, Effect, Event, MAX_FAILED_ANSWERS, NotRequiredCode, Phase, PhaseEvidence, Run, State,
+};
 
 use crate::inputs::{Inputs, Outcome, Step, signed};
 
@@ -126,6 +128,35 @@ fn places(run: &Run) -> Option<Step> {
 /// The label that ties an answer to its turn. A report of another turn never fits.
 fn turn_label(run: &Run, what: &str) -> String {
     format!("{}/{what}-{}", run.opened().run, run.next_seq())
+}
+
+/// An agent that only reads gave no answer that can be used.
+struct FailedAnswer {
+    /// How often that was so.
+    tries: u32,
+    /// When the last one ended.
+    at: Timestamp,
+}
+
+impl FailedAnswer {
+    /// Asks again after a while, until it was asked often enough.
+    fn ask_again(
+        self,
+        inputs: &Inputs,
+        now: Timestamp,
+        ask: impl FnOnce() -> Step,
+        give_up: impl FnOnce(u32) -> Step,
+    ) -> Step {
+        if self.tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
+            return give_up(self.tries);
+        }
+        let wait = back_off(self.at, self.tries);
+        if now < wait {
+            Step::Wait { until: Some(wait) }
+        } else {
+            ask()
+        }
+    }
 }
 
 /// Wait longer after each failure in a row: 1 s, 2 s, 4 s, … at most a minute.

@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 use ledger_core::{
     AcceptanceProof, BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause,
-    MAX_FAILED_ANSWERS, NotRequiredCode, Phase, PhaseEvidence, ReportStatus, Review, ReviewEnd, Run, Severity, TreeId,
-    Verdict,
+    NotRequiredCode, Phase, PhaseEvidence, ReportStatus, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
 };
 
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
-use super::{back_off, blocked, enter, gates, not_required, places, turn_label};
+use super::{FailedAnswer, blocked, enter, gates, not_required, places, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
 use crate::spec_trace::unproved_requirements;
@@ -182,20 +181,14 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
         return mismatch(run, "reviewed", ended.tree, tree);
     }
     let again = |reason: &str| {
-        let tries = attempt.failed_reviews;
-        if tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
-            return blocked(
-                run,
-                BlockerCode::ReviewFailed,
-                format!("{tries} reviews gave no verdict; the last: {reason}"),
-            );
-        }
-        let wait = back_off(ended.at, tries);
-        if now < wait {
-            Step::Wait { until: Some(wait) }
-        } else {
-            ask()
-        }
+        let failed = FailedAnswer {
+            tries: attempt.failed_reviews,
+            at: ended.at,
+        };
+        let gave = |tries| format!("{tries} reviews gave no verdict; the last: {reason}");
+        failed.ask_again(inputs, now, ask, |tries| {
+            blocked(run, BlockerCode::ReviewFailed, gave(tries))
+        })
     };
     match &ended.end {
         ReviewEnd::Answered { review, passes } => verdict(run, tree, ended, review, *passes),

@@ -7,7 +7,7 @@ use ledger_core::{
 };
 
 use super::write::stops_at_once;
-use super::{back_off, blocked, enter, not_required, turn_label};
+use super::{FailedAnswer, blocked, enter, not_required, turn_label};
 use crate::inputs::{Inputs, Step};
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
@@ -36,19 +36,9 @@ fn ask(run: &Run) -> Step {
 fn after(run: &Run, ended: &EndedPlan, inputs: &Inputs, now: Timestamp) -> Step {
     let tries = run.totals().plans;
     let again = |code, reason: &str| {
-        if tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
-            return blocked(
-                run,
-                code,
-                format!("{tries} planning turns gave no plan; the last: {reason}"),
-            );
-        }
-        let wait = back_off(ended.at, tries);
-        if now < wait {
-            Step::Wait { until: Some(wait) }
-        } else {
-            ask(run)
-        }
+        let failed = FailedAnswer { tries, at: ended.at };
+        let gave = |tries| format!("{tries} planning turns gave no plan; the last: {reason}");
+        failed.ask_again(inputs, now, || ask(run), |tries| blocked(run, code, gave(tries)))
     };
     match &ended.end {
         PlanEnd::Answered { plan, violations } => {
