@@ -1,106 +1,40 @@
 //! Gathering what has to be known before a ticket may run, from the base commit, and everything that its run is made of.
 //! Whether it may run is judged by the policy.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod error;
+mod facts;
 
-use git_delivery::{Head, Identity, ObjectError, Operation, RefError, Repository, RepositoryError, blob_id};
-use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+use git_delivery::{Head, Identity, Operation, Repository};
 use ledger_core::{
-    Approval, BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, Mode,
-    ObjectId, ObservedRef, PushTarget, RefName, RepoPath, Run, RunId, SourceLock, StackedTicket, State, Ticket,
-    TicketFile, TicketId,
+    BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, MAX_DOCUMENT_BYTES, ObservedRef, PushTarget,
+    RefName, RepoPath, Run, SourceLock, StackedTicket, Ticket, TicketFile, TicketId,
 };
 use policy::{
-    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ClaimFact, ConsumedFact, ContextFacts, HeadFact, InvalidChecks,
-    Policy, QuickFlow, SpecsFact, StartFacts, SteeringFacts, TargetFact, TargetState, TrustFact, admit,
-    check_specs_of_whole, has_specs, may_stack,
+    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ContextFacts, HeadFact, InvalidChecks, Policy, StartFacts,
+    SteeringFacts, TargetFact, TargetState, admit, check_specs_of_whole, may_stack,
 };
 
-use crate::base::{Base, ReceiptError, choose_base, runner_identity, stored_receipt};
+pub use self::error::AdmitError;
+use self::facts::{
+    approval_of, canceled, claimed_by, consumed, discovery, failed_runs, free_bytes, in_file, is_temporary,
+    manifests_for, policy_at, specs_of, upstream,
+};
+pub(crate) use self::facts::{digest_in, policy_at_head};
+use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
-use crate::guard::ProcessIdentity;
-
-use crate::ledger::{FileProblem, Ledger, LedgerError, TicketFileName, TicketFolder};
-use crate::lock::{LockPurpose, TicketLock};
-use crate::manifests::Manifests;
+use crate::ledger::{Ledger, TicketFileName};
 use crate::other_tickets::OtherTickets;
 use crate::packages::{SharedBranch, approved_package, package_of_run, package_standing};
 use crate::prompt::{Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
-use crate::run_history::{KnownRun, ReadRun, known_runs, read_known};
-use crate::specs::{LinkedSpecs, SpecReport, conflicts_with};
+use crate::specs::LinkedSpecs;
 use crate::status::nearest_id;
 use crate::steering_files::SteeringFiles;
-use crate::target::{TargetError, last_seen, push_target};
-use crate::trust::TrustError;
-use crate::workspace::{PolicyFile, Workspace, WorkspaceError, repository_id};
-
-/// What is needed to decide is not there or cannot be read. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum AdmitError {
-    /// There is no such ticket.
-    #[error("there is no ticket `{id}`")]
-    NoSuchTicket {
-        /// The name.
-        id: TicketId,
-        /// The ticket with the nearest name, where one is near.
-        nearest: Option<TicketId>,
-    },
-    /// A file of the ticket or the policy cannot be used.
-    #[error("`{path}`: {problem}")]
-    File {
-        /// The file.
-        path: RepoPath,
-        /// What is wrong with it.
-        problem: FileProblem,
-    },
-    /// The checks of policy and ticket do not go together.
-    #[error(transparent)]
-    Checks(#[from] InvalidChecks),
-    /// What the run was started from is not what is approved now.
-    #[error("what the run was started from is not what is approved now")]
-    SourceLock,
-    /// Commits would have no author.
-    #[error("commits need an author: {0}")]
-    Identity(RepositoryError),
-    /// An object that a run goes on from is gone from the repository.
-    #[error("run {run} cannot go on: object {object}, which it names, is not in the repository any more")]
-    ObjectGone {
-        /// The run.
-        run: RunId,
-        /// The object.
-        object: ObjectId,
-    },
-    /// The branch that is pushed to cannot be looked at.
-    #[error(transparent)]
-    Target(TargetError),
-    /// The base cannot be made.
-    #[error("{}", .0.reason)]
-    Base(Blocker),
-    /// The repository cannot be read.
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
-    /// A ref cannot be read.
-    #[error(transparent)]
-    Ref(#[from] RefError),
-    /// An object cannot be read.
-    #[error(transparent)]
-    Object(#[from] ObjectError),
-    /// The ticket has a receipt that cannot be read, so that nobody knows whether it is delivered.
-    #[error(transparent)]
-    Receipt(#[from] ReceiptError),
-    /// The ledger cannot be read.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The trust store cannot be read.
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    /// The workspace cannot be read.
-    #[error(transparent)]
-    Workspace(#[from] WorkspaceError),
-}
+use crate::target::{last_seen, push_target};
+use crate::workspace::{PolicyFile, Workspace, repository_id};
 
 /// Everything that is known of a ticket before it runs.
 #[derive(Debug)]
@@ -578,234 +512,4 @@ fn files_of(repository: &Repository, tip: Option<&Tip>) -> Result<Vec<RepoPath>,
     let tree = repository.commit_tree_id(tip.commit)?;
     let files = repository.list_tree(tree, None)?;
     Ok(files.into_iter().map(|entry| entry.path).collect())
-}
-
-fn in_file(folder: &TicketFolder<'_>, name: TicketFileName, problem: FileProblem) -> AdmitError {
-    AdmitError::File {
-        path: folder.path(name),
-        problem,
-    }
-}
-
-/// The policy of the commit that is checked out.
-pub(crate) fn policy_at_head(workspace: &Workspace) -> Result<(Policy, TrustFact), AdmitError> {
-    let commit = workspace.repository().head()?.commit();
-    policy_at(workspace, commit.map(|commit| Tip { branch: None, commit }).as_ref())
-}
-
-/// The policy of the base, and whether this user trusts it. That there is none must be trusted too: the tickets of a
-/// repository name commands.
-fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustFact), AdmitError> {
-    let repository = workspace.repository();
-    let bytes = match tip {
-        Some(tip) => repository.read_file_at(tip.commit, &PolicyFile::path(), MAX_DOCUMENT_BYTES as u64)?,
-        None => workspace.policy_file().bytes.clone(),
-    };
-    let file = PolicyFile::new(bytes);
-    let digest = file.digest();
-    let policy = file.policy.map_err(|problem| AdmitError::File {
-        path: PolicyFile::path(),
-        problem,
-    })?;
-    let trust = match workspace.trust_store().is_trusted(repository.common_dir(), digest) {
-        Ok(true) => TrustFact::Trusted,
-        Ok(false) => TrustFact::NotTrusted { digest },
-        Err(error) => TrustFact::Unknown {
-            reason: error.to_string(),
-        },
-    };
-    Ok((policy, trust))
-}
-
-/// What tells the modules of a ticket in quick mode apart; other modes do not ask.
-fn manifests_for(
-    policy: &Policy,
-    file: &TicketFile,
-    repository: &Repository,
-    tip: Option<&Tip>,
-) -> Result<BTreeSet<RepoPath>, AdmitError> {
-    let (Mode::Quick, Some(tip), Ok(rules)) = (file.mode, tip, QuickFlow::new(policy)) else {
-        return Ok(BTreeSet::new());
-    };
-    let tree = repository.commit_tree_id(tip.commit)?;
-    Ok(Manifests::of(repository, tree).above(&rules.named_files(file))?)
-}
-
-/// The specs that a ticket links, as they are where its folder is; what other open tickets work on, as they are in the work tree.
-fn specs_of(
-    workspace: &Workspace,
-    folder: &TicketFolder<'_>,
-    here: &Ledger<'_>,
-    file: &TicketFile,
-    policy: &Policy,
-) -> (Option<LinkedSpecs>, SpecsFact) {
-    if !has_specs(file) {
-        return (None, SpecsFact::None);
-    }
-    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
-    let report = SpecReport::read(folder, file, &contract, policy);
-    if let Some(reason) = report.refusal() {
-        return (None, SpecsFact::Unusable { reason });
-    }
-    let claim = report.specs.as_ref().and_then(|specs| specs.claim(folder.id(), file));
-    let Some(claim) = claim else {
-        let reason = "the specs of a ticket that is delivered or closed are not read".to_owned();
-        return (None, SpecsFact::Unusable { reason });
-    };
-    let conflicts = conflicts_with(workspace, here, policy, folder.id(), &claim);
-    let fact = SpecsFact::Found {
-        open: report.open,
-        conflicts,
-    };
-    (report.specs, fact)
-}
-
-fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) -> (ApprovalFact, Option<CoveredFile>) {
-    let bytes = match folder.map(|folder| folder.read(TicketFileName::Approval)) {
-        None | Some(Ok(None)) => return (ApprovalFact::Missing, None),
-        Some(Ok(Some(bytes))) => bytes,
-        Some(Err(problem)) => {
-            return (
-                ApprovalFact::Invalid {
-                    reason: problem.to_string(),
-                },
-                None,
-            );
-        }
-    };
-    match (Approval::parse(&bytes), blob_id(&bytes)) {
-        (Ok(approval), Ok(blob)) => {
-            let file = CoveredFile {
-                path: path.clone(),
-                blob,
-                sha256: Digest::of(&bytes),
-            };
-            (ApprovalFact::Found(approval), Some(file))
-        }
-        (Err(error), _) => (
-            ApprovalFact::Invalid {
-                reason: error.to_string(),
-            },
-            None,
-        ),
-        (_, Err(error)) => (
-            ApprovalFact::Invalid {
-                reason: error.to_string(),
-            },
-            None,
-        ),
-    }
-}
-
-/// Digest of a plain file of the work tree; none where there is none.
-pub(crate) fn digest_in(work_dir: &Path, path: &RepoPath) -> Option<Digest> {
-    crate::beneath::read_beneath(work_dir, path).ok().map(Digest::of)
-}
-
-/// Who else runs the ticket now.
-fn claimed_by(workspace: &Workspace, id: &TicketId) -> Option<ClaimFact> {
-    let roots = workspace.roots();
-    let holder = TicketLock::holder(&roots.locks(), id)?;
-    let is_ours = ProcessIdentity::current().is_ok_and(|current| current == holder.process);
-    (holder.purpose == LockPurpose::Run && !is_ours).then(|| ClaimFact {
-        process: holder.process.pid,
-        run: roots.runs_of(id).unwrap_or_default().pop(),
-    })
-}
-
-fn consumed(
-    workspace: &Workspace,
-    folder: &TicketFolder<'_>,
-    id: &TicketId,
-) -> Result<Option<ConsumedFact>, AdmitError> {
-    if let Some(receipt) = stored_receipt(workspace.repository(), id)? {
-        return Ok(Some(ConsumedFact::Run { run: receipt.run }));
-    }
-    let path = folder.path(TicketFileName::Result);
-    Ok(folder
-        .has(TicketFileName::Result)
-        .then_some(ConsumedFact::Result { path }))
-}
-
-fn canceled(folder: &TicketFolder<'_>, here: Option<&TicketFolder<'_>>) -> Option<ledger_core::Cancellation> {
-    let unreadable = || ledger_core::Cancellation {
-        schema: 1,
-        by: "unknown".to_owned(),
-        at: Timestamp::UNIX_EPOCH,
-        reason: "`canceled.toml` cannot be read".to_owned(),
-    };
-    // Whatever the file says, that it is there cancels the ticket.
-    [Some(folder), here]
-        .into_iter()
-        .flatten()
-        .find_map(|folder| match folder.cancellation() {
-            Ok(cancellation) => cancellation,
-            Err(_) => Some(unreadable()),
-        })
-}
-
-/// Runs of the ticket under this approval that ended in a blocker which cannot be resumed.
-fn failed_runs(workspace: &Workspace, id: &TicketId, approval: Option<&CoveredFile>) -> u32 {
-    let roots = workspace.roots();
-    let failed = |known: KnownRun| {
-        let Ok(Some(ReadRun { run, .. })) = read_known(workspace.repository(), roots, id, known) else {
-            return false;
-        };
-        let same = run.source_lock().map(|lock| &lock.approval) == approval;
-        // That its sources or its target changed is no failure of the ticket's.
-        let outside = |code| matches!(code, BlockerCode::SourceLockMismatch | BlockerCode::UpstreamMoved);
-        let failed = |blocker: &Blocker| !blocker.resumable && !outside(blocker.code);
-        same && matches!(run.state(), State::Blocked(blocker) if failed(blocker))
-    };
-    let runs = known_runs(workspace.repository(), roots, id).unwrap_or_default();
-    let count = runs.into_iter().map(failed).filter(|failed| *failed).count();
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-fn upstream(workspace: &Workspace, branch: Option<&RefName>) -> Result<Option<ObservedRef>, AdmitError> {
-    let Some(branch) = branch else { return Ok(None) };
-    let upstream = workspace.repository().upstream_of(branch)?;
-    Ok(upstream.and_then(|upstream| {
-        Some(ObservedRef {
-            name: upstream.tracking,
-            commit: upstream.commit?,
-        })
-    }))
-}
-
-fn discovery(workspace: &Workspace, base: Base, branch: Option<RefName>, upstream: Option<ObservedRef>) -> Discovery {
-    let repository = workspace.repository();
-    let kinds = [
-        (repository.is_shallow(), "shallow"),
-        (repository.git_dir() != repository.common_dir(), "linked work tree"),
-    ];
-    Discovery {
-        base: base.commit,
-        reason: base.reason,
-        branch,
-        upstream,
-        repository_kind: kinds
-            .into_iter()
-            .filter(|(is, _)| *is)
-            .map(|(_, kind)| kind.to_owned())
-            .collect(),
-        check_sandbox: String::new(),
-    }
-}
-
-/// Whether a path lies below a temporary folder, where a worker's sandbox may write.
-fn is_temporary(path: &Path) -> bool {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let variable = std::env::var_os("TMPDIR").map(PathBuf::from);
-    [Some("/tmp".into()), Some("/var/tmp".into()), variable]
-        .into_iter()
-        .flatten()
-        .filter(|folder| folder.is_absolute() && folder.parent().is_some())
-        .any(|folder| path.starts_with(folder.canonicalize().unwrap_or(folder)))
-}
-
-/// Free bytes on the disk that holds this folder, or the nearest one above it that is there.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let stat = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
-    stat.f_bavail.checked_mul(stat.f_frsize)
 }

@@ -45,7 +45,6 @@ mod packet;
 pub mod process;
 mod prompt;
 mod prompt_files;
-mod prompt_tests;
 mod queue;
 mod records;
 pub mod redact;

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use ledger_core::TestComparison;
 use policy::config::{GateLevel, Gates};
 
+use super::{material, one_line};
 use crate::compared::lines;
-use crate::prompt::{material, one_line};
 
 /// What the worker's tests have to show, where the policy wants anything of them.
 pub(crate) fn what_tests_must_show(text: &mut String, gates: &Gates) {
