@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ledger_core::{BlockerCode, Effect, Event, Journal, Phase, Record, Run, State};
 
 use crate::common::World;
-use crate::world::{TICKET, approved, blocked, done, eventually, json, run_folder, run_id, under_way};
+use crate::world::{TICKET, approved, blocked, done, json, run_folder, run_id, under_way};
 
 const BRANCH: &str = "refs/heads/foil/0001-hello";
 
@@ -226,14 +226,7 @@ fn a_cancellation_on_the_branch_where_a_stacked_run_was_started_stops_it() {
     world.ticket("0002-again", contract);
     let said = world.foil(&["approve", "0002-again"]);
     assert_eq!(said.code, Some(0), "{said}");
-    let mut command = world.foil_command();
-    let mut running = crate::world::Runner(command.args(["run", "0002-again"]).spawn().unwrap());
-    eventually("the run begins", || {
-        world
-            .foil(&["events", "0002-again"])
-            .stdout
-            .contains("begins conversation scripted-writer")
-    });
+    let mut running = crate::world::begin(&world, "0002-again", "0002-again", crate::world::WRITES);
     let branch = world.git(&["symbolic-ref", "HEAD"]);
     let folder = "ledger/tickets/0002-again";
     assert_eq!(world.foil(&["cancel", "0002-again", "--because", "no"]).code, Some(0));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::common::{LOOP, Said, World};
 use crate::quick_flow::in_guide;
 use crate::seen;
-use crate::world::{Runner, eventually, json as json_of};
+use crate::world::{WRITES, begin, json as json_of};
 
 const ONE: &str = "0001-one";
 const TWO: &str = "0002-two";
@@ -177,17 +177,7 @@ fn a_package_stops_at_the_first_ticket_that_is_not_done_and_goes_on_there() {
 
 /// Starts `foil run goal`, and kills it once the worker of this ticket is at work.
 fn killed_at(world: &World, ticket: &str) {
-    let mut command = world.foil_command();
-    command
-        .args(["run", "goal"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
-    let mut runner = Runner(command.spawn().unwrap());
-    eventually("the worker's turn begins", || {
-        world.foil(&["events", ticket]).stdout.contains("begins conversation")
-    });
-    runner.0.kill().unwrap();
-    runner.0.wait().unwrap();
+    begin(world, "goal", ticket, WRITES).killed();
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The plan: what it must keep to, what becomes of it, and what a planner cannot do.
 
-use ledger_core::{Event, Observation, Phase, Run, State};
+use ledger_core::{Event, Journal, Observation, Phase, Record, Run, State};
 use serde_json::{Value, json};
 
 use crate::common::{Said, World};
-use crate::world::{CONTRACT, TICKET, WRITER, approved_with, eventually, json, run_folder};
+use crate::world::{CONTRACT, PLANS, TICKET, WRITER, WRITES, approved_with, begin, json, run_folder};
 
 const BRANCH: &str = "foil/0001-hello";
 
@@ -45,10 +45,13 @@ fn run(world: &World) -> (Said, Value) {
     (said, packet)
 }
 
-fn events(world: &World) -> Vec<Event> {
+fn records(world: &World) -> Vec<Record> {
     let journal = std::fs::read(run_folder(world).join("journal.jsonl")).unwrap();
-    let journal = ledger_core::Journal::parse(&journal).unwrap();
-    journal.records.into_iter().map(|record| record.event).collect()
+    Journal::parse(&journal).unwrap().records
+}
+
+fn events(world: &World) -> Vec<Event> {
+    records(world).into_iter().map(|record| record.event).collect()
 }
 
 fn plans(world: &World) -> usize {
@@ -103,12 +106,7 @@ fn what_was_planned_is_told_to_writer_and_reviewer_and_delivered_with_how_the_ch
     );
     let record = world.git(&["show", &format!("{BRANCH}:ledger/tickets/{TICKET}/plan.md")]);
     insta::assert_snapshot!(record.split_once("## Approach").unwrap().1);
-    let run = Run::replay(
-        &ledger_core::Journal::parse(&std::fs::read(run_folder(&world).join("journal.jsonl")).unwrap())
-            .unwrap()
-            .records,
-    )
-    .unwrap();
+    let run = Run::replay(&records(&world)).unwrap();
     let digest = run.followed_plan().unwrap().digest();
     assert!(record.contains(&format!("Digest: `{digest}`")), "{record}");
     assert!(run.evidence(Phase::PlanRecorded).is_some());
@@ -242,16 +240,7 @@ fn a_runner_killed_while_the_planner_is_at_work_asks_again_and_one_killed_afterw
         CONTRACT,
         |_| (),
     );
-    let mut command = world.foil_command();
-    let mut runner = crate::world::Runner(command.args(["run", TICKET]).spawn().unwrap());
-    eventually("the planner is at work", || {
-        world
-            .foil(&["events", TICKET])
-            .stdout
-            .contains("conversation scripted-planner")
-    });
-    runner.0.kill().unwrap();
-    runner.0.wait().unwrap();
+    begin(&world, TICKET, TICKET, PLANS).killed();
     std::fs::write(world.folder().join("scripts/plan-0.toml"), of_file("hello.txt")).unwrap();
     let writer = std::fs::read_to_string(world.folder().join("scripts/writer.toml")).unwrap();
     std::fs::write(
@@ -260,16 +249,7 @@ fn a_runner_killed_while_the_planner_is_at_work_asks_again_and_one_killed_afterw
     )
     .unwrap();
 
-    let mut command = world.foil_command();
-    let mut runner = crate::world::Runner(command.args(["run", TICKET]).spawn().unwrap());
-    eventually("the writer is at work", || {
-        world
-            .foil(&["events", TICKET])
-            .stdout
-            .contains("conversation scripted-writer")
-    });
-    runner.0.kill().unwrap();
-    runner.0.wait().unwrap();
+    begin(&world, TICKET, TICKET, WRITES).killed();
     std::fs::write(world.folder().join("scripts/writer.toml"), writer).unwrap();
 
     let (said, packet) = run(&world);
@@ -320,18 +300,10 @@ fn a_pause_while_planning_leaves_nothing_and_goes_on() {
         CONTRACT,
         |_| (),
     );
-    let mut command = world.foil_command();
-    let mut runner = crate::world::Runner(command.args(["run", TICKET]).spawn().unwrap());
-    eventually("the planner is at work", || {
-        world
-            .foil(&["events", TICKET])
-            .stdout
-            .contains("conversation scripted-planner")
-    });
+    let mut runner = begin(&world, TICKET, TICKET, PLANS);
     assert_eq!(world.foil(&["stop", TICKET]).code, Some(0));
     runner.0.wait().unwrap();
-    let journal = std::fs::read(run_folder(&world).join("journal.jsonl")).unwrap();
-    let run_now = Run::replay(&ledger_core::Journal::parse(&journal).unwrap().records).unwrap();
+    let run_now = Run::replay(&records(&world)).unwrap();
     assert!(matches!(run_now.state(), State::Paused { .. }), "{:?}", run_now.state());
     std::fs::write(world.folder().join("scripts/plan-0.toml"), of_file("hello.txt")).unwrap();
     let (said, packet) = run(&world);

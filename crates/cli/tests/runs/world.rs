@@ -103,23 +103,33 @@ pub(crate) fn blocked() -> World {
 /// A world in which the worker of a run never ends, and the process that runs it.
 pub(crate) fn under_way() -> (World, Runner) {
     let world = approved("role = \"writer\"\n[end]\nnever = true\n");
-    let mut command = world.foil_command();
-    command
-        .args(["run", TICKET])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let runner = Runner(command.spawn().unwrap());
-    eventually("the worker's turn begins", || {
-        world
-            .foil(&["events", TICKET])
-            .stdout
-            .contains("begins conversation scripted-writer")
-    });
+    let runner = begin(&world, TICKET, TICKET, WRITES);
     (world, runner)
+}
+
+/// What the events of a ticket say once its worker, or its planner, is at work.
+pub(crate) const WRITES: &str = "begins conversation scripted-writer";
+pub(crate) const PLANS: &str = "begins conversation scripted-planner";
+
+/// A `foil run` of what has this name, once the events of the ticket say these words.
+pub(crate) fn begin(world: &World, name: &str, ticket: &str, words: &str) -> Runner {
+    let mut command = world.foil_command();
+    command.args(["run", name]).stdout(Stdio::null()).stderr(Stdio::null());
+    let runner = Runner(command.spawn().unwrap());
+    eventually(words, || world.foil(&["events", ticket]).stdout.contains(words));
+    runner
 }
 
 /// A `foil run`, ended with the test.
 pub(crate) struct Runner(pub(crate) Child);
+
+impl Runner {
+    /// Ends it as nobody can prevent.
+    pub(crate) fn killed(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
 
 impl Drop for Runner {
     fn drop(&mut self) {
