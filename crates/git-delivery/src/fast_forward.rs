@@ -257,7 +257,9 @@ impl FastForward {
         });
         match result {
             // What is left is one rename.
-            Ok(copy) => lock.install(&copy).map_err(in_workshop),
+            Ok(copy) => lock
+                .install(&copy)
+                .map_err(|source| FastForwardError::OldIndex { source }),
             Err(error) => match writer.take_back() {
                 Ok(()) => Err(error),
                 Err(source) => {

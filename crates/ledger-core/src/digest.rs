@@ -27,9 +27,22 @@ impl Digest {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// The digest with these 32 bytes, for callers that hash a stream.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+    /// The digest with these 32 bytes.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Hashes what comes piece by piece.
+    ///
+    /// ```
+    /// use counterfoil_ledger_core::Digest;
+    /// let mut hashing = Digest::hashing();
+    /// hashing.update(b"a");
+    /// hashing.update(b"bc");
+    /// assert_eq!(hashing.digest(), Digest::of(b"abc"));
+    /// ```
+    pub fn hashing() -> Hashing {
+        Hashing(sha2::Sha256::new())
     }
 
     /// The 32 bytes.
@@ -44,6 +57,22 @@ impl Digest {
 
     fn text(&self) -> String {
         format!("sha256:{}", self.hex())
+    }
+}
+
+/// A digest of bytes that come piece by piece.
+#[derive(Debug, Clone)]
+pub struct Hashing(sha2::Sha256);
+
+impl Hashing {
+    /// The next piece.
+    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all of them.
+    pub fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
     }
 }
 

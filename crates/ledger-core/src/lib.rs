@@ -50,7 +50,7 @@ pub use change::{
 };
 pub use changed_tests::{ChangedTests, TestGate, TestOrder, TreesApart};
 pub use comparison::{CheckComparison, ComparedRun, MAX_NAMED_TESTS, NamedTests, TestComparison, ToldBy, Transitions};
-pub use digest::{Digest, InvalidDigest};
+pub use digest::{Digest, Hashing, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
 pub use drift::{DriftCode, DriftFinding, DriftVerdict, MAX_DRIFT_FINDINGS, SpecDrift};
 pub use duration::{Duration, InvalidDuration};

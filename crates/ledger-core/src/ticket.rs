@@ -489,6 +489,7 @@ impl TicketFile {
             (vec!["scope", "allowed"], self.scope.allowed.is_some()),
             (vec!["check"], !self.check.is_empty()),
             (vec!["docs_only"], self.docs_only),
+            (vec!["specs", "mode"], self.specs.mode == SpecMode::Full),
             (vec!["grants", "dependencies"], !dependencies.is_empty()),
             (vec!["grants", "protected"], !protected.is_empty()),
             (vec!["grants", "migrations"], *migrations),

@@ -159,6 +159,14 @@ impl FailedAnswer {
     }
 }
 
+/// How many there are beside the one that is told.
+fn and_more(more: impl TryInto<usize>) -> String {
+    match more.try_into().unwrap_or(usize::MAX) {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    }
+}
+
 /// Wait longer after each failure in a row: 1 s, 2 s, 4 s, … at most a minute.
 fn back_off(since: Timestamp, failures: u32) -> Timestamp {
     let seconds = 1_u64 << failures.saturating_sub(1).min(6);

@@ -235,8 +235,9 @@ pub fn steering_conflicts(
             }
         }
     }
-    // A scope that cannot be used is told of by itself.
-    if let Ok(rules) = ScopeRules::new(policy, ticket) {
+    // Compiling the scope takes longer than all the rest. One that cannot be used is told of by itself.
+    let asks = packs.iter().any(|(_, pack)| !pack.head.asks_to_change.is_empty());
+    if let Some(Ok(rules)) = asks.then(|| ScopeRules::new(policy, ticket)) {
         for (name, pack) in packs {
             conflicts.extend(pack.head.asks_to_change.iter().filter_map(|path| {
                 let violation = rules.judge(path)?;

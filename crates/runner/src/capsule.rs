@@ -42,6 +42,9 @@ pub struct BlockerCapsule {
     pub repair_rounds: u32,
     /// Times that gates about tests sent it back.
     pub tests_refused: u32,
+    /// Times that it was sent back because the change had parted from its specs.
+    #[serde(skip_serializing_if = "is_none")]
+    pub spec_drifts: u32,
     /// The smallest thing that could be done next.
     pub action: String,
 }
@@ -83,6 +86,7 @@ impl BlockerCapsule {
             iterations: run.totals().iterations,
             repair_rounds: run.totals().repair_rounds,
             tests_refused: run.totals().tests_refused,
+            spec_drifts: run.totals().spec_drifts,
             action: blocker.next_step_for(&opened.ticket),
         })
     }
@@ -127,12 +131,21 @@ impl BlockerCapsule {
                 times(self.repair_rounds, "repair round", "repair rounds")
             ));
         }
-        if self.tests_refused > 0 {
-            let sent = times(self.tests_refused, "time", "times");
-            words.push_str(&format!(", sent back {sent} for what tests did not show"));
+        for (count, why) in [
+            (self.tests_refused, "for what tests did not show"),
+            (self.spec_drifts, "because it had parted from its specs"),
+        ] {
+            if count > 0 {
+                let sent = times(count, "time", "times");
+                words.push_str(&format!(", sent back {sent} {why}"));
+            }
         }
         words
     }
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl FailedProof {
@@ -142,16 +155,22 @@ impl FailedProof {
     }
 }
 
-/// What did not hold when the run stopped: what a review found, else the checks that failed last, else what the worker says.
+/// What did not hold when the run stopped: what a person or a review found, where the change parts from its specs, and the checks that failed last, else what the worker says.
 fn failed(run: &Run) -> Vec<FailedProof> {
     let attempt = run.attempt();
     let reviewed = review_of(run).map(|review| &review.findings);
-    let findings = reviewed.or(attempt.map(|attempt| &attempt.findings));
+    // What a person found comes after every review.
+    let rejected = attempt.and_then(|attempt| attempt.rejection.as_ref());
+    let findings = rejected.or(reviewed).or(attempt.map(|attempt| &attempt.findings));
     let checked = attempt
         .and_then(|attempt| attempt.checked.as_ref())
         .or(run.last_checked());
     let results = checked.map_or(&[][..], |checked| &checked.results);
     let checks = run.baseline().unwrap_or_default().iter().chain(results);
+    let drift = crate::drift::found(run)
+        .iter()
+        .filter(|finding| finding.blocks)
+        .take(NAMED);
     let mut failed: Vec<_> = findings
         .into_iter()
         .flatten()
@@ -163,6 +182,11 @@ fn failed(run: &Run) -> Vec<FailedProof> {
             ),
             excerpt: String::new(),
         })
+        .chain(drift.map(|finding| FailedProof {
+            what: finding.place.clone(),
+            outcome: finding.detail.clone(),
+            excerpt: String::new(),
+        }))
         .chain(checks.filter(|check| !check.passed()).map(of_check))
         .collect();
     if failed.is_empty()

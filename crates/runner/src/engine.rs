@@ -75,9 +75,9 @@ pub struct RunPlan {
 }
 
 impl RunPlan {
-    /// What the policy wants of a ticket of this kind beside its checks.
+    /// What the policy wants of this ticket beside its checks.
     pub fn gates(&self) -> Gates {
-        self.policy.gates.of(self.ticket.file.kind)
+        self.policy.gates.of_ticket(&self.ticket.file)
     }
 }
 

@@ -7,8 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ledger_core::{CommandOutcome, Digest};
-use sha2::Digest as _;
+use ledger_core::{CommandOutcome, Digest, Hashing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -238,7 +237,7 @@ async fn read(output: &mut Option<pipe::Receiver>, buffer: &mut [u8]) -> usize {
 #[derive(Debug)]
 struct KeptOutput {
     file: File,
-    digest: sha2::Sha256,
+    digest: Hashing,
     written: u64,
     head_bytes: u64,
     tail: VecDeque<u8>,
@@ -258,7 +257,7 @@ impl KeptOutput {
                 .truncate(true)
                 .mode(0o600)
                 .open(file)?,
-            digest: sha2::Sha256::new(),
+            digest: Digest::hashing(),
             written: 0,
             head_bytes,
             tail: VecDeque::new(),
@@ -291,7 +290,7 @@ impl KeptOutput {
         Ok(ProcessEnd {
             outcome,
             duration: began.elapsed(),
-            output: Digest::from_bytes(self.digest.finalize().into()),
+            output: self.digest.digest(),
             kept_bytes: self.written,
             total_bytes: self.total_bytes,
             left_behind,

@@ -285,7 +285,7 @@ pub async fn run_ticket(
     let limits = limits(&ready.policy.limits).tightened(&ready.ticket.file.limits);
     let mut inputs = Inputs {
         policy: ready.policy.clone(),
-        gates: ready.policy.gates.of(ready.ticket.file.kind),
+        gates: ready.policy.gates.of_ticket(&ready.ticket.file),
         grants: ready.ticket.file.grants.clone(),
         acceptance: ready.ticket.file.acceptance.clone(),
         required: match &ready.specs {

@@ -229,7 +229,9 @@ fn fast_forward(error: &FastForwardError) -> Option<String> {
         FastForwardError::IndexLocked => {
             "wait until the other Git command is done, then try again; nothing was changed"
         }
-        FastForwardError::HalfDone { .. } => "mend what the system says; the same command then finishes it",
+        FastForwardError::HalfDone { .. } | FastForwardError::OldIndex { .. } => {
+            "mend what the system says; the same command then finishes it"
+        }
         FastForwardError::Ref(RefError::Refused { .. }) => "the branch moved meanwhile: try again; nothing was changed",
         FastForwardError::Ref(RefError::Locked { .. }) => {
             "another Git command is under way: try again when it is done; nothing was changed"

@@ -802,6 +802,25 @@ fn a_branch_that_somebody_touched_before_the_target_moved_does_not_stand_in_the_
 }
 
 #[test]
+fn an_answer_goes_along_with_a_target_that_moved_and_is_judged_there_anew() {
+    let world = pushing("");
+    somebody_pushes(&world, "src/theirs.txt");
+    let contract = "title = \"Who says hello?\"\nmode = \"research\"\n[scope]\ngoal = \"it is known\"\n";
+    world.write(&format!("ledger/tickets/{TICKET}/ticket.toml"), contract);
+    assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+    world.git(&["push", "-q", "origin", "main"]);
+    let steps = SOMEBODY_PUSHES.replace("$WORLD", world.folder().to_str().unwrap());
+    let script = format!("role = \"reviewer\"\nprompt_contains = \"# Ticket \"\n{steps}{DONE}");
+    std::fs::write(world.folder().join("scripts/a-researcher.toml"), script).unwrap();
+    let said = run(&world);
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+    assert_eq!(intents(&world, "take_review"), 2);
+    let theirs = world.git(&["rev-parse", &format!("{}~2", tip(&world))]);
+    assert_ne!(theirs, world.git(&["rev-parse", "main"]), "it is on top of theirs");
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+#[test]
 fn a_change_that_somebody_else_made_too_is_not_delivered_twice() {
     let world = pushing(SOMEBODY_PUSHES);
     somebody_pushes(&world, "hello.txt");

@@ -15,6 +15,11 @@ const ANSWER: &str = "role = \"reviewer\"\nprompt_contains = \"# Ticket 0001-hel
 
 /// A world whose worker, which may only read, takes these steps before it answers.
 fn asked(steps: &str) -> World {
+    asked_under(steps, "")
+}
+
+/// The same with more in the policy.
+fn asked_under(steps: &str, policy: &str) -> World {
     let answer = ANSWER.replacen("[answer]", &format!("{steps}[answer]"), 1);
     approved_with(
         "role = \"writer\"\n[end]\nfail = { class = \"other\", message = \"it may write\" }\n",
@@ -25,6 +30,8 @@ fn asked(steps: &str) -> World {
             let script = std::fs::read_to_string(&reviewer).unwrap();
             let told = "prompt_contains = \"The ticket asks for an answer and for no change\"\n";
             std::fs::write(reviewer, format!("{told}{script}")).unwrap();
+            let before = world.read("counterfoil.toml");
+            world.write("counterfoil.toml", format!("{before}{policy}"));
         },
     )
 }
@@ -53,6 +60,43 @@ fn an_answer_is_reviewed_and_delivered_with_the_records_and_nothing_else_changes
 }
 
 #[test]
+fn an_answer_that_the_reviewer_refuses_is_given_anew_and_judged_again() {
+    let finding = "findings = [{ severity = \"high\", place = \"README\", expected = \"who\", actual = \"nobody\", required_repair = \"look again\" }]";
+    // The researcher's turns count as readers' too.
+    let world = asked_under("", "[delivery]\naccept = \"required\"\n");
+    let script = format!(
+        "role = \"reviewer\"\nturn = 2\nprompt_contains = \"# Independent review\"\n[answer]\nreview = {{ verdict = \"fail\", {finding} }}\n"
+    );
+    std::fs::write(world.folder().join("scripts/a-first-review.toml"), script).unwrap();
+    let code = |said: &crate::common::Said| json(said)["runs"][0]["packet"]["blocker"]["code"].clone();
+    let run = || world.foil(&["run", TICKET, "--json"]);
+
+    let said = run();
+    assert_eq!(code(&said), "acceptance_needed", "{said}");
+    assert_eq!(world.foil(&["reject", TICKET, "--because", "say where"]).code, Some(0));
+    let said = run();
+    assert_eq!(code(&said), "acceptance_needed", "{said}");
+    assert_eq!(json(&said)["runs"][0]["packet"]["repair_rounds"], 2);
+    assert_eq!(world.foil(&["accept", TICKET]).code, Some(0));
+    let said = run();
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+}
+
+#[test]
+fn gates_about_tests_want_nothing_of_an_answer() {
+    let world = asked_under(
+        "",
+        "[gates]\ntdd = \"block\"\nchanged_tests = \"block\"\nfail_to_pass = \"block\"\n",
+    );
+    let wrong = "prompt_contains = \"Write the tests first\"\nrole = \"any\"\n[end]\nfail = { class = \"other\", message = \"told to write\" }\n";
+    std::fs::write(world.folder().join("scripts/a-a-wrong.toml"), wrong).unwrap();
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+    let explained = asked("").foil(&["explain", TICKET]).stdout;
+    assert!(explained.contains("there is no check"), "{explained}");
+}
+
+#[test]
 fn a_researcher_that_changes_a_file_ends_the_run_and_nothing_is_delivered() {
     for (path, code) in [
         ("hello.txt", "scope_violation"),
@@ -74,6 +118,10 @@ fn a_ticket_that_asks_for_an_answer_cannot_name_what_changes() {
         ("[grants]\ndependencies = [\"time\"]\n", "grants.dependencies"),
         ("[grants]\nprotected = [\"AGENTS.md\"]\n", "grants.protected"),
         ("[grants]\nmigrations = true\n", "grants.migrations"),
+        (
+            "[specs]\nmode = \"full\"\nrequirements = \"r\"\ndesign = \"d\"\ntasks = \"t\"\n",
+            "specs.mode",
+        ),
     ] {
         let contract = format!("{QUESTION}{more}");
         let error = ledger_core::TicketFile::parse(contract.as_bytes()).unwrap_err();
@@ -82,9 +130,10 @@ fn a_ticket_that_asks_for_an_answer_cannot_name_what_changes() {
             format!("`{key}` means nothing in it"),
             "{error}"
         );
-        assert_eq!(
-            error.hint.as_deref(),
-            Some("leave it out, or choose a mode in which files may change")
-        );
+        let hint = match key {
+            "specs.mode" => "set `mode = \"standard\"` for the ticket, or `mode = \"none\"` in `[specs]`",
+            _ => "leave it out, or choose a mode in which files may change",
+        };
+        assert_eq!(error.hint.as_deref(), Some(hint));
     }
 }

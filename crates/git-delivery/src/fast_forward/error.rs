@@ -100,6 +100,12 @@ pub enum FastForwardError {
         /// What the system says.
         source: io::Error,
     },
+    /// Files and branch are as they were to become, and the index is not.
+    #[error("all is delivered but for the index, which could not be put in its place: {source}")]
+    OldIndex {
+        /// What the system says.
+        source: io::Error,
+    },
     /// The branch cannot be moved.
     #[error(transparent)]
     Ref(#[from] RefError),

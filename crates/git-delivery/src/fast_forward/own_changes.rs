@@ -98,7 +98,14 @@ fn describe(root: &Root, path: &RepoPath) -> io::Result<String> {
 
 /// The digest of a file of any size.
 fn digest(mut file: std::fs::File) -> io::Result<Digest> {
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut file, &mut bytes)?;
-    Ok(Digest::of(bytes))
+    let mut hashing = Digest::hashing();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match io::Read::read(&mut file, &mut piece) {
+            Ok(0) => return Ok(hashing.digest()),
+            Ok(read) => hashing.update(&piece[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

@@ -154,6 +154,11 @@ pub(super) fn trust(facts: &AdmissionFacts) -> Gate {
 pub(super) fn mode(ticket: &TicketFile) -> Gate {
     const NAME: &str = "mode";
     let mode = ticket.mode.as_str();
+    let supported: Vec<_> = Mode::ALL
+        .into_iter()
+        .filter(|mode| is_supported(*mode))
+        .map(Mode::as_str)
+        .collect();
     if is_supported(ticket.mode) {
         return yes(NAME, format!("mode `{mode}`"));
     }
@@ -161,7 +166,10 @@ pub(super) fn mode(ticket: &TicketFile) -> Gate {
         NAME,
         BlockerCode::NeedsPerson,
         format!("mode `{mode}` is not supported by this version of foil"),
-        "set the ticket's `mode` to `loop`, `quick` or `standard`, and approve it again",
+        &format!(
+            "set the ticket's `mode` to one of these, and approve it again: {}",
+            listed(supported.iter())
+        ),
     )
 }
 
@@ -439,8 +447,8 @@ pub(super) fn agent(facts: &AdmissionFacts) -> Gate {
 pub(super) fn sandbox(policy: &Policy, ticket: &TicketFile, facts: &AdmissionFacts) -> Gate {
     const NAME: &str = "check_sandbox";
     // What a policy sets up and what a ticket checks always runs in the sandbox.
-    let needed = policy.check.iter().any(|check| check.sandbox == SandboxUse::Required)
-        || !ticket.check.is_empty()
+    let checks = check_specs(policy, ticket);
+    let needed = checks.is_ok_and(|checks| checks.iter().any(|check| check.sandbox == SandboxUse::Required))
         || !policy.workspace.setup.is_empty();
     match &facts.sandbox {
         Some(Ok(sandbox)) => yes(NAME, sandbox.clone()),

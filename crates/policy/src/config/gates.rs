@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ledger_core::Kind;
+use ledger_core::{Kind, TicketFile};
 use schemars::JsonSchema;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Error, MapAccess, Visitor};
@@ -70,6 +70,15 @@ impl GatesPolicy {
             fail_to_pass: tdd.max(fail_to_pass),
             specs: self.specs.of(kind, default.specs),
             test_weakening: self.test_weakening.of(kind, default.test_weakening),
+        }
+    }
+
+    /// What the gates do for this ticket: nothing where nothing may change.
+    pub fn of_ticket(&self, ticket: &TicketFile) -> Gates {
+        if ticket.mode.discipline().may_change {
+            self.of(ticket.kind)
+        } else {
+            Gates::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use ledger_core::{
     TreeId,
 };
 
-use super::blocked;
+use super::{and_more, blocked};
 use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
@@ -19,6 +19,11 @@ const NAMED: usize = 3;
 pub(super) fn before_checks(run: &Run, inputs: &Inputs) -> Option<Step> {
     let tests = run.changed_tests().filter(|tests| tests.sources > 0)?;
     let gates = &inputs.gates;
+    // Nothing that the worker could do would change that.
+    if gates.fail_to_pass == GateLevel::Block && run.opened().checks.is_empty() {
+        let reason = "fail_to_pass: neither policy nor ticket has a check that could run tests";
+        return Some(blocked(run, BlockerCode::ProofFailed, reason));
+    }
     let is_alone = matches!(tests.order, Some(TestOrder::Alone { .. }));
     if gates.tdd == GateLevel::Block && !is_alone {
         let reason = format!(
@@ -49,10 +54,6 @@ pub(super) fn before_checks(run: &Run, inputs: &Inputs) -> Option<Step> {
         let reason = "no new test can be run on the base without the source that it stands in: put one that fails without the change into \
                       a file of tests";
         return Some(refused(run, inputs, TestGate::FailToPass, reason));
-    }
-    if gates.fail_to_pass == GateLevel::Block && run.opened().checks.is_empty() {
-        let reason = "fail_to_pass: neither policy nor ticket has a check that could run tests";
-        return Some(blocked(run, BlockerCode::ProofFailed, reason));
     }
     None
 }
@@ -109,10 +110,7 @@ fn named(lists: &[&NamedTests]) -> String {
 }
 
 fn first_source(tests: &ChangedTests) -> String {
-    let more = match tests.sources.saturating_sub(1) {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
+    let more = and_more(tests.sources.saturating_sub(1));
     match &tests.first_source {
         Some(path) => format!(
             "`{}`{more}",

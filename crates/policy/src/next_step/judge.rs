@@ -7,7 +7,7 @@ use ledger_core::{
 };
 
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
-use super::{FailedAnswer, blocked, enter, gates, not_required, places, turn_label};
+use super::{FailedAnswer, and_more, blocked, enter, gates, not_required, places, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
 use crate::spec_trace::unproved_requirements;
@@ -135,10 +135,7 @@ fn drifted(run: &Run, inputs: &Inputs, acceptance: &[AcceptanceProof]) -> Option
     if is_mendable && totals.spec_drifts < turns && totals.iterations < inputs.limits.max_iterations {
         return Some(another_iteration(run, inputs, IterationCause::SpecDrift { findings }));
     }
-    let more = match findings.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
+    let more = and_more(findings.len().saturating_sub(1));
     Some(blocked(run, BlockerCode::SpecDrift, format!("{first}{more}")))
 }
 
@@ -205,10 +202,7 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
 fn unjudged_weakening(run: &Run, inputs: &Inputs) -> Option<String> {
     let hunks = hunks_to_justify(run, &inputs.gates);
     let first = hunks.first()?;
-    let more = match hunks.len() {
-        1 => String::new(),
-        count => format!(" (and {} more)", count - 1),
-    };
+    let more = and_more(hunks.len().saturating_sub(1));
     Some(format!(
         "{}: {}{more}, and the run goes without a reviewer who could justify it: give the ticket a mode with a review, or look at the \
          change and deliver it yourself",

@@ -10,7 +10,7 @@ use ledger_core::{
 };
 
 use super::plan::asked_for;
-use super::{back_off, blocked, enter, places, turn_label, under_way};
+use super::{and_more, back_off, blocked, enter, places, turn_label, under_way};
 use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
@@ -160,15 +160,16 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         };
         return blocked(run, BlockerCode::AgentBlocked, format!("the worker says: {reason}"));
     }
+    let may_change = run.opened().mode.discipline().may_change;
     let repeated = run.totals().repeated_trees;
-    if repeated >= inputs.limits.no_progress {
+    if may_change && repeated >= inputs.limits.no_progress {
         let reason = format!("{repeated} iterations in a row ended in trees that had occurred before");
         return blocked(run, BlockerCode::NoProgressLimit, reason);
     }
     if report.status == ReportStatus::InProgress && !stand_alone(run, inputs) {
         return another_iteration(run, inputs, IterationCause::MoreToDo);
     }
-    if measured.change.counts.total() == 0 && run.opened().mode.discipline().may_change {
+    if may_change && measured.change.counts.total() == 0 {
         return blocked(
             run,
             BlockerCode::NoChanges,
@@ -230,10 +231,7 @@ fn after_violations(run: &Run, violations: &[Violation]) -> Option<Step> {
         .as_ref()
         .map(|path| format!("`{path}`: "))
         .unwrap_or_default();
-    let more = match violations.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
+    let more = and_more(violations.len().saturating_sub(1));
     Some(blocked(run, leading.code, format!("{place}{}{more}", leading.detail)))
 }
 
@@ -259,10 +257,7 @@ fn escalation<'a>(violations: impl Iterator<Item = &'a Violation>) -> String {
         triggers.insert(trigger, format!("{place}{}", violation.detail));
     }
     let listed = triggers.into_values().collect::<Vec<_>>().join("; ");
-    let more = match more {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
+    let more = and_more(more);
     format!("the change is more than quick mode allows: {listed}{more}{rest}")
 }
 

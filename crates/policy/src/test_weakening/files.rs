@@ -77,6 +77,11 @@ impl TestRules {
         whole || self.is_among_tests(path, &folders(&String::from_utf8_lossy(path.as_bytes())))
     }
 
+    /// Whether tests may stand in the file, or what they compare with.
+    pub fn may_hold_tests(&self, path: &RepoPath) -> bool {
+        matches!(self.role(path), Some(Role::Tests(..) | Role::Snapshot)) || self.is_test_file(path)
+    }
+
     /// Whether all that the file says is how tests are run: settings of a test runner, or a script that a check runs.
     pub fn says_how_tests_are_run(&self, path: &RepoPath) -> bool {
         self.role(path) == Some(Role::Configuration(ConfigurationKind::Whole))

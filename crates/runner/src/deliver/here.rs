@@ -103,7 +103,10 @@ pub fn deliver_here(workspace: &Workspace, ticket: &TicketId, trial: bool) -> Re
     })?;
     match plan.carry_out(repository, lock, &format!("foil: deliver {ticket} here")) {
         Ok(()) => {}
-        Err(error @ FastForwardError::HalfDone { .. }) => return Err(error.into()),
+        // The same command finishes it.
+        Err(error @ (FastForwardError::HalfDone { .. } | FastForwardError::OldIndex { .. })) => {
+            return Err(error.into());
+        }
         Err(error) => {
             // All is as it was, or as the process before had left it.
             if !done.taken_up {

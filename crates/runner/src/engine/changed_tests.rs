@@ -23,8 +23,11 @@ pub(super) fn changed_tests(
         return Ok(None);
     }
     let mut left = MAX_TEST_BYTES;
+    let changed = set.changes.iter().filter(|change| has_other_content(change));
+    // Large sources must not use up what is read of tests.
+    let (tests, others): (Vec<_>, Vec<_>) = changed.partition(|change| rules.is_test_file(&change.path));
     let mut changes = Vec::new();
-    for change in set.changes.iter().filter(|change| has_other_content(change)) {
+    for change in tests.into_iter().chain(others) {
         let mut read = |side| content(repository, side, &mut left).map_err(|error| Failed::of(&error));
         changes.push(TestChange {
             path: change.path.clone(),
@@ -32,12 +35,13 @@ pub(super) fn changed_tests(
             after: read(change.after)?,
         });
     }
+    changes.sort_by(|one, other| one.path.cmp(&other.path));
     let mut found = policy::changed_tests(rules, &changes);
     if gates.fail_to_pass > GateLevel::Off {
         found.apart = Some(trees_apart(rules, repository, set, &changes)?);
     }
     if gates.tdd > GateLevel::Off {
-        found.order = Some(order(repository, set, alone)?);
+        found.order = Some(order(rules, repository, set, alone)?);
     }
     Ok(Some(found))
 }
@@ -89,7 +93,12 @@ type Entries = BTreeMap<RepoPath, Option<Side>>;
 type Files = BTreeMap<RepoPath, Vec<u8>>;
 
 /// Whether what the earlier tree did to tests is still a part of the change.
-fn order(repository: &Repository, set: &ChangeSet, alone: Option<TreeId>) -> Result<TestOrder, Failed> {
+fn order(
+    rules: &TestRules,
+    repository: &Repository,
+    set: &ChangeSet,
+    alone: Option<TreeId>,
+) -> Result<TestOrder, Failed> {
     let Some(tree) = alone else {
         return Ok(TestOrder::NotAlone);
     };
@@ -99,7 +108,7 @@ fn order(repository: &Repository, set: &ChangeSet, alone: Option<TreeId>) -> Res
     let changes = repository
         .tree_changes(base, tree)
         .map_err(|error| Failed::of(&error))?;
-    let is_kept = |path: &RepoPath| set.changes.iter().any(|change| change.path == *path);
+    let is_kept = |path: &RepoPath| rules.may_hold_tests(path) && set.changes.iter().any(|change| change.path == *path);
     Ok(if changes.iter().any(|change| is_kept(&change.path)) {
         TestOrder::Alone { tree }
     } else {
@@ -116,6 +125,10 @@ pub(super) fn same_as(
     set: &ChangeSet,
     refused: &[RefusedChange],
 ) -> Result<Option<TreeId>, Failed> {
+    // An answer without a change is judged by its words.
+    if set.changes.is_empty() {
+        return Ok(None);
+    }
     for change in refused {
         if change.tree == set.tree {
             return Ok(Some(change.tree));

@@ -79,15 +79,16 @@ fn carry(plan: &RunPlan, repository: &Repository, seq: u64, onto: CommitId, run:
     let now = repository
         .tree_changes(after, carried)
         .map_err(|error| failed(&error))?;
-    if now.is_empty() {
+    let then = repository.tree_changes(before, tree).map_err(|error| failed(&error))?;
+    if now.is_empty() && !then.is_empty() {
         return Err(moved("the target has the same change already"));
     }
-    let then = repository.tree_changes(before, tree).map_err(|error| failed(&error))?;
     Ok(Observation::Rebased {
         onto,
         base_tree: after,
         tree: carried,
-        same_change: now == then,
+        // An answer was judged by the old base, and has to be judged by this one.
+        same_change: now == then && !then.is_empty(),
     })
 }
 

@@ -12,7 +12,7 @@ use super::active::{ActiveLedger, ActiveTicket, repository_at};
 use super::landing::landing;
 use super::{HookEvent, MAX_HOOK_INPUT_BYTES};
 use crate::codex_files::only_reads;
-use crate::ledger::tickets_dir;
+use crate::ledger::{TicketFileName, tickets_dir};
 use crate::workspace::Settings;
 
 /// Why a tool may not be used.
@@ -36,7 +36,7 @@ pub enum HookRefusal {
         /// The command.
         command: &'static str,
     },
-    /// An approval.
+    /// An approval, or the end of a ticket.
     #[error("`{path}` is a person's word")]
     Approval {
         /// The path.
@@ -344,7 +344,7 @@ impl Judge<'_> {
         }
     }
 
-    /// With a ticket or without: an approval that an agent writes would be none, and look like one.
+    /// With a ticket or without: an approval that an agent writes would be none, and look like one; a ticket that it closes would be closed.
     fn approval(&self, path: &RepoPath) -> Result<(), HookRefusal> {
         let tickets = tickets_dir(self.ledger.policy.ledger.dir.path());
         let folder = tickets.as_ref().map(RepoPath::as_bytes).unwrap_or_default();
@@ -352,7 +352,10 @@ impl Judge<'_> {
             .as_bytes()
             .get(..folder.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(folder));
-        match is_below && path.file_name().eq_ignore_ascii_case(b"approval.toml") {
+        let is_word = [TicketFileName::Approval, TicketFileName::Canceled]
+            .iter()
+            .any(|name| path.file_name().eq_ignore_ascii_case(name.as_str().as_bytes()));
+        match is_below && is_word {
             true => Err(HookRefusal::Approval { path: path.clone() }),
             false => Ok(()),
         }
