@@ -134,14 +134,15 @@ fn matcher(head: &SteeringHead) -> Result<PatternSet, InvalidScope> {
 ///     ("shop".parse().unwrap(), pack("mode = \"manual\"")),
 /// ]);
 /// let ticket = TicketFile::parse(b"title = \"x\"\n[scope]\nallowed = [\"src/new/**\"]\n").unwrap();
-/// let chosen = choose_steering(&ticket, &Policy::default(), &packs, &[]).unwrap();
+/// let heads = packs.iter().map(|(name, pack)| (name, &pack.head)).collect();
+/// let chosen = choose_steering(&ticket, &Policy::default(), &heads, &[]).unwrap();
 /// let names: Vec<_> = chosen.iter().map(|name| name.as_str()).collect();
 /// assert_eq!(names, ["style", "rust"]);
 /// ```
 pub fn choose_steering(
     ticket: &TicketFile,
     policy: &Policy,
-    packs: &BTreeMap<SteeringName, SteeringPack>,
+    packs: &BTreeMap<&SteeringName, &SteeringHead>,
     files: &[RepoPath],
 ) -> Result<Vec<SteeringName>, SteeringError> {
     if let Some(name) = ticket.context.steering.iter().find(|name| !packs.contains_key(*name)) {
@@ -149,10 +150,10 @@ pub fn choose_steering(
     }
     let mut changeable: Option<Vec<RepoPath>> = None;
     let mut chosen = BTreeSet::new();
-    for (name, pack) in packs {
-        let mode = pack.head.inclusion.mode;
+    for (&name, &head) in packs {
+        let mode = head.inclusion.mode;
         let matcher = || {
-            matcher(&pack.head).map_err(|source| SteeringError::Pattern {
+            matcher(head).map_err(|source| SteeringError::Pattern {
                 pack: name.clone(),
                 source,
             })

@@ -1,5 +1,6 @@
 //! The ledger's steering packs: read from a commit or a work tree, and chosen for a ticket.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -122,12 +123,12 @@ impl SteeringFiles {
 
     /// What a ticket is given. `files` lists the files of the base, and is asked only where a pack needs it. A run that was begun keeps the packs that it was begun
     /// with, `locked`: its base may hold what the choice did not know yet, such as what it is stacked on.
-    pub(crate) fn chosen<E>(
+    pub(crate) fn chosen<'a, E>(
         &self,
         ticket: &TicketFile,
         policy: &Policy,
         locked: Option<&SourceLock>,
-        files: impl FnOnce() -> Result<Vec<RepoPath>, E>,
+        files: impl FnOnce() -> Result<Cow<'a, [RepoPath]>, E>,
     ) -> Result<SteeringFacts, E> {
         let mut facts = SteeringFacts {
             packs: Vec::new(),
@@ -137,28 +138,28 @@ impl SteeringFiles {
                 .map(|(path, problem)| format!("`{path}`: {problem}"))
                 .collect(),
         };
-        let packs: BTreeMap<_, _> = self
-            .packs
-            .iter()
-            .map(|(name, (pack, _))| (name.clone(), pack.clone()))
-            .collect();
+        let heads: BTreeMap<_, _> = self.packs.iter().map(|(name, (pack, _))| (name, &pack.head)).collect();
         let names: Vec<SteeringName> = match locked {
             Some(lock) => {
-                let named = |file: &CoveredFile| packs.keys().find(|name| self.path(name).as_ref() == Some(&file.path));
+                let named = |file: &CoveredFile| {
+                    self.packs
+                        .keys()
+                        .find(|name| self.path(name).as_ref() == Some(&file.path))
+                };
                 lock.steering.iter().filter_map(named).cloned().collect()
             }
             None => {
-                let files = match steering_needs_files(packs.values().map(|pack| &pack.head)) {
+                let files = match steering_needs_files(heads.values().copied()) {
                     true => files()?,
-                    false => Vec::new(),
+                    false => Cow::default(),
                 };
-                choose_steering(ticket, policy, &packs, &files).unwrap_or_else(|error| {
+                choose_steering(ticket, policy, &heads, &files).unwrap_or_else(|error| {
                     facts.unusable.push(error.to_string());
                     Vec::new()
                 })
             }
         };
-        let pack = |name: SteeringName| packs.get(&name).cloned().map(|pack| (name, pack));
+        let pack = |name: SteeringName| self.packs.get(&name).map(|(pack, _)| (name, pack.clone()));
         facts.packs = names.into_iter().filter_map(pack).collect();
         Ok(facts)
     }

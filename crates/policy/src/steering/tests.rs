@@ -18,8 +18,12 @@ fn files(list: &[&str]) -> Vec<RepoPath> {
     list.iter().map(|path| path.parse().unwrap()).collect()
 }
 
+fn heads(packs: &BTreeMap<SteeringName, SteeringPack>) -> BTreeMap<&SteeringName, &SteeringHead> {
+    packs.iter().map(|(name, pack)| (name, &pack.head)).collect()
+}
+
 fn chosen(ticket: &TicketFile, packs: &BTreeMap<SteeringName, SteeringPack>, base: &[&str]) -> Vec<String> {
-    let chosen = choose_steering(ticket, &Policy::default(), packs, &files(base)).unwrap();
+    let chosen = choose_steering(ticket, &Policy::default(), &heads(packs), &files(base)).unwrap();
     chosen.iter().map(ToString::to_string).collect()
 }
 
@@ -93,7 +97,7 @@ fn a_pack_that_is_named_is_given_whatever_its_mode() {
     assert_eq!(chosen(&named, &all, &[]), ["p"]);
     let unknown = ticket("[context]\nsteering = [\"q\"]\n[scope]\nallowed = [\"src/**\"]\n");
     assert_eq!(
-        choose_steering(&unknown, &Policy::default(), &all, &[]),
+        choose_steering(&unknown, &Policy::default(), &heads(&all), &[]),
         Err(SteeringError::Unknown {
             name: "q".parse().unwrap()
         })
@@ -103,7 +107,7 @@ fn a_pack_that_is_named_is_given_whatever_its_mode() {
 #[test]
 fn a_pattern_that_cannot_be_used_is_an_error_of_its_pack() {
     let all = packs(&[("p", &files_of("auto", "/absolute"))]);
-    let error = choose_steering(&ticket("mode = \"loop\"\n"), &Policy::default(), &all, &[]).unwrap_err();
+    let error = choose_steering(&ticket("mode = \"loop\"\n"), &Policy::default(), &heads(&all), &[]).unwrap_err();
     assert!(
         matches!(&error, SteeringError::Pattern { pack, .. } if pack.as_str() == "p"),
         "{error}"

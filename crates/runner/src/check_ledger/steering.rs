@@ -109,7 +109,7 @@ impl<'a> SteeringRules<'a> {
         if !findings.is_empty() {
             return findings;
         }
-        let Ok(facts) = files.chosen(ticket, self.policy, None, || Ok::<_, ()>(self.paths().to_vec())) else {
+        let Ok(facts) = files.chosen(ticket, self.policy, None, || Ok::<_, ()>(self.paths().into())) else {
             return findings;
         };
         for conflict in steering_conflicts(ticket, self.policy, &facts.packs) {
