@@ -88,8 +88,9 @@ pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{
     Ambiguity, CurrentProblem, CurrentRequirements, DecisionId, Delta, DeltaChange, DeltaException, DeltaHandling,
     DeltaItem, DeltaItemId, Design, DesignDecision, FileChange, ImpactedFile, MAX_SPEC_BYTES, MAX_SPEC_PROBLEMS,
-    MAX_SPEC_ROWS, PlannedTest, ProofItem, Requirement, RequirementId, Requirements, SpecFolder, SpecKind, SpecProblem,
-    SpecReading, SpecSet, SpecSeverity, SpecSources, Task, TaskId, TaskRole, Tasks, Trace, spec_skeleton, with_delta,
+    MAX_SPEC_ROWS, MOST_OF_ONE_NAME, PlannedTest, ProofItem, Requirement, RequirementId, Requirements, SpecFolder,
+    SpecKind, SpecProblem, SpecReading, SpecSet, SpecSeverity, SpecSources, Task, TaskId, TaskRole, Tasks, Trace,
+    spec_skeleton, with_delta,
 };
 pub use statement::{PredicateType, Statement, StatementForm, Subject, SubjectDigest};
 pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};

@@ -24,7 +24,7 @@ use crate::ticket::DecisionStatus;
 pub use current::{CurrentProblem, CurrentRequirements, with_delta};
 pub use delta::{Delta, DeltaChange, DeltaException, DeltaHandling, DeltaItem};
 pub use design::{Design, DesignDecision, FileChange, ImpactedFile, PlannedTest};
-pub use folder::SpecFolder;
+pub use folder::{MOST_OF_ONE_NAME, SpecFolder};
 pub use id::{DecisionId, DeltaItemId, RequirementId, TaskId};
 pub use requirements::{Ambiguity, Requirement, Requirements, Trace};
 pub use skeleton::spec_skeleton;

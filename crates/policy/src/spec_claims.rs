@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use ledger_core::{DecisionStatus, RepoPath, RequirementId, SpecSet, TicketId};
+use ledger_core::{DecisionStatus, PackageName, RepoPath, RequirementId, SpecSet, TicketFile, TicketId};
 
 /// What an open ticket works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct SpecClaim {
     pub ticket: TicketId,
     /// The tickets that are delivered before it begins.
     pub depends_on: Vec<TicketId>,
+    /// Its package, whose tickets are worked on one after the other.
+    pub package: Option<PackageName>,
     /// The requirements and files.
     pub on: BTreeSet<ClaimedSpec>,
 }
@@ -47,7 +49,7 @@ pub struct SpecConflict {
 
 impl SpecClaim {
     /// The claim of a ticket with these specs. What is superseded is nobody's.
-    pub fn new(ticket: TicketId, depends_on: Vec<TicketId>, requirements_file: RepoPath, set: &SpecSet) -> Self {
+    pub fn new(ticket: TicketId, file: &TicketFile, requirements_file: RepoPath, set: &SpecSet) -> Self {
         let lives = |status| status != DecisionStatus::Superseded;
         let mut on = BTreeSet::from([ClaimedSpec::Change(requirements_file)]);
         let own = set.requirements.items.iter().filter(|item| lives(item.status));
@@ -61,17 +63,23 @@ impl SpecClaim {
             on.insert(ClaimedSpec::Requirement(item.requirement.clone()));
             on.insert(ClaimedSpec::Current(item.current.clone()));
         }
-        Self { ticket, depends_on, on }
+        Self {
+            ticket,
+            depends_on: file.depends_on.clone(),
+            package: file.package.clone(),
+            on,
+        }
     }
 
     /// Whether one of the two begins only when the other is delivered.
     fn is_ordered_with(&self, other: &Self) -> bool {
-        self.depends_on.contains(&other.ticket) || other.depends_on.contains(&self.ticket)
+        let is_named = self.depends_on.contains(&other.ticket) || other.depends_on.contains(&self.ticket);
+        is_named || (self.package.is_some() && self.package == other.package)
     }
 }
 
 /// For each ticket what it would work on at the same time as another, with the first such ticket for each. Two of which one names the
-/// other in `depends_on` are no conflict: they are worked on one after the other.
+/// other in `depends_on`, or of one package, are no conflict: they are worked on one after the other.
 pub fn spec_conflicts(claims: &[SpecClaim]) -> BTreeMap<TicketId, Vec<SpecConflict>> {
     let mut by_spec: BTreeMap<&ClaimedSpec, Vec<&SpecClaim>> = BTreeMap::new();
     for claim in claims {
@@ -102,6 +110,7 @@ mod tests {
         SpecClaim {
             ticket: ticket.parse().unwrap(),
             depends_on: depends_on.iter().map(|id| id.parse().unwrap()).collect(),
+            package: None,
             on: on
                 .iter()
                 .map(|id| ClaimedSpec::Requirement(id.parse().unwrap()))
@@ -117,6 +126,16 @@ mod tests {
                 .map(move |conflict| format!("{ticket} {} {}", conflict.other, conflict.on))
         });
         lines.collect()
+    }
+
+    #[test]
+    fn tickets_of_one_package_are_in_an_order() {
+        let of = |ticket: &str, package: &str| SpecClaim {
+            package: Some(package.parse().unwrap()),
+            ..claim(ticket, &[], &["REQ-1"])
+        };
+        assert_eq!(conflicts(&[of("a", "p"), of("b", "p")]), Vec::<String>::new());
+        assert_eq!(conflicts(&[of("a", "p"), of("b", "q")]), ["a b `REQ-1`", "b a `REQ-1`"]);
     }
 
     #[test]

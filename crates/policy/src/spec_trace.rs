@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ledger_core::{
-    AcceptanceProof, DecisionStatus, DriftCode, DriftFinding, FileChange, Mode, Requirement, RequirementId, SpecKind,
+    AcceptanceProof, DecisionStatus, DriftCode, DriftFinding, FileChange, Requirement, RequirementId, SpecKind,
     SpecMode, SpecSet, TaskRole, TicketFile,
 };
 
@@ -130,7 +130,8 @@ pub fn trace_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet) -> Vec<Tr
             "set the status of what is decided to `accepted`",
         );
     }
-    let is_reviewed = ticket.mode != Mode::Loop || policy.review.independent != IndependentReview::Off;
+    let is_reviewed =
+        !ticket.mode.discipline().review_may_be_off || policy.review.independent != IndependentReview::Off;
     for requirement in set.requirements.accepted() {
         requirement_gaps(ticket, set, requirement, &mut gaps);
         if requirement.is_inspected() && !is_reviewed {

@@ -26,7 +26,7 @@ use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
 use crate::ledger::{Ledger, TicketFileName};
 use crate::other_tickets::OtherTickets;
-use crate::packages::{SharedBranch, approved_package, package_of_run, package_standing};
+use crate::packages::{SharedBranch, is_as_pinned, package_standing, pinned_files};
 use crate::prompt::{Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
@@ -225,7 +225,9 @@ impl Candidacy {
             None => SteeringFiles::default(),
         };
         let locked = unfinished.and_then(Run::source_lock);
-        let chosen = steering.chosen(&file, &policy, locked, || files_of(repository, tip.as_ref()))?;
+        let chosen = steering.chosen(&file, &policy, locked, || {
+            files_of(repository, tip.as_ref()).map(Into::into)
+        })?;
         let context = match &tip {
             Some(tip) => steering.context(&file, &policy, &chosen, repository, tip.commit)?,
             None => ContextFacts::default(),
@@ -445,18 +447,11 @@ impl Candidacy {
                 return Err(missing(BlockerCode::TicketNotCommitted, &reason));
             }
         }
-        let package = package_of_run(&lock, &self.ticket.id).map(|file| approved_package(repository, file));
-        let pinned = match package {
-            None => Vec::new(),
-            Some(Ok(package)) => package.lock,
-            Some(Err(error)) => return Err(missing(BlockerCode::SourceLockMismatch, &error.to_string())),
-        };
+        let pinned = pinned_files(repository, &lock, &self.ticket.id, self.ticket.file.package.as_ref())
+            .map_err(|error| missing(BlockerCode::SourceLockMismatch, &error.to_string()))?;
         for file in pinned {
             // A ticket that it is stacked on may have changed what another one links.
-            if repository
-                .entry_at(tree, &file.path)?
-                .is_none_or(|side| side.id != file.blob)
-            {
+            if !is_as_pinned(repository, tree, self.policy.ledger.dir.path(), &file)? {
                 let reason = format!(
                     "`{}` is not in base {} as it was locked",
                     file.path,

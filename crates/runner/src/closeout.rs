@@ -37,9 +37,6 @@ pub(crate) enum CloseoutError {
     Object(#[from] ObjectError),
 }
 
-/// The archive has room for so many changes of one name.
-const MOST_OF_ONE_NAME: u32 = 999;
-
 impl Closeout {
     /// What becomes of these specs on this tree.
     pub(crate) fn of(repository: &Repository, tree: TreeId, specs: &LinkedSpecs) -> Result<Self, CloseoutError> {
@@ -75,7 +72,7 @@ impl Closeout {
 
 /// Nothing in the archive is overwritten: a second change of a name gets a number.
 fn free_number(repository: &Repository, tree: TreeId, specs: &LinkedSpecs) -> Result<u32, CloseoutError> {
-    for number in 1..=MOST_OF_ONE_NAME {
+    for number in 1..=ledger_core::MOST_OF_ONE_NAME {
         let mut is_free = true;
         for kind in ledger_core::SpecKind::ALL {
             let path = specs.folder.archived_file(&specs.name, number, kind);

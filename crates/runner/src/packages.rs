@@ -17,7 +17,7 @@ use ledger_core::{Package, PackageName, RepoPath, TicketId};
 
 pub use error::PackageError;
 pub use named::Named;
-pub(crate) use pinned::{approved_package, package_of_run};
+pub(crate) use pinned::{is_as_pinned, pinned_files};
 pub use shared_branch::SharedBranch;
 pub use show::{LockStatus, PACKAGE_SCHEMA, PackageReport, PackageTicket, show_package};
 pub(crate) use sources::TicketSources;

@@ -109,12 +109,7 @@ impl LinkedSpecs {
     /// What the ticket works on.
     pub(crate) fn claim(&self, id: &TicketId, ticket: &TicketFile) -> Option<SpecClaim> {
         let requirements = self.files.first()?.path.clone();
-        Some(SpecClaim::new(
-            id.clone(),
-            ticket.depends_on.clone(),
-            requirements,
-            &self.set,
-        ))
+        Some(SpecClaim::new(id.clone(), ticket, requirements, &self.set))
     }
 }
 
@@ -324,7 +319,7 @@ impl Reader<'_, '_> {
         }
         for problem in with_delta(&specs.set, &current).err().into_iter().flatten() {
             // What comes first may bring what is missing; the run sees it on its base.
-            let (severity, hint) = match self.ticket.depends_on.is_empty() {
+            let (severity, hint) = match self.ticket.depends_on.is_empty() && self.ticket.package.is_none() {
                 true => (
                     FindingSeverity::Unfinished,
                     "look at what is current there, and mend the delta",

@@ -9,14 +9,14 @@ use std::path::Path;
 
 use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
-    CommitId, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, MAX_DOCUMENT_BYTES, Observation,
-    Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile, TicketId, TreeId,
+    CommitId, CoveredFile, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, MAX_DOCUMENT_BYTES,
+    Observation, Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile, TicketId, TreeId,
 };
 use serde::Serialize;
 
 use crate::base::receipt_bytes;
 use crate::closeout::Closeout;
-use crate::packages::{approved_package, package_of_run};
+use crate::packages::{is_as_pinned, pinned_files};
 use crate::specs::LinkedSpecs;
 use crate::state::StateRoots;
 
@@ -494,13 +494,21 @@ impl Verifier<'_> {
                 .chain(&lock.steering)
         };
         // What the package of the ticket pins has to be there as well.
-        let package = package_of_run(lock, &receipt.ticket).map(|file| approved_package(self.repository, file));
-        let pinned = match package {
-            None => Vec::new(),
-            Some(Ok(package)) => package.lock,
-            Some(Err(error)) => return self.differs("source lock", error.to_string()),
+        let pinned = match pinned_files(self.repository, lock, &receipt.ticket, None) {
+            Ok(pinned) => pinned,
+            Err(error) => return self.differs("source lock", error.to_string()),
         };
-        for file in files().chain(&pinned) {
+        let is_pinned = |file: &CoveredFile| {
+            let (ledger, tree) = (ledger_of(lock)?, self.repository.commit_tree_id(receipt.base).ok()?);
+            is_as_pinned(self.repository, tree, &ledger, file).ok()
+        };
+        let others = || pinned.iter().filter(|file| !lock.files.contains(file));
+        wrong.extend(
+            others()
+                .filter(|file| is_pinned(file) != Some(true))
+                .map(|file| file.path.to_string()),
+        );
+        for file in files() {
             let bytes = self
                 .repository
                 .read_file_at(receipt.base, &file.path, MAX_STORED_BYTES)
@@ -510,9 +518,7 @@ impl Verifier<'_> {
                 wrong.push(file.path.to_string());
             }
         }
-        let count = files()
-            .chain(pinned.iter().filter(|file| !lock.files.contains(file)))
-            .count();
+        let count = files().chain(others()).count();
         if wrong.is_empty() {
             self.matches("source lock", format!("{count} files in base {}", receipt.base.short()));
         } else {
@@ -553,7 +559,10 @@ impl Verifier<'_> {
             delivered.change.short(),
         );
         let lock = &receipt.source;
-        let closeout = self.closeout(lock, tree);
+        let closeout = self.closeout(lock, tree).unwrap_or_else(|reason| {
+            self.differs("specs", reason);
+            None
+        });
         let only = self
             .repository
             .commit_tree_id(delivered.records)
@@ -596,16 +605,27 @@ impl Verifier<'_> {
         }
     }
 
-    /// What has to become of the specs of the ticket, computed again from the tree; none where it has none.
-    fn closeout(&self, lock: &SourceLock, tree: TreeId) -> Option<Closeout> {
+    /// What has to become of the specs of the ticket, computed again from the tree; none where it has none, and the reason where that cannot
+    /// be told.
+    fn closeout(&self, lock: &SourceLock, tree: TreeId) -> Result<Option<Closeout>, String> {
+        let Some(ticket) = self.contract(lock, tree) else {
+            return Err("the contract of the ticket cannot be read in the tree".to_owned());
+        };
+        if !policy::has_specs(&ticket) {
+            return Ok(None);
+        }
+        let specs = ledger_of(lock).and_then(|ledger| LinkedSpecs::in_tree(self.repository, tree, &ticket, &ledger));
+        let specs = specs.ok_or("the specs of the ticket cannot be read in the tree")?;
+        let closeout = Closeout::of(self.repository, tree, &specs);
+        closeout.map(Some).map_err(|error| error.to_string())
+    }
+
+    fn contract(&self, lock: &SourceLock, tree: TreeId) -> Option<TicketFile> {
         let (folder, _) = lock.approval.path.to_str()?.rsplit_once('/')?;
-        let (ledger, _) = folder.rsplit_once('/')?.0.rsplit_once('/')?;
         let contract = format!("{folder}/ticket.toml").parse().ok()?;
         let side = self.repository.entry_at(tree, &contract).ok()??;
         let bytes = self.repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64).ok()?;
-        let ticket = TicketFile::parse(&bytes).ok()?;
-        let specs = LinkedSpecs::in_tree(self.repository, tree, &ticket, &ledger.parse().ok()?)?;
-        Closeout::of(self.repository, tree, &specs).ok()
+        TicketFile::parse(&bytes).ok()
     }
 
     fn is_closed_out(&self, closeout: &Closeout, records: CommitId) -> bool {
@@ -625,6 +645,13 @@ impl Verifier<'_> {
             .rev()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(str::to_owned))
     }
+}
+
+/// The folder of the ledger that a run was started from.
+fn ledger_of(lock: &SourceLock) -> Option<RepoPath> {
+    let (folder, _) = lock.approval.path.to_str()?.rsplit_once('/')?;
+    let (ledger, _) = folder.rsplit_once('/')?.0.rsplit_once('/')?;
+    ledger.parse().ok()
 }
 
 /// Whether a path is one of the records that a run may add to its ticket's folder, and nothing that a person approved.

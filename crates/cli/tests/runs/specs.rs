@@ -135,6 +135,74 @@ fn the_ticket_of_the_guide_is_delivered_and_its_specs_become_current() {
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{checked}");
 }
 
+/// The texts of the guide for another ticket, which brings another requirement into the same current specs.
+fn of_centuries(text: &str) -> String {
+    [
+        (TICKET, CENTURIES),
+        ("REQ-001", "REQ-002"),
+        ("src/year.rs | edit", "src/century.rs | create"),
+        ("src/year.rs", "src/century.rs"),
+        ("tests/year.sh", "tests/century.sh"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+const CENTURIES: &str = "0002-centuries";
+
+#[test]
+fn a_package_goes_on_once_the_specs_of_its_first_ticket_are_archived() {
+    for is_merged in [false, true] {
+        let world = world(&[LEAP, TEST], |_| ());
+        for (name, text) in NAMES.iter().zip(in_guide("markdown")) {
+            world.write(&of_centuries(&spec(name)), of_centuries(&text));
+        }
+        world.ticket(CENTURIES, &of_centuries(&in_guide("toml")[0]));
+        let test = TEST.replace("year", "century").replace("is_leap", "century");
+        let writer = format!(
+            "prompt_contains = \"# Ticket {CENTURIES}\"\n{}",
+            script(&[CENTURY, &test])
+        );
+        std::fs::write(world.folder().join("scripts/a-second.toml"), writer).unwrap();
+        world.commit_all("Ask for centuries");
+        for args in [
+            &["package", "new", "Goal", TICKET, CENTURIES][..],
+            &["approve", "goal"],
+            &["run", TICKET],
+        ] {
+            let said = world.foil(args);
+            assert_eq!(said.code, Some(0), "{said}");
+        }
+        if is_merged {
+            world.git(&["merge", "-q", "--no-ff", "-m", "Merge", &format!("foil/{TICKET}")]);
+            let checked = world.foil(&["check"]);
+            assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{checked}");
+        }
+
+        let said = world.foil(&["run", "goal"]);
+
+        assert_eq!(said.code, Some(0), "{said}");
+        let current = format!("foil/{CENTURIES}:ledger/specs/current/calendar/requirements.md");
+        let current = world.git(&["show", &current]);
+        assert!(current.contains("REQ-001") && current.contains("REQ-002"), "{current}");
+        let verified = world.foil(&["verify"]);
+        assert_eq!(verified.code, Some(0), "{verified}");
+
+        // What is archived is held to the lock as well.
+        world.git(&["merge", "-q", "--no-ff", "-m", "Merge", &format!("foil/{CENTURIES}")]);
+        let shown = world.foil(&["package", "show", "goal"]);
+        assert!(shown.stdout.contains("lock holds"), "{shown}");
+        replace(
+            &world,
+            &format!("ledger/specs/archive/{TICKET}/design.md"),
+            "One function",
+            "Two functions",
+        );
+        let shown = world.foil(&["package", "show", "goal"]);
+        assert!(!shown.stdout.contains("lock holds"), "{shown}");
+    }
+}
+
 #[test]
 fn what_no_requirement_asks_for_ends_the_run_as_the_guide_says() {
     let contract = in_guide("toml")[0].replace("\"src/year.rs\"", "\"src/**\"");

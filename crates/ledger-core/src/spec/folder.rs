@@ -4,6 +4,9 @@ use super::SpecKind;
 use crate::id::TicketId;
 use crate::path::RepoPath;
 
+/// The archive has room for so many changes of one name.
+pub const MOST_OF_ONE_NAME: u32 = 999;
+
 /// The folder `specs` of a ledger: `current` has what holds now, `changes` what tickets work on, `archive` what they delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecFolder(RepoPath);
@@ -47,6 +50,26 @@ impl SpecFolder {
     /// The change that has this file as its file of this kind.
     pub fn change_of(&self, path: &RepoPath, kind: SpecKind) -> Option<TicketId> {
         self.name_in("changes", path, &format!("{kind}.md"))
+    }
+
+    /// Where a file of a change may lie once that is delivered, in the order in which the places are taken; nowhere for any other path.
+    ///
+    /// ```
+    /// use counterfoil_ledger_core::SpecFolder;
+    /// let specs = SpecFolder::of(&"ledger".parse().unwrap());
+    /// let places = |path: &str| specs.archived(&path.parse().unwrap()).take(2).map(|path| path.to_string()).collect::<Vec<_>>();
+    /// assert_eq!(
+    ///     places("ledger/specs/changes/0042-sign-up/design.md"),
+    ///     ["ledger/specs/archive/0042-sign-up/design.md", "ledger/specs/archive/0042-sign-up-2/design.md"]
+    /// );
+    /// assert!(places("ledger/specs/current/sign-up/requirements.md").is_empty());
+    /// ```
+    pub fn archived(&self, path: &RepoPath) -> impl Iterator<Item = RepoPath> + use<'_> {
+        let of = |kind: SpecKind| Some((self.change_of(path, kind)?, kind));
+        let change = SpecKind::ALL.into_iter().find_map(of);
+        change.into_iter().flat_map(move |(name, kind)| {
+            (1..=MOST_OF_ONE_NAME).map(move |number| self.archived_file(&name, number, kind))
+        })
     }
 
     /// Whether a path is that of current requirements.

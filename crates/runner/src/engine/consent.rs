@@ -10,7 +10,7 @@ use ledger_core::{
 };
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
-use crate::packages::{approved_package, package_of_run};
+use crate::packages::{is_as_pinned, pinned_files};
 
 impl Engine {
     /// Looks at the covered files where the person who gave the consent would change them: in the work tree, and on the
@@ -64,15 +64,22 @@ fn look(
     {
         return Ok(consent_canceled(&bytes));
     }
-    for file in all() {
+    let changed = |file: &CoveredFile| Consent::Changed {
+        path: file.path.clone(),
+    };
+    for file in lock.files.iter().chain([&lock.approval]) {
         let side = repository
             .entry_at(tree, &file.path)
             .map_err(|error| Failed::of(&error))?;
         // Also one that is gone from there.
         if side.is_none_or(|side| side.id != file.blob) {
-            return Ok(Consent::Changed {
-                path: file.path.clone(),
-            });
+            return Ok(changed(file));
+        }
+    }
+    for file in pinned.iter().filter(|file| !lock.files.contains(file)) {
+        let ledger = plan.policy.ledger.dir.path();
+        if !is_as_pinned(repository, tree, ledger, file).map_err(|error| Failed::of(&error))? {
+            return Ok(changed(file));
         }
     }
     Ok(Consent::Current)
@@ -80,14 +87,9 @@ fn look(
 
 /// The files of the other tickets of its package, which the person agreed to with the package.
 pub(super) fn pinned(plan: &RunPlan, repository: &Repository, lock: &SourceLock) -> Result<Vec<CoveredFile>, Failed> {
-    if plan.ticket.file.package.is_none() {
-        return Ok(Vec::new());
-    }
-    let mismatch = |reason: &dyn std::fmt::Display| Failed::new(BlockerCode::SourceLockMismatch, reason);
-    let file = package_of_run(lock, &plan.ticket.id)
-        .ok_or_else(|| mismatch(&"the package of the ticket is not among what was approved"))?;
-    let package = approved_package(repository, file).map_err(|error| mismatch(&error))?;
-    Ok(package.lock)
+    let (ticket, package) = (&plan.ticket.id, plan.ticket.file.package.as_ref());
+    let pinned = pinned_files(repository, lock, ticket, package);
+    pinned.map_err(|error| Failed::new(BlockerCode::SourceLockMismatch, error))
 }
 
 /// Where the person would commit a change of mind: the branch where the run was started; for a run that was started without

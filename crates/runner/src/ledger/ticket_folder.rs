@@ -2,8 +2,8 @@
 
 use git_delivery::ObjectError;
 use ledger_core::{
-    Approval, Cancellation, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, PackageName, RepoPath, SteeringName,
-    TicketFile, TicketId, document_text,
+    Approval, Cancellation, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, PackageName, RepoPath, SpecFolder,
+    SteeringName, TicketFile, TicketId, document_text,
 };
 
 use super::{Ledger, Source, folder_files, join};
@@ -99,6 +99,11 @@ impl<'a> TicketFolder<'a> {
     pub fn path(&self, name: TicketFileName) -> RepoPath {
         let below = format!("tickets/{}/{}", self.id(), name.as_str());
         join(&self.ledger.dir, &below).unwrap_or_else(|| self.ledger.dir.clone())
+    }
+
+    /// Where specs lie in the same ledger.
+    pub fn specs(&self) -> SpecFolder {
+        SpecFolder::of(&self.ledger.dir)
     }
 
     /// The path of a steering pack of the same ledger.

@@ -1,7 +1,10 @@
 //! The files that a run is pinned to by the lock of its package.
 
 use git_delivery::{ObjectError, Repository};
-use ledger_core::{CoveredFile, Digest, DocumentError, MAX_DOCUMENT_BYTES, Package, RepoPath, SourceLock, TicketId};
+use ledger_core::{
+    CoveredFile, Digest, DocumentError, MAX_DOCUMENT_BYTES, Package, PackageName, RepoPath, SourceLock, SpecFolder,
+    TicketId, TreeId,
+};
 
 use crate::ledger::join;
 
@@ -22,6 +25,9 @@ pub(crate) enum PinnedError {
         /// Its file.
         path: RepoPath,
     },
+    /// Nobody has approved it with the ticket.
+    #[error("the package of the ticket is not among what was approved")]
+    NotCovered,
     /// They are no package.
     #[error("the package `{path}` cannot be used: {source}")]
     Document {
@@ -32,8 +38,43 @@ pub(crate) enum PinnedError {
     },
 }
 
+/// The files of all tickets of its package, which the person agreed to with the ticket; none where it is of no package.
+pub(crate) fn pinned_files(
+    repository: &Repository,
+    lock: &SourceLock,
+    ticket: &TicketId,
+    named: Option<&PackageName>,
+) -> Result<Vec<CoveredFile>, PinnedError> {
+    match (package_of_run(lock, ticket), named) {
+        (Some(file), _) => Ok(approved_package(repository, file)?.lock),
+        (None, Some(_)) => Err(PinnedError::NotCovered),
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+/// Whether a tree has a pinned file as it was locked: in its place, or, where it is of the specs of a ticket that was delivered since, where those
+/// are archived.
+pub(crate) fn is_as_pinned(
+    repository: &Repository,
+    tree: TreeId,
+    ledger: &RepoPath,
+    file: &CoveredFile,
+) -> Result<bool, ObjectError> {
+    if let Some(side) = repository.entry_at(tree, &file.path)? {
+        return Ok(side.id == file.blob);
+    }
+    for path in SpecFolder::of(ledger).archived(&file.path) {
+        match repository.entry_at(tree, &path)? {
+            None => break,
+            Some(side) if side.id == file.blob => return Ok(true),
+            Some(_) => {}
+        }
+    }
+    Ok(false)
+}
+
 /// A package as it was approved, whose lock pins the files of all its tickets.
-pub(crate) fn approved_package(repository: &Repository, file: &CoveredFile) -> Result<Package, PinnedError> {
+fn approved_package(repository: &Repository, file: &CoveredFile) -> Result<Package, PinnedError> {
     let path = file.path.clone();
     let bytes = match repository.read_blob(file.blob, MAX_DOCUMENT_BYTES as u64) {
         Ok(bytes) => bytes,
@@ -46,7 +87,7 @@ pub(crate) fn approved_package(repository: &Repository, file: &CoveredFile) -> R
 }
 
 /// The package among the sources of a run of this ticket, by where it lies beside the approval; none where there is none.
-pub(crate) fn package_of_run<'a>(lock: &'a SourceLock, ticket: &TicketId) -> Option<&'a CoveredFile> {
+fn package_of_run<'a>(lock: &'a SourceLock, ticket: &TicketId) -> Option<&'a CoveredFile> {
     let approval = lock.approval.path.to_str()?;
     let dir: RepoPath = approval
         .strip_suffix(&format!("/tickets/{ticket}/approval.toml"))?

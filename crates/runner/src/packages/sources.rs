@@ -91,11 +91,36 @@ impl TicketSources {
             if files.iter().any(|(file, _)| file.path == *path) {
                 continue;
             }
-            let bytes = whole(folder.read_path(path), path)?;
+            let bytes = match archived(folder, path)? {
+                Some(bytes) => bytes,
+                None => whole(folder.read_path(path), path)?,
+            };
             files.push((covered(path, &bytes)?, bytes));
         }
         Ok(Self { files })
     }
+}
+
+/// What stands now in the archive, of the specs of a ticket that is delivered; none where the file is in its place, or is no such one.
+fn archived(folder: &TicketFolder<'_>, path: &RepoPath) -> Result<Option<Vec<u8>>, SourceProblem> {
+    let read = |path: &RepoPath| folder.read_path(path).map_err(|problem| in_file(path, problem));
+    if !folder.has(TicketFileName::Result) || read(path)?.is_some() {
+        return Ok(None);
+    }
+    let Some(approval) = folder.approval().ok().flatten() else {
+        return Ok(None);
+    };
+    let Some(file) = approval.file.iter().find(|file| file.path == *path) else {
+        return Ok(None);
+    };
+    for place in folder.specs().archived(path) {
+        match read(&place)? {
+            None => break,
+            Some(bytes) if Digest::of(&bytes) == file.sha256 => return Ok(Some(bytes)),
+            Some(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 fn whole(read: Result<Option<Vec<u8>>, FileProblem>, path: &RepoPath) -> Result<Vec<u8>, SourceProblem> {
