@@ -220,7 +220,7 @@ fn run(error: &RunError) -> Exit {
             AdmitError::Workspace(error) => workspace(error),
             AdmitError::Ledger(error) => ledger(error),
             AdmitError::Receipt(_) | AdmitError::ObjectGone { .. } => Exit::Unverified,
-            AdmitError::Ref(_) | AdmitError::Object(_) | AdmitError::Trust(_) => Exit::Failed,
+            AdmitError::Ref(_) | AdmitError::Object(_) | AdmitError::Trust(_) | AdmitError::Packages(_) => Exit::Failed,
         },
         _ => Exit::Failed,
     }

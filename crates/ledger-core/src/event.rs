@@ -11,6 +11,7 @@ use crate::effect::{Effect, Observation};
 use crate::id::{RunId, TicketId};
 use crate::mode::Mode;
 use crate::object::TreeId;
+use crate::parent::ChildEnded;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence, PushTarget};
 use crate::review::Finding;
 
@@ -35,6 +36,8 @@ pub enum Event {
         /// The reason in words.
         reason: String,
     },
+    /// A child of the ticket has ended, and what the parent's run does then. Only before its base is chosen, which holds the children.
+    ChildEnded(ChildEnded),
     /// The run goes back for another turn of the worker.
     IterationStarted {
         /// Counted from 1 in the run.
@@ -110,6 +113,7 @@ impl Event {
             Self::Opened(_) => "opened",
             Self::Entered(_) => "entered",
             Self::NotRequired { .. } => "not_required",
+            Self::ChildEnded(_) => "child_ended",
             Self::IterationStarted { .. } => "iteration_started",
             Self::RepairStarted { .. } => "repair_started",
             Self::Intended(_) => "intended",
@@ -126,10 +130,11 @@ impl Event {
     }
 
     /// The names of all kinds that this version knows.
-    pub const KINDS: [&'static str; 15] = [
+    pub const KINDS: [&'static str; 16] = [
         "opened",
         "entered",
         "not_required",
+        "child_ended",
         "iteration_started",
         "repair_started",
         "intended",
@@ -235,6 +240,8 @@ pub enum PauseCause {
     Terminate,
     /// None left: a person has accepted or rejected the result. No event says this, because the person's does.
     Person,
+    /// None left: the children of the ticket run first.
+    Children,
 }
 
 /// What a run is taken up after.

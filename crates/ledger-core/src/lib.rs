@@ -23,6 +23,7 @@ mod journal;
 mod mode;
 mod object;
 mod package;
+mod parent;
 mod path;
 mod phase;
 mod plan;
@@ -70,6 +71,7 @@ pub use journal::{
 pub use mode::{Discipline, Mode};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
 pub use package::{LockChange, LockDifference, Package};
+pub use parent::{Child, ChildEnd, ChildEnded, Choice};
 pub use path::{InvalidRepoPath, RepoPath};
 pub use phase::{
     BaseReason, DeliveryMode, Discovery, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase, PhaseEvidence,

@@ -40,6 +40,9 @@ pub struct Discipline {
     pub may_change: bool,
     /// Whether the change must stay within what is computed for small ones.
     pub is_small: bool,
+    /// Whether other tickets name it as their `parent`: they run first, and the run brings them together and has the whole checked and
+    /// reviewed once more.
+    pub owns_tickets: bool,
 }
 
 impl Mode {
@@ -76,6 +79,7 @@ impl Mode {
             review_may_be_off: false,
             may_change: true,
             is_small: false,
+            owns_tickets: false,
         };
         match self {
             Self::Loop => Discipline {
@@ -96,10 +100,24 @@ impl Mode {
                 may_change: false,
                 ..standard
             },
-            Self::Expert | Self::BoundedRounds | Self::Parent => Discipline {
+            Self::Parent => Discipline {
+                needs_scope: false,
+                plans: false,
+                may_change: false,
+                owns_tickets: true,
+                ..standard
+            },
+            Self::Expert | Self::BoundedRounds => Discipline {
                 is_supported: false,
                 ..standard
             },
         }
+    }
+}
+
+impl Discipline {
+    /// Whether there is anything that checks could be run on.
+    pub fn is_checked(&self) -> bool {
+        self.may_change || self.owns_tickets
     }
 }

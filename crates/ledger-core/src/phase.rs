@@ -341,6 +341,9 @@ pub struct Discovery {
     /// The upstream branch and its commit as last seen, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<ObservedRef>,
+    /// For a parent: the commit before the first change of its children, from where the whole is looked at; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<CommitId>,
     /// What is special about the repository, such as `linked work tree` or `shallow`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repository_kind: Vec<String>,

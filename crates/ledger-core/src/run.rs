@@ -22,9 +22,10 @@ use crate::changed_tests::ChangedTests;
 use crate::effect::{Consent, CopiedFile, PlanEnd, Violation};
 use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
-use crate::id::ThreadId;
+use crate::id::{ThreadId, TicketId};
 use crate::journal::Record;
 use crate::object::{CommitId, ObjectId, RefName, TreeId};
+use crate::parent::Child;
 use crate::phase::{DeliveryMode, Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
 use crate::plan::Plan;
 use crate::receipt::Receipt;
@@ -110,6 +111,8 @@ pub struct Run {
     phase: Option<Phase>,
     /// The evidence that counts now; none for a phase that does not apply.
     entered: BTreeMap<Phase, Option<PhaseEvidence>>,
+    /// How the children of a parent ticket ended.
+    children: BTreeMap<TicketId, Child>,
     places_ready: bool,
     copied: Vec<CopiedFile>,
     set_up: Vec<CheckResult>,
@@ -217,6 +220,7 @@ impl Run {
             state: State::Climbing,
             phase: None,
             entered: BTreeMap::new(),
+            children: BTreeMap::new(),
             places_ready: false,
             copied: Vec::new(),
             set_up: Vec::new(),
@@ -351,6 +355,11 @@ impl Run {
     /// The delivery branch and its commit that this run has made already, before its target moved.
     pub fn placed(&self) -> Option<(&RefName, CommitId)> {
         self.placed.as_ref().map(|(name, commit)| (name, *commit))
+    }
+
+    /// How the children of a parent ticket ended, by their names.
+    pub fn children(&self) -> &BTreeMap<TicketId, Child> {
+        &self.children
     }
 
     /// The change set that the run stands on.

@@ -41,7 +41,7 @@ pub struct TicketFile {
     /// How much discipline the change needs
     #[serde(default)]
     pub mode: Mode,
-    /// The ticket that this one is a part of; for people, a run does not depend on it
+    /// The ticket in mode `parent` that this one is a child of: it runs before the parent, which brings its children together
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TicketId>,
     /// The package that this ticket belongs to
@@ -487,7 +487,10 @@ impl TicketFile {
         } = &self.grants;
         let said = [
             (vec!["scope", "allowed"], self.scope.allowed.is_some()),
-            (vec!["check"], !self.check.is_empty()),
+            (
+                vec!["check"],
+                !self.check.is_empty() && !self.mode.discipline().owns_tickets,
+            ),
             (vec!["docs_only"], self.docs_only),
             (vec!["specs", "mode"], self.specs.mode == SpecMode::Full),
             (vec!["grants", "dependencies"], !dependencies.is_empty()),

@@ -55,6 +55,8 @@ pub struct AdmissionFacts {
     pub specs: SpecsFact,
     /// How each ticket that this one depends on stands.
     pub dependencies: Vec<DependencyFact>,
+    /// How the children of a ticket in mode `parent` stand; none in other modes.
+    pub children: Option<Vec<DependencyFact>>,
     /// How the ticket stands in its package; none where it names none.
     pub package: Option<PackageFact>,
     /// How the ticket was already brought to its end, where it was.
@@ -301,6 +303,12 @@ impl Admission {
         !self.gates.iter().any(|gate| matches!(gate.verdict, Verdict::No(_)))
     }
 
+    /// As [`Self::is_ready`], but for the children of a parent: whether a run may begin that has them run first.
+    pub fn is_ready_but_for_children(&self) -> bool {
+        let others = self.gates.iter().filter(|gate| gate.name != others::CHILDREN);
+        !others.into_iter().any(|gate| matches!(gate.verdict, Verdict::No(_)))
+    }
+
     /// Why the ticket may not run: the first gate that says no, else the first that nobody knows.
     pub fn blocker(&self) -> Option<Blocker> {
         let no = self.gates.iter().find_map(|gate| match &gate.verdict {
@@ -347,6 +355,9 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
     gates.extend([
         others::dependencies(ticket, policy, facts),
         others::package(policy, facts),
+    ]);
+    gates.extend(others::children(ticket, policy, facts));
+    gates.extend([
         gates::claim(facts),
         gates::failures(policy, facts),
         gates::agent(facts),

@@ -77,7 +77,7 @@ pub enum InvalidChecks {
 /// assert_eq!(specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), ["tests", "one"]);
 /// ```
 pub fn check_specs(policy: &Policy, ticket: &TicketFile) -> Result<Vec<CheckSpec>, InvalidChecks> {
-    if !ticket.mode.discipline().may_change {
+    if !ticket.mode.discipline().is_checked() {
         return Ok(Vec::new());
     }
     all_checks(policy, ticket)

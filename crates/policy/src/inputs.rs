@@ -7,6 +7,7 @@ use ledger_core::{
 
 use crate::config::{Gates, Policy};
 use crate::limits::Limits;
+use crate::manager::ChildFact;
 use crate::spec_trace::RequiredProof;
 
 /// Everything that the next step depends on beside the run and the time. Frozen when the run is taken up, but for
@@ -48,6 +49,8 @@ pub struct StartFacts {
     pub recorded: Vec<CoveredFile>,
     /// Digest of the ticket's plan, where it has one.
     pub plan: Option<Digest>,
+    /// How the children of a parent stand.
+    pub children: Vec<ChildFact>,
 }
 
 /// What should happen next.

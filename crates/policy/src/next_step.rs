@@ -1,5 +1,6 @@
 //! What a run should do next. Pure and total: every state that a run can reach has an answer.
 
+mod children;
 mod deliver;
 mod gates;
 mod judge;
@@ -71,7 +72,7 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     }
     match run.phase() {
         None => enter(PhaseEvidence::SourceLockValidated(inputs.start.lock.clone())),
-        Some(Phase::SourceLockValidated) => enter(PhaseEvidence::RepositoryDiscovered(inputs.start.discovery.clone())),
+        Some(Phase::SourceLockValidated) => children::next(run, inputs),
         Some(Phase::RepositoryDiscovered) => plan::next(run, inputs, now),
         Some(Phase::PlanRecorded) => enter(PhaseEvidence::RepositoryTicketRecorded {
             commit: inputs.start.discovery.base,

@@ -89,6 +89,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
         branch: None,
         upstream: None,
         repository_kind: Vec::new(),
+        since: None,
         check_sandbox: "bubblewrap".to_owned(),
     };
     let start = StartFacts {
@@ -97,6 +98,7 @@ fn inputs(head: Digest) -> Result<Inputs, Box<dyn std::error::Error>> {
         base_tree: TreeId(object),
         recorded: vec![file],
         plan: None,
+        children: Vec::new(),
     };
     Ok(Inputs {
         policy: Policy::default(),

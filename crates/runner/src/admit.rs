@@ -1,6 +1,7 @@
 //! Gathering what has to be known before a ticket may run, from the base commit, and everything that its run is made of.
 //! Whether it may run is judged by the policy.
 
+mod children;
 mod error;
 mod facts;
 
@@ -8,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::{Head, Identity, Operation, Repository};
 use ledger_core::{
-    BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, MAX_DOCUMENT_BYTES, ObservedRef, PushTarget,
-    RefName, RepoPath, Run, SourceLock, StackedTicket, Ticket, TicketFile, TicketId,
+    BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef,
+    PushTarget, RefName, RepoPath, Run, SourceLock, StackedTicket, Ticket, TicketFile, TicketId,
 };
 use policy::{
-    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ContextFacts, HeadFact, InvalidChecks, Policy, StartFacts,
-    SteeringFacts, TargetFact, TargetState, admit, check_specs_of_whole, may_stack,
+    Admission, AdmissionFacts, ApprovalFact, CheckSpec, ChildFact, ContextFacts, HeadFact, InvalidChecks, Policy,
+    StartFacts, SteeringFacts, TargetFact, TargetState, admit, check_specs_of_whole, may_stack,
 };
 
+use self::children::{Children, children_of};
 pub use self::error::AdmitError;
 use self::facts::{
     approval_of, canceled, claimed_by, consumed, discovery, failed_runs, free_bytes, in_file, is_temporary,
@@ -26,7 +28,7 @@ use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
 use crate::ledger::{Ledger, TicketFileName};
 use crate::other_tickets::OtherTickets;
-use crate::packages::{SharedBranch, is_as_pinned, package_standing, pinned_files};
+use crate::packages::{Packages, SharedBranch, is_as_pinned, package_standing, pinned_files};
 use crate::prompt::{Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
@@ -60,6 +62,8 @@ pub struct Candidacy {
     goal: Option<SharedBranch>,
     /// The tickets before this one whose checks run once more on its result.
     whole: Vec<(TicketId, TicketFile)>,
+    /// The tickets that name this one as their parent.
+    children: Children,
 }
 
 #[derive(Debug)]
@@ -220,6 +224,18 @@ impl Candidacy {
             dependencies.push(fact);
             stacked.extend(delivered.filter(|delivered| !stacked.contains(delivered)));
         }
+        let children = match &committed {
+            Some(committed) if file.mode.discipline().owns_tickets => {
+                let packages = Packages::in_work_tree(repository.work_dir(), dir)?;
+                children_of(&others, committed, id, &packages.each_after())?
+            }
+            _ => Children::default(),
+        };
+        for delivered in &children.stacked {
+            if !stacked.contains(delivered) {
+                stacked.push(delivered.clone());
+            }
+        }
         let steering = match &tip {
             Some(tip) => SteeringFiles::at(repository, tip.commit, dir)?,
             None => SteeringFiles::default(),
@@ -259,10 +275,15 @@ impl Candidacy {
                 stacked.push(on_tip);
             }
         }
-        let whole = match &standing {
+        let mut whole = match &standing {
             Some(standing) if is_shared && standing.is_last => standing.before.clone(),
             _ => Vec::new(),
         };
+        for child in &children.files {
+            if !whole.iter().any(|(id, _)| *id == child.0) {
+                whole.push(child.clone());
+            }
+        }
         let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
@@ -293,6 +314,7 @@ impl Candidacy {
             context,
             specs: specs_fact,
             dependencies,
+            children: file.mode.discipline().owns_tickets.then(|| children.facts.clone()),
             package: standing.map(|standing| standing.fact),
             consumed: if unfinished.is_some() {
                 None
@@ -329,6 +351,7 @@ impl Candidacy {
             specs,
             goal,
             whole,
+            children,
         })
     }
 
@@ -344,7 +367,7 @@ impl Candidacy {
     }
 
     /// What a run would be started from; none where nobody has approved the ticket.
-    fn source_lock(&self) -> Option<SourceLock> {
+    pub(crate) fn source_lock(&self) -> Option<SourceLock> {
         let ApprovalFact::Found(approval) = &self.facts.approval else {
             return None;
         };
@@ -363,6 +386,21 @@ impl Candidacy {
                 .flatten()
                 .unwrap_or(Digest::of(b"")),
         })
+    }
+
+    /// The branch of a remote that the delivery is pushed to, where it goes that far.
+    pub(crate) fn target(&self) -> Option<&PushTarget> {
+        self.target.as_ref()
+    }
+
+    /// Whether a person has written a plan for it.
+    pub(crate) fn has_plan(&self) -> bool {
+        self.plan.is_some()
+    }
+
+    /// How its children stand, where it is a parent.
+    pub(crate) fn children(&self) -> &[ChildFact] {
+        &self.children.run
     }
 
     /// Whether the ticket is there and a run of it would be started from anything else than this.
@@ -428,7 +466,10 @@ impl Candidacy {
                         .map_err(AdmitError::Base)?,
                     ),
                 };
-                discovery(workspace, base, tip.branch, upstream)
+                Discovery {
+                    since: self.children.since,
+                    ..discovery(workspace, base, tip.branch, upstream)
+                }
             }
         };
         let tree = repository.commit_tree_id(discovery.base)?;
@@ -469,6 +510,7 @@ impl Candidacy {
                 base_tree: tree,
                 recorded,
                 plan: self.plan,
+                children: self.children.run,
             },
             ticket: self.ticket,
             policy: self.policy,

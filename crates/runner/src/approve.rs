@@ -178,7 +178,7 @@ impl ApprovalPlan {
         let mut tickets: Vec<PlannedApproval> = Vec::new();
         let mut planned_packages: Vec<PlannedPackage> = Vec::new();
         for name in names {
-            for (id, by_name) in meant(&ledger, &packages, name)? {
+            for (id, by_name) in with_children(&ledger, meant(&ledger, &packages, name)?) {
                 if tickets.iter().any(|planned| planned.id == id) {
                     continue;
                 }
@@ -304,6 +304,29 @@ fn meant(ledger: &Ledger<'_>, packages: &Packages, name: &str) -> Result<Vec<(Ti
             package: name,
         }),
     }
+}
+
+/// The tickets, and right after each parent its children: who approves a parent approves them.
+fn with_children(ledger: &Ledger<'_>, meant: Vec<(TicketId, bool)>) -> Vec<(TicketId, bool)> {
+    let mut waiting = std::collections::VecDeque::from(meant);
+    let mut all: Vec<(TicketId, bool)> = Vec::new();
+    while let Some((id, by_name)) = waiting.pop_front() {
+        if all.iter().any(|(known, _)| *known == id) {
+            continue;
+        }
+        let file = ledger.ticket(&id).and_then(|folder| folder.ticket().ok());
+        if file.is_some_and(|file| file.mode.discipline().owns_tickets) {
+            let children = ledger.map(|folder| {
+                let child = folder.ticket().ok().filter(|child| child.parent.as_ref() == Some(&id));
+                child.map(|_| (folder.id().clone(), false))
+            });
+            for child in children.into_iter().flatten().rev() {
+                waiting.push_front(child);
+            }
+        }
+        all.push((id, by_name));
+    }
+    all
 }
 
 fn file_of(ledger: &Ledger<'_>, package: &PackageName) -> RepoPath {

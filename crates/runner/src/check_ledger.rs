@@ -9,7 +9,7 @@ mod ticket;
 use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::RepositoryError;
-use ledger_core::{CoveredFile, PackageName, TicketFile, TicketId};
+use ledger_core::{CoveredFile, Mode, PackageName, TicketFile, TicketId};
 use policy::spec_conflicts;
 use serde::Serialize;
 
@@ -85,6 +85,8 @@ impl From<RepositoryError> for CheckLedgerError {
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) id: TicketId,
+    /// None where the ticket cannot be read.
+    pub(crate) mode: Option<Mode>,
     pub(crate) parent: Option<TicketId>,
     pub(crate) package: Option<PackageName>,
     pub(crate) depends_on: Vec<TicketId>,
@@ -145,7 +147,7 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
             (names, found)
         })
         .unzip();
-    let order = packages.each_after();
+    let order = waited_for(&names, &packages);
     let circles = Circles {
         by_themselves: cycles::in_a_circle(&names, &BTreeMap::new()),
         with_order: cycles::in_a_circle(&names, &order),
@@ -153,10 +155,11 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let claims: Vec<_> = found.iter().filter_map(|(_, claim)| claim.clone()).collect();
     let conflicts = spec_conflicts(&claims);
     let mut findings = Vec::new();
-    for (names, (found, _)) in names.iter().zip(found) {
+    let all = names;
+    for (names, (found, _)) in all.iter().zip(found) {
         if wanted(&names.id) {
             findings.extend(found);
-            findings.extend(cross_findings(&ledger, &packages, names, &circles));
+            findings.extend(cross_findings(&ledger, &packages, (names, &all), &circles));
             if let (Some(conflicts), Some(folder)) = (conflicts.get(&names.id), ledger.ticket(&names.id)) {
                 let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
                 findings.extend(conflict_findings(&folder, &contract, conflicts));
@@ -180,7 +183,7 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
         }
     }
     // What is wrong with its package keeps a ticket from being approved too.
-    let of_wanted: BTreeSet<&PackageName> = names
+    let of_wanted: BTreeSet<&PackageName> = all
         .iter()
         .filter(|names| wanted(&names.id))
         .filter_map(|names| names.package.as_ref())
@@ -190,11 +193,11 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
         .filter(|(name, _)| only.is_empty() || of_wanted.contains(name))
         .collect();
     for (name, read) in &checked {
-        findings.extend(package::findings(&ledger, &packages, name, read, &names, &known));
+        findings.extend(package::findings(&ledger, &packages, name, read, &all, &known));
     }
     Ok(LedgerCheck {
         schema: CHECK_SCHEMA,
-        tickets: names.iter().filter(|names| wanted(&names.id)).count(),
+        tickets: all.iter().filter(|names| wanted(&names.id)).count(),
         packages: checked.len(),
         findings,
     })
@@ -208,6 +211,7 @@ fn sources(folder: &TicketFolder<'_>, ticket: &TicketFile) -> Result<Vec<Covered
 }
 
 pub(crate) fn names(id: &TicketId, ticket: Option<TicketFile>) -> Names {
+    let mode = ticket.as_ref().map(|ticket| ticket.mode);
     let (parent, package, depends_on, prior_work) = match ticket {
         Some(ticket) => (
             ticket.parent,
@@ -219,10 +223,34 @@ pub(crate) fn names(id: &TicketId, ticket: Option<TicketFile>) -> Names {
     };
     Names {
         id: id.clone(),
+        mode,
         parent,
         package,
         depends_on,
         prior_work,
+    }
+}
+
+/// What each ticket waits for besides those that it depends on: the ticket before it in its package, and a parent for its children.
+fn waited_for(names: &[Names], packages: &Packages) -> BTreeMap<TicketId, Vec<TicketId>> {
+    let mut waited_for = packages.each_after();
+    for child in names {
+        let parent = child.parent.as_ref().and_then(|parent| find(names, parent));
+        if let Some(parent) = parent.filter(|parent| parent.owns_tickets()) {
+            waited_for.entry(parent.id.clone()).or_default().push(child.id.clone());
+        }
+    }
+    waited_for
+}
+
+fn find<'a>(names: &'a [Names], id: &TicketId) -> Option<&'a Names> {
+    let place = names.binary_search_by(|names| names.id.cmp(id)).ok()?;
+    names.get(place)
+}
+
+impl Names {
+    fn owns_tickets(&self) -> bool {
+        self.mode.is_some_and(|mode| mode.discipline().owns_tickets)
     }
 }
 
@@ -235,7 +263,12 @@ struct Circles {
 }
 
 /// What is wrong about the other tickets and the package that a ticket names.
-fn cross_findings(ledger: &Ledger<'_>, packages: &Packages, names: &Names, circles: &Circles) -> Vec<Finding> {
+fn cross_findings(
+    ledger: &Ledger<'_>,
+    packages: &Packages,
+    (names, all): (&Names, &[Names]),
+    circles: &Circles,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let Some(folder) = ledger.ticket(&names.id) else {
         return findings;
@@ -273,15 +306,32 @@ fn cross_findings(ledger: &Ledger<'_>, packages: &Packages, names: &Names, circl
         let finding = find(FindingSeverity::Error, &["depends_on"], message);
         findings.push(finding.with_hint("take one of them out of `depends_on`"));
     } else if circles.with_order.contains(&names.id) {
-        let key = match names.depends_on.is_empty() {
-            true => "package",
-            false => "depends_on",
+        let key = match (names.depends_on.is_empty(), &names.package) {
+            (false, _) => "depends_on",
+            (true, Some(_)) => "package",
+            (true, None) => "parent",
         };
-        let message = "it waits for itself through `depends_on` and the order of packages".to_owned();
+        let message = "it waits for itself through `depends_on`, `parent` and the order of packages".to_owned();
         let finding = find(FindingSeverity::Error, &[key], message);
         findings.push(
-            finding.with_hint("put the tickets of the package in another order, or take one out of `depends_on`"),
+            finding.with_hint("a parent comes after its children: put the tickets of the package in another order, or take one out of `depends_on`"),
         );
+    }
+    if let Some(parent) = names.parent.as_ref().and_then(|parent| self::find(all, parent))
+        && parent.mode.is_some()
+        && !parent.owns_tickets()
+    {
+        let message = format!(
+            "`parent` names `{}`, which is not in mode `parent`: nobody brings its children together",
+            parent.id
+        );
+        let finding = find(FindingSeverity::Warning, &["parent"], message);
+        findings.push(finding.with_hint("set `mode = \"parent\"` there, or leave the key out"));
+    }
+    if names.owns_tickets() && !all.iter().any(|child| child.parent.as_ref() == Some(&names.id)) {
+        let message = "no ticket names it as its parent, so there is nothing to bring together".to_owned();
+        let finding = find(FindingSeverity::Warning, &["mode"], message);
+        findings.push(finding.with_hint(format!("`foil new \"<title>\" --parent {}` writes a child", names.id)));
     }
     findings.extend(membership_finding(&folder, packages, names));
     findings

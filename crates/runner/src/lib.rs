@@ -13,6 +13,7 @@ mod cancel;
 mod capsule;
 pub mod check;
 mod check_ledger;
+mod children;
 mod clean;
 mod closeout;
 mod codex_files;
@@ -82,6 +83,7 @@ pub use beneath::{WriteError, read_beneath};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use capsule::{BlockerCapsule, FailedProof};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
+pub use children::children_in_words;
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
     apply_clean, plan_clean,
@@ -122,7 +124,8 @@ pub use records::{RecordFacts, plan_record, report_of, result_record, review_of,
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{
-    GivenWord, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code, run_ticket,
+    GivenWord, Managed, Manager, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code,
+    run_ticket,
 };
 pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};

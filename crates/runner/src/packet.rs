@@ -10,6 +10,7 @@ use ledger_core::{
 use serde::Serialize;
 
 use crate::capsule::BlockerCapsule;
+use crate::children::children_in_words;
 use crate::compared::{comparison_of, lines};
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{departures, finding_line, report_of, review_of, strength_name};
@@ -45,6 +46,12 @@ pub struct ReviewPacket {
     /// The delivered tickets that the base rests on, which were not merged when the run began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacked: Vec<StackedTicket>,
+    /// How the children of a parent ended, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
+    /// The commit before the first change of the children, from where the whole is looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// The tree that was checked and reviewed.
     pub tree: Option<String>,
     /// The commit of the change.
@@ -184,6 +191,8 @@ impl ReviewPacket {
                 .unwrap_or_default(),
             base: run.base().map(|base| base.to_string()),
             stacked: stack_of(run).to_vec(),
+            children: children_in_words(run),
+            since: run.discovery().and_then(|found| Some(found.since?.to_string())),
             tree: change.map(|change| change.tree.to_string()),
             change: delivered.map(|delivered| delivered.change.to_string()),
             branch: delivered.map(|delivered| delivered.branch.short().to_owned()),
@@ -231,6 +240,10 @@ impl ReviewPacket {
         self.facts(&mut text);
         for warning in self.stack_in_words().iter().chain(&self.warnings) {
             let _ = writeln!(text, "**Mind:** {}\n", inline(warning));
+        }
+        if !self.children.is_empty() {
+            let _ = writeln!(text, "## Children\n");
+            quotes(&mut text, &self.children);
         }
         if let Some(capsule) = &self.capsule {
             capsule.markdown(&mut text);
@@ -398,7 +411,7 @@ pub fn sentence(item: &Acceptance) -> String {
 
 fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
     let mut warnings = Vec::new();
-    if run.opened().checks.is_empty() && run.opened().mode.discipline().may_change {
+    if run.opened().checks.is_empty() && run.opened().mode.discipline().is_checked() {
         warnings.push("no check ran: neither policy nor ticket has one, so the result is only claimed".to_owned());
     }
     for check in checks.iter().filter(|check| check.sandbox == CheckSandbox::Off) {

@@ -1,6 +1,7 @@
 //! What the worker and the reviewer are told. Everything that came from a worker or from code under test is put between
 //! marks and named as what it is: material, never an instruction.
 
+mod children;
 mod gates;
 mod planning;
 mod review;
@@ -14,6 +15,7 @@ use ledger_core::{
 use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
 
+use self::children::the_whole;
 use self::gates::{tests_refused, what_tests_must_show};
 use self::planning::given_plan;
 pub use self::planning::{PlanTask, plan_prompt};
@@ -53,6 +55,8 @@ pub struct WriterTask<'a> {
     pub given: Given<'a>,
     /// The specs that the change is held to.
     pub specs: Option<&'a LinkedSpecs>,
+    /// How the children of a parent ended.
+    pub children: &'a [String],
 }
 
 /// The plan that a worker follows.
@@ -118,7 +122,9 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     list(&mut text, "Checks that the runner will run on your result", task.checks);
     what_tests_must_show(&mut text, &task.gates);
     given(&mut text, task.given);
-    if !file.mode.discipline().may_change {
+    if file.mode.discipline().owns_tickets {
+        the_whole(&mut text, task.children);
+    } else if !file.mode.discipline().may_change {
         only_an_answer(&mut text);
     }
     let _ = writeln!(

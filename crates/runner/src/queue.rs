@@ -1,7 +1,9 @@
 //! Which tickets a command is about to run, and in which order.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
-use ledger_core::{PackageName, TicketId};
+use ledger_core::{Mode, PackageName, TicketId};
 use policy::config::Pick;
 use policy::{Candidate, SelectionError, ready_in_order, select_tickets};
 
@@ -18,6 +20,8 @@ pub struct Queue<'a> {
     packages: Packages,
     report: StatusReport,
     candidates: Vec<Candidate>,
+    /// Of each ticket that names one, its parent.
+    parents: BTreeMap<TicketId, TicketId>,
 }
 
 /// A ticket that is about to run.
@@ -64,8 +68,12 @@ impl<'a> Queue<'a> {
         let ledger = workspace.ledger()?;
         let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
         let after = packages.each_after();
+        let mut parents = BTreeMap::new();
         let candidates = report.tickets.iter().map(|ticket| {
             let file = ledger.ticket(&ticket.id).and_then(|folder| folder.ticket().ok());
+            if let Some(parent) = file.as_ref().and_then(|file| file.parent.clone()) {
+                parents.insert(ticket.id.clone(), parent);
+            }
             let mut depends_on = file.map(|file| file.depends_on).unwrap_or_default();
             depends_on.extend(after.get(&ticket.id).into_iter().flatten().cloned());
             Candidate {
@@ -79,17 +87,28 @@ impl<'a> Queue<'a> {
                 },
             }
         });
+        let mut candidates: Vec<_> = candidates.collect();
+        // A parent has its children run itself.
+        let owners: BTreeSet<TicketId> = candidates
+            .iter()
+            .filter(|candidate| candidate.ready && mode_in(&report, &candidate.id) == Some(Mode::Parent))
+            .map(|candidate| candidate.id.clone())
+            .collect();
+        for candidate in &mut candidates {
+            candidate.ready &= parents.get(&candidate.id).is_none_or(|parent| !owners.contains(parent));
+        }
         Ok(Self {
-            candidates: candidates.collect(),
+            candidates,
             ledger,
             packages,
             report,
+            parents,
         })
     }
 
     /// Every ready ticket, in the order in which they would run.
     pub fn ready(&self) -> Vec<Queued> {
-        by_themselves(ready_in_order(&self.candidates))
+        self.under_parents(by_themselves(ready_in_order(&self.candidates)))
     }
 
     /// The tickets that these names of tickets and packages mean, else those that are to be picked. Of a package, those that are neither
@@ -125,11 +144,40 @@ impl<'a> Queue<'a> {
             }
         }
         if tickets.is_empty() && !names.is_empty() {
-            return Ok(once_each(of_packages));
+            return Ok(self.under_parents(once_each(of_packages)));
         }
         let mut chosen = by_themselves(select_tickets(&self.candidates, &tickets, pick)?);
         chosen.extend(of_packages);
-        Ok(once_each(chosen))
+        Ok(self.under_parents(once_each(chosen)))
+    }
+
+    /// Leaves out tickets whose parent is among them: its run has them run first, and notes how they end. The parent runs where the first of
+    /// them would; in a package only if nothing else comes in between, whose turn it would be before.
+    fn under_parents(&self, mut queued: Vec<Queued>) -> Vec<Queued> {
+        let parents: Vec<TicketId> = queued
+            .iter()
+            .map(|queued| queued.id.clone())
+            .filter(|id| mode_in(&self.report, id) == Some(Mode::Parent))
+            .collect();
+        for parent in parents {
+            let is_child = |queued: &Queued| self.parents.get(&queued.id) == Some(&parent);
+            let Some(first) = queued.iter().position(is_child) else {
+                continue;
+            };
+            let place = queued.iter().position(|queued| queued.id == parent);
+            let Some(place) = place.filter(|place| *place > first) else {
+                queued.retain(|queued| !is_child(queued));
+                continue;
+            };
+            let between = &queued[first..place];
+            if queued[place].package.is_some() && !between.iter().all(is_child) {
+                continue;
+            }
+            let moved = queued.remove(place);
+            queued.insert(first, moved);
+            queued.retain(|queued| !is_child(queued));
+        }
+        queued
     }
 
     fn is_open(&self, id: &TicketId) -> bool {
@@ -152,6 +200,11 @@ impl Queued {
         *waiting = rest;
         held.into_iter().map(|queued| queued.id).collect()
     }
+}
+
+fn mode_in(report: &StatusReport, id: &TicketId) -> Option<Mode> {
+    let place = report.tickets.binary_search_by(|ticket| ticket.id.cmp(id)).ok()?;
+    report.tickets[place].mode
 }
 
 fn by_themselves(tickets: Vec<TicketId>) -> Vec<Queued> {

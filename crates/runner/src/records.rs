@@ -12,6 +12,7 @@ use ledger_core::{
     Strength, Verdict,
 };
 
+use crate::children::children_in_words;
 use crate::markdown::{cell, code, inline, quote, quotes};
 use crate::stack::{stack_of, stack_sentence};
 
@@ -37,6 +38,11 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     heading(&mut text, "Summary");
     let _ = writeln!(text, "Delivered: {}\n\nThe worker says:\n", inline(facts.title));
     quote(&mut text, report.map_or("", |report| &report.summary));
+    let children = children_in_words(run);
+    if !children.is_empty() {
+        heading(&mut text, "Children");
+        quotes(&mut text, &children);
+    }
     heading(&mut text, "Files changed");
     files(&mut text, run);
     heading(&mut text, "Commands run");
@@ -263,7 +269,7 @@ fn verification(text: &mut String, run: &Run) {
         let _ = writeln!(
             text,
             "{}\n",
-            if run.opened().mode.discipline().may_change {
+            if run.opened().mode.discipline().is_checked() {
                 "**No check ran: neither policy nor ticket has one. The result is only claimed.**"
             } else {
                 "Nothing changed, so there was nothing to check. The answer is only claimed; the reviewer judged it."

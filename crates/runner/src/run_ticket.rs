@@ -1,6 +1,7 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
 mod opening;
+mod parent;
 mod word;
 
 use git_delivery::{AnchorError, Place, RepositoryError};
@@ -25,6 +26,7 @@ use crate::target::{TargetError, look_at_target};
 use crate::verify::forgets_a_delivery;
 use crate::workspace::{Workspace, WorkspaceError};
 
+pub use self::parent::{Managed, Manager};
 pub use self::word::{GivenWord, PersonsWord, WordError, give_word};
 
 use self::opening::{new_run_id, open_run, opened};
@@ -253,9 +255,10 @@ pub async fn run_ticket(
     if gates_count && !admission.is_admitted() {
         return Err(refused(ticket, &admission));
     }
+    let mut terms = opened(&candidacy, &id)?;
     let ready = candidacy.into_ready(workspace, earlier)?;
     let base = ready.start.discovery.base;
-    let rescued = match options.from_rescue {
+    terms.rescued = match options.from_rescue {
         true => Some(left_work(repository, roots, ticket)?.onto(repository, ticket, base)?),
         false => None,
     };
@@ -266,7 +269,6 @@ pub async fn run_ticket(
         end_for_changed_sources(&mut driver, repository)?;
         store_ended(&mut driver, repository, &folder)?;
     }
-    let terms = opened(&ready, &id, rescued);
     let mut start = ready.start;
     start.discovery.check_sandbox = if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned();
     let taken_up = unfinished.is_some();
@@ -294,7 +296,11 @@ pub async fn run_ticket(
         },
         limits,
         start,
-        baseline: baseline(&ready.checks),
+        baseline: match ready.ticket.file.mode.discipline().may_change {
+            true => baseline(&ready.checks),
+            // What is checked is the base itself.
+            false => Vec::new(),
+        },
         head: journal.head().sum,
         stop: None,
     };

@@ -40,6 +40,7 @@ fn modes(page: &mut String) {
             review_may_be_off,
             may_change,
             is_small,
+            owns_tickets,
         } = mode.discipline();
         if !is_supported {
             continue;
@@ -51,7 +52,11 @@ fn modes(page: &mut String) {
         } else {
             "always"
         };
-        let limits = if is_small { "the lines of a small change" } else { "–" };
+        let limits = match (is_small, owns_tickets) {
+            (true, _) => "the lines of a small change",
+            (_, true) => "its children are delivered first",
+            _ => "–",
+        };
         let _ = writeln!(
             page,
             "| `{}` | {scope} | {} | {reviews} | {} | {limits} |",

@@ -7,7 +7,10 @@ use ledger_core::{PhaseEvidence, Record, Run, TicketId};
 use policy::Outcome;
 use policy::config::Pick;
 use runner::guard::GuardProgram;
-use runner::{Moment, Queue, Queued, ReviewPacket, RunOptions, RunReport, Workspace, agent_warning, run_ticket};
+use runner::{
+    Managed, Manager, Moment, Queue, Queued, ReviewPacket, RunError, RunOptions, RunReport, Workspace, agent_warning,
+    run_ticket,
+};
 use serde::Serialize;
 
 use self::progress::Progress;
@@ -164,50 +167,29 @@ async fn run_all(
         from_rescue: args.from_rescue,
         allow_temporary: false,
     };
-    let mut runs = Vec::new();
-    let mut not_run = Vec::new();
-    let mut exit = Exit::Done;
-    let mut tried: Vec<TicketId> = Vec::new();
+    let mut sitting = Sitting {
+        workspace,
+        context,
+        options,
+        runs: Vec::new(),
+        not_run: Vec::new(),
+        exit: Exit::Done,
+        tried: Vec::new(),
+        fatal: false,
+    };
     let mut waiting = chosen;
     let mut held_back = Vec::new();
     while !waiting.is_empty() {
         let queued = waiting.remove(0);
-        let ticket = queued.id.clone();
-        tried.push(ticket.clone());
-        let total = tried.len() + waiting.len();
-        let mut progress = Progress::new(context.output, &ticket, tried.len(), total);
-        let observe = |run: &Run, record: &Record| progress.show(run, record);
-        let ran = run_ticket(workspace, &ticket, &options, observe).await;
-        progress.end();
+        let total = sitting.tried.len() + 1 + waiting.len();
+        let ran = sitting.bring_to_its_end(&queued.id, total).await?;
         let is_done = matches!(&ran, Ok(report) if report.outcome == Outcome::Done);
+        // The only ticket that was asked for: its failure is the answer.
         match ran {
-            Ok(report) => {
-                exit = exit.and(exit_of(&report));
-                tell(&report, context)?;
-                runs.push(ReportRun {
-                    packet: ReviewPacket::read(workspace, &report.run, &title_of(workspace, &ticket)),
-                    taken_up: report.taken_up,
-                    ticket,
-                });
-            }
-            // The only ticket that was asked for: its failure is the answer.
             Err(error) if total == 1 && !args.all => return Err(error.into()),
-            // One ticket that may not run keeps no other from running; an error of the machine's would meet them all.
-            Err(error) => {
-                let failure = Failure::Run(error);
-                let of_this = Exit::of(&failure);
-                exit = exit.and(of_this);
-                let error = FailureFacts::of(&failure, of_this);
-                let words = error.words(context.work_dir(), context.output);
-                let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
-                context.output.error(&text)?;
-                not_run.push(NotRun { ticket, error });
-                if of_this == Exit::Failed {
-                    break;
-                }
-            }
+            ran => sitting.note(&queued.id, ran)?,
         }
-        if stop.borrow().is_some() {
+        if sitting.fatal || stop.borrow().is_some() {
             break;
         }
         if !is_done {
@@ -218,14 +200,110 @@ async fn run_all(
         if args.all {
             waiting = choose(args, workspace)?
                 .into_iter()
-                .filter(|next| !tried.contains(&next.id))
+                .filter(|next| !sitting.tried.contains(&next.id))
                 .collect();
         }
     }
     if context.output.is_json() {
-        context.output.json(&Report::new(runs, not_run, held_back))?;
+        let report = Report::new(sitting.runs, sitting.not_run, held_back);
+        context.output.json(&report)?;
     }
-    Ok(exit)
+    Ok(sitting.exit)
+}
+
+/// One `foil run`.
+struct Sitting<'a> {
+    workspace: &'a Workspace,
+    context: &'a Context<'a>,
+    options: RunOptions,
+    runs: Vec<ReportRun>,
+    not_run: Vec<NotRun>,
+    exit: Exit,
+    tried: Vec<TicketId>,
+    /// Whether an error of the machine's was met, which would meet every other ticket too.
+    fatal: bool,
+}
+
+impl Sitting<'_> {
+    /// Runs a ticket, and before a parent its children.
+    async fn bring_to_its_end(
+        &mut self,
+        ticket: &TicketId,
+        total: usize,
+    ) -> Result<Result<RunReport, RunError>, Failure> {
+        self.tried.push(ticket.clone());
+        let mut progress = Progress::new(self.context.output, ticket, self.tried.len(), total);
+        let show = |run: &Run, record: &Record| progress.show(run, record);
+        let managed = Manager::begin(self.workspace, ticket, &self.options, show).await;
+        progress.end();
+        match managed {
+            Ok(Some(manager)) => {
+                if let Some(ended) = self.children_first(manager, &mut progress).await? {
+                    return Ok(ended);
+                }
+                progress = Progress::new(self.context.output, ticket, self.tried.len(), total);
+            }
+            Ok(None) => progress = Progress::new(self.context.output, ticket, self.tried.len(), total),
+            Err(error) => return Ok(Err(error)),
+        }
+        let show = |run: &Run, record: &Record| progress.show(run, record);
+        let ran = run_ticket(self.workspace, ticket, &self.options, show).await;
+        progress.end();
+        Ok(ran)
+    }
+
+    /// Runs the children of a parent. None: all of them are closed, and the parent itself is to be run.
+    async fn children_first(
+        &mut self,
+        mut manager: Manager<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Option<Result<RunReport, RunError>>, Failure> {
+        loop {
+            let child = match manager.next(|run, record| progress.show(run, record)) {
+                Ok(Managed::Parent) => return Ok(None),
+                Ok(Managed::Stopped(report)) => return Ok(Some(Ok(*report))),
+                Ok(Managed::Child(child)) => child,
+                Err(error) => return Ok(Some(Err(error))),
+            };
+            // A child may be a parent itself.
+            let ran = Box::pin(self.bring_to_its_end(&child, self.tried.len() + 1)).await?;
+            if let Err(error) = manager.ended(&child, &ran, |run, record| progress.show(run, record)) {
+                return Ok(Some(Err(error)));
+            }
+            self.note(&child, ran)?;
+            if let Some(cause) = *self.options.stop.borrow() {
+                return Ok(Some(Err(RunError::Stopped { cause })));
+            }
+        }
+    }
+
+    /// Tells what came of a ticket. One that may not run keeps no other from running.
+    fn note(&mut self, ticket: &TicketId, ran: Result<RunReport, RunError>) -> Result<(), Failure> {
+        match ran {
+            Ok(report) => {
+                self.exit = self.exit.and(exit_of(&report));
+                tell(&report, self.context)?;
+                self.runs.push(ReportRun {
+                    packet: ReviewPacket::read(self.workspace, &report.run, &title_of(self.workspace, ticket)),
+                    taken_up: report.taken_up,
+                    ticket: ticket.clone(),
+                });
+            }
+            Err(error) => {
+                let failure = Failure::Run(error);
+                let of_this = Exit::of(&failure);
+                self.exit = self.exit.and(of_this);
+                let error = FailureFacts::of(&failure, of_this);
+                let words = error.words(self.context.work_dir(), self.context.output);
+                let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
+                self.context.output.error(&text)?;
+                self.fatal |= of_this == Exit::Failed;
+                let ticket = ticket.clone();
+                self.not_run.push(NotRun { ticket, error });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Says which tickets of a package do not run, because one before them is not done.

@@ -29,6 +29,7 @@ mod known_failures;
 mod logs;
 mod packages;
 mod packages_on_one_branch;
+mod parents;
 mod planning;
 mod prompts;
 mod push;

@@ -3,12 +3,15 @@
 use serde_json::json;
 
 use crate::common::World;
+use crate::quick_flow::in_guide;
 use crate::world::{TICKET, approved_with, json};
 
 const BRANCH: &str = "foil/0001-hello";
 
-const QUESTION: &str =
-    "title = \"Who says hello?\"\nmode = \"research\"\n[scope]\ngoal = \"it is known who says hello\"\n";
+/// The ticket of the guide.
+fn question() -> &'static str {
+    in_guide("### A question", "toml")
+}
 
 const ANSWER: &str = "role = \"reviewer\"\nprompt_contains = \"# Ticket 0001-hello\"\n[answer]\n\
     report = { summary = \"Nobody: `README` is all there is.\" }\n";
@@ -23,7 +26,7 @@ fn asked_under(steps: &str, policy: &str) -> World {
     let answer = ANSWER.replacen("[answer]", &format!("{steps}[answer]"), 1);
     approved_with(
         "role = \"writer\"\n[end]\nfail = { class = \"other\", message = \"it may write\" }\n",
-        QUESTION,
+        question(),
         |world| {
             std::fs::write(world.folder().join("scripts/a-researcher.toml"), answer).unwrap();
             let reviewer = world.folder().join("scripts/reviewer.toml");
@@ -123,7 +126,7 @@ fn a_ticket_that_asks_for_an_answer_cannot_name_what_changes() {
             "specs.mode",
         ),
     ] {
-        let contract = format!("{QUESTION}{more}");
+        let contract = format!("{}{more}", question());
         let error = ledger_core::TicketFile::parse(contract.as_bytes()).unwrap_err();
         assert_eq!(
             error.to_string().split(", so ").nth(1).unwrap(),

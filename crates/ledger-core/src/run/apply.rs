@@ -1,5 +1,6 @@
 //! Which event may follow.
 
+mod children;
 mod evidence;
 mod intents;
 
@@ -41,6 +42,7 @@ impl Run {
                 condition("not_required", self.pending.is_none(), "an effect is under way")?;
                 self.permit_not_required(*phase, *code)
             }
+            Event::ChildEnded(ended) => self.permit_child(ended),
             Event::IterationStarted { n, .. } => {
                 self.permit_going_back("iteration_started")?;
                 condition(
@@ -120,7 +122,13 @@ impl Run {
             }
             Event::Paused { cause } => {
                 condition("paused", self.pending.is_none(), "an effect is under way")?;
-                condition("paused", *cause != PauseCause::Person, "a person's word says it")
+                condition("paused", *cause != PauseCause::Person, "a person's word says it")?;
+                let first = self.phase == Some(Phase::SourceLockValidated) && self.opened.mode == Mode::Parent;
+                condition(
+                    "paused",
+                    first || *cause != PauseCause::Children,
+                    "only a parent waits for children, before its base is chosen",
+                )
             }
             Event::Resumed { after } => {
                 let left = match &self.state {
@@ -159,12 +167,13 @@ impl Run {
         let word = matches!(event, Event::Accepted { .. } | Event::Rejected { .. });
         let (state, allowed) = match &self.state {
             State::Climbing => return Ok(()),
-            State::Paused { .. } => {
+            State::Paused { cause } => {
                 let leaving = matches!(
                     event,
                     Event::Resumed { .. } | Event::Blocked(_) | Event::Canceled { .. }
                 );
-                ("paused", leaving || word)
+                let child = matches!(event, Event::ChildEnded(_)) && *cause == PauseCause::Children;
+                ("paused", leaving || word || child)
             }
             State::Blocked(blocker) => {
                 let resumed = matches!(

@@ -13,6 +13,7 @@ use crate::event::{Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::{CommitId, TreeId};
+use crate::parent::{Child, Choice};
 use crate::phase::{Phase, PhaseEvidence};
 use crate::receipt::Receipt;
 
@@ -28,6 +29,16 @@ impl Run {
             }
             Event::Entered(evidence) => self.enter(evidence.phase(), Some(evidence.clone())),
             Event::NotRequired { phase, .. } => self.enter(*phase, None),
+            Event::ChildEnded(ended) => {
+                let earlier = self.children.get(&ended.ticket);
+                let retried = earlier.is_some_and(|child| child.retried) || ended.choice == Choice::Retry;
+                let child = Child {
+                    ended: ended.clone(),
+                    retried,
+                    is_recent: true,
+                };
+                self.children.insert(ended.ticket.clone(), child);
+            }
             Event::IterationStarted { n, cause } => {
                 if let IterationCause::TestsRefused { .. } = cause {
                     self.totals.tests_refused += 1;
@@ -178,6 +189,10 @@ impl Run {
             return;
         }
         self.state = State::Climbing;
+        for child in self.children.values_mut() {
+            child.retried = false;
+            child.is_recent = false;
+        }
         self.places_ready = false;
         self.consent = None;
         self.failure = None;

@@ -366,6 +366,7 @@ impl Climb {
             branch: None,
             upstream: None,
             repository_kind: Vec::new(),
+            since: None,
             check_sandbox: "bubblewrap".to_owned(),
         }));
         if opened(terms).plan {

@@ -126,6 +126,63 @@ pub(super) fn package(policy: &Policy, facts: &AdmissionFacts) -> Gate {
     }
 }
 
+/// The name of the gate about children.
+pub(super) const CHILDREN: &str = "children";
+
+/// A parent runs when each of its children is delivered, or closed by a person.
+pub(super) fn children(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Option<Gate> {
+    if !ticket.mode.discipline().owns_tickets {
+        return None;
+    }
+    let Some(children) = &facts.children else {
+        return Some(unknown(CHILDREN, "its children are not known"));
+    };
+    let needs_person = |detail: &str, next_step| no_but(CHILDREN, BlockerCode::NeedsPerson, detail, next_step);
+    if policy.delivery.mode == DeliveryMode::None {
+        let detail =
+            "under `[delivery] mode = \"none\"` no child is delivered that could be brought together with the others";
+        let next_step = "set `[delivery] mode = \"branch\"` and trust the policy";
+        return Some(needs_person(detail, next_step));
+    }
+    let (canceled, wanted): (Vec<_>, Vec<_>) = children
+        .iter()
+        .partition(|child| child.state == DependencyState::Canceled);
+    if wanted.is_empty() {
+        return Some(match canceled.len() {
+            0 => needs_person(
+                "no ticket names it as its parent",
+                "write the children with `foil new --parent <ticket>`, or choose another mode",
+            ),
+            _ => needs_person(
+                "all its children are canceled",
+                "`foil cancel <ticket>` closes it as well",
+            ),
+        });
+    }
+    let run_them = "`foil run <ticket>` runs its children first";
+    for child in &wanted {
+        let awaited = Awaited {
+            gate: CHILDREN,
+            id: &child.id,
+            state: child.state,
+            if_canceled: String::new(),
+            if_missing: "commit the child as well".to_owned(),
+        };
+        match awaited.refusal(policy, facts) {
+            Some(_) if child.state == DependencyState::NotDelivered => {
+                let detail = format!("`{}` is not delivered", child.id);
+                return Some(no_but(CHILDREN, BlockerCode::DependencyNotDone, detail, run_them));
+            }
+            Some(gate) => return Some(gate),
+            None => {}
+        }
+    }
+    Some(yes(
+        CHILDREN,
+        format!("delivered: {}", listed(wanted.iter().map(|child| &child.id))),
+    ))
+}
+
 /// A ticket that must be delivered first.
 struct Awaited<'a> {
     gate: &'static str,

@@ -55,6 +55,7 @@ fn facts() -> AdmissionFacts {
         context: ContextFacts::default(),
         specs: SpecsFact::None,
         dependencies: Vec::new(),
+        children: None,
         package: None,
         consumed: None,
         canceled: None,

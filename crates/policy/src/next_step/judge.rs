@@ -34,7 +34,7 @@ fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
         if let Some(step) = drifted(run, inputs, &[]) {
             return step;
         }
-        let reason = if run.opened().mode.discipline().may_change {
+        let reason = if run.opened().mode.discipline().is_checked() {
             "neither policy nor ticket has a check: what was done is only claimed"
         } else {
             "nothing changes, so there is nothing to check"
@@ -83,6 +83,11 @@ fn mismatch(run: &Run, what: &str, found: TreeId, expected: TreeId) -> Step {
 
 fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {
     let failing: Vec<_> = failed(&checked.results).map(|result| result.name.clone()).collect();
+    if run.opened().mode.discipline().owns_tickets && !failing.is_empty() {
+        // Nobody writes here who could mend it.
+        let reason = format!("on the children together these checks fail: {}", failing.join(", "));
+        return blocked(run, BlockerCode::ProofFailed, reason);
+    }
     if failing.is_empty() {
         return match run.evidence(Phase::ImplementationComplete) {
             // Only its tests were looked at.
@@ -251,12 +256,18 @@ fn after_review(run: &Run, inputs: &Inputs) -> Step {
     let Some(findings) = rejection.or(found) else {
         return enter(PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds });
     };
-    if rounds >= run.opened().max_repair_rounds {
+    let owns_tickets = run.opened().mode.discipline().owns_tickets;
+    if owns_tickets || rounds >= run.opened().max_repair_rounds {
         let worst = findings
             .first()
             .map(|f| format!("; first: {}: {}", f.place, f.actual))
             .unwrap_or_default();
-        let reason = format!("after {rounds} repair rounds {who} still refuses the change{worst}");
+        let reason = if owns_tickets {
+            // What is wrong with a delivered child is another ticket's to mend.
+            format!("{who} refuses the children together{worst}")
+        } else {
+            format!("after {rounds} repair rounds {who} still refuses the change{worst}")
+        };
         return blocked(run, BlockerCode::RepairLimit, reason);
     }
     let taken = run.totals().iterations;

@@ -7,6 +7,7 @@ use policy::InvalidChecks;
 use crate::base::ReceiptError;
 
 use crate::ledger::{FileProblem, LedgerError};
+use crate::packages::PackagesError;
 use crate::target::TargetError;
 use crate::trust::TrustError;
 use crate::workspace::WorkspaceError;
@@ -65,6 +66,9 @@ pub enum AdmitError {
     /// The ticket has a receipt that cannot be read, so that nobody knows whether it is delivered.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
+    /// The packages cannot be listed.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

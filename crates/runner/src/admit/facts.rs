@@ -240,6 +240,7 @@ pub(super) fn discovery(
             .filter(|(is, _)| *is)
             .map(|(_, kind)| kind.to_owned())
             .collect(),
+        since: None,
         check_sandbox: String::new(),
     }
 }

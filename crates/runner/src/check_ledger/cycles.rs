@@ -69,6 +69,7 @@ mod tests {
             .iter()
             .map(|(id, needs)| Names {
                 id: id.parse().unwrap(),
+                mode: None,
                 parent: None,
                 package: None,
                 depends_on: needs.iter().map(|id| id.parse().unwrap()).collect(),

@@ -54,6 +54,15 @@ pub(crate) fn store_ended<J: JournalSink>(
     folder: &Path,
 ) -> Result<(), DriveError> {
     look_back(driver, repository)?;
+    keep_ended(driver, repository, folder)
+}
+
+/// The same for a run that has just ended.
+pub(crate) fn keep_ended<J: JournalSink>(
+    driver: &mut Driver<'_, J>,
+    repository: &Repository,
+    folder: &Path,
+) -> Result<(), DriveError> {
     let opened = driver.run.opened();
     let name = format!("refs/counterfoil/runs/{}/{}", opened.ticket, opened.run).parse();
     if let (None, Ok(name)) = (driver.run.stored(), name) {

@@ -14,6 +14,7 @@ use super::places::Places;
 use super::set_up::{NAMED_PATHS, named};
 use super::{Engine, Failed, RunPlan, agent_log, blocked, ticket_folder};
 use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
+use crate::children::children_in_words;
 use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::{departures, report_of};
 use crate::weakened::found;
@@ -95,6 +96,7 @@ impl Engine {
                 set_up: &set_up,
             },
             specs: self.plan.specs.as_ref(),
+            children: &children_in_words(run),
         })
     }
 
@@ -151,7 +153,9 @@ impl Engine {
         let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"));
         let prepared = base.and_then(|base| {
             self.bring_review_to(base, tree)?;
-            self.patch(base, tree, limit)
+            // The whole of what a parent brings together began before its own base.
+            let since = run.discovery().and_then(|found| found.since);
+            self.patch(since.unwrap_or(base), tree, limit)
         });
         let (patch, patch_is_cut) = match prepared {
             Ok(patch) => patch,
@@ -187,6 +191,7 @@ impl Engine {
             to_justify: &hunks_to_justify(run, &self.plan.gates()),
             compared: run.attempt().and_then(|attempt| attempt.compared.as_ref()),
             specs: self.plan.specs.as_ref(),
+            children: &children_in_words(run),
             drift: crate::drift::found(run),
         });
         let request = self.request(Role::Reviewer, label, prompt);

@@ -116,6 +116,7 @@ pub fn new_package(workspace: &Workspace, wanted: &NewPackage) -> Result<Package
         let member = members.iter().find(|member| member.id == *id)?;
         Some(Names {
             id: id.clone(),
+            mode: None,
             parent: None,
             package: Some(name.clone()),
             depends_on: member.ticket.depends_on.clone(),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use ledger_core::{CheckResult, DriftFinding, Plan, Report, TestComparison, Ticket, WeakenedTest};
 
+use super::children::reviewed_whole;
 use super::gates::tests_compared;
 use super::planning::plan_in_words;
 use super::{Steering, answer, decisions, grants, instructions, list, material, one_line, scope, spec_lists, steering};
@@ -42,6 +43,8 @@ pub struct ReviewTask<'a> {
     pub compared: Option<&'a TestComparison>,
     /// The specs that the change is held to.
     pub specs: Option<&'a LinkedSpecs>,
+    /// How the children of a parent ended.
+    pub children: &'a [String],
     /// Where the change parts from them in a way that does not block it.
     pub drift: &'a [DriftFinding],
 }
@@ -115,7 +118,8 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     }
     tests_compared(&mut text, task.compared);
     weakened(&mut text, task);
-    if !ticket.file.mode.discipline().may_change {
+    let owns_tickets = ticket.file.mode.discipline().owns_tickets;
+    if !ticket.file.mode.discipline().may_change && !owns_tickets {
         let _ = writeln!(
             text,
             "## What to look for\n\n\
@@ -126,6 +130,9 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         );
         answer(&mut text, task.label);
         return text;
+    }
+    if owns_tickets {
+        reviewed_whole(&mut text, task.children);
     }
     let _ = writeln!(
         text,

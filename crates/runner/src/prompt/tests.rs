@@ -84,6 +84,7 @@ fn every_prompt_holds_all_that_was_agreed() {
     let plan = plan();
     let task = WriterTask {
         specs: None,
+        children: &[],
         ticket: &ticket,
         label: "run/3",
         iteration: 1,
@@ -109,6 +110,7 @@ fn every_prompt_holds_all_that_was_agreed() {
     assert!(again.contains("could not be used: it is not JSON.") && again.contains("a dependency is needed"));
     let review = review_prompt(&ReviewTask {
         specs: None,
+        children: &[],
         drift: &[],
         ticket: &ticket,
         label: "run/4",
@@ -204,6 +206,7 @@ fn a_reviewer_is_asked_for_each_weakened_test_and_told_what_the_policy_wants() {
     }];
     let task = ReviewTask {
         specs: None,
+        children: &[],
         drift: &[],
         ticket: &ticket,
         label: "run/4",

@@ -2,11 +2,11 @@
 
 use git_delivery::Repository;
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Opened, Record, Rescued, Run, RunId, TicketId};
+use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Opened, Record, Run, RunId, TicketId};
 use policy::config::IndependentReview;
 
 use super::{EarlierRun, RunError};
-use crate::admit::Ready;
+use crate::admit::{AdmitError, Candidacy};
 use crate::drive::DriveError;
 use crate::engine::RunFolders;
 use crate::journal_file::{JournalFile, JournalSink};
@@ -42,23 +42,23 @@ pub(super) fn open_run(
 }
 
 /// The terms of a new run.
-pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Opened {
-    let (policy, ticket) = (&ready.policy, &ready.ticket);
+pub(super) fn opened(candidacy: &Candidacy, run: &RunId) -> Result<Opened, AdmitError> {
+    let (policy, ticket) = (&candidacy.policy, &candidacy.ticket);
     let discipline = ticket.file.mode.discipline();
     let off = policy.review.independent == IndependentReview::Off;
-    Opened {
+    Ok(Opened {
         format: JOURNAL_FORMAT,
         foil: env!("CARGO_PKG_VERSION").to_owned(),
         ticket: ticket.id.clone(),
         run: run.clone(),
-        repository: ready.repository.clone(),
+        repository: candidacy.repository.clone(),
         mode: ticket.file.mode,
         delivery: policy.delivery.mode,
-        target: ready.target.clone(),
-        plan: discipline.plans && ready.start.plan.is_none(),
+        target: candidacy.target().cloned(),
+        plan: discipline.plans && !candidacy.has_plan(),
         review: !(off && discipline.review_may_be_off),
-        checks: ready.checks.iter().map(|check| check.name.clone()).collect(),
+        checks: candidacy.checks()?.iter().map(|check| check.name.clone()).collect(),
         max_repair_rounds: policy.limits.max_repair_rounds,
-        rescued,
-    }
+        rescued: None,
+    })
 }

@@ -626,6 +626,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 PauseCause::Interrupt => "interrupt",
                 PauseCause::Terminate => "terminate",
                 PauseCause::Person => "person",
+                PauseCause::Children => "children",
             },
             again,
             run,

@@ -1,12 +1,13 @@
 //! What an event says, in one sentence.
 
 use ledger_core::{
-    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, Consent, DeliveryMode, Effect, Event, Finding,
-    IterationCause, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause, ReviewEnd,
-    TestComparison, TurnEnd, Verdict,
+    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, ChildEnded, Consent, DeliveryMode, Effect, Event,
+    Finding, IterationCause, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause,
+    ReviewEnd, TestComparison, TurnEnd, Verdict,
 };
 use serde::Serialize;
 
+use crate::children::end_in_words;
 use crate::stack::stack_in_words;
 
 /// What an event is about, where its kind alone does not say.
@@ -44,6 +45,7 @@ pub(super) fn sentence(event: &Event) -> String {
         }
         Event::Entered(evidence) => entered(evidence),
         Event::NotRequired { phase, reason, .. } => format!("{} is not required: {reason}", phase_words(*phase)),
+        Event::ChildEnded(ended) => child_ended(ended),
         Event::IterationStarted { n, cause } => match cause {
             IterationCause::First => format!("iteration {n} started"),
             IterationCause::MoreToDo => format!("iteration {n} started: the worker says that there is more to do"),
@@ -77,6 +79,7 @@ pub(super) fn sentence(event: &Event) -> String {
             PauseCause::Interrupt => "paused by an interrupt".to_owned(),
             PauseCause::Terminate => "paused by a request to terminate".to_owned(),
             PauseCause::Person => "paused by a person's word".to_owned(),
+            PauseCause::Children => "waits for the children of the ticket".to_owned(),
         },
         Event::Resumed { after } => match after {
             ResumeCause::Pause => "taken up again after a pause".to_owned(),
@@ -516,6 +519,16 @@ fn changes(counts: &ChangeCounts) -> String {
     .map(|(number, word)| format!("{number} {word}"))
     .collect();
     list(parts.iter().map(String::as_str))
+}
+
+fn child_ended(ended: &ChildEnded) -> String {
+    format!(
+        "child {} {}; choice: {}, because {}",
+        ended.ticket,
+        end_in_words(&ended.end),
+        ended.choice.as_str(),
+        ended.reason
+    )
 }
 
 fn first_finding(findings: &[Finding]) -> String {

@@ -36,6 +36,12 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
             escaped(warning)
         ));
     }
+    if !packet.children.is_empty() {
+        page.heading("Children");
+        for line in &packet.children {
+            page.quote(line);
+        }
+    }
     if let Some(capsule) = &packet.capsule {
         page.capsule(capsule);
     }

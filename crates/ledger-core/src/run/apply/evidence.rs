@@ -32,7 +32,9 @@ impl Run {
                     "it is for another repository",
                 )
             }
-            PhaseEvidence::RepositoryDiscovered(_) => Ok(()),
+            PhaseEvidence::RepositoryDiscovered(_) => {
+                holds(self.has_its_children(), "a child is neither delivered nor canceled")
+            }
             // Where no planning turn is part of the run, it is a plan that a person wrote.
             PhaseEvidence::PlanRecorded { .. } if !self.opened.plan => Ok(()),
             PhaseEvidence::PlanRecorded { plan } => {

@@ -1,0 +1,319 @@
+//! Mode `parent`: a ticket that owns others, has them run, and has the whole checked and reviewed once more.
+
+use serde_json::{Value, json};
+
+use crate::common::{LOOP, Said, World};
+use crate::packages::{runs, writer};
+use crate::quick_flow::in_guide;
+use crate::world::{WRITES, begin, json as json_of};
+
+const ONE: &str = "0001-one";
+const TWO: &str = "0002-two";
+const GUIDE: &str = "## A parent and its children";
+const PARENT: &str = "0009-goal";
+
+/// A world with an approved parent of two children, the second of which goes on from the first; with these further lines in the policy.
+fn family(policy: &str) -> World {
+    let world = World::new();
+    assert_eq!(world.foil(&["init"]).code, Some(0));
+    // The tickets' own checks run in the sandbox.
+    std::fs::create_dir_all(world.home()).unwrap();
+    let scripts = world.folder().join("scripts");
+    std::fs::create_dir(&scripts).unwrap();
+    let script = |name: &str, text: &str| std::fs::write(scripts.join(name), text).unwrap();
+    script(
+        "z-reviewer.toml",
+        "role = \"reviewer\"\nprompt_contains = \"Independent review\"\n[answer]\nreview = { verdict = \"pass\", summary = \"good\" }\n",
+    );
+    script(
+        "manager.toml",
+        "role = \"reviewer\"\nprompt_contains = \"# Ticket 0009-goal\"\n[answer]\nreport = { summary = \"one and two are there\", risks = [\"three is not\"] }\n",
+    );
+    let agent = format!("[agent]\nkind = \"scripted\"\ncommand = \"{}\"\n", scripts.display());
+    let check = "[[check]]\nname = \"any\"\nrun = \"true\"\nsandbox = \"off\"\n";
+    world.write("counterfoil.toml", format!("{agent}{check}{policy}"));
+    let child = |id: &str, more: &str| world.ticket(id, &format!("{LOOP}parent = \"{PARENT}\"\n{more}"));
+    child(ONE, "[[check]]\nname = \"one\"\nrun = \"test -e one.txt\"\n");
+    child(TWO, &format!("depends_on = [\"{ONE}\"]\n"));
+    world.ticket(PARENT, in_guide(GUIDE, "toml"));
+    for (id, word) in [(ONE, "one"), (TWO, "two")] {
+        world.write(&format!("ledger/tickets/{id}/prompt.md"), format!("Write {word}.\n"));
+    }
+    writer(&world, "one", &runs("echo one >one.txt"));
+    writer(&world, "two", &runs("cat one.txt >two.txt; echo two >>two.txt"));
+    world.commit_all("Set up Counterfoil");
+    for args in [&["trust"][..], &["approve", PARENT]] {
+        let said = world.foil(args);
+        assert_eq!(said.code, Some(0), "{said}");
+    }
+    world
+}
+
+/// What the parent's journal says of its children: child, end, choice.
+fn choices(world: &World) -> Vec<(String, String, String)> {
+    let runs = world.root().join(".git/counterfoil/runs").join(PARENT);
+    let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap().path();
+    let journal = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
+    journal
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone())
+        .filter(|event| event["kind"] == "child_ended")
+        .map(|event| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (
+                text(&event["ticket"]),
+                text(&event["end"]["as"]),
+                text(&event["choice"]),
+            )
+        })
+        .collect()
+}
+
+fn chosen(words: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+    let owned = |(child, end, choice): &(&str, &str, &str)| (child.to_string(), end.to_string(), choice.to_string());
+    words.iter().map(owned).collect()
+}
+
+fn packet_of<'a>(report: &'a Value, ticket: &str) -> &'a Value {
+    let runs = report["runs"].as_array().unwrap();
+    &runs.iter().find(|run| run["ticket"] == ticket).unwrap()["packet"]
+}
+
+fn fails(said: &Said, code: i32) {
+    assert_eq!(said.code, Some(code), "{said}");
+}
+
+#[test]
+fn a_parent_has_its_children_run_and_brings_them_together() {
+    let world = family("");
+    assert_eq!(
+        world.foil(&["run", "--dry-run"]).stdout,
+        format!("{PARENT}\n"),
+        "its children are its own to run"
+    );
+    let said = world.foil(&["run", PARENT, "--json"]);
+    fails(&said, 0);
+    let report = json_of(&said);
+    let packet = packet_of(&report, PARENT);
+    assert_eq!(packet["outcome"], "done");
+    assert_eq!(packet["verdict"], "pass");
+    assert_eq!(packet["counts"]["added"], 0, "it changes nothing itself");
+    let checks: Vec<_> = packet["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| &check["name"])
+        .collect();
+    assert_eq!(
+        checks,
+        ["any", "both", "0001-one: one"],
+        "what was checked in a child is checked on the whole"
+    );
+    assert_eq!(
+        packet["since"],
+        world.git(&["rev-parse", "HEAD"]),
+        "the whole is looked at from before the first child"
+    );
+    assert_eq!(
+        choices(&world),
+        chosen(&[(ONE, "delivered", "advance"), (TWO, "delivered", "advance")])
+    );
+    let branch = format!("foil/{PARENT}");
+    assert_eq!(world.git(&["show", &format!("{branch}:two.txt")]), "one\ntwo");
+    let record = world.git(&["show", &format!("{branch}:ledger/tickets/{PARENT}/result.md")]);
+    assert!(
+        record.contains("## Children\n") && record.contains("> - 0001-one is delivered at "),
+        "{record}"
+    );
+    assert!(record.contains("> one and two are there"), "{record}");
+    fails(&world.foil(&["verify"]), 0);
+    let again = world.foil(&["run", PARENT]);
+    assert_eq!(again.code, Some(11), "{again}");
+}
+
+#[test]
+fn the_reviewer_of_the_whole_sees_what_all_children_changed() {
+    let world = family("");
+    let told = |word: &str| {
+        format!(
+            "role = \"reviewer\"\nprompt_contains = \"{word}\"\n[answer]\nreview = {{ verdict = \"pass\", summary = \"seen\" }}\n"
+        )
+    };
+    // The patch of the whole, from before the first child.
+    std::fs::write(
+        world.folder().join("scripts/a-whole.toml"),
+        told("Each child was reviewed by itself"),
+    )
+    .unwrap();
+    fails(&world.foil(&["run", PARENT]), 0);
+    let logs = world.foil(&["logs", PARENT, "--lines", "0"]).stdout;
+    let review = world.foil(&["review", PARENT, "--json"]);
+    assert_eq!(json_of(&review)["packet"]["review"], "seen", "{logs}");
+}
+
+#[test]
+fn a_child_that_stops_keeps_the_parent_back_and_the_next_run_goes_on() {
+    let world = family("");
+    writer(
+        &world,
+        "two",
+        "[answer]\nreport = { status = \"blocked\", summary = \"no\", blocked_because = \"three is missing\" }\n",
+    );
+    let said = world.foil(&["run", PARENT, "--json"]);
+    fails(&said, 10);
+    let report = json_of(&said);
+    let blocker = &packet_of(&report, PARENT)["blocker"];
+    assert_eq!(blocker["code"], "dependency_not_done");
+    assert_eq!(blocker["resumable"], true);
+    assert!(
+        blocker["reason"].as_str().unwrap().contains("three is missing"),
+        "{blocker}"
+    );
+    assert_eq!(
+        choices(&world),
+        chosen(&[(ONE, "delivered", "advance"), (TWO, "blocked", "stop")])
+    );
+    assert_eq!(world.git(&["branch", "--list", &format!("foil/{PARENT}")]), "");
+
+    writer(&world, "two", &runs("echo two >two.txt"));
+    fails(&world.foil(&["run", PARENT]), 0);
+    assert_eq!(
+        choices(&world),
+        chosen(&[
+            (ONE, "delivered", "advance"),
+            (TWO, "blocked", "stop"),
+            (TWO, "delivered", "advance")
+        ])
+    );
+    fails(&world.foil(&["verify"]), 0);
+}
+
+#[test]
+fn a_parent_whose_runner_was_killed_in_a_child_goes_on_where_it_was() {
+    let world = family("");
+    writer(&world, "two", "[end]\nnever = true\n");
+    begin(&world, PARENT, TWO, WRITES).killed();
+    writer(&world, "two", &runs("echo two >two.txt"));
+    fails(&world.foil(&["run", PARENT]), 0);
+    assert_eq!(
+        choices(&world),
+        chosen(&[(ONE, "delivered", "advance"), (TWO, "delivered", "advance")])
+    );
+    fails(&world.foil(&["verify"]), 0);
+}
+
+#[test]
+fn a_child_that_ran_by_itself_or_was_canceled_is_noted() {
+    let world = family("");
+    fails(&world.foil(&["run", ONE]), 0);
+    fails(&world.foil(&["cancel", TWO, "--because", "not wanted"]), 0);
+    // What both together were to prove cannot be proved by one.
+    let said = world.foil(&["run", PARENT, "--json"]);
+    fails(&said, 10);
+    let report = json_of(&said);
+    let blocker = &packet_of(&report, PARENT)["blocker"];
+    assert_eq!(blocker["code"], "proof_failed");
+    assert_eq!(blocker["reason"], "on the children together these checks fail: both");
+    assert_eq!(
+        choices(&world),
+        chosen(&[(ONE, "delivered", "advance"), (TWO, "canceled", "advance")])
+    );
+}
+
+#[test]
+fn a_reviewer_that_refuses_the_whole_stops_the_parent_and_nobody_mends_it_there() {
+    let world = family("");
+    let finding = "findings = [{ severity = \"high\", place = \"two.txt\", expected = \"two\", actual = \"one two\", required_repair = \"a further child\" }]";
+    let script = format!(
+        "role = \"reviewer\"\nprompt_contains = \"Each child was reviewed by itself\"\n[answer]\nreview = {{ verdict = \"fail\", {finding} }}\n"
+    );
+    std::fs::write(world.folder().join("scripts/a-whole.toml"), script).unwrap();
+    let said = world.foil(&["run", PARENT, "--json"]);
+    fails(&said, 10);
+    let report = json_of(&said);
+    let packet = packet_of(&report, PARENT);
+    assert_eq!(packet["blocker"]["code"], "repair_limit");
+    assert_eq!(
+        packet["blocker"]["reason"],
+        "the reviewer refuses the children together; first: two.txt: one two"
+    );
+    assert_eq!(packet["iterations"], 1);
+}
+
+#[test]
+fn a_thread_that_writes_in_the_place_of_a_parent_ends_its_run() {
+    let world = family("");
+    let script = "role = \"reviewer\"\nprompt_contains = \"# Ticket 0009-goal\"\n[[step]]\ndo = \"run\"\ncommand = \"echo three >three.txt\"\n[answer]\nreport = { summary = \"there\" }\n";
+    std::fs::write(world.folder().join("scripts/a-manager.toml"), script).unwrap();
+    let said = world.foil(&["run", PARENT, "--json"]);
+    fails(&said, 10);
+    assert_eq!(packet_of(&json_of(&said), PARENT)["blocker"]["code"], "scope_violation");
+}
+
+#[test]
+fn what_is_wrong_about_a_family_is_told_before_anything_runs() {
+    let world = family("");
+    world.ticket("0010-alone", "title = \"Alone\"\nmode = \"parent\"\n");
+    world.ticket("0011-loop", &format!("{LOOP}parent = \"0001-one\"\n"));
+    world.ticket(
+        "0012-circle",
+        "title = \"Circle\"\nmode = \"parent\"\ndepends_on = [\"0013-child\"]\n",
+    );
+    world.ticket(
+        "0013-child",
+        &format!("{LOOP}parent = \"0012-circle\"\ndepends_on = [\"0012-circle\"]\n"),
+    );
+    let said = world.foil(&["check", "--json"]);
+    fails(&said, 3);
+    let document = json_of(&said);
+    let findings: Vec<_> = document["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| json!([finding["path"], finding["severity"], finding["message"]]))
+        .collect();
+    let circle = "it depends on itself through the tickets in `depends_on`";
+    assert_eq!(
+        Value::from(findings),
+        json!([
+            [
+                "ledger/tickets/0010-alone/ticket.toml",
+                "warning",
+                "no ticket names it as its parent, so there is nothing to bring together"
+            ],
+            [
+                "ledger/tickets/0011-loop/ticket.toml",
+                "warning",
+                "`parent` names `0001-one`, which is not in mode `parent`: nobody brings its children together"
+            ],
+            ["ledger/tickets/0012-circle/ticket.toml", "error", circle],
+            ["ledger/tickets/0013-child/ticket.toml", "error", circle],
+        ])
+    );
+    world.commit_all("More");
+    fails(&world.foil(&["approve", "0010-alone"]), 0);
+    let said = world.foil(&["run", "0010-alone"]);
+    fails(&said, 11);
+    assert!(said.stderr.contains("no ticket names it as its parent"), "{said}");
+}
+
+#[test]
+fn the_events_of_a_parent_say_what_was_chosen_as_the_guide_shows_it() {
+    let world = family("");
+    let contract = world.read(&format!("ledger/tickets/{TWO}/ticket.toml"));
+    let scoped = format!("{contract}[scope]\nallowed = [\"two.txt\"]\n");
+    world.write(&format!("ledger/tickets/{TWO}/ticket.toml"), scoped);
+    writer(&world, "two", &runs("echo three >three.txt"));
+    world.commit_all("Scope two");
+    fails(&world.foil(&["approve", TWO]), 0);
+    fails(&world.foil(&["run", PARENT]), 10);
+    let events = world.foil(&["events", PARENT]).stdout;
+    let lines: Vec<_> = events.lines().filter_map(|line| line.split_once("child ")).collect();
+    let told = |text: &str| match text.split_once(" is delivered at ") {
+        Some((child, rest)) => format!("{child} is delivered at …{}", &rest[12..]),
+        None => text.to_owned(),
+    };
+    let shown: Vec<_> = in_guide(GUIDE, "text").lines().map(told).collect();
+    let said: Vec<_> = lines.iter().map(|(_, rest)| told(&format!("child {rest}"))).collect();
+    assert_eq!(said, shown);
+}
