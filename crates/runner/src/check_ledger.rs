@@ -314,7 +314,7 @@ fn cross_findings(
         let message = "it waits for itself through `depends_on`, `parent` and the order of packages".to_owned();
         let finding = find(FindingSeverity::Error, &[key], message);
         findings.push(
-            finding.with_hint("a parent comes after its children: put the tickets of the package in another order, or take one out of `depends_on`"),
+            finding.with_hint("put the tickets of the package in another order (a parent comes after its children), or take one out of `depends_on`"),
         );
     }
     if let Some(parent) = names.parent.as_ref().and_then(|parent| self::find(all, parent))

@@ -13,6 +13,7 @@ mod crashes;
 mod deliveries;
 mod failures;
 mod interactive;
+mod package;
 mod processes;
 mod real_repository;
 mod refusals;

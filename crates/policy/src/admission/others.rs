@@ -19,7 +19,8 @@ pub fn may_stack(policy: &Policy) -> bool {
 pub(super) fn dependencies(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Gate {
     const NAME: &str = "dependencies";
     let leave_out = |what: &str| format!("{what} `depends_on`, and approve the ticket again");
-    for id in &ticket.depends_on {
+    // Its children have a gate of their own.
+    for id in ticket.depends_on.iter().filter(|id| !is_child(facts, id)) {
         let fact = facts.dependencies.iter().find(|fact| fact.id == *id);
         let awaited = Awaited {
             gate: NAME,
@@ -92,7 +93,7 @@ pub(super) fn package(policy: &Policy, facts: &AdmissionFacts) -> Gate {
         return no_but(NAME, BlockerCode::NeedsPerson, detail, next_step);
     }
     let leave_out = format!("take it out of the package `{name}`; {again}");
-    for fact in before {
+    for fact in before.iter().filter(|fact| !is_child(facts, &fact.id)) {
         let awaited = Awaited {
             gate: NAME,
             id: &fact.id,
@@ -181,6 +182,11 @@ pub(super) fn children(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFa
         CHILDREN,
         format!("delivered: {}", listed(wanted.iter().map(|child| &child.id))),
     ))
+}
+
+fn is_child(facts: &AdmissionFacts, id: &TicketId) -> bool {
+    let mut children = facts.children.iter().flatten();
+    children.any(|child| child.id == *id)
 }
 
 /// A ticket that must be delivered first.
