@@ -1,13 +1,14 @@
-//! Carrying a change from the tree that it was made on to another, whole files at a time.
+//! Carrying a change from the tree that it was made on to another, whole files at a time, or line by line where that is wanted.
 
 use std::collections::BTreeMap;
 
-use ledger_core::{Change, RepoPath, TreeId};
+use ledger_core::{Change, CommitId, EntryMode, RepoPath, TreeId};
 
-use crate::merge::Merge;
+use crate::commit::{CommitDraft, CommitTime};
+use crate::merge::{Merge, MergeError};
 use crate::names::folded;
 use crate::objects::{DurableWriter, ObjectError};
-use crate::repository::Repository;
+use crate::repository::{Person, Repository};
 use crate::tree::{Edits, edited_tree};
 
 impl Repository {
@@ -28,6 +29,74 @@ impl Repository {
         if !paths.is_empty() {
             return Ok(Merge::Conflict { paths });
         }
+        self.with_edits(mine, onto)
+    }
+
+    /// The same, where files that both sides changed are merged line by line, as `git merge` would. Clean only where each of those is
+    /// a file before and after on both sides, of one kind, and the merge touches no path that the change did not.
+    pub fn carry_merging(&self, from: TreeId, changed: TreeId, onto: TreeId) -> Result<Merge, MergeError> {
+        let paths = match self.carry(from, changed, onto)? {
+            Merge::Clean { tree } => return Ok(Merge::Clean { tree }),
+            Merge::Conflict { paths } => paths,
+        };
+        let mine = self.tree_changes(from, changed)?;
+        let theirs = self.tree_changes(from, onto)?;
+        // Before and after on one side, where both are there.
+        let sides = |changes: &[Change], path: &RepoPath| {
+            let change = changes.iter().find(|change| change.path == *path)?;
+            Some([change.before?, change.after?])
+        };
+        let is_text = |path: &RepoPath| {
+            let (Some(mine), Some(theirs)) = (sides(&mine, path), sides(&theirs, path)) else {
+                return false;
+            };
+            let kind = mine[0].mode;
+            matches!(kind, EntryMode::File | EntryMode::Executable)
+                && mine.iter().chain(&theirs).all(|side| side.mode == kind)
+        };
+        if !paths.iter().all(is_text) {
+            return Ok(Merge::Conflict { paths });
+        }
+        let base = self.draft_of(from, Vec::new())?;
+        let ours = self.draft_of(onto, vec![base])?;
+        let merged = match self.merge_trees(ours, self.draft_of(changed, vec![base])?)? {
+            Merge::Clean { tree } => tree,
+            Merge::Conflict { paths } => return Ok(Merge::Conflict { paths }),
+        };
+        // A renamed file of theirs would take the change to a path that nobody allowed.
+        let moved: Vec<RepoPath> = self
+            .tree_changes(onto, merged)?
+            .into_iter()
+            .map(|change| change.path)
+            .filter(|path| !mine.iter().any(|change| change.path == *path))
+            .collect();
+        Ok(match moved.is_empty() {
+            true => Merge::Clean { tree: merged },
+            false => Merge::Conflict { paths: moved },
+        })
+    }
+
+    /// A commit that only stands for a tree in a merge.
+    fn draft_of(&self, tree: TreeId, parents: Vec<CommitId>) -> Result<CommitId, MergeError> {
+        let nobody = Person {
+            name: "Counterfoil".to_owned(),
+            email: "counterfoil@localhost".to_owned(),
+        };
+        let draft = CommitDraft {
+            tree,
+            parents,
+            author: nobody.clone(),
+            committer: nobody,
+            time: CommitTime {
+                seconds: 0,
+                offset_minutes: 0,
+            },
+            message: "A side of a merge\n".to_owned(),
+        };
+        Ok(draft.write(self)?)
+    }
+
+    fn with_edits(&self, mine: Vec<Change>, onto: TreeId) -> Result<Merge, ObjectError> {
         let edits: Edits = mine.into_iter().map(|change| (change.path, change.after)).collect();
         let local = self.local();
         let writer = DurableWriter::new(&local);

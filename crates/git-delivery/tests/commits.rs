@@ -372,6 +372,75 @@ fn a_change_is_not_carried_where_the_same_path_or_a_folder_of_it_changed() {
     }
 }
 
+/// What becomes of a change of the first line of `list`, merged with what was done to it elsewhere.
+fn merged(prepare: impl FnOnce(&World)) -> (World, Merge) {
+    let lines = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n7\n{last}\n");
+    let world = World::with(&[("list", &lines("1", "8")), ("b", "0\n")]);
+    let from = world.tree("HEAD");
+    world.write("list", &lines("one", "8"));
+    world.commit_all("change");
+    let changed = world.tree("HEAD");
+    world.git(&["checkout", "-q", "HEAD^"]);
+    world.write("list", &lines("1", "eight"));
+    prepare(&world);
+    world.commit_all("other");
+    let repository = world.open();
+    let onto = world.tree("HEAD");
+    assert_eq!(
+        repository.carry(from, changed, onto).unwrap(),
+        Merge::Conflict {
+            paths: vec![path("list")]
+        }
+    );
+    let merged = repository.carry_merging(from, changed, onto).unwrap();
+    (world, merged)
+}
+
+#[test]
+fn files_that_both_changed_are_merged_line_by_line_where_that_is_wanted() {
+    let (world, merged) = merged(|world| world.write("b", "2\n"));
+    let Merge::Clean { tree } = merged else {
+        panic!("{merged:?}")
+    };
+    assert_eq!(
+        world.git(&["cat-file", "blob", &format!("{tree}:list")]),
+        "one\n2\n3\n4\n5\n6\n7\neight"
+    );
+    assert_eq!(world.git(&["cat-file", "blob", &format!("{tree}:b")]), "2");
+}
+
+#[test]
+fn what_no_lines_can_decide_is_not_merged() {
+    let same_lines = |world: &World| world.write("list", "eins\n2\n3\n4\n5\n6\n7\n8\n");
+    let gone = |world: &World| std::fs::remove_file(world.repo().join("list")).unwrap();
+    let renamed = |world: &World| {
+        std::fs::rename(world.repo().join("list"), world.repo().join("elsewhere")).unwrap();
+    };
+    let executable = |world: &World| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(world.repo().join("list"), mode).unwrap();
+    };
+    let link = |world: &World| {
+        gone(world);
+        std::os::unix::fs::symlink("b", world.repo().join("list")).unwrap();
+    };
+    let binary = |world: &World| world.write("list", "1\n2\0\n3\n4\n5\n6\n7\neight\n");
+    let cases: [(&str, &dyn Fn(&World)); 6] = [
+        ("the same lines", &same_lines),
+        ("gone", &gone),
+        ("renamed", &renamed),
+        ("executable", &executable),
+        ("a link", &link),
+        ("binary", &binary),
+    ];
+    for (what, prepare) in cases {
+        let (_, merged) = merged(|world| prepare(world));
+        let paths = vec![path("list")];
+        assert_eq!(merged, Merge::Conflict { paths }, "{what}");
+    }
+}
+
 #[test]
 fn a_patch_rebuilds_the_tree_whatever_the_attributes_say() {
     let world = World::with(&[

@@ -253,6 +253,31 @@ fn where_both_changed_the_same_file_nothing_is_merged() {
 }
 
 #[test]
+fn where_both_changed_other_lines_of_a_file_the_merged_change_is_checked_and_reviewed_anew() {
+    let world = pushing("");
+    world.write("hello.txt", "hello\n1\n2\n3\n4\n5\n6\n");
+    world.commit_all("Six lines");
+    world.git(&["push", "-q", "origin", "main"]);
+    let somebody = SOMEBODY_PUSHES.replace("$WORLD", world.folder().to_str().unwrap());
+    let worker = "[[step]]\ndo = \"run\"\ncommand = \"sed -i 's/^1$/one/' hello.txt\"\n";
+    let script = format!("role = \"writer\"\n{somebody}{worker}{DONE}");
+    std::fs::write(world.folder().join("scripts/writer.toml"), script).unwrap();
+    somebody_pushes(&world, "hello.txt");
+    let script = std::fs::read_to_string(world.folder().join("theirs.sh")).unwrap();
+    let script = script.replace("echo theirs >hello.txt", "sed -i 's/^6$/six/' hello.txt");
+    std::fs::write(world.folder().join("theirs.sh"), script).unwrap();
+    let said = run(&world);
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+    assert_eq!(
+        world.git(&["show", &format!("{}:hello.txt", tip(&world))]),
+        "hello\none\n2\n3\n4\n5\nsix"
+    );
+    assert_eq!(intents(&world, "take_review"), 2, "nobody had seen the merged file");
+    assert_eq!(intents(&world, "take_turn"), 1, "the worker did nothing more");
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+#[test]
 fn what_the_run_was_started_from_is_not_exchanged_under_it() {
     for file in [
         "counterfoil.toml",

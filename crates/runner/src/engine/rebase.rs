@@ -1,4 +1,4 @@
-//! Bringing a change onto a target that others moved while it was made, file by file as it was.
+//! Bringing a change onto a target that others moved while it was made.
 
 use std::sync::Arc;
 
@@ -61,7 +61,11 @@ fn carry(plan: &RunPlan, repository: &Repository, seq: u64, onto: CommitId, run:
             "`{path}` changed in the target, and the run was started from it"
         )));
     }
-    let carried = match repository.carry(before, tree, after).map_err(|error| failed(&error))? {
+    // Lines that both changed are nobody's to choose between. What is merged is checked and reviewed as what it has become.
+    let carried = match repository
+        .carry_merging(before, tree, after)
+        .map_err(|error| failed(&error))?
+    {
         Merge::Clean { tree } => tree,
         Merge::Conflict { paths } => {
             let reason = format!("the target and the change both changed {}", listed(&paths));
