@@ -426,7 +426,8 @@ fn what_no_lines_can_decide_is_not_merged() {
         std::os::unix::fs::symlink("b", world.repo().join("list")).unwrap();
     };
     let binary = |world: &World| world.write("list", "1\n2\0\n3\n4\n5\n6\n7\neight\n");
-    let cases: [(&str, &dyn Fn(&World)); 6] = [
+    type Prepare<'a> = &'a dyn Fn(&World);
+    let cases: [(&str, Prepare<'_>); 6] = [
         ("the same lines", &same_lines),
         ("gone", &gone),
         ("renamed", &renamed),
