@@ -8,6 +8,7 @@ mod journal;
 mod ledger;
 mod measure;
 mod program;
+mod push;
 mod repository;
 mod table;
 mod turns;
@@ -41,11 +42,12 @@ struct Programs {
 
 type Group = fn(&Bench) -> Result<Vec<Row>, TaskError>;
 
-const GROUPS: [(&str, Group); 5] = [
+const GROUPS: [(&str, Group); 6] = [
     ("program", program::rows),
     ("journal", journal::rows),
     ("change-set", change_set::rows),
     ("status", ledger::rows),
+    ("push", push::rows),
     ("turns", turns::rows),
 ];
 

@@ -17,6 +17,9 @@ const RUNS: usize = 4;
 /// Raised when the worlds are made in another way: one that lies there is used again.
 const WORLD: &str = "1";
 
+/// It has a ticket with specs.
+const GUIDE: &str = include_str!("../../../../docs/guide.md");
+
 /// What one size of ledger took.
 struct Measured {
     status: Samples,
@@ -69,6 +72,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
     }
     rows.push(quick_row(bench, small)?);
     rows.push(package_row(bench, small)?);
+    rows.push(specs_row(bench, small)?);
     if let [small, large] = all.as_slice() {
         let what = "`foil status`, ten times the tickets";
         rows.push(Row::growth(what, &large.status, &small.status, 11.0));
@@ -150,6 +154,78 @@ fn package_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
         &check,
         Duration::from_secs(1),
     ))
+}
+
+/// What `foil check` takes where one ticket in ten has specs, the others are quick or standard ones of which some may need specs, all of
+/// them are in packages of a hundred, and a pack is chosen by the files that a ticket may change.
+fn specs_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
+    let folder = bench.folder.join(format!("specs-{count}"));
+    let made = folder.join("made");
+    let world = if std::fs::read_to_string(&made).is_ok_and(|text| text == WORLD) {
+        TestRepository::at(&folder)
+    } else {
+        eprintln!("making a ledger of {count} tickets with specs, packs and packages");
+        let world = TestRepository::create(&folder)?;
+        let policy =
+            format!("[repository]\nid = \"{REPOSITORY}\"\n\n[[check]]\nname = \"tests\"\nrun = \"cargo test\"\n");
+        world.write("counterfoil.toml", &policy)?;
+        world.write("Cargo.toml", "[workspace]\n")?;
+        let pack = "+++\nid = \"sessions\"\ntitle = \"Sessions\"\n\n[inclusion]\nmode = \"file_match\"\n\
+                    file_match = [\"forms/**/src/session_*.rs\"]\n+++\n\nSessions end after an hour.\n";
+        world.write("ledger/steering/sessions.md", pack)?;
+        world.commit_all("policy")?;
+        world.write_tickets(count)?;
+        for number in (0..count).filter(|number| !number.is_multiple_of(10) && number % 10 < 5) {
+            let ticket = ticket_folder(number);
+            world.write(&format!("{ticket}/ticket.toml"), &quick_contract(number))?;
+        }
+        for number in (0..count).step_by(10) {
+            write_specs(&world, number)?;
+        }
+        for first in (0..count).step_by(100) {
+            let ids: Vec<_> = (first..count.min(first + 100)).map(ticket_id).collect();
+            let title = format!("Goal {first}");
+            let mut arguments = vec!["package", "new", title.as_str()];
+            arguments.extend(ids.iter().map(String::as_str));
+            world.capture(&bench.programs.foil, &arguments)?;
+        }
+        std::fs::write(&made, WORLD).map_err(TaskError::file(&made))?;
+        world
+    };
+    let [check] = in_turn(bench.rounds, [&|| world.command(&bench.programs.foil, &["check"])])?;
+    Ok(Row::within(
+        format!("`foil check`, {count} tickets with quick flow, specs, packs and packages"),
+        &check,
+        Duration::from_secs(1),
+    ))
+}
+
+/// The ticket with specs of the guide, with names of its own.
+fn write_specs(world: &TestRepository, number: usize) -> Result<(), TaskError> {
+    let section = GUIDE.split_once("### A ticket with specs").map_or("", |(_, rest)| rest);
+    let own = |text: &str| {
+        text.replace("0007-leap-years", &ticket_id(number))
+            .replace("REQ-001", &format!("REQ-{number}"))
+            .replace("current/calendar", &format!("current/calendar-{number}"))
+            .replace("src/year.rs", &format!("src/year_{number}.rs"))
+    };
+    let blocks = |language: &str| {
+        let fence = format!("```{language}\n");
+        let blocks = section
+            .split(&fence)
+            .skip(1)
+            .filter_map(|block| Some(own(block.split_once("```")?.0)));
+        blocks.collect::<Vec<_>>()
+    };
+    for contract in blocks("toml").into_iter().take(1) {
+        world.write(&format!("{}/ticket.toml", ticket_folder(number)), &contract)?;
+    }
+    let names = ["requirements", "design", "tasks", "delta"];
+    for (name, text) in names.iter().zip(blocks("markdown")) {
+        let folder = format!("ledger/specs/changes/{}", ticket_id(number));
+        world.write(&format!("{folder}/{name}.md"), &text)?;
+    }
+    Ok(())
 }
 
 fn quick_contract(number: usize) -> String {

@@ -125,7 +125,7 @@ impl Run {
 }
 
 /// The journal of the only run in this folder.
-fn only_journal(runs: &Path) -> Result<Journal, TaskError> {
+pub(super) fn only_journal(runs: &Path) -> Result<Journal, TaskError> {
     let mut entries = std::fs::read_dir(runs).map_err(TaskError::file(runs))?;
     let run = entries
         .next()
