@@ -303,10 +303,12 @@ impl Admission {
         !self.gates.iter().any(|gate| matches!(gate.verdict, Verdict::No(_)))
     }
 
-    /// As [`Self::is_ready`], but for the children of a parent: whether a run may begin that has them run first.
+    /// As [`Self::is_ready`], but for children of a parent that are not delivered: whether a run may begin that has them run first.
     pub fn is_ready_but_for_children(&self) -> bool {
-        let others = self.gates.iter().filter(|gate| gate.name != others::CHILDREN);
-        !others.into_iter().any(|gate| matches!(gate.verdict, Verdict::No(_)))
+        !self.gates.iter().any(|gate| match &gate.verdict {
+            Verdict::No(blocker) => gate.name != others::CHILDREN || blocker.code != BlockerCode::DependencyNotDone,
+            Verdict::Yes | Verdict::Unknown => false,
+        })
     }
 
     /// Why the ticket may not run: the first gate that says no, else the first that nobody knows.

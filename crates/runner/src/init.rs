@@ -91,6 +91,7 @@ pub fn built_in_template(mode: Mode) -> &'static str {
     match mode {
         Mode::Loop => include_str!("init/files/templates/loop.toml"),
         Mode::Quick => include_str!("init/files/templates/quick.toml"),
+        Mode::Parent => include_str!("init/files/templates/parent.toml"),
         Mode::Research => include_str!("init/files/templates/research.toml"),
         _ => include_str!("init/files/templates/standard.toml"),
     }
@@ -154,6 +155,7 @@ pub fn init(workspace: &Workspace, options: &InitOptions, moment: Moment) -> Res
         ("templates/quick.toml", built_in_template(Mode::Quick)),
         ("templates/loop.toml", built_in_template(Mode::Loop)),
         ("templates/research.toml", built_in_template(Mode::Research)),
+        ("templates/parent.toml", built_in_template(Mode::Parent)),
     ] {
         write(below(path), text)?;
     }

@@ -1,5 +1,6 @@
 //! Recomputing what a run claims: chain, digests, trees, commits and refs.
 
+mod children;
 mod refs;
 mod rescued;
 
@@ -259,6 +260,7 @@ impl Verifier<'_> {
             self.stored_as_told(records, live, stored.get(run).copied());
             self.anchors(run, records);
             self.rescued(live);
+            self.children(live);
         }
         let Some(&commit) = stored.get(run) else { return };
         let files = match self.repository.read_stored(commit, MAX_STORED_BYTES) {
@@ -289,6 +291,7 @@ impl Verifier<'_> {
             None => {
                 self.anchors(run, &records);
                 self.rescued(&replayed);
+                self.children(&replayed);
             }
         }
         let head = records.last().map_or(Head::default().sum, |record| record.sum);

@@ -265,8 +265,12 @@ impl Sitting<'_> {
                 Ok(Managed::Child(child)) => child,
                 Err(error) => return Ok(Some(Err(error))),
             };
+            // What is left of earlier work is the named ticket's to begin with.
+            let from_rescue = std::mem::take(&mut self.options.from_rescue);
             // A child may be a parent itself.
-            let ran = Box::pin(self.bring_to_its_end(&child, self.tried.len() + 1)).await?;
+            let ran = Box::pin(self.bring_to_its_end(&child, self.tried.len() + 1)).await;
+            self.options.from_rescue = from_rescue;
+            let ran = ran?;
             if let Err(error) = manager.ended(&child, &ran, |run, record| progress.show(run, record)) {
                 return Ok(Some(Err(error)));
             }

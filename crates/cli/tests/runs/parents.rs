@@ -251,6 +251,77 @@ fn a_thread_that_writes_in_the_place_of_a_parent_ends_its_run() {
 }
 
 #[test]
+fn a_base_without_what_a_child_delivered_is_found() {
+    let world = family("");
+    fails(&world.foil(&["run", PARENT]), 0);
+    let said = world.foil(&["verify", PARENT, "--json"]);
+    let told = said.stdout.matches("what the children delivered").count();
+    assert_eq!((said.code, told), (Some(0), 2), "{said}");
+    // A journal that names a commit of a child which is not in the base, and whose record is not there either.
+    let runs = world.root().join(".git/counterfoil/runs").join(PARENT);
+    let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap().path();
+    let path = run.join("journal.jsonl");
+    let journal = std::fs::read_to_string(&path).unwrap();
+    let other = world.git(&["rev-parse", &format!("foil/{PARENT}")]);
+    let parsed = ledger_core::Journal::parse(journal.as_bytes()).unwrap();
+    let mut head = ledger_core::Head::default();
+    let mut forged = Vec::new();
+    for record in parsed.records {
+        let mut event = record.event;
+        if let ledger_core::Event::ChildEnded(ended) = &mut event {
+            ended.ticket = format!("{}-else", ended.ticket).parse().unwrap();
+            let commit = Some(other.parse().unwrap());
+            ended.end = ledger_core::ChildEnd::Delivered { commit };
+        }
+        let (line, next) = head.line(record.at, &event).unwrap();
+        forged.extend(line);
+        head = next;
+    }
+    std::fs::write(&path, forged).unwrap();
+    let said = world.foil(&["verify", PARENT]);
+    assert_eq!(said.code, Some(12), "{said}");
+    assert!(
+        said.stdout.contains("nothing of `0001-one-else` is in the base"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_parent_is_drafted_with_its_children() {
+    let world = World::initialized();
+    fails(
+        &world.foil(&["new", "Sign-up", "--mode", "parent", "--id", "0001-sign-up"]),
+        0,
+    );
+    fails(
+        &world.foil(&[
+            "new",
+            "Mail",
+            "--parent",
+            "0001-sign-up",
+            "--mode",
+            "loop",
+            "--id",
+            "0002-mail",
+        ]),
+        0,
+    );
+    let contract = world.read("ledger/tickets/0001-sign-up/ticket.toml");
+    world.write(
+        "ledger/tickets/0001-sign-up/ticket.toml",
+        contract.replace("goal = \"\"", "goal = \"sign-up sends mail\""),
+    );
+    let said = world.foil(&["check", "0001-sign-up", "--json"]);
+    let findings = json_of(&said)["findings"].clone();
+    let errors = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["severity"] == "error");
+    assert_eq!(errors.count(), 0, "{said}");
+}
+
+#[test]
 fn what_is_wrong_about_a_family_is_told_before_anything_runs() {
     let world = family("");
     world.ticket("0010-alone", "title = \"Alone\"\nmode = \"parent\"\n");
@@ -295,6 +366,10 @@ fn what_is_wrong_about_a_family_is_told_before_anything_runs() {
     let said = world.foil(&["run", "0010-alone"]);
     fails(&said, 11);
     assert!(said.stderr.contains("no ticket names it as its parent"), "{said}");
+    assert!(
+        !world.root().join(".git/counterfoil/runs/0010-alone").exists(),
+        "no run was begun"
+    );
 }
 
 #[test]

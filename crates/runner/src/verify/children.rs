@@ -1,0 +1,42 @@
+//! Whether the base of a parent holds what its children delivered.
+
+use ledger_core::{ChildEnd, CommitId, RepoPath, Run, TicketId};
+
+use super::{Verified, Verifier};
+
+impl Verifier<'_> {
+    pub(super) fn children(&mut self, run: &Run) {
+        const WHAT: &str = "what the children delivered";
+        let Some(base) = run.base() else { return };
+        for child in run.children().values() {
+            let ChildEnd::Delivered { commit } = &child.ended.end else {
+                continue;
+            };
+            let ticket = &child.ended.ticket;
+            match commit.filter(|commit| self.repository.is_ancestor(*commit, base).unwrap_or(false)) {
+                Some(commit) => self.matches(WHAT, format!("`{ticket}` at {}", commit.short())),
+                // After a squash, or in a history that was written anew, its record stands in its place.
+                None if self.has_record(run, base, ticket) => {
+                    self.add(WHAT, Verified::Information, format!("`{ticket}`: by its record"));
+                }
+                None => self.differs(WHAT, format!("nothing of `{ticket}` is in the base {}", base.short())),
+            }
+        }
+    }
+
+    fn has_record(&self, run: &Run, base: CommitId, ticket: &TicketId) -> bool {
+        let (Ok(tree), Some(lock)) = (self.repository.commit_tree_id(base), run.source_lock()) else {
+            return false;
+        };
+        // The ledger is where the ticket's own files were.
+        let own = format!("/{}/", run.opened().ticket);
+        let folders = lock.files.iter().filter_map(|file| {
+            let path = file.path.to_string();
+            path.split_once(&own).map(|(folder, _)| folder.to_owned())
+        });
+        folders.into_iter().any(|folder| {
+            let path = format!("{folder}/{ticket}/result.md").parse::<RepoPath>();
+            path.is_ok_and(|path| matches!(self.repository.entry_at(tree, &path), Ok(Some(_))))
+        })
+    }
+}
