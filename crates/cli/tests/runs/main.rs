@@ -27,6 +27,7 @@ mod hook;
 mod hostile;
 mod known_failures;
 mod logs;
+mod modes;
 mod packages;
 mod packages_on_one_branch;
 mod parents;
