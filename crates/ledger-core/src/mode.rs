@@ -38,6 +38,8 @@ pub struct Discipline {
     pub review_may_be_off: bool,
     /// Whether files may change at all. Where none may, the ticket asks for an answer, and there is nothing to check.
     pub may_change: bool,
+    /// Whether the ticket must name experts, who then judge the plan before the first edit too.
+    pub needs_experts: bool,
     /// Whether the change must stay within what is computed for small ones.
     pub is_small: bool,
 }
@@ -75,6 +77,7 @@ impl Mode {
             plans: true,
             review_may_be_off: false,
             may_change: true,
+            needs_experts: false,
             is_small: false,
         };
         match self {
@@ -96,7 +99,11 @@ impl Mode {
                 may_change: false,
                 ..standard
             },
-            Self::Expert | Self::BoundedRounds | Self::Parent => Discipline {
+            Self::Expert => Discipline {
+                needs_experts: true,
+                ..standard
+            },
+            Self::BoundedRounds | Self::Parent => Discipline {
                 is_supported: false,
                 ..standard
             },

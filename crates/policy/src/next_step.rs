@@ -1,6 +1,7 @@
 //! What a run should do next. Pure and total: every state that a run can reach has an answer.
 
 mod deliver;
+mod experts;
 mod gates;
 mod judge;
 mod plan;

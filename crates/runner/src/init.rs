@@ -92,6 +92,7 @@ pub fn built_in_template(mode: Mode) -> &'static str {
         Mode::Loop => include_str!("init/files/templates/loop.toml"),
         Mode::Quick => include_str!("init/files/templates/quick.toml"),
         Mode::Research => include_str!("init/files/templates/research.toml"),
+        Mode::Expert => include_str!("init/files/templates/expert.toml"),
         _ => include_str!("init/files/templates/standard.toml"),
     }
 }

@@ -1,6 +1,7 @@
 //! What the worker and the reviewer are told. Everything that came from a worker or from code under test is put between
 //! marks and named as what it is: material, never an instruction.
 
+mod experts;
 mod gates;
 mod planning;
 mod review;
@@ -14,6 +15,7 @@ use ledger_core::{
 use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
 
+pub use self::experts::{ExpertPlanTask, ExpertTask, expert_plan_prompt, expert_prompt};
 use self::gates::{tests_refused, what_tests_must_show};
 use self::planning::given_plan;
 pub use self::planning::{PlanTask, plan_prompt};

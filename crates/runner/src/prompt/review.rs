@@ -60,6 +60,38 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     );
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
+    what_was_asked(&mut text, task);
+    what_is_known(&mut text, task);
+    if !ticket.file.mode.discipline().may_change {
+        let _ = writeln!(
+            text,
+            "## What to look for\n\n\
+             The ticket asks for an answer and for no change; the answer is what the writer says above. Your checkout is what it was given.\n\n\
+             - Is it an answer to what was asked, all of it? Is each statement true of what is in the checkout, and can be seen where the answer says?\n\
+             - What is missing, guessed, or said to be more certain than it is?\n\n\
+             Verdict `fail` if the answer would mislead; then name each finding with the statement, what is so, and where it can be seen.\n"
+        );
+        answer(&mut text, task.label);
+        return text;
+    }
+    the_change(&mut text, task);
+    let _ = writeln!(
+        text,
+        "## What to look for\n\n\
+         - Does it do what was asked, all of it, and nothing else? Is each acceptance item true of the code?\n\
+         - Wrong behaviour, missed cases, security, loss of data; tests that assert nothing, were weakened, skipped or removed.\n\
+         - Is it as simple as it can be, and does it read like the code around it?\n\n\
+         Verdict `fail` if anything must be repaired first; then name each finding with place, what is expected, what is so, and the \
+         required repair.\n\n\
+         ## Your answer\n\nEnd with one JSON object of the given schema and nothing else. Its property `turn` is exactly: {}",
+        task.label
+    );
+    text
+}
+
+/// What the ticket asks for, and the specs that the change is held to.
+pub(super) fn what_was_asked(text: &mut String, task: &ReviewTask<'_>) {
+    let ticket = task.ticket;
     let mut asked = format!("{}\n\n{}\n", ticket.file.title, ticket.prompt.trim());
     for item in &ticket.file.acceptance {
         let _ = writeln!(
@@ -73,7 +105,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     grants(&mut asked, &ticket.file.grants);
     decisions(&mut asked, &ticket.file.decision);
     let _ = writeln!(text, "## What was asked\n");
-    material(&mut text, "ticket", &asked);
+    material(text, "ticket", &asked);
     if let Some(specs) = task.specs {
         let _ = writeln!(
             text,
@@ -85,8 +117,11 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         for finding in task.drift {
             let _ = writeln!(told, "found by structure: {}", one_line(&finding.to_string()));
         }
-        material(&mut text, "specs", &told);
+        material(text, "specs", &told);
     }
+}
+
+pub(super) fn checks_on_the_tree(text: &mut String, task: &ReviewTask<'_>) {
     let _ = writeln!(text, "## Checks that the runner ran on this tree\n");
     if task.checks.is_empty() {
         let _ = writeln!(text, "None.\n");
@@ -94,6 +129,11 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     for check in task.checks {
         let _ = writeln!(text, "- `{}`: {} ({} ms)", check.name, check.outcome, check.duration_ms);
     }
+}
+
+/// What was seen and said of the change.
+pub(super) fn what_is_known(text: &mut String, task: &ReviewTask<'_>) {
+    checks_on_the_tree(text, task);
     if let Some(report) = task.report {
         let _ = writeln!(text, "\n## What the writer says of the change (a claim)\n");
         let mut claim = format!("{}\n", report.summary);
@@ -106,27 +146,18 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
                 let _ = writeln!(claim, "{word}: {line}");
             }
         }
-        material(&mut text, "writer's report", &claim);
+        material(text, "writer's report", &claim);
     }
     if let Some(plan) = task.plan {
         let _ = writeln!(text, "## The plan that the writer was given\n");
-        material(&mut text, "plan", &plan_in_words(plan));
-        list(&mut text, "Where the change departs from the plan", task.departures);
+        material(text, "plan", &plan_in_words(plan));
+        list(text, "Where the change departs from the plan", task.departures);
     }
-    tests_compared(&mut text, task.compared);
-    weakened(&mut text, task);
-    if !ticket.file.mode.discipline().may_change {
-        let _ = writeln!(
-            text,
-            "## What to look for\n\n\
-             The ticket asks for an answer and for no change; the answer is what the writer says above. Your checkout is what it was given.\n\n\
-             - Is it an answer to what was asked, all of it? Is each statement true of what is in the checkout, and can be seen where the answer says?\n\
-             - What is missing, guessed, or said to be more certain than it is?\n\n\
-             Verdict `fail` if the answer would mislead; then name each finding with the statement, what is so, and where it can be seen.\n"
-        );
-        answer(&mut text, task.label);
-        return text;
-    }
+    tests_compared(text, task.compared);
+    weakened(text, task);
+}
+
+pub(super) fn the_change(text: &mut String, task: &ReviewTask<'_>) {
     let _ = writeln!(
         text,
         "## The change{}\n",
@@ -136,19 +167,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
             ""
         }
     );
-    material(&mut text, "patch", task.patch);
-    let _ = writeln!(
-        text,
-        "## What to look for\n\n\
-         - Does it do what was asked, all of it, and nothing else? Is each acceptance item true of the code?\n\
-         - Wrong behaviour, missed cases, security, loss of data; tests that assert nothing, were weakened, skipped or removed.\n\
-         - Is it as simple as it can be, and does it read like the code around it?\n\n\
-         Verdict `fail` if anything must be repaired first; then name each finding with place, what is expected, what is so, and the \
-         required repair.\n\n\
-         ## Your answer\n\nEnd with one JSON object of the given schema and nothing else. Its property `turn` is exactly: {}",
-        task.label
-    );
-    text
+    material(text, "patch", task.patch);
 }
 
 /// What a reviewer has to say of weakened tests.

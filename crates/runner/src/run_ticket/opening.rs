@@ -46,6 +46,8 @@ pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Op
     let (policy, ticket) = (&ready.policy, &ready.ticket);
     let discipline = ticket.file.mode.discipline();
     let off = policy.review.independent == IndependentReview::Off;
+    let mut experts = ticket.file.experts.clone();
+    experts.sort();
     Opened {
         format: JOURNAL_FORMAT,
         foil: env!("CARGO_PKG_VERSION").to_owned(),
@@ -57,6 +59,7 @@ pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Op
         target: ready.target.clone(),
         plan: discipline.plans && ready.start.plan.is_none(),
         review: !(off && discipline.review_may_be_off),
+        experts,
         checks: ready.checks.iter().map(|check| check.name.clone()).collect(),
         max_repair_rounds: policy.limits.max_repair_rounds,
         rescued,
