@@ -37,6 +37,7 @@ fn run_from(world: &World, ticket: &str, run: &str, events: &[Event], start: i64
         delivery: DeliveryMode::Branch,
         plan: false,
         review: false,
+        experts: Vec::new(),
         checks: Vec::new(),
         max_repair_rounds: 3,
         target: None,
@@ -88,6 +89,7 @@ fn receipt(world: &World, ticket: &str, branch: &str, records: &str) {
         tree,
         evidence: Digest::of("evidence"),
         review: None,
+        experts: Vec::new(),
         accepted_by: None,
         delivery: DeliveryMode::Branch,
         delivered: Some(Delivered {

@@ -11,6 +11,7 @@ use crate::comparison::{ComparedRun, TestComparison};
 use crate::digest::Digest;
 use crate::drift::SpecDrift;
 use crate::evidence::CheckResult;
+use crate::expert::{ExpertCall, ExpertReview, ExpertSubject, Judge};
 use crate::id::ThreadId;
 use crate::object::{CommitId, RefName, TreeId};
 use crate::path::RepoPath;
@@ -82,6 +83,15 @@ pub enum Effect {
     TakeReview {
         /// The tree.
         tree: TreeId,
+        /// The label that the answer must carry.
+        label: String,
+    },
+    /// Let a further thread judge a tree, or a plan, in one field.
+    AskExpert {
+        /// Who it is asked as.
+        judge: Judge,
+        /// What it judges.
+        subject: ExpertSubject,
         /// The label that the answer must carry.
         label: String,
     },
@@ -175,6 +185,7 @@ impl Effect {
             Self::Interrupt { .. } => "interrupting",
             Self::MeasureChanges { .. } => "computing the change set",
             Self::TakeReview { .. } => "independent review",
+            Self::AskExpert { .. } => "asking an expert",
             Self::ConfirmConsent => "confirming consent",
             Self::PrepareDelivery { .. } => "preparing commits",
             Self::UpdateRef { .. } => "moving the branch",
@@ -291,6 +302,9 @@ pub enum Observation {
         /// Where it parts from its specs, before anything is said of proofs; none: the ticket has no specs that it is held to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         drift: Option<SpecDrift>,
+        /// Who has to judge it beside the reviewer, by what it touches and how large it is.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        experts: Vec<ExpertCall>,
     },
     /// The review ended.
     ReviewEnded {
@@ -301,6 +315,20 @@ pub enum Observation {
         /// What it spent.
         tokens: TokenCount,
         /// The reviewer's conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
+    },
+    /// An expert's turn ended.
+    ExpertEnded {
+        /// As who it was asked.
+        judge: Judge,
+        /// What was judged.
+        subject: ExpertSubject,
+        /// How.
+        end: ExpertEnd,
+        /// What it spent.
+        tokens: TokenCount,
+        /// The expert's conversation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thread: Option<ThreadId>,
     },
@@ -437,6 +465,31 @@ pub enum ReviewEnd {
         passes: bool,
     },
     /// With an answer that is no review of this turn.
+    InvalidAnswer {
+        /// Why not.
+        reason: String,
+    },
+    /// By our interruption.
+    Interrupted,
+    /// With an error of the agent or its provider.
+    Failed {
+        /// Why.
+        failure: AgentFailure,
+    },
+}
+
+/// How an expert's turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum ExpertEnd {
+    /// With a valid answer.
+    Answered {
+        /// The judgement.
+        review: ExpertReview,
+        /// Whether what was judged passes under the policy's `block_on`.
+        passes: bool,
+    },
+    /// With an answer that is none of this turn.
     InvalidAnswer {
         /// Why not.
         reason: String,

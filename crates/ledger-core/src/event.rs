@@ -8,6 +8,7 @@ use crate::blocker::Blocker;
 use crate::changed_tests::TestGate;
 use crate::drift::DriftFinding;
 use crate::effect::{Effect, Observation};
+use crate::expert::ExpertField;
 use crate::id::{RunId, TicketId};
 use crate::mode::Mode;
 use crate::object::TreeId;
@@ -175,6 +176,9 @@ pub struct Opened {
     pub plan: bool,
     /// Whether an independent review is part of the run. Only loop mode may go without.
     pub review: bool,
+    /// The fields whose experts the ticket names, in their order. Where it needs some, they judge the plan too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub experts: Vec<ExpertField>,
     /// The names of the checks, in order.
     pub checks: Vec<String>,
     /// The most repair rounds.

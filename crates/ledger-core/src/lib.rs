@@ -18,6 +18,7 @@ mod duration;
 mod effect;
 mod event;
 mod evidence;
+mod expert;
 mod id;
 mod journal;
 mod mode;
@@ -56,13 +57,16 @@ pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, rea
 pub use drift::{DriftCode, DriftFinding, DriftVerdict, MAX_DRIFT_FINDINGS, SpecDrift};
 pub use duration::{Duration, InvalidDuration};
 pub use effect::{
-    CheckPurpose, Consent, CopiedFile, Effect, EffectClass, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
-    Violation,
+    CheckPurpose, Consent, CopiedFile, Effect, EffectClass, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd,
+    TurnPurpose, Violation,
 };
 pub use event::{Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
 pub use evidence::{
     AcceptanceProof, CheckResult, CheckSandbox, CommandOutcome, Confidence, EvidenceIndex, EvidenceLabel,
     MAX_FAILING_TESTS, OutputRecord, Strength, TestSummary,
+};
+pub use expert::{
+    ExpertCall, ExpertField, ExpertReview, ExpertSubject, ExpertVerdict, Judge, MAX_EXPERT_FINDINGS, Recommendation,
 };
 pub use id::{InvalidName, PackageName, RunId, SteeringName, ThreadId, TicketId};
 pub use journal::{
@@ -78,13 +82,13 @@ pub use phase::{
     PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
 pub use plan::{MAX_PLANNED_FILES, Plan, PlanStatus, PlannedChange, PlannedFile};
-pub use receipt::{Delivered, InvalidReceipt, Receipt, ReceiptReview, RemoteDelivery};
+pub use receipt::{Delivered, InvalidReceipt, Receipt, ReceiptExpert, ReceiptReview, RemoteDelivery};
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
-    Attempt, CheckedTree, EffectFailure, EndedPlan, EndedReview, EndedTurn, Live, MAX_FAILED_ANSWERS, MAX_REBASES,
-    MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedChange, RefusedPush, Run, SeenRemote,
-    StartedThread, State, Totals,
+    Attempt, CheckedTree, EffectFailure, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live, MAX_FAILED_ANSWERS,
+    MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedChange, RefusedPush, Run,
+    SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

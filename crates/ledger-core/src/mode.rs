@@ -38,6 +38,8 @@ pub struct Discipline {
     pub review_may_be_off: bool,
     /// Whether files may change at all. Where none may, the ticket asks for an answer, and there is nothing to check.
     pub may_change: bool,
+    /// Whether the ticket must name experts, who then judge the plan before the first edit too.
+    pub needs_experts: bool,
     /// Whether the change must stay within what is computed for small ones.
     pub is_small: bool,
     /// Whether other tickets name it as their `parent`: they run first, and the run brings them together and has the whole checked and
@@ -78,6 +80,7 @@ impl Mode {
             plans: true,
             review_may_be_off: false,
             may_change: true,
+            needs_experts: false,
             is_small: false,
             owns_tickets: false,
         };
@@ -107,7 +110,11 @@ impl Mode {
                 owns_tickets: true,
                 ..standard
             },
-            Self::Expert | Self::BoundedRounds => Discipline {
+            Self::Expert => Discipline {
+                needs_experts: true,
+                ..standard
+            },
+            Self::BoundedRounds => Discipline {
                 is_supported: false,
                 ..standard
             },

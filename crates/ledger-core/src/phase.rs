@@ -9,6 +9,7 @@ use crate::change::ChangeSummary;
 use crate::comparison::TestComparison;
 use crate::digest::Digest;
 use crate::evidence::{AcceptanceProof, CheckResult};
+use crate::expert::ExpertVerdict;
 use crate::id::{ThreadId, TicketId};
 use crate::object::{CommitId, RefName, TreeId};
 use crate::path::RepoPath;
@@ -195,8 +196,11 @@ pub enum PhaseEvidence {
         thread: ThreadId,
         /// Whether the change passed under the policy.
         verdict: Verdict,
-        /// What is wrong.
+        /// What is wrong, also what experts have found where they let the change not pass.
         findings: Vec<Finding>,
+        /// What others said of the tree whom the ticket or the change called for, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        experts: Vec<ExpertVerdict>,
         /// The tree that the reviewer saw, where the same change was brought onto another base since.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         carried_from: Option<TreeId>,

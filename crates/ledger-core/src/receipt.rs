@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::evidence::EvidenceIndex;
+use crate::expert::{ExpertVerdict, Judge};
 use crate::id::{RunId, ThreadId, TicketId};
 use crate::object::{CommitId, RefName, TreeId};
 use crate::phase::{DeliveryMode, Phase, PhaseEvidence, SourceLock};
@@ -34,6 +35,9 @@ pub struct Receipt {
     /// The independent review; none in loop mode without one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<ReceiptReview>,
+    /// What experts said of the tree beside the reviewer, in their order
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub experts: Vec<ReceiptExpert>,
     /// The person who accepted the tree, where one did before it was delivered
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_by: Option<String>,
@@ -55,6 +59,27 @@ pub struct ReceiptReview {
     pub thread: ThreadId,
     /// Repair rounds before it passed
     pub repair_rounds: u32,
+}
+
+/// An expert who judged the delivered tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptExpert {
+    /// As who it was asked
+    pub judge: Judge,
+    /// The expert's conversation
+    pub thread: ThreadId,
+    /// Whether it let the change pass; only one whose word stops nothing may not have
+    pub passes: bool,
+}
+
+impl From<&ExpertVerdict> for ReceiptExpert {
+    fn from(verdict: &ExpertVerdict) -> Self {
+        Self {
+            judge: verdict.judge,
+            thread: verdict.thread.clone(),
+            passes: verdict.passes,
+        }
+    }
 }
 
 /// Where a tree was delivered.
@@ -124,12 +149,15 @@ impl Receipt {
             }),
             _ => None,
         };
-        let review = match run.evidence(Phase::IndependentReviewComplete) {
-            Some(PhaseEvidence::IndependentReviewComplete { thread, .. }) => Some(ReceiptReview {
-                thread: thread.clone(),
-                repair_rounds: run.totals().repair_rounds,
-            }),
-            _ => None,
+        let (review, experts) = match run.evidence(Phase::IndependentReviewComplete) {
+            Some(PhaseEvidence::IndependentReviewComplete { thread, experts, .. }) => {
+                let review = ReceiptReview {
+                    thread: thread.clone(),
+                    repair_rounds: run.totals().repair_rounds,
+                };
+                (Some(review), experts.iter().map(ReceiptExpert::from).collect())
+            }
+            _ => (None, Vec::new()),
         };
         Some(Self {
             schema: 1,
@@ -141,6 +169,7 @@ impl Receipt {
             tree: run.tree()?,
             evidence: Digest::of(EvidenceIndex::of(run)?.to_bytes()),
             review,
+            experts,
             accepted_by: run.accepted_by().map(str::to_owned),
             delivery: opened.delivery,
             delivered,

@@ -2,16 +2,17 @@
 
 mod apply;
 mod attempt;
+mod experts;
 mod fold;
 mod refusal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
-    Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, RefusedChange,
-    StartedThread,
+    Attempt, CheckedTree, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending,
+    RefusedChange, StartedThread,
 };
 pub use refusal::Refusal;
 
@@ -22,6 +23,7 @@ use crate::changed_tests::ChangedTests;
 use crate::effect::{Consent, CopiedFile, PlanEnd, Violation};
 use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
+use crate::expert::Judge;
 use crate::id::{ThreadId, TicketId};
 use crate::journal::Record;
 use crate::object::{CommitId, ObjectId, RefName, TreeId};
@@ -118,6 +120,10 @@ pub struct Run {
     set_up: Vec<CheckResult>,
     baseline: Option<Vec<CheckResult>>,
     plan: Option<EndedPlan>,
+    /// What experts said of that plan.
+    plan_experts: BTreeMap<Judge, EndedExpert>,
+    /// The experts who have refused a tree of this run.
+    unsatisfied: BTreeSet<Judge>,
     attempt: Option<Attempt>,
     last_checked: Option<CheckedTree>,
     unmeasured: bool,
@@ -206,6 +212,10 @@ impl Run {
         if !opened.review && !opened.mode.discipline().review_may_be_off {
             return Err(Refusal::ReviewNeeded { mode: opened.mode });
         }
+        let in_order = opened.experts.is_sorted_by(|one, next| one < next);
+        if !in_order || (opened.mode.discipline().needs_experts && opened.experts.is_empty()) {
+            return Err(Refusal::ExpertsNeeded { mode: opened.mode });
+        }
         if (opened.delivery >= DeliveryMode::Push) != opened.target.is_some() {
             return Err(Refusal::TargetNeeded {
                 delivery: opened.delivery,
@@ -226,6 +236,8 @@ impl Run {
             set_up: Vec::new(),
             baseline: None,
             plan: None,
+            plan_experts: BTreeMap::new(),
+            unsatisfied: BTreeSet::new(),
             attempt: None,
             last_checked: None,
             unmeasured: false,
@@ -412,7 +424,13 @@ impl Run {
     /// Why the policy stopped the agent whose answer the run stands before, where it did: nothing comes of that answer.
     pub fn stopped_for(&self) -> Option<&Blocker> {
         let planner = self.plan.as_ref().and_then(|plan| plan.interrupted_for.as_ref());
-        planner.or(self.attempt.as_ref().and_then(Attempt::stopped_for))
+        let expert = self
+            .plan_experts
+            .values()
+            .find_map(|expert| expert.interrupted_for.as_ref());
+        planner
+            .or(expert)
+            .or(self.attempt.as_ref().and_then(Attempt::stopped_for))
     }
 
     /// The iteration under way.

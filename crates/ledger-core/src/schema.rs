@@ -9,6 +9,7 @@ use crate::approval::{Approval, Cancellation};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::evidence::EvidenceIndex;
+use crate::expert::ExpertReview;
 use crate::package::Package;
 use crate::plan::Plan;
 use crate::receipt::Receipt;
@@ -68,6 +69,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("approval", schema_of::<Approval>("approval")),
         ("cancellation", schema_of::<Cancellation>("cancellation")),
         ("evidence", schema_of::<EvidenceIndex>("evidence")),
+        ("expert", answer_schema_of::<ExpertReview>()),
         ("journal", schema_of::<JournalLine>("journal")),
         ("package", schema_of::<Package>("package")),
         ("receipt", schema_of::<Receipt>("receipt")),
@@ -200,7 +202,7 @@ mod tests {
     }
 
     fn is_answer(name: &str) -> bool {
-        ["plan", "report", "review"].contains(&name)
+        ["expert", "plan", "report", "review"].contains(&name)
     }
 
     #[test]
@@ -246,7 +248,7 @@ mod tests {
             "type",
         ];
         let answers: Vec<_> = schemas().into_iter().filter(|(name, _)| is_answer(name)).collect();
-        assert_eq!(answers.len(), 3);
+        assert_eq!(answers.len(), 4);
         for (name, schema) in answers {
             each(schema.as_value(), "", &mut |place, object| {
                 if place.ends_with("/properties") {

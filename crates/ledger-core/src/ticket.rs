@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{DocumentError, document_text, locate, read_toml};
 use crate::duration::Duration;
+use crate::expert::ExpertField;
 use crate::id::{PackageName, SteeringName, TicketId};
 use crate::mode::Mode;
 use crate::path::RepoPath;
@@ -41,6 +42,9 @@ pub struct TicketFile {
     /// How much discipline the change needs
     #[serde(default)]
     pub mode: Mode,
+    /// The fields whose experts judge the change beside the reviewer, whatever it touches; in mode `expert` they judge the plan too
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub experts: Vec<ExpertField>,
     /// The ticket in mode `parent` that this one is a child of: it runs before the parent, which brings its children together
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TicketId>,
@@ -416,6 +420,19 @@ impl TicketFile {
                 "the title must be one line of 1 to 200 characters".to_owned(),
             );
         }
+        if let Some(index) =
+            (1..self.experts.len()).find(|index| self.experts[..*index].contains(&self.experts[*index]))
+        {
+            let message = format!("the expert `{}` is named twice", self.experts[index]);
+            return at(&["experts", &index.to_string()], message);
+        }
+        if self.mode.discipline().needs_experts && self.experts.is_empty() {
+            let message = format!(
+                "a ticket in mode `{}` must say in `experts` whose judgement it needs",
+                self.mode.as_str()
+            );
+            return at(&["mode"], message);
+        }
         for (index, item) in self.acceptance.iter().enumerate() {
             let place = index.to_string();
             if item.id.is_empty() || self.acceptance[..index].iter().any(|earlier| earlier.id == item.id) {
@@ -487,6 +504,7 @@ impl TicketFile {
         } = &self.grants;
         let said = [
             (vec!["scope", "allowed"], self.scope.allowed.is_some()),
+            (vec!["experts"], !self.experts.is_empty()),
             (
                 vec!["check"],
                 !self.check.is_empty() && !self.mode.discipline().owns_tickets,
@@ -512,13 +530,15 @@ fn next_step_at(path: &[&str]) -> Option<&'static str> {
     match path {
         ["schema"] => Some("use the version of foil that wrote it, or write `schema = 1`"),
         ["title"] => Some("write one line, such as `title = \"Validate e-mail addresses\"`"),
+        ["mode"] => Some("add such a line as `experts = [\"security\"]`, or use another mode"),
+        ["experts", _] => Some("name each one once"),
         [.., "id" | "name"] => Some("give each one a name of its own"),
         ["acceptance", _, "requirements"] => {
             Some("leave it out, or link the specs in `[specs]` with `mode = \"full\"`")
         }
         ["check", _, "proves"] => Some("name the id of an `[[acceptance]]` item"),
         ["check", _] => Some("write either `run = \"…\"` or `argv = […]`"),
-        ["scope", "allowed"] | ["check"] | ["docs_only"] | ["grants", _] => {
+        ["scope", "allowed"] | ["experts"] | ["check"] | ["docs_only"] | ["grants", _] => {
             Some("leave it out, or choose a mode in which files may change")
         }
         ["specs", "mode"] => Some("set `mode = \"standard\"` for the ticket, or `mode = \"none\"` in `[specs]`"),

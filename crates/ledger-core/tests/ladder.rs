@@ -330,6 +330,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
             tests: None,
             same_as: None,
             drift: None,
+            experts: Vec::new(),
         },
     );
     let spent = climb.run.totals().tokens;
@@ -388,6 +389,7 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
         thread,
         verdict,
         findings,
+        experts: Vec::new(),
         carried_from: None,
     };
     refuse(&climb, judged(tree(), reviewer(), Verdict::Pass, vec![finding()]));
@@ -545,7 +547,7 @@ fn going_back_clears_what_was_bound_to_the_earlier_tree() {
         },
         review_ended(Verdict::Fail),
     );
-    climb.enter(independent_review(Verdict::Fail));
+    climb.enter(judged_by(Verdict::Fail, Vec::new()));
     climb.apply(Event::RepairStarted {
         round: 1,
         n: 2,
@@ -785,6 +787,7 @@ fn a_change_that_has_parted_from_its_specs_goes_no_further() {
                     tests: None,
                     same_as: None,
                     drift: Some(parted(blocks)),
+                    experts: Vec::new(),
                 },
             );
             climb.enter(PhaseEvidence::ImplementationComplete {

@@ -8,6 +8,11 @@ use ledger_core::*;
 use proptest::prelude::*;
 use support::*;
 
+const EXPERT: Terms = Terms {
+    mode: Mode::Expert,
+    ..STANDARD
+};
+
 fn digit() -> impl Strategy<Value = char> {
     prop::sample::select(vec!['0', '1', '7', 'c', 'd'])
 }
@@ -116,6 +121,8 @@ fn effect() -> impl Strategy<Value = Effect> {
         any::<u64>().prop_map(|of| Effect::Interrupt { of, because: None }),
         number().prop_map(|iteration| Effect::MeasureChanges { iteration }),
         (digit(), text()).prop_map(|(tree, label)| Effect::TakeReview { tree: id(tree), label }),
+        (judge(), digit()).prop_map(|(judge, tree)| ask_expert(judge, ExpertSubject::Tree { tree: id(tree) })),
+        judge().prop_map(|judge| ask_expert(judge, ExpertSubject::Plan { plan: plan().digest() })),
         Just(take_plan()),
         Just(Effect::ConfirmConsent),
         digit().prop_map(|tree| Effect::PrepareDelivery {
@@ -129,6 +136,10 @@ fn effect() -> impl Strategy<Value = Effect> {
         }),
         Just(store()),
     ]
+}
+
+fn judge() -> impl Strategy<Value = Judge> {
+    prop::sample::select(vec![Judge::Security, Judge::CodeReview])
 }
 
 fn apart(digit: char) -> TreesApart {
@@ -164,6 +175,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             tests: None,
             same_as: None,
             drift: None,
+            experts: Vec::new(),
         }),
         (text(), any::<bool>()).prop_map(|(detail, blocks)| Observation::ChangesMeasured {
             change: change(tree()),
@@ -172,6 +184,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             drift: Some(SpecDrift::new(vec![drift_finding(detail, blocks)])),
             tests: None,
             same_as: None,
+            experts: Vec::new(),
         }),
         (path(), text()).prop_map(|(path, detail)| Observation::ChangesMeasured {
             change: change(tree()),
@@ -184,6 +197,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             tests: None,
             same_as: None,
             drift: None,
+            experts: Vec::new(),
         }),
         (digit(), digit(), any::<bool>()).prop_map(|(tree, earlier, is_alone)| Observation::ChangesMeasured {
             change: change(id(tree)),
@@ -202,6 +216,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             }),
             same_as: is_alone.then(|| id(earlier)),
             drift: None,
+            experts: Vec::new(),
         }),
         digit().prop_map(|tree| Observation::TestsCompared {
             comparison: TestComparison {
@@ -219,6 +234,28 @@ fn observation() -> impl Strategy<Value = Observation> {
             detail,
         }])),
         any::<bool>().prop_map(|pass| review_ended(if pass { Verdict::Pass } else { Verdict::Fail })),
+        (judge(), any::<bool>(), any::<bool>()).prop_map(|(judge, of_plan, passes)| {
+            let subject = if of_plan {
+                ExpertSubject::Plan { plan: plan().digest() }
+            } else {
+                ExpertSubject::Tree { tree: tree() }
+            };
+            expert_ended(judge, subject, passes)
+        }),
+        judge().prop_map(|judge| Observation::ChangesMeasured {
+            change: change(tree()),
+            violations: Vec::new(),
+            weakened: Vec::new(),
+            tests: None,
+            same_as: None,
+            drift: None,
+            experts: vec![ExpertCall {
+                judge,
+                trigger: "it is touched".to_owned(),
+                path: None,
+                is_advisory: false,
+            }],
+        }),
         path().prop_map(|path| Observation::ConsentSeen {
             consent: Consent::Changed { path },
         }),
@@ -260,7 +297,7 @@ fn evidence() -> impl Strategy<Value = PhaseEvidence> {
         1 => (any::<u64>(), prop::collection::vec(path(), 0..3)).prop_map(|(total, paths)| {
             PhaseEvidence::ExplicitPathsStaged { tree: tree(), total, paths }
         }),
-        1 => Just(independent_review(Verdict::Fail)),
+        1 => Just(judged_by(Verdict::Fail, Vec::new())),
     ]
 }
 
@@ -340,7 +377,7 @@ proptest! {
 
     #[test]
     fn a_refusal_leaves_the_run_as_it_was_and_no_phase_is_skipped(
-        terms in prop::sample::select(vec![STANDARD, LOOP]),
+        terms in prop::sample::select(vec![STANDARD, LOOP, EXPERT]),
         start in 0_usize..60,
         events in prop::collection::vec((event(), any::<bool>(), -5_i64..50), 1..60),
     ) {
@@ -377,6 +414,10 @@ proptest! {
                         if *tree == prepared.tree
                 );
                 prop_assert!(judged);
+                for call in run.expert_calls() {
+                    let verdicts = run.expert_verdicts();
+                    prop_assert!(verdicts.iter().any(|said| said.judge == call.judge && said.passes));
+                }
             }
         }
     }
@@ -392,6 +433,11 @@ proptest! {
         let _ = Receipt::parse(&bytes);
         let _ = Report::parse(&String::from_utf8_lossy(&bytes), "turn");
         let _ = Review::parse(&String::from_utf8_lossy(&bytes), "turn");
+        let _ = ExpertReview::parse(
+            &String::from_utf8_lossy(&bytes),
+            "turn",
+            &ExpertSubject::Tree { tree: tree() },
+        );
         let _ = Plan::parse(&String::from_utf8_lossy(&bytes), "turn");
     }
 

@@ -49,6 +49,7 @@ fn measure(climb: &mut Climb, tree: TreeId) {
             tests: None,
             same_as: None,
             drift: None,
+            experts: Vec::new(),
         },
     );
 }
@@ -184,7 +185,7 @@ fn nothing_comes_of_a_review_that_was_stopped_whatever_its_end() {
         climb.observe(seq, end.clone());
         assert_eq!(stopped_for(&climb), Some(BlockerCode::UnsafeAction), "{end:?}");
         climb
-            .try_apply(Event::Entered(independent_review(Verdict::Pass)))
+            .try_apply(Event::Entered(judged_by(Verdict::Pass, Vec::new())))
             .unwrap_err();
         let again = Effect::TakeReview {
             tree: tree(),
@@ -393,4 +394,49 @@ fn an_interruption_to_leave_gives_way_to_one_for_a_reason() {
     climb
         .try_apply(Event::Intended(Effect::Interrupt { of, because }))
         .unwrap_err();
+}
+
+#[test]
+fn nothing_comes_of_a_plan_whose_planner_or_expert_was_stopped_whatever_pauses_between() {
+    let expert = Terms {
+        mode: Mode::Expert,
+        ..STANDARD
+    };
+    let subject = ExpertSubject::Plan { plan: plan().digest() };
+    for (of_expert, effect, ended) in [
+        (false, take_plan(), plan_ended(Vec::new())),
+        (
+            true,
+            ask_expert(Judge::Security, subject),
+            expert_ended(Judge::Security, subject, true),
+        ),
+    ] {
+        let mut climb = Climb::open(expert);
+        for (_, event) in &Climb::whole(expert).events[1..3] {
+            climb.apply(event.clone());
+        }
+        if of_expert {
+            climb.done(take_plan(), plan_ended(Vec::new()));
+        }
+        let seq = climb.intend(effect);
+        interrupt(&mut climb, seq, BlockerCode::UnsafeAction);
+        climb.observe(seq, ended);
+        climb.apply(Event::Paused {
+            cause: PauseCause::Stop,
+        });
+        climb.apply(Event::Resumed {
+            after: ResumeCause::Pause,
+        });
+        assert_eq!(
+            climb.run.stopped_for().map(|blocker| blocker.code),
+            Some(BlockerCode::UnsafeAction)
+        );
+        climb.try_apply(Event::Intended(take_plan())).unwrap_err();
+        climb
+            .try_apply(Event::Intended(ask_expert(Judge::Security, subject)))
+            .unwrap_err();
+        climb
+            .try_apply(Event::Entered(PhaseEvidence::PlanRecorded { plan: plan().digest() }))
+            .unwrap_err();
+    }
 }

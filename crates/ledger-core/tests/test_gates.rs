@@ -37,6 +37,7 @@ fn measured(tests: ChangedTests, same_as: Option<TreeId>) -> Observation {
         tests: Some(tests),
         same_as,
         drift: None,
+        experts: Vec::new(),
     }
 }
 

@@ -19,6 +19,7 @@ mod manager;
 mod next_step;
 mod plan;
 mod quick_flow;
+mod routing;
 mod scope;
 mod secrets;
 mod selection;
@@ -51,6 +52,7 @@ pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,
 };
+pub use routing::{ExpertRouting, LARGE_CHANGE_FILES, LARGE_CHANGE_LINES, RoutingFacts};
 pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
@@ -69,5 +71,5 @@ pub use test_weakening::{
     changed_tests, hunks_to_justify, inline_tests, weakened_tests,
 };
 pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
-pub use unkept::{UnkeptKey, ignored_keys, looser_limits};
+pub use unkept::{UnkeptKey, ignored_keys, looser_limits, unasked_experts};
 pub use waves::{Waiting, WavesError, waves};

@@ -170,6 +170,7 @@ mod tests {
             target: None,
             plan: false,
             review: true,
+            experts: Vec::new(),
             checks: Vec::new(),
             max_repair_rounds: 3,
             rescued: None,

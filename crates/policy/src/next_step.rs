@@ -2,6 +2,7 @@
 
 mod children;
 mod deliver;
+mod experts;
 mod gates;
 mod judge;
 mod plan;

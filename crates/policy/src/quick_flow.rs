@@ -22,7 +22,7 @@ use evidence::{api_evidence, dependency_evidence};
 pub use crossing::{Crossing, MAX_PLACES, QuickTrigger};
 pub use declarations::{PublicApiChange, has_public_api, public_api_change};
 pub use modules::PACKAGE_MANIFESTS;
-pub(crate) use paths::is_test;
+pub(crate) use paths::{is_benchmark, is_release, is_test};
 
 /// The most files outside of the ledger that a change in quick mode may touch.
 pub const MAX_QUICK_FILES: usize = 3;
@@ -179,7 +179,23 @@ impl QuickFlow {
         crossed.filter(|crossing| crossing.trigger.calls_for_specs()).collect()
     }
 
-    fn counts(&self, path: &RepoPath) -> bool {
+    /// Each of those of [`Self::of_changes`], however many there are of a kind.
+    pub(crate) fn all_crossings(
+        &self,
+        set: &ChangeSet,
+        facts: &ChangeFacts,
+        ticket: &TicketFile,
+    ) -> impl Iterator<Item = Crossing> {
+        self.crossed_by(set, facts, ticket).all()
+    }
+
+    /// Whether the policy says that a path is documentation.
+    pub(crate) fn is_documentation(&self, path: &RepoPath) -> bool {
+        self.docs.allows(path)
+    }
+
+    /// Whether a path belongs to the change rather than to the ledger.
+    pub(crate) fn counts(&self, path: &RepoPath) -> bool {
         !path.is_within(&self.ledger)
     }
 

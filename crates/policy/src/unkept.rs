@@ -3,7 +3,7 @@
 
 use ledger_core::TicketFile;
 
-use crate::config::Policy;
+use crate::config::{IndependentReview, Policy};
 
 /// A key of a ticket that a run would not keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,22 @@ pub fn looser_limits(policy: &Policy, ticket: &TicketFile) -> Vec<UnkeptKey> {
     looser
 }
 
+/// The experts that a ticket names where nobody is asked, because the policy switches reviews off in its mode.
+pub fn unasked_experts(policy: &Policy, ticket: &TicketFile) -> Option<UnkeptKey> {
+    let is_off = policy.review.independent == IndependentReview::Off && ticket.mode.discipline().review_may_be_off;
+    (is_off && !ticket.experts.is_empty()).then(|| {
+        let why = format!(
+            "names experts, and the policy switches reviews off in mode `{}`",
+            ticket.mode.as_str()
+        );
+        UnkeptKey::new(
+            &["experts"],
+            &why,
+            "use another mode, such as `standard`, or leave it out",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +118,18 @@ mod tests {
         assert_eq!(
             ignored_keys(&ticket("parent = \"0001-a\"\n[specs]\nmode = \"none\"\n")),
             []
+        );
+    }
+
+    #[test]
+    fn experts_are_named_in_vain_only_where_nobody_reviews() {
+        let off = Policy::parse(b"[review]\nindependent = \"off\"\n").unwrap();
+        let message =
+            |policy: &Policy| unasked_experts(policy, &ticket("experts = [\"test\"]\n")).map(|key| key.message);
+        assert_eq!(message(&Policy::default()), None);
+        assert_eq!(
+            message(&off).unwrap(),
+            "`experts` names experts, and the policy switches reviews off in mode `loop`"
         );
     }
 

@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         delivery: DeliveryMode::Branch,
         plan: false,
         review: true,
+        experts: Vec::new(),
         checks: vec!["tests".to_owned()],
         max_repair_rounds: 3,
         target: None,

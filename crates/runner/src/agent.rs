@@ -109,6 +109,8 @@ pub enum Role {
     Writer,
     /// It judges what was done, and may only read.
     Reviewer,
+    /// It judges in one field what was done, or what is planned, and may only read.
+    Expert,
 }
 
 /// Which conversation a turn belongs to.

@@ -72,6 +72,7 @@ pub async fn drive<E: Executor, J: JournalSink>(
 fn must_be_durable(effect: &Effect) -> bool {
     match effect {
         Effect::TakePlan { .. }
+        | Effect::AskExpert { .. }
         | Effect::TakeTurn { .. }
         | Effect::TakeReview { .. }
         | Effect::PrepareDelivery { .. }

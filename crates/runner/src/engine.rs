@@ -7,6 +7,7 @@ mod consent;
 mod delivery;
 mod drift;
 mod ended;
+mod experts;
 mod look;
 mod measure;
 mod places;
@@ -257,6 +258,7 @@ impl Executor for Engine {
             } => self.take_turn(seq, label, *purpose, thread.as_ref(), run),
             Effect::MeasureChanges { iteration } => self.measure_changes(seq, *iteration, run),
             Effect::TakeReview { tree, label } => self.take_review(seq, *tree, label, run),
+            Effect::AskExpert { judge, subject, label } => self.ask_expert(seq, *judge, *subject, label, run),
             Effect::ConfirmConsent => self.confirm_consent(seq, run),
             Effect::PrepareDelivery { tree, journal } => self.prepare_delivery(seq, *tree, *journal, run),
             Effect::UpdateRef { name, old, new } => self.update_ref(seq, name, *old, *new),

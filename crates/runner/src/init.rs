@@ -93,6 +93,7 @@ pub fn built_in_template(mode: Mode) -> &'static str {
         Mode::Quick => include_str!("init/files/templates/quick.toml"),
         Mode::Parent => include_str!("init/files/templates/parent.toml"),
         Mode::Research => include_str!("init/files/templates/research.toml"),
+        Mode::Expert => include_str!("init/files/templates/expert.toml"),
         _ => include_str!("init/files/templates/standard.toml"),
     }
 }

@@ -26,6 +26,7 @@ mod drift;
 mod drive;
 mod engine;
 mod executor;
+mod expert_opinions;
 mod finding;
 mod growing_file;
 pub mod guard;
@@ -98,6 +99,7 @@ pub use doctor::{DOCTOR_SCHEMA, DoctorFinding, DoctorOptions, DoctorReport, Heal
 pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};
 pub use executor::Executor;
+pub use expert_opinions::ExpertOpinion;
 pub use finding::{Finding, FindingSeverity};
 pub use hook::{HookEvent, HookRefusal, MAX_HOOK_INPUT_BYTES, answer_hook, opening_context, pre_tool_use};
 pub use init::{
@@ -116,8 +118,8 @@ pub use packages::{
 };
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
 pub use prompt::{
-    Given, GivenPlan, Instructions, PlanTask, ReviewTask, Steering, WriterTask, plan_prompt, report_repair_prompt,
-    review_prompt, writer_prompt,
+    ExpertPlanTask, ExpertTask, Given, GivenPlan, Instructions, PlanTask, ReviewTask, Steering, WriterTask,
+    expert_plan_prompt, expert_prompt, plan_prompt, report_repair_prompt, review_prompt, writer_prompt,
 };
 pub use queue::{Queue, QueueError, Queued};
 pub use records::{RecordFacts, plan_record, report_of, result_record, review_of, review_record, strength_name};

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::capsule::BlockerCapsule;
 use crate::children::children_in_words;
 use crate::compared::{comparison_of, lines};
+use crate::expert_opinions::{ExpertOpinion, expert_opinions};
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{departures, finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
@@ -90,6 +91,9 @@ pub struct ReviewPacket {
     pub review: Option<String>,
     /// What the reviewer found; before the review of a repair, what is to be repaired.
     pub findings: Vec<Finding>,
+    /// What experts said, of the plan and of the tree.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub experts: Vec<ExpertOpinion>,
     /// What could still go wrong, as the reviewer says.
     pub residual_risks: Vec<String>,
     /// What came of holding the change against its specs: `pass`, `pass_with_risk` or `fail`. None where it is held to none.
@@ -223,6 +227,7 @@ impl ReviewPacket {
                 (None, Some(attempt)) => attempt.findings.clone(),
                 (None, None) => Vec::new(),
             },
+            experts: expert_opinions(run),
             residual_risks: review.map(|review| review.residual_risks.clone()).unwrap_or_default(),
             iterations: run.totals().iterations,
             repair_rounds: run.totals().repair_rounds,
@@ -284,6 +289,22 @@ impl ReviewPacket {
         }
         for risk in &self.residual_risks {
             quote(&mut text, &format!("residual risk: {risk}"));
+        }
+        if !self.experts.is_empty() {
+            let _ = writeln!(text, "## Experts\n");
+        }
+        for opinion in &self.experts {
+            let _ = writeln!(
+                text,
+                "- **{}** of the {}: {}; called by {}\n",
+                opinion.expert,
+                opinion.about,
+                opinion.verdict_in_words(),
+                inline(&opinion.called_by())
+            );
+            for line in opinion.lines() {
+                quote(&mut text, &line);
+            }
         }
         if !self.commands.is_empty() {
             let _ = writeln!(text, "## Next\n");

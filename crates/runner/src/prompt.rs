@@ -2,6 +2,7 @@
 //! marks and named as what it is: material, never an instruction.
 
 mod children;
+mod experts;
 mod gates;
 mod planning;
 mod review;
@@ -16,6 +17,7 @@ use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
 
 use self::children::the_whole;
+pub use self::experts::{ExpertPlanTask, ExpertTask, expert_plan_prompt, expert_prompt};
 use self::gates::{tests_refused, what_tests_must_show};
 use self::planning::given_plan;
 pub use self::planning::{PlanTask, plan_prompt};

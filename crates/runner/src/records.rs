@@ -13,6 +13,7 @@ use ledger_core::{
 };
 
 use crate::children::children_in_words;
+use crate::expert_opinions::expert_opinions;
 use crate::markdown::{cell, code, inline, quote, quotes};
 use crate::stack::{stack_of, stack_sentence};
 
@@ -142,6 +143,25 @@ pub fn review_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     }
     heading(&mut text, "Findings");
     findings(&mut text, review);
+    let opinions = expert_opinions(run);
+    if !opinions.is_empty() {
+        heading(&mut text, "Experts");
+        let _ = writeln!(
+            text,
+            "Each judged one field, in a conversation of its own that could only read.\n"
+        );
+        for opinion in &opinions {
+            let _ = writeln!(
+                text,
+                "**{}** of the {}: {}. Called by: {}\n",
+                opinion.expert,
+                opinion.about,
+                opinion.verdict_in_words(),
+                inline(&opinion.called_by())
+            );
+            quotes(&mut text, &opinion.lines());
+        }
+    }
     heading(&mut text, "What was inspected");
     quotes(&mut text, review.map_or(&[], |review| &review.inspected));
     heading(&mut text, "Evidence");

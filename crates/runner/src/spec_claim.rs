@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use git_delivery::{ObjectError, Repository};
-use ledger_core::{Change, ChangeSet, ChangeSummary, EntryMode, Mode, RepoPath, Side, SpecMode, TicketFile};
+use ledger_core::{Change, ChangeSet, ChangeSummary, EntryMode, RepoPath, Side, SpecMode, TicketFile};
 use policy::{
     ChangeFacts, FileFacts, Policy, QuickFlow, dependency_change, has_public_api, is_dependency_file, public_api_change,
 };
@@ -21,7 +21,7 @@ pub(crate) fn contradiction(
     change: &ChangeSummary,
 ) -> Option<String> {
     let reason = ticket.specs.reason.trim();
-    if ticket.mode != Mode::Standard || ticket.specs.mode != SpecMode::None || reason.is_empty() {
+    if !ticket.mode.discipline().plans || ticket.specs.mode != SpecMode::None || reason.is_empty() {
         return None;
     }
     // A change whose objects are gone cannot be looked at any more; the rest of the packet can.

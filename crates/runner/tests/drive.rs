@@ -132,6 +132,7 @@ fn in_a_turn() -> Run {
         delivery: DeliveryMode::Branch,
         plan: false,
         review: true,
+        experts: Vec::new(),
         checks: Vec::new(),
         max_repair_rounds: 3,
         target: None,

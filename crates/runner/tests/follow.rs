@@ -62,6 +62,7 @@ impl World {
             delivery: DeliveryMode::Branch,
             plan: false,
             review: false,
+            experts: Vec::new(),
             checks: Vec::new(),
             max_repair_rounds: 3,
             target: None,

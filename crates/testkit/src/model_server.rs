@@ -171,12 +171,12 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
     let label = turn_label(&prompt).unwrap_or("unknown").to_owned();
-    let plans = prompt.starts_with(PLAN);
+    let reads = Reads::of(&prompt);
     let (chosen, serial) = {
         let mut world = shared.world();
         let chosen = world.choose(&prompt, step, sub_agent);
         // What no rule asks for is not seen by the test either.
-        let is_seen = chosen.is_some() || !plans;
+        let is_seen = chosen.is_some() || reads.is_none();
         if is_seen {
             world.requests.push(RecordedRequest {
                 headers,
@@ -188,18 +188,18 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         (chosen, world.requests.len())
     };
     shared.count.send_replace(serial);
-    match chosen {
-        None if plans => {
+    match (chosen, reads) {
+        (None, Some(reads)) => {
             let free = Usage {
                 input: 0,
                 cached: 0,
                 output: 0,
             };
-            stream::respond(&Reply::Plan(serde_json::Map::new()), free, &label, serial).await
+            stream::respond(&reads.usual(), free, &label, serial).await
         }
-        Some(rule) => stream::respond(&rule.reply, rule.usage, &label, serial).await,
+        (Some(rule), _) => stream::respond(&rule.reply, rule.usage, &label, serial).await,
         // A 400 is not repeated by Codex: the mistake in the script shows at once.
-        None => stream::refusal(
+        (None, None) => stream::refusal(
             400,
             Some(&serde_json::json!({ "error": {
                 "type": "invalid_request_error",
@@ -213,10 +213,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
 impl World {
     fn choose(&mut self, prompt: &str, step: usize, sub_agent: bool) -> Option<Rule> {
         let rules = self.script.rules.iter().zip(&mut self.used);
-        let plans = prompt.starts_with(PLAN);
+        let reads = Reads::of(prompt);
         for (rule, used) in rules {
-            let for_planners = rule.contains.as_ref().is_some_and(|words| words.starts_with(PLAN));
-            let fits = (!plans || for_planners)
+            let made_for = rule.contains.as_ref().and_then(|words| Reads::of(words));
+            let fits = (reads.is_none() || reads == made_for)
                 && rule.contains.as_ref().is_none_or(|words| prompt.contains(words))
                 && rule.step.is_none_or(|wanted| wanted == step)
                 && rule.sub_agent.is_none_or(|wanted| wanted == sub_agent)
@@ -230,8 +230,30 @@ impl World {
     }
 }
 
-/// How the prompt of a planner begins.
-const PLAN: &str = "# Plan for ticket";
+/// Whose turn is answered also where no rule fits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    Planner,
+    Expert,
+}
+
+impl Reads {
+    /// By how a prompt begins.
+    fn of(prompt: &str) -> Option<Self> {
+        if prompt.starts_with("# Plan for ticket") {
+            Some(Self::Planner)
+        } else {
+            prompt.starts_with("# Expert").then_some(Self::Expert)
+        }
+    }
+
+    fn usual(self) -> Reply {
+        match self {
+            Self::Planner => Reply::Plan(serde_json::Map::new()),
+            Self::Expert => Reply::Expert(serde_json::Map::new()),
+        }
+    }
+}
 
 /// The prompt of the turn that a request belongs to, and how many tool results followed it.
 fn place_in_turn(body: &Value) -> (String, usize) {

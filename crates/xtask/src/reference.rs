@@ -30,7 +30,7 @@ pub(crate) fn page(files: &[(&str, Value)]) -> String {
 fn modes(page: &mut String) {
     page.push_str(
         "\n## Modes\n\nWhat a ticket's `mode` asks of a run beside what every run has.\n\n\
-         | mode | `[scope] allowed` | plan | self-review, independent review | files may change | limits |\n| --- | --- | --- | --- | --- | --- |\n",
+         | mode | `[scope] allowed` | plan | experts | self-review, independent review | files may change | limits |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for mode in Mode::ALL {
         let Discipline {
@@ -39,6 +39,7 @@ fn modes(page: &mut String) {
             plans,
             review_may_be_off,
             may_change,
+            needs_experts,
             is_small,
             owns_tickets,
         } = mode.discipline();
@@ -52,6 +53,13 @@ fn modes(page: &mut String) {
         } else {
             "always"
         };
+        let experts = if needs_experts {
+            "named ones, of plan and change"
+        } else if may_change {
+            "named ones, of the change"
+        } else {
+            "none"
+        };
         let limits = match (is_small, owns_tickets) {
             (true, _) => "the lines of a small change",
             (_, true) => "its children are delivered first",
@@ -59,7 +67,7 @@ fn modes(page: &mut String) {
         };
         let _ = writeln!(
             page,
-            "| `{}` | {scope} | {} | {reviews} | {} | {limits} |",
+            "| `{}` | {scope} | {} | {experts} | {reviews} | {} | {limits} |",
             mode.as_str(),
             said(plans),
             said(may_change)

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
-    Activity, Approval, Blocker, Cancellation, Effect, Event, EvidenceIndex, Journal, Observation, Package,
-    PhaseEvidence, Plan, Receipt, Report, Review, Statement, SteeringPack, TicketFile, schema_of,
+    Activity, Approval, Blocker, Cancellation, Effect, Event, EvidenceIndex, ExpertReview, ExpertSubject, Journal,
+    Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement, SteeringPack, TicketFile, schema_of,
 };
 use policy::Policy;
 use serde::Serialize;
@@ -76,6 +76,12 @@ fn wires() -> Vec<Wire> {
         stored("receipt", |bytes| {
             let receipt = Receipt::parse(bytes).map_err(|error| error.to_string())?;
             Ok(Some(serde_json::from_slice(&receipt.to_bytes()).unwrap()))
+        }),
+        stored("expert", |bytes| {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let about = ExpertSubject::Tree { tree: support::tree() };
+            let review = ExpertReview::parse(text, "turn-1", &about).map_err(|error| error.to_string())?;
+            Ok(Some(serde_json::to_value(review).unwrap()))
         }),
         stored("plan", |bytes| {
             let text = std::str::from_utf8(bytes).unwrap();
@@ -269,12 +275,18 @@ fn every_committed_schema_has_fixtures_and_is_a_valid_schema() {
     }
 }
 
+const EXPERT: support::Terms = support::Terms {
+    mode: ledger_core::Mode::Expert,
+    ..support::STANDARD
+};
+
 /// A journal of this version stays readable, byte for byte: a change of the format shows here first.
 #[test]
 fn the_journals_of_whole_runs_are_what_they_always_were() {
     for (file, terms) in [
         ("whole-run.jsonl", support::STANDARD),
         ("whole-loop.jsonl", support::LOOP),
+        ("whole-expert.jsonl", EXPERT),
     ] {
         let path = root().join("fixtures/wire/journal/good").join(file);
         let whole = support::Climb::whole(terms);

@@ -1,7 +1,8 @@
 //! `foil explain`
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, RepoPath, RunId, TicketId, TreeId};
+use ledger_core::{Blocker, ExpertField, RepoPath, RunId, TicketFile, TicketId, TreeId};
+use policy::config::{IndependentReview, ReviewPolicy};
 use policy::{ApprovalFact, Verdict};
 use runner::{Candidacy, left_work, rescue_command};
 use serde::Serialize;
@@ -39,6 +40,12 @@ struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     copies: Vec<RepoPath>,
     checks: Vec<ReportCheck>,
+    /// Whose judgement the ticket asks for by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    experts: Vec<ExpertField>,
+    /// Who is asked beside them where the change touches their field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    experts_by_evidence: Vec<ExpertField>,
     agent: ReportAgent,
     delivery: String,
     /// What an earlier run left, for a new one to begin with.
@@ -97,6 +104,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
     let (agent, workspace_policy) = (&candidacy.policy.agent, &candidacy.policy.workspace);
     let file = &candidacy.ticket.file;
     let package = file.package.as_ref().map(ledger_core::PackageName::as_str);
+    let (named, by_evidence) = experts(file, &candidacy.policy.review);
     let report = Report {
         schema: "counterfoil.explain/1",
         ticket: args.ticket.clone(),
@@ -139,6 +147,8 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
                 timeout: check.timeout.to_string(),
             })
             .collect(),
+        experts: named,
+        experts_by_evidence: by_evidence,
         agent: ReportAgent {
             kind: match agent.kind {
                 ledger_core::AgentKind::Codex => "codex",
@@ -174,6 +184,18 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
         context.output.answer(&words(&report, approved_at))?;
     }
     Ok(if report.would_run { Exit::Done } else { Exit::Refused })
+}
+
+/// Whose judgement is asked for: by the ticket, and by what the change will touch. Nobody's where nobody reviews.
+fn experts(ticket: &TicketFile, review: &ReviewPolicy) -> (Vec<ExpertField>, Vec<ExpertField>) {
+    let discipline = ticket.mode.discipline();
+    let is_off = review.independent == IndependentReview::Off && discipline.review_may_be_off;
+    if is_off || !discipline.may_change {
+        return (Vec::new(), Vec::new());
+    }
+    let mut fields = ExpertField::ALL.to_vec();
+    fields.retain(|field| ticket.experts.contains(field) || review.experts.contains(field));
+    fields.into_iter().partition(|field| ticket.experts.contains(field))
 }
 
 /// The report in words, with times in the reader's zone.
@@ -240,6 +262,15 @@ fn words(report: &Report, approved_at: Option<Timestamp>) -> String {
             plain(&check.command),
             check.timeout
         ));
+    }
+    for (fields, when) in [
+        (&report.experts, "named by the ticket"),
+        (&report.experts_by_evidence, "where the change touches their field"),
+    ] {
+        if !fields.is_empty() {
+            let names: Vec<_> = fields.iter().map(|field| field.as_str()).collect();
+            text.push_str(&format!("experts   {} ({when})\n", names.join(", ")));
+        }
     }
     if let Some(rescue) = &report.rescue {
         text.push_str(&format!(

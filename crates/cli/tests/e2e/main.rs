@@ -11,6 +11,7 @@
 
 mod crashes;
 mod deliveries;
+mod experts;
 mod failures;
 mod interactive;
 mod package;

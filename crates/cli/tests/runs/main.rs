@@ -21,6 +21,7 @@ mod deliver;
 mod doctor;
 mod events;
 mod examples;
+mod experts;
 mod gates;
 mod going_on;
 mod hook;

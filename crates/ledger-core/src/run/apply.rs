@@ -6,7 +6,7 @@ mod intents;
 
 use super::{Refusal, Run, State};
 use crate::changed_tests::TestOrder;
-use crate::effect::{Effect, Observation, ReviewEnd};
+use crate::effect::{Effect, Observation};
 use crate::event::{Event, PauseCause, ResumeCause};
 use crate::evidence::divided;
 use crate::mode::Mode;
@@ -79,7 +79,10 @@ impl Run {
                 let by_agent = self.pending.as_ref().is_some_and(|pending| {
                     matches!(
                         pending.effect,
-                        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. }
+                        Effect::TakePlan { .. }
+                            | Effect::TakeTurn { .. }
+                            | Effect::TakeReview { .. }
+                            | Effect::AskExpert { .. }
                     )
                 });
                 condition("activity", by_agent, "no agent is at work")
@@ -272,13 +275,7 @@ impl Run {
     }
 
     fn has_something_to_repair(&self) -> bool {
-        self.attempt.as_ref().is_some_and(|attempt| {
-            let refused = attempt
-                .review
-                .as_ref()
-                .is_some_and(|review| matches!(review.end, ReviewEnd::Answered { passes: false, .. }));
-            refused || attempt.rejection.is_some()
-        })
+        self.is_refused() || self.is_rejected()
     }
 
     /// Whether the tests that are said to have failed on the base did, with the same ending.
@@ -322,6 +319,9 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::TurnEnded { .. } => matches!(effect, Effect::TakeTurn { .. }),
         Observation::ChangesMeasured { .. } => matches!(effect, Effect::MeasureChanges { .. }),
         Observation::ReviewEnded { .. } => matches!(effect, Effect::TakeReview { .. }),
+        Observation::ExpertEnded { judge, subject, .. } => {
+            matches!(effect, Effect::AskExpert { judge: asked, subject: about, .. } if asked == judge && about == subject)
+        }
         Observation::ConsentSeen { .. } => matches!(effect, Effect::ConfirmConsent),
         Observation::DeliveryPrepared { .. } => matches!(effect, Effect::PrepareDelivery { .. }),
         Observation::RefSeen { .. } => matches!(effect, Effect::UpdateRef { .. }),

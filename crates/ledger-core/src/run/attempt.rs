@@ -10,9 +10,10 @@ use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::comparison::TestComparison;
 use crate::drift::SpecDrift;
-use crate::effect::{Effect, PlanEnd, ReviewEnd, TurnEnd, Violation};
+use crate::effect::{Effect, ExpertEnd, PlanEnd, ReviewEnd, TurnEnd, Violation};
 use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
+use crate::expert::{ExpertCall, ExpertSubject, Judge};
 use crate::id::ThreadId;
 use crate::object::{CommitId, TreeId};
 use crate::plan::PlanStatus;
@@ -46,6 +47,8 @@ pub struct Attempt {
     pub review: Option<EndedReview>,
     /// Reviews that ended without a valid verdict.
     pub failed_reviews: u32,
+    /// What experts last said, once their turns ended.
+    pub experts: BTreeMap<Judge, EndedExpert>,
     /// What a person found, where one rejected the result.
     pub rejection: Option<Vec<Finding>>,
 }
@@ -98,6 +101,8 @@ pub struct MeasuredChange {
     pub tests: Option<ChangedTests>,
     /// The refused tree of this run that it is no other change than.
     pub same_as: Option<TreeId>,
+    /// Who has to judge it beside the reviewer.
+    pub experts: Vec<ExpertCall>,
 }
 
 /// A change that a reviewer or a person refused.
@@ -134,6 +139,25 @@ pub struct EndedReview {
     /// Why it was interrupted by us, where the policy did.
     pub interrupted_for: Option<Blocker>,
     /// The tree that the reviewer saw, where the same change was brought onto another base since.
+    pub carried_from: Option<TreeId>,
+}
+
+/// An expert's turn that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedExpert {
+    /// What was judged.
+    pub subject: ExpertSubject,
+    /// How.
+    pub end: ExpertEnd,
+    /// When.
+    pub at: Timestamp,
+    /// The expert's conversation.
+    pub thread: Option<ThreadId>,
+    /// Why it was interrupted by us, where the policy did.
+    pub interrupted_for: Option<Blocker>,
+    /// Turns about the same in a row that ended without a valid answer.
+    pub failed: u32,
+    /// The tree that the expert saw, where the same change was brought onto another base since.
     pub carried_from: Option<TreeId>,
 }
 
@@ -194,6 +218,16 @@ impl EndedPlan {
     }
 }
 
+impl EndedPlan {
+    /// Whether something can come of it still, when a runner takes the run up.
+    pub(super) fn is_useful(&self, after: ResumeCause) -> bool {
+        match &self.interrupted_for {
+            Some(blocker) => !(after == ResumeCause::Blocker && blocker.resumable),
+            None => self.is_sound(),
+        }
+    }
+}
+
 impl Attempt {
     pub(super) fn new(n: u32, cause: Option<IterationCause>, findings: Vec<Finding>, since: Timestamp) -> Self {
         Self {
@@ -209,16 +243,18 @@ impl Attempt {
             compared: None,
             review: None,
             failed_reviews: 0,
+            experts: BTreeMap::new(),
             rejection: None,
         }
     }
 
-    /// Why the policy stopped the last turn or the last review, where it did. As long as there is a reason, nothing comes
+    /// Why the policy stopped the last turn, the last review or an expert, where it did. As long as there is a reason, nothing comes
     /// of the iteration.
     pub fn stopped_for(&self) -> Option<&Blocker> {
         let turn = self.turn.as_ref().and_then(|turn| turn.interrupted_for.as_ref());
         let review = self.review.as_ref().and_then(|review| review.interrupted_for.as_ref());
-        turn.or(review)
+        let expert = self.experts.values().find_map(|expert| expert.interrupted_for.as_ref());
+        turn.or(review).or(expert)
     }
 
     /// The worker writes again: whatever came of an earlier turn of this iteration counts for nothing.
@@ -230,9 +266,10 @@ impl Attempt {
         self.compared = None;
         self.review = None;
         self.failed_reviews = 0;
+        self.experts.clear();
     }
 
-    /// Drops a turn and a review that nothing can come of: they are taken again, and what they cost stays counted.
+    /// Drops turns and reviews that nothing can come of: they are taken again, and what they cost stays counted.
     pub(super) fn resume(&mut self, after: ResumeCause, writer: Option<&ThreadId>) {
         // A cause that may be gone is not held against what was stopped for it; any other still holds.
         let lapsed = |blocker: &Blocker| after == ResumeCause::Blocker && blocker.resumable;
@@ -254,6 +291,20 @@ impl Attempt {
         if !self.review.as_ref().is_some_and(useful_review) {
             self.review = None;
             self.failed_reviews = 0;
+        }
+        self.experts.retain(|_, expert| expert.is_useful(after, writer));
+    }
+}
+
+impl EndedExpert {
+    /// Whether something can come of it still, when a runner takes the run up.
+    pub(super) fn is_useful(&self, after: ResumeCause, writer: Option<&ThreadId>) -> bool {
+        match &self.interrupted_for {
+            Some(blocker) => !(after == ResumeCause::Blocker && blocker.resumable),
+            None => {
+                let independent = self.thread.is_some() && self.thread.as_ref() != writer;
+                independent && matches!(self.end, ExpertEnd::Answered { .. })
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::attempt::{
 use super::{AcceptedTree, EffectFailure, MovedRef, PushedRef, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::changed_tests::ChangedTests;
-use crate::effect::{CheckPurpose, Effect, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose};
+use crate::effect::{CheckPurpose, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose};
 use crate::event::{Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
@@ -50,6 +50,7 @@ impl Run {
             }
             Event::RepairStarted { round, n, findings } => {
                 self.totals.repair_rounds = *round;
+                self.remember_refusals();
                 self.refused.extend(self.attempt.as_ref().and_then(refused));
                 self.go_back(Attempt::new(*n, None, findings.clone(), at));
             }
@@ -181,6 +182,11 @@ impl Run {
             review.carried_from.get_or_insert(review.tree);
             review.tree = tree;
         }
+        if same_change {
+            attempt.experts.values_mut().for_each(|expert| expert.carry(tree));
+        } else {
+            attempt.experts.clear();
+        }
     }
 
     fn resume(&mut self, after: ResumeCause) {
@@ -206,16 +212,20 @@ impl Run {
         }
         self.remote = None;
         self.push_refused = None;
-        if !self.plan.as_ref().is_some_and(EndedPlan::is_sound) {
+        if !self.plan.as_ref().is_some_and(|plan| plan.is_useful(after)) {
             self.plan = None;
             self.totals.plans = 0;
         }
+        let to_judge = self.plan_to_judge();
+        self.plan_experts
+            .retain(|_, expert| Some(expert.subject) == to_judge && expert.is_useful(after, None));
         if let Some(pending) = &mut self.pending {
             pending.orphaned = true;
         }
         if let Some(attempt) = &mut self.attempt {
             attempt.resume(after, self.writer.as_ref());
         }
+        self.drop_borrowed_words();
     }
 
     /// A branch that this run had made, and that is not as it left it any more, cannot be moved: another delivery is prepared.
@@ -276,6 +286,7 @@ impl Run {
                 tests,
                 same_as,
                 drift,
+                experts,
             } => {
                 self.unmeasured = false;
                 let is_carried = self.carried.take().is_some();
@@ -295,6 +306,7 @@ impl Run {
                         tests: tests.clone(),
                         same_as: *same_as,
                         drift: drift.clone(),
+                        experts: experts.clone(),
                     });
                 }
             }
@@ -306,6 +318,16 @@ impl Run {
             } => {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 self.review_ended(at, pending, *tree, end, thread.as_ref());
+            }
+            Observation::ExpertEnded {
+                judge,
+                subject,
+                end,
+                tokens,
+                thread,
+            } => {
+                self.totals.tokens = self.totals.tokens.plus(*tokens);
+                self.expert_ended(at, pending, (*judge, *subject), end, thread.as_ref());
             }
             Observation::ConsentSeen { consent } => self.consent = Some(consent.clone()),
             Observation::DeliveryPrepared { delivery } => {
@@ -395,8 +417,13 @@ impl Run {
     fn cut_off(&mut self, at: Timestamp, pending: &Pending, lost: Option<&str>) {
         self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
         let stopped = pending.stopped_for().is_some();
-        let (plan, turn, review) = match lost {
-            _ if stopped => (PlanEnd::Interrupted, TurnEnd::Interrupted, ReviewEnd::Interrupted),
+        let (plan, turn, review, expert) = match lost {
+            _ if stopped => (
+                PlanEnd::Interrupted,
+                TurnEnd::Interrupted,
+                ReviewEnd::Interrupted,
+                ExpertEnd::Interrupted,
+            ),
             Some(reason) if !pending.orphaned => {
                 let failure = AgentFailure {
                     class: AgentFailureClass::Crashed,
@@ -408,7 +435,10 @@ impl Run {
                 let of_review = ReviewEnd::Failed {
                     failure: failure.clone(),
                 };
-                (of_plan, TurnEnd::Failed { failure }, of_review)
+                let of_expert = ExpertEnd::Failed {
+                    failure: failure.clone(),
+                };
+                (of_plan, TurnEnd::Failed { failure }, of_review, of_expert)
             }
             _ => return,
         };
@@ -416,6 +446,9 @@ impl Run {
             Effect::TakePlan { .. } => self.plan_ended(at, pending, &plan, None),
             Effect::TakeTurn { .. } => self.turn_ended(at, pending, &turn),
             Effect::TakeReview { tree, .. } => self.review_ended(at, pending, *tree, &review, None),
+            Effect::AskExpert { judge, subject, .. } => {
+                self.expert_ended(at, pending, (*judge, *subject), &expert, None)
+            }
             _ => {}
         }
     }
@@ -426,6 +459,7 @@ impl Run {
             return;
         }
         self.totals.plans += 1;
+        self.plan_experts.clear();
         self.plan = Some(EndedPlan {
             end: end.clone(),
             at,

@@ -18,6 +18,12 @@ pub enum Refusal {
         /// The mode.
         mode: Mode,
     },
+    /// The mode needs experts, and none is named; or one is named twice or out of order.
+    #[error("mode `{}` does not go with these experts", mode.as_str())]
+    ExpertsNeeded {
+        /// The mode.
+        mode: Mode,
+    },
     /// Who pushes must say where to, and nobody else.
     #[error("delivery mode `{}` and the target of a push do not go together", delivery.as_str())]
     TargetNeeded {

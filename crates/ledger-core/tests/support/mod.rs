@@ -76,6 +76,11 @@ pub(crate) fn opened(terms: Terms) -> Opened {
         delivery: terms.delivery,
         plan: terms.mode.discipline().plans,
         review: terms.review,
+        experts: if terms.mode.discipline().needs_experts {
+            vec![ExpertField::Security]
+        } else {
+            Vec::new()
+        },
         checks: if terms.checks {
             vec!["auth tests".to_owned()]
         } else {
@@ -319,6 +324,42 @@ pub(crate) fn review_ended(verdict: Verdict) -> Observation {
     }
 }
 
+pub(crate) fn ask_expert(judge: Judge, subject: ExpertSubject) -> Effect {
+    Effect::AskExpert {
+        judge,
+        subject,
+        label: format!("0042-validate-email/01J9Z3/{judge}-1"),
+    }
+}
+
+pub(crate) fn expert_review(passes: bool) -> ExpertReview {
+    ExpertReview {
+        turn: "0042-validate-email/01J9Z3/security-1".to_owned(),
+        recommendation: if passes {
+            Recommendation::Proceed
+        } else {
+            Recommendation::Repair
+        },
+        summary: "Looked.".to_owned(),
+        findings: if passes { Vec::new() } else { vec![finding()] },
+        required_proof: Vec::new(),
+        next_action: "Go on.".to_owned(),
+    }
+}
+
+pub(crate) fn expert_ended(judge: Judge, subject: ExpertSubject, passes: bool) -> Observation {
+    Observation::ExpertEnded {
+        judge,
+        subject,
+        end: ExpertEnd::Answered {
+            review: expert_review(passes),
+            passes,
+        },
+        tokens: tokens(),
+        thread: Some(name(&format!("thread-{judge}"))),
+    }
+}
+
 impl Climb {
     pub(crate) fn open(terms: Terms) -> Self {
         let event = Event::Opened(opened(terms));
@@ -342,6 +383,13 @@ impl Climb {
                 },
                 review_ended(Verdict::Pass),
             );
+            let subject = ExpertSubject::Tree { tree: tree() };
+            for field in opened(terms).experts {
+                climb.done(
+                    ask_expert(field.into(), subject),
+                    expert_ended(field.into(), subject, true),
+                );
+            }
         }
         climb.finish(terms);
         climb
@@ -371,6 +419,13 @@ impl Climb {
         }));
         if opened(terms).plan {
             climb.done(take_plan(), plan_ended(Vec::new()));
+            let subject = ExpertSubject::Plan { plan: plan().digest() };
+            for field in opened(terms).experts {
+                climb.done(
+                    ask_expert(field.into(), subject),
+                    expert_ended(field.into(), subject, true),
+                );
+            }
             climb.enter(PhaseEvidence::PlanRecorded { plan: plan().digest() });
         } else {
             climb.skip(Phase::PlanRecorded, NotRequiredCode::NoPlan);
@@ -439,6 +494,7 @@ impl Climb {
                 tests: None,
                 same_as: None,
                 drift: None,
+                experts: Vec::new(),
             },
         );
         self.enter(PhaseEvidence::ImplementationComplete {
@@ -486,7 +542,8 @@ impl Climb {
     /// From an answered review to the end.
     pub(crate) fn finish(&mut self, terms: Terms) {
         if terms.review {
-            self.enter(independent_review(Verdict::Pass));
+            let experts = self.run.expert_verdicts();
+            self.enter(judged_by(Verdict::Pass, experts));
         } else {
             self.skip(Phase::IndependentReviewComplete, NotRequiredCode::Mode);
         }
@@ -594,12 +651,14 @@ impl Climb {
     }
 }
 
-pub(crate) fn independent_review(verdict: Verdict) -> PhaseEvidence {
+/// A review, with what experts said beside it.
+pub(crate) fn judged_by(verdict: Verdict, experts: Vec<ExpertVerdict>) -> PhaseEvidence {
     PhaseEvidence::IndependentReviewComplete {
         tree: tree(),
         thread: reviewer(),
         verdict,
         findings: review(verdict).findings,
+        experts,
         carried_from: None,
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{ByteSize, Policy, SandboxUse};
 use crate::quick_flow::QuickFlow;
 use crate::scope::ScopeRules;
 use crate::spec_trace::has_specs;
-use crate::unkept::ignored_keys;
+use crate::unkept::{ignored_keys, unasked_experts};
 
 pub(super) fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
     Gate {
@@ -175,7 +175,11 @@ pub(super) fn mode(ticket: &TicketFile) -> Gate {
 
 pub(super) fn contract(ticket: &TicketFile, policy: &Policy) -> Gate {
     const NAME: &str = "contract";
-    if let Some(ignored) = ignored_keys(ticket).into_iter().next() {
+    if let Some(ignored) = ignored_keys(ticket)
+        .into_iter()
+        .chain(unasked_experts(policy, ticket))
+        .next()
+    {
         let next_step = format!("{}, and approve the ticket again", ignored.hint);
         return no_but(NAME, BlockerCode::NeedsPerson, ignored.message, &next_step);
     }

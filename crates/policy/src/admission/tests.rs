@@ -300,13 +300,15 @@ fn modes_that_this_version_does_not_run_are_refused() {
         ("loop", true),
         ("quick", true),
         ("standard", true),
-        ("expert", false),
+        ("expert", true),
         ("bounded_rounds", false),
         ("research", true),
         ("parent", false),
     ] {
         let small = if mode == "research" { "" } else { SMALL };
-        let ticket = TicketFile::parse(format!("title = \"x\"\nmode = \"{mode}\"\n{small}").as_bytes()).unwrap();
+        let experts = if mode == "expert" { "experts = [\"test\"]\n" } else { "" };
+        let ticket =
+            TicketFile::parse(format!("title = \"x\"\nmode = \"{mode}\"\n{experts}{small}").as_bytes()).unwrap();
         assert_eq!(
             admit(&ticket, &Policy::default(), &facts()).is_admitted(),
             fine,

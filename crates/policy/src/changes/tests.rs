@@ -371,7 +371,7 @@ proptest::proptest! {
         proptest::prop_assert_eq!(violations.is_empty(), set.changes.is_empty());
         let change = set.summary();
         proptest::prop_assert_eq!(change.counts.total(), u64::try_from(set.changes.len()).unwrap());
-        let observation = ledger_core::Observation::ChangesMeasured { change, violations, weakened: Vec::new(), tests: None, same_as: None, drift: None };
+        let observation = ledger_core::Observation::ChangesMeasured { change, violations, weakened: Vec::new(), tests: None, same_as: None, drift: None, experts: Vec::new() };
         let event = ledger_core::Event::Observed { of: 1, observation };
         let (line, _) = ledger_core::Head::default().line(jiff::Timestamp::UNIX_EPOCH, &event).unwrap();
         proptest::prop_assert!(line.len() < 2 * ledger_core::MAX_LIST_BYTES + 1024, "{}", line.len());

@@ -1,6 +1,6 @@
 //! `[review]` and `[delivery]`: who judges a change, and where it goes.
 
-use ledger_core::{DeliveryMode, RefName, Severity};
+use ledger_core::{DeliveryMode, ExpertField, RefName, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use super::text::checked_text;
 pub struct ReviewPolicy {
     /// Whether another thread reviews the change; `off` counts in loop mode only
     pub independent: IndependentReview,
-    /// Reviewers by risk. Not acted on by this version: it must be empty
-    pub experts: Vec<String>,
+    /// The fields whose experts are asked about a change that touches them, beside those that its ticket names; `[]`: none
+    pub experts: Vec<ExpertField>,
     /// The least severe finding that stops a change
     pub block_on: Severity,
     /// The largest diff that is put into the reviewer's prompt; of a larger one it is told the paths
@@ -25,7 +25,7 @@ impl Default for ReviewPolicy {
     fn default() -> Self {
         Self {
             independent: IndependentReview::Required,
-            experts: Vec::new(),
+            experts: vec![ExpertField::Security, ExpertField::DataMigration],
             block_on: Severity::High,
             max_diff: ByteSize::kibibytes(256),
         }

@@ -9,7 +9,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `[gates]`: further rules for what may be delivered. Each is one level for all tickets, or a table of levels by the ticket's
-/// `kind`. This version does not act on `cleanup_review` and `code_review`, which must be `off`.
+/// `kind`. Those that ask for a review mean nothing in loop mode where the policy switches reviews off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatesPolicy {
@@ -18,9 +18,11 @@ pub struct GatesPolicy {
     pub tdd: GateSetting,
     /// A change of source changes tests as well
     pub changed_tests: GateSetting,
-    /// A review for what can be removed. Not acted on by this version: it must be `off`
+    /// A further review of a change with more than 10 files or 200 added lines, for what can be removed: with `block` it has to pass,
+    /// with `warn` what it finds is listed
     pub cleanup_review: GateSetting,
-    /// A second review of the code. Not acted on by this version: it must be `off`
+    /// A second, independent review, of whether the code is right and of nothing else: with `block` it has to pass, with `warn` what it
+    /// finds is listed
     pub code_review: GateSetting,
     /// A test of the change fails on the base and passes on the change, and no test of the base that passed there fails on the change
     pub fail_to_pass: GateSetting,
@@ -68,6 +70,8 @@ impl GatesPolicy {
             changed_tests: self.changed_tests.of(kind, default.changed_tests),
             // That tests failed at first says nothing of those that are there in the end.
             fail_to_pass: tdd.max(fail_to_pass),
+            cleanup_review: self.cleanup_review.of(kind, default.cleanup_review),
+            code_review: self.code_review.of(kind, default.code_review),
             specs: self.specs.of(kind, default.specs),
             test_weakening: self.test_weakening.of(kind, default.test_weakening),
         }
@@ -92,6 +96,10 @@ pub struct Gates {
     pub changed_tests: GateLevel,
     /// A test fails before and passes after.
     pub fail_to_pass: GateLevel,
+    /// What can be removed from a large change.
+    pub cleanup_review: GateLevel,
+    /// Whether the code is right.
+    pub code_review: GateLevel,
     /// Changes of what specs are for have specs.
     pub specs: GateLevel,
     /// Hunks that weaken tests.

@@ -7,7 +7,7 @@ use ledger_core::{
 };
 
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
-use super::{FailedAnswer, and_more, blocked, enter, gates, not_required, places, turn_label};
+use super::{FailedAnswer, and_more, blocked, enter, experts, gates, not_required, places, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
 use crate::spec_trace::unproved_requirements;
@@ -193,7 +193,7 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
         })
     };
     match &ended.end {
-        ReviewEnd::Answered { review, passes } => verdict(run, tree, ended, review, *passes),
+        ReviewEnd::Answered { review, passes } => verdict(run, tree, ended, review, *passes, inputs, now),
         ReviewEnd::InvalidAnswer { reason } => again(reason),
         ReviewEnd::Failed { failure } => match stops_at_once(failure.class) {
             Some(code) => blocked(run, code, failure.message.clone()),
@@ -216,7 +216,15 @@ fn unjudged_weakening(run: &Run, inputs: &Inputs) -> Option<String> {
     ))
 }
 
-fn verdict(run: &Run, tree: TreeId, ended: &EndedReview, review: &Review, passes: bool) -> Step {
+fn verdict(
+    run: &Run,
+    tree: TreeId,
+    ended: &EndedReview,
+    review: &Review,
+    passes: bool,
+    inputs: &Inputs,
+    now: Timestamp,
+) -> Step {
     let Some(thread) = ended.thread.clone() else {
         return blocked(run, BlockerCode::ReviewFailed, "the reviewer named no conversation");
     };
@@ -227,12 +235,22 @@ fn verdict(run: &Run, tree: TreeId, ended: &EndedReview, review: &Review, passes
             "the review was answered in the writer's conversation",
         );
     }
-    let verdict = if passes { Verdict::Pass } else { Verdict::Fail };
+    // What the reviewer refuses is repaired before anybody else looks at it.
+    if passes && let Some(step) = experts::of_tree(run, tree, inputs, now) {
+        return step;
+    }
+    let of_experts = run.expert_findings();
+    let verdict = if passes && of_experts.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
     enter(PhaseEvidence::IndependentReviewComplete {
         tree,
         thread,
         verdict,
-        findings: review.findings.clone(),
+        findings: review.findings.iter().cloned().chain(of_experts).collect(),
+        experts: run.expert_verdicts(),
         carried_from: ended.carried_from,
     })
 }

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    BlockerCode, Effect, EndedPlan, Event, MAX_FAILED_ANSWERS, NotRequiredCode, PauseCause, Phase, PhaseEvidence, Plan,
-    PlanEnd, PlanStatus, Run, wanted_lines,
+    Blocker, BlockerCode, Effect, EndedPlan, Event, MAX_FAILED_ANSWERS, NotRequiredCode, PauseCause, Phase,
+    PhaseEvidence, Plan, PlanEnd, PlanStatus, Run, wanted_lines,
 };
 
 use super::write::stops_at_once;
-use super::{FailedAnswer, blocked, enter, not_required, turn_label};
+use super::{FailedAnswer, blocked, enter, experts, not_required, turn_label};
 use crate::inputs::{Inputs, Step};
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
@@ -46,7 +46,7 @@ fn after(run: &Run, ended: &EndedPlan, inputs: &Inputs, now: Timestamp) -> Step 
                 return step;
             }
             let Some(first) = violations.first() else {
-                return enter(PhaseEvidence::PlanRecorded { plan: plan.digest() });
+                return judged(run, plan, inputs, now);
             };
             if tries < MAX_FAILED_ANSWERS {
                 // It is told what is forbidden.
@@ -73,6 +73,41 @@ fn after(run: &Run, ended: &EndedPlan, inputs: &Inputs, now: Timestamp) -> Step 
             cause: PauseCause::Stop,
         }),
     }
+}
+
+/// A plan that fits the ticket is recorded once the experts let it proceed whom the ticket names.
+fn judged(run: &Run, plan: &Plan, inputs: &Inputs, now: Timestamp) -> Step {
+    if let Some(step) = experts::of_plan(run, inputs, now) {
+        return step;
+    }
+    if !run.plan_is_refused() {
+        return enter(PhaseEvidence::PlanRecorded { plan: plan.digest() });
+    }
+    let tries = run.totals().plans;
+    if tries < MAX_FAILED_ANSWERS {
+        // It is told what they have found.
+        return ask(run);
+    }
+    let findings = run.plan_findings();
+    let first = findings
+        .iter()
+        .find_map(|(judge, findings)| Some((judge, findings.first()?)));
+    let first = first.map_or_else(String::new, |(judge, finding)| {
+        format!(
+            "; in the last, `{judge}` says of {}: {}",
+            finding.place, finding.required_repair
+        )
+    });
+    let blocker = Blocker {
+        resumable: false,
+        next_step: "read what the experts say with `foil review <ticket>`, change the ticket and approve it again"
+            .to_owned(),
+        ..Blocker::new(
+            BlockerCode::ReviewFailed,
+            format!("experts let none of {tries} plans proceed{first}"),
+        )
+    };
+    Step::Record(Event::Blocked(blocker))
 }
 
 /// The end of a run whose planner says that the ticket cannot be done as it is.

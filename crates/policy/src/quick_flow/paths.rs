@@ -118,6 +118,26 @@ pub(super) fn is_deployment(path: &RepoPath) -> bool {
         || ends_with(&name, &[".tf", ".tfvars"])
 }
 
+/// What makes and ships a program, or tells its users what is new.
+pub(crate) fn is_release(path: &RepoPath) -> bool {
+    let name = lower_name(path);
+    is_deployment(path) || starts_with(&name, &["changelog", "changes.", "release", "history.", "news."])
+}
+
+/// What measures how long something takes.
+pub(crate) fn is_benchmark(path: &RepoPath) -> bool {
+    let parts: Vec<Vec<u8>> = path.parts().map(<[u8]>::to_ascii_lowercase).collect();
+    let Some((name, folders)) = parts.split_last() else {
+        return false;
+    };
+    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+    folders
+        .iter()
+        .any(|folder| is_one_of(folder, &["bench", "benches", "benchmark", "benchmarks"]))
+        || ends_with(stem, &["_bench", "_benchmark"])
+        || starts_with(name, &["bench_", "benchmark_"])
+}
+
 /// What says how data is stored, beside migrations.
 pub(super) fn is_data_schema(path: &RepoPath) -> bool {
     let name = lower_name(path);

@@ -131,6 +131,7 @@ fn measuring(pending: &Pending, added: u64, codes: impl IntoIterator<Item = Bloc
         tests: None,
         same_as: None,
         drift: None,
+        experts: Vec::new(),
     })
 }
 
@@ -150,6 +151,7 @@ fn drifting(pending: &Pending, code: DriftCode) -> Option<Happening> {
         drift: Some(SpecDrift::new(vec![finding])),
         tests: None,
         same_as: None,
+        experts: Vec::new(),
     })
 }
 

@@ -12,6 +12,8 @@ use crate::world::{
 };
 
 const BLOCKS: Gates = Gates {
+    cleanup_review: GateLevel::Off,
+    code_review: GateLevel::Off,
     tdd: GateLevel::Off,
     changed_tests: GateLevel::Block,
     fail_to_pass: GateLevel::Block,
@@ -70,6 +72,7 @@ fn measures(pending: &Pending, tests: ChangedTests) -> Option<Happening> {
         tests: Some(tests),
         same_as: None,
         drift: None,
+        experts: Vec::new(),
     }))
 }
 
@@ -245,6 +248,7 @@ fn a_repair_that_is_no_other_change_ends_the_run() {
             tests: None,
             same_as: run.refused().first().map(|refused| refused.tree),
             drift: None,
+            experts: Vec::new(),
         })),
         _ => None,
     });

@@ -2,7 +2,7 @@
 
 use counterfoil_policy::config::{GateLevel, Gates};
 use counterfoil_policy::{Limits, Outcome};
-use ledger_core::{DeliveryMode, Mode, Phase, ReportStatus, Run, TestOrder, TurnEnd};
+use ledger_core::{DeliveryMode, Judge, Mode, Phase, ReportStatus, Run, TestOrder, TurnEnd};
 use proptest::prelude::*;
 
 use crate::world::{World, drive, inputs, opened, start};
@@ -13,6 +13,7 @@ fn when_all_goes_well_every_phase_is_entered_and_the_receipt_names_the_reviewed_
         (Mode::Standard, true, DeliveryMode::Branch, true, true),
         (Mode::Standard, true, DeliveryMode::Push, true, true),
         (Mode::Standard, true, DeliveryMode::None, false, false),
+        (Mode::Expert, true, DeliveryMode::Branch, true, true),
         (Mode::Loop, false, DeliveryMode::Branch, true, false),
         (Mode::Loop, true, DeliveryMode::Branch, false, false),
     ] {
@@ -42,13 +43,17 @@ proptest! {
     #[test]
     fn every_world_is_survived_and_every_run_ends(
         choices in proptest::collection::vec(any::<u8>(), 0..400),
-        shape in 0_u8..64,
+        shape in any::<u8>(),
         levels in proptest::array::uniform3(0_usize..3),
         max_iterations in 1_u32..6,
         max_tokens in prop_oneof![Just(5_000_000_u64), 1_000_u64..50_000],
     ) {
         let review = shape & 1 == 0;
-        let mode = if review && shape & 2 == 0 { Mode::Standard } else { Mode::Loop };
+        let mode = match (review && shape & 2 == 0, shape & 64) {
+            (true, 0) => Mode::Standard,
+            (true, _) => Mode::Expert,
+            (false, _) => Mode::Loop,
+        };
         let delivery = match (shape & 4, shape & 32) {
             (0, 0) => DeliveryMode::Branch,
             (0, _) => DeliveryMode::Push,
@@ -95,6 +100,15 @@ proptest! {
             }
             if let Some(checked) = run.attempt().and_then(|attempt| attempt.checked.as_ref()) {
                 prop_assert_eq!(checked.tree, receipt.tree);
+            }
+            let verdicts = run.expert_verdicts();
+            for call in run.expert_calls().into_iter().filter(|call| !call.is_advisory) {
+                prop_assert!(verdicts.iter().any(|said| said.judge == call.judge && said.passes), "{call:?}");
+            }
+            prop_assert_eq!(receipt.experts.len(), verdicts.len());
+            if mode == Mode::Expert {
+                prop_assert!(run.followed_plan().is_some());
+                prop_assert!(verdicts.iter().any(|said| said.judge == Judge::Security));
             }
             if let Some(ended) = run.attempt().and_then(|attempt| attempt.review.as_ref()) {
                 prop_assert_eq!(ended.tree, receipt.tree);

@@ -6,10 +6,11 @@ use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
     ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult, CheckSandbox, CommandOutcome, CommitId,
     Consent, CoveredFile, DeliveryMode, Digest, Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel,
-    Finding, Grants, JOURNAL_FORMAT, Kind, ListedPath, Mode, NamedTests, ObjectId, Observation, Opened, OutputRecord,
-    PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Report, ReportStatus,
-    ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison,
-    TestOrder, ThreadId, TokenCount, ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
+    ExpertCall, ExpertEnd, ExpertField, ExpertReview, ExpertSubject, Finding, Grants, JOURNAL_FORMAT, Judge, Kind,
+    ListedPath, Mode, NamedTests, ObjectId, Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence,
+    Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Recommendation, Report, ReportStatus, ResumeCause, Review,
+    ReviewEnd, Run, SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId,
+    TokenCount, ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -78,6 +79,11 @@ pub(crate) fn opened(mode: Mode, review: bool, delivery: DeliveryMode, checks: b
         delivery,
         plan: mode.discipline().plans,
         review,
+        experts: if mode.discipline().needs_experts {
+            vec![ExpertField::Security]
+        } else {
+            Vec::new()
+        },
         checks: if checks { vec!["test".to_owned()] } else { Vec::new() },
         max_repair_rounds: 3,
         target: (delivery >= DeliveryMode::Push).then(|| PushTarget {
@@ -218,6 +224,27 @@ pub(crate) fn answered(label: &str, passes: bool) -> ReviewEnd {
         next_action: "go on".to_owned(),
     };
     ReviewEnd::Answered { review, passes }
+}
+
+pub(crate) fn expert_answer(label: &str, recommendation: Recommendation, passes: bool) -> ExpertEnd {
+    let review = ExpertReview {
+        turn: label.to_owned(),
+        recommendation,
+        summary: "looked".to_owned(),
+        findings: Vec::new(),
+        required_proof: Vec::new(),
+        next_action: "go on".to_owned(),
+    };
+    ExpertEnd::Answered { review, passes }
+}
+
+pub(crate) fn call(judge: Judge, is_advisory: bool) -> ExpertCall {
+    ExpertCall {
+        judge,
+        trigger: "it is touched".to_owned(),
+        path: Some("a".parse().unwrap()),
+        is_advisory,
+    }
 }
 
 pub(crate) fn prepared(mode: DeliveryMode, tree: TreeId) -> PreparedDelivery {
@@ -422,6 +449,7 @@ impl World {
                     violations,
                     weakened: Vec::new(),
                     drift: self.drift(),
+                    experts: self.calls(),
                 }
             }
             Effect::ConfirmConsent => Observation::ConsentSeen {
@@ -513,7 +541,17 @@ impl World {
             Effect::TakePlan { .. }
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
+            | Effect::AskExpert { .. }
             | Effect::Interrupt { .. } => unreachable!(),
+        }
+    }
+
+    fn calls(&mut self) -> Vec<ExpertCall> {
+        match self.choose(6) {
+            3 => vec![call(Judge::Security, false)],
+            4 => vec![call(Judge::Test, false), call(Judge::CleanupReview, true)],
+            5 => vec![call(Judge::DataMigration, false)],
+            _ => Vec::new(),
         }
     }
 
@@ -551,15 +589,19 @@ impl World {
         }
         let interrupted = run.pending().is_some_and(|pending| pending.interrupt.is_some());
         let started = run.pending().is_some_and(|pending| pending.live.thread.is_some());
-        let reads = matches!(effect, Effect::TakePlan { .. } | Effect::TakeReview { .. });
+        let name = match effect {
+            Effect::TakePlan { .. } => "planner".to_owned(),
+            Effect::TakeReview { .. } => "reviewer".to_owned(),
+            Effect::AskExpert { judge, .. } => format!("expert-{judge}"),
+            _ => "writer".to_owned(),
+        };
         let spent = TokenCount {
             total: 1 + u64::from(self.choose(200)) * 100,
             ..TokenCount::default()
         };
         if !interrupted && !started && self.choose(8) != 7 {
-            let name = if reads { "reviewer" } else { "writer" };
             return Event::Activity(Activity::ThreadStarted {
-                thread: self.thread(name),
+                thread: self.thread(&name),
                 resumed: false,
                 agent: AgentIdentity {
                     kind: AgentKind::Scripted,
@@ -595,6 +637,13 @@ impl World {
             Effect::TakeReview { tree, label } => Observation::ReviewEnded {
                 tree: *tree,
                 end: self.review_end(label, interrupted),
+                tokens: spent,
+                thread,
+            },
+            Effect::AskExpert { judge, subject, label } => Observation::ExpertEnded {
+                judge: *judge,
+                subject: *subject,
+                end: self.expert_end(label, subject, interrupted),
                 tokens: spent,
                 thread,
             },
@@ -653,6 +702,28 @@ impl World {
                 reason: "not JSON".to_owned(),
             },
             _ => PlanEnd::Failed {
+                failure: self.failure(),
+            },
+        }
+    }
+
+    fn expert_end(&mut self, label: &str, subject: &ExpertSubject, interrupted: bool) -> ExpertEnd {
+        let again = match subject {
+            ExpertSubject::Plan { .. } => Recommendation::RevisePlan,
+            ExpertSubject::Tree { .. } => Recommendation::Repair,
+        };
+        match self.choose(10) {
+            0..=2 if interrupted => ExpertEnd::Interrupted,
+            0..=4 => expert_answer(label, Recommendation::Proceed, true),
+            5 => expert_answer(label, again, false),
+            6 if self.choose(4) == 3 => expert_answer(label, Recommendation::Stop, false),
+            // It says proceed beside a finding that blocks.
+            6 => expert_answer(label, Recommendation::Proceed, false),
+            7 => ExpertEnd::InvalidAnswer {
+                reason: "not JSON".to_owned(),
+            },
+            8 => ExpertEnd::Interrupted,
+            _ => ExpertEnd::Failed {
                 failure: self.failure(),
             },
         }
@@ -809,9 +880,13 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
                 world.now += time;
                 observed(observation)
             }
-            (None, effect @ (Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. })) => {
-                world.agent_event(pending.seq, effect, &run)
-            }
+            (
+                None,
+                effect @ (Effect::TakePlan { .. }
+                | Effect::TakeTurn { .. }
+                | Effect::TakeReview { .. }
+                | Effect::AskExpert { .. }),
+            ) => world.agent_event(pending.seq, effect, &run),
             (None, _) if pending.interrupt.is_some() => observed(Observation::Interrupted),
             (None, effect) => observed(world.outcome(effect, &run)),
         };

@@ -52,7 +52,7 @@ impl<'a> QuickRules<'a> {
             ),
             GateLevel::Warn | GateLevel::Off => return Vec::new(),
         };
-        let is_asked = ticket.mode == Mode::Standard && ticket.specs.mode == SpecMode::None;
+        let is_asked = ticket.mode.discipline().plans && ticket.specs.mode == SpecMode::None;
         if !is_asked || folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
             return Vec::new();
         }

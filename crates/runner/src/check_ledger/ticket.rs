@@ -3,6 +3,7 @@
 use ledger_core::{DecisionStatus, Mode, SpecKind, TicketFile, document_text};
 use policy::{
     InvalidChecks, InvalidScope, Policy, ScopeRules, SpecClaim, check_specs, has_specs, ignored_keys, looser_limits,
+    unasked_experts,
 };
 
 use super::{QuickRules, SteeringRules};
@@ -122,7 +123,8 @@ fn contract_findings(
             Some("name the paths that may change, such as `src/auth/**`"),
         );
     }
-    for key in ignored_keys(ticket).into_iter().chain(looser_limits(policy, ticket)) {
+    let unkept = ignored_keys(ticket).into_iter().chain(unasked_experts(policy, ticket));
+    for key in unkept.chain(looser_limits(policy, ticket)) {
         find(FindingSeverity::Error, key.path, key.message, Some(&key.hint));
     }
     if let Err(error) = ScopeRules::check(policy, ticket) {

@@ -1,7 +1,7 @@
 //! Whether a change still agrees with its specs: they and the tree are read here and judged by the policy.
 
 use git_delivery::Repository;
-use ledger_core::{BlockerCode, ChangeSet, Mode, SpecDrift, SpecMode};
+use ledger_core::{BlockerCode, ChangeSet, ExpertField, SpecDrift, SpecMode};
 use policy::config::GateLevel;
 use policy::{ChangeFacts, SpecFacts, drift_without_specs, spec_drift};
 
@@ -9,13 +9,13 @@ use super::{Failed, RunPlan};
 
 /// Whether what a change does to what files offer to others has to be known.
 pub(super) fn looks_at_contracts(plan: &RunPlan) -> bool {
-    plan.specs.is_some() || has_to_do_without(plan)
+    plan.specs.is_some() || has_to_do_without(plan) || plan.policy.review.experts.contains(&ExpertField::Architecture)
 }
 
 /// Whether a ticket without specs is held to need none.
 fn has_to_do_without(plan: &RunPlan) -> bool {
     let ticket = &plan.ticket.file;
-    let is_standard = ticket.mode == Mode::Standard && ticket.specs.mode == SpecMode::None;
+    let is_standard = ticket.mode.discipline().plans && ticket.specs.mode == SpecMode::None;
     is_standard && plan.gates().specs == GateLevel::Block
 }
 

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
-use ledger_core::{BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, Mode, Observation, Run, TreeId};
+use ledger_core::{
+    BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, ExpertCall, Mode, Observation, Run, TreeId,
+    WeakenedTest,
+};
+use policy::config::GateLevel;
 use policy::{
-    ChangeFacts, FileFacts, ScopeRules, SecretRules, TestRules, WalkFinding, WalkProblem, dependency_change,
-    judge_changes, public_api_change,
+    ChangeFacts, ExpertRouting, FileFacts, RoutingFacts, ScopeRules, SecretRules, TestRules, WalkFinding, WalkProblem,
+    dependency_change, judge_changes, public_api_change,
 };
 
 use super::changed_tests::{changed_tests, same_as};
@@ -22,6 +26,7 @@ pub(super) struct ChangeRules {
     scope: ScopeRules,
     secrets: SecretRules,
     tests: TestRules,
+    routing: ExpertRouting,
 }
 
 impl ChangeRules {
@@ -38,7 +43,14 @@ impl ChangeRules {
         };
         let tests = TestRules::new(&plan.policy, &plan.ticket.file)
             .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
-        Ok(known.get_or_init(|| Self { scope, secrets, tests }))
+        let routing =
+            ExpertRouting::new(&plan.policy).map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
+        Ok(known.get_or_init(|| Self {
+            scope,
+            secrets,
+            tests,
+            routing,
+        }))
     }
 }
 
@@ -51,7 +63,7 @@ impl Engine {
             self.places.clone(),
             Arc::clone(&self.rules),
         );
-        let (alone, refused) = (run.tests_alone(), run.refused().to_vec());
+        let (alone, refused, reviews) = (run.tests_alone(), run.refused().to_vec(), run.opened().review);
         self.blocking(seq, move || {
             let options = MeasureOptions {
                 keep: true,
@@ -86,6 +98,11 @@ impl Engine {
                         .map_err(|error| Failed::of(&error))?;
                 }
             }
+            let experts = if reviews && violations.is_empty() {
+                experts(&plan, rules, &repository, set, &facts, &weakened)?
+            } else {
+                Vec::new()
+            };
             Ok(Observation::ChangesMeasured {
                 change: set.summary(),
                 violations,
@@ -93,6 +110,7 @@ impl Engine {
                 tests,
                 same_as,
                 drift,
+                experts,
             })
         });
     }
@@ -110,6 +128,39 @@ impl Engine {
             .map_err(|error| unreadable(&error))?;
         Ok((String::from_utf8_lossy(&patch.bytes).into_owned(), patch.truncated))
     }
+}
+
+/// Whom the change calls for beside the reviewer.
+fn experts(
+    plan: &RunPlan,
+    rules: &ChangeRules,
+    repository: &Repository,
+    set: &ChangeSet,
+    facts: &ChangeFacts,
+    weakened: &[WeakenedTest],
+) -> Result<Vec<ExpertCall>, Failed> {
+    let gates = plan.gates();
+    let added_lines = match gates.cleanup_review {
+        GateLevel::Off => None,
+        GateLevel::Warn | GateLevel::Block => Some(added_lines(repository, set)?),
+    };
+    let facts = RoutingFacts {
+        change: facts,
+        weakened,
+        added_lines,
+    };
+    Ok(rules.routing.calls(set, facts, &plan.ticket.file, &gates))
+}
+
+fn added_lines(repository: &Repository, set: &ChangeSet) -> Result<u64, Failed> {
+    let base = repository
+        .commit_tree_id(set.base)
+        .map_err(|error| Failed::of(&error))?;
+    let counts = repository
+        .line_counts(base, set.tree)
+        .map_err(|error| Failed::of(&error))?;
+    let added = counts.iter().filter_map(|count| Some(count.lines?.0));
+    Ok(added.fold(0, u64::saturating_add))
 }
 
 /// Too much is the worker's doing; everything else is the machine's.
@@ -136,7 +187,7 @@ fn facts(
         ..ChangeFacts::default()
     };
     let is_quick = plan.ticket.file.mode == Mode::Quick;
-    if is_quick {
+    if is_quick || rules.routing.asks_for_contracts() {
         let base = repository
             .commit_tree_id(set.base)
             .map_err(|error| Failed::of(&error))?;

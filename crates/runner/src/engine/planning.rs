@@ -32,6 +32,7 @@ impl Engine {
             forbidden: &self.forbidden(),
             specs: self.plan.specs.as_ref(),
             last: run.plan().map(|ended| &ended.end),
+            found: &run.plan_findings(),
             instructions: self.plan.instructions.planner.as_deref(),
             steering: &self.plan.instructions.steering,
         });

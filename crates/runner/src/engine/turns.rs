@@ -148,16 +148,7 @@ impl Engine {
     }
 
     pub(super) fn take_review(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
-        let limit = self.plan.policy.review.max_diff.as_bytes();
-        let base = run.base();
-        let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"));
-        let prepared = base.and_then(|base| {
-            self.bring_review_to(base, tree)?;
-            // The whole of what a parent brings together began before its own base.
-            let since = run.discovery().and_then(|found| found.since);
-            self.patch(since.unwrap_or(base), tree, limit)
-        });
-        let (patch, patch_is_cut) = match prepared {
+        let (patch, patch_is_cut) = match self.show_to_reader(tree, run) {
             Ok(patch) => patch,
             Err(failed) => {
                 let _ = self.sender.send(Event::Observed {
@@ -167,17 +158,38 @@ impl Engine {
                 return;
             }
         };
-        let results: Vec<_> = run
-            .attempt()
-            .and_then(|attempt| attempt.checked.as_ref())
-            .map(|checked| checked.results.clone())
-            .unwrap_or_default();
-        let prompt = review_prompt(&ReviewTask {
+        let prompt = self.with_review(label, (&patch, patch_is_cut), run, review_prompt);
+        let request = self.request(Role::Reviewer, label, prompt);
+        self.forward(seq, request, self.given(run), self.end_of_review(tree, label, run));
+    }
+
+    /// Brings the place of those who only read to exactly this tree. Gives the patch to it, and whether that was cut.
+    pub(super) fn show_to_reader(&self, tree: TreeId, run: &Run) -> Result<(String, bool), Failed> {
+        let base = run.base();
+        let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"))?;
+        self.bring_review_to(base, tree)?;
+        // The whole of what a parent brings together began before its own base.
+        let since = run.discovery().and_then(|found| found.since);
+        let limit = self.plan.policy.review.max_diff.as_bytes();
+        self.patch(since.unwrap_or(base), tree, limit)
+    }
+
+    /// The prompt that this makes of what a review is about.
+    pub(super) fn with_review(
+        &self,
+        label: &str,
+        (patch, patch_is_cut): (&str, bool),
+        run: &Run,
+        prompt: impl FnOnce(&ReviewTask<'_>) -> String,
+    ) -> String {
+        let attempt = run.attempt();
+        let checked = attempt.and_then(|attempt| attempt.checked.as_ref());
+        prompt(&ReviewTask {
             ticket: &self.plan.ticket,
             label,
-            patch: &patch,
+            patch,
             patch_is_cut,
-            checks: &results,
+            checks: checked.map_or(&[], |checked| &checked.results),
             forbidden: &self.forbidden(),
             report: report_of(run),
             plan: run.followed_plan(),
@@ -189,13 +201,11 @@ impl Engine {
             steering: &self.plan.instructions.steering,
             weakened: found(run),
             to_justify: &hunks_to_justify(run, &self.plan.gates()),
-            compared: run.attempt().and_then(|attempt| attempt.compared.as_ref()),
+            compared: attempt.and_then(|attempt| attempt.compared.as_ref()),
             specs: self.plan.specs.as_ref(),
             children: &children_in_words(run),
             drift: crate::drift::found(run),
-        });
-        let request = self.request(Role::Reviewer, label, prompt);
-        self.forward(seq, request, self.given(run), self.end_of_review(tree, label, run));
+        })
     }
 
     /// What the end of a reviewer's turn shows. An answer about another tree than the one that is to be delivered is none: the
@@ -234,6 +244,7 @@ impl Engine {
             Role::Writer => ("work", "report", Access::Write, ProjectInstructions::On),
             Role::Planner => ("review", "plan", Access::ReadOnly, ProjectInstructions::On),
             Role::Reviewer => ("review", "review", Access::ReadOnly, ProjectInstructions::Off),
+            Role::Expert => ("review", "expert", Access::ReadOnly, ProjectInstructions::Off),
         };
         let agent = &self.plan.policy.agent;
         let granted = self.plan.ticket.file.grants.network;

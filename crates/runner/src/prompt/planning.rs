@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{Plan, PlanEnd, Ticket};
+use ledger_core::{Finding, Judge, Plan, PlanEnd, Ticket};
 
 use crate::specs::LinkedSpecs;
 
@@ -23,6 +23,8 @@ pub struct PlanTask<'a> {
     pub specs: Option<&'a LinkedSpecs>,
     /// What became of the last planning turn of the run.
     pub last: Option<&'a PlanEnd>,
+    /// What experts have found in that plan.
+    pub found: &'a [(Judge, Vec<Finding>)],
     /// What the repository tells every planner.
     pub instructions: Option<&'a str>,
     /// What it tells everybody who works on such a ticket.
@@ -41,6 +43,7 @@ pub fn plan_prompt(task: &PlanTask<'_>) -> String {
         ticket.id, ticket.file.title
     );
     why_again(&mut text, task.last);
+    found_by_experts(&mut text, task);
     what_is_asked(&mut text, ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
@@ -88,6 +91,27 @@ fn why_again(text: &mut String, last: Option<&PlanEnd>) {
         }
         _ => {}
     }
+}
+
+/// What was wrong with the last plan as experts say, where it fits the ticket.
+fn found_by_experts(text: &mut String, task: &PlanTask<'_>) {
+    let Some(PlanEnd::Answered { plan, .. }) = task.last.filter(|_| !task.found.is_empty()) else {
+        return;
+    };
+    let _ = writeln!(
+        text,
+        "## Plan again\n\nExperts have read the last plan for this ticket and do not let it proceed. Plan so that what they found is answered; where \
+         they are wrong, say why under `approach`. They allow nothing that the ticket does not allow.\n"
+    );
+    let mut found = String::new();
+    for (judge, findings) in task.found {
+        for finding in findings {
+            let line = crate::records::finding_line(finding);
+            let _ = writeln!(found, "- {judge}: {}", one_line(&line));
+        }
+    }
+    material(text, "what experts found", &found);
+    material(text, "last plan", &plan_in_words(plan));
 }
 
 /// The plan as the writer is told it. Whoever made it may have read anything in the repository: it says how, never what may be done.

@@ -63,61 +63,8 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     );
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
-    let mut asked = format!("{}\n\n{}\n", ticket.file.title, ticket.prompt.trim());
-    for item in &ticket.file.acceptance {
-        let _ = writeln!(
-            asked,
-            "{}: given {} when {} then {}",
-            item.id, item.given, item.when, item.then
-        );
-    }
-    asked.push('\n');
-    scope(&mut asked, &ticket.file, task.forbidden);
-    grants(&mut asked, &ticket.file.grants);
-    decisions(&mut asked, &ticket.file.decision);
-    let _ = writeln!(text, "## What was asked\n");
-    material(&mut text, "ticket", &asked);
-    if let Some(specs) = task.specs {
-        let _ = writeln!(
-            text,
-            "## Specs\n\nThe change is held to these. Judge whether it does what each accepted requirement says, whether what the design says of \
-             contracts, failures and security is so, and whether anything was done that no requirement asks for.\n"
-        );
-        let mut told = String::new();
-        spec_lists(&mut told, specs);
-        for finding in task.drift {
-            let _ = writeln!(told, "found by structure: {}", one_line(&finding.to_string()));
-        }
-        material(&mut text, "specs", &told);
-    }
-    let _ = writeln!(text, "## Checks that the runner ran on this tree\n");
-    if task.checks.is_empty() {
-        let _ = writeln!(text, "None.\n");
-    }
-    for check in task.checks {
-        let _ = writeln!(text, "- `{}`: {} ({} ms)", check.name, check.outcome, check.duration_ms);
-    }
-    if let Some(report) = task.report {
-        let _ = writeln!(text, "\n## What the writer says of the change (a claim)\n");
-        let mut claim = format!("{}\n", report.summary);
-        for (word, lines) in [
-            ("deviation", &report.deviations),
-            ("risk", &report.risks),
-            ("skipped check", &report.skipped_checks),
-        ] {
-            for line in lines {
-                let _ = writeln!(claim, "{word}: {line}");
-            }
-        }
-        material(&mut text, "writer's report", &claim);
-    }
-    if let Some(plan) = task.plan {
-        let _ = writeln!(text, "## The plan that the writer was given\n");
-        material(&mut text, "plan", &plan_in_words(plan));
-        list(&mut text, "Where the change departs from the plan", task.departures);
-    }
-    tests_compared(&mut text, task.compared);
-    weakened(&mut text, task);
+    what_was_asked(&mut text, task);
+    what_is_known(&mut text, task);
     let owns_tickets = ticket.file.mode.discipline().owns_tickets;
     if !ticket.file.mode.discipline().may_change && !owns_tickets {
         let _ = writeln!(
@@ -134,16 +81,7 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     if owns_tickets {
         reviewed_whole(&mut text, task.children);
     }
-    let _ = writeln!(
-        text,
-        "## The change{}\n",
-        if task.patch_is_cut {
-            ", cut at its size limit; read the rest in the checkout"
-        } else {
-            ""
-        }
-    );
-    material(&mut text, "patch", task.patch);
+    the_change(&mut text, task);
     let _ = writeln!(
         text,
         "## What to look for\n\n\
@@ -156,6 +94,87 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
         task.label
     );
     text
+}
+
+/// What the ticket asks for, and the specs that the change is held to.
+pub(super) fn what_was_asked(text: &mut String, task: &ReviewTask<'_>) {
+    let ticket = task.ticket;
+    let mut asked = format!("{}\n\n{}\n", ticket.file.title, ticket.prompt.trim());
+    for item in &ticket.file.acceptance {
+        let _ = writeln!(
+            asked,
+            "{}: given {} when {} then {}",
+            item.id, item.given, item.when, item.then
+        );
+    }
+    asked.push('\n');
+    scope(&mut asked, &ticket.file, task.forbidden);
+    grants(&mut asked, &ticket.file.grants);
+    decisions(&mut asked, &ticket.file.decision);
+    let _ = writeln!(text, "## What was asked\n");
+    material(text, "ticket", &asked);
+    if let Some(specs) = task.specs {
+        let _ = writeln!(
+            text,
+            "## Specs\n\nThe change is held to these. Judge whether it does what each accepted requirement says, whether what the design says of \
+             contracts, failures and security is so, and whether anything was done that no requirement asks for.\n"
+        );
+        let mut told = String::new();
+        spec_lists(&mut told, specs);
+        for finding in task.drift {
+            let _ = writeln!(told, "found by structure: {}", one_line(&finding.to_string()));
+        }
+        material(text, "specs", &told);
+    }
+}
+
+pub(super) fn checks_on_the_tree(text: &mut String, task: &ReviewTask<'_>) {
+    let _ = writeln!(text, "## Checks that the runner ran on this tree\n");
+    if task.checks.is_empty() {
+        let _ = writeln!(text, "None.\n");
+    }
+    for check in task.checks {
+        let _ = writeln!(text, "- `{}`: {} ({} ms)", check.name, check.outcome, check.duration_ms);
+    }
+}
+
+/// What was seen and said of the change.
+pub(super) fn what_is_known(text: &mut String, task: &ReviewTask<'_>) {
+    checks_on_the_tree(text, task);
+    if let Some(report) = task.report {
+        let _ = writeln!(text, "\n## What the writer says of the change (a claim)\n");
+        let mut claim = format!("{}\n", report.summary);
+        for (word, lines) in [
+            ("deviation", &report.deviations),
+            ("risk", &report.risks),
+            ("skipped check", &report.skipped_checks),
+        ] {
+            for line in lines {
+                let _ = writeln!(claim, "{word}: {line}");
+            }
+        }
+        material(text, "writer's report", &claim);
+    }
+    if let Some(plan) = task.plan {
+        let _ = writeln!(text, "## The plan that the writer was given\n");
+        material(text, "plan", &plan_in_words(plan));
+        list(text, "Where the change departs from the plan", task.departures);
+    }
+    tests_compared(text, task.compared);
+    weakened(text, task);
+}
+
+pub(super) fn the_change(text: &mut String, task: &ReviewTask<'_>) {
+    let _ = writeln!(
+        text,
+        "## The change{}\n",
+        if task.patch_is_cut {
+            ", cut at its size limit; read the rest in the checkout"
+        } else {
+            ""
+        }
+    );
+    material(text, "patch", task.patch);
 }
 
 /// What a reviewer has to say of weakened tests.

@@ -155,6 +155,7 @@ fn a_planner_is_told_what_its_last_plan_may_not() {
         forbidden: &forbidden,
         specs: None,
         last: Some(&last),
+        found: &[],
         instructions: Some("Plan it in Esperanto."),
         steering: &[],
     };
@@ -173,6 +174,7 @@ fn a_planner_is_told_what_its_last_plan_may_not() {
     };
     let prompt = plan_prompt(&PlanTask {
         last: Some(&invalid),
+        found: &[],
         ..task
     });
     assert!(prompt.contains("could not be used: `proof` is empty."), "{prompt}");

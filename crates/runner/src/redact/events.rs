@@ -1,8 +1,9 @@
 //! What an event tells in the words of somebody else, without what must not leave.
 
 use ledger_core::{
-    Activity, AgentFailure, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Event, Finding, Observation,
-    Plan, PlanEnd, PlannedFile, Report, Review, ReviewEnd, SelfReview, TurnEnd, WantedGrant, WeakenedTestAnswer,
+    Activity, AgentFailure, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Event, ExpertEnd,
+    ExpertReview, Finding, Observation, Plan, PlanEnd, PlannedFile, Report, Review, ReviewEnd, SelfReview, TurnEnd,
+    WantedGrant, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -90,10 +91,17 @@ impl Redactor {
                 ReviewEnd::Failed { failure } => *failure = self.failure(failure),
                 ReviewEnd::Interrupted => {}
             },
+            Observation::ExpertEnded { end, .. } => match end {
+                ExpertEnd::Answered { review, .. } => *review = self.expert_review(review),
+                ExpertEnd::InvalidAnswer { reason } => *reason = self.text(reason),
+                ExpertEnd::Failed { failure } => *failure = self.failure(failure),
+                ExpertEnd::Interrupted => {}
+            },
             Observation::ChangesMeasured {
                 violations,
                 weakened,
                 drift,
+                experts,
                 ..
             } => {
                 for violation in violations {
@@ -101,6 +109,9 @@ impl Redactor {
                 }
                 for hunk in weakened {
                     hunk.excerpt = self.text(&hunk.excerpt);
+                }
+                for call in experts {
+                    call.trigger = self.text(&call.trigger);
                 }
                 for finding in drift.iter_mut().flat_map(|drift| &mut drift.findings) {
                     finding.detail = self.text(&finding.detail);
@@ -275,6 +286,25 @@ impl Redactor {
         }
     }
 
+    fn expert_review(&self, review: &ExpertReview) -> ExpertReview {
+        let ExpertReview {
+            turn,
+            recommendation,
+            summary,
+            findings,
+            required_proof,
+            next_action,
+        } = review;
+        ExpertReview {
+            turn: turn.clone(),
+            recommendation: *recommendation,
+            summary: self.text(summary),
+            findings: findings.iter().map(|finding| self.finding(finding)).collect(),
+            required_proof: self.texts(required_proof),
+            next_action: self.text(next_action),
+        }
+    }
+
     fn finding(&self, finding: &Finding) -> Finding {
         let Finding {
             severity,
@@ -313,8 +343,8 @@ fn refusable(mut command: String) -> String {
 #[cfg(test)]
 mod tests {
     use ledger_core::{
-        BlockerCode, GrantKind, PlanStatus, PlannedChange, ReportStatus, Severity, TokenCount, Verdict, Violation,
-        WeakenedTest, Weakening, WeakeningVerdict,
+        BlockerCode, ExpertSubject, GrantKind, Judge, PlanStatus, PlannedChange, Recommendation, ReportStatus,
+        Severity, TokenCount, Verdict, Violation, WeakenedTest, Weakening, WeakeningVerdict,
     };
     use policy::Policy;
 
@@ -443,6 +473,34 @@ mod tests {
     }
 
     #[test]
+    fn no_field_of_an_experts_answer_keeps_a_secret_or_a_path() {
+        let review = ExpertReview {
+            turn: "turn".to_owned(),
+            recommendation: Recommendation::Repair,
+            summary: said(),
+            findings: vec![Finding {
+                severity: Severity::Low,
+                place: said(),
+                expected: said(),
+                actual: said(),
+                required_repair: said(),
+            }],
+            required_proof: vec![said()],
+            next_action: said(),
+        };
+        let text = redacted(Observation::ExpertEnded {
+            judge: Judge::Security,
+            subject: ExpertSubject::Tree {
+                tree: ledger_core::TreeId(ledger_core::ObjectId::ZERO),
+            },
+            end: ExpertEnd::Answered { review, passes: false },
+            tokens: TokenCount::default(),
+            thread: None,
+        });
+        assert_clean(&text, 7);
+    }
+
+    #[test]
     fn no_hunk_that_weakens_tests_keeps_a_secret_or_a_path() {
         let id = ledger_core::ObjectId::ZERO;
         let change = ledger_core::ChangeSet {
@@ -465,6 +523,7 @@ mod tests {
             tests: None,
             same_as: None,
             drift: None,
+            experts: Vec::new(),
         });
         assert_clean(&text, 1);
     }

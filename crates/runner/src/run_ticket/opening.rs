@@ -46,6 +46,8 @@ pub(super) fn opened(candidacy: &Candidacy, run: &RunId) -> Result<Opened, Admit
     let (policy, ticket) = (&candidacy.policy, &candidacy.ticket);
     let discipline = ticket.file.mode.discipline();
     let off = policy.review.independent == IndependentReview::Off;
+    let mut experts = ticket.file.experts.clone();
+    experts.sort();
     Ok(Opened {
         format: JOURNAL_FORMAT,
         foil: env!("CARGO_PKG_VERSION").to_owned(),
@@ -57,6 +59,7 @@ pub(super) fn opened(candidacy: &Candidacy, run: &RunId) -> Result<Opened, Admit
         target: candidacy.target().cloned(),
         plan: discipline.plans && !candidacy.has_plan(),
         review: !(off && discipline.review_may_be_off),
+        experts,
         checks: candidacy.checks()?.iter().map(|check| check.name.clone()).collect(),
         max_repair_rounds: policy.limits.max_repair_rounds,
         rescued: None,

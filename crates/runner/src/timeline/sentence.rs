@@ -2,8 +2,8 @@
 
 use ledger_core::{
     Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, ChildEnded, Consent, DeliveryMode, Effect, Event,
-    Finding, IterationCause, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause,
-    ReviewEnd, TestComparison, TurnEnd, Verdict,
+    ExpertEnd, ExpertSubject, Finding, IterationCause, Judge, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd,
+    PlanStatus, ResumeCause, ReviewEnd, TestComparison, TurnEnd, Verdict,
 };
 use serde::Serialize;
 
@@ -172,6 +172,7 @@ fn entered(evidence: &PhaseEvidence) -> String {
             tree,
             verdict,
             findings,
+            experts,
             ..
         } => {
             let verdict = match verdict {
@@ -179,9 +180,17 @@ fn entered(evidence: &PhaseEvidence) -> String {
                 Verdict::Fail => "fails",
             };
             format!(
-                "independent review: tree {} {verdict}, {}",
+                "independent review: tree {} {verdict}, {}{}",
                 tree.short(),
-                count(findings.len(), "finding")
+                count(findings.len(), "finding"),
+                if experts.is_empty() {
+                    String::new()
+                } else {
+                    let said = experts
+                        .iter()
+                        .map(|said| format!("{} {}", said.judge, passes_or_fails(said.passes)));
+                    format!("; {}", said.collect::<Vec<_>>().join(", "))
+                }
             )
         }
         PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds } => {
@@ -249,6 +258,13 @@ fn intended(effect: &Effect) -> String {
         Effect::TakeReview { tree, label } => {
             format!("independent review ({}) of tree {}", short_label(label), tree.short())
         }
+        Effect::AskExpert { judge, subject, label } => {
+            format!(
+                "asking the expert `{judge}` about {} ({})",
+                subject_words(subject),
+                short_label(label)
+            )
+        }
         Effect::ConfirmConsent => "looking whether the approval still stands".to_owned(),
         Effect::PrepareDelivery { tree, .. } => format!("preparing commits of tree {}", tree.short()),
         Effect::UpdateRef { name, new, .. } => format!("moving `{}` to {}", name.short(), new.short()),
@@ -256,6 +272,38 @@ fn intended(effect: &Effect) -> String {
         Effect::Push { target, new, .. } => format!("pushing {} to `{target}`", new.short()),
         Effect::Rebase { onto } => format!("bringing the change onto {}", onto.short()),
         Effect::StoreRun { name, .. } => format!("storing the run as `{}`", name.short()),
+    }
+}
+
+fn passes_or_fails(passes: bool) -> &'static str {
+    if passes { "passes it" } else { "refuses it" }
+}
+
+fn subject_words(subject: &ExpertSubject) -> String {
+    match subject {
+        ExpertSubject::Plan { .. } => "the plan".to_owned(),
+        ExpertSubject::Tree { tree } => format!("tree {}", tree.short()),
+    }
+}
+
+fn expert_ended(judge: Judge, subject: &ExpertSubject, end: &ExpertEnd) -> String {
+    let about = subject_words(subject);
+    match end {
+        ExpertEnd::Answered { review, passes } => {
+            let verdict = if *passes { "lets it pass" } else { "refuses it" };
+            format!(
+                "the expert `{judge}` says {} of {about} and {verdict}, with {}{}",
+                review.recommendation.as_str(),
+                count(review.findings.len(), "finding"),
+                first_finding(&review.findings)
+            )
+        }
+        ExpertEnd::InvalidAnswer { reason } => format!("the expert `{judge}` gave no valid answer: {reason}"),
+        ExpertEnd::Interrupted => format!("the turn of the expert `{judge}` was interrupted"),
+        ExpertEnd::Failed { failure } => format!(
+            "the turn of the expert `{judge}` ended in an error: {}",
+            failure.message
+        ),
     }
 }
 
@@ -344,6 +392,7 @@ fn observed(observation: &Observation) -> String {
             tests: _,
             same_as,
             drift,
+            experts,
         } => {
             let tree = change.tree.short();
             let mut changed = changes(&change.counts);
@@ -366,6 +415,10 @@ fn observed(observation: &Observation) -> String {
                 if let Some(first) = drift.findings.first() {
                     changed.push_str(&format!(", {}, first {first}", count(drift.findings.len(), "finding")));
                 }
+            }
+            if !experts.is_empty() {
+                let names = list(experts.iter().map(|call| call.judge.as_str()));
+                changed.push_str(&format!("; it calls for {names}"));
             }
             match violations.first() {
                 None => format!("tree {tree}: {changed}"),
@@ -390,6 +443,9 @@ fn observed(observation: &Observation) -> String {
             ReviewEnd::Interrupted => "the review was interrupted".to_owned(),
             ReviewEnd::Failed { failure } => format!("the review ended in an error: {}", failure.message),
         },
+        Observation::ExpertEnded {
+            judge, subject, end, ..
+        } => expert_ended(*judge, subject, end),
         Observation::ConsentSeen { consent } => match consent {
             Consent::Current => "the approval still stands".to_owned(),
             Consent::Changed { path } => format!("`{path}` is not what was approved"),

@@ -28,6 +28,11 @@ pub(super) async fn respond(reply: &Reply, usage: Usage, label: &str, serial: us
             vec![message(serial, &text(&filled(usual_review(), fields)))],
             usage,
         ),
+        Reply::Expert(fields) => items(
+            serial,
+            vec![message(serial, &text(&filled(usual_expert(), fields)))],
+            usage,
+        ),
         Reply::Plan(fields) => items(
             serial,
             vec![message(serial, &text(&filled(usual_plan(), fields)))],
@@ -199,6 +204,12 @@ fn usual_plan() -> Value {
     json!({
         "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [], "proof": ["the checks"],
         "stop_conditions": [], "risks": [], "wanted_grants": [], "blocked_because": "",
+    })
+}
+
+fn usual_expert() -> Value {
+    json!({
+        "turn": "{turn}", "recommendation": "proceed", "summary": "", "findings": [], "required_proof": [], "next_action": "",
     })
 }
 

@@ -253,6 +253,22 @@ impl Page {
         for risk in &packet.residual_risks {
             self.quote(&format!("residual risk: {risk}"));
         }
+        if !packet.experts.is_empty() {
+            self.heading("Experts");
+        }
+        for opinion in &packet.experts {
+            let class = if opinion.verdict == "pass" { "good" } else { "bad" };
+            self.raw(&format!(
+                "<p>{} of the {}: <strong class=\"{class}\">{}</strong>; called by {}</p>\n",
+                opinion.expert,
+                opinion.about,
+                escaped(&opinion.verdict_in_words()),
+                escaped(&opinion.called_by())
+            ));
+            for line in opinion.lines() {
+                self.quote(&line);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::effect::{PlanEnd, ReviewEnd, TurnEnd};
 use crate::evidence::CheckResult;
+use crate::expert::{ExpertSubject, ExpertVerdict};
 use crate::object::RefName;
 use crate::phase::{Phase, PhaseEvidence};
 use crate::receipt::Receipt;
@@ -42,7 +43,8 @@ impl Run {
                     return refuse("no plan was made that can be followed");
                 };
                 let same = matches!(&ended.end, PlanEnd::Answered { plan: made, .. } if made.digest() == *plan);
-                holds(same, "it is not the plan that was made")
+                holds(same, "it is not the plan that was made")?;
+                holds(self.plan_may_proceed(), "an expert does not let it proceed")
             }
             PhaseEvidence::RepositoryTicketRecorded { commit, files } => {
                 let base = self.discovery().map(|discovery| discovery.base);
@@ -139,6 +141,7 @@ impl Run {
                 thread,
                 verdict,
                 findings,
+                experts,
                 carried_from,
             } => {
                 holds(self.tree() == Some(*tree), "it is another tree than the turn's")?;
@@ -153,10 +156,21 @@ impl Run {
                 let ReviewEnd::Answered { review, passes } = &review.end else {
                     return refuse("the review gave no verdict");
                 };
-                let said = if *passes { Verdict::Pass } else { Verdict::Fail };
+                let of_experts = self.expert_findings();
+                let said = if *passes && of_experts.is_empty() {
+                    Verdict::Pass
+                } else {
+                    Verdict::Fail
+                };
+                let found = review.findings.iter().chain(&of_experts);
+                holds(said == *verdict && found.eq(findings), "the review said something else")?;
+                holds(*experts == self.expert_verdicts(), "the experts said something else")?;
+                let about = ExpertSubject::Tree { tree: *tree };
+                let alone = |said: &ExpertVerdict| !self.is_taken(&said.thread, said.judge, &about);
+                holds(experts.iter().all(alone), "an expert is somebody else too")?;
                 holds(
-                    said == *verdict && review.findings == *findings,
-                    "the review said something else",
+                    said == Verdict::Fail || self.missing_expert().is_none(),
+                    "an expert was not asked",
                 )
             }
             PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds } => {

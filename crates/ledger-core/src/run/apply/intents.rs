@@ -1,8 +1,9 @@
 //! Which effect may be intended.
 
 use super::condition;
-use crate::effect::{CheckPurpose, Consent, Effect, TurnEnd, TurnPurpose};
+use crate::effect::{CheckPurpose, Consent, Effect, ExpertEnd, TurnEnd, TurnPurpose};
 use crate::evidence::CheckResult;
+use crate::expert::{ExpertSubject, Judge};
 use crate::phase::{DeliveryMode, Phase, PushTarget};
 use crate::run::{EndedPlan, MAX_REBASES, Refusal, Run};
 
@@ -68,7 +69,11 @@ impl Run {
                 condition("take_plan", self.opened.plan, "no plan is part of this run")?;
                 self.permit_after_stop("take_plan")?;
                 let sound = self.plan.as_ref().is_some_and(EndedPlan::is_sound);
-                condition("take_plan", !sound, "there is a plan that can be followed")
+                condition(
+                    "take_plan",
+                    !sound || self.plan_is_refused(),
+                    "there is a plan that can be followed",
+                )
             }
             Effect::CompareTests { tree, apart, checks } => {
                 let after_turn = phase == Some(Phase::ImplementationComplete);
@@ -131,6 +136,7 @@ impl Run {
                     "it is not the tree that was checked",
                 )
             }
+            Effect::AskExpert { judge, subject, .. } => self.permit_expert(*judge, subject),
             Effect::ConfirmConsent => {
                 let last = match self.opened.target {
                     Some(_) => Phase::Pushed,
@@ -206,6 +212,36 @@ impl Run {
                 )
             }
             Effect::Interrupt { .. } | Effect::StoreRun { .. } => Ok(()),
+        }
+    }
+
+    fn permit_expert(&self, judge: Judge, subject: &ExpertSubject) -> Result<(), Refusal> {
+        const EVENT: &str = "ask_expert";
+        self.permit_after_stop(EVENT)?;
+        let answered = self
+            .expert(judge, subject)
+            .is_some_and(|ended| matches!(ended.end, ExpertEnd::Answered { .. }));
+        condition(EVENT, !answered, "it has answered")?;
+        match subject {
+            ExpertSubject::Plan { .. } => {
+                let discovered = self.phase == Some(Phase::RepositoryDiscovered);
+                condition(EVENT, discovered, "it is not the time to plan")?;
+                let named = self.plan_experts().iter().any(|field| Judge::from(*field) == judge);
+                condition(EVENT, named, "nothing calls for it")?;
+                condition(
+                    EVENT,
+                    self.plan_to_judge() == Some(*subject),
+                    "it is not the plan that was made",
+                )
+            }
+            ExpertSubject::Tree { tree } => {
+                let there = self.phase == Some(Phase::SelfReviewComplete);
+                condition(EVENT, there, "the worker's own review is not complete")?;
+                condition(EVENT, self.places_ready, "the places are not ready")?;
+                condition(EVENT, self.tree() == Some(*tree), "it is not the tree that was checked")?;
+                let called = self.expert_calls().iter().any(|call| call.judge == judge);
+                condition(EVENT, called, "nothing calls for it")
+            }
         }
     }
 

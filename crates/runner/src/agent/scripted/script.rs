@@ -57,6 +57,7 @@ pub(super) struct Script {
 #[serde(rename_all = "snake_case")]
 enum ScriptRole {
     Planner,
+    Expert,
     Writer,
     Reviewer,
     #[default]
@@ -158,6 +159,8 @@ pub(super) enum Answer {
     Review(Map<String, Value>),
     /// A planner's answer.
     Plan(Map<String, Value>),
+    /// An expert's answer.
+    Expert(Map<String, Value>),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -201,22 +204,28 @@ impl Script {
             let script = Self::parse(&text, name).map_err(|reason| InvalidScript::Shape { path, reason })?;
             scripts.push(script);
         }
-        if scripts.iter().all(|script| script.role != ScriptRole::Planner) {
-            scripts.push(Self::plain_planner());
+        let usual = [
+            (ScriptRole::Planner, "the plain plan", Answer::Plan(Map::new())),
+            (ScriptRole::Expert, "the plain expert", Answer::Expert(Map::new())),
+        ];
+        for (role, name, answer) in usual {
+            if scripts.iter().all(|script| script.role != role) {
+                scripts.push(Self::plain(role, name, answer));
+            }
         }
         Ok(scripts)
     }
 
-    /// What is answered where no script is a planner's: the least that a plan can say.
-    fn plain_planner() -> Self {
+    /// What is answered where no script is of this role: the least that such an answer can say.
+    fn plain(role: ScriptRole, name: &str, answer: Answer) -> Self {
         Self {
-            name: "the plain plan".to_owned(),
-            role: ScriptRole::Planner,
+            name: name.to_owned(),
+            role,
             turn: None,
             prompt_contains: None,
             tokens: Tokens::default(),
             steps: Vec::new(),
-            answer: Some(Answer::Plan(Map::new())),
+            answer: Some(answer),
             end: None,
         }
     }
@@ -234,11 +243,14 @@ impl Script {
 
     pub(super) fn fits(&self, request: &TurnRequest, number: u32) -> bool {
         let role = match self.role {
-            // A script that was made for no role in particular is none of the planner's: what it does would be done before its time.
-            ScriptRole::Any => request.role != Role::Planner,
+            // A script that was made for no role in particular is none of theirs: what it does would be done before its time.
+            ScriptRole::Any => !matches!(request.role, Role::Planner | Role::Expert),
             ScriptRole::Planner => request.role == Role::Planner,
+            ScriptRole::Expert => request.role == Role::Expert,
             ScriptRole::Writer => request.access == Access::Write,
-            ScriptRole::Reviewer => request.access == Access::ReadOnly && request.role != Role::Planner,
+            ScriptRole::Reviewer => {
+                request.access == Access::ReadOnly && !matches!(request.role, Role::Planner | Role::Expert)
+            }
         };
         role && self.turn.is_none_or(|turn| turn == number)
             && self
@@ -298,6 +310,13 @@ impl Answer {
                     "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [],
                     "proof": ["the checks"], "stop_conditions": [], "risks": [], "wanted_grants": [],
                     "blocked_because": "",
+                }),
+                fields,
+            ),
+            Self::Expert(fields) => filled(
+                json!({
+                    "turn": "{turn}", "recommendation": "proceed", "summary": "", "findings": [],
+                    "required_proof": [], "next_action": "",
                 }),
                 fields,
             ),
