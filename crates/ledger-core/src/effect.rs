@@ -8,6 +8,7 @@ use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::{ChangedTests, TreesApart};
 use crate::comparison::{ComparedRun, TestComparison};
+use crate::curation::Curation;
 use crate::digest::Digest;
 use crate::drift::SpecDrift;
 use crate::evidence::CheckResult;
@@ -80,6 +81,13 @@ pub enum Effect {
     },
     /// Let another thread judge a tree.
     TakeReview {
+        /// The tree.
+        tree: TreeId,
+        /// The label that the answer must carry.
+        label: String,
+    },
+    /// Let another thread, which may only read, say what is worth knowing of a reviewed tree.
+    TakeCuration {
         /// The tree.
         tree: TreeId,
         /// The label that the answer must carry.
@@ -175,6 +183,7 @@ impl Effect {
             Self::Interrupt { .. } => "interrupting",
             Self::MeasureChanges { .. } => "computing the change set",
             Self::TakeReview { .. } => "independent review",
+            Self::TakeCuration { .. } => "curating",
             Self::ConfirmConsent => "confirming consent",
             Self::PrepareDelivery { .. } => "preparing commits",
             Self::UpdateRef { .. } => "moving the branch",
@@ -301,6 +310,16 @@ pub enum Observation {
         /// What it spent.
         tokens: TokenCount,
         /// The reviewer's conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
+    },
+    /// The curator's turn ended.
+    CurationEnded {
+        /// How.
+        end: CurationEnd,
+        /// What it spent.
+        tokens: TokenCount,
+        /// The curator's conversation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thread: Option<ThreadId>,
     },
@@ -437,6 +456,31 @@ pub enum ReviewEnd {
         passes: bool,
     },
     /// With an answer that is no review of this turn.
+    InvalidAnswer {
+        /// Why not.
+        reason: String,
+    },
+    /// By our interruption.
+    Interrupted,
+    /// With an error of the agent or its provider.
+    Failed {
+        /// Why.
+        failure: AgentFailure,
+    },
+}
+
+/// How a curator's turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum CurationEnd {
+    /// With a valid answer.
+    Answered {
+        /// The answer.
+        curation: Curation,
+        /// What the policy forbids about its notes; empty: nothing.
+        refused: Vec<Violation>,
+    },
+    /// With an answer that is none of this turn.
     InvalidAnswer {
         /// Why not.
         reason: String,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::approval::{Approval, Cancellation};
+use crate::curation::Curation;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::evidence::EvidenceIndex;
@@ -67,6 +68,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
         ("approval", schema_of::<Approval>("approval")),
         ("cancellation", schema_of::<Cancellation>("cancellation")),
+        ("curation", answer_schema_of::<Curation>()),
         ("evidence", schema_of::<EvidenceIndex>("evidence")),
         ("journal", schema_of::<JournalLine>("journal")),
         ("package", schema_of::<Package>("package")),
@@ -200,7 +202,7 @@ mod tests {
     }
 
     fn is_answer(name: &str) -> bool {
-        ["plan", "report", "review"].contains(&name)
+        ["curation", "plan", "report", "review"].contains(&name)
     }
 
     #[test]

@@ -117,6 +117,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         number().prop_map(|iteration| Effect::MeasureChanges { iteration }),
         (digit(), text()).prop_map(|(tree, label)| Effect::TakeReview { tree: id(tree), label }),
         Just(take_plan()),
+        Just(take_curation()),
         Just(Effect::ConfirmConsent),
         digit().prop_map(|tree| Effect::PrepareDelivery {
             tree: id(tree),
@@ -214,6 +215,12 @@ fn observation() -> impl Strategy<Value = Observation> {
         }),
         Just(plan_ended(Vec::new())),
         (path(), text()).prop_map(|(path, detail)| plan_ended(vec![Violation {
+            code: BlockerCode::ScopeViolation,
+            path: Some(path),
+            detail,
+        }])),
+        Just(curation_ended(Vec::new())),
+        (path(), text()).prop_map(|(path, detail)| curation_ended(vec![Violation {
             code: BlockerCode::ScopeViolation,
             path: Some(path),
             detail,
@@ -392,6 +399,7 @@ proptest! {
         let _ = Receipt::parse(&bytes);
         let _ = Report::parse(&String::from_utf8_lossy(&bytes), "turn");
         let _ = Review::parse(&String::from_utf8_lossy(&bytes), "turn");
+        let _ = Curation::parse(&String::from_utf8_lossy(&bytes), "turn");
         let _ = Plan::parse(&String::from_utf8_lossy(&bytes), "turn");
     }
 

@@ -15,6 +15,7 @@ mod context_budget;
 mod dependencies;
 mod inputs;
 mod limits;
+mod memory;
 mod next_step;
 mod plan;
 mod quick_flow;
@@ -43,6 +44,7 @@ pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files}
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
+pub use memory::{MemoryFacts, MemoryPaths, note_violations};
 pub use next_step::{interruption, next_step};
 pub use plan::plan_violations;
 pub use quick_flow::{

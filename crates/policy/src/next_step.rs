@@ -1,5 +1,6 @@
 //! What a run should do next. Pure and total: every state that a run can reach has an answer.
 
+mod curate;
 mod deliver;
 mod gates;
 mod judge;
@@ -89,6 +90,7 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
         {
             judge::next(run, inputs, now)
         }
+        Some(Phase::RepairLoopCompleteOrNotNeeded) => curate::next(run, inputs, now),
         Some(_) => deliver::next(run, inputs),
     }
 }

@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         mode: Mode::Standard,
         delivery: DeliveryMode::Branch,
         plan: false,
+        curate: false,
         review: true,
         checks: vec!["tests".to_owned()],
         max_repair_rounds: 3,

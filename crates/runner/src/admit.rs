@@ -24,10 +24,12 @@ use self::facts::{
 pub(crate) use self::facts::{digest_in, policy_at_head};
 use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
+use crate::hand_offs::HandOffSearch;
 use crate::ledger::{Ledger, TicketFileName};
+use crate::memory::memory_files;
 use crate::other_tickets::OtherTickets;
 use crate::packages::{SharedBranch, is_as_pinned, package_standing, pinned_files};
-use crate::prompt::{Instructions, Steering};
+use crate::prompt::{HandOffs, Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
 use crate::specs::LinkedSpecs;
@@ -58,6 +60,7 @@ pub struct Candidacy {
     specs: Option<LinkedSpecs>,
     /// The branch that the tickets of its package share, where they share one.
     goal: Option<SharedBranch>,
+    hand_offs: HandOffs,
     /// The tickets before this one whose checks run once more on its result.
     whole: Vec<(TicketId, TicketFile)>,
 }
@@ -87,6 +90,10 @@ pub struct Ready {
     pub goal: Option<SharedBranch>,
     /// What the repository tells workers and reviewers.
     pub instructions: Instructions,
+    /// What earlier tickets hand off to this one.
+    pub hand_offs: HandOffs,
+    /// Whether the base has memory files that a curator may add to.
+    pub has_memory: bool,
     /// Who commits.
     pub identity: Identity,
     /// The repository's name.
@@ -263,6 +270,18 @@ impl Candidacy {
             Some(standing) if is_shared && standing.is_last => standing.before.clone(),
             _ => Vec::new(),
         };
+        let before = standing.as_ref().and_then(|standing| Some(&standing.before.last()?.0));
+        let hand_offs = match &tip {
+            Some(tip) => HandOffSearch {
+                repository,
+                tip: tip.commit,
+                stacked: &stacked,
+                committed: committed.as_ref(),
+                dir,
+            }
+            .of(id, &file, before, (&chosen, &context))?,
+            None => HandOffs::default(),
+        };
         let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
@@ -328,6 +347,7 @@ impl Candidacy {
             plan,
             specs,
             goal,
+            hand_offs,
             whole,
         })
     }
@@ -460,8 +480,14 @@ impl Candidacy {
                 return Err(missing(BlockerCode::SourceLockMismatch, &reason));
             }
         }
+        let memory = memory_files(repository, tree, &self.policy);
+        let has_memory = !memory
+            .map_err(|error| missing(BlockerCode::NeedsPerson, &error.to_string()))?
+            .is_empty();
         Ok(Ready {
             checks,
+            hand_offs: self.hand_offs.in_tree(repository, tree)?,
+            has_memory,
             specs: self.specs,
             start: StartFacts {
                 lock,

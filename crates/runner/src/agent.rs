@@ -109,6 +109,8 @@ pub enum Role {
     Writer,
     /// It judges what was done, and may only read.
     Reviewer,
+    /// It says what is worth knowing of what was done, and may only read.
+    Curator,
 }
 
 /// Which conversation a turn belongs to.

@@ -74,6 +74,7 @@ fn must_be_durable(effect: &Effect) -> bool {
         Effect::TakePlan { .. }
         | Effect::TakeTurn { .. }
         | Effect::TakeReview { .. }
+        | Effect::TakeCuration { .. }
         | Effect::PrepareDelivery { .. }
         | Effect::UpdateRef { .. }
         | Effect::Push { .. }

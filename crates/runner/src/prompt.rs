@@ -1,7 +1,9 @@
 //! What the worker and the reviewer are told. Everything that came from a worker or from code under test is put between
 //! marks and named as what it is: material, never an instruction.
 
+mod curation;
 mod gates;
+mod hand_offs;
 mod planning;
 mod review;
 
@@ -14,7 +16,10 @@ use ledger_core::{
 use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
 
+pub use self::curation::{CurationTask, curation_prompt};
 use self::gates::{tests_refused, what_tests_must_show};
+use self::hand_offs::hand_offs;
+pub use self::hand_offs::{HandOff, HandOffs};
 use self::planning::given_plan;
 pub use self::planning::{PlanTask, plan_prompt};
 pub use self::review::{ReviewTask, review_prompt};
@@ -47,6 +52,8 @@ pub struct WriterTask<'a> {
     pub instructions: Option<&'a str>,
     /// What steers everybody who works on this ticket.
     pub steering: &'a [Steering],
+    /// What earlier tickets hand off.
+    pub hand_offs: &'a HandOffs,
     /// What the policy wants of tests.
     pub gates: Gates,
     /// What the checkout holds beside the tree.
@@ -78,6 +85,8 @@ pub struct Instructions {
     pub reviewer: Option<String>,
     /// To the planner.
     pub planner: Option<String>,
+    /// To the curator.
+    pub curator: Option<String>,
     /// To all of them, in this order.
     pub steering: Vec<Steering>,
 }
@@ -114,6 +123,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
+    hand_offs(&mut text, task.hand_offs);
     given_plan(&mut text, &task.plan);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
     what_tests_must_show(&mut text, &task.gates);

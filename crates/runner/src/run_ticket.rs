@@ -308,6 +308,7 @@ pub async fn run_ticket(
         specs: ready.specs,
         goal: ready.goal,
         instructions: ready.instructions,
+        hand_offs: ready.hand_offs,
         sandbox,
         guard: options.guard.clone(),
         identity: ready.identity,

@@ -129,6 +129,7 @@ fn in_a_turn() -> Run {
         mode: Mode::Standard,
         delivery: DeliveryMode::Branch,
         plan: false,
+        curate: false,
         review: true,
         checks: Vec::new(),
         max_repair_rounds: 3,

@@ -61,6 +61,7 @@ impl World {
             mode: Mode::Loop,
             delivery: DeliveryMode::Branch,
             plan: false,
+            curate: false,
             review: false,
             checks: Vec::new(),
             max_repair_rounds: 3,

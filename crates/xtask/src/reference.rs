@@ -30,7 +30,7 @@ pub(crate) fn page(files: &[(&str, Value)]) -> String {
 fn modes(page: &mut String) {
     page.push_str(
         "\n## Modes\n\nWhat a ticket's `mode` asks of a run beside what every run has.\n\n\
-         | mode | `[scope] allowed` | plan | self-review, independent review | files may change | limits |\n| --- | --- | --- | --- | --- | --- |\n",
+         | mode | `[scope] allowed` | plan | self-review, independent review | notes of a curator | files may change | limits |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for mode in Mode::ALL {
         let Discipline {
@@ -38,6 +38,7 @@ fn modes(page: &mut String) {
             needs_scope,
             plans,
             review_may_be_off,
+            curates,
             may_change,
             is_small,
         } = mode.discipline();
@@ -54,9 +55,10 @@ fn modes(page: &mut String) {
         let limits = if is_small { "the lines of a small change" } else { "–" };
         let _ = writeln!(
             page,
-            "| `{}` | {scope} | {} | {reviews} | {} | {limits} |",
+            "| `{}` | {scope} | {} | {reviews} | {} | {} | {limits} |",
             mode.as_str(),
             said(plans),
+            said(curates),
             said(may_change)
         );
     }

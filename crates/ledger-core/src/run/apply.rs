@@ -77,7 +77,10 @@ impl Run {
                 let by_agent = self.pending.as_ref().is_some_and(|pending| {
                     matches!(
                         pending.effect,
-                        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. }
+                        Effect::TakePlan { .. }
+                            | Effect::TakeTurn { .. }
+                            | Effect::TakeReview { .. }
+                            | Effect::TakeCuration { .. }
                     )
                 });
                 condition("activity", by_agent, "no agent is at work")
@@ -313,6 +316,7 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::TurnEnded { .. } => matches!(effect, Effect::TakeTurn { .. }),
         Observation::ChangesMeasured { .. } => matches!(effect, Effect::MeasureChanges { .. }),
         Observation::ReviewEnded { .. } => matches!(effect, Effect::TakeReview { .. }),
+        Observation::CurationEnded { .. } => matches!(effect, Effect::TakeCuration { .. }),
         Observation::ConsentSeen { .. } => matches!(effect, Effect::ConfirmConsent),
         Observation::DeliveryPrepared { .. } => matches!(effect, Effect::PrepareDelivery { .. }),
         Observation::RefSeen { .. } => matches!(effect, Effect::UpdateRef { .. }),

@@ -62,7 +62,7 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
 fn is_agent_at_work(pending: &Pending) -> bool {
     matches!(
         pending.effect,
-        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. }
+        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. } | Effect::TakeCuration { .. }
     )
 }
 
@@ -80,6 +80,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
             | Effect::TakePlan { .. }
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
+            | Effect::TakeCuration { .. }
             | Effect::RunChecks { .. }
             | Effect::CompareTests { .. }
             | Effect::AskRemote { .. }

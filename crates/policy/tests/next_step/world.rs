@@ -5,11 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
     ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult, CheckSandbox, CommandOutcome, CommitId,
-    Consent, CoveredFile, DeliveryMode, Digest, Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel,
-    Finding, Grants, JOURNAL_FORMAT, Kind, ListedPath, Mode, NamedTests, ObjectId, Observation, Opened, OutputRecord,
-    PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Report, ReportStatus,
-    ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison,
-    TestOrder, ThreadId, TokenCount, ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
+    Consent, CoveredFile, Curation, CurationEnd, DeliveryMode, Digest, Discovery, DriftCode, DriftFinding, Effect,
+    Event, EvidenceLabel, Finding, Grants, JOURNAL_FORMAT, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind,
+    ObjectId, Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus,
+    PreparedDelivery, PushTarget, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity,
+    SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount, ToldBy, Transitions,
+    TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -75,6 +76,7 @@ pub(crate) fn opened(mode: Mode, review: bool, delivery: DeliveryMode, checks: b
         mode,
         delivery,
         plan: mode.discipline().plans,
+        curate: mode.discipline().curates,
         review,
         checks: if checks { vec!["test".to_owned()] } else { Vec::new() },
         max_repair_rounds: 3,
@@ -141,6 +143,20 @@ pub(crate) fn plan(label: &str, status: PlanStatus) -> Plan {
         risks: Vec::new(),
         wanted_grants: Vec::new(),
         blocked_because: "no key".to_owned(),
+    }
+}
+
+pub(crate) fn curation(label: &str) -> Curation {
+    Curation {
+        turn: label.to_owned(),
+        notes: vec![MemoryNote {
+            path: "agent/state.md".to_owned(),
+            kind: NoteKind::State,
+            title: "a".to_owned(),
+            text: "b".to_owned(),
+            source: "c".to_owned(),
+        }],
+        handoff: String::new(),
     }
 }
 
@@ -511,6 +527,7 @@ impl World {
             Effect::TakePlan { .. }
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
+            | Effect::TakeCuration { .. }
             | Effect::Interrupt { .. } => unreachable!(),
         }
     }
@@ -549,7 +566,10 @@ impl World {
         }
         let interrupted = run.pending().is_some_and(|pending| pending.interrupt.is_some());
         let started = run.pending().is_some_and(|pending| pending.live.thread.is_some());
-        let reads = matches!(effect, Effect::TakePlan { .. } | Effect::TakeReview { .. });
+        let reads = matches!(
+            effect,
+            Effect::TakePlan { .. } | Effect::TakeReview { .. } | Effect::TakeCuration { .. }
+        );
         let spent = TokenCount {
             total: 1 + u64::from(self.choose(200)) * 100,
             ..TokenCount::default()
@@ -598,6 +618,11 @@ impl World {
             },
             Effect::TakePlan { label } => Observation::PlanEnded {
                 end: self.plan_end(label, interrupted),
+                tokens: spent,
+                thread,
+            },
+            Effect::TakeCuration { label, .. } => Observation::CurationEnded {
+                end: self.curation_end(label, interrupted),
                 tokens: spent,
                 thread,
             },
@@ -651,6 +676,31 @@ impl World {
                 reason: "not JSON".to_owned(),
             },
             _ => PlanEnd::Failed {
+                failure: self.failure(),
+            },
+        }
+    }
+
+    fn curation_end(&mut self, label: &str, interrupted: bool) -> CurationEnd {
+        match self.choose(8) {
+            0..=2 if interrupted => CurationEnd::Interrupted,
+            7 if self.choose(4) == 3 => CurationEnd::Interrupted,
+            0..=3 => CurationEnd::Answered {
+                curation: curation(label),
+                refused: Vec::new(),
+            },
+            4 | 5 => CurationEnd::Answered {
+                curation: curation(label),
+                refused: vec![Violation {
+                    code: BlockerCode::ScopeViolation,
+                    path: None,
+                    detail: "outside".to_owned(),
+                }],
+            },
+            6 => CurationEnd::InvalidAnswer {
+                reason: "not JSON".to_owned(),
+            },
+            _ => CurationEnd::Failed {
                 failure: self.failure(),
             },
         }
@@ -807,9 +857,13 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
                 world.now += time;
                 observed(observation)
             }
-            (None, effect @ (Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. })) => {
-                world.agent_event(pending.seq, effect, &run)
-            }
+            (
+                None,
+                effect @ (Effect::TakePlan { .. }
+                | Effect::TakeTurn { .. }
+                | Effect::TakeReview { .. }
+                | Effect::TakeCuration { .. }),
+            ) => world.agent_event(pending.seq, effect, &run),
             (None, _) if pending.interrupt.is_some() => observed(Observation::Interrupted),
             (None, effect) => observed(world.outcome(effect, &run)),
         };

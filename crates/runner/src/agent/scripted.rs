@@ -3,7 +3,7 @@
 //! A folder holds one TOML file a turn. For each turn the first file, by name, that fits is followed:
 //!
 //! ```toml
-//! role = "writer"                 # writer (may write), reviewer (may only read), planner, any (default: all but the planner)
+//! role = "writer"                 # writer (may write), reviewer (may only read), planner, curator, any (default: writer and reviewer)
 //! turn = 1                        # only the n-th turn of that role in the log; absent: every turn
 //! prompt_contains = "0001-hello"  # only if the prompt has these words; absent: every prompt
 //! tokens = { input = 1200, cached_input = 0, output = 300 }
@@ -13,7 +13,7 @@
 //! path = "hello.txt"              # command, retry, decline, wait
 //! text = "hello\n"
 //!
-//! [answer]                        # text, report, review or plan; missing fields of the last three are empty
+//! [answer]                        # text, report, review, plan or curation; missing fields of the last four are empty
 //! report = { status = "done", summary = "wrote the file" }
 //!
 //! # or, in place of an answer:
@@ -21,7 +21,8 @@
 //! # fail = { class = "rate_limited", message = "slow down" }      or      never = true
 //! ```
 //!
-//! Where no script is a planner's, the planner answers with the least that a plan can say.
+//! Where no script is a planner's, the planner answers with the least that a plan can say; where none is a curator's, the curator has nothing
+//! to note.
 //!
 //! In every text `{turn}` stands for the turn's label. Paths are relative to the place and cannot leave it. A `run`
 //! step is a shell command **without any sandbox**, with the rights of whoever runs Counterfoil: a folder of scripts is
@@ -139,7 +140,8 @@ fn number_of_turn(request: &TurnRequest) -> std::io::Result<u32> {
     let mut number = 1;
     read_transcript(&request.log, |record| {
         let is_alike = |access, role: Option<Role>| {
-            access == request.access && (role == Some(Role::Planner)) == (request.role == Role::Planner)
+            let alone = |role: Role| matches!(role, Role::Planner | Role::Curator).then_some(role);
+            access == request.access && role.and_then(alone) == alone(request.role)
         };
         if matches!(record.entry, TranscriptEntry::Began { access, role, .. } if is_alike(access, role)) {
             number += 1;
@@ -154,6 +156,7 @@ fn thread_of(request: &TurnRequest, number: u32) -> Option<ThreadId> {
         ThreadChoice::Fresh => {
             let role = match (request.role, request.access) {
                 (Role::Planner, _) => "planner",
+                (Role::Curator, _) => "curator",
                 (_, Access::Write) => "writer",
                 (_, Access::ReadOnly) => "reviewer",
             };

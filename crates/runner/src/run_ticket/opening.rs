@@ -56,6 +56,7 @@ pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Op
         delivery: policy.delivery.mode,
         target: ready.target.clone(),
         plan: discipline.plans && ready.start.plan.is_none(),
+        curate: discipline.curates && ready.has_memory,
         review: !(off && discipline.review_may_be_off),
         checks: ready.checks.iter().map(|check| check.name.clone()).collect(),
         max_repair_rounds: policy.limits.max_repair_rounds,

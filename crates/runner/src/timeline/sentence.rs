@@ -1,9 +1,9 @@
 //! What an event says, in one sentence.
 
 use ledger_core::{
-    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, Consent, DeliveryMode, Effect, Event, Finding,
-    IterationCause, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause, ReviewEnd,
-    TestComparison, TurnEnd, Verdict,
+    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, Consent, CurationEnd, DeliveryMode, Effect, Event,
+    Finding, IterationCause, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause,
+    ReviewEnd, TestComparison, TurnEnd, Verdict,
 };
 use serde::Serialize;
 
@@ -187,7 +187,7 @@ fn entered(evidence: &PhaseEvidence) -> String {
                 count(count_of(*rounds), "repair round")
             )
         }
-        PhaseEvidence::ContextCurated { notes } => list(notes.iter().map(String::as_str)),
+        PhaseEvidence::ContextCurated { notes, .. } => list(notes.iter().map(String::as_str)),
         PhaseEvidence::GitDeliveryStarted(prepared) => format!(
             "delivery to `{}` prepared: change {}, records {}",
             prepared.branch.short(),
@@ -245,6 +245,9 @@ fn intended(effect: &Effect) -> String {
         Effect::MeasureChanges { iteration } => format!("computing the change set of iteration {iteration}"),
         Effect::TakeReview { tree, label } => {
             format!("independent review ({}) of tree {}", short_label(label), tree.short())
+        }
+        Effect::TakeCuration { tree, label } => {
+            format!("curating ({}) of tree {}", short_label(label), tree.short())
         }
         Effect::ConfirmConsent => "looking whether the approval still stands".to_owned(),
         Effect::PrepareDelivery { tree, .. } => format!("preparing commits of tree {}", tree.short()),
@@ -323,6 +326,26 @@ fn observed(observation: &Observation) -> String {
                 PlanEnd::Failed { failure } => format!("in an error: {}", failure.message),
             };
             format!("planning ended after {} tokens, {how}", tokens.total)
+        }
+        Observation::CurationEnded { end, tokens, .. } => {
+            let how = match end {
+                CurationEnd::Answered { curation, refused } => {
+                    let notes = count(curation.notes.len(), "note");
+                    match refused.first() {
+                        None => format!("with {notes}"),
+                        Some(first) => format!(
+                            "with {notes}, {}, first {}: {}",
+                            count(refused.len(), "violation"),
+                            first.code,
+                            first.detail
+                        ),
+                    }
+                }
+                CurationEnd::InvalidAnswer { reason } => format!("without a valid answer: {reason}"),
+                CurationEnd::Interrupted => "interrupted".to_owned(),
+                CurationEnd::Failed { failure } => format!("in an error: {}", failure.message),
+            };
+            format!("curation ended after {} tokens, {how}", tokens.total)
         }
         Observation::TestsCompared { comparison, .. } => compared(comparison),
         Observation::TurnEnded { end, tokens, .. } => {

@@ -33,6 +33,11 @@ pub(super) async fn respond(reply: &Reply, usage: Usage, label: &str, serial: us
             vec![message(serial, &text(&filled(usual_plan(), fields)))],
             usage,
         ),
+        Reply::Curation(fields) => items(
+            serial,
+            vec![message(serial, &text(&filled(usual_curation(), fields)))],
+            usage,
+        ),
         Reply::Shell(command) => {
             let arguments = json!({ "cmd": text(command) });
             items(serial, vec![call(serial, "exec_command", None, &arguments)], usage)
@@ -200,6 +205,10 @@ fn usual_plan() -> Value {
         "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [], "proof": ["the checks"],
         "stop_conditions": [], "risks": [], "wanted_grants": [], "blocked_because": "",
     })
+}
+
+fn usual_curation() -> Value {
+    json!({ "turn": "{turn}", "notes": [], "handoff": "" })
 }
 
 fn usual_review() -> Value {

@@ -57,6 +57,7 @@ pub(super) struct Script {
 #[serde(rename_all = "snake_case")]
 enum ScriptRole {
     Planner,
+    Curator,
     Writer,
     Reviewer,
     #[default]
@@ -158,6 +159,8 @@ pub(super) enum Answer {
     Review(Map<String, Value>),
     /// A planner's answer.
     Plan(Map<String, Value>),
+    /// A curator's answer.
+    Curation(Map<String, Value>),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -201,22 +204,27 @@ impl Script {
             let script = Self::parse(&text, name).map_err(|reason| InvalidScript::Shape { path, reason })?;
             scripts.push(script);
         }
-        if scripts.iter().all(|script| script.role != ScriptRole::Planner) {
-            scripts.push(Self::plain_planner());
+        for (role, name, answer) in [
+            (ScriptRole::Planner, "the plain plan", Answer::Plan(Map::new())),
+            (ScriptRole::Curator, "nothing to note", Answer::Curation(Map::new())),
+        ] {
+            if scripts.iter().all(|script| script.role != role) {
+                scripts.push(Self::plain(role, name, answer));
+            }
         }
         Ok(scripts)
     }
 
-    /// What is answered where no script is a planner's: the least that a plan can say.
-    fn plain_planner() -> Self {
+    /// What is answered where no script is of a role that a run may do without: the least that it can say.
+    fn plain(role: ScriptRole, name: &str, answer: Answer) -> Self {
         Self {
-            name: "the plain plan".to_owned(),
-            role: ScriptRole::Planner,
+            name: name.to_owned(),
+            role,
             turn: None,
             prompt_contains: None,
             tokens: Tokens::default(),
             steps: Vec::new(),
-            answer: Some(Answer::Plan(Map::new())),
+            answer: Some(answer),
             end: None,
         }
     }
@@ -234,11 +242,15 @@ impl Script {
 
     pub(super) fn fits(&self, request: &TurnRequest, number: u32) -> bool {
         let role = match self.role {
-            // A script that was made for no role in particular is none of the planner's: what it does would be done before its time.
-            ScriptRole::Any => request.role != Role::Planner,
+            // A script that was made for no role in particular is none of the planner's or the curator's: what it does would be done at
+            // the wrong time.
+            ScriptRole::Any => !matches!(request.role, Role::Planner | Role::Curator),
             ScriptRole::Planner => request.role == Role::Planner,
             ScriptRole::Writer => request.access == Access::Write,
-            ScriptRole::Reviewer => request.access == Access::ReadOnly && request.role != Role::Planner,
+            ScriptRole::Curator => request.role == Role::Curator,
+            ScriptRole::Reviewer => {
+                request.access == Access::ReadOnly && !matches!(request.role, Role::Planner | Role::Curator)
+            }
         };
         role && self.turn.is_none_or(|turn| turn == number)
             && self
@@ -301,6 +313,7 @@ impl Answer {
                 }),
                 fields,
             ),
+            Self::Curation(fields) => filled(json!({ "turn": "{turn}", "notes": [], "handoff": "" }), fields),
             Self::Review(fields) => filled(
                 json!({
                     "turn": "{turn}", "verdict": "pass", "summary": "", "inspected": [], "findings": [],
