@@ -36,6 +36,7 @@ fn run_from(world: &World, ticket: &str, run: &str, events: &[Event], start: i64
         mode: Mode::Loop,
         delivery: DeliveryMode::Branch,
         plan: false,
+        curate: false,
         review: false,
         experts: Vec::new(),
         checks: Vec::new(),

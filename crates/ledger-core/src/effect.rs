@@ -8,6 +8,7 @@ use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::{ChangedTests, TreesApart};
 use crate::comparison::{ComparedRun, TestComparison};
+use crate::curation::Curation;
 use crate::digest::Digest;
 use crate::drift::SpecDrift;
 use crate::evidence::CheckResult;
@@ -92,6 +93,13 @@ pub enum Effect {
         judge: Judge,
         /// What it judges.
         subject: ExpertSubject,
+        /// The label that the answer must carry.
+        label: String,
+    },
+    /// Let another thread, which may only read, say what is worth knowing of a reviewed tree.
+    TakeCuration {
+        /// The tree.
+        tree: TreeId,
         /// The label that the answer must carry.
         label: String,
     },
@@ -186,6 +194,7 @@ impl Effect {
             Self::MeasureChanges { .. } => "computing the change set",
             Self::TakeReview { .. } => "independent review",
             Self::AskExpert { .. } => "asking an expert",
+            Self::TakeCuration { .. } => "curating",
             Self::ConfirmConsent => "confirming consent",
             Self::PrepareDelivery { .. } => "preparing commits",
             Self::UpdateRef { .. } => "moving the branch",
@@ -329,6 +338,16 @@ pub enum Observation {
         /// What it spent.
         tokens: TokenCount,
         /// The expert's conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
+    },
+    /// The curator's turn ended.
+    CurationEnded {
+        /// How.
+        end: CurationEnd,
+        /// What it spent.
+        tokens: TokenCount,
+        /// The curator's conversation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thread: Option<ThreadId>,
     },
@@ -488,6 +507,31 @@ pub enum ExpertEnd {
         review: ExpertReview,
         /// Whether what was judged passes under the policy's `block_on`.
         passes: bool,
+    },
+    /// With an answer that is none of this turn.
+    InvalidAnswer {
+        /// Why not.
+        reason: String,
+    },
+    /// By our interruption.
+    Interrupted,
+    /// With an error of the agent or its provider.
+    Failed {
+        /// Why.
+        failure: AgentFailure,
+    },
+}
+
+/// How a curator's turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum CurationEnd {
+    /// With a valid answer.
+    Answered {
+        /// The answer.
+        curation: Curation,
+        /// What the policy forbids about its notes; empty: nothing.
+        refused: Vec<Violation>,
     },
     /// With an answer that is none of this turn.
     InvalidAnswer {

@@ -174,6 +174,9 @@ pub struct Opened {
     /// Whether a planning turn is part of the run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plan: bool,
+    /// Whether a curator's turn is part of the run: its base has memory files, which it may add to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub curate: bool,
     /// Whether an independent review is part of the run. Only loop mode may go without.
     pub review: bool,
     /// The fields whose experts the ticket names, in their order. Where it needs some, they judge the plan too.

@@ -11,6 +11,7 @@ mod bounded;
 mod change;
 mod changed_tests;
 mod comparison;
+mod curation;
 mod digest;
 mod document;
 mod drift;
@@ -52,13 +53,14 @@ pub use change::{
 };
 pub use changed_tests::{ChangedTests, TestGate, TestOrder, TreesApart};
 pub use comparison::{CheckComparison, ComparedRun, MAX_NAMED_TESTS, NamedTests, TestComparison, ToldBy, Transitions};
+pub use curation::{Curation, MAX_NOTE_CHARACTERS, MAX_NOTES, MemoryNote, NoteKind};
 pub use digest::{Digest, Hashing, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
 pub use drift::{DriftCode, DriftFinding, DriftVerdict, MAX_DRIFT_FINDINGS, SpecDrift};
 pub use duration::{Duration, InvalidDuration};
 pub use effect::{
-    CheckPurpose, Consent, CopiedFile, Effect, EffectClass, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd,
-    TurnPurpose, Violation,
+    CheckPurpose, Consent, CopiedFile, CurationEnd, Effect, EffectClass, ExpertEnd, Observation, PlanEnd, ReviewEnd,
+    TurnEnd, TurnPurpose, Violation,
 };
 pub use event::{Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
 pub use evidence::{
@@ -78,17 +80,17 @@ pub use package::{LockChange, LockDifference, Package};
 pub use parent::{Child, ChildEnd, ChildEnded, Choice};
 pub use path::{InvalidRepoPath, RepoPath};
 pub use phase::{
-    BaseReason, DeliveryMode, Discovery, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase, PhaseEvidence,
-    PreparedDelivery, PushTarget, SourceLock, StackedTicket,
+    BaseReason, DeliveryMode, Discovery, MEMORY_NOT_UPDATED, NO_MEMORY_UPDATE, NotRequiredCode, ObservedRef, Phase,
+    PhaseEvidence, PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
 pub use plan::{MAX_PLANNED_FILES, Plan, PlanStatus, PlannedChange, PlannedFile};
 pub use receipt::{Delivered, InvalidReceipt, Receipt, ReceiptExpert, ReceiptReview, RemoteDelivery};
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
-    Attempt, CheckedTree, EffectFailure, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live, MAX_FAILED_ANSWERS,
-    MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedChange, RefusedPush, Run,
-    SeenRemote, StartedThread, State, Totals,
+    Attempt, CheckedTree, EffectFailure, EndedCuration, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live,
+    MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedChange,
+    RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

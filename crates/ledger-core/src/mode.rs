@@ -36,6 +36,8 @@ pub struct Discipline {
     pub plans: bool,
     /// Whether the policy may switch self-review and independent review off.
     pub review_may_be_off: bool,
+    /// Whether a curator may add to the memory files, before the change is delivered.
+    pub curates: bool,
     /// Whether files may change at all. Where none may, the ticket asks for an answer, and there is nothing to check.
     pub may_change: bool,
     /// Whether the ticket must name experts, who then judge the plan before the first edit too.
@@ -79,6 +81,7 @@ impl Mode {
             needs_scope: true,
             plans: true,
             review_may_be_off: false,
+            curates: true,
             may_change: true,
             needs_experts: false,
             is_small: false,
@@ -89,6 +92,7 @@ impl Mode {
                 needs_scope: false,
                 plans: false,
                 review_may_be_off: true,
+                curates: false,
                 ..standard
             },
             Self::Quick => Discipline {

@@ -212,8 +212,11 @@ pub enum PhaseEvidence {
     },
     /// See [`Phase::ContextCurated`].
     ContextCurated {
-        /// Notes for the records, or the one line that none is needed.
+        /// Notes for the records, a line each; or the one line that none is needed, or why none was taken.
         notes: Vec<String>,
+        /// Digest of the curator's answer that they are from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        curation: Option<Digest>,
     },
     /// See [`Phase::GitDeliveryStarted`].
     GitDeliveryStarted(PreparedDelivery),
@@ -310,6 +313,9 @@ impl PhaseEvidence {
 
 /// The words with which [`Phase::ContextCurated`] is entered when there is nothing to remember.
 pub const NO_MEMORY_UPDATE: &str = "agent memory checked: no update needed";
+
+/// How the one line begins with which [`Phase::ContextCurated`] is entered when no answer of the curator could be used. The reason follows.
+pub const MEMORY_NOT_UPDATED: &str = "agent memory not updated: ";
 
 /// What a run was started from: everything that a person consented to, by content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
-    Attempt, CheckedTree, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending,
-    RefusedChange, StartedThread,
+    Attempt, CheckedTree, EndedCuration, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange,
+    OpenCommand, Pending, RefusedChange, StartedThread,
 };
 pub use refusal::Refusal;
 
@@ -20,6 +20,7 @@ use crate::activity::TokenCount;
 use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
+use crate::curation::Curation;
 use crate::effect::{Consent, CopiedFile, PlanEnd, Violation};
 use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
@@ -417,6 +418,16 @@ impl Run {
         self.evidence(Phase::PlanRecorded)?;
         match &self.plan.as_ref()?.end {
             PlanEnd::Answered { plan, .. } => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// The curator's answer that counts: the one with which its phase is entered.
+    pub fn curation(&self) -> Option<&Curation> {
+        match self.evidence(Phase::ContextCurated)? {
+            PhaseEvidence::ContextCurated { curation: Some(_), .. } => {
+                self.attempt.as_ref()?.curation.as_ref()?.sound()
+            }
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::approval::{Approval, Cancellation};
+use crate::curation::Curation;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::evidence::EvidenceIndex;
@@ -68,6 +69,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
         ("approval", schema_of::<Approval>("approval")),
         ("cancellation", schema_of::<Cancellation>("cancellation")),
+        ("curation", answer_schema_of::<Curation>()),
         ("evidence", schema_of::<EvidenceIndex>("evidence")),
         ("expert", answer_schema_of::<ExpertReview>()),
         ("journal", schema_of::<JournalLine>("journal")),
@@ -202,7 +204,7 @@ mod tests {
     }
 
     fn is_answer(name: &str) -> bool {
-        ["expert", "plan", "report", "review"].contains(&name)
+        ["curation", "expert", "plan", "report", "review"].contains(&name)
     }
 
     #[test]

@@ -208,6 +208,7 @@ fn every_mode_and_every_delivery_without_a_remote_reaches_the_top() {
                     delivery,
                     review,
                     checks,
+                    curate: checks && mode == Mode::Standard,
                 };
                 if !review && mode != Mode::Loop {
                     let event = Event::Opened(opened(terms));
@@ -416,7 +417,10 @@ fn evidence_that_is_not_what_the_run_saw_is_refused() {
     };
     refuse(
         &before(Phase::ContextCurated),
-        PhaseEvidence::ContextCurated { notes: Vec::new() },
+        PhaseEvidence::ContextCurated {
+            notes: Vec::new(),
+            curation: None,
+        },
     );
     for forged in [
         PreparedDelivery {
@@ -593,6 +597,7 @@ fn what_a_person_rejected_is_repaired_and_not_delivered() {
         climb
             .try_apply(Event::Entered(PhaseEvidence::ContextCurated {
                 notes: vec![NO_MEMORY_UPDATE.to_owned()],
+                curation: None,
             }))
             .unwrap_err();
         if upto == curated {
@@ -615,6 +620,94 @@ fn what_a_person_rejected_is_repaired_and_not_delivered() {
             findings: vec![finding()],
         });
         assert_eq!(climb.run.phase(), Some(Phase::RepositoryTicketRecorded));
+    }
+}
+
+/// With a curator.
+const CURATED: Terms = Terms {
+    curate: true,
+    ..STANDARD
+};
+
+/// A run with a curator, right before that one is asked.
+fn reviewed() -> Climb {
+    let mut climb = Climb::to_review(CURATED);
+    climb.done(
+        Effect::TakeReview {
+            tree: tree(),
+            label: "0042-validate-email/01J9Z3/review-1".to_owned(),
+        },
+        review_ended(Verdict::Pass),
+    );
+    climb.enter(judged_by(Verdict::Pass, Vec::new()));
+    climb.enter(PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds: 0 });
+    climb
+}
+
+fn curated_with(notes: Vec<String>, curation: Option<Digest>) -> Event {
+    Event::Entered(PhaseEvidence::ContextCurated { notes, curation })
+}
+
+#[test]
+fn context_is_curated_with_the_notes_of_the_curator_and_no_others() {
+    let nothing = || vec![NO_MEMORY_UPDATE.to_owned()];
+    let (lines, digest) = (curation().lines(), curation().digest());
+    let mut climb = reviewed();
+    // Nobody says that it was looked at before anybody has.
+    climb.try_apply(curated_with(nothing(), None)).unwrap_err();
+    let untaken = || vec![format!("{MEMORY_NOT_UPDATED}no key")];
+    climb.try_apply(curated_with(untaken(), None)).unwrap_err();
+    climb.done(take_curation(), curation_ended(Vec::new()));
+    for (notes, curation) in [
+        (nothing(), Some(digest)),
+        (nothing(), None),
+        (untaken(), None),
+        (lines.clone(), None),
+        (lines.clone(), Some(Digest::of("another"))),
+    ] {
+        climb.try_apply(curated_with(notes, curation)).unwrap_err();
+    }
+    // It is asked once, and only until it has answered.
+    climb.try_apply(Event::Intended(take_curation())).unwrap_err();
+    climb.apply(curated_with(lines, Some(digest)));
+    assert_eq!(climb.run.curation(), Some(&curation()));
+    climb.try_apply(Event::Intended(take_curation())).unwrap_err();
+
+    // Without a curator in its terms a run has none.
+    let mut without = Climb::whole(STANDARD);
+    assert_eq!(without.run.curation(), None);
+    without.try_apply(Event::Intended(take_curation())).unwrap_err();
+}
+
+#[test]
+fn notes_that_are_refused_or_of_the_writer_are_none_and_the_reason_is_told() {
+    let forbidden = Violation {
+        code: BlockerCode::ProtectedPathChanged,
+        path: Some(name("counterfoil.toml")),
+        detail: "protected: it is the policy".to_owned(),
+    };
+    let of_writer = Observation::CurationEnded {
+        end: CurationEnd::Answered {
+            curation: curation(),
+            refused: Vec::new(),
+        },
+        tokens: tokens(),
+        thread: Some(writer()),
+    };
+    for ended in [curation_ended(vec![forbidden]), of_writer] {
+        let mut climb = reviewed();
+        climb.done(take_curation(), ended);
+        let (lines, digest) = (curation().lines(), curation().digest());
+        climb.try_apply(curated_with(lines, Some(digest))).unwrap_err();
+        climb
+            .try_apply(curated_with(vec![NO_MEMORY_UPDATE.to_owned()], None))
+            .unwrap_err();
+        // It may be asked once more, or given up with the reason.
+        let mut again = climb.clone();
+        again.done(take_curation(), curation_ended(Vec::new()));
+        again.apply(curated_with(curation().lines(), Some(digest)));
+        climb.apply(curated_with(vec![format!("{MEMORY_NOT_UPDATED}it was refused")], None));
+        assert_eq!(climb.run.curation(), None);
     }
 }
 

@@ -124,6 +124,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         (judge(), digit()).prop_map(|(judge, tree)| ask_expert(judge, ExpertSubject::Tree { tree: id(tree) })),
         judge().prop_map(|judge| ask_expert(judge, ExpertSubject::Plan { plan: plan().digest() })),
         Just(take_plan()),
+        Just(take_curation()),
         Just(Effect::ConfirmConsent),
         digit().prop_map(|tree| Effect::PrepareDelivery {
             tree: id(tree),
@@ -229,6 +230,12 @@ fn observation() -> impl Strategy<Value = Observation> {
         }),
         Just(plan_ended(Vec::new())),
         (path(), text()).prop_map(|(path, detail)| plan_ended(vec![Violation {
+            code: BlockerCode::ScopeViolation,
+            path: Some(path),
+            detail,
+        }])),
+        Just(curation_ended(Vec::new())),
+        (path(), text()).prop_map(|(path, detail)| curation_ended(vec![Violation {
             code: BlockerCode::ScopeViolation,
             path: Some(path),
             detail,
@@ -438,6 +445,7 @@ proptest! {
             "turn",
             &ExpertSubject::Tree { tree: tree() },
         );
+        let _ = Curation::parse(&String::from_utf8_lossy(&bytes), "turn");
         let _ = Plan::parse(&String::from_utf8_lossy(&bytes), "turn");
     }
 

@@ -16,6 +16,7 @@ mod dependencies;
 mod inputs;
 mod limits;
 mod manager;
+mod memory;
 mod next_step;
 mod plan;
 mod quick_flow;
@@ -46,6 +47,7 @@ pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};
+pub use memory::{MemoryFacts, MemoryPaths, note_violations};
 pub use next_step::{interruption, next_step};
 pub use plan::plan_violations;
 pub use quick_flow::{

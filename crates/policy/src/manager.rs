@@ -171,6 +171,7 @@ mod tests {
             plan: false,
             review: true,
             experts: Vec::new(),
+            curate: false,
             checks: Vec::new(),
             max_repair_rounds: 3,
             rescued: None,

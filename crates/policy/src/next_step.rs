@@ -1,6 +1,7 @@
 //! What a run should do next. Pure and total: every state that a run can reach has an answer.
 
 mod children;
+mod curate;
 mod deliver;
 mod experts;
 mod gates;
@@ -91,6 +92,7 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
         {
             judge::next(run, inputs, now)
         }
+        Some(Phase::RepairLoopCompleteOrNotNeeded) => curate::next(run, inputs, now),
         Some(_) => deliver::next(run, inputs),
     }
 }

@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         mode: Mode::Standard,
         delivery: DeliveryMode::Branch,
         plan: false,
+        curate: false,
         review: true,
         experts: Vec::new(),
         checks: vec!["tests".to_owned()],

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use git_delivery::{Head, Identity, Operation, Repository};
 use ledger_core::{
     BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef,
-    PushTarget, RefName, RepoPath, Run, SourceLock, StackedTicket, Ticket, TicketFile, TicketId,
+    PushTarget, RefName, RepoPath, Run, SourceLock, StackedTicket, Ticket, TicketFile, TicketId, TreeId,
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ChildFact, ContextFacts, HeadFact, InvalidChecks, Policy,
@@ -26,10 +26,12 @@ use self::facts::{
 pub(crate) use self::facts::{digest_in, policy_at_head};
 use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
+use crate::hand_offs::HandOffSearch;
 use crate::ledger::{Ledger, TicketFileName};
+use crate::memory::memory_files;
 use crate::other_tickets::OtherTickets;
 use crate::packages::{Packages, SharedBranch, is_as_pinned, package_standing, pinned_files};
-use crate::prompt::{Instructions, Steering};
+use crate::prompt::{HandOffs, Instructions, Steering};
 use crate::prompt_files::PromptFiles;
 use crate::records::is_record_of;
 use crate::specs::LinkedSpecs;
@@ -60,6 +62,7 @@ pub struct Candidacy {
     specs: Option<LinkedSpecs>,
     /// The branch that the tickets of its package share, where they share one.
     goal: Option<SharedBranch>,
+    hand_offs: HandOffs,
     /// The tickets before this one whose checks run once more on its result.
     whole: Vec<(TicketId, TicketFile)>,
     /// The tickets that name this one as their parent.
@@ -91,6 +94,10 @@ pub struct Ready {
     pub goal: Option<SharedBranch>,
     /// What the repository tells workers and reviewers.
     pub instructions: Instructions,
+    /// What earlier tickets hand off to this one.
+    pub hand_offs: HandOffs,
+    /// Whether the base has memory files that a curator may add to.
+    pub has_memory: bool,
     /// Who commits.
     pub identity: Identity,
     /// The repository's name.
@@ -284,6 +291,18 @@ impl Candidacy {
                 whole.push(child.clone());
             }
         }
+        let before = standing.as_ref().and_then(|standing| Some(&standing.before.last()?.0));
+        let hand_offs = match &tip {
+            Some(tip) => HandOffSearch {
+                repository,
+                tip: tip.commit,
+                stacked: &stacked,
+                committed: committed.as_ref(),
+                dir,
+            }
+            .of(id, &file, before, (&chosen, &context))?,
+            None => HandOffs::default(),
+        };
         let manifests = manifests_for(&policy, &file, repository, tip.as_ref())?;
         let facts = AdmissionFacts {
             repository: name.clone(),
@@ -350,6 +369,7 @@ impl Candidacy {
             plan,
             specs,
             goal,
+            hand_offs,
             whole,
             children,
         })
@@ -396,6 +416,14 @@ impl Candidacy {
     /// Whether a person has written a plan for it.
     pub(crate) fn has_plan(&self) -> bool {
         self.plan.is_some()
+    }
+
+    /// Whether the commit that a run would start from has files that a curator may add to.
+    pub(crate) fn has_memory(&self, repository: &Repository) -> Result<bool, AdmitError> {
+        match &self.tip {
+            Some(tip) => has_memory(repository, repository.commit_tree_id(tip.commit)?, &self.policy),
+            None => Ok(false),
+        }
     }
 
     /// How its children stand, where it is a parent.
@@ -501,8 +529,11 @@ impl Candidacy {
                 return Err(missing(BlockerCode::SourceLockMismatch, &reason));
             }
         }
+        let has_memory = has_memory(repository, tree, &self.policy)?;
         Ok(Ready {
             checks,
+            hand_offs: self.hand_offs.in_tree(repository, tree)?,
+            has_memory,
             specs: self.specs,
             start: StartFacts {
                 lock,
@@ -524,6 +555,13 @@ impl Candidacy {
             repository: self.repository,
         })
     }
+}
+
+/// Whether a tree has files that a curator may add to.
+fn has_memory(repository: &Repository, tree: TreeId, policy: &Policy) -> Result<bool, AdmitError> {
+    let files = memory_files(repository, tree, policy);
+    let files = files.map_err(|error| AdmitError::Base(Blocker::new(BlockerCode::NeedsPerson, error.to_string())))?;
+    Ok(!files.is_empty())
 }
 
 /// The chosen packs as they are told.

@@ -111,6 +111,8 @@ pub enum Role {
     Reviewer,
     /// It judges in one field what was done, or what is planned, and may only read.
     Expert,
+    /// It says what is worth knowing of what was done, and may only read.
+    Curator,
 }
 
 /// Which conversation a turn belongs to.

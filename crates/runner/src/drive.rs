@@ -75,6 +75,7 @@ fn must_be_durable(effect: &Effect) -> bool {
         | Effect::AskExpert { .. }
         | Effect::TakeTurn { .. }
         | Effect::TakeReview { .. }
+        | Effect::TakeCuration { .. }
         | Effect::PrepareDelivery { .. }
         | Effect::UpdateRef { .. }
         | Effect::Push { .. }

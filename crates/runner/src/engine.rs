@@ -4,6 +4,7 @@ mod changed_tests;
 mod checks;
 mod compare;
 mod consent;
+mod curation;
 mod delivery;
 mod drift;
 mod ended;
@@ -34,7 +35,7 @@ use crate::agent::Agent;
 use crate::executor::Executor;
 use crate::guard::GuardProgram;
 use crate::packages::SharedBranch;
-use crate::prompt::Instructions;
+use crate::prompt::{HandOffs, Instructions};
 use crate::redact::Redactor;
 use crate::sandbox::{Confinement, Sandbox};
 use crate::specs::LinkedSpecs;
@@ -61,6 +62,8 @@ pub struct RunPlan {
     pub goal: Option<SharedBranch>,
     /// What the repository tells worker and reviewer.
     pub instructions: Instructions,
+    /// What earlier tickets hand off to this one.
+    pub hand_offs: HandOffs,
     /// The sandbox for checks; none where the policy switches it off.
     pub sandbox: Option<Sandbox>,
     /// What checks may see and change.
@@ -259,6 +262,7 @@ impl Executor for Engine {
             Effect::MeasureChanges { iteration } => self.measure_changes(seq, *iteration, run),
             Effect::TakeReview { tree, label } => self.take_review(seq, *tree, label, run),
             Effect::AskExpert { judge, subject, label } => self.ask_expert(seq, *judge, *subject, label, run),
+            Effect::TakeCuration { tree, label } => self.take_curation(seq, *tree, label, run),
             Effect::ConfirmConsent => self.confirm_consent(seq, run),
             Effect::PrepareDelivery { tree, journal } => self.prepare_delivery(seq, *tree, *journal, run),
             Effect::UpdateRef { name, old, new } => self.update_ref(seq, name, *old, *new),

@@ -30,6 +30,7 @@ mod expert_opinions;
 mod finding;
 mod growing_file;
 pub mod guard;
+mod hand_offs;
 mod hook;
 mod init;
 mod journal_file;
@@ -39,6 +40,7 @@ pub mod lock;
 mod logs;
 mod manifests;
 mod markdown;
+mod memory;
 mod moment;
 mod new;
 mod other_tickets;
@@ -118,11 +120,14 @@ pub use packages::{
 };
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
 pub use prompt::{
-    ExpertPlanTask, ExpertTask, Given, GivenPlan, Instructions, PlanTask, ReviewTask, Steering, WriterTask,
-    expert_plan_prompt, expert_prompt, plan_prompt, report_repair_prompt, review_prompt, writer_prompt,
+    CurationTask, ExpertPlanTask, ExpertTask, Given, GivenPlan, HandOff, HandOffs, Instructions, PlanTask, ReviewTask,
+    Steering, WriterTask, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt, report_repair_prompt,
+    review_prompt, writer_prompt,
 };
 pub use queue::{Queue, QueueError, Queued};
-pub use records::{RecordFacts, plan_record, report_of, result_record, review_of, review_record, strength_name};
+pub use records::{
+    RecordFacts, handoff_record, plan_record, report_of, result_record, review_of, review_record, strength_name,
+};
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use ledger_core::{
     Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, DriftVerdict,
-    Finding, ListedPath, MAX_DOCUMENT_BYTES, Phase, PhaseEvidence, Plan, RemoteDelivery, RepoPath, Report, Run,
-    StackedTicket, State, TestComparison, TicketFile, TokenCount,
+    Finding, ListedPath, MAX_DOCUMENT_BYTES, NO_MEMORY_UPDATE, Phase, PhaseEvidence, Plan, RemoteDelivery, RepoPath,
+    Report, Run, StackedTicket, State, TestComparison, TicketFile, TokenCount,
 };
 use serde::Serialize;
 
@@ -62,6 +62,9 @@ pub struct ReviewPacket {
     /// The branch of a remote that it was pushed to, such as `origin/main`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed: Option<String>,
+    /// What is noted for later tickets, or why nothing is; empty where nothing was to be noted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// How many paths differ in each way.
     pub counts: ChangeCounts,
     /// The first hundred of them.
@@ -201,6 +204,7 @@ impl ReviewPacket {
             change: delivered.map(|delivered| delivered.change.to_string()),
             branch: delivered.map(|delivered| delivered.branch.short().to_owned()),
             pushed: delivered.and_then(|delivered| Some(delivered.remote.as_ref()?.to_string())),
+            notes: notes(run),
             counts: change.map(|change| change.counts).unwrap_or_default(),
             paths: change.map(|change| change.paths.clone()).unwrap_or_default(),
             specs: crate::drift::of(run).map(ledger_core::SpecDrift::verdict),
@@ -306,6 +310,10 @@ impl ReviewPacket {
                 quote(&mut text, &line);
             }
         }
+        if !self.notes.is_empty() {
+            let _ = writeln!(text, "## Noted for later tickets\n");
+            quotes(&mut text, &self.notes);
+        }
         if !self.commands.is_empty() {
             let _ = writeln!(text, "## Next\n");
             for next in &self.commands {
@@ -400,6 +408,13 @@ impl ReviewPacket {
             let _ = writeln!(text, "Tests before and after the change, as they report themselves:\n");
             quotes(text, &compared);
         }
+    }
+}
+
+fn notes(run: &Run) -> Vec<String> {
+    match run.evidence(Phase::ContextCurated) {
+        Some(PhaseEvidence::ContextCurated { notes, .. }) if notes[..] != [NO_MEMORY_UPDATE] => notes.clone(),
+        _ => Vec::new(),
     }
 }
 

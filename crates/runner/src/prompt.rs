@@ -2,8 +2,10 @@
 //! marks and named as what it is: material, never an instruction.
 
 mod children;
+mod curation;
 mod experts;
 mod gates;
+mod hand_offs;
 mod planning;
 mod review;
 
@@ -17,8 +19,11 @@ use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
 
 use self::children::the_whole;
+pub use self::curation::{CurationTask, curation_prompt};
 pub use self::experts::{ExpertPlanTask, ExpertTask, expert_plan_prompt, expert_prompt};
 use self::gates::{tests_refused, what_tests_must_show};
+use self::hand_offs::hand_offs;
+pub use self::hand_offs::{HandOff, HandOffs};
 use self::planning::given_plan;
 pub use self::planning::{PlanTask, plan_prompt};
 pub use self::review::{ReviewTask, review_prompt};
@@ -51,6 +56,8 @@ pub struct WriterTask<'a> {
     pub instructions: Option<&'a str>,
     /// What steers everybody who works on this ticket.
     pub steering: &'a [Steering],
+    /// What earlier tickets hand off.
+    pub hand_offs: &'a HandOffs,
     /// What the policy wants of tests.
     pub gates: Gates,
     /// What the checkout holds beside the tree.
@@ -84,6 +91,8 @@ pub struct Instructions {
     pub reviewer: Option<String>,
     /// To the planner.
     pub planner: Option<String>,
+    /// To the curator.
+    pub curator: Option<String>,
     /// To all of them, in this order.
     pub steering: Vec<Steering>,
 }
@@ -120,6 +129,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
+    hand_offs(&mut text, task.hand_offs);
     given_plan(&mut text, &task.plan);
     list(&mut text, "Checks that the runner will run on your result", task.checks);
     what_tests_must_show(&mut text, &task.gates);

@@ -26,6 +26,7 @@ impl PromptFiles {
             (&prompts.repair, &mut found.told.repair),
             (&prompts.reviewer, &mut found.told.reviewer),
             (&prompts.planner, &mut found.told.planner),
+            (&prompts.curator, &mut found.told.curator),
         ] {
             let Some(path) = path else { continue };
             let (file, text) = read(repository, commit, path).map_err(|problem| AdmitError::File {

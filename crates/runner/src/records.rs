@@ -1,8 +1,9 @@
-//! The records that are delivered with a change: `plan.md`, `result.md` and `review.md`.
+//! The records that are delivered with a change: `plan.md`, `result.md`, `review.md` and `handoff.md`.
 //!
 //! What the worker or the reviewer said stands in quotations, line by line, so that it can neither forge a section nor a
 //! table of facts. Everything else is computed from the run.
 
+mod handoff;
 mod plan;
 
 use std::fmt::Write as _;
@@ -17,6 +18,8 @@ use crate::expert_opinions::expert_opinions;
 use crate::markdown::{cell, code, inline, quote, quotes};
 use crate::stack::{stack_of, stack_sentence};
 
+pub use handoff::handoff_record;
+pub(crate) use handoff::setbacks;
 pub(crate) use plan::departures;
 pub use plan::plan_record;
 
@@ -29,6 +32,8 @@ pub struct RecordFacts<'a> {
     pub branch: &'a RefName,
     /// The ticket's title.
     pub title: &'a str,
+    /// What did not work before.
+    pub setbacks: &'a [String],
 }
 
 /// `result.md` of a run that is about to be delivered.
@@ -72,8 +77,12 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     heading(&mut text, "Known issues and risks");
     quotes(&mut text, report.map_or(&[], |report| &report.risks));
     heading(&mut text, "Memory updates");
-    if let Some(PhaseEvidence::ContextCurated { notes }) = run.evidence(Phase::ContextCurated) {
+    if let Some(PhaseEvidence::ContextCurated { notes, .. }) = run.evidence(Phase::ContextCurated) {
         quotes(&mut text, notes);
+    }
+    for note in run.curation().map_or(&[][..], |curation| &curation.notes) {
+        let _ = writeln!(text, "{}, {}:\n", code(&note.path), inline(&note.title));
+        quote(&mut text, &note.text);
     }
     heading(&mut text, "Suggested next ticket");
     quotes(

@@ -255,8 +255,10 @@ pub async fn run_ticket(
     if gates_count && !admission.is_admitted() {
         return Err(refused(ticket, &admission));
     }
-    let mut terms = opened(&candidacy, &id)?;
+    let mut terms = opened(&candidacy, repository, &id)?;
     let ready = candidacy.into_ready(workspace, earlier)?;
+    // The base may hold more than the commit that it was chosen from.
+    terms.curate = ready.ticket.file.mode.discipline().curates && ready.has_memory;
     let base = ready.start.discovery.base;
     terms.rescued = match options.from_rescue {
         true => Some(left_work(repository, roots, ticket)?.onto(repository, ticket, base)?),
@@ -314,6 +316,7 @@ pub async fn run_ticket(
         specs: ready.specs,
         goal: ready.goal,
         instructions: ready.instructions,
+        hand_offs: ready.hand_offs,
         sandbox,
         guard: options.guard.clone(),
         identity: ready.identity,

@@ -13,13 +13,16 @@ use ledger_core::{
     CommitId, CoveredFile, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, MAX_DOCUMENT_BYTES,
     Observation, Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile, TicketId, TreeId,
 };
+use policy::MemoryPaths;
 use serde::Serialize;
 
 use crate::base::receipt_bytes;
 use crate::closeout::Closeout;
+use crate::memory::with_notes;
 use crate::packages::{is_as_pinned, pinned_files};
 use crate::specs::LinkedSpecs;
 use crate::state::StateRoots;
+use crate::workspace::PolicyFile;
 
 const RECEIPTS: &str = "refs/counterfoil/receipts/";
 
@@ -324,7 +327,7 @@ impl Verifier<'_> {
                 self.evidence(&replayed, file("evidence.json"), &files);
                 self.receipt_ref(ticket, run, stored);
                 self.sources(receipt);
-                self.commits(&records, receipt);
+                self.commits(&records, receipt, &replayed);
             }
         }
     }
@@ -529,7 +532,7 @@ impl Verifier<'_> {
         }
     }
 
-    fn commits(&mut self, records: &[Record], receipt: &Receipt) {
+    fn commits(&mut self, records: &[Record], receipt: &Receipt, run: &Run) {
         let Some(delivered) = &receipt.delivered else {
             return self.add(
                 "delivery",
@@ -566,6 +569,10 @@ impl Verifier<'_> {
             self.differs("specs", reason);
             None
         });
+        let memory = self.memory(run, receipt).unwrap_or_else(|reason| {
+            self.differs("memory files", reason);
+            BTreeMap::new()
+        });
         let only = self
             .repository
             .commit_tree_id(delivered.records)
@@ -573,7 +580,9 @@ impl Verifier<'_> {
             .and_then(|records_tree| {
                 self.repository
                     .tree_differs_only_in(tree, records_tree, |path| {
-                        is_record(lock, path) || closeout.as_ref().is_some_and(|closeout| closeout.has(path))
+                        is_record(lock, path)
+                            || memory.contains_key(path)
+                            || closeout.as_ref().is_some_and(|closeout| closeout.has(path))
                     })
                     .ok()
             });
@@ -582,6 +591,15 @@ impl Verifier<'_> {
             only == Some(true),
             "changes only the ticket's records",
         );
+        if !memory.is_empty() {
+            let holds = self.holds_files(delivered.records, &memory);
+            let count = memory.len();
+            self.is(
+                "memory files",
+                holds,
+                format!("the notes of the curator at the end of {count}"),
+            );
+        }
         if let Some(closeout) = &closeout {
             let holds = self.is_closed_out(closeout, delivered.records);
             self.is(
@@ -621,6 +639,33 @@ impl Verifier<'_> {
         let specs = specs.ok_or("the specs of the ticket cannot be read in the tree")?;
         let closeout = Closeout::of(self.repository, tree, &specs);
         closeout.map(Some).map_err(|error| error.to_string())
+    }
+
+    /// What the notes of the run have to make of its memory files, computed again from the tree; the reason where that cannot be told.
+    fn memory(&self, run: &Run, receipt: &Receipt) -> Result<BTreeMap<RepoPath, Vec<u8>>, String> {
+        let Some(curation) = run.curation().filter(|curation| !curation.notes.is_empty()) else {
+            return Ok(BTreeMap::new());
+        };
+        let policy = self
+            .repository
+            .read_file_at(receipt.base, &PolicyFile::path(), MAX_DOCUMENT_BYTES as u64)
+            .map_err(|error| error.to_string())?;
+        let policy = PolicyFile::new(policy).policy.map_err(|problem| problem.to_string())?;
+        let paths = MemoryPaths::new(&policy).map_err(|error| error.to_string())?;
+        let noted = with_notes(self.repository, receipt.tree, curation, &receipt.ticket, &receipt.run);
+        let noted = noted.map_err(|error| error.to_string())?;
+        match noted.keys().find_map(|path| Some((path, paths.refusal(path)?))) {
+            Some((path, (_, reason))) => Err(format!("`{path}`: {reason}")),
+            None => Ok(noted),
+        }
+    }
+
+    /// Whether a commit holds these files, byte for byte.
+    fn holds_files(&self, commit: CommitId, files: &BTreeMap<RepoPath, Vec<u8>>) -> bool {
+        files.iter().all(|(path, bytes)| {
+            let found = self.repository.read_file_at(commit, path, MAX_STORED_BYTES);
+            found.ok().flatten().as_ref() == Some(bytes)
+        })
     }
 
     fn contract(&self, lock: &SourceLock, tree: TreeId) -> Option<TicketFile> {

@@ -131,6 +131,7 @@ fn in_a_turn() -> Run {
         mode: Mode::Standard,
         delivery: DeliveryMode::Branch,
         plan: false,
+        curate: false,
         review: true,
         experts: Vec::new(),
         checks: Vec::new(),

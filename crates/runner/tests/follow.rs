@@ -61,6 +61,7 @@ impl World {
             mode: Mode::Loop,
             delivery: DeliveryMode::Branch,
             plan: false,
+            curate: false,
             review: false,
             experts: Vec::new(),
             checks: Vec::new(),

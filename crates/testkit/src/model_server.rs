@@ -171,12 +171,15 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
     let label = turn_label(&prompt).unwrap_or("unknown").to_owned();
-    let reads = Reads::of(&prompt);
+    let free_answer = FREE
+        .iter()
+        .find(|(words, _)| prompt.starts_with(words))
+        .map(|(_, reply)| reply);
     let (chosen, serial) = {
         let mut world = shared.world();
         let chosen = world.choose(&prompt, step, sub_agent);
         // What no rule asks for is not seen by the test either.
-        let is_seen = chosen.is_some() || reads.is_none();
+        let is_seen = chosen.is_some() || free_answer.is_none();
         if is_seen {
             world.requests.push(RecordedRequest {
                 headers,
@@ -188,14 +191,14 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         (chosen, world.requests.len())
     };
     shared.count.send_replace(serial);
-    match (chosen, reads) {
-        (None, Some(reads)) => {
+    match (chosen, free_answer) {
+        (None, Some(reply)) => {
             let free = Usage {
                 input: 0,
                 cached: 0,
                 output: 0,
             };
-            stream::respond(&reads.usual(), free, &label, serial).await
+            stream::respond(&reply(serde_json::Map::new()), free, &label, serial).await
         }
         (Some(rule), _) => stream::respond(&rule.reply, rule.usage, &label, serial).await,
         // A 400 is not repeated by Codex: the mistake in the script shows at once.
@@ -213,10 +216,13 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
 impl World {
     fn choose(&mut self, prompt: &str, step: usize, sub_agent: bool) -> Option<Rule> {
         let rules = self.script.rules.iter().zip(&mut self.used);
-        let reads = Reads::of(prompt);
+        let alone = FREE
+            .iter()
+            .map(|(words, _)| *words)
+            .find(|words| prompt.starts_with(words));
         for (rule, used) in rules {
-            let made_for = rule.contains.as_ref().and_then(|words| Reads::of(words));
-            let fits = (reads.is_none() || reads == made_for)
+            let for_it = |begins: &str| rule.contains.as_ref().is_some_and(|words| words.starts_with(begins));
+            let fits = alone.is_none_or(for_it)
                 && rule.contains.as_ref().is_none_or(|words| prompt.contains(words))
                 && rule.step.is_none_or(|wanted| wanted == step)
                 && rule.sub_agent.is_none_or(|wanted| wanted == sub_agent)
@@ -230,30 +236,15 @@ impl World {
     }
 }
 
-/// Whose turn is answered also where no rule fits it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reads {
-    Planner,
-    Expert,
-}
+/// Makes a reply of the fields of an answer.
+type Answer = fn(serde_json::Map<String, Value>) -> Reply;
 
-impl Reads {
-    /// By how a prompt begins.
-    fn of(prompt: &str) -> Option<Self> {
-        if prompt.starts_with("# Plan for ticket") {
-            Some(Self::Planner)
-        } else {
-            prompt.starts_with("# Expert").then_some(Self::Expert)
-        }
-    }
-
-    fn usual(self) -> Reply {
-        match self {
-            Self::Planner => Reply::Plan(serde_json::Map::new()),
-            Self::Expert => Reply::Expert(serde_json::Map::new()),
-        }
-    }
-}
+/// How the prompts of planner, experts and curator begin, and what they are answered where no rule is for them.
+const FREE: [(&str, Answer); 3] = [
+    ("# Plan for ticket", Reply::Plan),
+    ("# Expert", Reply::Expert),
+    ("# Curation of ticket", Reply::Curation),
+];
 
 /// The prompt of the turn that a request belongs to, and how many tool results followed it.
 fn place_in_turn(body: &Value) -> (String, usize) {

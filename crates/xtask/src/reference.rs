@@ -30,7 +30,7 @@ pub(crate) fn page(files: &[(&str, Value)]) -> String {
 fn modes(page: &mut String) {
     page.push_str(
         "\n## Modes\n\nWhat a ticket's `mode` asks of a run beside what every run has.\n\n\
-         | mode | `[scope] allowed` | plan | experts | self-review, independent review | files may change | limits |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+         | mode | `[scope] allowed` | plan | experts | self-review, independent review | notes of a curator | files may change | limits |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for mode in Mode::ALL {
         let Discipline {
@@ -38,6 +38,7 @@ fn modes(page: &mut String) {
             needs_scope,
             plans,
             review_may_be_off,
+            curates,
             may_change,
             needs_experts,
             is_small,
@@ -67,9 +68,10 @@ fn modes(page: &mut String) {
         };
         let _ = writeln!(
             page,
-            "| `{}` | {scope} | {} | {experts} | {reviews} | {} | {limits} |",
+            "| `{}` | {scope} | {} | {experts} | {reviews} | {} | {} | {limits} |",
             mode.as_str(),
             said(plans),
+            said(curates),
             said(may_change)
         );
     }

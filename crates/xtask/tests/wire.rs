@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
-    Activity, Approval, Blocker, Cancellation, Effect, Event, EvidenceIndex, ExpertReview, ExpertSubject, Journal,
-    Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement, SteeringPack, TicketFile, schema_of,
+    Activity, Approval, Blocker, Cancellation, Curation, Effect, Event, EvidenceIndex, ExpertReview, ExpertSubject,
+    Journal, Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement, SteeringPack, TicketFile,
+    schema_of,
 };
 use policy::Policy;
 use serde::Serialize;
@@ -87,6 +88,11 @@ fn wires() -> Vec<Wire> {
             let text = std::str::from_utf8(bytes).unwrap();
             let plan = Plan::parse(text, "turn-1").map_err(|error| error.to_string())?;
             Ok(Some(serde_json::to_value(plan).unwrap()))
+        }),
+        stored("curation", |bytes| {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let curation = Curation::parse(text, "turn-1").map_err(|error| error.to_string())?;
+            Ok(Some(serde_json::to_value(curation).unwrap()))
         }),
         stored("report", |bytes| {
             let text = std::str::from_utf8(bytes).unwrap();

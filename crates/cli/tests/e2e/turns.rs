@@ -5,7 +5,8 @@ use serde_json::json;
 use testkit::model_server::{ModelScript, Reply, Rule};
 
 use crate::world::{
-    BackEnd, CHECKS_FAILED, REPAIR, REPORT_AGAIN, REVIEW, Terms, WRITE, World, honest_script, shell, through_both,
+    BackEnd, CHECKS_FAILED, CURATION, REPAIR, REPORT_AGAIN, REVIEW, Terms, WRITE, World, honest_script, shell,
+    through_both,
 };
 
 through_both!(
@@ -13,6 +14,7 @@ through_both!(
     the_end_of_a_failing_check_reaches_the_next_turn_of_the_same_conversation,
     a_report_out_of_form_is_asked_for_once_more_in_the_same_conversation,
     what_the_reviewer_refuses_is_repaired_and_reviewed_anew,
+    a_curator_of_its_own_notes_what_is_worth_knowing,
 );
 
 const TICKET: &str = "0001-say-hello";
@@ -133,6 +135,47 @@ fn what_the_reviewer_refuses_is_repaired_and_reviewed_anew(back_end: BackEnd) {
         .collect();
     assert_eq!(threads.len(), 3);
     world.assert_delivered(TICKET, "hello.txt", "hello\nworld\n");
+}
+
+fn a_curator_of_its_own_notes_what_is_worth_knowing(back_end: BackEnd) {
+    let note = json!({ "path": "agent/state.md", "kind": "state", "title": "A greeting", "text": "It is in hello.txt.", "source": "hello.txt" });
+    let noted = json!({ "notes": [note], "handoff": "Greet the world next." });
+    let noted = Reply::Curation(noted.as_object().unwrap().clone());
+    let script = ModelScript::default()
+        .turn(
+            CURATION,
+            [shell("cat agent/state.md; echo mine > agent/state.md || true"), noted],
+        )
+        .turn(WRITE, [shell("echo hello > hello.txt"), Reply::done("said hello")])
+        .rule(Rule::new(REVIEW, Reply::pass("it says hello")));
+    let world = World::new(back_end, Terms::default(), script);
+    world.write("agent/state.md", "# State\n");
+    world.git(&["add", "agent"]);
+    world.git(&["commit", "--quiet", "-m", "remember"]);
+
+    let packet = world.foil(&["run", "--json"]).succeeds().packet();
+
+    assert_eq!(
+        packet["notes"],
+        json!(["agent/state.md: state: A greeting"]),
+        "{packet:#}"
+    );
+    let curation = world.requests_for(CURATION);
+    assert_eq!(curation.len(), 2, "one command and one answer");
+    assert!(curation[1].last_tool_output().unwrap().contains("# State"));
+    let threads = [
+        &curation[0],
+        &world.requests_for(WRITE)[0],
+        &world.requests_for(REVIEW)[0],
+    ];
+    let threads: std::collections::BTreeSet<_> = threads.map(|request| request.header("thread-id").unwrap()).into();
+    assert_eq!(threads.len(), 3);
+    world.assert_delivered(TICKET, "hello.txt", "hello\n");
+    let memory = world.git(&["show", "foil/0001-say-hello:agent/state.md"]);
+    assert!(
+        memory.starts_with("# State\n\n## state: A greeting\n\n> It is in hello.txt.\n\nSource: hello.txt."),
+        "{memory}"
+    );
 }
 
 fn assert_same_conversation(requests: &[&testkit::model_server::RecordedRequest]) {

@@ -26,6 +26,7 @@ pub(crate) const WRITE: &str = "# Ticket ";
 pub(crate) const CHECKS_FAILED: &str = "## Checks failed";
 pub(crate) const REPAIR: &str = "## Repair";
 pub(crate) const REPORT_AGAIN: &str = "Your last answer could not be used";
+pub(crate) const CURATION: &str = "# Curation of ticket";
 pub(crate) const REVIEW: &str = "# Independent review of ticket";
 
 /// Which way of driving Codex a test takes.

@@ -105,6 +105,7 @@ fn assert_delivered(world: &World, said: &Said, before: &str) {
         changed.lines().collect::<Vec<_>>(),
         [
             "hello.txt",
+            "ledger/tickets/0001-hello/handoff.md",
             "ledger/tickets/0001-hello/plan.md",
             "ledger/tickets/0001-hello/result.md",
             "ledger/tickets/0001-hello/review.md"

@@ -70,7 +70,7 @@ fn records_have_fixed_sections_which_nobody_who_is_quoted_can_add_to() {
     let folder = format!("ledger/tickets/{TICKET}");
     assert_eq!(
         world.git(&listed),
-        format!("{folder}/plan.md\n{folder}/result.md\n{folder}/review.md")
+        format!("{folder}/handoff.md\n{folder}/plan.md\n{folder}/result.md\n{folder}/review.md")
     );
 }
 

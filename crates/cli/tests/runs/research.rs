@@ -51,7 +51,9 @@ fn an_answer_is_reviewed_and_delivered_with_the_records_and_nothing_else_changes
     assert_eq!(packet["counts"]["added"], 0);
     assert_eq!(
         world.git(&["diff", "--name-only", "HEAD", BRANCH]),
-        format!("ledger/tickets/{TICKET}/result.md\nledger/tickets/{TICKET}/review.md")
+        format!(
+            "ledger/tickets/{TICKET}/handoff.md\nledger/tickets/{TICKET}/result.md\nledger/tickets/{TICKET}/review.md"
+        )
     );
     let record = world.git(&["show", &format!("{BRANCH}:ledger/tickets/{TICKET}/result.md")]);
     assert!(record.contains("> Nobody: `README` is all there is."), "{record}");

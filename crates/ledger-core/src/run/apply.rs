@@ -83,6 +83,7 @@ impl Run {
                             | Effect::TakeTurn { .. }
                             | Effect::TakeReview { .. }
                             | Effect::AskExpert { .. }
+                            | Effect::TakeCuration { .. }
                     )
                 });
                 condition("activity", by_agent, "no agent is at work")
@@ -322,6 +323,7 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::ExpertEnded { judge, subject, .. } => {
             matches!(effect, Effect::AskExpert { judge: asked, subject: about, .. } if asked == judge && about == subject)
         }
+        Observation::CurationEnded { .. } => matches!(effect, Effect::TakeCuration { .. }),
         Observation::ConsentSeen { .. } => matches!(effect, Effect::ConfirmConsent),
         Observation::DeliveryPrepared { .. } => matches!(effect, Effect::PrepareDelivery { .. }),
         Observation::RefSeen { .. } => matches!(effect, Effect::UpdateRef { .. }),

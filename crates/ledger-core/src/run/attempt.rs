@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::activity::{Activity, AgentIdentity, TokenCount};
-use crate::blocker::Blocker;
+use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::comparison::TestComparison;
+use crate::curation::Curation;
 use crate::drift::SpecDrift;
-use crate::effect::{Effect, ExpertEnd, PlanEnd, ReviewEnd, TurnEnd, Violation};
+use crate::effect::{CurationEnd, Effect, ExpertEnd, PlanEnd, ReviewEnd, TurnEnd, Violation};
 use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::expert::{ExpertCall, ExpertSubject, Judge};
@@ -49,6 +50,10 @@ pub struct Attempt {
     pub failed_reviews: u32,
     /// What experts last said, once their turns ended.
     pub experts: BTreeMap<Judge, EndedExpert>,
+    /// The last curator's turn, once it ended.
+    pub curation: Option<EndedCuration>,
+    /// Curators' turns that ended without an answer that can be used.
+    pub failed_curations: u32,
     /// What a person found, where one rejected the result.
     pub rejection: Option<Vec<Finding>>,
 }
@@ -161,6 +166,19 @@ pub struct EndedExpert {
     pub carried_from: Option<TreeId>,
 }
 
+/// A curator's turn that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedCuration {
+    /// How.
+    pub end: CurationEnd,
+    /// When.
+    pub at: Timestamp,
+    /// The curator's conversation.
+    pub thread: Option<ThreadId>,
+    /// Why it was interrupted by us, where the policy did.
+    pub interrupted_for: Option<Blocker>,
+}
+
 /// An effect that is under way, or was when the runner died.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pending {
@@ -228,6 +246,25 @@ impl EndedPlan {
     }
 }
 
+impl EndedCuration {
+    /// The answer, where it can be used: nothing about it is forbidden.
+    pub fn sound(&self) -> Option<&Curation> {
+        match &self.end {
+            CurationEnd::Answered { curation, refused } if refused.is_empty() && self.interrupted_for.is_none() => {
+                Some(curation)
+            }
+            _ => None,
+        }
+    }
+
+    /// Why the policy stopped the curator, where that stops the run. That it took too long does not: a change is not held up by
+    /// somebody who has nothing to say about it.
+    fn stopped_for(&self) -> Option<&Blocker> {
+        let too_long = |blocker: &&Blocker| matches!(blocker.code, BlockerCode::TurnTimeout | BlockerCode::Stalled);
+        self.interrupted_for.as_ref().filter(|blocker| !too_long(blocker))
+    }
+}
+
 impl Attempt {
     pub(super) fn new(n: u32, cause: Option<IterationCause>, findings: Vec<Finding>, since: Timestamp) -> Self {
         Self {
@@ -244,17 +281,20 @@ impl Attempt {
             review: None,
             failed_reviews: 0,
             experts: BTreeMap::new(),
+            curation: None,
+            failed_curations: 0,
             rejection: None,
         }
     }
 
-    /// Why the policy stopped the last turn, the last review or an expert, where it did. As long as there is a reason, nothing comes
+    /// Why the policy stopped the last turn, the last review, an expert or the curator, where it did. As long as there is a reason, nothing comes
     /// of the iteration.
     pub fn stopped_for(&self) -> Option<&Blocker> {
         let turn = self.turn.as_ref().and_then(|turn| turn.interrupted_for.as_ref());
         let review = self.review.as_ref().and_then(|review| review.interrupted_for.as_ref());
         let expert = self.experts.values().find_map(|expert| expert.interrupted_for.as_ref());
-        turn.or(review).or(expert)
+        let curation = self.curation.as_ref().and_then(EndedCuration::stopped_for);
+        turn.or(review).or(expert).or(curation)
     }
 
     /// The worker writes again: whatever came of an earlier turn of this iteration counts for nothing.
@@ -267,6 +307,12 @@ impl Attempt {
         self.review = None;
         self.failed_reviews = 0;
         self.experts.clear();
+        self.forget_curation();
+    }
+
+    pub(super) fn forget_curation(&mut self) {
+        self.curation = None;
+        self.failed_curations = 0;
     }
 
     /// Drops turns and reviews that nothing can come of: they are taken again, and what they cost stays counted.
@@ -291,6 +337,13 @@ impl Attempt {
         if !self.review.as_ref().is_some_and(useful_review) {
             self.review = None;
             self.failed_reviews = 0;
+        }
+        let useful_curation = |ended: &EndedCuration| match ended.stopped_for() {
+            Some(blocker) => !lapsed(blocker),
+            None => ended.sound().is_some(),
+        };
+        if !self.curation.as_ref().is_some_and(useful_curation) {
+            self.forget_curation();
         }
         self.experts.retain(|_, expert| expert.is_useful(after, writer));
     }

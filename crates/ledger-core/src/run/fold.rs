@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 
 use super::attempt::{
-    Attempt, CheckedTree, EndedPlan, EndedReview, EndedTurn, MeasuredChange, Pending, RefusedChange, StartedThread,
+    Attempt, CheckedTree, EndedCuration, EndedPlan, EndedReview, EndedTurn, MeasuredChange, Pending, RefusedChange,
+    StartedThread,
 };
 use super::{AcceptedTree, EffectFailure, MovedRef, PushedRef, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::changed_tests::ChangedTests;
-use crate::effect::{CheckPurpose, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose};
+use crate::effect::{
+    CheckPurpose, CurationEnd, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
+};
 use crate::event::{Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
@@ -178,6 +181,9 @@ impl Run {
         attempt.checked = None;
         attempt.compared = None;
         attempt.review = attempt.review.take().filter(|_| same_change);
+        if !same_change {
+            attempt.forget_curation();
+        }
         if let Some(review) = &mut attempt.review {
             review.carried_from.get_or_insert(review.tree);
             review.tree = tree;
@@ -329,6 +335,10 @@ impl Run {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 self.expert_ended(at, pending, (*judge, *subject), end, thread.as_ref());
             }
+            Observation::CurationEnded { end, tokens, thread } => {
+                self.totals.tokens = self.totals.tokens.plus(*tokens);
+                self.curation_ended(at, pending, end, thread.as_ref());
+            }
             Observation::ConsentSeen { consent } => self.consent = Some(consent.clone()),
             Observation::DeliveryPrepared { delivery } => {
                 self.prepared = Some(delivery.clone());
@@ -417,12 +427,13 @@ impl Run {
     fn cut_off(&mut self, at: Timestamp, pending: &Pending, lost: Option<&str>) {
         self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
         let stopped = pending.stopped_for().is_some();
-        let (plan, turn, review, expert) = match lost {
+        let (plan, turn, review, expert, curation) = match lost {
             _ if stopped => (
                 PlanEnd::Interrupted,
                 TurnEnd::Interrupted,
                 ReviewEnd::Interrupted,
                 ExpertEnd::Interrupted,
+                CurationEnd::Interrupted,
             ),
             Some(reason) if !pending.orphaned => {
                 let failure = AgentFailure {
@@ -438,7 +449,10 @@ impl Run {
                 let of_expert = ExpertEnd::Failed {
                     failure: failure.clone(),
                 };
-                (of_plan, TurnEnd::Failed { failure }, of_review, of_expert)
+                let of_curation = CurationEnd::Failed {
+                    failure: failure.clone(),
+                };
+                (of_plan, TurnEnd::Failed { failure }, of_review, of_expert, of_curation)
             }
             _ => return,
         };
@@ -449,6 +463,7 @@ impl Run {
             Effect::AskExpert { judge, subject, .. } => {
                 self.expert_ended(at, pending, (*judge, *subject), &expert, None)
             }
+            Effect::TakeCuration { .. } => self.curation_ended(at, pending, &curation, None),
             _ => {}
         }
     }
@@ -493,6 +508,33 @@ impl Run {
             interrupted_for,
             carried_from: None,
         });
+    }
+
+    fn curation_ended(&mut self, at: Timestamp, pending: &Pending, end: &CurationEnd, thread: Option<&ThreadId>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if *end == CurationEnd::Interrupted && pending.was_abandoned() {
+            // It is asked for again.
+            attempt.curation = None;
+            return;
+        }
+        // Nobody else than the writer wrote down what it is worth.
+        let is_independent = thread.is_some() && thread != self.writer.as_ref();
+        let end = match end {
+            CurationEnd::Answered { .. } if !is_independent => CurationEnd::InvalidAnswer {
+                reason: "it was answered in the writer's conversation, or in none".to_owned(),
+            },
+            end => end.clone(),
+        };
+        let ended = EndedCuration {
+            end,
+            at,
+            thread: thread.cloned(),
+            interrupted_for: pending.stopped_for().cloned(),
+        };
+        if ended.sound().is_none() {
+            attempt.failed_curations += 1;
+        }
+        attempt.curation = Some(ended);
     }
 
     fn turn_ended(&mut self, at: Timestamp, pending: &Pending, end: &TurnEnd) {

@@ -11,6 +11,7 @@ pub(crate) struct Terms {
     pub(crate) delivery: DeliveryMode,
     pub(crate) review: bool,
     pub(crate) checks: bool,
+    pub(crate) curate: bool,
 }
 
 pub(crate) const STANDARD: Terms = Terms {
@@ -18,6 +19,7 @@ pub(crate) const STANDARD: Terms = Terms {
     delivery: DeliveryMode::Branch,
     review: true,
     checks: true,
+    curate: false,
 };
 
 pub(crate) const LOOP: Terms = Terms {
@@ -25,6 +27,7 @@ pub(crate) const LOOP: Terms = Terms {
     delivery: DeliveryMode::None,
     review: false,
     checks: false,
+    curate: false,
 };
 
 /// A run, and the journal that it was written to.
@@ -75,6 +78,7 @@ pub(crate) fn opened(terms: Terms) -> Opened {
         mode: terms.mode,
         delivery: terms.delivery,
         plan: terms.mode.discipline().plans,
+        curate: terms.curate,
         review: terms.review,
         experts: if terms.mode.discipline().needs_experts {
             vec![ExpertField::Security]
@@ -309,6 +313,38 @@ pub(crate) fn plan_ended(violations: Vec<Violation>) -> Observation {
         },
         tokens: tokens(),
         thread: Some(name("planner")),
+    }
+}
+
+pub(crate) fn take_curation() -> Effect {
+    Effect::TakeCuration {
+        tree: tree(),
+        label: "0042-validate-email/01J9Z3/curation-1".to_owned(),
+    }
+}
+
+pub(crate) fn curation() -> Curation {
+    Curation {
+        turn: "0042-validate-email/01J9Z3/curation-1".to_owned(),
+        notes: vec![MemoryNote {
+            path: "agent/state.md".to_owned(),
+            kind: NoteKind::KnownIssue,
+            title: "quoted local parts".to_owned(),
+            text: "They are not covered.".to_owned(),
+            source: "the report".to_owned(),
+        }],
+        handoff: "Quoted local parts are next.".to_owned(),
+    }
+}
+
+pub(crate) fn curation_ended(refused: Vec<Violation>) -> Observation {
+    Observation::CurationEnded {
+        end: CurationEnd::Answered {
+            curation: curation(),
+            refused,
+        },
+        tokens: tokens(),
+        thread: Some(name("curator")),
     }
 }
 
@@ -549,8 +585,16 @@ impl Climb {
         }
         let rounds = self.run.totals().repair_rounds;
         self.enter(PhaseEvidence::RepairLoopCompleteOrNotNeeded { rounds });
+        let curation = terms.curate.then(curation);
+        if terms.curate {
+            self.done(take_curation(), curation_ended(Vec::new()));
+        }
         self.enter(PhaseEvidence::ContextCurated {
-            notes: vec![NO_MEMORY_UPDATE.to_owned()],
+            notes: match &curation {
+                Some(curation) => curation.lines(),
+                None => vec![NO_MEMORY_UPDATE.to_owned()],
+            },
+            curation: curation.map(|curation| curation.digest()),
         });
         self.deliver(terms);
         for phase in [Phase::Pushed, Phase::HeadEqualsUpstreamProved, Phase::Proposed] {

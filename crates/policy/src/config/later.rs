@@ -1,4 +1,4 @@
-//! Tables that this version reads but does not act on, or not wholly: `[prompts]`, `[hooks]` and `[notify]`. They are part of
+//! `[prompts]`, and tables that this version reads but does not act on: `[hooks]` and `[notify]`. They are part of
 //! the format so that a policy can be written for several versions; setting one to anything but its default is an error,
 //! because a rule that is silently ignored is worse than none.
 
@@ -23,7 +23,7 @@ pub struct PromptsPolicy {
     /// What the worker is told in a repair round, in place of `writer`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair: Option<RepoPath>,
-    /// For what is remembered. Not acted on by this version: it must be absent
+    /// What every curator is told beside the ticket
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curator: Option<RepoPath>,
 }

@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for LedgerFolder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryPolicy {
-    /// Files that may be changed in the records' commit
+    /// Files that a curator may add notes to, in the records' commit. Only where the base has one of them is a curator asked
     pub paths: Vec<PathPattern>,
 }
 

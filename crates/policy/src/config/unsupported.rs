@@ -18,8 +18,6 @@ pub(super) struct UnsupportedKey {
 const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("ledger", "require_committed", &["true"]),
     ("ledger", "push_runs", &["false"]),
-    ("memory", "paths", &["[\"agent/*.md\"]"]),
-    ("prompts", "curator", &[]),
     ("workspace", "root", &[]),
     ("workspace", "filters", &["[]"]),
     ("workspace", "cache_ttl", &["\"1d\"", "\"24h\""]),

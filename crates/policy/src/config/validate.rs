@@ -115,8 +115,10 @@ fn prompts(policy: &Policy) -> Option<Contradiction> {
     let prompts = &policy.prompts;
     let keys = [
         ("writer", &prompts.writer),
+        ("planner", &prompts.planner),
         ("repair", &prompts.repair),
         ("reviewer", &prompts.reviewer),
+        ("curator", &prompts.curator),
     ];
     keys.into_iter().find_map(|(key, path)| {
         let path = path.as_ref()?;

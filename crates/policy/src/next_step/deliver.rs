@@ -1,8 +1,8 @@
-//! From a passed review to the receipt.
+//! From curated context to the receipt.
 
 use ledger_core::{
-    BlockerCode, Consent, DeliveryMode, Effect, Event, MAX_REBASES, NO_MEMORY_UPDATE, NotRequiredCode, Phase,
-    PhaseEvidence, PushTarget, RefusedPush, Run, SeenRemote,
+    BlockerCode, Consent, DeliveryMode, Effect, Event, MAX_REBASES, NotRequiredCode, Phase, PhaseEvidence, PushTarget,
+    RefusedPush, Run, SeenRemote,
 };
 
 use super::{blocked, enter, not_required};
@@ -13,7 +13,6 @@ use ledger_core::Receipt;
 pub(super) fn next(run: &Run, inputs: &Inputs) -> Step {
     let delivery = run.opened().delivery;
     match run.phase() {
-        Some(Phase::RepairLoopCompleteOrNotNeeded) => enter(PhaseEvidence::ContextCurated { notes: notes(run) }),
         // Also what is not delivered anywhere counts as done; so somebody must still want it.
         Some(Phase::ContextCurated) if delivery == DeliveryMode::None => {
             with_word(run, inputs, || with_consent(run, || skip(Phase::GitDeliveryStarted)))
@@ -51,18 +50,6 @@ fn skip(phase: Phase) -> Step {
         NotRequiredCode::DeliveryMode,
         "the delivery mode goes without it",
     )
-}
-
-fn notes(run: &Run) -> Vec<String> {
-    let memory = match run.evidence(Phase::ImplementationComplete) {
-        Some(PhaseEvidence::ImplementationComplete { report, .. }) => report.memory.clone(),
-        _ => Vec::new(),
-    };
-    if memory.is_empty() {
-        vec![NO_MEMORY_UPDATE.to_owned()]
-    } else {
-        memory
-    }
 }
 
 /// Goes on where no person has to accept the result, or one has accepted exactly this tree.

@@ -62,7 +62,11 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
 fn is_agent_at_work(pending: &Pending) -> bool {
     matches!(
         pending.effect,
-        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. } | Effect::AskExpert { .. }
+        Effect::TakePlan { .. }
+            | Effect::TakeTurn { .. }
+            | Effect::TakeReview { .. }
+            | Effect::AskExpert { .. }
+            | Effect::TakeCuration { .. }
     )
 }
 
@@ -81,6 +85,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
             | Effect::AskExpert { .. }
+            | Effect::TakeCuration { .. }
             | Effect::RunChecks { .. }
             | Effect::CompareTests { .. }
             | Effect::AskRemote { .. }

@@ -3,14 +3,15 @@
 use counterfoil_policy::{Inputs, Limits, Outcome, Policy, RequiredProof};
 use jiff::SignedDuration;
 use ledger_core::{
-    Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, DeliveryMode,
-    DriftCode, DriftFinding, Duration, Effect, Event, GrantKind, Mode, Observation, Pending, Phase, PhaseEvidence,
-    Plan, PlanEnd, PlanStatus, ReportStatus, ResumeCause, ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount,
-    TreeId, TurnEnd, TurnPurpose, Violation, WantedGrant,
+    Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, CurationEnd,
+    DeliveryMode, DriftCode, DriftFinding, Duration, Effect, Event, GrantKind, MEMORY_NOT_UPDATED, Mode,
+    NO_MEMORY_UPDATE, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus, ReportStatus, ResumeCause,
+    ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation, WantedGrant,
 };
 
 use crate::world::{
-    Happening, Twist, World, answered, change, check, drive, inputs, object, opened, plan, prepared, report, start,
+    Happening, Twist, World, answered, change, check, curation, drive, inputs, object, opened, plan, prepared, report,
+    start,
 };
 
 /// What goes wrong, and the code that follows.
@@ -544,6 +545,158 @@ fn run(delivery: DeliveryMode) -> Run {
     Run::open(start(), &opened(Mode::Standard, true, delivery, true)).unwrap()
 }
 
+/// The end of a curator's turn, once it has named its conversation.
+fn curating(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> CurationEnd) -> Option<Happening> {
+    let Effect::TakeCuration { label, .. } = &pending.effect else {
+        return None;
+    };
+    thread_of(pending)?;
+    shows(Observation::CurationEnded {
+        end: end(label),
+        tokens: spent(1),
+        thread: thread.map(|thread| thread.parse().unwrap()),
+    })
+}
+
+fn curated(label: &str, codes: impl IntoIterator<Item = BlockerCode>) -> CurationEnd {
+    CurationEnd::Answered {
+        curation: curation(label),
+        refused: codes.into_iter().map(violation).collect(),
+    }
+}
+
+fn is_curation(pending: &Pending) -> bool {
+    matches!(pending.effect, Effect::TakeCuration { .. })
+}
+
+fn curation_failing(pending: &Pending, class: AgentFailureClass) -> Option<Happening> {
+    curating(pending, Some("curator"), |_| CurationEnd::Failed {
+        failure: AgentFailure {
+            class,
+            message: "no".to_owned(),
+        },
+    })
+}
+
+#[test]
+fn no_curator_holds_up_what_is_reviewed_and_every_reason_is_told() {
+    use BlockerCode as Code;
+    type Twists = [(&'static str, u64, fn(&mut Inputs), Twist); 9];
+    let twists: Twists = [
+        (
+            "3 turns gave no answer that can be used; the last: `a`: it is not allowed",
+            3,
+            |_| {},
+            |_, p| curating(p, Some("curator"), |label| curated(label, [Code::SecretFound])),
+        ),
+        (
+            "3 turns gave no answer that can be used; the last: not JSON",
+            3,
+            |_| {},
+            |_, p| {
+                curating(p, Some("curator"), |_| CurationEnd::InvalidAnswer {
+                    reason: "not JSON".to_owned(),
+                })
+            },
+        ),
+        (
+            "3 turns gave no answer that can be used; the last: it was answered in the writer's conversation, or in none",
+            3,
+            |_| {},
+            |_, p| curating(p, Some("writer"), |label| curated(label, [])),
+        ),
+        (
+            "3 turns gave no answer that can be used; the last: it was answered in the writer's conversation, or in none",
+            3,
+            |_| {},
+            |_, p| curating(p, None, |label| curated(label, [])),
+        ),
+        (
+            "3 turns gave no answer that can be used; the last: it was interrupted",
+            3,
+            |_| {},
+            |_, p| curating(p, Some("curator"), |_| CurationEnd::Interrupted),
+        ),
+        (
+            "3 turns gave no answer that can be used; the last: no",
+            3,
+            |_| {},
+            |_, p| curation_failing(p, AgentFailureClass::Server),
+        ),
+        ("no", 1, |_| {}, |_, p| curation_failing(p, AgentFailureClass::Auth)),
+        ("the turn took 5m", 0, turns_of_five_minutes, |_, p| {
+            is_curation(p).then(|| silent(p, 6))?
+        }),
+        (
+            "no sign of life for 10m",
+            0,
+            |_| {},
+            |_, p| is_curation(p).then(|| silent(p, 11))?,
+        ),
+    ];
+    for (reason, turns, set_up, twist) in twists {
+        let mut inputs = inputs(Limits::default(), false);
+        set_up(&mut inputs);
+        let (run, outcome, _) = drive(&mut World::with(twist), run(DeliveryMode::Branch), inputs, 0);
+        assert_eq!(outcome, Outcome::Done, "{reason}");
+        let notes = vec![format!("{MEMORY_NOT_UPDATED}{reason}")];
+        let expected = PhaseEvidence::ContextCurated { notes, curation: None };
+        assert_eq!(run.evidence(Phase::ContextCurated), Some(&expected));
+        assert_eq!(run.curation(), None);
+        assert!(run.totals().tokens.total >= 2 + turns, "{reason}");
+    }
+}
+
+#[test]
+fn a_curator_that_does_what_is_denied_ends_the_run() {
+    let mut world = World::with(|_, p| is_curation(p).then(|| command(p, "git push origin main"))?);
+    let (_, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    let Outcome::Blocked(blocker) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(blocker.code, BlockerCode::UnsafeAction);
+}
+
+#[test]
+fn notes_that_are_refused_once_are_asked_for_again() {
+    let mut world = World::with(|run, p| {
+        let refused = run.attempt().is_some_and(|attempt| attempt.failed_curations == 0);
+        curating(p, Some("curator"), |label| {
+            curated(label, refused.then_some(BlockerCode::ScopeViolation))
+        })
+    });
+    let (run, outcome, _) = drive(&mut world, run(DeliveryMode::Push), inputs(Limits::default(), false), 0);
+    assert_eq!(outcome, Outcome::Done);
+    let taken = run.curation().unwrap();
+    let expected = PhaseEvidence::ContextCurated {
+        notes: taken.lines(),
+        curation: Some(taken.digest()),
+    };
+    assert_eq!(run.evidence(Phase::ContextCurated), Some(&expected));
+}
+
+#[test]
+fn a_loop_ticket_goes_without_a_curator() {
+    let mut world = World::with(|_, p| {
+        assert!(!is_curation(p), "nobody asked for notes");
+        None
+    });
+    let opened = opened(Mode::Loop, false, DeliveryMode::Branch, true);
+    let run = Run::open(start(), &opened).unwrap();
+    let (run, outcome, _) = drive(&mut world, run, inputs(Limits::default(), false), 0);
+    assert_eq!(outcome, Outcome::Done);
+    let expected = PhaseEvidence::ContextCurated {
+        notes: vec![NO_MEMORY_UPDATE.to_owned()],
+        curation: None,
+    };
+    assert_eq!(run.evidence(Phase::ContextCurated), Some(&expected));
+}
+
 /// What stands in the way of a push.
 fn push_rows() -> Vec<Row> {
     use BlockerCode as Code;
@@ -839,7 +992,11 @@ fn a_report_repair_that_was_interrupted_does_not_use_up_the_one_repair() {
         0,
     );
     assert_eq!(outcome, Outcome::Done);
-    assert_eq!(run.totals().tokens, spent(4), "a turn, two repairs and a review");
+    assert_eq!(
+        run.totals().tokens,
+        spent(5),
+        "a turn, two repairs, a review and a curation"
+    );
     assert_eq!(run.totals().iterations, 1);
 }
 

@@ -5,12 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
     ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult, CheckSandbox, CommandOutcome, CommitId,
-    Consent, CoveredFile, DeliveryMode, Digest, Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel,
-    ExpertCall, ExpertEnd, ExpertField, ExpertReview, ExpertSubject, Finding, Grants, JOURNAL_FORMAT, Judge, Kind,
-    ListedPath, Mode, NamedTests, ObjectId, Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence,
-    Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Recommendation, Report, ReportStatus, ResumeCause, Review,
-    ReviewEnd, Run, SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId,
-    TokenCount, ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
+    Consent, CoveredFile, Curation, CurationEnd, DeliveryMode, Digest, Discovery, DriftCode, DriftFinding, Effect,
+    Event, EvidenceLabel, ExpertCall, ExpertEnd, ExpertField, ExpertReview, ExpertSubject, Finding, Grants,
+    JOURNAL_FORMAT, Judge, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind, ObjectId, Observation, Opened,
+    OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget,
+    Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock,
+    SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount, ToldBy, Transitions, TreeId,
+    TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -78,6 +79,7 @@ pub(crate) fn opened(mode: Mode, review: bool, delivery: DeliveryMode, checks: b
         mode,
         delivery,
         plan: mode.discipline().plans,
+        curate: mode.discipline().curates,
         review,
         experts: if mode.discipline().needs_experts {
             vec![ExpertField::Security]
@@ -149,6 +151,20 @@ pub(crate) fn plan(label: &str, status: PlanStatus) -> Plan {
         risks: Vec::new(),
         wanted_grants: Vec::new(),
         blocked_because: "no key".to_owned(),
+    }
+}
+
+pub(crate) fn curation(label: &str) -> Curation {
+    Curation {
+        turn: label.to_owned(),
+        notes: vec![MemoryNote {
+            path: "agent/state.md".to_owned(),
+            kind: NoteKind::State,
+            title: "a".to_owned(),
+            text: "b".to_owned(),
+            source: "c".to_owned(),
+        }],
+        handoff: String::new(),
     }
 }
 
@@ -542,6 +558,7 @@ impl World {
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
             | Effect::AskExpert { .. }
+            | Effect::TakeCuration { .. }
             | Effect::Interrupt { .. } => unreachable!(),
         }
     }
@@ -591,7 +608,7 @@ impl World {
         let started = run.pending().is_some_and(|pending| pending.live.thread.is_some());
         let name = match effect {
             Effect::TakePlan { .. } => "planner".to_owned(),
-            Effect::TakeReview { .. } => "reviewer".to_owned(),
+            Effect::TakeReview { .. } | Effect::TakeCuration { .. } => "reviewer".to_owned(),
             Effect::AskExpert { judge, .. } => format!("expert-{judge}"),
             _ => "writer".to_owned(),
         };
@@ -649,6 +666,11 @@ impl World {
             },
             Effect::TakePlan { label } => Observation::PlanEnded {
                 end: self.plan_end(label, interrupted),
+                tokens: spent,
+                thread,
+            },
+            Effect::TakeCuration { label, .. } => Observation::CurationEnded {
+                end: self.curation_end(label, interrupted),
                 tokens: spent,
                 thread,
             },
@@ -724,6 +746,31 @@ impl World {
             },
             8 => ExpertEnd::Interrupted,
             _ => ExpertEnd::Failed {
+                failure: self.failure(),
+            },
+        }
+    }
+
+    fn curation_end(&mut self, label: &str, interrupted: bool) -> CurationEnd {
+        match self.choose(8) {
+            0..=2 if interrupted => CurationEnd::Interrupted,
+            7 if self.choose(4) == 3 => CurationEnd::Interrupted,
+            0..=3 => CurationEnd::Answered {
+                curation: curation(label),
+                refused: Vec::new(),
+            },
+            4 | 5 => CurationEnd::Answered {
+                curation: curation(label),
+                refused: vec![Violation {
+                    code: BlockerCode::ScopeViolation,
+                    path: None,
+                    detail: "outside".to_owned(),
+                }],
+            },
+            6 => CurationEnd::InvalidAnswer {
+                reason: "not JSON".to_owned(),
+            },
+            _ => CurationEnd::Failed {
                 failure: self.failure(),
             },
         }
@@ -885,7 +932,8 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
                 effect @ (Effect::TakePlan { .. }
                 | Effect::TakeTurn { .. }
                 | Effect::TakeReview { .. }
-                | Effect::AskExpert { .. }),
+                | Effect::AskExpert { .. }
+                | Effect::TakeCuration { .. }),
             ) => world.agent_event(pending.seq, effect, &run),
             (None, _) if pending.interrupt.is_some() => observed(Observation::Interrupted),
             (None, effect) => observed(world.outcome(effect, &run)),

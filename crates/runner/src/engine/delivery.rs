@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use git_delivery::{CommitDraft, CommitTime, Expected, RefError, Repository};
 use ledger_core::{
-    BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, RunId, TicketId, TreeId,
+    BlockerCode, CommitId, Digest, Journal, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, RunId,
+    TicketId, TreeId,
 };
 
 use policy::may_stack;
@@ -13,15 +14,20 @@ use policy::may_stack;
 use super::storage::journal_up_to;
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::closeout::{Closeout, CloseoutError};
-use crate::records::{RecordFacts, plan_record, result_record, review_record};
+use crate::memory::with_notes;
+use crate::records::{RecordFacts, handoff_record, plan_record, result_record, review_record, setbacks};
 
 impl Engine {
     pub(super) fn prepare_delivery(&mut self, seq: u64, tree: TreeId, journal: Digest, run: &Run) {
         let (plan, repository, run) = (Arc::clone(&self.plan), Arc::clone(&self.repository), run.clone());
         self.blocking(seq, move || {
             // What is delivered could not be verified without it.
-            journal_up_to(&plan.folders.run, journal)?;
-            let delivery = prepare(&plan, &repository, seq, tree, journal, &run)?;
+            let bytes = journal_up_to(&plan.folders.run, journal)?;
+            let known = Journal::parse(&bytes)
+                .map(|journal| journal.records)
+                .unwrap_or_default();
+            let setbacks = setbacks(&plan.folders.run, &known);
+            let delivery = prepare(&plan, &repository, seq, tree, journal, &run, &setbacks)?;
             Ok(Observation::DeliveryPrepared { delivery })
         });
     }
@@ -70,6 +76,7 @@ fn prepare(
     tree: TreeId,
     journal: Digest,
     run: &Run,
+    setbacks: &[String],
 ) -> Result<PreparedDelivery, Failed> {
     let wrong = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::TreeMismatch, error);
     let base = run.base().ok_or_else(|| wrong(&"the run has no base"))?;
@@ -106,8 +113,13 @@ fn prepare(
         change,
         branch: &branch,
         title: &plan.ticket.file.title,
+        setbacks,
     };
-    let records = record_files(plan, repository, base, run, &facts)?;
+    let mut records = record_files(plan, repository, base, run, &facts)?;
+    if let Some(curation) = run.curation() {
+        let noted = with_notes(repository, tree, curation, &plan.ticket.id, &plan.run);
+        records.extend(noted.map_err(|error| Failed::of(&error))?);
+    }
     let closeout = match &plan.specs {
         Some(specs) => Closeout::of(repository, tree, specs).map_err(not_closed_out)?,
         None => Closeout::default(),
@@ -255,8 +267,13 @@ fn record_files(
             name.parse::<RepoPath>().map_err(|error| wrong(&error))
         };
         let (plan, result, review) = (name("plan")?, name("result")?, name("review")?);
+        let handoff = name("handoff")?;
         let free = |path: &RepoPath| repository.entry_at(tree, path).map(|entry| entry.is_none());
-        let mut records = BTreeMap::from([(result, result_record(run, facts)), (review, review_record(run, facts))]);
+        let mut records = BTreeMap::from([
+            (result, result_record(run, facts)),
+            (review, review_record(run, facts)),
+            (handoff, handoff_record(run, facts)),
+        ]);
         records.extend(plan_record(run, facts).map(|record| (plan, record)));
         let mut all_free = true;
         for path in records.keys() {

@@ -44,6 +44,12 @@ impl Engine {
                     observation(end).unwrap_or_else(Failed::observation)
                 })
             }
+            Effect::TakeCuration { tree, label } => {
+                let observation = self.end_of_curation(*tree, label, run);
+                self.look_at_turn(pending, label, "review", |end| {
+                    observation(end).unwrap_or_else(Failed::observation)
+                })
+            }
             Effect::UpdateRef { name, old, new } => match see_ref(&self.repository, name, *new) {
                 Ok(Observation::RefSeen { value, contains_new }) if value != *old => {
                     observed(Observation::RefSeen { value, contains_new })

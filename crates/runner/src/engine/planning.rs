@@ -35,9 +35,10 @@ impl Engine {
             found: &run.plan_findings(),
             instructions: self.plan.instructions.planner.as_deref(),
             steering: &self.plan.instructions.steering,
+            hand_offs: &self.plan.hand_offs,
         });
         let request = self.request(Role::Planner, label, prompt);
-        self.forward(seq, request, self.given(run), self.end_of_plan(label));
+        self.forward(seq, request, self.given_with_hand_offs(run), self.end_of_plan(label));
     }
 
     /// What the end of a planner's turn shows.

@@ -49,7 +49,7 @@ impl Engine {
             request.network = false;
         }
         let expected = label.to_owned();
-        self.forward(seq, request, self.given(run), move |end| {
+        self.forward(seq, request, self.given_with_hand_offs(run), move |end| {
             Ok(Observation::TurnEnded {
                 end: turn_end(end.outcome, &expected),
                 tokens: end.tokens,
@@ -90,6 +90,7 @@ impl Engine {
             forbidden: &self.forbidden(),
             instructions: instructions.map(String::as_str),
             steering: &told.steering,
+            hand_offs: &self.plan.hand_offs,
             gates: self.plan.gates(),
             given: Given {
                 copied: &workspace.copy,
@@ -139,6 +140,18 @@ impl Engine {
             })
             .take(MAX_GIVEN_FILES)
             .collect()
+    }
+
+    /// The same with the hand-offs, as they were read.
+    pub(super) fn given_with_hand_offs(&self, run: &Run) -> Vec<GivenFile> {
+        let mut given = self.given(run);
+        let hand_offs = self.plan.hand_offs.given.iter().map(|hand_off| GivenFile {
+            path: hand_off.path.clone(),
+            blob: hand_off.blob,
+        });
+        given.extend(hand_offs);
+        given.truncate(MAX_GIVEN_FILES);
+        given
     }
 
     /// What the policy forbids to every ticket.
@@ -245,6 +258,7 @@ impl Engine {
             Role::Planner => ("review", "plan", Access::ReadOnly, ProjectInstructions::On),
             Role::Reviewer => ("review", "review", Access::ReadOnly, ProjectInstructions::Off),
             Role::Expert => ("review", "expert", Access::ReadOnly, ProjectInstructions::Off),
+            Role::Curator => ("review", "curation", Access::ReadOnly, ProjectInstructions::Off),
         };
         let agent = &self.plan.policy.agent;
         let granted = self.plan.ticket.file.grants.network;

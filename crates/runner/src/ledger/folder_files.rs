@@ -15,13 +15,13 @@ pub(super) const MOST_FILES: usize = 1_000;
 
 /// Whether a file directly in a ticket's folder is written by runner and commands, and is no part of what is asked.
 pub(super) fn is_record(name: &[u8]) -> bool {
-    if matches!(name, b"approval.toml" | b"canceled.toml" | b"handoff.md") {
+    if matches!(name, b"approval.toml" | b"canceled.toml") {
         return true;
     }
     let Some(stem) = name.strip_suffix(b".md") else {
         return false;
     };
-    ["plan", "result", "review"].iter().any(|record| {
+    ["plan", "result", "review", "handoff"].iter().any(|record| {
         let rest = stem.strip_prefix(record.as_bytes());
         rest.is_some_and(|rest| match rest.strip_prefix(b"-") {
             None => rest.is_empty(),

@@ -38,6 +38,7 @@ impl AgentText {
                 let access = match (role, access) {
                     (Some(Role::Planner), _) => "plans, reads only",
                     (Some(Role::Expert), _) => "judges in one field, reads only",
+                    (Some(Role::Curator), _) => "curates, reads only",
                     (_, Access::Write) => "may write",
                     (_, Access::ReadOnly) => "reads only",
                 };

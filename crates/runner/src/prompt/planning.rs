@@ -6,7 +6,9 @@ use ledger_core::{Finding, Judge, Plan, PlanEnd, Ticket};
 
 use crate::specs::LinkedSpecs;
 
-use super::{GivenPlan, Steering, answer, instructions, list, material, one_line, steering, what_is_asked};
+use super::{
+    GivenPlan, HandOffs, Steering, answer, hand_offs, instructions, list, material, one_line, steering, what_is_asked,
+};
 
 /// What a planning turn is about.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct PlanTask<'a> {
     pub instructions: Option<&'a str>,
     /// What it tells everybody who works on such a ticket.
     pub steering: &'a [Steering],
+    /// What earlier tickets hand off.
+    pub hand_offs: &'a HandOffs,
 }
 
 /// The planner's prompt.
@@ -47,6 +51,7 @@ pub fn plan_prompt(task: &PlanTask<'_>) -> String {
     what_is_asked(&mut text, ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
+    hand_offs(&mut text, task.hand_offs);
     list(&mut text, "Checks that will be run on the result", task.checks);
     let _ = writeln!(
         text,

@@ -1,9 +1,9 @@
 //! What an event tells in the words of somebody else, without what must not leave.
 
 use ledger_core::{
-    Activity, AgentFailure, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Event, ExpertEnd,
-    ExpertReview, Finding, Observation, Plan, PlanEnd, PlannedFile, Report, Review, ReviewEnd, SelfReview, TurnEnd,
-    WantedGrant, WeakenedTestAnswer,
+    Activity, AgentFailure, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Curation, CurationEnd, Event,
+    ExpertEnd, ExpertReview, Finding, MemoryNote, Observation, Plan, PlanEnd, PlannedFile, Report, Review, ReviewEnd,
+    SelfReview, TurnEnd, WantedGrant, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -66,6 +66,17 @@ impl Redactor {
                 PlanEnd::InvalidAnswer { reason } => *reason = self.text(reason),
                 PlanEnd::Failed { failure } => *failure = self.failure(failure),
                 PlanEnd::Interrupted => {}
+            },
+            Observation::CurationEnded { end, .. } => match end {
+                CurationEnd::Answered { curation, refused } => {
+                    *curation = self.curation(curation);
+                    for violation in refused {
+                        violation.detail = self.text(&violation.detail);
+                    }
+                }
+                CurationEnd::InvalidAnswer { reason } => *reason = self.text(reason),
+                CurationEnd::Failed { failure } => *failure = self.failure(failure),
+                CurationEnd::Interrupted => {}
             },
             Observation::TestsCompared {
                 comparison,
@@ -244,6 +255,31 @@ impl Redactor {
             risks: self.texts(risks),
             wanted_grants: self.wanted_grants(wanted_grants),
             blocked_because: self.text(blocked_because),
+        }
+    }
+
+    fn curation(&self, curation: &Curation) -> Curation {
+        let Curation { turn, notes, handoff } = curation;
+        let note = |note: &MemoryNote| {
+            let MemoryNote {
+                path,
+                kind,
+                title,
+                text,
+                source,
+            } = note;
+            MemoryNote {
+                path: self.text(path),
+                kind: *kind,
+                title: self.text(title),
+                text: self.text(text),
+                source: self.text(source),
+            }
+        };
+        Curation {
+            turn: turn.clone(),
+            notes: notes.iter().map(note).collect(),
+            handoff: self.text(handoff),
         }
     }
 
@@ -439,6 +475,32 @@ mod tests {
             thread: None,
         });
         assert_clean(&text, 11);
+    }
+
+    #[test]
+    fn no_field_of_a_curation_keeps_a_secret_or_a_path() {
+        let curation = Curation {
+            turn: "turn".to_owned(),
+            notes: vec![MemoryNote {
+                path: said(),
+                kind: ledger_core::NoteKind::State,
+                title: said(),
+                text: said(),
+                source: said(),
+            }],
+            handoff: said(),
+        };
+        let refused = vec![Violation {
+            code: BlockerCode::ScopeViolation,
+            path: None,
+            detail: said(),
+        }];
+        let text = redacted(Observation::CurationEnded {
+            end: CurationEnd::Answered { curation, refused },
+            tokens: TokenCount::default(),
+            thread: None,
+        });
+        assert_clean(&text, 6);
     }
 
     #[test]

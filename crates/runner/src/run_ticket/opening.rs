@@ -42,7 +42,7 @@ pub(super) fn open_run(
 }
 
 /// The terms of a new run.
-pub(super) fn opened(candidacy: &Candidacy, run: &RunId) -> Result<Opened, AdmitError> {
+pub(super) fn opened(candidacy: &Candidacy, repository: &Repository, run: &RunId) -> Result<Opened, AdmitError> {
     let (policy, ticket) = (&candidacy.policy, &candidacy.ticket);
     let discipline = ticket.file.mode.discipline();
     let off = policy.review.independent == IndependentReview::Off;
@@ -58,6 +58,7 @@ pub(super) fn opened(candidacy: &Candidacy, run: &RunId) -> Result<Opened, Admit
         delivery: policy.delivery.mode,
         target: candidacy.target().cloned(),
         plan: discipline.plans && !candidacy.has_plan(),
+        curate: discipline.curates && candidacy.has_memory(repository)?,
         review: !(off && discipline.review_may_be_off),
         experts,
         checks: candidacy.checks()?.iter().map(|check| check.name.clone()).collect(),

@@ -83,7 +83,7 @@ impl<'a> Manager<'a> {
                     run: roots.run(ticket, &id),
                     places: roots.places().join(format!("{ticket}-{id}")),
                 };
-                open_run(repository, &folders, opened(&candidacy, &id)?, &mut observe)?
+                open_run(repository, &folders, opened(&candidacy, repository, &id)?, &mut observe)?
             }
         };
         let is_new = earlier.run.next_seq() == 1;

@@ -1,9 +1,9 @@
 //! What an event says, in one sentence.
 
 use ledger_core::{
-    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, ChildEnded, Consent, DeliveryMode, Effect, Event,
-    ExpertEnd, ExpertSubject, Finding, IterationCause, Judge, Observation, PauseCause, Phase, PhaseEvidence, PlanEnd,
-    PlanStatus, ResumeCause, ReviewEnd, TestComparison, TurnEnd, Verdict,
+    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, ChildEnded, Consent, CurationEnd, DeliveryMode, Effect,
+    Event, ExpertEnd, ExpertSubject, Finding, IterationCause, Judge, Observation, PauseCause, Phase, PhaseEvidence,
+    PlanEnd, PlanStatus, ResumeCause, ReviewEnd, TestComparison, TurnEnd, Verdict,
 };
 use serde::Serialize;
 
@@ -199,7 +199,7 @@ fn entered(evidence: &PhaseEvidence) -> String {
                 count(count_of(*rounds), "repair round")
             )
         }
-        PhaseEvidence::ContextCurated { notes } => list(notes.iter().map(String::as_str)),
+        PhaseEvidence::ContextCurated { notes, .. } => list(notes.iter().map(String::as_str)),
         PhaseEvidence::GitDeliveryStarted(prepared) => format!(
             "delivery to `{}` prepared: change {}, records {}",
             prepared.branch.short(),
@@ -264,6 +264,9 @@ fn intended(effect: &Effect) -> String {
                 subject_words(subject),
                 short_label(label)
             )
+        }
+        Effect::TakeCuration { tree, label } => {
+            format!("curating ({}) of tree {}", short_label(label), tree.short())
         }
         Effect::ConfirmConsent => "looking whether the approval still stands".to_owned(),
         Effect::PrepareDelivery { tree, .. } => format!("preparing commits of tree {}", tree.short()),
@@ -374,6 +377,26 @@ fn observed(observation: &Observation) -> String {
                 PlanEnd::Failed { failure } => format!("in an error: {}", failure.message),
             };
             format!("planning ended after {} tokens, {how}", tokens.total)
+        }
+        Observation::CurationEnded { end, tokens, .. } => {
+            let how = match end {
+                CurationEnd::Answered { curation, refused } => {
+                    let notes = count(curation.notes.len(), "note");
+                    match refused.first() {
+                        None => format!("with {notes}"),
+                        Some(first) => format!(
+                            "with {notes}, {}, first {}: {}",
+                            count(refused.len(), "violation"),
+                            first.code,
+                            first.detail
+                        ),
+                    }
+                }
+                CurationEnd::InvalidAnswer { reason } => format!("without a valid answer: {reason}"),
+                CurationEnd::Interrupted => "interrupted".to_owned(),
+                CurationEnd::Failed { failure } => format!("in an error: {}", failure.message),
+            };
+            format!("curation ended after {} tokens, {how}", tokens.total)
         }
         Observation::TestsCompared { comparison, .. } => compared(comparison),
         Observation::TurnEnded { end, tokens, .. } => {

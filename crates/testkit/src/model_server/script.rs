@@ -86,6 +86,8 @@ pub enum Reply {
     Expert(Map<String, Value>),
     /// A planner's answer, which ends the turn. Missing fields say the least that a plan can, missing `turn` is the label.
     Plan(Map<String, Value>),
+    /// A curator's answer, which ends the turn. Missing fields say that there is nothing to note, missing `turn` is the label.
+    Curation(Map<String, Value>),
     /// A shell command.
     Shell(String),
     /// A patch in Codex' format, from `*** Begin Patch` to `*** End Patch`.

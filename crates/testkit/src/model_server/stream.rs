@@ -38,6 +38,11 @@ pub(super) async fn respond(reply: &Reply, usage: Usage, label: &str, serial: us
             vec![message(serial, &text(&filled(usual_plan(), fields)))],
             usage,
         ),
+        Reply::Curation(fields) => items(
+            serial,
+            vec![message(serial, &text(&filled(usual_curation(), fields)))],
+            usage,
+        ),
         Reply::Shell(command) => {
             let arguments = json!({ "cmd": text(command) });
             items(serial, vec![call(serial, "exec_command", None, &arguments)], usage)
@@ -211,6 +216,10 @@ fn usual_expert() -> Value {
     json!({
         "turn": "{turn}", "recommendation": "proceed", "summary": "", "findings": [], "required_proof": [], "next_action": "",
     })
+}
+
+fn usual_curation() -> Value {
+    json!({ "turn": "{turn}", "notes": [], "handoff": "" })
 }
 
 fn usual_review() -> Value {

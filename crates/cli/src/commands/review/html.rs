@@ -62,6 +62,12 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
     page.checks(packet);
     page.claims(packet);
     page.review(packet);
+    if !packet.notes.is_empty() {
+        page.heading("Noted for later tickets");
+        for note in &packet.notes {
+            page.quote(note);
+        }
+    }
     if !packet.commands.is_empty() {
         page.heading("Next");
         page.raw("<ul>\n");

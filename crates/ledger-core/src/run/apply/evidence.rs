@@ -4,7 +4,7 @@ use crate::effect::{PlanEnd, ReviewEnd, TurnEnd};
 use crate::evidence::CheckResult;
 use crate::expert::{ExpertSubject, ExpertVerdict};
 use crate::object::RefName;
-use crate::phase::{Phase, PhaseEvidence};
+use crate::phase::{MEMORY_NOT_UPDATED, Phase, PhaseEvidence};
 use crate::receipt::Receipt;
 use crate::review::Verdict;
 use crate::run::{Refusal, Run};
@@ -181,8 +181,29 @@ impl Run {
                 };
                 holds(passed, "the reviewer did not pass the change")
             }
-            PhaseEvidence::ContextCurated { notes } => {
-                holds(!notes.is_empty(), "it needs notes, or the words that none are needed")
+            PhaseEvidence::ContextCurated { notes, curation } => {
+                holds(!notes.is_empty(), "it needs notes, or the words that none are needed")?;
+                if !self.opened.curate {
+                    return holds(curation.is_none(), "no curator is part of the run");
+                }
+                let ended = attempt.and_then(|attempt| attempt.curation.as_ref());
+                let Some(digest) = curation else {
+                    let failed = attempt.is_some_and(|attempt| attempt.failed_curations > 0);
+                    holds(failed, "no curator has failed to answer")?;
+                    let said = matches!(&notes[..], [reason] if reason.starts_with(MEMORY_NOT_UPDATED));
+                    return holds(said, "it does not say why no notes were taken");
+                };
+                let sound = ended.and_then(|ended| ended.sound());
+                let same = sound.filter(|made| made.digest() == *digest);
+                holds(
+                    same.is_some_and(|made| made.lines() == *notes),
+                    "they are not the notes of the curator",
+                )?;
+                let thread = ended.and_then(|ended| ended.thread.as_ref());
+                holds(
+                    thread.is_some() && thread != self.writer.as_ref(),
+                    "the curator is the writer",
+                )
             }
             PhaseEvidence::GitDeliveryStarted(delivery) => {
                 holds(

@@ -137,6 +137,22 @@ impl Run {
                 )
             }
             Effect::AskExpert { judge, subject, .. } => self.permit_expert(*judge, subject),
+            Effect::TakeCuration { tree, .. } => {
+                let reviewed = phase == Some(Phase::RepairLoopCompleteOrNotNeeded);
+                condition("take_curation", reviewed, "no reviewed result is there")?;
+                condition("take_curation", self.opened.curate, "no curator is part of this run")?;
+                condition("take_curation", !self.is_rejected(), "a person rejected the result")?;
+                self.permit_after_stop("take_curation")?;
+                condition("take_curation", self.places_ready, "the places are not ready")?;
+                condition(
+                    "take_curation",
+                    self.tree() == Some(*tree),
+                    "it is not the tree that was reviewed",
+                )?;
+                let ended = self.attempt.as_ref().and_then(|attempt| attempt.curation.as_ref());
+                let sound = ended.is_some_and(|ended| ended.sound().is_some());
+                condition("take_curation", !sound, "there is an answer that can be used")
+            }
             Effect::ConfirmConsent => {
                 let last = match self.opened.target {
                     Some(_) => Phase::Pushed,

@@ -58,6 +58,7 @@ pub(super) struct Script {
 enum ScriptRole {
     Planner,
     Expert,
+    Curator,
     Writer,
     Reviewer,
     #[default]
@@ -161,6 +162,8 @@ pub(super) enum Answer {
     Plan(Map<String, Value>),
     /// An expert's answer.
     Expert(Map<String, Value>),
+    /// A curator's answer.
+    Curation(Map<String, Value>),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -204,11 +207,11 @@ impl Script {
             let script = Self::parse(&text, name).map_err(|reason| InvalidScript::Shape { path, reason })?;
             scripts.push(script);
         }
-        let usual = [
+        for (role, name, answer) in [
             (ScriptRole::Planner, "the plain plan", Answer::Plan(Map::new())),
             (ScriptRole::Expert, "the plain expert", Answer::Expert(Map::new())),
-        ];
-        for (role, name, answer) in usual {
+            (ScriptRole::Curator, "nothing to note", Answer::Curation(Map::new())),
+        ] {
             if scripts.iter().all(|script| script.role != role) {
                 scripts.push(Self::plain(role, name, answer));
             }
@@ -216,7 +219,7 @@ impl Script {
         Ok(scripts)
     }
 
-    /// What is answered where no script is of this role: the least that such an answer can say.
+    /// What is answered where no script is of a role that a run may do without: the least that it can say.
     fn plain(role: ScriptRole, name: &str, answer: Answer) -> Self {
         Self {
             name: name.to_owned(),
@@ -244,12 +247,14 @@ impl Script {
     pub(super) fn fits(&self, request: &TurnRequest, number: u32) -> bool {
         let role = match self.role {
             // A script that was made for no role in particular is none of theirs: what it does would be done before its time.
-            ScriptRole::Any => !matches!(request.role, Role::Planner | Role::Expert),
+            ScriptRole::Any => !matches!(request.role, Role::Planner | Role::Expert | Role::Curator),
             ScriptRole::Planner => request.role == Role::Planner,
             ScriptRole::Expert => request.role == Role::Expert,
             ScriptRole::Writer => request.access == Access::Write,
+            ScriptRole::Curator => request.role == Role::Curator,
             ScriptRole::Reviewer => {
-                request.access == Access::ReadOnly && !matches!(request.role, Role::Planner | Role::Expert)
+                request.access == Access::ReadOnly
+                    && !matches!(request.role, Role::Planner | Role::Expert | Role::Curator)
             }
         };
         role && self.turn.is_none_or(|turn| turn == number)
@@ -320,6 +325,7 @@ impl Answer {
                 }),
                 fields,
             ),
+            Self::Curation(fields) => filled(json!({ "turn": "{turn}", "notes": [], "handoff": "" }), fields),
             Self::Review(fields) => filled(
                 json!({
                     "turn": "{turn}", "verdict": "pass", "summary": "", "inspected": [], "findings": [],

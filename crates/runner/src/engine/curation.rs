@@ -1,0 +1,136 @@
+//! The curator's turn, and what becomes of its notes.
+
+use std::sync::Arc;
+
+use git_delivery::Repository;
+use ledger_core::{BlockerCode, Curation, CurationEnd, Event, Observation, Run, TreeId};
+use policy::{MemoryFacts, MemoryPaths, SecretRules, note_violations};
+
+use super::turns::unchanged_by_reader;
+use super::{Engine, Failed, RunPlan};
+use crate::agent::{Role, TurnEnd, TurnOutcome};
+use crate::memory::{memory_files, text_at, with_notes};
+use crate::prompt::{CurationTask, curation_prompt};
+use crate::records::{report_of, review_of};
+
+impl Engine {
+    /// The curator sees tree T, where nobody writes any more.
+    pub(super) fn take_curation(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
+        let base = run.base();
+        let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"));
+        let prepared = base.and_then(|base| {
+            self.bring_review_to(base, tree)?;
+            memory(&self.plan, &self.repository, run, tree)
+        });
+        let memory = match prepared {
+            Ok(memory) => memory,
+            Err(failed) => {
+                let observation = failed.observation();
+                let _ = self.sender.send(Event::Observed { of: seq, observation });
+                return;
+            }
+        };
+        let attempt = run.attempt();
+        let checked = attempt.and_then(|attempt| attempt.checked.as_ref());
+        let curation = attempt.and_then(|attempt| attempt.curation.as_ref());
+        let prompt = curation_prompt(&CurationTask {
+            ticket: &self.plan.ticket,
+            label,
+            changed: run.change().map_or(&[], |change| &change.paths),
+            checks: checked.map_or(&[], |checked| &checked.results),
+            report: report_of(run),
+            review: review_of(run),
+            memory: &memory,
+            last: curation.map(|ended| &ended.end),
+            instructions: self.plan.instructions.curator.as_deref(),
+            steering: &self.plan.instructions.steering,
+        });
+        let request = self.request(Role::Curator, label, prompt);
+        self.forward(seq, request, self.given(run), self.end_of_curation(tree, label, run));
+    }
+
+    /// What the end of a curator's turn shows.
+    pub(super) fn end_of_curation(
+        &self,
+        tree: TreeId,
+        label: &str,
+        run: &Run,
+    ) -> impl FnOnce(TurnEnd) -> Result<Observation, Failed> + Send + use<> {
+        let (plan, repository, places) = (
+            Arc::clone(&self.plan),
+            Arc::clone(&self.repository),
+            self.places.clone(),
+        );
+        let (label, run) = (label.to_owned(), run.clone());
+        move |end| {
+            let (tokens, thread) = (end.tokens, end.thread);
+            let end = match end.outcome {
+                TurnOutcome::Completed { answer } => match Curation::parse(&answer, &label) {
+                    Ok(curation) => {
+                        // A thread that may only read and did write shows that it was not held to that.
+                        unchanged_by_reader(&places, &plan, &repository, "curation")?;
+                        let paths = MemoryPaths::new(&plan.policy)
+                            .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
+                        let facts = facts(&plan, &repository, &run, tree, &curation)?;
+                        let refused = note_violations(&curation, &paths, &facts);
+                        CurationEnd::Answered { curation, refused }
+                    }
+                    Err(error) => CurationEnd::InvalidAnswer {
+                        reason: error.to_string(),
+                    },
+                },
+                TurnOutcome::Interrupted => CurationEnd::Interrupted,
+                TurnOutcome::Failed(failure) => CurationEnd::Failed { failure },
+            };
+            Ok(Observation::CurationEnded { end, tokens, thread })
+        }
+    }
+}
+
+/// The memory files that may be added to, with their texts: those of the base that the tree still has.
+fn memory(
+    plan: &RunPlan,
+    repository: &Repository,
+    run: &Run,
+    tree: TreeId,
+) -> Result<Vec<(ledger_core::RepoPath, String)>, Failed> {
+    let base = run.base();
+    let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"))?;
+    let base = repository.commit_tree_id(base).map_err(|error| Failed::of(&error))?;
+    let files = memory_files(repository, base, &plan.policy).map_err(|error| Failed::of(&error))?;
+    let mut texts = Vec::new();
+    for path in files {
+        let text = text_at(repository, tree, &path).map_err(|error| Failed::of(&error))?;
+        texts.extend(text.map(|text| (path, text)));
+    }
+    Ok(texts)
+}
+
+/// What has to be known of an answer to judge it.
+fn facts(
+    plan: &RunPlan,
+    repository: &Repository,
+    run: &Run,
+    tree: TreeId,
+    curation: &Curation,
+) -> Result<MemoryFacts, Failed> {
+    let files = memory(plan, repository, run, tree)?;
+    let rules = SecretRules::new(&plan.policy);
+    let mut facts = MemoryFacts::default();
+    let (ticket, run) = (&plan.ticket.id, &plan.run);
+    let noted = with_notes(repository, tree, curation, ticket, run).map_err(|error| Failed::of(&error))?;
+    for (path, before) in &files {
+        if let Some(after) = noted.get(path) {
+            let secrets = rules.added(path, Some(before.as_bytes()), after);
+            facts
+                .secrets
+                .extend(secrets.into_iter().map(|secret| (path.clone(), secret)));
+        }
+        facts.files.insert(path.clone());
+    }
+    // As prose has no path of its own, it is looked at like the record that it goes into.
+    if let Ok(path) = "handoff.md".parse() {
+        facts.secrets_in_handoff = rules.scan(&path, curation.handoff.as_bytes());
+    }
+    Ok(facts)
+}
