@@ -28,6 +28,7 @@ mod hand_offs;
 mod hook;
 mod hostile;
 mod known_failures;
+mod later;
 mod logs;
 mod packages;
 mod packages_on_one_branch;
