@@ -178,6 +178,7 @@ fn deliver(error: &DeliverError) -> Exit {
         DeliverError::History(error) => history(error),
         DeliverError::Unverified { .. } => Exit::Unverified,
         DeliverError::TagName { .. } => Exit::Usage,
+        DeliverError::Run(error) => run(error),
         DeliverError::Here(FastForwardError::Repository(error)) | DeliverError::Repository(error) => repository(error),
         DeliverError::Here(FastForwardError::Ref(RefError::Refused { .. } | RefError::Locked { .. })) => Exit::Refused,
         error if error.code().is_some() => Exit::Refused,

@@ -99,6 +99,7 @@ fn receipt(world: &World, ticket: &str, branch: &str, records: &str) {
             branch: RefName::branch(branch).unwrap(),
             remote: None,
         }),
+        delivers: None,
         journal: Digest::of("journal"),
         at: Timestamp::UNIX_EPOCH,
     };

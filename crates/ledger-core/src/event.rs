@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::activity::Activity;
 use crate::blocker::Blocker;
 use crate::changed_tests::TestGate;
+use crate::digest::Digest;
 use crate::drift::DriftFinding;
 use crate::effect::{Effect, Observation};
 use crate::expert::ExpertField;
@@ -26,6 +27,8 @@ pub const JOURNAL_FORMAT: u32 = 1;
 pub enum Event {
     /// The run begins. Always the first line and only there.
     Opened(Opened),
+    /// What the run was, and that is done, is delivered by a run of its own, whose journal begins with that one's.
+    DeliveryOpened(DeliveryOpened),
     /// A phase is entered with its evidence.
     Entered(PhaseEvidence),
     /// A phase does not apply.
@@ -112,6 +115,7 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Opened(_) => "opened",
+            Self::DeliveryOpened(_) => "delivery_opened",
             Self::Entered(_) => "entered",
             Self::NotRequired { .. } => "not_required",
             Self::ChildEnded(_) => "child_ended",
@@ -131,8 +135,9 @@ impl Event {
     }
 
     /// The names of all kinds that this version knows.
-    pub const KINDS: [&'static str; 16] = [
+    pub const KINDS: [&'static str; 17] = [
         "opened",
+        "delivery_opened",
         "entered",
         "not_required",
         "child_ended",
@@ -189,6 +194,19 @@ pub struct Opened {
     /// The work that it begins with; none: it begins with the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescued: Option<Rescued>,
+}
+
+/// A run that only delivers what an earlier one has checked and reviewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryOpened {
+    /// This run.
+    pub run: RunId,
+    /// The version of foil that opened it.
+    pub foil: String,
+    /// How the result is delivered.
+    pub delivery: DeliveryMode,
+    /// Digest of the receipt of the run that is delivered.
+    pub receipt: Digest,
 }
 
 /// What an earlier run of the ticket left, and a new one begins with. It is the worker's, and is measured against the base and

@@ -62,7 +62,7 @@ pub use effect::{
     CheckPurpose, Consent, CopiedFile, CurationEnd, Effect, EffectClass, ExpertEnd, Observation, PlanEnd, ReviewEnd,
     TurnEnd, TurnPurpose, Violation,
 };
-pub use event::{Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
+pub use event::{DeliveryOpened, Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
 pub use evidence::{
     AcceptanceProof, CheckResult, CheckSandbox, CommandOutcome, Confidence, EvidenceIndex, EvidenceLabel,
     MAX_FAILING_TESTS, OutputRecord, Strength, TestSummary,
@@ -84,7 +84,7 @@ pub use phase::{
     PhaseEvidence, PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
 pub use plan::{MAX_PLANNED_FILES, Plan, PlanStatus, PlannedChange, PlannedFile};
-pub use receipt::{Delivered, InvalidReceipt, Receipt, ReceiptExpert, ReceiptReview, RemoteDelivery};
+pub use receipt::{Delivered, DeliveredRun, InvalidReceipt, Receipt, ReceiptExpert, ReceiptReview, RemoteDelivery};
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{

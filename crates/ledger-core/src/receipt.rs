@@ -46,6 +46,9 @@ pub struct Receipt {
     /// Where it was delivered; none in mode `none`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,
+    /// The run that was delivered, where this one only delivers
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivers: Option<DeliveredRun>,
     /// The journal's head when the receipt was made
     pub journal: Digest,
     /// When it was made
@@ -94,6 +97,15 @@ pub struct Delivered {
     /// The remote and its ref as observed after the push, where it was pushed
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<RemoteDelivery>,
+}
+
+/// A run that was done before it was delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveredRun {
+    /// The run
+    pub run: RunId,
+    /// Digest of its receipt
+    pub receipt: Digest,
 }
 
 /// A remote ref that was asked after a push.
@@ -173,6 +185,7 @@ impl Receipt {
             accepted_by: run.accepted_by().map(str::to_owned),
             delivery: opened.delivery,
             delivered,
+            delivers: run.delivers().cloned(),
             journal,
             at: run.last_at(),
         })

@@ -31,7 +31,7 @@ use crate::object::{CommitId, ObjectId, RefName, TreeId};
 use crate::parent::Child;
 use crate::phase::{DeliveryMode, Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
 use crate::plan::Plan;
-use crate::receipt::Receipt;
+use crate::receipt::{DeliveredRun, Receipt};
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,7 @@ pub struct Totals {
 pub struct Run {
     opened: Opened,
     opened_at: Timestamp,
+    delivers: Option<DeliveredRun>,
     last_at: Timestamp,
     active: SignedDuration,
     next_seq: u64,
@@ -225,6 +226,7 @@ impl Run {
         Ok(Self {
             opened: opened.clone(),
             opened_at: at,
+            delivers: None,
             last_at: at,
             active: SignedDuration::ZERO,
             next_seq: 1,
@@ -299,6 +301,11 @@ impl Run {
     /// What the run is and the terms that it runs under.
     pub fn opened(&self) -> &Opened {
         &self.opened
+    }
+
+    /// The run that is delivered, where this one does nothing else.
+    pub fn delivers(&self) -> Option<&DeliveredRun> {
+        self.delivers.as_ref()
     }
 
     /// When it was opened.

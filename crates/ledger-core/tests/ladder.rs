@@ -919,3 +919,116 @@ fn a_change_that_has_parted_from_its_specs_goes_no_further() {
         }
     }
 }
+
+/// The run of these terms, done and not stored yet, as its delivery begins with it.
+fn done_nowhere() -> Climb {
+    let terms = Terms {
+        delivery: DeliveryMode::None,
+        ..STANDARD
+    };
+    let whole = Climb::whole(terms);
+    let done = whole
+        .events
+        .iter()
+        .position(|(_, event)| matches!(event, Event::Entered(PhaseEvidence::Done { .. })))
+        .unwrap();
+    let mut climb = Climb::open(terms);
+    whole.events[1..=done]
+        .iter()
+        .for_each(|(_, event)| climb.apply(event.clone()));
+    climb
+}
+
+fn delivery_opened(climb: &Climb) -> DeliveryOpened {
+    DeliveryOpened {
+        run: name("01J9Z4"),
+        foil: "0.1.0".to_owned(),
+        delivery: DeliveryMode::Branch,
+        receipt: climb.run.receipt().unwrap().digest(),
+    }
+}
+
+#[test]
+fn what_is_done_is_delivered_by_a_run_that_shows_all_that_it_has_shown() {
+    let mut climb = done_nowhere();
+    let (tree, cited) = (climb.run.tree(), climb.run.receipt().unwrap().clone());
+    climb.apply(Event::DeliveryOpened(delivery_opened(&climb)));
+    assert_eq!(
+        (climb.run.phase(), climb.run.tree()),
+        (Some(Phase::ContextCurated), tree)
+    );
+    assert_eq!((climb.run.opened().run.as_str(), climb.run.receipt()), ("01J9Z4", None));
+    // It changes nothing: nobody works on it, and nobody has it repaired.
+    for event in [
+        Event::IterationStarted {
+            n: 2,
+            cause: IterationCause::MoreToDo,
+        },
+        Event::Rejected {
+            by: "Ada".to_owned(),
+            findings: vec![finding()],
+        },
+        Event::Intended(turn(1, TurnPurpose::Write)),
+        Event::Intended(Effect::PrepareDelivery {
+            tree: self::tree(),
+            journal: Digest::of("head"),
+        }),
+    ] {
+        climb.try_apply(event).unwrap_err();
+    }
+    climb.done(
+        Effect::ConfirmConsent,
+        Observation::ConsentSeen {
+            consent: Consent::Current,
+        },
+    );
+    climb.done(
+        Effect::PrepareDelivery {
+            tree: self::tree(),
+            journal: Digest::of("head"),
+        },
+        Observation::DeliveryPrepared {
+            delivery: delivery(DeliveryMode::Branch),
+        },
+    );
+    let delivers = climb.run.delivers().cloned();
+    assert_eq!(
+        delivers,
+        Some(DeliveredRun {
+            run: cited.run.clone(),
+            receipt: cited.digest(),
+        })
+    );
+}
+
+#[test]
+fn only_what_is_done_and_delivered_nowhere_is_delivered_later() {
+    let mut climb = done_nowhere();
+    let opened = delivery_opened(&climb);
+    for other in [
+        DeliveryOpened {
+            receipt: Digest::of("another"),
+            ..opened.clone()
+        },
+        DeliveryOpened {
+            delivery: DeliveryMode::Push,
+            ..opened.clone()
+        },
+        DeliveryOpened {
+            delivery: DeliveryMode::None,
+            ..opened.clone()
+        },
+        DeliveryOpened {
+            run: climb.run.opened().run.clone(),
+            ..opened.clone()
+        },
+    ] {
+        climb.try_apply(Event::DeliveryOpened(other)).unwrap_err();
+    }
+    let mut delivered = Climb::whole(STANDARD);
+    let again = delivery_opened(&delivered);
+    delivered.try_apply(Event::DeliveryOpened(again)).unwrap_err();
+    curated().try_apply(Event::DeliveryOpened(opened.clone())).unwrap_err();
+    climb.apply(Event::DeliveryOpened(opened.clone()));
+    climb.try_apply(Event::DeliveryOpened(opened)).unwrap_err();
+}

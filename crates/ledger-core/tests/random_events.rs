@@ -333,6 +333,12 @@ fn event() -> impl Strategy<Value = Event> {
             cause: IterationCause::SpecDrift { findings: vec![drift_finding(text, true)] },
         }),
         2 => (number(), number()).prop_map(|(round, n)| Event::RepairStarted { round, n, findings: vec![finding()] }),
+        1 => text().prop_map(|receipt| Event::DeliveryOpened(DeliveryOpened {
+            run: name("01J9Z4"),
+            foil: "0.1.0".to_owned(),
+            delivery: DeliveryMode::Branch,
+            receipt: Digest::of(receipt),
+        })),
         6 => effect().prop_map(Event::Intended),
         3 => activity().prop_map(Event::Activity),
         6 => (any::<u64>(), observation()).prop_map(|(of, observation)| Event::Observed { of, observation }),

@@ -1,16 +1,19 @@
 //! A person's own steps with what a finished run has delivered.
 
 mod here;
+mod later;
 mod room;
 mod tag;
 
 use git_delivery::{CommitError, FastForwardError, ObjectError, RefError, RemoteError, RepositoryError};
-use ledger_core::{BlockerCode, Delivered, Receipt, RefName, RunId, TicketId};
+use ledger_core::{BlockerCode, Delivered, DeliveryMode, Receipt, RefName, RunId, TicketId};
 
 pub use here::{DeliveredHere, HereOutcome, deliver_here};
+pub use later::deliver_later;
 pub use tag::{TagOutcome, Tagged, deliver_tag};
 
 use crate::run_history::{HistoryError, known_runs, read_known};
+use crate::run_ticket::RunError;
 use crate::target::remote_code;
 use crate::verify::{Verified, verify_without_remotes};
 use crate::workspace::Workspace;
@@ -33,6 +36,31 @@ pub enum DeliverError {
         /// The ticket.
         ticket: TicketId,
     },
+    /// An earlier run of it goes on first.
+    #[error("run {run} of `{ticket}` is not over")]
+    NotOver {
+        /// The ticket.
+        ticket: TicketId,
+        /// The run.
+        run: RunId,
+    },
+    /// It is delivered already.
+    #[error("`{ticket}` is delivered to `{}` already", branch.short())]
+    Already {
+        /// The ticket.
+        ticket: TicketId,
+        /// The branch.
+        branch: RefName,
+    },
+    /// The policy wants a push, which a later delivery does not do.
+    #[error("the policy delivers by `{}`, and what a run left is delivered later only to a branch", mode.as_str())]
+    OnlyBranches {
+        /// The mode of the policy.
+        mode: DeliveryMode,
+    },
+    /// The run that delivers cannot begin or go on.
+    #[error(transparent)]
+    Run(#[from] Box<RunError>),
     /// What the run claims is not what is there.
     #[error("run {run} of `{ticket}` does not verify: {}: {detail}", .what)]
     Unverified {
@@ -125,6 +153,8 @@ impl DeliverError {
             Self::NotDone { .. } | Self::Nowhere { .. } | Self::UnderWay | Self::CutOff { .. } => {
                 Some(BlockerCode::NeedsPerson)
             }
+            Self::NotOver { .. } | Self::Already { .. } | Self::OnlyBranches { .. } => Some(BlockerCode::NeedsPerson),
+            Self::Run(error) => error.code(),
             Self::TagTaken { .. } | Self::NotPushed { .. } => Some(BlockerCode::NeedsPerson),
             Self::TakenBack { .. } => Some(BlockerCode::UpstreamMoved),
             Self::TagRejected { .. } => Some(BlockerCode::PushRejected),
@@ -169,6 +199,15 @@ struct Finished {
 
 /// The latest run of a ticket that is done, once all that it claims of this repository was compared.
 fn finished_run(workspace: &Workspace, ticket: &TicketId) -> Result<Finished, DeliverError> {
+    let receipt = verified_receipt(workspace, ticket)?;
+    match receipt.delivered.clone() {
+        Some(delivered) => Ok(Finished { receipt, delivered }),
+        None => Err(DeliverError::Nowhere { ticket: ticket.clone() }),
+    }
+}
+
+/// The receipt of that run.
+fn verified_receipt(workspace: &Workspace, ticket: &TicketId) -> Result<Receipt, DeliverError> {
     let (repository, roots) = (workspace.repository(), workspace.roots());
     let runs = known_runs(repository, roots, ticket)?;
     if runs.is_empty() {
@@ -200,8 +239,5 @@ fn finished_run(workspace: &Workspace, ticket: &TicketId) -> Result<Finished, De
             detail: differs.detail,
         });
     }
-    match receipt.delivered.clone() {
-        Some(delivered) => Ok(Finished { receipt, delivered }),
-        None => Err(DeliverError::Nowhere { ticket }),
-    }
+    Ok(receipt)
 }

@@ -100,6 +100,26 @@ impl JournalFile {
         })
     }
 
+    /// Creates a journal that begins with these lines, all of them or none. Refuses to touch a file that exists.
+    pub fn create_with(path: &Path, lines: &[u8]) -> Result<OpenedJournal, JournalFileError> {
+        let failed = |source| JournalFileError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            create_folders(folder).map_err(failed)?;
+        }
+        let unfinished = path.with_extension("new");
+        let mut file = File::create(&unfinished).map_err(failed)?;
+        file.write_all(lines).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        // A link, unlike a renaming, never takes the place of a file.
+        std::fs::hard_link(&unfinished, path).map_err(failed)?;
+        std::fs::remove_file(&unfinished).map_err(failed)?;
+        sync_folder(path).map_err(failed)?;
+        Self::open(path)
+    }
+
     /// Opens a journal, checks all of it, and cuts off a torn tail. Refuses a damaged one without changing it.
     pub fn open(path: &Path) -> Result<OpenedJournal, JournalFileError> {
         let failed = |source| JournalFileError::Io {

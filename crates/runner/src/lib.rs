@@ -96,7 +96,9 @@ pub use codex_files::{
 };
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
-pub use deliver::{DeliverError, DeliveredHere, HereOutcome, TagOutcome, Tagged, deliver_here, deliver_tag};
+pub use deliver::{
+    DeliverError, DeliveredHere, HereOutcome, TagOutcome, Tagged, deliver_here, deliver_later, deliver_tag,
+};
 pub use doctor::{DOCTOR_SCHEMA, DoctorFinding, DoctorOptions, DoctorReport, Health, diagnose};
 pub use drive::{DriveError, drive};
 pub use engine::{Engine, RunFolders, RunPlan};

@@ -486,6 +486,10 @@ pub fn next_commands(run: &Run) -> Vec<NextCommand> {
     match run.state() {
         State::Done => {
             let mut commands = Vec::new();
+            let nowhere = run.receipt().is_some_and(|receipt| receipt.delivered.is_none());
+            if nowhere {
+                commands.push(next("bring it to a branch", format!("foil deliver {ticket}")));
+            }
             if let Some(delivered) = run.receipt().and_then(|receipt| receipt.delivered.as_ref()) {
                 let branch = delivered.branch.short();
                 let base = run.receipt().map(|receipt| receipt.base.short()).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
+mod delivering;
 mod opening;
 mod parent;
 mod word;
@@ -11,8 +12,8 @@ use policy::config::SandboxUse;
 use policy::{Admission, Inputs, Limits, Outcome, TrustFact, required_proofs};
 use tokio::sync::watch;
 
-use crate::admit::{AdmitError, Candidacy};
-use crate::agent::AgentGuard;
+use crate::admit::{AdmitError, Candidacy, Ready};
+use crate::agent::{Agent, AgentGuard};
 use crate::agents::{AgentProblem, prepare_agent};
 use crate::drive::{DriveError, Driver, drive};
 use crate::engine::{Engine, RunFolders, RunPlan, end_for_changed_sources, has_delivered, store_ended};
@@ -26,6 +27,7 @@ use crate::target::{TargetError, look_at_target};
 use crate::verify::forgets_a_delivery;
 use crate::workspace::{Workspace, WorkspaceError};
 
+pub(crate) use self::delivering::{DeliveryStart, begin_or_go_on};
 pub use self::parent::{Managed, Manager};
 pub use self::word::{GivenWord, PersonsWord, WordError, give_word};
 
@@ -256,7 +258,7 @@ pub async fn run_ticket(
         return Err(refused(ticket, &admission));
     }
     let mut terms = opened(&candidacy, repository, &id)?;
-    let ready = candidacy.into_ready(workspace, earlier)?;
+    let mut ready = candidacy.into_ready(workspace, earlier)?;
     // The base may hold more than the commit that it was chosen from.
     terms.curate = ready.ticket.file.mode.discipline().curates && ready.has_memory;
     let base = ready.start.discovery.base;
@@ -271,19 +273,46 @@ pub async fn run_ticket(
         end_for_changed_sources(&mut driver, repository)?;
         store_ended(&mut driver, repository, &folder)?;
     }
-    let mut start = ready.start;
-    start.discovery.check_sandbox = if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned();
     let taken_up = unfinished.is_some();
-    let EarlierRun { mut run, mut journal } = match unfinished {
+    let sandbox_name = if sandbox.is_some() { "bubblewrap" } else { "off" };
+    ready.start.discovery.check_sandbox = sandbox_name.to_owned();
+    let earlier = match unfinished {
         Some(unfinished) => {
             // The probe may answer otherwise today; what the run was started with stands.
             if let Some(discovery) = unfinished.run.discovery() {
-                start.discovery = discovery.clone();
+                ready.start.discovery = discovery.clone();
             }
             unfinished
         }
         None => open_run(repository, &folders, terms, &mut observe)?,
     };
+    let driven = drive_ready(workspace, ready, earlier, (agent, sandbox), options, folders, observe).await;
+    drop(lock);
+    let Driven { run, outcome } = driven?;
+    Ok(RunReport { outcome, run, taken_up })
+}
+
+/// A run as a drive left it.
+struct Driven {
+    run: Run,
+    outcome: Outcome,
+}
+
+/// Drives a run whose gates were passed, and tidies up after it.
+async fn drive_ready(
+    workspace: &Workspace,
+    ready: Ready,
+    earlier: EarlierRun,
+    (agent, sandbox): (Box<dyn Agent>, Option<Sandbox>),
+    options: &RunOptions,
+    folders: RunFolders,
+    observe: impl FnMut(&Run, &Record),
+) -> Result<Driven, RunError> {
+    let (roots, repository) = (workspace.roots(), workspace.repository());
+    let EarlierRun { mut run, mut journal } = earlier;
+    let id = run.opened().run.clone();
+    let start = ready.start;
+    let base = start.discovery.base;
     // No branch need hold it: it may be a merge of ours, and tips are amended.
     repository.anchor(&id, &format!("base-{}", base.short()), base.0)?;
     let limits = limits(&ready.policy.limits).tightened(&ready.ticket.file.limits);
@@ -327,8 +356,7 @@ pub async fn run_ticket(
     engine.close().await;
     let outcome = driven?;
     tidy_up(&run, &inputs, &folders);
-    drop(lock);
-    Ok(RunReport { outcome, run, taken_up })
+    Ok(Driven { run, outcome })
 }
 
 /// How a ticket stands with an earlier run of it, and what is known of it for that.

@@ -10,8 +10,9 @@ use std::path::Path;
 
 use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
-    CommitId, CoveredFile, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal, MAX_DOCUMENT_BYTES,
-    Observation, Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile, TicketId, TreeId,
+    CommitId, CoveredFile, DeliveredRun, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal,
+    MAX_DOCUMENT_BYTES, Observation, Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile,
+    TicketId, TreeId,
 };
 use policy::MemoryPaths;
 use serde::Serialize;
@@ -279,6 +280,7 @@ impl Verifier<'_> {
         let Some(bytes) = file("journal.jsonl") else {
             return self.differs("stored journal", "there is none");
         };
+        let bytes_of_journal = bytes;
         let Some((records, replayed)) = self.journal("stored journal", bytes, ticket, run) else {
             return;
         };
@@ -328,8 +330,25 @@ impl Verifier<'_> {
                 self.receipt_ref(ticket, run, stored);
                 self.sources(receipt);
                 self.commits(&records, receipt, &replayed);
+                if let Some(cited) = replayed.delivers() {
+                    self.delivers(cited, stored, bytes_of_journal);
+                }
             }
         }
+    }
+
+    /// Whether a run that delivers goes on from what is stored of the run that it names, byte for byte.
+    fn delivers(&mut self, cited: &DeliveredRun, stored: &BTreeMap<RunId, CommitId>, journal: &[u8]) {
+        let file = |name: &str| {
+            let commit = *stored.get(&cited.run)?;
+            let path = name.parse::<RepoPath>().ok()?;
+            let read = self.repository.read_file_at(commit, &path, MAX_STORED_BYTES);
+            read.ok().flatten()
+        };
+        let begins = file("journal.jsonl").is_some_and(|earlier| journal.starts_with(&earlier));
+        let same = file("receipt.json").is_some_and(|receipt| Digest::of(receipt) == cited.receipt);
+        let detail = format!("goes on from run {} and its receipt", cited.run);
+        self.is("run that is delivered", begins && same, detail);
     }
 
     /// A run that has no journal anywhere: it never began, unless it has kept something.

@@ -9,7 +9,7 @@ use policy::config::Pick;
 use runner::guard::GuardProgram;
 use runner::{
     Managed, Manager, Moment, Queue, Queued, ReviewPacket, RunError, RunOptions, RunReport, Workspace, agent_warning,
-    run_ticket,
+    deliver_later, run_ticket,
 };
 use serde::Serialize;
 
@@ -114,6 +114,40 @@ pub(super) fn run(args: &RunArgs, context: &Context<'_>) -> Result<Exit, Failure
         .enable_all()
         .build()?;
     runtime.block_on(run_all(args, chosen, &workspace, context))
+}
+
+/// Delivers what the run of a ticket left, and tells of it like of a run.
+pub(super) fn deliver(ticket: &TicketId, context: &Context<'_>) -> Result<Exit, Failure> {
+    let workspace = context.workspace()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let delivered = async {
+        let options = RunOptions {
+            guard: GuardProgram::current()?,
+            stop: signals::watch(context.output)?,
+            model: None,
+            from_rescue: false,
+            allow_temporary: false,
+        };
+        let mut progress = Progress::new(context.output, ticket, 1, 1);
+        let observe = |run: &Run, record: &Record| progress.show(run, record);
+        let delivered = deliver_later(&workspace, ticket, &options, observe).await;
+        progress.end();
+        delivered.map_err(Failure::from)
+    };
+    let report = runtime.block_on(delivered)?;
+    tell(&report, context)?;
+    if context.output.is_json() {
+        let run = ReportRun {
+            ticket: ticket.clone(),
+            taken_up: report.taken_up,
+            packet: ReviewPacket::read(&workspace, &report.run, &title_of(&workspace, ticket)),
+        };
+        context.output.json(&Report::new(vec![run], Vec::new(), Vec::new()))?;
+    }
+    Ok(exit_of(&report))
 }
 
 fn dry_run(tickets: Vec<TicketId>, context: &Context<'_>) -> Result<Exit, Failure> {

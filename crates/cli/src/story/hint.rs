@@ -184,11 +184,19 @@ fn deliver(error: &DeliverError) -> Option<String> {
     let hint = match error {
         DeliverError::NotDone { ticket } => format!("`foil status {ticket}` shows where it stands"),
         DeliverError::Nowhere { ticket } => {
-            format!("`foil status {ticket}` names the command that makes a branch of it")
+            format!("`foil deliver {ticket}` brings it to a branch first")
         }
         DeliverError::Unverified { ticket, .. } => {
             format!("nothing was changed; `foil verify {ticket}` shows all that differs")
         }
+        DeliverError::NotOver { ticket, .. } => format!("`foil run {ticket}` goes on with it; then deliver what comes of it"),
+        DeliverError::Already { ticket, .. } => {
+            format!("`foil review {ticket}` names the commands that go on from there; nothing was changed")
+        }
+        DeliverError::OnlyBranches { .. } => {
+            "set `[delivery] mode = \"branch\"` and commit it, deliver, and push the branch yourself; nothing was changed".to_owned()
+        }
+        DeliverError::Run(error) => return run(error),
         DeliverError::UnderWay => "wait until it has ended, then try again".to_owned(),
         DeliverError::CutOff { ticket } => format!("`foil deliver {ticket} --here` finishes it"),
         DeliverError::History(error) => return run_choice::hint(error),

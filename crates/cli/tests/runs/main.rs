@@ -29,6 +29,7 @@ mod hand_offs;
 mod hook;
 mod hostile;
 mod known_failures;
+mod later;
 mod logs;
 mod modes;
 mod packages;

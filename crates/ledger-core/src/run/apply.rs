@@ -7,11 +7,12 @@ mod intents;
 use super::{Refusal, Run, State};
 use crate::changed_tests::TestOrder;
 use crate::effect::{Effect, Observation};
-use crate::event::{Event, PauseCause, ResumeCause};
+use crate::event::{DeliveryOpened, Event, PauseCause, ResumeCause};
 use crate::evidence::divided;
 use crate::mode::Mode;
 use crate::object::TreeId;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
+use crate::receipt::Receipt;
 
 fn condition(event: &'static str, holds: bool, reason: &'static str) -> Result<(), Refusal> {
     if holds {
@@ -27,6 +28,7 @@ impl Run {
         self.permit_state(event)?;
         match event {
             Event::Opened(_) => Err(Refusal::OpenedTwice),
+            Event::DeliveryOpened(delivery) => self.permit_delivery(delivery),
             Event::Entered(evidence) => {
                 self.permit_order(evidence.phase())?;
                 let turn_under_way = matches!(evidence, PhaseEvidence::WriterAssigned { .. });
@@ -120,6 +122,11 @@ impl Run {
                 let there = self.tree().is_some() && self.phase < Some(Phase::GitDeliveryStarted);
                 condition(
                     "rejected",
+                    self.delivers.is_none(),
+                    "a run that delivers repairs nothing",
+                )?;
+                condition(
+                    "rejected",
                     there && self.pending.is_none(),
                     "there is no result that is not yet delivered",
                 )
@@ -158,6 +165,21 @@ impl Run {
         }
     }
 
+    /// Only what is done, and was delivered nowhere, is delivered later, and to a branch.
+    fn permit_delivery(&self, delivery: &DeliveryOpened) -> Result<(), Refusal> {
+        const EVENT: &str = "delivery_opened";
+        condition(EVENT, self.state == State::Done, "the run is not done")?;
+        condition(EVENT, self.pending.is_none(), "an effect is under way")?;
+        let receipt = self.receipt.as_ref().map(Receipt::digest);
+        let same = receipt == Some(delivery.receipt);
+        condition(EVENT, same, "it is not the receipt of the run")?;
+        let nowhere = self.opened.delivery == DeliveryMode::None;
+        condition(EVENT, nowhere, "the run was delivered")?;
+        let to_a_branch = delivery.delivery == DeliveryMode::Branch;
+        condition(EVENT, to_a_branch, "only a branch is delivered to later")?;
+        condition(EVENT, delivery.run != self.opened.run, "it is the same run")
+    }
+
     /// What may still follow when the run is paused or over.
     fn permit_state(&self, event: &Event) -> Result<(), Refusal> {
         let storing = matches!(
@@ -190,7 +212,7 @@ impl Run {
                 ("blocked", storing || goes_on || matches!(event, Event::Canceled { .. }))
             }
             State::Canceled { .. } => ("canceled", storing),
-            State::Done => ("done", storing),
+            State::Done => ("done", storing || matches!(event, Event::DeliveryOpened(_))),
         };
         if allowed {
             Ok(())
@@ -259,6 +281,7 @@ impl Run {
     fn permit_going_back(&self, event: &'static str) -> Result<(), Refusal> {
         let there = self.phase >= Some(Phase::RepositoryTicketRecorded);
         condition(event, there, "the ticket is not recorded yet")?;
+        condition(event, self.delivers.is_none(), "a run that delivers changes nothing")?;
         condition(
             event,
             self.phase < Some(Phase::GitDeliveryStarted),

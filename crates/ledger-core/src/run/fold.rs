@@ -12,19 +12,20 @@ use crate::changed_tests::ChangedTests;
 use crate::effect::{
     CheckPurpose, CurationEnd, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
 };
-use crate::event::{Event, IterationCause, PauseCause, ResumeCause};
+use crate::event::{DeliveryOpened, Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
 use crate::object::{CommitId, TreeId};
 use crate::parent::{Child, Choice};
 use crate::phase::{Phase, PhaseEvidence};
-use crate::receipt::Receipt;
+use crate::receipt::{DeliveredRun, Receipt};
 
 impl Run {
     /// Changes the run by an event that [`Self::permit`] has let pass.
     pub(super) fn fold(&mut self, at: Timestamp, event: &Event) {
         match event {
             Event::Opened(_) => {}
+            Event::DeliveryOpened(delivery) => self.open_delivery(at, delivery),
             Event::Accepted { by, .. } => {
                 let accepted = |tree| AcceptedTree { by: by.clone(), tree };
                 self.accepted = self.tree().map(accepted);
@@ -114,6 +115,26 @@ impl Run {
                 };
             }
         }
+    }
+
+    /// The run that is done becomes one that delivers: all that it has shown stands, and its delivery begins anew.
+    fn open_delivery(&mut self, at: Timestamp, delivery: &DeliveryOpened) {
+        let run = std::mem::replace(&mut self.opened.run, delivery.run.clone());
+        let receipt = delivery.receipt;
+        self.delivers = Some(DeliveredRun { run, receipt });
+        self.opened.foil.clone_from(&delivery.foil);
+        self.opened.delivery = delivery.delivery;
+        self.opened_at = at;
+        self.state = State::Climbing;
+        self.phase = Some(Phase::ContextCurated);
+        self.entered.retain(|phase, _| *phase <= Phase::ContextCurated);
+        self.places_ready = false;
+        self.consent = None;
+        self.prepared = None;
+        self.moved = None;
+        self.failure = None;
+        self.receipt = None;
+        self.stored = None;
     }
 
     /// A person's word does nothing by itself: whoever runs the ticket next acts on it.

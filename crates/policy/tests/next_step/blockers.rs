@@ -4,9 +4,10 @@ use counterfoil_policy::{Inputs, Limits, Outcome, Policy, RequiredProof};
 use jiff::SignedDuration;
 use ledger_core::{
     Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, CurationEnd,
-    DeliveryMode, DriftCode, DriftFinding, Duration, Effect, Event, GrantKind, MEMORY_NOT_UPDATED, Mode,
-    NO_MEMORY_UPDATE, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus, ReportStatus, ResumeCause,
-    ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation, WantedGrant,
+    DeliveryMode, DeliveryOpened, DriftCode, DriftFinding, Duration, Effect, Event, GrantKind, MEMORY_NOT_UPDATED,
+    Mode, NO_MEMORY_UPDATE, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus, ReportStatus,
+    ResumeCause, ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation,
+    WantedGrant,
 };
 
 use crate::world::{
@@ -1040,4 +1041,46 @@ fn what_is_delivered_already_is_finished_over_any_budget() {
         0,
     );
     assert_eq!(outcome, Outcome::Done);
+}
+
+#[test]
+fn what_was_delivered_nowhere_is_delivered_later_by_nobody_else_and_over_any_budget() {
+    let nowhere = run(DeliveryMode::None);
+    let (mut run, outcome, _) = drive(
+        &mut World::with(|_, _| None),
+        nowhere,
+        inputs(Limits::default(), false),
+        0,
+    );
+    assert_eq!(outcome, Outcome::Done);
+    let earlier = run.receipt().unwrap().clone();
+    let opened = Event::DeliveryOpened(DeliveryOpened {
+        run: "r2".parse().unwrap(),
+        foil: "0.1.0".to_owned(),
+        delivery: DeliveryMode::Branch,
+        receipt: earlier.digest(),
+    });
+    run.apply(run.last_at(), &opened).unwrap();
+    let mut world = World::with(|_, pending| {
+        let delivers = matches!(
+            pending.effect,
+            Effect::ConfirmConsent
+                | Effect::PrepareDelivery { .. }
+                | Effect::UpdateRef { .. }
+                | Effect::StoreRun { .. }
+        );
+        assert!(delivers, "{:?}", pending.effect);
+        None
+    });
+    let mut inputs = inputs(Limits::default(), false);
+    inputs.limits.max_tokens = 1;
+    let (run, outcome, _) = drive(&mut world, run, inputs, 0);
+    assert_eq!(outcome, Outcome::Done);
+    let receipt = run.receipt().unwrap();
+    assert_eq!((receipt.tree, earlier.delivered), (earlier.tree, None));
+    assert!(receipt.delivered.is_some());
+    assert_eq!(
+        receipt.delivers.as_ref().map(|delivers| &delivers.run),
+        Some(&earlier.run)
+    );
 }

@@ -104,7 +104,7 @@ impl TurnEnd {
     }
 
     /// A turn that failed.
-    pub(super) fn failed(failure: AgentFailure, tokens: TokenCount, thread: Option<ThreadId>) -> Self {
+    pub(crate) fn failed(failure: AgentFailure, tokens: TokenCount, thread: Option<ThreadId>) -> Self {
         Self {
             outcome: TurnOutcome::Failed(failure),
             tokens,

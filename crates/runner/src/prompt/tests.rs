@@ -266,6 +266,7 @@ fn a_hand_off_cannot_leave_its_marks() {
         left_out: vec!["ledger/tickets/0040-first/handoff.md".parse().unwrap()],
     };
     let prompt = plan_prompt(&PlanTask {
+        found: &[],
         ticket: &ticket,
         label: "run/2",
         checks: &[],

@@ -163,7 +163,8 @@ impl JournalFollower {
             Some(run) => run.apply(record.at, &record.event).map_err(Stopped::Replay)?,
             None => {
                 let run = Run::open(record.at, &record.event).map_err(Stopped::Replay)?;
-                if run.opened().ticket != self.ticket || run.opened().run != self.id {
+                // The journal of a run that delivers begins with that of the run that it delivers.
+                if run.opened().ticket != self.ticket || run.opened().run > self.id {
                     return Err(Stopped::Foreign);
                 }
                 self.run = Some(run);

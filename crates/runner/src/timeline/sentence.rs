@@ -43,6 +43,11 @@ pub(super) fn sentence(event: &Event) -> String {
                 from.unwrap_or_default()
             )
         }
+        Event::DeliveryOpened(delivery) => format!(
+            "delivery run {} of what is done opened, {}",
+            delivery.run,
+            delivery_words(delivery.delivery)
+        ),
         Event::Entered(evidence) => entered(evidence),
         Event::NotRequired { phase, reason, .. } => format!("{} is not required: {reason}", phase_words(*phase)),
         Event::ChildEnded(ended) => child_ended(ended),
