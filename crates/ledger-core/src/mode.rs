@@ -40,6 +40,8 @@ pub struct Discipline {
     pub may_change: bool,
     /// Whether the ticket must name experts, who then judge the plan before the first edit too.
     pub needs_experts: bool,
+    /// Whether the work goes in rounds of one task each, which an advisor names by what the checks show.
+    pub goes_in_rounds: bool,
     /// Whether the change must stay within what is computed for small ones.
     pub is_small: bool,
 }
@@ -78,6 +80,7 @@ impl Mode {
             review_may_be_off: false,
             may_change: true,
             needs_experts: false,
+            goes_in_rounds: false,
             is_small: false,
         };
         match self {
@@ -103,7 +106,11 @@ impl Mode {
                 needs_experts: true,
                 ..standard
             },
-            Self::BoundedRounds | Self::Parent => Discipline {
+            Self::BoundedRounds => Discipline {
+                goes_in_rounds: true,
+                ..standard
+            },
+            Self::Parent => Discipline {
                 is_supported: false,
                 ..standard
             },

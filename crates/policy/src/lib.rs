@@ -45,7 +45,7 @@ pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
 pub use next_step::{interruption, next_step};
-pub use plan::plan_violations;
+pub use plan::{plan_violations, task_violations};
 pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,

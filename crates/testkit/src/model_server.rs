@@ -216,7 +216,7 @@ impl World {
         let reads = Reads::of(prompt);
         for (rule, used) in rules {
             let made_for = rule.contains.as_ref().and_then(|words| Reads::of(words));
-            let fits = (reads.is_none() || reads == made_for)
+            let fits = (reads.is_none_or(|reads| made_for.is_some_and(|made_for| reads.is_like(made_for))))
                 && rule.contains.as_ref().is_none_or(|words| prompt.contains(words))
                 && rule.step.is_none_or(|wanted| wanted == step)
                 && rule.sub_agent.is_none_or(|wanted| wanted == sub_agent)
@@ -235,6 +235,10 @@ impl World {
 enum Reads {
     Planner,
     Expert,
+    /// Before the first round, and later.
+    Advisor {
+        first: bool,
+    },
 }
 
 impl Reads {
@@ -243,14 +247,22 @@ impl Reads {
         if prompt.starts_with("# Plan for ticket") {
             Some(Self::Planner)
         } else {
-            prompt.starts_with("# Expert").then_some(Self::Expert)
+            let first = prompt.contains("No round was taken yet");
+            let expert = prompt.starts_with("# Expert").then_some(Self::Expert);
+            expert.or(prompt.starts_with("# What is next").then_some(Self::Advisor { first }))
         }
+    }
+
+    fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
     fn usual(self) -> Reply {
         match self {
             Self::Planner => Reply::Plan(serde_json::Map::new()),
             Self::Expert => Reply::Expert(serde_json::Map::new()),
+            Self::Advisor { first: true } => Reply::Advice(serde_json::Map::new()),
+            Self::Advisor { first: false } => Reply::Advice([("next".to_owned(), "done".into())].into_iter().collect()),
         }
     }
 }

@@ -40,6 +40,7 @@ fn modes(page: &mut String) {
             review_may_be_off,
             may_change,
             needs_experts,
+            goes_in_rounds,
             is_small,
         } = mode.discipline();
         if !is_supported {
@@ -59,7 +60,11 @@ fn modes(page: &mut String) {
         } else {
             "none"
         };
-        let limits = if is_small { "the lines of a small change" } else { "–" };
+        let limits = match (is_small, goes_in_rounds) {
+            (true, _) => "the lines of a small change",
+            (false, true) => "rounds of one task each, at most 5 or `[limits] max_rounds`; needs a check",
+            (false, false) => "–",
+        };
         let _ = writeln!(
             page,
             "| `{}` | {scope} | {} | {experts} | {reviews} | {} | {limits} |",

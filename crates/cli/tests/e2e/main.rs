@@ -17,6 +17,7 @@ mod interactive;
 mod processes;
 mod real_repository;
 mod refusals;
+mod rounds;
 mod signals;
 mod snapshot;
 mod turns;

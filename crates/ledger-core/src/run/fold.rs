@@ -8,7 +8,9 @@ use super::attempt::{
 use super::{AcceptedTree, EffectFailure, MovedRef, PushedRef, RefusedPush, Run, SeenRemote, State};
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::changed_tests::ChangedTests;
-use crate::effect::{CheckPurpose, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose};
+use crate::effect::{
+    AdviceEnd, CheckPurpose, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
+};
 use crate::event::{Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::CheckResult;
 use crate::id::ThreadId;
@@ -35,7 +37,17 @@ impl Run {
                 if let IterationCause::SpecDrift { .. } = cause {
                     self.totals.spec_drifts += 1;
                 }
-                self.go_back(Attempt::new(*n, Some(cause.clone()), Vec::new(), at));
+                let mut attempt = Attempt::new(*n, Some(cause.clone()), Vec::new(), at);
+                attempt.round = match cause {
+                    IterationCause::Round { round, task } => {
+                        self.begin_round(*round, task);
+                        Some(*round)
+                    }
+                    // The round goes on.
+                    IterationCause::TurnFailed { .. } => self.attempt.as_ref().and_then(|attempt| attempt.round),
+                    _ => None,
+                };
+                self.go_back(attempt);
             }
             Event::RepairStarted { round, n, findings } => {
                 self.totals.repair_rounds = *round;
@@ -163,6 +175,7 @@ impl Run {
         self.remote = None;
         self.push_refused = None;
         let Some(attempt) = &mut self.attempt else { return };
+        attempt.round = None;
         attempt.measured = None;
         attempt.checked = None;
         attempt.compared = None;
@@ -201,6 +214,7 @@ impl Run {
             self.plan = None;
             self.totals.plans = 0;
         }
+        self.resume_advice(after);
         let to_judge = self.plan_to_judge();
         self.plan_experts
             .retain(|_, expert| Some(expert.subject) == to_judge && expert.is_useful(after, None));
@@ -251,6 +265,15 @@ impl Run {
             Observation::PlanEnded { end, tokens, thread } => {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 self.plan_ended(at, pending, end, thread.as_ref());
+            }
+            Observation::AdviceEnded {
+                tree,
+                end,
+                tokens,
+                thread,
+            } => {
+                self.totals.tokens = self.totals.tokens.plus(*tokens);
+                self.advice_ended(at, pending, *tree, end, thread.as_ref());
             }
             Observation::TestsCompared { comparison, .. } => {
                 if let Some(attempt) = &mut self.attempt {
@@ -392,6 +415,7 @@ impl Run {
         };
         // The next iteration is told what failed in this one.
         self.last_checked = Some(checked.clone());
+        self.checkpoint_reached(tree, results);
         if let Some(attempt) = &mut self.attempt {
             attempt.checked = Some(checked);
         }
@@ -402,12 +426,13 @@ impl Run {
     fn cut_off(&mut self, at: Timestamp, pending: &Pending, lost: Option<&str>) {
         self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
         let stopped = pending.stopped_for().is_some();
-        let (plan, turn, review, expert) = match lost {
+        let (plan, turn, review, expert, advice) = match lost {
             _ if stopped => (
                 PlanEnd::Interrupted,
                 TurnEnd::Interrupted,
                 ReviewEnd::Interrupted,
                 ExpertEnd::Interrupted,
+                AdviceEnd::Interrupted,
             ),
             Some(reason) if !pending.orphaned => {
                 let failure = AgentFailure {
@@ -423,12 +448,16 @@ impl Run {
                 let of_expert = ExpertEnd::Failed {
                     failure: failure.clone(),
                 };
-                (of_plan, TurnEnd::Failed { failure }, of_review, of_expert)
+                let of_advice = AdviceEnd::Failed {
+                    failure: failure.clone(),
+                };
+                (of_plan, TurnEnd::Failed { failure }, of_review, of_expert, of_advice)
             }
             _ => return,
         };
         match &pending.effect {
             Effect::TakePlan { .. } => self.plan_ended(at, pending, &plan, None),
+            Effect::TakeAdvice { tree, .. } => self.advice_ended(at, pending, *tree, &advice, None),
             Effect::TakeTurn { .. } => self.turn_ended(at, pending, &turn),
             Effect::TakeReview { tree, .. } => self.review_ended(at, pending, *tree, &review, None),
             Effect::AskExpert { judge, subject, .. } => {

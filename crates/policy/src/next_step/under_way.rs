@@ -62,7 +62,11 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
 fn is_agent_at_work(pending: &Pending) -> bool {
     matches!(
         pending.effect,
-        Effect::TakePlan { .. } | Effect::TakeTurn { .. } | Effect::TakeReview { .. } | Effect::AskExpert { .. }
+        Effect::TakePlan { .. }
+            | Effect::TakeAdvice { .. }
+            | Effect::TakeTurn { .. }
+            | Effect::TakeReview { .. }
+            | Effect::AskExpert { .. }
     )
 }
 
@@ -78,6 +82,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
         effect,
         Effect::PreparePlaces { .. }
             | Effect::TakePlan { .. }
+            | Effect::TakeAdvice { .. }
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
             | Effect::AskExpert { .. }

@@ -3,8 +3,8 @@
 //! A folder holds one TOML file a turn. For each turn the first file, by name, that fits is followed:
 //!
 //! ```toml
-//! role = "writer"                 # writer (may write), reviewer (may only read), planner, expert,
-//!                                 # any (default: all but planner and expert)
+//! role = "writer"                 # writer (may write), reviewer (may only read), planner, expert, advisor,
+//!                                 # any (default: all but planner, expert and advisor)
 //! turn = 1                        # only the n-th turn of that role in the log; absent: every turn
 //! prompt_contains = "0001-hello"  # only if the prompt has these words; absent: every prompt
 //! tokens = { input = 1200, cached_input = 0, output = 300 }
@@ -14,7 +14,7 @@
 //! path = "hello.txt"              # command, retry, decline, wait
 //! text = "hello\n"
 //!
-//! [answer]                        # text, report, review, plan or expert; missing fields of all but the first are empty
+//! [answer]                        # text, report, review, plan, expert or advice; missing fields of all but the first are empty
 //! report = { status = "done", summary = "wrote the file" }
 //!
 //! # or, in place of an answer:
@@ -22,7 +22,8 @@
 //! # fail = { class = "rate_limited", message = "slow down" }      or      never = true
 //! ```
 //!
-//! Where no script is a planner's, the planner answers with the least that a plan can say; where none is an expert's, every expert says proceed.
+//! Where no script is a planner's, the planner answers with the least that a plan can say; where none is an expert's, every expert says proceed; where none is an
+//! advisor's, it names one task and is content with what comes of it.
 //!
 //! In every text `{turn}` stands for the turn's label. Paths are relative to the place and cannot leave it. A `run`
 //! step is a shell command **without any sandbox**, with the rights of whoever runs Counterfoil: a folder of scripts is
@@ -141,7 +142,7 @@ fn number_of_turn(request: &TurnRequest) -> std::io::Result<u32> {
     read_transcript(&request.log, |record| {
         let is_alike = |access, role: Option<Role>| {
             let alike = |asked| (role == Some(asked)) == (request.role == asked);
-            access == request.access && alike(Role::Planner) && alike(Role::Expert)
+            access == request.access && [Role::Planner, Role::Expert, Role::Advisor].into_iter().all(alike)
         };
         if matches!(record.entry, TranscriptEntry::Began { access, role, .. } if is_alike(access, role)) {
             number += 1;
@@ -157,6 +158,7 @@ fn thread_of(request: &TurnRequest, number: u32) -> Option<ThreadId> {
             let role = match (request.role, request.access) {
                 (Role::Planner, _) => "planner",
                 (Role::Expert, _) => "expert",
+                (Role::Advisor, _) => "advisor",
                 (_, Access::Write) => "writer",
                 (_, Access::ReadOnly) => "reviewer",
             };

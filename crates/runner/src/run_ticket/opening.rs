@@ -2,7 +2,9 @@
 
 use git_delivery::Repository;
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Opened, Record, Rescued, Run, RunId, TicketId};
+use ledger_core::{
+    Blocker, BlockerCode, Event, JOURNAL_FORMAT, Opened, Record, Rescued, Run, RunId, TicketId, TicketLimits,
+};
 use policy::config::IndependentReview;
 
 use super::{EarlierRun, RunError};
@@ -61,6 +63,9 @@ pub(super) fn opened(ready: &Ready, run: &RunId, rescued: Option<Rescued>) -> Op
         review: !(off && discipline.review_may_be_off),
         experts,
         checks: ready.checks.iter().map(|check| check.name.clone()).collect(),
+        max_rounds: discipline
+            .goes_in_rounds
+            .then(|| ticket.file.limits.max_rounds.unwrap_or(TicketLimits::DEFAULT_ROUNDS)),
         max_repair_rounds: policy.limits.max_repair_rounds,
         rescued,
     }

@@ -58,6 +58,7 @@ pub(super) struct Script {
 enum ScriptRole {
     Planner,
     Expert,
+    Advisor,
     Writer,
     Reviewer,
     #[default]
@@ -159,6 +160,8 @@ pub(super) enum Answer {
     Review(Map<String, Value>),
     /// A planner's answer.
     Plan(Map<String, Value>),
+    /// An advisor's answer.
+    Advice(Map<String, Value>),
     /// An expert's answer.
     Expert(Map<String, Value>),
 }
@@ -207,9 +210,14 @@ impl Script {
         let usual = [
             (ScriptRole::Planner, "the plain plan", Answer::Plan(Map::new())),
             (ScriptRole::Expert, "the plain expert", Answer::Expert(Map::new())),
+            (ScriptRole::Advisor, "the plain end", Answer::Advice(done())),
         ];
         for (role, name, answer) in usual {
             if scripts.iter().all(|script| script.role != role) {
+                if role == ScriptRole::Advisor {
+                    let first = Self::plain(role, "the plain task", Answer::Advice(Map::new()));
+                    scripts.push(Self { turn: Some(1), ..first });
+                }
                 scripts.push(Self::plain(role, name, answer));
             }
         }
@@ -244,12 +252,13 @@ impl Script {
     pub(super) fn fits(&self, request: &TurnRequest, number: u32) -> bool {
         let role = match self.role {
             // A script that was made for no role in particular is none of theirs: what it does would be done before its time.
-            ScriptRole::Any => !matches!(request.role, Role::Planner | Role::Expert),
+            ScriptRole::Any => matches!(request.role, Role::Writer | Role::Reviewer),
             ScriptRole::Planner => request.role == Role::Planner,
             ScriptRole::Expert => request.role == Role::Expert,
+            ScriptRole::Advisor => request.role == Role::Advisor,
             ScriptRole::Writer => request.access == Access::Write,
             ScriptRole::Reviewer => {
-                request.access == Access::ReadOnly && !matches!(request.role, Role::Planner | Role::Expert)
+                request.access == Access::ReadOnly && matches!(request.role, Role::Writer | Role::Reviewer)
             }
         };
         role && self.turn.is_none_or(|turn| turn == number)
@@ -313,6 +322,12 @@ impl Answer {
                 }),
                 fields,
             ),
+            Self::Advice(fields) => filled(
+                json!({
+                    "turn": "{turn}", "next": "task", "what": "as the ticket says", "files": [], "proof": ["the checks"], "why": "",
+                }),
+                fields,
+            ),
             Self::Expert(fields) => filled(
                 json!({
                     "turn": "{turn}", "recommendation": "proceed", "summary": "", "findings": [],
@@ -330,6 +345,11 @@ impl Answer {
         };
         text.replace("{turn}", label)
     }
+}
+
+/// An advisor that is content.
+fn done() -> Map<String, Value> {
+    [("next".to_owned(), Value::from("done"))].into_iter().collect()
 }
 
 /// The usual fields, with these in their place.
