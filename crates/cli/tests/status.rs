@@ -41,6 +41,7 @@ fn run_from(world: &World, ticket: &str, run: &str, events: &[Event], start: i64
         experts: Vec::new(),
         checks: Vec::new(),
         max_repair_rounds: 3,
+        max_rounds: None,
         target: None,
         rescued: None,
     });

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::activity::{AgentFailure, TokenCount};
+use crate::advice::Advice;
 use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::{ChangedTests, TreesApart};
@@ -42,6 +43,13 @@ pub enum Effect {
     },
     /// Let a thread that may only read write down how the ticket is to be done.
     TakePlan {
+        /// The label that the answer must carry.
+        label: String,
+    },
+    /// Let a thread that may only read say what is to be done next.
+    TakeAdvice {
+        /// The tree that it is about.
+        tree: TreeId,
         /// The label that the answer must carry.
         label: String,
     },
@@ -181,6 +189,7 @@ impl Effect {
                 ..
             } => "running checks",
             Self::TakePlan { .. } => "planning",
+            Self::TakeAdvice { .. } => "asking for advice",
             Self::CompareTests { .. } => "comparing tests before and after",
             Self::TakeTurn {
                 purpose: TurnPurpose::Write,
@@ -269,6 +278,18 @@ pub enum Observation {
         /// What it spent.
         tokens: TokenCount,
         /// The planner's conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadId>,
+    },
+    /// The advisor's turn ended.
+    AdviceEnded {
+        /// The tree that it was about.
+        tree: TreeId,
+        /// How.
+        end: AdviceEnd,
+        /// What it spent.
+        tokens: TokenCount,
+        /// The advisor's conversation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thread: Option<ThreadId>,
     },
@@ -436,6 +457,31 @@ pub enum PlanEnd {
         violations: Vec<Violation>,
     },
     /// With an answer that is no plan of this turn.
+    InvalidAnswer {
+        /// Why not.
+        reason: String,
+    },
+    /// By our interruption.
+    Interrupted,
+    /// With an error of the agent or its provider.
+    Failed {
+        /// Why.
+        failure: AgentFailure,
+    },
+}
+
+/// How an advisor's turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum AdviceEnd {
+    /// With a valid answer.
+    Answered {
+        /// The advice.
+        advice: Advice,
+        /// What the policy and the ticket forbid about its files; empty: nothing.
+        violations: Vec<Violation>,
+    },
+    /// With an answer that is none of this turn.
     InvalidAnswer {
         /// Why not.
         reason: String,

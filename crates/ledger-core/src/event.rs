@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::activity::Activity;
+use crate::advice::RoundTask;
 use crate::blocker::Blocker;
 use crate::changed_tests::TestGate;
 use crate::digest::Digest;
@@ -191,6 +192,9 @@ pub struct Opened {
     pub checks: Vec<String>,
     /// The most repair rounds.
     pub max_repair_rounds: u32,
+    /// The most rounds of one task each, in a run that goes in rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rounds: Option<u32>,
     /// The work that it begins with; none: it begins with the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescued: Option<Rescued>,
@@ -229,6 +233,13 @@ pub enum IterationCause {
     First,
     /// The worker says that there is more to do.
     MoreToDo,
+    /// The advisor has named one task.
+    Round {
+        /// Counted from 1 in the run.
+        round: u32,
+        /// The task.
+        task: RoundTask,
+    },
     /// Checks failed on the tree of the last turn.
     ChecksFailed {
         /// Their names.

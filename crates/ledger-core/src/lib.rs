@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod activity;
+mod advice;
 mod approval;
 mod blocker;
 mod bounded;
@@ -45,6 +46,7 @@ mod weakening;
 pub use activity::{
     Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, GivenFile, MAX_GIVEN_FILES, TokenCount,
 };
+pub use advice::{Advice, AdviceNext, MAX_TASK_FILES, RoundTask};
 pub use approval::{Approval, ApprovalKind, Cancellation, CoveredFile, LabelConsent, Signature};
 pub use blocker::{Blocker, BlockerCode};
 pub use bounded::{MAX_LIST_BYTES, fitting};
@@ -59,8 +61,8 @@ pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, rea
 pub use drift::{DriftCode, DriftFinding, DriftVerdict, MAX_DRIFT_FINDINGS, SpecDrift};
 pub use duration::{Duration, InvalidDuration};
 pub use effect::{
-    CheckPurpose, Consent, CopiedFile, CurationEnd, Effect, EffectClass, ExpertEnd, Observation, PlanEnd, ReviewEnd,
-    TurnEnd, TurnPurpose, Violation,
+    AdviceEnd, CheckPurpose, Consent, CopiedFile, CurationEnd, Effect, EffectClass, ExpertEnd, Observation, PlanEnd,
+    ReviewEnd, TurnEnd, TurnPurpose, Violation,
 };
 pub use event::{DeliveryOpened, Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
 pub use evidence::{
@@ -88,9 +90,9 @@ pub use receipt::{Delivered, DeliveredRun, InvalidReceipt, Receipt, ReceiptExper
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
-    Attempt, CheckedTree, EffectFailure, EndedCuration, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live,
-    MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal, RefusedChange,
-    RefusedPush, Run, SeenRemote, StartedThread, State, Totals,
+    Attempt, CheckedTree, EffectFailure, EndedAdvice, EndedCuration, EndedExpert, EndedPlan, EndedReview, EndedTurn,
+    Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal,
+    RefusedChange, RefusedPush, Round, Run, SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

@@ -42,6 +42,8 @@ pub struct Discipline {
     pub may_change: bool,
     /// Whether the ticket must name experts, who then judge the plan before the first edit too.
     pub needs_experts: bool,
+    /// Whether the work goes in rounds of one task each, which an advisor names by what the checks show.
+    pub goes_in_rounds: bool,
     /// Whether the change must stay within what is computed for small ones.
     pub is_small: bool,
     /// Whether other tickets name it as their `parent`: they run first, and the run brings them together and has the whole checked and
@@ -84,6 +86,7 @@ impl Mode {
             curates: true,
             may_change: true,
             needs_experts: false,
+            goes_in_rounds: false,
             is_small: false,
             owns_tickets: false,
         };
@@ -119,7 +122,7 @@ impl Mode {
                 ..standard
             },
             Self::BoundedRounds => Discipline {
-                is_supported: false,
+                goes_in_rounds: true,
                 ..standard
             },
         }

@@ -5,6 +5,7 @@ mod attempt;
 mod experts;
 mod fold;
 mod refusal;
+mod rounds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ pub use attempt::{
     OpenCommand, Pending, RefusedChange, StartedThread,
 };
 pub use refusal::Refusal;
+pub use rounds::{EndedAdvice, Round};
 
 use crate::activity::TokenCount;
 use crate::blocker::{Blocker, BlockerCode};
@@ -124,6 +126,10 @@ pub struct Run {
     plan: Option<EndedPlan>,
     /// What experts said of that plan.
     plan_experts: BTreeMap<Judge, EndedExpert>,
+    rounds: Vec<Round>,
+    /// The last advice, and how often it was asked for in a row.
+    advice: Option<EndedAdvice>,
+    failed_advice: u32,
     /// The experts who have refused a tree of this run.
     unsatisfied: BTreeSet<Judge>,
     attempt: Option<Attempt>,
@@ -214,6 +220,10 @@ impl Run {
         if !opened.review && !opened.mode.discipline().review_may_be_off {
             return Err(Refusal::ReviewNeeded { mode: opened.mode });
         }
+        let in_rounds = opened.mode.discipline().goes_in_rounds;
+        if in_rounds != opened.max_rounds.is_some() || (in_rounds && opened.checks.is_empty()) {
+            return Err(Refusal::RoundsNeeded { mode: opened.mode });
+        }
         let in_order = opened.experts.is_sorted_by(|one, next| one < next);
         if !in_order || (opened.mode.discipline().needs_experts && opened.experts.is_empty()) {
             return Err(Refusal::ExpertsNeeded { mode: opened.mode });
@@ -240,6 +250,9 @@ impl Run {
             baseline: None,
             plan: None,
             plan_experts: BTreeMap::new(),
+            rounds: Vec::new(),
+            advice: None,
+            failed_advice: 0,
             unsatisfied: BTreeSet::new(),
             attempt: None,
             last_checked: None,
@@ -448,6 +461,7 @@ impl Run {
             .find_map(|expert| expert.interrupted_for.as_ref());
         planner
             .or(expert)
+            .or(self.advice.as_ref().and_then(|advice| advice.interrupted_for.as_ref()))
             .or(self.attempt.as_ref().and_then(Attempt::stopped_for))
     }
 

@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::advice::Advice;
 use crate::approval::{Approval, Cancellation};
 use crate::curation::Curation;
 use crate::digest::Digest;
@@ -67,6 +68,7 @@ pub fn answer_schema_of<T: JsonSchema>() -> Schema {
 /// The schemas of this crate's documents by name, in alphabetical order.
 pub fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
+        ("advice", answer_schema_of::<Advice>()),
         ("approval", schema_of::<Approval>("approval")),
         ("cancellation", schema_of::<Cancellation>("cancellation")),
         ("curation", answer_schema_of::<Curation>()),
@@ -204,7 +206,7 @@ mod tests {
     }
 
     fn is_answer(name: &str) -> bool {
-        ["curation", "expert", "plan", "report", "review"].contains(&name)
+        ["advice", "curation", "expert", "plan", "report", "review"].contains(&name)
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
             "type",
         ];
         let answers: Vec<_> = schemas().into_iter().filter(|(name, _)| is_answer(name)).collect();
-        assert_eq!(answers.len(), 4);
+        assert_eq!(answers.len(), 5);
         for (name, schema) in answers {
             each(schema.as_value(), "", &mut |place, object| {
                 if place.ends_with("/properties") {

@@ -376,6 +376,18 @@ pub struct TicketLimits {
     /// How long a turn may take
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn_timeout: Option<Duration>,
+    /// The most rounds of a run in mode `bounded_rounds`; 5 where it is not said
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 20))]
+    pub max_rounds: Option<u32>,
+}
+
+impl TicketLimits {
+    /// The most rounds of a run that goes in rounds, where the ticket does not say so.
+    pub const DEFAULT_ROUNDS: u32 = 5;
+
+    /// The most rounds that a ticket may ask for.
+    pub const MAX_ROUNDS: u32 = 20;
 }
 
 impl TicketFile {
@@ -432,6 +444,17 @@ impl TicketFile {
                 self.mode.as_str()
             );
             return at(&["mode"], message);
+        }
+        if let Some(rounds) = self.limits.max_rounds {
+            if !self.mode.discipline().goes_in_rounds {
+                let message = format!("a ticket in mode `{}` does not go in rounds", self.mode.as_str());
+                return at(&["limits", "max_rounds"], message);
+            }
+            let most = TicketLimits::MAX_ROUNDS;
+            if !(1..=most).contains(&rounds) {
+                let message = format!("there are 1 to {most} rounds, not {rounds}");
+                return at(&["limits", "max_rounds"], message);
+            }
         }
         for (index, item) in self.acceptance.iter().enumerate() {
             let place = index.to_string();
@@ -531,6 +554,7 @@ fn next_step_at(path: &[&str]) -> Option<&'static str> {
         ["schema"] => Some("use the version of foil that wrote it, or write `schema = 1`"),
         ["title"] => Some("write one line, such as `title = \"Validate e-mail addresses\"`"),
         ["mode"] => Some("add such a line as `experts = [\"security\"]`, or use another mode"),
+        ["limits", "max_rounds"] => Some("leave it out, or set `mode = \"bounded_rounds\"` and at most 20 rounds"),
         ["experts", _] => Some("name each one once"),
         [.., "id" | "name"] => Some("give each one a name of its own"),
         ["acceptance", _, "requirements"] => {

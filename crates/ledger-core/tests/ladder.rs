@@ -210,6 +210,11 @@ fn every_mode_and_every_delivery_without_a_remote_reaches_the_top() {
                     checks,
                     curate: checks && mode == Mode::Standard,
                 };
+                if mode == Mode::BoundedRounds && !checks {
+                    let refused = Run::open(at(0), &Event::Opened(opened(Terms { review: true, ..terms })));
+                    assert_eq!(refused, Err(Refusal::RoundsNeeded { mode }));
+                    continue;
+                }
                 if !review && mode != Mode::Loop {
                     let event = Event::Opened(opened(terms));
                     assert_eq!(Run::open(at(0), &event), Err(Refusal::ReviewNeeded { mode }));

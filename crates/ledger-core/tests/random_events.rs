@@ -13,6 +13,11 @@ const EXPERT: Terms = Terms {
     ..STANDARD
 };
 
+const ROUNDS: Terms = Terms {
+    mode: Mode::BoundedRounds,
+    ..STANDARD
+};
+
 fn digit() -> impl Strategy<Value = char> {
     prop::sample::select(vec!['0', '1', '7', 'c', 'd'])
 }
@@ -121,6 +126,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         any::<u64>().prop_map(|of| Effect::Interrupt { of, because: None }),
         number().prop_map(|iteration| Effect::MeasureChanges { iteration }),
         (digit(), text()).prop_map(|(tree, label)| Effect::TakeReview { tree: id(tree), label }),
+        digit().prop_map(|tree| take_advice(id(tree))),
         (judge(), digit()).prop_map(|(judge, tree)| ask_expert(judge, ExpertSubject::Tree { tree: id(tree) })),
         judge().prop_map(|judge| ask_expert(judge, ExpertSubject::Plan { plan: plan().digest() })),
         Just(take_plan()),
@@ -249,6 +255,9 @@ fn observation() -> impl Strategy<Value = Observation> {
             };
             expert_ended(judge, subject, passes)
         }),
+        (digit(), any::<bool>()).prop_map(|(tree, done)| {
+            advice_ended(id(tree), if done { AdviceNext::Done } else { AdviceNext::Task })
+        }),
         judge().prop_map(|judge| Observation::ChangesMeasured {
             change: change(tree()),
             violations: Vec::new(),
@@ -332,6 +341,10 @@ fn event() -> impl Strategy<Value = Event> {
             n,
             cause: IterationCause::SpecDrift { findings: vec![drift_finding(text, true)] },
         }),
+        2 => number().prop_map(|round| Event::IterationStarted {
+            n: round,
+            cause: IterationCause::Round { round, task: round_task() },
+        }),
         2 => (number(), number()).prop_map(|(round, n)| Event::RepairStarted { round, n, findings: vec![finding()] }),
         1 => text().prop_map(|receipt| Event::DeliveryOpened(DeliveryOpened {
             run: name("01J9Z4"),
@@ -390,7 +403,7 @@ proptest! {
 
     #[test]
     fn a_refusal_leaves_the_run_as_it_was_and_no_phase_is_skipped(
-        terms in prop::sample::select(vec![STANDARD, LOOP, EXPERT]),
+        terms in prop::sample::select(vec![STANDARD, LOOP, EXPERT, ROUNDS]),
         start in 0_usize..60,
         events in prop::collection::vec((event(), any::<bool>(), -5_i64..50), 1..60),
     ) {
@@ -452,6 +465,7 @@ proptest! {
             &ExpertSubject::Tree { tree: tree() },
         );
         let _ = Curation::parse(&String::from_utf8_lossy(&bytes), "turn");
+        let _ = Advice::parse(&String::from_utf8_lossy(&bytes), "turn");
         let _ = Plan::parse(&String::from_utf8_lossy(&bytes), "turn");
     }
 

@@ -49,7 +49,7 @@ pub use limits::Limits;
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};
 pub use memory::{MemoryFacts, MemoryPaths, note_violations};
 pub use next_step::{interruption, next_step};
-pub use plan::plan_violations;
+pub use plan::{plan_violations, task_violations};
 pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,

@@ -77,6 +77,7 @@ mod tests {
             max_tokens: Some(10),
             max_wall: Some(Duration::minutes(1)),
             turn_timeout: Some(Duration::seconds(5)),
+            max_rounds: None,
         };
         let limits = Limits::default().tightened(&tight);
         assert_eq!((limits.max_iterations, limits.max_tokens), (2, 10));

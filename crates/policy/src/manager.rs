@@ -172,6 +172,7 @@ mod tests {
             review: true,
             experts: Vec::new(),
             curate: false,
+            max_rounds: None,
             checks: Vec::new(),
             max_repair_rounds: 3,
             rescued: None,

@@ -7,6 +7,7 @@ mod experts;
 mod gates;
 mod judge;
 mod plan;
+mod rounds;
 mod under_way;
 
 pub use under_way::interruption;

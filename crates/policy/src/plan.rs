@@ -1,6 +1,6 @@
 //! Whether a plan keeps to what the ticket allows.
 
-use ledger_core::{Plan, Violation};
+use ledger_core::{Plan, RoundTask, Violation};
 
 use crate::scope::ScopeRules;
 
@@ -19,4 +19,9 @@ use crate::scope::ScopeRules;
 /// ```
 pub fn plan_violations(plan: &Plan, scope: &ScopeRules) -> Vec<Violation> {
     plan.paths().filter_map(|path| scope.judge(&path)).collect()
+}
+
+/// The same of the task of a round.
+pub fn task_violations(task: &RoundTask, scope: &ScopeRules) -> Vec<Violation> {
+    task.files.iter().filter_map(|path| scope.judge(path)).collect()
 }

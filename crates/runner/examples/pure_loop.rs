@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         experts: Vec::new(),
         checks: vec!["tests".to_owned()],
         max_repair_rounds: 3,
+        max_rounds: None,
         target: None,
         rescued: None,
     });

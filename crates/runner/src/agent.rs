@@ -109,6 +109,8 @@ pub enum Role {
     Writer,
     /// It judges what was done, and may only read.
     Reviewer,
+    /// It says what is to be done next, and may only read.
+    Advisor,
     /// It judges in one field what was done, or what is planned, and may only read.
     Expert,
     /// It says what is worth knowing of what was done, and may only read.

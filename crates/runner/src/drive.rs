@@ -73,6 +73,7 @@ fn must_be_durable(effect: &Effect) -> bool {
     match effect {
         Effect::TakePlan { .. }
         | Effect::AskExpert { .. }
+        | Effect::TakeAdvice { .. }
         | Effect::TakeTurn { .. }
         | Effect::TakeReview { .. }
         | Effect::TakeCuration { .. }

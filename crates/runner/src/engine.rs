@@ -1,5 +1,6 @@
 //! The executor with real processes, places and Git.
 
+mod advising;
 mod changed_tests;
 mod checks;
 mod compare;
@@ -255,6 +256,7 @@ impl Executor for Engine {
                 }),
             },
             Effect::TakePlan { label } => self.take_plan(seq, label, run),
+            Effect::TakeAdvice { tree, label } => self.take_advice(seq, *tree, label, run),
             Effect::CompareTests { tree, apart, checks } => self.compare_tests(seq, *tree, *apart, checks, run),
             Effect::TakeTurn {
                 label, purpose, thread, ..

@@ -53,6 +53,7 @@ mod queue;
 mod records;
 pub mod redact;
 mod rescue;
+mod round_reports;
 mod run_files;
 mod run_history;
 mod run_ticket;
@@ -122,15 +123,16 @@ pub use packages::{
 };
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
 pub use prompt::{
-    CurationTask, ExpertPlanTask, ExpertTask, Given, GivenPlan, HandOff, HandOffs, Instructions, PlanTask, ReviewTask,
-    Steering, WriterTask, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt, report_repair_prompt,
-    review_prompt, writer_prompt,
+    AdviceTask, CurationTask, ExpertPlanTask, ExpertTask, Given, GivenPlan, HandOff, HandOffs, Instructions, PlanTask,
+    ReviewTask, Steering, WriterTask, advice_prompt, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt,
+    report_repair_prompt, review_prompt, writer_prompt,
 };
 pub use queue::{Queue, QueueError, Queued};
 pub use records::{
     RecordFacts, handoff_record, plan_record, report_of, result_record, review_of, review_record, strength_name,
 };
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
+pub use round_reports::RoundReport;
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{
     GivenWord, Managed, Manager, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code,

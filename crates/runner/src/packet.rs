@@ -16,6 +16,7 @@ use crate::expert_opinions::{ExpertOpinion, expert_opinions};
 use crate::markdown::{code, inline, quote, quotes};
 use crate::records::{departures, finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
+use crate::round_reports::{RoundReport, round_reports};
 use crate::spec_claim::contradiction;
 use crate::stack::{stack_of, stack_sentence};
 use crate::workspace::Workspace;
@@ -83,6 +84,9 @@ pub struct ReviewPacket {
     /// What was decided before the first edit, by a thread that could only read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// The rounds, where the work went in such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<RoundReport>,
     /// Where the change departs from the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub departures: Vec<String>,
@@ -215,6 +219,7 @@ impl ReviewPacket {
             wanted: Vec::new(),
             stop_when: Vec::new(),
             plan: plan.cloned(),
+            rounds: round_reports(run),
             departures: plan.map(|plan| departures(run, plan)).unwrap_or_default(),
             report: report_of(run).cloned(),
             verdict: match run.evidence(Phase::IndependentReviewComplete) {
@@ -266,6 +271,15 @@ impl ReviewPacket {
             quote(&mut text, &plan.approach);
             for departure in &self.departures {
                 quote(&mut text, departure);
+            }
+        }
+        if !self.rounds.is_empty() {
+            let _ = writeln!(text, "## Rounds, each one task that an advisor named\n");
+            for round in &self.rounds {
+                quote(
+                    &mut text,
+                    &format!("{}: {}; {}", round.n, round.task.what, round.outcome()),
+                );
             }
         }
         self.change(&mut text);

@@ -1,6 +1,7 @@
 //! What the worker and the reviewer are told. Everything that came from a worker or from code under test is put between
 //! marks and named as what it is: material, never an instruction.
 
+mod advice;
 mod children;
 mod curation;
 mod experts;
@@ -12,12 +13,13 @@ mod review;
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, Plan, RepoPath, SteeringName,
-    TestSummary, Ticket, TicketFile,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, Plan, RepoPath, RoundTask,
+    SteeringName, TestSummary, Ticket, TicketFile,
 };
 use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
 
+pub use self::advice::{AdviceTask, advice_prompt};
 use self::children::the_whole;
 pub use self::curation::{CurationTask, curation_prompt};
 pub use self::experts::{ExpertPlanTask, ExpertTask, expert_plan_prompt, expert_prompt};
@@ -40,6 +42,8 @@ pub struct WriterTask<'a> {
     pub iteration: u32,
     /// Whether the checkout holds what an earlier run left.
     pub is_rescued: bool,
+    /// The one task of the round that it belongs to, where the work goes in rounds.
+    pub round: Option<&'a RoundTask>,
     /// Why this turn is taken.
     pub cause: Option<&'a IterationCause>,
     /// What a reviewer or a person wants repaired.
@@ -126,6 +130,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "# Ticket {}: {}\n", ticket.id, file.title);
     why_this_turn(&mut text, task);
+    advice::one_task(&mut text, task.round);
     what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
@@ -285,7 +290,7 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
                  committed. Look at it first: keep what is right, and undo what is wrong or not part of the ticket.\n"
             );
         }
-        None | Some(IterationCause::First) => {}
+        None | Some(IterationCause::First | IterationCause::Round { .. }) => {}
         Some(IterationCause::MoreToDo) => {
             let _ = writeln!(
                 text,

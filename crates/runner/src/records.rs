@@ -16,6 +16,7 @@ use ledger_core::{
 use crate::children::children_in_words;
 use crate::expert_opinions::expert_opinions;
 use crate::markdown::{cell, code, inline, quote, quotes};
+use crate::round_reports::round_reports;
 use crate::stack::{stack_of, stack_sentence};
 
 pub use handoff::handoff_record;
@@ -65,6 +66,19 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
     quotes(&mut text, &commands);
     heading(&mut text, "Verification");
     verification(&mut text, run);
+    let rounds = round_reports(run);
+    if !rounds.is_empty() {
+        heading(&mut text, "Rounds");
+        let _ = writeln!(
+            text,
+            "Each one task that an advisor named, and what the checks then showed:\n"
+        );
+        let lines: Vec<_> = rounds
+            .iter()
+            .map(|round| format!("{}: {}; {}", round.n, round.task.what, round.outcome()))
+            .collect();
+        quotes(&mut text, &lines);
+    }
     for (title, lines) in [
         ("Skipped checks", report.map(|report| &report.skipped_checks)),
         ("Deviations from the prompt", report.map(|report| &report.deviations)),

@@ -136,6 +136,7 @@ fn in_a_turn() -> Run {
         experts: Vec::new(),
         checks: Vec::new(),
         max_repair_rounds: 3,
+        max_rounds: None,
         target: None,
         rescued: None,
     });

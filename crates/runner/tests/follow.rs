@@ -66,6 +66,7 @@ impl World {
             experts: Vec::new(),
             checks: Vec::new(),
             max_repair_rounds: 3,
+            max_rounds: None,
             target: None,
             rescued: None,
         }))

@@ -175,6 +175,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         .iter()
         .find(|(words, _)| prompt.starts_with(words))
         .map(|(_, reply)| reply);
+    let fields = free_fields(&prompt);
     let (chosen, serial) = {
         let mut world = shared.world();
         let chosen = world.choose(&prompt, step, sub_agent);
@@ -198,7 +199,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
                 cached: 0,
                 output: 0,
             };
-            stream::respond(&reply(serde_json::Map::new()), free, &label, serial).await
+            stream::respond(&reply(fields), free, &label, serial).await
         }
         (Some(rule), _) => stream::respond(&rule.reply, rule.usage, &label, serial).await,
         // A 400 is not repeated by Codex: the mistake in the script shows at once.
@@ -239,12 +240,22 @@ impl World {
 /// Makes a reply of the fields of an answer.
 type Answer = fn(serde_json::Map<String, Value>) -> Reply;
 
-/// How the prompts of planner, experts and curator begin, and what they are answered where no rule is for them.
-const FREE: [(&str, Answer); 3] = [
+/// How the prompts of planner, experts, curator and advisor begin, and what they are answered where no rule is for them.
+const FREE: [(&str, Answer); 4] = [
     ("# Plan for ticket", Reply::Plan),
     ("# Expert", Reply::Expert),
     ("# Curation of ticket", Reply::Curation),
+    ("# What is next", Reply::Advice),
 ];
+
+/// What such an answer says beside the least: an advisor is content with what the first round brought.
+fn free_fields(prompt: &str) -> serde_json::Map<String, Value> {
+    let is_content = prompt.starts_with("# What is next") && !prompt.contains("No round was taken yet");
+    is_content
+        .then(|| ("next".to_owned(), "done".into()))
+        .into_iter()
+        .collect()
+}
 
 /// The prompt of the turn that a request belongs to, and how many tool results followed it.
 fn place_in_turn(body: &Value) -> (String, usize) {

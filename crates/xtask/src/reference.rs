@@ -41,6 +41,7 @@ fn modes(page: &mut String) {
             curates,
             may_change,
             needs_experts,
+            goes_in_rounds,
             is_small,
             owns_tickets,
         } = mode.discipline();
@@ -61,10 +62,14 @@ fn modes(page: &mut String) {
         } else {
             "none"
         };
-        let limits = match (is_small, owns_tickets) {
-            (true, _) => "the lines of a small change",
-            (_, true) => "its children are delivered first",
-            _ => "–",
+        let limits = if is_small {
+            "the lines of a small change"
+        } else if goes_in_rounds {
+            "rounds of one task each, at most 5 or `[limits] max_rounds`; needs a check"
+        } else if owns_tickets {
+            "its children are delivered first"
+        } else {
+            "–"
         };
         let _ = writeln!(
             page,

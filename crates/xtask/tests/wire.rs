@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
-    Activity, Approval, Blocker, Cancellation, Curation, Effect, Event, EvidenceIndex, ExpertReview, ExpertSubject,
-    Journal, Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement, SteeringPack, TicketFile,
-    schema_of,
+    Activity, Advice, Approval, Blocker, Cancellation, Curation, Effect, Event, EvidenceIndex, ExpertReview,
+    ExpertSubject, Journal, Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement,
+    SteeringPack, TicketFile, schema_of,
 };
 use policy::Policy;
 use serde::Serialize;
@@ -77,6 +77,11 @@ fn wires() -> Vec<Wire> {
         stored("receipt", |bytes| {
             let receipt = Receipt::parse(bytes).map_err(|error| error.to_string())?;
             Ok(Some(serde_json::from_slice(&receipt.to_bytes()).unwrap()))
+        }),
+        stored("advice", |bytes| {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let advice = Advice::parse(text, "turn-1").map_err(|error| error.to_string())?;
+            Ok(Some(serde_json::to_value(advice).unwrap()))
         }),
         stored("expert", |bytes| {
             let text = std::str::from_utf8(bytes).unwrap();
@@ -286,6 +291,11 @@ const EXPERT: support::Terms = support::Terms {
     ..support::STANDARD
 };
 
+const ROUNDS: support::Terms = support::Terms {
+    mode: ledger_core::Mode::BoundedRounds,
+    ..support::STANDARD
+};
+
 /// A journal of this version stays readable, byte for byte: a change of the format shows here first.
 #[test]
 fn the_journals_of_whole_runs_are_what_they_always_were() {
@@ -293,6 +303,7 @@ fn the_journals_of_whole_runs_are_what_they_always_were() {
         ("whole-run.jsonl", support::STANDARD),
         ("whole-loop.jsonl", support::LOOP),
         ("whole-expert.jsonl", EXPERT),
+        ("whole-rounds.jsonl", ROUNDS),
     ] {
         let path = root().join("fixtures/wire/journal/good").join(file);
         let whole = support::Climb::whole(terms);

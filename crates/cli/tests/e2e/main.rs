@@ -18,6 +18,7 @@ mod package;
 mod processes;
 mod real_repository;
 mod refusals;
+mod rounds;
 mod signals;
 mod snapshot;
 mod turns;

@@ -45,6 +45,7 @@ mod rescue;
 mod research;
 mod review;
 mod rewritten;
+mod rounds;
 mod run;
 mod set_up;
 mod specs;

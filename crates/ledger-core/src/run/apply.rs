@@ -7,7 +7,7 @@ mod intents;
 use super::{Refusal, Run, State};
 use crate::changed_tests::TestOrder;
 use crate::effect::{Effect, Observation};
-use crate::event::{DeliveryOpened, Event, PauseCause, ResumeCause};
+use crate::event::{DeliveryOpened, Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::divided;
 use crate::mode::Mode;
 use crate::object::TreeId;
@@ -45,8 +45,9 @@ impl Run {
                 self.permit_not_required(*phase, *code)
             }
             Event::ChildEnded(ended) => self.permit_child(ended),
-            Event::IterationStarted { n, .. } => {
+            Event::IterationStarted { n, cause } => {
                 self.permit_going_back("iteration_started")?;
+                self.permit_round(cause)?;
                 condition(
                     "iteration_started",
                     *n == self.totals.iterations + 1,
@@ -86,6 +87,7 @@ impl Run {
                             | Effect::TakeReview { .. }
                             | Effect::AskExpert { .. }
                             | Effect::TakeCuration { .. }
+                            | Effect::TakeAdvice { .. }
                     )
                 });
                 condition("activity", by_agent, "no agent is at work")
@@ -278,6 +280,31 @@ impl Run {
         })
     }
 
+    /// A run that goes in rounds does nothing that the advisor has not asked for.
+    fn permit_round(&self, cause: &IterationCause) -> Result<(), Refusal> {
+        const EVENT: &str = "iteration_started";
+        match cause {
+            IterationCause::Round { round, task } => {
+                let next = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX).saturating_add(1);
+                condition(EVENT, *round == next, "rounds are counted one by one")?;
+                let most = self.opened.max_rounds.unwrap_or(0);
+                condition(EVENT, *round <= most, "no more rounds are allowed")?;
+                condition(EVENT, self.is_advised(task), "the advisor did not ask for it")
+            }
+            IterationCause::First => condition(
+                EVENT,
+                self.opened.max_rounds.is_none(),
+                "the advisor did not ask for it",
+            ),
+            IterationCause::TurnFailed { .. } => Ok(()),
+            _ => condition(
+                EVENT,
+                self.is_done_as_advised(),
+                "the advisor did not say that all is done",
+            ),
+        }
+    }
+
     fn permit_going_back(&self, event: &'static str) -> Result<(), Refusal> {
         let there = self.phase >= Some(Phase::RepositoryTicketRecorded);
         condition(event, there, "the ticket is not recorded yet")?;
@@ -336,6 +363,9 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::Failed { .. } | Observation::Lost { .. } | Observation::Interrupted => true,
         Observation::PlacesReady { .. } => matches!(effect, Effect::PreparePlaces { .. }),
         Observation::ChecksRan { .. } => matches!(effect, Effect::RunChecks { .. }),
+        Observation::AdviceEnded { tree, .. } => {
+            matches!(effect, Effect::TakeAdvice { tree: about, .. } if about == tree)
+        }
         Observation::PlanEnded { .. } => matches!(effect, Effect::TakePlan { .. }),
         Observation::TestsCompared { comparison, .. } => {
             matches!(effect, Effect::CompareTests { tree, apart, .. } if *tree == comparison.tree && *apart == comparison.apart)

@@ -28,6 +28,8 @@ pub struct Attempt {
     pub n: u32,
     /// Why it was started; none for a repair round.
     pub cause: Option<IterationCause>,
+    /// The round that it belongs to, as long as the advisor has not said that all is done.
+    pub round: Option<u32>,
     /// What it has to repair.
     pub findings: Vec<Finding>,
     /// When it was started.
@@ -269,6 +271,7 @@ impl Attempt {
     pub(super) fn new(n: u32, cause: Option<IterationCause>, findings: Vec<Finding>, since: Timestamp) -> Self {
         Self {
             n,
+            round: None,
             cause,
             findings,
             since,

@@ -10,7 +10,7 @@ use super::{AcceptedTree, EffectFailure, MovedRef, PushedRef, RefusedPush, Run, 
 use crate::activity::{Activity, AgentFailure, AgentFailureClass};
 use crate::changed_tests::ChangedTests;
 use crate::effect::{
-    CheckPurpose, CurationEnd, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
+    AdviceEnd, CheckPurpose, CurationEnd, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
 };
 use crate::event::{DeliveryOpened, Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::CheckResult;
@@ -50,7 +50,17 @@ impl Run {
                 if let IterationCause::SpecDrift { .. } = cause {
                     self.totals.spec_drifts += 1;
                 }
-                self.go_back(Attempt::new(*n, Some(cause.clone()), Vec::new(), at));
+                let mut attempt = Attempt::new(*n, Some(cause.clone()), Vec::new(), at);
+                attempt.round = match cause {
+                    IterationCause::Round { round, task } => {
+                        self.begin_round(*round, task);
+                        Some(*round)
+                    }
+                    // The round goes on.
+                    IterationCause::TurnFailed { .. } => self.attempt.as_ref().and_then(|attempt| attempt.round),
+                    _ => None,
+                };
+                self.go_back(attempt);
             }
             Event::RepairStarted { round, n, findings } => {
                 self.totals.repair_rounds = *round;
@@ -198,6 +208,7 @@ impl Run {
         self.remote = None;
         self.push_refused = None;
         let Some(attempt) = &mut self.attempt else { return };
+        attempt.round = None;
         attempt.measured = None;
         attempt.checked = None;
         attempt.compared = None;
@@ -243,6 +254,7 @@ impl Run {
             self.plan = None;
             self.totals.plans = 0;
         }
+        self.resume_advice(after);
         let to_judge = self.plan_to_judge();
         self.plan_experts
             .retain(|_, expert| Some(expert.subject) == to_judge && expert.is_useful(after, None));
@@ -293,6 +305,15 @@ impl Run {
             Observation::PlanEnded { end, tokens, thread } => {
                 self.totals.tokens = self.totals.tokens.plus(*tokens);
                 self.plan_ended(at, pending, end, thread.as_ref());
+            }
+            Observation::AdviceEnded {
+                tree,
+                end,
+                tokens,
+                thread,
+            } => {
+                self.totals.tokens = self.totals.tokens.plus(*tokens);
+                self.advice_ended(at, pending, *tree, end, thread.as_ref());
             }
             Observation::TestsCompared { comparison, .. } => {
                 if let Some(attempt) = &mut self.attempt {
@@ -438,6 +459,7 @@ impl Run {
         };
         // The next iteration is told what failed in this one.
         self.last_checked = Some(checked.clone());
+        self.checkpoint_reached(tree, results);
         if let Some(attempt) = &mut self.attempt {
             attempt.checked = Some(checked);
         }
@@ -448,13 +470,14 @@ impl Run {
     fn cut_off(&mut self, at: Timestamp, pending: &Pending, lost: Option<&str>) {
         self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
         let stopped = pending.stopped_for().is_some();
-        let (plan, turn, review, expert, curation) = match lost {
+        let (plan, turn, review, expert, curation, advice) = match lost {
             _ if stopped => (
                 PlanEnd::Interrupted,
                 TurnEnd::Interrupted,
                 ReviewEnd::Interrupted,
                 ExpertEnd::Interrupted,
                 CurationEnd::Interrupted,
+                AdviceEnd::Interrupted,
             ),
             Some(reason) if !pending.orphaned => {
                 let failure = AgentFailure {
@@ -473,12 +496,23 @@ impl Run {
                 let of_curation = CurationEnd::Failed {
                     failure: failure.clone(),
                 };
-                (of_plan, TurnEnd::Failed { failure }, of_review, of_expert, of_curation)
+                let of_advice = AdviceEnd::Failed {
+                    failure: failure.clone(),
+                };
+                (
+                    of_plan,
+                    TurnEnd::Failed { failure },
+                    of_review,
+                    of_expert,
+                    of_curation,
+                    of_advice,
+                )
             }
             _ => return,
         };
         match &pending.effect {
             Effect::TakePlan { .. } => self.plan_ended(at, pending, &plan, None),
+            Effect::TakeAdvice { tree, .. } => self.advice_ended(at, pending, *tree, &advice, None),
             Effect::TakeTurn { .. } => self.turn_ended(at, pending, &turn),
             Effect::TakeReview { tree, .. } => self.review_ended(at, pending, *tree, &review, None),
             Effect::AskExpert { judge, subject, .. } => {

@@ -24,6 +24,12 @@ pub enum Refusal {
         /// The mode.
         mode: Mode,
     },
+    /// A run that goes in rounds has a limit for them and a check, and no other has such a limit.
+    #[error("mode `{}` does not go with this limit of rounds and these checks", mode.as_str())]
+    RoundsNeeded {
+        /// The mode.
+        mode: Mode,
+    },
     /// Who pushes must say where to, and nobody else.
     #[error("delivery mode `{}` and the target of a push do not go together", delivery.as_str())]
     TargetNeeded {

@@ -91,6 +91,7 @@ pub(crate) fn opened(terms: Terms) -> Opened {
             Vec::new()
         },
         max_repair_rounds: 3,
+        max_rounds: terms.mode.discipline().goes_in_rounds.then_some(5),
         target: (terms.delivery >= DeliveryMode::Push).then(|| PushTarget {
             remote: "origin".to_owned(),
             name: name("refs/heads/main"),
@@ -360,6 +361,49 @@ pub(crate) fn review_ended(verdict: Verdict) -> Observation {
     }
 }
 
+pub(crate) fn take_advice(tree: TreeId) -> Effect {
+    Effect::TakeAdvice {
+        tree,
+        label: "0042-validate-email/01J9Z3/advice-1".to_owned(),
+    }
+}
+
+pub(crate) fn advice(next: AdviceNext) -> Advice {
+    let is_task = next == AdviceNext::Task;
+    Advice {
+        turn: "0042-validate-email/01J9Z3/advice-1".to_owned(),
+        next,
+        what: if is_task { "refuse an empty domain" } else { "" }.to_owned(),
+        files: if is_task {
+            vec!["src/auth/mod.rs".to_owned()]
+        } else {
+            Vec::new()
+        },
+        proof: if is_task {
+            vec!["auth tests".to_owned()]
+        } else {
+            Vec::new()
+        },
+        why: "It is what is left.".to_owned(),
+    }
+}
+
+pub(crate) fn round_task() -> RoundTask {
+    advice(AdviceNext::Task).task().unwrap()
+}
+
+pub(crate) fn advice_ended(tree: TreeId, next: AdviceNext) -> Observation {
+    Observation::AdviceEnded {
+        tree,
+        end: AdviceEnd::Answered {
+            advice: advice(next),
+            violations: Vec::new(),
+        },
+        tokens: tokens(),
+        thread: Some(name("advisor")),
+    }
+}
+
 pub(crate) fn ask_expert(judge: Judge, subject: ExpertSubject) -> Effect {
     Effect::AskExpert {
         judge,
@@ -498,10 +542,16 @@ impl Climb {
 
     /// An iteration that ends with tree T checked and reviewed by its writer.
     pub(crate) fn iterate(&mut self, terms: Terms, n: u32) {
-        self.apply(Event::IterationStarted {
-            n,
-            cause: IterationCause::First,
-        });
+        let cause = if opened(terms).max_rounds.is_some() {
+            self.done(take_advice(id('1')), advice_ended(id('1'), AdviceNext::Task));
+            IterationCause::Round {
+                round: 1,
+                task: round_task(),
+            }
+        } else {
+            IterationCause::First
+        };
+        self.apply(Event::IterationStarted { n, cause });
         self.work(terms, n);
     }
 
@@ -552,6 +602,9 @@ impl Climb {
                     set_up: Vec::new(),
                 },
             );
+            if self.run.round().is_some() {
+                self.done(take_advice(tree()), advice_ended(tree(), AdviceNext::Done));
+            }
             self.enter(PhaseEvidence::FocusedTestsPassed {
                 tree: tree(),
                 checks: vec![check(0)],

@@ -186,6 +186,14 @@ pub(super) fn contract(ticket: &TicketFile, policy: &Policy) -> Gate {
     let wrong = match (ScopeRules::new(policy, ticket), check_specs(policy, ticket)) {
         (Err(error), _) => error.to_string(),
         (_, Err(error)) => error.to_string(),
+        (Ok(_), Ok(checks)) if checks.is_empty() && ticket.mode.discipline().goes_in_rounds => {
+            return no_but(
+                NAME,
+                BlockerCode::NeedsPerson,
+                "the mode goes by what checks show, and neither policy nor ticket has one",
+                "add a `[[check]]` to the ticket and approve it again",
+            );
+        }
         (Ok(_), Ok(checks)) if checks.is_empty() => {
             return yes(
                 NAME,

@@ -301,7 +301,7 @@ fn modes_that_this_version_does_not_run_are_refused() {
         ("quick", true),
         ("standard", true),
         ("expert", true),
-        ("bounded_rounds", false),
+        ("bounded_rounds", true),
         ("research", true),
         ("parent", false),
     ] {

@@ -7,7 +7,7 @@ use ledger_core::{
 };
 
 use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
-use super::{FailedAnswer, and_more, blocked, enter, experts, gates, not_required, places, turn_label};
+use super::{FailedAnswer, and_more, blocked, enter, experts, gates, not_required, places, rounds, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
 use crate::spec_trace::unproved_requirements;
@@ -18,15 +18,18 @@ pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
         return blocked(run, BlockerCode::TreeMismatch, "the run stands on no tree");
     };
     match run.phase() {
-        Some(Phase::ImplementationComplete) => checks(run, tree, inputs),
+        Some(Phase::ImplementationComplete) => checks(run, tree, inputs, now),
         Some(Phase::FocusedTestsPassed) => self_review(run),
         Some(Phase::SelfReviewComplete) => review(run, tree, inputs, now),
         _ => after_review(run, inputs),
     }
 }
 
-fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
-    if let Some(step) = gates::before_checks(run, inputs) {
+fn checks(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
+    // What gates want of a change, it has to have in the end.
+    if run.round().is_none()
+        && let Some(step) = gates::before_checks(run, inputs)
+    {
         return step;
     }
     let names = &run.opened().checks;
@@ -54,6 +57,7 @@ fn checks(run: &Run, tree: TreeId, inputs: &Inputs) -> Step {
             checks: names.clone(),
         }),
         Some(checked) if checked.tree != tree => mismatch(run, "checked", checked.tree, tree),
+        Some(checked) if run.round().is_some() => after_checks_of_round(run, checked, inputs, now),
         Some(checked) => after_checks(run, checked, inputs),
     }
 }
@@ -79,6 +83,13 @@ fn mismatch(run: &Run, what: &str, found: TreeId, expected: TreeId) -> Step {
         expected.short()
     );
     blocked(run, BlockerCode::TreeMismatch, reason)
+}
+
+fn after_checks_of_round(run: &Run, checked: &CheckedTree, inputs: &Inputs, now: Timestamp) -> Step {
+    rounds::after_checks(run, checked, inputs, now)
+        .or_else(|| gates::before_checks(run, inputs))
+        .or_else(|| gates::after_checks(run, inputs, checked.tree))
+        .unwrap_or_else(|| proved(run, checked, inputs))
 }
 
 fn after_checks(run: &Run, checked: &CheckedTree, inputs: &Inputs) -> Step {

@@ -63,6 +63,7 @@ fn is_agent_at_work(pending: &Pending) -> bool {
     matches!(
         pending.effect,
         Effect::TakePlan { .. }
+            | Effect::TakeAdvice { .. }
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
             | Effect::AskExpert { .. }
@@ -82,6 +83,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
         effect,
         Effect::PreparePlaces { .. }
             | Effect::TakePlan { .. }
+            | Effect::TakeAdvice { .. }
             | Effect::TakeTurn { .. }
             | Effect::TakeReview { .. }
             | Effect::AskExpert { .. }

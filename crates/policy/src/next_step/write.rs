@@ -10,7 +10,7 @@ use ledger_core::{
 };
 
 use super::plan::asked_for;
-use super::{and_more, back_off, blocked, enter, places, turn_label, under_way};
+use super::{and_more, back_off, blocked, enter, places, rounds, turn_label, under_way};
 use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
@@ -19,7 +19,7 @@ pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
         return step;
     }
     let Some(attempt) = run.attempt() else {
-        return before_the_first(run, inputs);
+        return before_the_first(run, inputs, now);
     };
     match &attempt.turn {
         None => take_turn(run, attempt),
@@ -27,7 +27,7 @@ pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     }
 }
 
-fn before_the_first(run: &Run, inputs: &Inputs) -> Step {
+fn before_the_first(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     match run.baseline() {
         None if !inputs.baseline.is_empty() => Step::Start(Effect::RunChecks {
             purpose: CheckPurpose::Baseline,
@@ -36,10 +36,15 @@ fn before_the_first(run: &Run, inputs: &Inputs) -> Step {
         }),
         results => results
             .and_then(|results| baseline_failed(run, results))
-            .unwrap_or(Step::Record(Event::IterationStarted {
-                n: 1,
-                cause: IterationCause::First,
-            })),
+            .unwrap_or_else(|| {
+                if run.opened().max_rounds.is_some() {
+                    return rounds::begin(run, inputs, now);
+                }
+                Step::Record(Event::IterationStarted {
+                    n: 1,
+                    cause: IterationCause::First,
+                })
+            }),
     }
 }
 
@@ -166,7 +171,9 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         let reason = format!("{repeated} iterations in a row ended in trees that had occurred before");
         return blocked(run, BlockerCode::NoProgressLimit, reason);
     }
-    if report.status == ReportStatus::InProgress && !stand_alone(run, inputs) {
+    // Whether there is more to do is the advisor's to say, where there is one.
+    let has_advisor = run.round().is_some();
+    if report.status == ReportStatus::InProgress && !has_advisor && !stand_alone(run, inputs) {
         return another_iteration(run, inputs, IterationCause::MoreToDo);
     }
     if may_change && measured.change.counts.total() == 0 {

@@ -3,16 +3,16 @@
 use counterfoil_policy::{Inputs, Limits, Outcome, Policy, RequiredProof};
 use jiff::SignedDuration;
 use ledger_core::{
-    Acceptance, Activity, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId, Consent, CurationEnd,
-    DeliveryMode, DeliveryOpened, DriftCode, DriftFinding, Duration, Effect, Event, GrantKind, MEMORY_NOT_UPDATED,
-    Mode, NO_MEMORY_UPDATE, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus, ReportStatus,
-    ResumeCause, ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd, TurnPurpose, Violation,
-    WantedGrant,
+    Acceptance, Activity, AdviceEnd, AdviceNext, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId,
+    Consent, CurationEnd, DeliveryMode, DeliveryOpened, DriftCode, DriftFinding, Duration, Effect, Event, GrantKind,
+    MEMORY_NOT_UPDATED, Mode, NO_MEMORY_UPDATE, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus,
+    ReportStatus, ResumeCause, ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd,
+    TurnPurpose, Violation, WantedGrant,
 };
 
 use crate::world::{
-    Happening, Twist, World, answered, change, check, curation, drive, inputs, object, opened, plan, prepared, report,
-    start,
+    Happening, Twist, World, advised, answered, change, check, curation, drive, inputs, object, opened, plan, prepared,
+    report, start,
 };
 
 /// What goes wrong, and the code that follows.
@@ -1083,4 +1083,95 @@ fn what_was_delivered_nowhere_is_delivered_later_by_nobody_else_and_over_any_bud
         receipt.delivers.as_ref().map(|delivers| &delivers.run),
         Some(&earlier.run)
     );
+}
+/// A run in rounds in a world with this twist, and how it ended.
+fn in_rounds(twist: Twist) -> (Run, Outcome) {
+    let run = Run::open(start(), &opened(Mode::BoundedRounds, true, DeliveryMode::Branch, true)).unwrap();
+    let mut world = World::with(twist);
+    let (run, outcome, _) = drive(&mut world, run, inputs(Limits::default(), true), 0);
+    (run, outcome)
+}
+
+/// The end of an advisor's turn, once it has named its conversation.
+fn advising(pending: &Pending, end: impl FnOnce(&str) -> AdviceEnd) -> Option<Happening> {
+    let Effect::TakeAdvice { tree, label } = &pending.effect else {
+        return None;
+    };
+    shows(Observation::AdviceEnded {
+        tree: *tree,
+        end: end(label),
+        tokens: spent(1),
+        thread: Some(thread_of(pending)?),
+    })
+}
+
+#[test]
+fn rounds_end_with_the_code_of_what_ended_them() {
+    use BlockerCode as Code;
+    let rows: [(Code, &str, Twist); 7] = [
+        (Code::MaxIterations, "5 rounds were not enough", |_, p| {
+            advising(p, |label| advised(label, AdviceNext::Task))
+        }),
+        (Code::AgentBlocked, "the advisor says: it is missing", |_, p| {
+            advising(p, |label| advised(label, AdviceNext::Stop))
+        }),
+        (
+            Code::NoChanges,
+            "the advisor says that there is nothing to do",
+            |_, p| advising(p, |label| advised(label, AdviceNext::Done)),
+        ),
+        (Code::ReportInvalid, "3 turns of the advisor gave no advice", |_, p| {
+            advising(p, |_| AdviceEnd::InvalidAnswer {
+                reason: "not JSON".to_owned(),
+            })
+        }),
+        (
+            Code::ScopeViolation,
+            "3 answers of the advisor could not be followed",
+            |_, p| {
+                advising(p, |label| match advised(label, AdviceNext::Task) {
+                    AdviceEnd::Answered { advice, .. } => AdviceEnd::Answered {
+                        advice,
+                        violations: vec![violation(Code::ScopeViolation)],
+                    },
+                    other => other,
+                })
+            },
+        ),
+        // What passed on the base fails after the first round.
+        (Code::ProofFailed, "round 1 broke the check `test`", |_, p| {
+            checking(p, CheckPurpose::Proof, false, false)
+        }),
+        (Code::UnsafeAction, "pushes", |_, p| {
+            matches!(p.effect, Effect::TakeAdvice { .. }).then(|| command(p, "git push origin main"))?
+        }),
+    ];
+    for (code, reason, twist) in rows {
+        let (run, outcome) = in_rounds(twist);
+        let Outcome::Blocked(blocker) = outcome else {
+            panic!("{code}: {outcome:?}");
+        };
+        assert_eq!(blocker.code, code, "{}", blocker.reason);
+        assert!(blocker.reason.starts_with(reason), "{}", blocker.reason);
+        assert!(run.rounds().len() <= 5);
+    }
+}
+
+#[test]
+fn a_done_beside_a_failing_check_is_asked_about_again_and_a_later_round_may_mend_it() {
+    let run = Run::open(start(), &opened(Mode::BoundedRounds, true, DeliveryMode::Branch, true)).unwrap();
+    // Nothing is known of the base, so that a failing check is no worse than before.
+    let mut world = World::with(|run, p| {
+        let rounds = run.rounds().len();
+        match &p.effect {
+            Effect::RunChecks { .. } if rounds == 1 => checking(p, CheckPurpose::Proof, false, false),
+            Effect::TakeAdvice { .. } if rounds == 1 && run.failed_advice() == 1 => {
+                advising(p, |label| advised(label, AdviceNext::Task))
+            }
+            _ => None,
+        }
+    });
+    let (run, outcome, _) = drive(&mut world, run, inputs(Limits::default(), false), 0);
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(run.rounds().len(), 2);
 }

@@ -14,6 +14,7 @@ fn when_all_goes_well_every_phase_is_entered_and_the_receipt_names_the_reviewed_
         (Mode::Standard, true, DeliveryMode::Push, true, true),
         (Mode::Standard, true, DeliveryMode::None, false, false),
         (Mode::Expert, true, DeliveryMode::Branch, true, true),
+        (Mode::BoundedRounds, true, DeliveryMode::Branch, true, true),
         (Mode::Loop, false, DeliveryMode::Branch, true, false),
         (Mode::Loop, true, DeliveryMode::Branch, false, false),
     ] {
@@ -51,7 +52,8 @@ proptest! {
         let review = shape & 1 == 0;
         let mode = match (review && shape & 2 == 0, shape & 64) {
             (true, 0) => Mode::Standard,
-            (true, _) => Mode::Expert,
+            (true, _) if shape & 128 == 0 || shape & 8 != 0 => Mode::Expert,
+            (true, _) => Mode::BoundedRounds,
             (false, _) => Mode::Loop,
         };
         let delivery = match (shape & 4, shape & 32) {
@@ -106,6 +108,9 @@ proptest! {
                 prop_assert!(verdicts.iter().any(|said| said.judge == call.judge && said.passes), "{call:?}");
             }
             prop_assert_eq!(receipt.experts.len(), verdicts.len());
+            if mode == Mode::BoundedRounds {
+                prop_assert!(!run.rounds().is_empty() && run.rounds().len() <= 5);
+            }
             if mode == Mode::Expert {
                 prop_assert!(run.followed_plan().is_some());
                 prop_assert!(verdicts.iter().any(|said| said.judge == Judge::Security));

@@ -3,15 +3,15 @@
 use counterfoil_policy::{Inputs, Limits, Outcome, Policy, StartFacts, Step, next_step};
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
-    Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason, BlobId, BlockerCode, ChangeCounts,
-    ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult, CheckSandbox, CommandOutcome, CommitId,
-    Consent, CoveredFile, Curation, CurationEnd, DeliveryMode, Digest, Discovery, DriftCode, DriftFinding, Effect,
-    Event, EvidenceLabel, ExpertCall, ExpertEnd, ExpertField, ExpertReview, ExpertSubject, Finding, Grants,
-    JOURNAL_FORMAT, Judge, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind, ObjectId, Observation, Opened,
-    OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget,
-    Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity, SourceLock,
-    SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount, ToldBy, Transitions, TreeId,
-    TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
+    Activity, Advice, AdviceEnd, AdviceNext, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, BaseReason,
+    BlobId, BlockerCode, ChangeCounts, ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult,
+    CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, Curation, CurationEnd, DeliveryMode, Digest,
+    Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel, ExpertCall, ExpertEnd, ExpertField, ExpertReview,
+    ExpertSubject, Finding, Grants, JOURNAL_FORMAT, Judge, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind,
+    ObjectId, Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus,
+    PreparedDelivery, PushTarget, Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run,
+    SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount,
+    ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -88,6 +88,7 @@ pub(crate) fn opened(mode: Mode, review: bool, delivery: DeliveryMode, checks: b
         },
         checks: if checks { vec!["test".to_owned()] } else { Vec::new() },
         max_repair_rounds: 3,
+        max_rounds: mode.discipline().goes_in_rounds.then_some(5),
         target: (delivery >= DeliveryMode::Push).then(|| PushTarget {
             remote: "origin".to_owned(),
             name: "refs/heads/main".parse().unwrap(),
@@ -252,6 +253,21 @@ pub(crate) fn expert_answer(label: &str, recommendation: Recommendation, passes:
         next_action: "go on".to_owned(),
     };
     ExpertEnd::Answered { review, passes }
+}
+
+pub(crate) fn advised(label: &str, next: AdviceNext) -> AdviceEnd {
+    let advice = Advice {
+        turn: label.to_owned(),
+        next,
+        what: "the next thing".to_owned(),
+        files: vec!["a".to_owned()],
+        proof: vec!["the checks".to_owned()],
+        why: "it is missing".to_owned(),
+    };
+    AdviceEnd::Answered {
+        advice,
+        violations: Vec::new(),
+    }
 }
 
 pub(crate) fn call(judge: Judge, is_advisory: bool) -> ExpertCall {
@@ -559,6 +575,7 @@ impl World {
             | Effect::TakeReview { .. }
             | Effect::AskExpert { .. }
             | Effect::TakeCuration { .. }
+            | Effect::TakeAdvice { .. }
             | Effect::Interrupt { .. } => unreachable!(),
         }
     }
@@ -609,6 +626,7 @@ impl World {
         let name = match effect {
             Effect::TakePlan { .. } => "planner".to_owned(),
             Effect::TakeReview { .. } | Effect::TakeCuration { .. } => "reviewer".to_owned(),
+            Effect::TakeAdvice { .. } => "advisor".to_owned(),
             Effect::AskExpert { judge, .. } => format!("expert-{judge}"),
             _ => "writer".to_owned(),
         };
@@ -661,6 +679,12 @@ impl World {
                 judge: *judge,
                 subject: *subject,
                 end: self.expert_end(label, subject, interrupted),
+                tokens: spent,
+                thread,
+            },
+            Effect::TakeAdvice { tree, label } => Observation::AdviceEnded {
+                tree: *tree,
+                end: self.advice_end(label, run, interrupted),
                 tokens: spent,
                 thread,
             },
@@ -724,6 +748,35 @@ impl World {
                 reason: "not JSON".to_owned(),
             },
             _ => PlanEnd::Failed {
+                failure: self.failure(),
+            },
+        }
+    }
+
+    fn advice_end(&mut self, label: &str, run: &Run, interrupted: bool) -> AdviceEnd {
+        let first = run.rounds().is_empty();
+        match self.choose(12) {
+            0..=2 if interrupted => AdviceEnd::Interrupted,
+            0..=3 => advised(label, if first { AdviceNext::Task } else { AdviceNext::Done }),
+            4 | 5 => advised(label, AdviceNext::Task),
+            6 => advised(label, AdviceNext::Done),
+            7 => advised(label, AdviceNext::Stop),
+            8 => AdviceEnd::InvalidAnswer {
+                reason: "not JSON".to_owned(),
+            },
+            9 => AdviceEnd::Interrupted,
+            10 => match advised(label, AdviceNext::Task) {
+                AdviceEnd::Answered { advice, .. } => AdviceEnd::Answered {
+                    advice,
+                    violations: vec![Violation {
+                        code: BlockerCode::ScopeViolation,
+                        path: None,
+                        detail: "outside".to_owned(),
+                    }],
+                },
+                other => other,
+            },
+            _ => AdviceEnd::Failed {
                 failure: self.failure(),
             },
         }
@@ -930,6 +983,7 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
             (
                 None,
                 effect @ (Effect::TakePlan { .. }
+                | Effect::TakeAdvice { .. }
                 | Effect::TakeTurn { .. }
                 | Effect::TakeReview { .. }
                 | Effect::AskExpert { .. }

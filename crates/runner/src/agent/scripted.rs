@@ -3,7 +3,7 @@
 //! A folder holds one TOML file a turn. For each turn the first file, by name, that fits is followed:
 //!
 //! ```toml
-//! role = "writer"                 # writer (may write), reviewer (may only read), planner, expert, curator,
+//! role = "writer"                 # writer (may write), reviewer (may only read), planner, expert, curator, advisor,
 //!                                 # any (default: writer and reviewer)
 //! turn = 1                        # only the n-th turn of that role in the log; absent: every turn
 //! prompt_contains = "0001-hello"  # only if the prompt has these words; absent: every prompt
@@ -14,7 +14,7 @@
 //! path = "hello.txt"              # command, retry, decline, wait
 //! text = "hello\n"
 //!
-//! [answer]                        # text, report, review, plan, expert or curation; missing fields of all but the first are empty
+//! [answer]                        # text, report, review, plan, expert, curation or advice; missing fields of all but the first are empty
 //! report = { status = "done", summary = "wrote the file" }
 //!
 //! # or, in place of an answer:
@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Where no script is a planner's, the planner answers with the least that a plan can say; where none is an expert's, every expert says proceed;
-//! where none is a curator's, the curator has nothing to note.
+//! where none is a curator's, the curator has nothing to note; where none is an advisor's, it names one task and is content with what comes of it.
 //!
 //! In every text `{turn}` stands for the turn's label. Paths are relative to the place and cannot leave it. A `run`
 //! step is a shell command **without any sandbox**, with the rights of whoever runs Counterfoil: a folder of scripts is
@@ -141,7 +141,7 @@ fn number_of_turn(request: &TurnRequest) -> std::io::Result<u32> {
     let mut number = 1;
     read_transcript(&request.log, |record| {
         let is_alike = |access, role: Option<Role>| {
-            let alone = |role: Role| matches!(role, Role::Planner | Role::Expert | Role::Curator).then_some(role);
+            let alone = |role: Role| (!matches!(role, Role::Writer | Role::Reviewer)).then_some(role);
             access == request.access && role.and_then(alone) == alone(request.role)
         };
         if matches!(record.entry, TranscriptEntry::Began { access, role, .. } if is_alike(access, role)) {
@@ -159,6 +159,7 @@ fn thread_of(request: &TurnRequest, number: u32) -> Option<ThreadId> {
                 (Role::Planner, _) => "planner",
                 (Role::Expert, _) => "expert",
                 (Role::Curator, _) => "curator",
+                (Role::Advisor, _) => "advisor",
                 (_, Access::Write) => "writer",
                 (_, Access::ReadOnly) => "reviewer",
             };

@@ -38,6 +38,12 @@ impl Engine {
                     observation(end).unwrap_or_else(Failed::observation)
                 })
             }
+            Effect::TakeAdvice { tree, label } => {
+                let observation = self.end_of_advice(*tree, label);
+                self.look_at_turn(pending, label, "review", |end| {
+                    observation(end).unwrap_or_else(Failed::observation)
+                })
+            }
             Effect::AskExpert { judge, subject, label } => {
                 let observation = self.end_of_expert(*judge, *subject, label);
                 self.look_at_turn(pending, label, "review", |end| {

@@ -82,6 +82,7 @@ impl Engine {
             label,
             iteration: attempt.map_or(1, |attempt| attempt.n),
             is_rescued: run.opened().rescued.is_some(),
+            round: run.round().map(|round| &round.task),
             cause: attempt.and_then(|attempt| attempt.cause.as_ref()),
             findings: attempt.map_or(&[], |attempt| &attempt.findings),
             failed_checks: &failed,
@@ -257,6 +258,7 @@ impl Engine {
             Role::Writer => ("work", "report", Access::Write, ProjectInstructions::On),
             Role::Planner => ("review", "plan", Access::ReadOnly, ProjectInstructions::On),
             Role::Reviewer => ("review", "review", Access::ReadOnly, ProjectInstructions::Off),
+            Role::Advisor => ("review", "advice", Access::ReadOnly, ProjectInstructions::Off),
             Role::Expert => ("review", "expert", Access::ReadOnly, ProjectInstructions::Off),
             Role::Curator => ("review", "curation", Access::ReadOnly, ProjectInstructions::Off),
         };

@@ -37,6 +37,7 @@ impl AgentText {
                 let agent = agent.as_ref().and_then(Value::as_str).unwrap_or("agent");
                 let access = match (role, access) {
                     (Some(Role::Planner), _) => "plans, reads only",
+                    (Some(Role::Advisor), _) => "says what is next, reads only",
                     (Some(Role::Expert), _) => "judges in one field, reads only",
                     (Some(Role::Curator), _) => "curates, reads only",
                     (_, Access::Write) => "may write",

@@ -89,6 +89,7 @@ fn every_prompt_holds_all_that_was_agreed() {
         label: "run/3",
         iteration: 1,
         is_rescued: false,
+        round: None,
         cause: None,
         findings: &[],
         plan: GivenPlan::Made(&plan),

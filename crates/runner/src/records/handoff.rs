@@ -6,6 +6,7 @@ use std::path::Path;
 use ledger_core::{Event, IterationCause, Phase, PhaseEvidence, Record, Run, State};
 
 use super::{RecordFacts, files, front_matter, heading, report_of, review_of, verification};
+use crate::children::end_in_words;
 use crate::journal_file::read_journal;
 use crate::markdown::{code, inline, quote, quotes};
 use crate::stack::{stack_of, stack_sentence};
@@ -117,7 +118,7 @@ fn setback(event: &Event) -> Option<String> {
     match event {
         Event::IterationStarted { n, cause } => {
             let why = match cause {
-                IterationCause::First | IterationCause::MoreToDo => return None,
+                IterationCause::First | IterationCause::MoreToDo | IterationCause::Round { .. } => return None,
                 IterationCause::ChecksFailed { checks } => format!("{} failed", checks.join(", ")),
                 IterationCause::TestsRefused { gate, reason } => format!("{gate}: {reason}"),
                 IterationCause::SpecDrift { findings } => {
@@ -131,6 +132,9 @@ fn setback(event: &Event) -> Option<String> {
         Event::RepairStarted { round, findings, .. } => {
             let first = findings.first().map(super::finding_line).unwrap_or_default();
             Some(format!("before repair round {round}: {first}"))
+        }
+        Event::ChildEnded(ended) if !ended.end.is_closed() => {
+            Some(format!("child {} {}", ended.ticket, end_in_words(&ended.end)))
         }
         Event::Blocked(blocker) => Some(format!(
             "stopped, and went on later: {}: {}",

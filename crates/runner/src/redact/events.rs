@@ -1,9 +1,9 @@
 //! What an event tells in the words of somebody else, without what must not leave.
 
 use ledger_core::{
-    Activity, AgentFailure, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Curation, CurationEnd, Event,
-    ExpertEnd, ExpertReview, Finding, MemoryNote, Observation, Plan, PlanEnd, PlannedFile, Report, Review, ReviewEnd,
-    SelfReview, TurnEnd, WantedGrant, WeakenedTestAnswer,
+    Activity, Advice, AdviceEnd, AgentFailure, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Curation,
+    CurationEnd, Event, ExpertEnd, ExpertReview, Finding, MemoryNote, Observation, Plan, PlanEnd, PlannedFile, Report,
+    Review, ReviewEnd, SelfReview, TurnEnd, WantedGrant, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -77,6 +77,17 @@ impl Redactor {
                 CurationEnd::InvalidAnswer { reason } => *reason = self.text(reason),
                 CurationEnd::Failed { failure } => *failure = self.failure(failure),
                 CurationEnd::Interrupted => {}
+            },
+            Observation::AdviceEnded { end, .. } => match end {
+                AdviceEnd::Answered { advice, violations } => {
+                    *advice = self.advice(advice);
+                    for violation in violations {
+                        violation.detail = self.text(&violation.detail);
+                    }
+                }
+                AdviceEnd::InvalidAnswer { reason } => *reason = self.text(reason),
+                AdviceEnd::Failed { failure } => *failure = self.failure(failure),
+                AdviceEnd::Interrupted => {}
             },
             Observation::TestsCompared {
                 comparison,
@@ -283,6 +294,25 @@ impl Redactor {
         }
     }
 
+    fn advice(&self, advice: &Advice) -> Advice {
+        let Advice {
+            turn,
+            next,
+            what,
+            files,
+            proof,
+            why,
+        } = advice;
+        Advice {
+            turn: turn.clone(),
+            next: *next,
+            what: self.text(what),
+            files: self.texts(files),
+            proof: self.texts(proof),
+            why: self.text(why),
+        }
+    }
+
     fn wanted_grants(&self, wanted: &[WantedGrant]) -> Vec<WantedGrant> {
         let redacted = |WantedGrant { kind, name, reason }: &WantedGrant| WantedGrant {
             kind: *kind,
@@ -379,8 +409,8 @@ fn refusable(mut command: String) -> String {
 #[cfg(test)]
 mod tests {
     use ledger_core::{
-        BlockerCode, ExpertSubject, GrantKind, Judge, PlanStatus, PlannedChange, Recommendation, ReportStatus,
-        Severity, TokenCount, Verdict, Violation, WeakenedTest, Weakening, WeakeningVerdict,
+        AdviceNext, BlockerCode, ExpertSubject, GrantKind, Judge, PlanStatus, PlannedChange, Recommendation,
+        ReportStatus, Severity, TokenCount, Verdict, Violation, WeakenedTest, Weakening, WeakeningVerdict,
     };
     use policy::Policy;
 
@@ -532,6 +562,28 @@ mod tests {
             thread: None,
         });
         assert_clean(&text, 10);
+    }
+
+    #[test]
+    fn no_field_of_advice_keeps_a_secret_or_a_path() {
+        let advice = Advice {
+            turn: "turn".to_owned(),
+            next: AdviceNext::Task,
+            what: said(),
+            files: vec![said()],
+            proof: vec![said()],
+            why: said(),
+        };
+        let text = redacted(Observation::AdviceEnded {
+            tree: ledger_core::TreeId(ledger_core::ObjectId::ZERO),
+            end: AdviceEnd::Answered {
+                advice,
+                violations: Vec::new(),
+            },
+            tokens: TokenCount::default(),
+            thread: None,
+        });
+        assert_clean(&text, 4);
     }
 
     #[test]

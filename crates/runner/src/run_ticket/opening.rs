@@ -2,7 +2,7 @@
 
 use git_delivery::Repository;
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Opened, Record, Run, RunId, TicketId};
+use ledger_core::{Blocker, BlockerCode, Event, JOURNAL_FORMAT, Opened, Record, Run, RunId, TicketId, TicketLimits};
 use policy::config::IndependentReview;
 
 use super::{EarlierRun, RunError};
@@ -62,6 +62,9 @@ pub(super) fn opened(candidacy: &Candidacy, repository: &Repository, run: &RunId
         review: !(off && discipline.review_may_be_off),
         experts,
         checks: candidacy.checks()?.iter().map(|check| check.name.clone()).collect(),
+        max_rounds: discipline
+            .goes_in_rounds
+            .then(|| ticket.file.limits.max_rounds.unwrap_or(TicketLimits::DEFAULT_ROUNDS)),
         max_repair_rounds: policy.limits.max_repair_rounds,
         rescued: None,
     })

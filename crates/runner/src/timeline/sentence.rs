@@ -1,9 +1,9 @@
 //! What an event says, in one sentence.
 
 use ledger_core::{
-    Activity, Blocker, ChangeCounts, CheckResult, CheckSandbox, ChildEnded, Consent, CurationEnd, DeliveryMode, Effect,
-    Event, ExpertEnd, ExpertSubject, Finding, IterationCause, Judge, Observation, PauseCause, Phase, PhaseEvidence,
-    PlanEnd, PlanStatus, ResumeCause, ReviewEnd, TestComparison, TurnEnd, Verdict,
+    Activity, AdviceEnd, AdviceNext, Blocker, ChangeCounts, CheckResult, CheckSandbox, ChildEnded, Consent,
+    CurationEnd, DeliveryMode, Effect, Event, ExpertEnd, ExpertSubject, Finding, IterationCause, Judge, Observation,
+    PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause, ReviewEnd, TestComparison, TurnEnd, Verdict,
 };
 use serde::Serialize;
 
@@ -59,6 +59,9 @@ pub(super) fn sentence(event: &Event) -> String {
                     "iteration {n} started: {} failed",
                     list(checks.iter().map(String::as_str))
                 )
+            }
+            IterationCause::Round { round, task } => {
+                format!("round {round} started as iteration {n}: {}", task.what)
             }
             IterationCause::TestsRefused { gate, reason } => format!("iteration {n} started, {gate}: {reason}"),
             IterationCause::SpecDrift { findings } => {
@@ -251,6 +254,13 @@ fn intended(effect: &Effect) -> String {
             )
         }
         Effect::TakePlan { label } => format!("planning ({})", short_label(label)),
+        Effect::TakeAdvice { tree, label } => {
+            format!(
+                "asking what is next ({}) after tree {}",
+                short_label(label),
+                tree.short()
+            )
+        }
         Effect::CompareTests { tree, .. } => format!("{} for tree {}", effect.words(), tree.short()),
         Effect::TakeTurn { iteration, label, .. } => {
             format!("{} ({}), iteration {iteration}", effect.words(), short_label(label))
@@ -280,6 +290,26 @@ fn intended(effect: &Effect) -> String {
         Effect::Push { target, new, .. } => format!("pushing {} to `{target}`", new.short()),
         Effect::Rebase { onto } => format!("bringing the change onto {}", onto.short()),
         Effect::StoreRun { name, .. } => format!("storing the run as `{}`", name.short()),
+    }
+}
+
+fn advice_ended(end: &AdviceEnd) -> String {
+    match end {
+        AdviceEnd::Answered { advice, violations } => {
+            let said = match advice.next {
+                AdviceNext::Task => format!("names the task: {}", advice.what),
+                AdviceNext::Done => "says that all is done".to_owned(),
+                AdviceNext::Stop => format!("says that it cannot go on: {}", advice.why),
+            };
+            let forbidden = violations.first().map(|first| {
+                let many = count(violations.len(), "violation");
+                format!("; {many}, first {}: {}", first.code, first.detail)
+            });
+            format!("the advisor {said}{}", forbidden.unwrap_or_default())
+        }
+        AdviceEnd::InvalidAnswer { reason } => format!("the advisor gave no valid answer: {reason}"),
+        AdviceEnd::Interrupted => "the advisor was interrupted".to_owned(),
+        AdviceEnd::Failed { failure } => format!("the advisor's turn ended in an error: {}", failure.message),
     }
 }
 
@@ -403,6 +433,7 @@ fn observed(observation: &Observation) -> String {
             };
             format!("curation ended after {} tokens, {how}", tokens.total)
         }
+        Observation::AdviceEnded { end, .. } => advice_ended(end),
         Observation::TestsCompared { comparison, .. } => compared(comparison),
         Observation::TurnEnded { end, tokens, .. } => {
             let how = match end {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 /// A request is one step of a turn. The turn is known by its prompt, the last message of the user's; its step is the
 /// number of tool results that followed the prompt, so that a repeated request is the same step.
 ///
-/// A planner's or an expert's turn is answered only by rules whose words begin like its prompt, `# Plan for ticket` and `# Expert`. Where there is
-/// none, it is given the least that such an answer can say, at no cost, and the request is not recorded.
+/// A planner's, an expert's or an advisor's turn is answered only by rules whose words begin like its prompt, `# Plan for ticket`, `# Expert` and
+/// `# What is next`. Where there is none, it is given the least that such an answer can say, at no cost, and the request is not recorded.
 ///
 /// In a file:
 /// ```toml
@@ -82,6 +82,8 @@ pub enum Reply {
     Report(Map<String, Value>),
     /// A reviewer's answer, which ends the turn. Missing fields are empty, missing `turn` is the label.
     Review(Map<String, Value>),
+    /// An advisor's answer, which ends the turn. Missing fields name a task, missing `turn` is the label.
+    Advice(Map<String, Value>),
     /// An expert's answer, which ends the turn. Missing fields say that it may proceed, missing `turn` is the label.
     Expert(Map<String, Value>),
     /// A planner's answer, which ends the turn. Missing fields say the least that a plan can, missing `turn` is the label.
@@ -221,6 +223,11 @@ impl Reply {
     pub fn pass(summary: &str) -> Self {
         let fields = [("verdict", json!("pass")), ("summary", json!(summary))];
         Self::Review(fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
+    }
+
+    /// An advisor's answer with these fields in place of those that name a task.
+    pub fn advice<const N: usize>(fields: [(&str, Value); N]) -> Self {
+        Self::Advice(fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
     }
 
     /// An expert's answer with these fields in place of those that say that it may proceed.

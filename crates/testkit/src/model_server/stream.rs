@@ -28,6 +28,11 @@ pub(super) async fn respond(reply: &Reply, usage: Usage, label: &str, serial: us
             vec![message(serial, &text(&filled(usual_review(), fields)))],
             usage,
         ),
+        Reply::Advice(fields) => items(
+            serial,
+            vec![message(serial, &text(&filled(usual_advice(), fields)))],
+            usage,
+        ),
         Reply::Expert(fields) => items(
             serial,
             vec![message(serial, &text(&filled(usual_expert(), fields)))],
@@ -209,6 +214,12 @@ fn usual_plan() -> Value {
     json!({
         "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [], "proof": ["the checks"],
         "stop_conditions": [], "risks": [], "wanted_grants": [], "blocked_because": "",
+    })
+}
+
+fn usual_advice() -> Value {
+    json!({
+        "turn": "{turn}", "next": "task", "what": "as the ticket says", "files": [], "proof": ["the checks"], "why": "",
     })
 }
 

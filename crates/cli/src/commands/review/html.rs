@@ -58,6 +58,12 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
             page.quote(departure);
         }
     }
+    if !packet.rounds.is_empty() {
+        page.heading("Rounds, each one task that an advisor named");
+        for round in &packet.rounds {
+            page.quote(&format!("{}: {}; {}", round.n, round.task.what, round.outcome()));
+        }
+    }
     page.change(packet);
     page.checks(packet);
     page.claims(packet);

@@ -106,6 +106,7 @@ impl Run {
                 let same = seen.is_some_and(|seen| seen.tree == *tree && seen.results == *checks);
                 holds(same, "these are not the checks that ran on the tree")?;
                 holds(!self.has_drifted(), "the change has parted from its specs")?;
+                holds(self.is_done_as_advised(), "the advisor did not say that all is done")?;
                 let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
                 holds(names == self.opened.checks, "they are not the checks of this run")?;
                 holds(

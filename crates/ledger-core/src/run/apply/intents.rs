@@ -75,6 +75,14 @@ impl Run {
                     "there is a plan that can be followed",
                 )
             }
+            Effect::TakeAdvice { tree, .. } => {
+                self.permit_after_stop("take_advice")?;
+                condition("take_advice", self.places_ready, "the places are not ready")?;
+                let first = phase == Some(Phase::RepositoryTicketRecorded) && self.attempt.is_none();
+                let begins = first && self.opened.max_rounds.is_some();
+                let goes_on = phase == Some(Phase::ImplementationComplete) && self.tree_to_advise() == Some(*tree);
+                condition("take_advice", begins || goes_on, "it is not the time for advice")
+            }
             Effect::CompareTests { tree, apart, checks } => {
                 let after_turn = phase == Some(Phase::ImplementationComplete);
                 condition("compare_tests", after_turn, "there is no finished turn")?;

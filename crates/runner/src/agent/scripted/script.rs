@@ -59,6 +59,7 @@ enum ScriptRole {
     Planner,
     Expert,
     Curator,
+    Advisor,
     Writer,
     Reviewer,
     #[default]
@@ -160,6 +161,8 @@ pub(super) enum Answer {
     Review(Map<String, Value>),
     /// A planner's answer.
     Plan(Map<String, Value>),
+    /// An advisor's answer.
+    Advice(Map<String, Value>),
     /// An expert's answer.
     Expert(Map<String, Value>),
     /// A curator's answer.
@@ -211,8 +214,13 @@ impl Script {
             (ScriptRole::Planner, "the plain plan", Answer::Plan(Map::new())),
             (ScriptRole::Expert, "the plain expert", Answer::Expert(Map::new())),
             (ScriptRole::Curator, "nothing to note", Answer::Curation(Map::new())),
+            (ScriptRole::Advisor, "the plain end", Answer::Advice(done())),
         ] {
             if scripts.iter().all(|script| script.role != role) {
+                if role == ScriptRole::Advisor {
+                    let first = Self::plain(role, "the plain task", Answer::Advice(Map::new()));
+                    scripts.push(Self { turn: Some(1), ..first });
+                }
                 scripts.push(Self::plain(role, name, answer));
             }
         }
@@ -247,14 +255,14 @@ impl Script {
     pub(super) fn fits(&self, request: &TurnRequest, number: u32) -> bool {
         let role = match self.role {
             // A script that was made for no role in particular is none of theirs: what it does would be done before its time.
-            ScriptRole::Any => !matches!(request.role, Role::Planner | Role::Expert | Role::Curator),
+            ScriptRole::Any => matches!(request.role, Role::Writer | Role::Reviewer),
             ScriptRole::Planner => request.role == Role::Planner,
             ScriptRole::Expert => request.role == Role::Expert,
+            ScriptRole::Advisor => request.role == Role::Advisor,
             ScriptRole::Writer => request.access == Access::Write,
             ScriptRole::Curator => request.role == Role::Curator,
             ScriptRole::Reviewer => {
-                request.access == Access::ReadOnly
-                    && !matches!(request.role, Role::Planner | Role::Expert | Role::Curator)
+                request.access == Access::ReadOnly && matches!(request.role, Role::Writer | Role::Reviewer)
             }
         };
         role && self.turn.is_none_or(|turn| turn == number)
@@ -318,6 +326,12 @@ impl Answer {
                 }),
                 fields,
             ),
+            Self::Advice(fields) => filled(
+                json!({
+                    "turn": "{turn}", "next": "task", "what": "as the ticket says", "files": [], "proof": ["the checks"], "why": "",
+                }),
+                fields,
+            ),
             Self::Expert(fields) => filled(
                 json!({
                     "turn": "{turn}", "recommendation": "proceed", "summary": "", "findings": [],
@@ -336,6 +350,11 @@ impl Answer {
         };
         text.replace("{turn}", label)
     }
+}
+
+/// An advisor that is content.
+fn done() -> Map<String, Value> {
+    [("next".to_owned(), Value::from("done"))].into_iter().collect()
 }
 
 /// The usual fields, with these in their place.
