@@ -189,6 +189,89 @@ fn tickets_are_held_against_each_other_and_the_policy() {
 }
 
 #[test]
+fn what_check_says_of_tickets_beside_each_other_keeps_them_from_being_approved() {
+    type Tickets<'a> = &'a [(&'a str, &'a str)];
+    type Case<'a> = (&'a str, Tickets<'a>, Vec<(String, String)>);
+    let package = |name: &str, tickets: &[&str]| {
+        let text = format!("title = \"{name}\"\ntickets = {tickets:?}\n");
+        (format!("ledger/packages/{name}.toml"), text)
+    };
+    let cases: [Case<'_>; 7] = [
+        ("itself", &[("0001-a", "depends_on = [\"0001-a\"]\n")], Vec::new()),
+        (
+            "a circle",
+            &[
+                ("0001-a", "depends_on = [\"0002-b\"]\n"),
+                ("0002-b", "depends_on = [\"0001-a\"]\n"),
+            ],
+            Vec::new(),
+        ),
+        ("nowhere", &[("0001-a", "depends_on = [\"0009-x\"]\n")], Vec::new()),
+        ("no parent", &[("0001-a", "parent = \"0009-x\"\n")], Vec::new()),
+        (
+            "a circle through a parent",
+            &[
+                ("0001-a", "parent = \"0002-b\"\ndepends_on = [\"0002-b\"]\n"),
+                ("0002-b", "mode = \"parent\"\n"),
+            ],
+            Vec::new(),
+        ),
+        (
+            "itself in a package",
+            &[("0001-a", "package = \"p\"\ndepends_on = [\"0001-a\"]\n")],
+            vec![package("p", &["0001-a"])],
+        ),
+        (
+            "a circle across packages",
+            &[
+                ("0001-a", "package = \"p\"\ndepends_on = [\"0004-d\"]\n"),
+                ("0002-b", "package = \"p\"\n"),
+                ("0003-c", "package = \"q\"\ndepends_on = [\"0002-b\"]\n"),
+                ("0004-d", "package = \"q\"\n"),
+            ],
+            vec![package("p", &["0001-a", "0002-b"]), package("q", &["0003-c", "0004-d"])],
+        ),
+    ];
+    let mut all = String::new();
+    for (what, tickets, packages) in cases {
+        let world = World::initialized();
+        for (id, lines) in tickets {
+            let mode = if lines.contains("mode") {
+                ""
+            } else {
+                "mode = \"loop\"\n"
+            };
+            world.ticket(id, &format!("title = \"{id}\"\n{mode}{lines}"));
+        }
+        for (path, text) in &packages {
+            world.write(path, text);
+            // A lock that holds is none of the reasons where the tickets have an order of their own.
+            let name = if path.contains("/p.toml") { "p" } else { "q" };
+            let locked = world.foil(&["package", "lock", name]);
+            let is_refused = what == "itself in a package";
+            assert_eq!(locked.code, Some(if is_refused { 3 } else { 0 }), "{what}: {locked}");
+        }
+        let before = world.observed();
+        for args in [&["check"][..], &["check", "0001-a"]] {
+            let checked = world.foil(args);
+            assert_eq!(checked.code, Some(3), "{what}: {checked}");
+        }
+        let names: &[&str] = if packages.is_empty() {
+            &["0001-a"]
+        } else {
+            &["0001-a", "p"]
+        };
+        for name in names {
+            let said = world.foil(&["approve", name]);
+            assert_eq!(said.code, Some(3), "{what}: {said}");
+            all.push_str(&format!("{what}: {name}\n{}\n", said.stderr));
+        }
+        assert_eq!(world.observed(), before, "{what}");
+    }
+    snapshot!(all);
+}
+
+#[test]
 fn a_policy_that_cannot_be_used_is_shown_by_every_verb() {
     let world = World::initialized();
     world.ticket("0001-a", LOOP);

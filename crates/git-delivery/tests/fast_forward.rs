@@ -105,8 +105,14 @@ fn only_what_differs_is_written_and_every_other_change_of_the_user_stays() {
         ("assumed", "1\n"),
         ("skipped", "1\n"),
         ("mode", "1\n"),
+        ("was-a-file", "changed"),
+        ("was-a-link", "x"),
     ];
-    let (world, to) = ahead(&files, |world| {
+    let world = World::with(&files);
+    fs::remove_file(world.repo().join("was-a-link")).unwrap();
+    symlink("changed", world.repo().join("was-a-link")).unwrap();
+    world.commit_all("a link");
+    let (world, to) = ahead_of(world, |world| {
         world.write("changed", "2\n");
         world.write("new/file", "new\n");
         symlink("../changed", world.repo().join("new/link")).unwrap();
@@ -126,6 +132,11 @@ fn only_what_differs_is_written_and_every_other_change_of_the_user_stays() {
     world.write("assumed", "mine\n");
     world.write("skipped", "mine\n");
     fs::set_permissions(world.repo().join("mode"), fs::Permissions::from_mode(0o755)).unwrap();
+    // Each has the bytes that the other kind has.
+    fs::remove_file(world.repo().join("was-a-file")).unwrap();
+    symlink("changed", world.repo().join("was-a-file")).unwrap();
+    fs::remove_file(world.repo().join("was-a-link")).unwrap();
+    world.write("was-a-link", "changed");
     world.write("untracked", "mine\n");
     world.write("intent", "mine\n");
     world.git(&["add", "-N", "intent"]);
@@ -153,7 +164,9 @@ fn only_what_differs_is_written_and_every_other_change_of_the_user_stays() {
             "staged",
             "unlinked",
             "unstaged",
-            "untracked"
+            "untracked",
+            "was-a-file",
+            "was-a-link"
         ]
     );
     delivered(&world, to);

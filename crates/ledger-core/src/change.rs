@@ -21,6 +21,13 @@ pub enum EntryMode {
     Submodule,
 }
 
+impl EntryMode {
+    /// Whether the entry is a file, and no link.
+    pub fn is_file(self) -> bool {
+        matches!(self, Self::File | Self::Executable)
+    }
+}
+
 /// One side of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
@@ -73,7 +80,7 @@ impl Change {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Deleted,
             (Some(before), Some(after)) if before.mode == after.mode => ChangeKind::Modified,
-            (Some(before), Some(after)) if is_plain(before.mode) && is_plain(after.mode) => {
+            (Some(before), Some(after)) if before.mode.is_file() && after.mode.is_file() => {
                 if before.id == after.id {
                     ChangeKind::ModeChanged
                 } else {
@@ -83,10 +90,6 @@ impl Change {
             _ => ChangeKind::TypeChanged,
         }
     }
-}
-
-fn is_plain(mode: EntryMode) -> bool {
-    matches!(mode, EntryMode::File | EntryMode::Executable)
 }
 
 /// Everything by which a tree differs from its base, in the order of the paths' bytes.

@@ -21,7 +21,7 @@ use self::children::{Children, children_of};
 pub use self::error::AdmitError;
 use self::facts::{
     approval_of, canceled, claimed_by, consumed, discovery, failed_runs, free_bytes, in_file, is_temporary,
-    manifests_for, policy_at, specs_of, upstream,
+    manifests_for, plain_file_at, policy_at, specs_of, upstream,
 };
 pub(crate) use self::facts::{digest_in, policy_at_head};
 use crate::base::{Base, choose_base, runner_identity};
@@ -149,6 +149,9 @@ impl Candidacy {
             Some(tip) => Some(Ledger::at_commit(repository, tip.commit, dir)?),
             None => None,
         };
+        for ledger in committed.iter().chain([&here]) {
+            ledger.refuse_link(id)?;
+        }
         let at_base = committed.as_ref().and_then(|ledger| ledger.ticket(id));
         let Some(folder) = at_base.or_else(|| here.ticket(id)) else {
             return Err(AdmitError::NoSuchTicket {
@@ -196,13 +199,16 @@ impl Candidacy {
             _ => Vec::new(),
         };
         let paths: BTreeSet<RepoPath> = must_cover.iter().cloned().chain(covered).collect();
+        let package_path = file.package.as_ref().and_then(|name| folder.package_path(name));
         let mut at_base = BTreeMap::new();
         let mut uncommitted = Vec::new();
         for path in paths.iter().chain([&approval_path, &PolicyFile::path()]) {
             let base = match &tip {
-                Some(tip) => repository
+                // What is wrong with these is told of at their gates.
+                Some(tip) if *path == approval_path || package_path.as_ref() == Some(path) => repository
                     .read_file_at(tip.commit, path, MAX_DOCUMENT_BYTES as u64)?
                     .map(Digest::of),
+                Some(tip) => plain_file_at(repository, tip, path)?.map(Digest::of),
                 None => None,
             };
             // Another branch may be checked out when a run is taken up; a file that is not there says nothing.
@@ -506,7 +512,7 @@ impl Candidacy {
             // A stacked base must hold the same bytes too.
             if repository
                 .entry_at(tree, &file.path)?
-                .is_none_or(|side| side.id != file.blob)
+                .is_none_or(|side| !side.mode.is_file() || side.id != file.blob)
             {
                 let reason = format!(
                     "`{}` is not in base {} as the run would be started from it",

@@ -1,6 +1,8 @@
 //! A person's consent to exactly these bytes of tickets: planned first, so that it can be shown, then written and
 //! committed.
 
+mod fitness;
+
 use std::collections::BTreeMap;
 
 use git_delivery::{CommittedHere, GitProgramError, HereError, ObjectError, RepositoryError, blob_id};
@@ -8,15 +10,15 @@ use ledger_core::{
     Approval, ApprovalKind, CommitId, CoveredFile, Digest, Package, PackageName, RepoPath, TicketFile, TicketId,
 };
 
+use self::fitness::Fitness;
 use crate::base::receipt_bytes;
 use crate::beneath::{WriteError, replace_beneath};
-use crate::check_ledger::{PackageCheck, QuickRules, SteeringRules, membership_finding, names, ticket_findings};
+use crate::check_ledger::{PackageCheck, names};
 use crate::consent::{ConsentState, consent_state, required_files};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::moment::Moment;
 use crate::packages::{Named, PackageSources, Packages, PackagesError, SourceProblem, package_path};
-use crate::specs::{conflict_findings, conflicts_with};
 use crate::status::nearest_id;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -175,10 +177,11 @@ impl ApprovalPlan {
         let repository = workspace.repository_id()?;
         let identity = workspace.repository().identity()?;
         let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
+        let fitness = Fitness::new(workspace, &ledger, &packages, &repository)?;
         let mut tickets: Vec<PlannedApproval> = Vec::new();
         let mut planned_packages: Vec<PlannedPackage> = Vec::new();
         for name in names {
-            for (id, by_name) in with_children(&ledger, meant(&ledger, &packages, name)?) {
+            for (id, by_name) in with_children(&ledger, &fitness, meant(&ledger, &packages, name)?) {
                 if tickets.iter().any(|planned| planned.id == id) {
                     continue;
                 }
@@ -186,7 +189,7 @@ impl ApprovalPlan {
                 if !by_name && is_closed(workspace, &folder).is_some() {
                     continue;
                 }
-                let planned = plan(workspace, &folder, &repository, &packages)?;
+                let planned = plan(&fitness, &folder)?;
                 if let Some(package) = &planned.ticket.package
                     && !planned_packages.iter().any(|known| known.name == *package)
                 {
@@ -307,7 +310,7 @@ fn meant(ledger: &Ledger<'_>, packages: &Packages, name: &str) -> Result<Vec<(Ti
 }
 
 /// The tickets, and right after each parent its children: who approves a parent approves them.
-fn with_children(ledger: &Ledger<'_>, meant: Vec<(TicketId, bool)>) -> Vec<(TicketId, bool)> {
+fn with_children(ledger: &Ledger<'_>, fitness: &Fitness<'_>, meant: Vec<(TicketId, bool)>) -> Vec<(TicketId, bool)> {
     let mut waiting = std::collections::VecDeque::from(meant);
     let mut all: Vec<(TicketId, bool)> = Vec::new();
     while let Some((id, by_name)) = waiting.pop_front() {
@@ -316,12 +319,8 @@ fn with_children(ledger: &Ledger<'_>, meant: Vec<(TicketId, bool)>) -> Vec<(Tick
         }
         let file = ledger.ticket(&id).and_then(|folder| folder.ticket().ok());
         if file.is_some_and(|file| file.mode.discipline().owns_tickets) {
-            let children = ledger.map(|folder| {
-                let child = folder.ticket().ok().filter(|child| child.parent.as_ref() == Some(&id));
-                child.map(|_| (folder.id().clone(), false))
-            });
-            for child in children.into_iter().flatten().rev() {
-                waiting.push_front(child);
+            for child in fitness.relations().children_of(&id).rev() {
+                waiting.push_front((child.clone(), false));
             }
         }
         all.push((id, by_name));
@@ -435,32 +434,16 @@ pub(crate) fn is_delivered(workspace: &Workspace, folder: &TicketFolder<'_>) -> 
     folder.has(TicketFileName::Result) || !matches!(receipt_bytes(workspace.repository(), folder.id()), Ok(None))
 }
 
-fn plan(
-    workspace: &Workspace,
-    folder: &TicketFolder<'_>,
-    repository: &str,
-    packages: &Packages,
-) -> Result<PlannedApproval, ApproveError> {
-    if let Some(closed) = is_closed(workspace, folder) {
+fn plan(fitness: &Fitness<'_>, folder: &TicketFolder<'_>) -> Result<PlannedApproval, ApproveError> {
+    if let Some(closed) = is_closed(fitness.workspace, folder) {
         return Err(closed);
     }
     let read = folder.ticket();
-    let policy = workspace.policy()?;
-    let quick = QuickRules::new(policy, workspace.repository());
-    let membership = membership_finding(folder, packages, &names(folder.id(), read.as_ref().ok().cloned()));
-    let steering = SteeringRules::new(policy, workspace.repository());
-    let (mut findings, claim) = ticket_findings(folder, &read, policy, repository, &quick, &steering);
-    if let Some(claim) = claim {
-        let ledger = workspace.ledger()?;
-        let conflicts = conflicts_with(workspace, &ledger, policy, folder.id(), &claim);
-        let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
-        findings.extend(conflict_findings(folder, &contract, &conflicts));
-    }
-    let (errors, warnings): (Vec<_>, Vec<_>) = findings
+    let (errors, warnings): (Vec<_>, Vec<_>) = fitness
+        .findings(folder, &read)
         .into_iter()
         // An approval that does not count any more is what this replaces.
         .filter(|finding| finding.path != folder.path(TicketFileName::Approval))
-        .chain(membership)
         .partition(|finding| finding.severity >= FindingSeverity::Unfinished);
     let ticket = match read {
         Ok(ticket) if errors.is_empty() => ticket,
@@ -497,7 +480,7 @@ fn plan(
         .get(&folder.path(TicketFileName::Ticket))
         .map_or(&[][..], Vec::as_slice);
     let already = matches!(
-        consent_state(folder, contract, &ticket, repository),
+        consent_state(folder, contract, &ticket, fitness.repository_id),
         ConsentState::Approved { .. }
     ) && covers(folder, &files);
     Ok(PlannedApproval {

@@ -43,7 +43,7 @@ impl Closeout {
         for file in &specs.files {
             let side = repository.entry_at(tree, &file.path)?;
             let blob = git_delivery::blob_id(&file.bytes)?;
-            if side.is_none_or(|side| side.id != blob) {
+            if side.is_none_or(|side| !side.mode.is_file() || side.id != blob) {
                 let path = file.path.clone();
                 return Err(CloseoutError::Changed { path });
             }

@@ -42,6 +42,7 @@ use crate::sandbox::{Confinement, Sandbox};
 use crate::specs::LinkedSpecs;
 
 pub(crate) use checks::confinement;
+pub(crate) use delivery::MOST_BRANCH_NAMES;
 pub(crate) use ended::{end_for_changed_sources, has_delivered, keep_ended, store_ended};
 pub use places::RunFolders;
 pub(crate) use places::unfinished;

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use git_delivery::{ObjectError, Repository};
-use ledger_core::{CommitId, Digest, InvalidName, PackageName, RepoPath, Side, TicketId};
+use ledger_core::{CommitId, Digest, EntryMode, InvalidName, PackageName, RepoPath, Side, TicketId, TreeId};
 
+pub(crate) use ticket_folder::read_committed;
 pub use ticket_folder::{FileProblem, TicketFileName, TicketFolder};
 
 /// A ledger whose folder has been listed. The tickets are read one by one when they are asked for, so a broken one never
@@ -79,7 +80,7 @@ pub enum MisfitReason {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// Something on the way is a file or a symbolic link.
-    #[error("`{path}` is not a folder")]
+    #[error("`{path}` is not a folder, and symbolic links are not followed")]
     NotAFolder {
         /// That path in the repository.
         path: RepoPath,
@@ -138,10 +139,16 @@ impl<'a> Ledger<'a> {
     pub fn at_commit(repository: &'a Repository, commit: CommitId, dir: &RepoPath) -> Result<Self, LedgerError> {
         let tree = repository.commit_tree_id(commit)?;
         let tickets = tickets_dir(dir);
+        no_link_leads_to(repository, tree, tickets.as_ref().unwrap_or(dir))?;
         let mut folders: BTreeMap<Vec<u8>, CommittedFolder> = BTreeMap::new();
+        let mut links = Vec::new();
         for entry in repository.list_tree(tree, tickets.as_ref())? {
             let below = entry.path.as_bytes().get(dir.as_bytes().len() + TICKETS.len() + 1..);
-            let Some((folder, file)) = below.and_then(|below| split_once(below, b'/')) else {
+            let Some(below) = below else { continue };
+            let Some((folder, file)) = split_once(below, b'/') else {
+                if entry.side.mode == EntryMode::Symlink && !below.starts_with(b".") {
+                    links.push(below.to_vec());
+                }
                 continue;
             };
             if folder.starts_with(b".") {
@@ -153,7 +160,8 @@ impl<'a> Ledger<'a> {
             }
         }
         let mut names = Vec::with_capacity(folders.len());
-        let mut misfits = Vec::new();
+        let linked = |name| misfit(dir, name, MisfitReason::SymbolicLink);
+        let mut misfits: Vec<_> = links.into_iter().filter_map(linked).collect();
         for (name, files) in folders {
             match ticket_id(&name) {
                 Ok(id) => names.push((id, files)),
@@ -192,6 +200,19 @@ impl<'a> Ledger<'a> {
     /// Folders among the tickets that are none, in the order of their paths.
     pub fn misfits(&self) -> &[Misfit] {
         &self.misfits
+    }
+
+    /// Refuses a ticket in whose place there is a symbolic link.
+    pub(crate) fn refuse_link(&self, id: &TicketId) -> Result<(), LedgerError> {
+        let place = join(&self.dir, &format!("tickets/{id}"));
+        let is_it =
+            |misfit: &&Misfit| misfit.reason == MisfitReason::SymbolicLink && Some(&misfit.path) == place.as_ref();
+        match self.misfits.iter().find(is_it) {
+            Some(misfit) => Err(LedgerError::NotAFolder {
+                path: misfit.path.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The folder of a ticket.
@@ -233,6 +254,21 @@ impl<'a> Ledger<'a> {
             whole
         })
     }
+}
+
+/// Refuses a folder of a tree that lies behind a symbolic link or anything else that is no folder.
+fn no_link_leads_to(repository: &Repository, tree: TreeId, folder: &RepoPath) -> Result<(), LedgerError> {
+    let bytes = folder.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    for end in ends.map(|(end, _)| end).chain([bytes.len()]) {
+        let Ok(path) = RepoPath::new(&bytes[..end]) else {
+            continue;
+        };
+        if repository.entry_at(tree, &path)?.is_some() {
+            return Err(LedgerError::NotAFolder { path });
+        }
+    }
+    Ok(())
 }
 
 const TICKETS: &str = "/tickets";

@@ -135,6 +135,7 @@ impl<'a> Queue<'a> {
                     return Err(QueueError::BrokenPackage { name, finding });
                 }
                 None => {
+                    self.ledger.refuse_link(name).map_err(WorkspaceError::from)?;
                     return Err(SelectionError::Unknown {
                         id: name.clone(),
                         nearest: nearest_id(name.as_str(), self.ledger.ids()),

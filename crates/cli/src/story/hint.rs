@@ -158,6 +158,7 @@ fn run(error: &RunError) -> Option<String> {
             AdmitError::Base(blocker) => Some(blocker.next_step.clone()),
             AdmitError::Identity(error) => repository(error),
             AdmitError::Target(error) => target(error),
+            AdmitError::Ledger(error) => ledger(error),
             _ => None,
         },
         _ => None,

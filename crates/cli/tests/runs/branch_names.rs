@@ -81,3 +81,50 @@ fn a_branch_below_the_name_is_in_the_way() {
     assert_in_the_way("foil/0001-hello/more", false);
     assert_in_the_way("foil/0001-hello/more", true);
 }
+
+#[test]
+fn two_tickets_whose_ids_begin_alike_have_branches_and_records_of_their_own() {
+    const MORE: &str = "0001-hello-2";
+    let world = approved(WRITER);
+    world.ticket(MORE, crate::world::CONTRACT);
+    world.commit_all("Another ticket");
+    assert_eq!(world.foil(&["approve", MORE]).code, Some(0));
+    world.git(&["branch", "foil/0001-hello"]);
+    // The second choice of the one is the first choice of the other.
+    for (id, branch) in [(TICKET, "foil/0001-hello-2"), (MORE, "foil/0001-hello-2-2")] {
+        let said = world.foil(&["run", id, "--json"]);
+        assert_eq!(said.code, Some(0), "{said}");
+        assert_eq!(json_of(&said)["runs"][0]["packet"]["branch"], branch);
+    }
+    for (id, branch) in [(TICKET, "foil/0001-hello-2"), (MORE, "foil/0001-hello-2-2")] {
+        let delivered = world.git(&["rev-parse", branch]);
+        let status = json_of(&world.foil(&["status", id, "--json"]))["tickets"].clone();
+        assert_eq!(status.as_array().unwrap().len(), 1);
+        assert_eq!(
+            (&status[0]["id"], &status[0]["branch"], &status[0]["commit"]),
+            (&id.into(), &branch.into(), &delivered.as_str().into())
+        );
+        for commit in [branch.to_owned(), format!("{branch}^")] {
+            let trailer = "--format=%(trailers:key=Counterfoil-Ticket,valueonly)";
+            assert_eq!(world.git(&["log", "-1", trailer, &commit]).trim(), id);
+        }
+        let changed = world.git(&["diff", "--name-only", &format!("{branch}^"), branch]);
+        let folder = format!("ledger/tickets/{id}/");
+        assert!(changed.lines().all(|path| path.starts_with(&folder)), "{changed}");
+        let receipt = world.git(&[
+            "cat-file",
+            "blob",
+            &format!("refs/counterfoil/receipts/{id}:receipt.json"),
+        ]);
+        let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+        assert_eq!(receipt["ticket"], id);
+        let verified = json_of(&world.foil(&["verify", id, "--json"]));
+        assert_eq!(world.foil(&["verify", id]).code, Some(0), "{verified:#}");
+        let events = world.foil(&["events", id, "--json"]);
+        assert_eq!(events.code, Some(0));
+        let first: serde_json::Value = serde_json::from_str(events.stdout.lines().next().unwrap()).unwrap();
+        assert!(first.to_string().contains(&format!("\"ticket\":\"{id}\"")), "{first:#}");
+        let runs = world.root().join(".git/counterfoil/runs").join(id);
+        assert_eq!(std::fs::read_dir(runs).unwrap().count(), 1);
+    }
+}

@@ -118,6 +118,18 @@ fn what_is_in_the_way_is_named_and_nothing_is_touched() {
 }
 
 #[test]
+fn in_the_middle_of_an_operation_nothing_is_delivered_here() {
+    for (operation, begin) in crate::world::OPERATIONS {
+        let world = done();
+        begin(&world);
+        let error = refused(&world);
+        assert_eq!(error["code"], "needs_person", "{operation}: {error:#}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(operation), "{operation}: {message}");
+    }
+}
+
+#[test]
 fn only_a_run_that_is_done_and_verifies_is_delivered() {
     let world = approved(WRITER);
     let said = deliver(&world, &[]);

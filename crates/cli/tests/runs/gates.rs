@@ -82,6 +82,31 @@ fn a_receipt_that_cannot_be_read_is_no_leave_to_deliver_twice() {
 }
 
 #[test]
+fn the_receipt_of_another_ticket_delivers_nothing() {
+    let world = done();
+    world.ticket("0002-x", crate::common::LOOP);
+    world.ticket("0003-y", &format!("depends_on = [\"0002-x\"]\n{}", crate::common::LOOP));
+    let said = world.foil(&["approve", "0002-x", "0003-y"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let receipt = world.git(&["rev-parse", &format!("refs/counterfoil/receipts/{TICKET}")]);
+    world.git(&["update-ref", "refs/counterfoil/receipts/0002-x", &receipt]);
+    let branches = world.git(&["branch", "--list"]);
+    let said = world.foil(&["run", "0002-x"]);
+    assert_eq!(said.code, Some(12), "{said}");
+    let status = json(&world.foil(&["status", "0002-x", "--json"]));
+    assert_eq!(status["tickets"][0]["state"], "broken", "{status:#}");
+    let reason = "the receipt of `0002-x` cannot be used: it is that of `0001-hello`";
+    assert_eq!(status["tickets"][0]["reason"], reason, "{status:#}");
+    let document = json(&world.foil(&["explain", "0003-y", "--json"]));
+    let gates = document["gates"].as_array().unwrap();
+    let dependencies = gates.iter().find(|gate| gate["name"] == "dependencies").unwrap();
+    assert_eq!(dependencies["verdict"], "unknown", "{document:#}");
+    assert_eq!(world.foil(&["run", "0003-y"]).code, Some(11));
+    assert_eq!(world.git(&["branch", "--list"]), branches);
+    assert!(!world.root().join(".git/counterfoil/runs/0002-x").exists());
+}
+
+#[test]
 fn a_dependency_that_was_merged_by_a_squash_is_in_the_base() {
     let world = done();
     world.ticket(

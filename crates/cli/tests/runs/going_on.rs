@@ -238,6 +238,75 @@ fn a_cancellation_on_the_branch_where_a_stacked_run_was_started_stops_it() {
 }
 
 #[test]
+fn whatever_lies_in_place_of_a_cancellation_stops_a_run_before_it_delivers() {
+    let path = format!("ledger/tickets/{TICKET}/canceled.toml");
+    for what in [
+        "ln -s nowhere \"$P\"",
+        "ln -s /etc/hostname \"$P\"",
+        "mkfifo \"$P\"",
+        "mkdir \"$P\"",
+        "head -c 4194304 /dev/zero >\"$P\"",
+        // On the branch, and not in the work tree.
+        "ln -s nowhere \"$P\" && git -C \"$R\" add -A && git -C \"$R\" commit -q -m Cancel && rm \"$P\"",
+        "mkdir \"$P\" && touch \"$P/x\" && git -C \"$R\" add -A && git -C \"$R\" commit -q -m Cancel && rm -r \"$P\"",
+    ] {
+        let world = approved(crate::world::WRITER);
+        let root = world.root();
+        let command = format!("R='{}'; P='{}'; {what}", root.display(), root.join(&path).display());
+        std::fs::write(
+            world.folder().join("scripts/writer.toml"),
+            format!(
+                "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n{}",
+                crate::packages::runs(&command)
+            ),
+        )
+        .unwrap();
+        let said = world.foil(&["run", TICKET, "--json"]);
+        assert_eq!(said.code, Some(10), "{what}: {said}");
+        let run = json(&said)["runs"][0].clone();
+        assert_eq!(run["packet"]["outcome"], "canceled", "{what}: {run:#}");
+        assert_eq!(world.git(&["branch", "--list", "foil/*"]), "", "{what}");
+    }
+}
+
+#[test]
+fn a_link_that_reads_like_what_was_approved_stops_a_run_before_it_delivers() {
+    let prompt = format!("ledger/tickets/{TICKET}/prompt.md");
+    for committed in [false, true] {
+        let world = approved(crate::world::WRITER);
+        let root = world.root();
+        // In the work tree its target has the approved bytes; on the branch its own blob is the approved one.
+        let command = match committed {
+            false => format!(
+                "cd '{}' && mv {prompt} other.md && ln -s ../../../other.md {prompt}",
+                root.display()
+            ),
+            true => format!(
+                "cd '{}' && git update-index --cacheinfo 120000,$(git rev-parse HEAD:{prompt}),{prompt} && git commit -q -m Link",
+                root.display()
+            ),
+        };
+        std::fs::write(
+            world.folder().join("scripts/writer.toml"),
+            format!(
+                "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n{}",
+                crate::packages::runs(&command)
+            ),
+        )
+        .unwrap();
+        let said = world.foil(&["run", TICKET, "--json"]);
+        assert_eq!(said.code, Some(10), "{said}");
+        let blocker = json(&said)["runs"][0]["packet"]["blocker"].clone();
+        assert_eq!(blocker["code"], "approval_stale", "{said}");
+        assert_eq!(
+            blocker["reason"],
+            format!("`{prompt}` changed while the run was under way")
+        );
+        assert_eq!(world.git(&["branch", "--list", "foil/*"]), "");
+    }
+}
+
+#[test]
 fn a_run_whose_objects_are_gone_does_not_go_on_and_a_new_approval_begins_anew() {
     let world = done();
     killed_after(

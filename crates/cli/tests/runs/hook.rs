@@ -115,6 +115,64 @@ fn a_patch_stays_within_the_scope_of_the_ticket_whose_branch_is_checked_out() {
 }
 
 #[test]
+fn a_folder_of_the_repository_and_a_linked_work_tree_are_judged_alike() {
+    let world = on_ticket();
+    let linked = world.folder().join("linked");
+    world.git(&["switch", "--quiet", "main"]);
+    world.git(&[
+        "worktree",
+        "add",
+        "-q",
+        linked.to_str().unwrap(),
+        &format!("foil/{TICKET}"),
+    ]);
+    let in_folder = |folder: &std::path::Path, path: &str| {
+        let mut asked = tool_use(&world, "apply_patch", patch(path));
+        asked["cwd"] = folder.to_str().unwrap().into();
+        denied(&ask(&world, &["pre-tool-use"], &asked.to_string()))
+    };
+    assert_eq!(
+        in_folder(&world.root(), "README.md"),
+        None,
+        "another branch is checked out"
+    );
+    let at_root = in_folder(&linked, "README.md").unwrap();
+    assert!(at_root.contains("may not change for ticket 0001-hello:"), "{at_root}");
+    assert_eq!(in_folder(&linked.join("src"), "../README.md").as_ref(), Some(&at_root));
+    assert_eq!(in_folder(&linked.join("src"), "a.rs"), None);
+    world.git(&["worktree", "remove", linked.to_str().unwrap()]);
+    world.git(&["switch", "--quiet", &format!("foil/{TICKET}")]);
+    let below = world.root().join("src");
+    assert_eq!(in_folder(&world.root(), "README.md").as_ref(), Some(&at_root));
+    assert_eq!(in_folder(&below, "../README.md").as_ref(), Some(&at_root));
+    assert_eq!(in_folder(&below, "a.rs"), None);
+    // What would be allowed at the root is another file here.
+    assert!(
+        in_folder(&below, "docs/hello.md").is_none(),
+        "`src/docs/hello.md` is within `src/**`"
+    );
+    assert!(in_folder(&below, "old/a.rs").is_some());
+}
+
+#[test]
+fn a_conversation_is_told_the_paths_of_its_ticket_word_for_word() {
+    let world = on_ticket();
+    world.ticket(
+        TICKET,
+        "title = \"Rotate tokens\"\nmode = \"loop\"\n[scope]\nallowed = [\"src/token_store.rs\"]\nforbidden = [\".env\"]\n",
+    );
+    world.commit_all("Narrow the ticket");
+    for (event, name) in [("session-start", "SessionStart"), ("subagent-start", "SubagentStart")] {
+        let start = json!({ "session_id": "s", "cwd": world.root(), "hook_event_name": name, "source": "startup" });
+        let told = ask(&world, &[event], &start.to_string());
+        let answer: Value = serde_json::from_str(&told.stdout).unwrap();
+        let context = answer["hookSpecificOutput"]["additionalContext"].as_str().unwrap();
+        let expected = "Only these paths may change:\n- `src/token_store.rs`\nThese may not change:\n- `.env`\n";
+        assert!(context.contains(expected), "{context}");
+    }
+}
+
+#[test]
 fn a_link_is_no_way_out_of_the_scope() {
     let world = on_ticket();
     symlink("..", world.root().join("src/up")).unwrap();
@@ -219,6 +277,63 @@ fn a_ticket_that_is_named_counts_and_one_that_is_not_there_stops_everything() {
     std::fs::write(&file, &asked).unwrap();
     named.stdin(std::fs::File::open(&file).unwrap());
     assert!(denied(&said(&mut named)).is_some());
+}
+
+#[test]
+fn the_next_free_name_of_a_branch_is_its_tickets_too_and_what_may_be_two_tickets_is_nobodys() {
+    let world = on_ticket();
+    for number in ["-2", "-99"] {
+        world.git(&["switch", "--quiet", "-c", &format!("foil/{TICKET}{number}")]);
+        assert_eq!(tool(&world, "apply_patch", patch("src/a.rs")), None);
+        let reason = tool(&world, "apply_patch", patch("README.md")).unwrap();
+        assert!(
+            reason.contains(&format!("may not change for ticket {TICKET}:")),
+            "{reason}"
+        );
+    }
+    for other in ["-1", "-02", "-100", "-x", "-2-3", "2"] {
+        world.git(&["switch", "--quiet", "-c", &format!("foil/{TICKET}{other}")]);
+        assert_eq!(tool(&world, "apply_patch", patch("README.md")), None, "{other}");
+    }
+    // Written by an agent or committed: another ticket of that name takes no scope away and gives none.
+    let more = format!("{TICKET}-2");
+    world.git(&["switch", "--quiet", &format!("foil/{more}")]);
+    world.ticket(&more, &CONTRACT.replace("\"src/**\"", "\"**\""));
+    for committed in [false, true] {
+        if committed {
+            world.commit_all("Another ticket");
+        }
+        for path in ["src/a.rs", "README.md"] {
+            let reason = tool(&world, "apply_patch", patch(path)).unwrap();
+            assert!(
+                reason.contains(&format!("may be that of `{TICKET}` or of `{more}`")) && reason.contains("FOIL_TICKET"),
+                "{reason}"
+            );
+        }
+        let asked = tool_use(&world, "apply_patch", patch("README.md")).to_string();
+        let named = |id: &str| denied(&ask(&world, &["pre-tool-use", "--ticket", id], &asked));
+        assert!(named(TICKET).is_some());
+        assert_eq!(named(&more), None);
+    }
+}
+
+#[test]
+fn the_one_branch_of_a_package_is_no_tickets() {
+    let world = World::initialized();
+    world.write("counterfoil.toml", "[delivery]\nbranch = \"goals/{package}\"\n");
+    world.ticket(TICKET, &format!("package = \"goal\"\n{CONTRACT}"));
+    world.ticket("0002-more", "package = \"goal\"\ntitle = \"More\"\nmode = \"loop\"\n");
+    world.ticket("0003-alone", CONTRACT);
+    world.write("README.md", "# Readme\n");
+    world.commit_all("Write tickets");
+    for (branch, word) in [
+        ("goals/goal", "may be that of `0001-hello` or of `0002-more`"),
+        ("goals/0003-alone", "may not change for ticket 0003-alone:"),
+    ] {
+        world.git(&["switch", "--quiet", "-c", branch]);
+        let reason = tool(&world, "apply_patch", patch("README.md")).unwrap();
+        assert!(reason.contains(word), "{reason}");
+    }
 }
 
 #[test]

@@ -430,22 +430,6 @@ fn a_push_that_goes_elsewhere_than_is_read_from_is_no_delivery() {
     assert_eq!(code, "push_rejected");
     assert!(reason.contains("another repository"), "{reason}");
     assert_eq!(tip(&world), before);
-    world.git(&[
-        "remote",
-        "set-url",
-        "--push",
-        "--add",
-        "origin",
-        remote(&world).to_str().unwrap(),
-    ]);
-    world.git(&[
-        "remote",
-        "set-url",
-        "--push",
-        "--add",
-        "origin",
-        elsewhere.to_str().unwrap(),
-    ]);
 }
 
 #[test]

@@ -98,6 +98,98 @@ fn both_commits_name_their_ticket_their_run_and_the_journal_before_them() {
     }
 }
 
+#[test]
+fn a_title_that_a_shell_or_git_would_read_is_told_as_it_is() {
+    const TITLE: &str = "--amend \"it\": $HOME `x` 'y'";
+    let world = approved_with(crate::world::WRITER, LOOP, |_| ());
+    let made = world.foil(&["new", "--id", "0002-odd", "--mode", "loop", "--", TITLE]);
+    assert_eq!(made.code, Some(0), "{made}");
+    let contract = "ledger/tickets/0002-odd/ticket.toml";
+    let text = world
+        .read(contract)
+        .replace("allowed = []", "allowed = [\"hello.txt\"]");
+    world.write(contract, text);
+    world.write("ledger/tickets/0002-odd/prompt.md", "Say hello.\n");
+    for args in [
+        &["check", "0002-odd"][..],
+        &["package", "new", "--name", "odd", "--", TITLE, "0002-odd"],
+        &["approve", "odd"],
+        &["run", "odd"],
+        &["verify", "0002-odd"],
+    ] {
+        let said = world.foil(args);
+        assert_eq!(said.code, Some(0), "{args:?}: {said}");
+    }
+    let said_of = |format: &str, commit: &str| world.git(&["log", "-1", &format!("--format={format}"), commit]);
+    assert_eq!(said_of("%s", "foil/0002-odd^"), format!("0002-odd: {TITLE}"));
+    assert_eq!(said_of("%s", "foil/0002-odd"), "0002-odd: records");
+    for commit in ["foil/0002-odd^", "foil/0002-odd"] {
+        let trailers = said_of("%(trailers:only)", commit);
+        let keys: Vec<_> = trailers.lines().filter_map(|line| line.split(": ").next()).collect();
+        assert_eq!(keys, ["Counterfoil-Ticket", "Counterfoil-Run", "Counterfoil-Journal"]);
+        assert_eq!(
+            said_of("%(trailers:key=Counterfoil-Ticket,valueonly)", commit).trim(),
+            "0002-odd"
+        );
+    }
+    let told = |args: &[&str]| crate::world::json(&world.foil(args));
+    assert_eq!(told(&["status", "0002-odd", "--json"])["tickets"][0]["title"], TITLE);
+    assert_eq!(told(&["review", "0002-odd", "--json"])["packet"]["title"], TITLE);
+    let package = told(&["package", "show", "odd", "--json"]);
+    assert_eq!(
+        (&package["title"], &package["tickets"][0]["title"]),
+        (&TITLE.into(), &TITLE.into())
+    );
+}
+
+#[test]
+fn names_that_git_quotes_are_delivered_and_told_as_they_are() {
+    // In the order of their bytes.
+    const NAMES: [&str; 6] = [
+        "notes/\t",
+        "notes/ -> ",
+        "notes/\"q\"",
+        "notes/-rf",
+        "notes/a'b`c$d",
+        "notes/\u{fc}",
+    ];
+    let command = "mkdir notes && cd notes && for name in \"$(printf '\\t')\" ' -> ' '\"q\"' -rf \"a'b\\`c\\$d\" \"$(printf '\\303\\274')\"; do \
+                   printf '%s\\n' \"$name\" >\"./$name\"; done";
+    let world = approved_with(
+        &format!("role = \"writer\"\n{}", crate::packages::runs(command)),
+        "title = \"Notes\"\nmode = \"loop\"\n[scope]\nallowed = [\"notes/**\"]\n",
+        |world| {
+            let policy = world.read("counterfoil.toml");
+            world.write("counterfoil.toml", policy.replace("grep -q hello hello.txt", "true"));
+        },
+    );
+    let base = world.git(&["rev-parse", "HEAD"]);
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let branch = format!("foil/{TICKET}");
+    let changed = world.git(&["diff", "-z", "--name-only", &base, &format!("{branch}^")]);
+    let changed: Vec<_> = changed.split_terminator('\0').collect();
+    assert_eq!(changed, NAMES);
+    for name in NAMES {
+        let text = world.git(&["cat-file", "blob", &format!("{branch}:{name}")]);
+        assert_eq!(text, name.strip_prefix("notes/").unwrap().trim_end());
+    }
+    let packet = crate::world::json(&world.foil(&["review", TICKET, "--json"]));
+    seen!(
+        "odd_names_packet",
+        serde_json::to_string_pretty(&packet["packet"]["paths"]).unwrap()
+    );
+    let told = record(&world, &branch, TICKET, "result");
+    let section: String = told
+        .lines()
+        .filter(|line| line.contains("notes/"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    seen!("odd_names_record", section);
+    assert!(crate::world::is_harmless(&told), "{told}");
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
 /// `cargo xtask e2e` runs it: it needs npm and its registry.
 #[test]
 #[ignore = "needs npm and its registry"]

@@ -10,7 +10,7 @@ use runner::lock::{LockHolder, TicketLock};
 use serde_json::Value;
 
 use crate::common::{LOOP, World, said};
-use crate::world::{CONTRACT, TICKET, approved, approved_in, json, under_way};
+use crate::world::{CONTRACT, OPERATIONS, TICKET, approved, approved_in, json, under_way};
 
 /// A script that reports that the work is done.
 const WRITER: &str = "role = \"writer\"\n[answer]\nreport = { summary = \"done\" }\n";
@@ -114,6 +114,65 @@ fn after_an_edit_of_what_was_approved() {
     assert_refused(&world, 11, "approval_stale", &format!("foil approve {TICKET}"));
 }
 
+/// Puts a link in the place of what is there. Its target has the very bytes.
+fn linked(world: &World, path: &str) {
+    let place = world.root().join(path);
+    let away = world.root().join("elsewhere").join(path.replace('/', "-"));
+    std::fs::create_dir_all(away.parent().unwrap()).unwrap();
+    std::fs::rename(&place, &away).unwrap();
+    std::os::unix::fs::symlink(&away, &place).unwrap();
+}
+
+#[test]
+fn where_the_base_has_a_link_in_place_of_what_is_asked() {
+    let folder = format!("ledger/tickets/{TICKET}");
+    let with_spec = format!(
+        "{}[specs]\ndesign = \"docs/form.md\"\n",
+        CONTRACT.replace("standard", "loop")
+    );
+    let mut all = String::new();
+    for path in [
+        "counterfoil.toml",
+        "docs/form.md",
+        &format!("{folder}/ticket.toml"),
+        &format!("{folder}/prompt.md"),
+        &format!("{folder}/approval.toml"),
+        &folder,
+        "ledger/tickets",
+        "ledger",
+    ] {
+        let world = approved_in(World::new(), WRITER, &with_spec, |world| {
+            world.write("docs/form.md", "One column.\n");
+        });
+        linked(&world, path);
+        world.commit_all("Put a link in its place");
+        let before = world.observed();
+        let in_work_tree = world.foil(&["run", TICKET]);
+        // The link is in the base alone: the work tree has what was approved.
+        std::fs::remove_file(world.root().join(path)).unwrap();
+        let away = world.root().join("elsewhere").join(path.replace('/', "-"));
+        std::fs::rename(&away, world.root().join(path)).unwrap();
+        let in_base = world.foil(&["run", TICKET]);
+        std::fs::rename(world.root().join(path), &away).unwrap();
+        std::os::unix::fs::symlink(&away, world.root().join(path)).unwrap();
+        assert_eq!(world.observed(), before, "{path}");
+        for said in [in_work_tree, in_base] {
+            assert!(matches!(said.code, Some(3 | 11)), "{path}: {said}");
+            // Of an approval that is a file in the work tree it is enough to say that this one is not committed.
+            let words = match path.ends_with("approval.toml") && said.stderr.contains("[ticket_not_committed]") {
+                true => "not committed as in the work tree",
+                false => "symbolic link",
+            };
+            let is_told = said.stderr.contains(path) && said.stderr.contains(words);
+            assert!(is_told, "{path}: {said}");
+            all.push_str(&format!("{path}: {said}\n"));
+        }
+        let runs = world.root().join(".git/counterfoil/runs").join(TICKET);
+        assert!(!runs.exists(), "{path}: a run was opened");
+    }
+    crate::seen!("refusals_committed_links", all);
+}
+
 #[test]
 fn without_an_approval() {
     let world = approved(WRITER);
@@ -132,14 +191,14 @@ fn with_a_policy_that_nobody_trusts() {
 }
 
 #[test]
-fn in_the_middle_of_a_merge() {
-    let world = approved(WRITER);
-    world.git(&["switch", "-q", "-c", "side"]);
-    world.write("side", "x\n");
-    world.commit_all("side");
-    world.git(&["switch", "-q", "main"]);
-    world.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
-    assert_refused(&world, 11, "needs_person", "finish the operation");
+fn in_the_middle_of_an_operation() {
+    // While a commit is looked for, nothing of the user's is half done.
+    for (operation, begin) in OPERATIONS.into_iter().filter(|(operation, _)| *operation != "bisect") {
+        let world = approved(WRITER);
+        begin(&world);
+        assert_refused(&world, 11, "needs_person", "finish the operation");
+        assert!(world.foil(&["run", TICKET]).stderr.contains(operation), "{operation}");
+    }
 }
 
 #[test]

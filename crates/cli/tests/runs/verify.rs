@@ -98,6 +98,42 @@ fn a_finished_run_whose_receipt_is_gone_differs_and_the_rest_is_still_compared()
 }
 
 #[test]
+fn a_delivery_that_was_forged_as_a_merge_differs() {
+    let world = done();
+    let change = world.git(&["rev-parse", &format!("foil/{TICKET}^")]);
+    let base = world.git(&["rev-parse", "HEAD"]);
+    let tree = format!("{change}^{{tree}}");
+    let message = world.git(&["log", "-1", "--format=%B", &change]);
+    let other = world.git(&["commit-tree", "-m", "Unseen", &tree]);
+    let forged = world.git(&["commit-tree", "-p", &base, "-p", &other, "-m", &message, &tree]);
+    let name = run_ref(&world);
+    let receipt = world.git(&["cat-file", "blob", &format!("{name}:receipt.json")]);
+    let file = world.folder().join("receipt");
+    std::fs::write(&file, format!("{}\n", receipt.replace(&change, &forged))).unwrap();
+    let blob = world.git(&["hash-object", "-w", file.to_str().unwrap()]);
+    let listed = world.git(&["ls-tree", &name]);
+    let lines: Vec<_> = listed
+        .lines()
+        .map(|line| match line.ends_with("\treceipt.json") {
+            true => format!("100644 blob {blob}\treceipt.json"),
+            false => line.to_owned(),
+        })
+        .collect();
+    let list = world.folder().join("list");
+    std::fs::write(&list, lines.join("\n") + "\n").unwrap();
+    let mut mktree = world.command("git");
+    let mktree = mktree.arg("mktree").stdin(std::fs::File::open(&list).unwrap());
+    let stored = crate::common::said(mktree).stdout;
+    let message = world.git(&["log", "-1", "--format=%B", &name]);
+    let commit = world.git(&["commit-tree", "-m", &message, stored.trim()]);
+    world.git(&["update-ref", &name, &commit]);
+    world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), &commit]);
+    std::fs::remove_dir_all(run_folder(&world)).unwrap();
+    // What is compared is what the journal delivered, so the forged receipt is found out and its commit counts for nothing.
+    assert_differs(&world, "receipt  computed again from the journal");
+}
+
+#[test]
 fn a_receipt_ref_that_points_elsewhere_differs() {
     let world = done();
     world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), "HEAD"]);

@@ -155,6 +155,46 @@ pub(crate) fn workspace(world: &World) -> Workspace {
     Workspace::open(&world.root(), &settings).unwrap()
 }
 
+/// The name of what Git is in the middle of, and how that begins.
+pub(crate) type Operation = (&'static str, fn(&World));
+
+/// All of them.
+pub(crate) const OPERATIONS: [Operation; 5] = [
+    ("merge", |world| {
+        beside(world);
+        world.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
+    }),
+    ("cherry-pick", |world| {
+        beside(world);
+        world.git(&["reset", "-q", "--hard", "HEAD"]);
+        assert!(!world.try_git(&["cherry-pick", "side", "other"]).status.success());
+    }),
+    ("revert", |world| {
+        beside(world);
+        world.git(&["revert", "--no-commit", "HEAD"]);
+    }),
+    ("rebase", |world| {
+        beside(world);
+        assert!(!world.try_git(&["rebase", "--exec", "false", "HEAD^"]).status.success());
+    }),
+    ("bisect", |world| {
+        beside(world);
+        world.git(&["bisect", "start"]);
+        world.git(&["bisect", "bad"]);
+        world.git(&["bisect", "good", "HEAD^"]);
+    }),
+];
+
+/// A branch with a commit of its own, and another that does not go with it.
+fn beside(world: &World) {
+    for branch in ["side", "other"] {
+        world.git(&["switch", "-q", "-c", branch, "main"]);
+        world.write("side", format!("{branch}\n"));
+        world.commit_all(branch);
+    }
+    world.git(&["switch", "-q", "main"]);
+}
+
 /// The folder of the ticket's only run.
 pub(crate) fn run_folder(world: &World) -> PathBuf {
     let runs = world.root().join(".git/counterfoil/runs").join(TICKET);

@@ -41,7 +41,7 @@ pub(crate) fn policy_at_head(workspace: &Workspace) -> Result<(Policy, TrustFact
 pub(super) fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Policy, TrustFact), AdmitError> {
     let repository = workspace.repository();
     let bytes = match tip {
-        Some(tip) => repository.read_file_at(tip.commit, &PolicyFile::path(), MAX_DOCUMENT_BYTES as u64)?,
+        Some(tip) => plain_file_at(repository, tip, &PolicyFile::path())?,
         None => workspace.policy_file().bytes.clone(),
     };
     let file = PolicyFile::new(bytes);
@@ -58,6 +58,23 @@ pub(super) fn policy_at(workspace: &Workspace, tip: Option<&Tip>) -> Result<(Pol
         },
     };
     Ok((policy, trust))
+}
+
+/// The bytes of a file of the base; none where there is nothing. A link in its place is not taken for nothing.
+pub(super) fn plain_file_at(
+    repository: &Repository,
+    tip: &Tip,
+    path: &RepoPath,
+) -> Result<Option<Vec<u8>>, AdmitError> {
+    let tree = repository.commit_tree_id(tip.commit)?;
+    match repository.entry_at(tree, path)? {
+        Some(side) if !side.mode.is_file() => Err(AdmitError::File {
+            path: path.clone(),
+            problem: FileProblem::NotAFile,
+        }),
+        Some(side) => Ok(Some(repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64)?)),
+        None => Ok(None),
+    }
 }
 
 /// What tells the modules of a ticket in quick mode apart; other modes do not ask.
@@ -110,7 +127,7 @@ pub(super) fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) ->
         Some(Err(problem)) => {
             return (
                 ApprovalFact::Invalid {
-                    reason: problem.to_string(),
+                    reason: format!("`{path}`: {problem}"),
                 },
                 None,
             );

@@ -1,15 +1,19 @@
 //! Whether the consent that a run was started with still stands.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use git_delivery::{Head, Repository};
 use ledger_core::{
-    BlockerCode, Cancellation, CommitId, Consent, CoveredFile, Discovery, MAX_DOCUMENT_BYTES, Observation, Run,
-    SourceLock,
+    BlockerCode, Cancellation, CommitId, Consent, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, Observation,
+    RepoPath, Run, SourceLock, TreeId,
 };
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
+use crate::beneath::read_beneath;
+use crate::ledger::FileProblem;
 use crate::packages::{is_as_pinned, pinned_files};
 
 impl Engine {
@@ -36,18 +40,22 @@ fn look(
     discovery: Option<&Discovery>,
 ) -> Result<Consent, Failed> {
     let canceled = format!("{}/canceled.toml", ticket_folder(plan));
-    let in_work_tree = |path: &str| read(&repository.work_dir().join(path));
-    if let Some(bytes) = in_work_tree(&canceled)? {
-        return Ok(consent_canceled(&bytes));
+    let canceled: RepoPath = canceled.parse().map_err(|error| Failed::of(&error))?;
+    let in_work_tree = |path: &RepoPath| in_work_tree(repository.work_dir(), path);
+    match in_work_tree(&canceled)? {
+        Seen::Nothing => {}
+        seen => return Ok(consent_canceled(&seen)),
     }
     let pinned = pinned(plan, repository, lock)?;
     let all = || lock.files.iter().chain([&lock.approval]).chain(&pinned);
     for file in all() {
-        let Some(path) = file.path.to_str() else { continue };
-        // A file that is not there says nothing: another branch may be checked out. The branch below tells.
-        if let Some(bytes) = in_work_tree(path)?
-            && ledger_core::Digest::of(&bytes) != file.sha256
-        {
+        let is_as_approved = match in_work_tree(&file.path)? {
+            // That it is not there says nothing: another branch may be checked out. The branch below tells.
+            Seen::Nothing => true,
+            Seen::File(bytes) => Digest::of(&bytes) == file.sha256,
+            Seen::Other => false,
+        };
+        if !is_as_approved {
             return Ok(Consent::Changed {
                 path: file.path.clone(),
             });
@@ -57,12 +65,9 @@ fn look(
         return Ok(Consent::Current);
     };
     let tree = repository.commit_tree_id(tip).map_err(|error| Failed::of(&error))?;
-    if let Ok(path) = canceled.parse()
-        && let Some(bytes) = repository
-            .read_file_at(tip, &path, MAX_DOCUMENT_BYTES as u64)
-            .map_err(|error| Failed::of(&error))?
-    {
-        return Ok(consent_canceled(&bytes));
+    match in_tree(repository, tree, &canceled)? {
+        Seen::Nothing => {}
+        seen => return Ok(consent_canceled(&seen)),
     }
     let changed = |file: &CoveredFile| Consent::Changed {
         path: file.path.clone(),
@@ -71,8 +76,8 @@ fn look(
         let side = repository
             .entry_at(tree, &file.path)
             .map_err(|error| Failed::of(&error))?;
-        // Also one that is gone from there.
-        if side.is_none_or(|side| side.id != file.blob) {
+        // Also one that is gone from there, and a link whose target reads like it.
+        if side.is_none_or(|side| !side.mode.is_file() || side.id != file.blob) {
             return Ok(changed(file));
         }
     }
@@ -108,26 +113,71 @@ fn tip(repository: &Repository, discovery: &Discovery) -> Result<Option<CommitId
     }
 }
 
-/// Whatever the file says, that it is there cancels the ticket.
-fn consent_canceled(bytes: &[u8]) -> Consent {
-    match Cancellation::parse(bytes) {
-        Ok(cancellation) => Consent::Canceled {
+/// What is at a path. No link is followed: it could lead to where nothing is, or to what waits for ever.
+enum Seen {
+    Nothing,
+    File(Vec<u8>),
+    /// A link, a folder, a pipe, or more than a document may have.
+    Other,
+}
+
+/// Whatever the file says, and whatever it is, that it is there cancels the ticket.
+fn consent_canceled(seen: &Seen) -> Consent {
+    let read = match seen {
+        Seen::File(bytes) => Cancellation::parse(bytes).ok(),
+        Seen::Nothing | Seen::Other => None,
+    };
+    match read {
+        Some(cancellation) => Consent::Canceled {
             by: cancellation.by,
             reason: cancellation.reason,
         },
-        Err(_) => Consent::Canceled {
+        None => Consent::Canceled {
             by: "unknown".to_owned(),
             reason: "canceled.toml cannot be read".to_owned(),
         },
     }
 }
 
-/// A small file's bytes; none where there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, Failed> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
-        Err(error) => Err(Failed::of(&error)),
+fn in_work_tree(root: &Path, path: &RepoPath) -> Result<Seen, Failed> {
+    match read_beneath(root, path) {
+        Ok(bytes) => Ok(Seen::File(bytes)),
+        Err(FileProblem::Missing) => Ok(Seen::Nothing),
+        // Another branch may be checked out that has a file where the ledger is on this one.
+        Err(FileProblem::NotAFile) if is_below_a_file(root, path) => Ok(Seen::Nothing),
+        Err(FileProblem::NotAFile | FileProblem::TooLarge { .. } | FileProblem::Document(_)) => Ok(Seen::Other),
+        Err(problem @ FileProblem::Unreadable { .. }) => Err(Failed::of(&problem)),
     }
+}
+
+/// Whether the first thing on the way that is no folder is a plain file.
+fn is_below_a_file(root: &Path, path: &RepoPath) -> bool {
+    let mut place = root.to_owned();
+    let folders = path.parts().count().saturating_sub(1);
+    for part in path.parts().take(folders) {
+        place.push(OsStr::from_bytes(part));
+        match place.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(metadata) => return metadata.is_file(),
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+fn in_tree(repository: &Repository, tree: TreeId, path: &RepoPath) -> Result<Seen, Failed> {
+    let side = repository.entry_at(tree, path).map_err(|error| Failed::of(&error))?;
+    let below = || {
+        repository
+            .list_tree(tree, Some(path))
+            .map_err(|error| Failed::of(&error))
+    };
+    Ok(match side {
+        None if below()?.is_empty() => Seen::Nothing,
+        None => Seen::Other,
+        Some(side) if side.mode.is_file() => repository
+            .read_blob(side.id, MAX_DOCUMENT_BYTES as u64)
+            .map_or(Seen::Other, Seen::File),
+        Some(_) => Seen::Other,
+    })
 }

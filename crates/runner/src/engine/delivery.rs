@@ -198,12 +198,15 @@ fn shared_branch(
     Err(Failed::new(BlockerCode::UpstreamMoved, reason))
 }
 
+/// How many names are tried for a branch.
+pub(crate) const MOST_BRANCH_NAMES: u8 = 99;
+
 /// The branch by the policy's template, or the first of its name with `-2`, `-3`, … that does not exist.
 fn free_branch(plan: &RunPlan, repository: &Repository) -> Result<RefName, Failed> {
     let package = plan.ticket.file.package.as_ref().map(ledger_core::PackageName::as_str);
     let wanted = plan.policy.delivery.branch.fill(plan.ticket.id.as_str(), package);
     let taken = |error: &dyn std::fmt::Display| Failed::new(BlockerCode::BranchNameTaken, error);
-    for suffix in 1..=99 {
+    for suffix in 1..=MOST_BRANCH_NAMES {
         let name = if suffix == 1 {
             wanted.clone()
         } else {
@@ -214,7 +217,10 @@ fn free_branch(plan: &RunPlan, repository: &Repository) -> Result<RefName, Faile
             return Ok(name);
         }
     }
-    Err(taken(&format!("`{wanted}` and 98 names after it exist")))
+    Err(taken(&format!(
+        "`{wanted}` and {} names after it exist",
+        MOST_BRANCH_NAMES - 1
+    )))
 }
 
 fn change_message(plan: &RunPlan, journal: Digest) -> String {

@@ -1,5 +1,6 @@
 //! Which ticket a person works on with Codex.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use git_delivery::{Head, RepositoryError};
@@ -7,6 +8,7 @@ use ledger_core::{CommitId, RepoPath, TicketFile, TicketId};
 use policy::Policy;
 
 use crate::admit::policy_at_head;
+use crate::engine::MOST_BRANCH_NAMES;
 use crate::ledger::{Ledger, TicketFolder};
 use crate::workspace::{PolicyFile, Settings, Workspace, WorkspaceError};
 
@@ -46,7 +48,7 @@ pub(super) struct ActiveTicket {
 }
 
 impl ActiveLedger {
-    /// Looks at the repository. The ticket is the one that was named, else the one whose delivery branch is checked out; as it is committed,
+    /// Looks at the repository. The ticket is the one that was named, else the one whose delivery branch is checked out, where that is only one's; as it is committed,
     /// and as it is in the work tree where it is in no commit yet. Says why where it cannot be told.
     pub(super) fn of(workspace: &Workspace, named: Option<&str>) -> Result<Self, String> {
         let repository = workspace.repository();
@@ -72,9 +74,18 @@ impl ActiveLedger {
                     .map_err(|error| format!("`{name}` is no ticket: {error}"))?;
                 Some(id)
             }
-            None => branch
-                .as_deref()
-                .and_then(|branch| by_branch(&policy, &ledgers, branch)),
+            None => {
+                let branch = branch.as_deref().unwrap_or_default();
+                let meant = by_branch(&policy, &ledgers, branch);
+                // Where it is not clear nothing is guessed: the scope of another ticket would be a wrong leave.
+                let mut all = meant.iter();
+                if let (Some(first), Some(second)) = (all.next(), all.next()) {
+                    return Err(format!(
+                        "the branch `{branch}` may be that of `{first}` or of `{second}`; the person names the ticket in FOIL_TICKET"
+                    ));
+                }
+                meant.into_iter().next()
+            }
         };
         let ticket = match id {
             None => None,
@@ -100,19 +111,31 @@ impl ActiveLedger {
     }
 }
 
-/// The ticket whose delivery branch this is.
-fn by_branch(policy: &Policy, ledgers: &[&Ledger<'_>], branch: &str) -> Option<TicketId> {
+/// The tickets whose delivery branch this may be: that of a package is the branch of all its tickets, and `foil/0001-hello-2` is the branch of `0001-hello-2`,
+/// or of `0001-hello` where the first choice was taken.
+fn by_branch(policy: &Policy, ledgers: &[&Ledger<'_>], branch: &str) -> BTreeSet<TicketId> {
     let template = &policy.delivery.branch;
     let needs_package = template.as_str().contains("{package}");
     let package = |folder: &TicketFolder<'_>| folder.ticket().ok()?.package.map(|package| package.to_string());
-    ledgers.iter().find_map(|ledger| {
-        let is_it = |id: &&TicketId| {
+    let mut found = BTreeSet::new();
+    for ledger in ledgers {
+        for id in ledger.ids() {
             let package = match needs_package {
                 true => ledger.ticket(id).and_then(|folder| package(&folder)),
                 false => None,
             };
-            template.fill(id.as_str(), package.as_deref()) == branch
-        };
-        ledger.ids().iter().find(is_it).cloned()
-    })
+            let wanted = template.fill(id.as_str(), package.as_deref());
+            if branch.strip_prefix(wanted.as_str()).is_some_and(is_choice) {
+                found.insert(id.clone());
+            }
+        }
+    }
+    found
+}
+
+/// Whether this is what a delivery puts after the name of a branch: nothing, or a number where the name is taken.
+fn is_choice(rest: &str) -> bool {
+    let number = || rest.strip_prefix('-')?.parse::<u8>().ok();
+    rest.is_empty()
+        || number().is_some_and(|number| (2..=MOST_BRANCH_NAMES).contains(&number) && rest == format!("-{number}"))
 }

@@ -86,7 +86,10 @@ fn no_symbolic_link_is_followed_on_the_way() {
     write(root.path(), "elsewhere/tickets/a/ticket.toml", "title = \"x\"\n");
     symlink("elsewhere", root.path().join("ledger")).unwrap();
     let error = Ledger::in_work_tree(root.path(), &dir()).unwrap_err();
-    assert_eq!(error.to_string(), "`ledger/tickets` is not a folder");
+    assert_eq!(
+        error.to_string(),
+        "`ledger/tickets` is not a folder, and symbolic links are not followed"
+    );
     let path: RepoPath = "ledger/tickets/a/ticket.toml".parse().unwrap();
     assert_eq!(read_beneath(root.path(), &path), Err(FileProblem::NotAFile));
 }
@@ -102,4 +105,46 @@ fn two_threads_keep_the_order() {
     let titles = ledger.map(|folder| folder.ticket().unwrap().title);
     let expected: Vec<_> = (0..2 * TWO_THREADS_FROM).map(|number| number.to_string()).collect();
     assert_eq!(titles, expected);
+}
+
+#[test]
+fn no_symbolic_link_of_a_commit_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = testkit::repo::TestRepository::new(folder.path().to_str().unwrap());
+    let root = world.root();
+    write(&root, "elsewhere/ticket.toml", "title = \"x\"\nmode = \"loop\"\n");
+    write(&root, "ledger/tickets/0001-a/prompt.md", "Do it.\n");
+    symlink(
+        "../../../elsewhere/ticket.toml",
+        root.join("ledger/tickets/0001-a/ticket.toml"),
+    )
+    .unwrap();
+    symlink("../../elsewhere", root.join("ledger/tickets/0002-b")).unwrap();
+    world.commit_all("Links");
+    let repository = Repository::discover(&root).unwrap();
+    let at_head = || repository.head().unwrap().commit().unwrap();
+    let ledger = Ledger::at_commit(&repository, at_head(), &dir()).unwrap();
+    let why = "it is a symbolic link, and a ledger is read without following any";
+    assert_eq!(
+        listed(&ledger),
+        (vec!["0001-a".to_owned()], vec![format!("ledger/tickets/0002-b: {why}")])
+    );
+    let ticket = ledger.ticket(&"0001-a".parse().unwrap()).unwrap();
+    assert_eq!(ticket.ticket(), Err(FileProblem::NotAFile));
+    let contract = ticket.path(TicketFileName::Ticket);
+    assert_eq!(ticket.read_path(&contract), Err(FileProblem::NotAFile));
+
+    for folder in ["ledger/tickets", "ledger"] {
+        fs::rename(root.join(folder), root.join("away")).unwrap();
+        let up = if folder == "ledger" { "away" } else { "../away" };
+        symlink(up, root.join(folder)).unwrap();
+        world.commit_all("A linked folder");
+        let error = Ledger::at_commit(&repository, at_head(), &dir()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("`{folder}` is not a folder, and symbolic links are not followed")
+        );
+        fs::remove_file(root.join(folder)).unwrap();
+        fs::rename(root.join("away"), root.join(folder)).unwrap();
+    }
 }

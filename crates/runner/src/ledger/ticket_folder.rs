@@ -1,8 +1,8 @@
 //! One ticket's folder, read on demand.
 
-use git_delivery::ObjectError;
+use git_delivery::{ObjectError, Repository};
 use ledger_core::{
-    Approval, Cancellation, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, PackageName, RepoPath, SpecFolder,
+    Approval, Cancellation, CommitId, Digest, DocumentError, MAX_DOCUMENT_BYTES, PackageName, RepoPath, SpecFolder,
     SteeringName, TicketFile, TicketId, document_text,
 };
 
@@ -122,9 +122,7 @@ impl<'a> TicketFolder<'a> {
                 repository, folders, ..
             } => match folders[self.index].get(name.as_str().as_bytes()) {
                 None => return Ok(None),
-                Some(side) if !matches!(side.mode, EntryMode::File | EntryMode::Executable) => {
-                    Err(FileProblem::NotAFile)
-                }
+                Some(side) if !side.mode.is_file() => Err(FileProblem::NotAFile),
                 Some(side) => repository
                     .read_blob(side.id, MAX_DOCUMENT_BYTES as u64)
                     .map_err(FileProblem::from),
@@ -141,11 +139,7 @@ impl<'a> TicketFolder<'a> {
         let read = match &self.ledger.source {
             Source::Nowhere => return Ok(None),
             Source::WorkTree { root, .. } => beneath::read_beneath(root, path),
-            Source::Commit { repository, commit, .. } => {
-                return repository
-                    .read_file_at(*commit, path, MAX_DOCUMENT_BYTES as u64)
-                    .map_err(FileProblem::from);
-            }
+            Source::Commit { repository, commit, .. } => return read_committed(repository, *commit, path),
         };
         match read {
             Err(FileProblem::Missing) => Ok(None),
@@ -228,6 +222,20 @@ impl<'a> TicketFolder<'a> {
     pub fn cancellation(&self) -> Result<Option<Cancellation>, FileProblem> {
         let bytes = self.read(TicketFileName::Canceled)?;
         Ok(bytes.map(|bytes| Cancellation::parse(&bytes)).transpose()?)
+    }
+}
+
+/// The bytes of a file of a commit; none where there is nothing. What is there and is no plain file is told.
+pub(crate) fn read_committed(
+    repository: &Repository,
+    commit: CommitId,
+    path: &RepoPath,
+) -> Result<Option<Vec<u8>>, FileProblem> {
+    let tree = repository.commit_tree_id(commit)?;
+    match repository.entry_at(tree, path)? {
+        None => Ok(None),
+        Some(side) if side.mode.is_file() => Ok(Some(repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64)?)),
+        Some(_) => Err(FileProblem::NotAFile),
     }
 }
 

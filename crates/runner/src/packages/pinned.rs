@@ -2,8 +2,8 @@
 
 use git_delivery::{ObjectError, Repository};
 use ledger_core::{
-    CoveredFile, Digest, DocumentError, MAX_DOCUMENT_BYTES, Package, PackageName, RepoPath, SourceLock, SpecFolder,
-    TicketId, TreeId,
+    CoveredFile, Digest, DocumentError, MAX_DOCUMENT_BYTES, Package, PackageName, RepoPath, Side, SourceLock,
+    SpecFolder, TicketId, TreeId,
 };
 
 use crate::ledger::join;
@@ -60,13 +60,15 @@ pub(crate) fn is_as_pinned(
     ledger: &RepoPath,
     file: &CoveredFile,
 ) -> Result<bool, ObjectError> {
+    // A link whose target reads like the file is another thing.
+    let is_it = |side: Side| side.mode.is_file() && side.id == file.blob;
     if let Some(side) = repository.entry_at(tree, &file.path)? {
-        return Ok(side.id == file.blob);
+        return Ok(is_it(side));
     }
     for path in SpecFolder::of(ledger).archived(&file.path) {
         match repository.entry_at(tree, &path)? {
             None => break,
-            Some(side) if side.id == file.blob => return Ok(true),
+            Some(side) if is_it(side) => return Ok(true),
             Some(_) => {}
         }
     }

@@ -1,12 +1,12 @@
 //! How a ticket stands in its package before it runs.
 
 use git_delivery::ObjectError;
-use ledger_core::{MAX_DOCUMENT_BYTES, Package, PackageName, StackedTicket, TicketFile, TicketId};
+use ledger_core::{Package, PackageName, StackedTicket, TicketFile, TicketId};
 use policy::{DependencyState, PackageFact, PackageState};
 
 use super::{PackageSources, package_path};
 use crate::admit::digest_in;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, read_committed};
 use crate::other_tickets::OtherTickets;
 
 /// How a ticket stands in its package, and what its run takes from that.
@@ -47,8 +47,15 @@ pub(crate) fn package_standing(
         };
         return Ok(standing);
     };
-    let Some(bytes) = others.repository.read_file_at(tip, &path, MAX_DOCUMENT_BYTES as u64)? else {
-        return Ok(standing);
+    let bytes = match read_committed(others.repository, tip, &path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(standing),
+        Err(problem) => {
+            fact.state = PackageState::Invalid {
+                reason: problem.to_string(),
+            };
+            return Ok(standing);
+        }
     };
     let package = match Package::parse(&bytes) {
         Ok(package) => package,

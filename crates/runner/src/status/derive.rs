@@ -139,6 +139,8 @@ struct Row {
 enum Said {
     Canceled,
     Done,
+    /// It has a receipt that is none, or that of another ticket.
+    BadReceipt(Box<str>),
     Broken(Box<(RepoPath, FileProblem)>),
     Consent(Box<ConsentState>),
 }
@@ -249,9 +251,15 @@ impl<'a> World<'a> {
             Err(problem) => Err(problem),
         };
         let parsed = contract.and_then(|bytes| Ok((TicketFile::parse(&bytes)?, bytes)));
-        let delivered = named(&self.receipts, id.as_str()).is_some() || folder.has(TicketFileName::Result);
-        let said = if delivered {
+        let has_receipt = named(&self.receipts, id.as_str()).is_some();
+        let said = if folder.has(TicketFileName::Result) {
             Said::Done
+        } else if has_receipt {
+            // The receipt alone says so: then it has to be this ticket's.
+            match stored_receipt(self.workspace.repository(), &id) {
+                Ok(_) => Said::Done,
+                Err(error) => Said::BadReceipt(error.to_string().into()),
+            }
         } else if folder.has(TicketFileName::Canceled) {
             Said::Canceled
         } else {
@@ -322,10 +330,10 @@ impl<'a> World<'a> {
             let mut paths = Vec::new();
             for (path, blob) in approved_files(&folder) {
                 let committed = match tree {
-                    Some(tree) => repository.entry_at(tree, &path)?.map(|side| side.id),
+                    Some(tree) => repository.entry_at(tree, &path)?,
                     None => None,
                 };
-                if committed != Some(blob) {
+                if committed.is_none_or(|side| !side.mode.is_file() || side.id != blob) {
                     paths.push(path);
                 }
             }
@@ -359,21 +367,22 @@ impl<'a> World<'a> {
         }
         let consent = match &row.said {
             Said::Done => return TicketState::Done(Box::new(self.done(row, run.as_ref()))),
+            Said::BadReceipt(reason) => {
+                return TicketState::Broken(Box::new(damaged(
+                    reason.to_string(),
+                    format!(
+                        "`git show {RECEIPTS}{}` shows what that ref names; nothing was changed",
+                        row.id
+                    ),
+                )));
+            }
             Said::Canceled => return TicketState::Canceled,
             Said::Broken(problem) => return TicketState::Broken(Box::new(broken(&problem.0, &problem.1))),
             Said::Consent(consent) => consent,
         };
         if let Some(reason) = damage {
-            return TicketState::Broken(Box::new(BrokenStatus {
-                path: None,
-                line: None,
-                column: None,
-                reason,
-                hint: Some(format!(
-                    "`foil verify {}` says what is damaged; nothing was changed",
-                    row.id
-                )),
-            }));
+            let hint = format!("`foil verify {}` says what is damaged; nothing was changed", row.id);
+            return TicketState::Broken(Box::new(damaged(reason, hint)));
         }
         // The ref of its receipt only saves reading this.
         if run.as_ref().is_some_and(|run| *run.state() == State::Done) {
@@ -690,6 +699,17 @@ fn approved_files(folder: &TicketFolder<'_>) -> Vec<(RepoPath, BlobId)> {
 fn commit_words(paths: &[RepoPath]) -> String {
     let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
     format!("`git add {} && git commit`", paths.join(" "))
+}
+
+/// What is recorded of a ticket cannot be used.
+fn damaged(reason: String, hint: String) -> BrokenStatus {
+    BrokenStatus {
+        path: None,
+        line: None,
+        column: None,
+        reason,
+        hint: Some(hint),
+    }
 }
 
 fn broken(path: &RepoPath, problem: &FileProblem) -> BrokenStatus {

@@ -1,0 +1,77 @@
+//! Whether a ticket is fit to be approved: by what `foil check` says of it.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use ledger_core::{TicketFile, TicketId};
+use policy::{Policy, SpecConflict, spec_conflicts};
+
+use crate::check_ledger::{QuickRules, Relations, SteeringRules, ticket_findings};
+use crate::finding::Finding;
+use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
+use crate::packages::Packages;
+use crate::specs::{conflict_findings, open_claims};
+use crate::workspace::{Workspace, WorkspaceError};
+
+/// What tickets are held to. What takes the whole ledger is computed once, however many tickets a package has.
+pub(super) struct Fitness<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) repository_id: &'a str,
+    ledger: &'a Ledger<'a>,
+    packages: &'a Packages,
+    policy: &'a Policy,
+    quick: QuickRules<'a>,
+    steering: SteeringRules<'a>,
+    relations: OnceLock<Relations>,
+    conflicts: OnceLock<BTreeMap<TicketId, Vec<SpecConflict>>>,
+}
+
+impl<'a> Fitness<'a> {
+    pub(super) fn new(
+        workspace: &'a Workspace,
+        ledger: &'a Ledger<'a>,
+        packages: &'a Packages,
+        repository_id: &'a str,
+    ) -> Result<Self, WorkspaceError> {
+        let policy = workspace.policy()?;
+        Ok(Self {
+            workspace,
+            repository_id,
+            ledger,
+            packages,
+            policy,
+            quick: QuickRules::new(policy, workspace.repository()),
+            steering: SteeringRules::new(policy, workspace.repository()),
+            relations: OnceLock::new(),
+            conflicts: OnceLock::new(),
+        })
+    }
+
+    /// What all tickets of the ledger say of each other.
+    pub(super) fn relations(&self) -> &Relations {
+        self.relations.get_or_init(|| Relations::of(self.ledger, self.packages))
+    }
+
+    /// Everything that is wrong with a ticket, on its own and beside the others.
+    pub(super) fn findings(&self, folder: &TicketFolder<'_>, read: &Result<TicketFile, FileProblem>) -> Vec<Finding> {
+        let (mut findings, claim) = ticket_findings(
+            folder,
+            read,
+            self.policy,
+            self.repository_id,
+            &self.quick,
+            &self.steering,
+        );
+        findings.extend(self.relations().findings(self.ledger, self.packages, folder.id()));
+        if claim.is_some() {
+            let conflicts = self
+                .conflicts
+                .get_or_init(|| spec_conflicts(&open_claims(self.workspace, self.ledger, self.policy)));
+            if let Some(conflicts) = conflicts.get(folder.id()) {
+                let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+                findings.extend(conflict_findings(folder, &contract, conflicts));
+            }
+        }
+        findings
+    }
+}
