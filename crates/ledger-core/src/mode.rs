@@ -28,8 +28,6 @@ pub enum Mode {
 /// checks, records and proof of the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Discipline {
-    /// Whether this version runs tickets of the mode.
-    pub is_supported: bool,
     /// Whether `[scope] allowed` must say what may change.
     pub needs_scope: bool,
     /// Whether a planner writes down how it is to be done, before a writer is assigned.
@@ -79,7 +77,6 @@ impl Mode {
     /// What it asks of a run. This is the table that everything else is decided and told from.
     pub fn discipline(self) -> Discipline {
         let standard = Discipline {
-            is_supported: true,
             needs_scope: true,
             plans: true,
             review_may_be_off: false,

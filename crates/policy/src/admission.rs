@@ -7,8 +7,7 @@ mod others;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::{
-    Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, Mode, PackageName, RepoPath, RunId, TicketFile,
-    TicketId,
+    Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, PackageName, RepoPath, RunId, TicketFile, TicketId,
 };
 
 pub use others::may_stack;
@@ -326,11 +325,6 @@ impl Admission {
     }
 }
 
-/// The modes that this version runs.
-pub(crate) fn is_supported(mode: Mode) -> bool {
-    mode.discipline().is_supported
-}
-
 /// Judges every gate, also after one has said no: `foil explain` shows them all.
 ///
 /// The order is that of the reasons: what the repository is, whom its policy is trusted by, what was approved, whether it
@@ -340,7 +334,6 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
     gates.extend(gates::target(facts));
     gates.extend([
         gates::trust(facts),
-        gates::mode(ticket),
         gates::contract(ticket, policy),
         gates::canceled(facts),
         gates::consumed(facts),

@@ -34,7 +34,6 @@ fn modes(page: &mut String) {
     );
     for mode in Mode::ALL {
         let Discipline {
-            is_supported,
             needs_scope,
             plans,
             review_may_be_off,
@@ -45,9 +44,6 @@ fn modes(page: &mut String) {
             is_small,
             owns_tickets,
         } = mode.discipline();
-        if !is_supported {
-            continue;
-        }
         let said = |yes: bool| if yes { "yes" } else { "no" };
         let scope = if needs_scope { "needed" } else { "may be absent" };
         let reviews = if review_may_be_off {

@@ -4,7 +4,6 @@ use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, Mode, Repo
 
 use super::{
     AdmissionFacts, ApprovalFact, ConsumedFact, Gate, HeadFact, SpecsFact, TargetFact, TargetState, TrustFact, Verdict,
-    is_supported,
 };
 use crate::checks::check_specs;
 use crate::config::{ByteSize, Policy, SandboxUse};
@@ -149,28 +148,6 @@ pub(super) fn trust(facts: &AdmissionFacts) -> Gate {
         }
         TrustFact::Unknown { reason } => unknown(NAME, reason.clone()),
     }
-}
-
-pub(super) fn mode(ticket: &TicketFile) -> Gate {
-    const NAME: &str = "mode";
-    let mode = ticket.mode.as_str();
-    let supported: Vec<_> = Mode::ALL
-        .into_iter()
-        .filter(|mode| is_supported(*mode))
-        .map(Mode::as_str)
-        .collect();
-    if is_supported(ticket.mode) {
-        return yes(NAME, format!("mode `{mode}`"));
-    }
-    no_but(
-        NAME,
-        BlockerCode::NeedsPerson,
-        format!("mode `{mode}` is not supported by this version of foil"),
-        &format!(
-            "set the ticket's `mode` to one of these, and approve it again: {}",
-            listed(supported.iter())
-        ),
-    )
 }
 
 pub(super) fn contract(ticket: &TicketFile, policy: &Policy) -> Gate {

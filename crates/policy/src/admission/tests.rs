@@ -1,6 +1,6 @@
 //! Each gate says no for its own reason, and only then.
 
-use ledger_core::{ApprovalKind, CoveredFile, LabelConsent, SteeringName, SteeringPack};
+use ledger_core::{ApprovalKind, CoveredFile, LabelConsent, Mode, SteeringName, SteeringPack};
 
 use super::*;
 use crate::secrets::SecretRules;
@@ -295,25 +295,39 @@ fn each_gate_says_no_for_its_own_reason() {
 }
 
 #[test]
-fn modes_that_this_version_does_not_run_are_refused() {
-    for (mode, fine) in [
-        ("loop", true),
-        ("quick", true),
-        ("standard", true),
-        ("expert", true),
-        ("bounded_rounds", true),
-        ("research", true),
-        ("parent", false),
-    ] {
-        let small = if mode == "research" { "" } else { SMALL };
+fn every_mode_can_be_admitted_and_a_parent_needs_delivered_children() {
+    for mode in Mode::ALL {
+        let mode = mode.as_str();
+        let small = if ["research", "parent"].contains(&mode) {
+            ""
+        } else {
+            SMALL
+        };
         let experts = if mode == "expert" { "experts = [\"test\"]\n" } else { "" };
         let ticket =
             TicketFile::parse(format!("title = \"x\"\nmode = \"{mode}\"\n{experts}{small}").as_bytes()).unwrap();
-        assert_eq!(
-            admit(&ticket, &Policy::default(), &facts()).is_admitted(),
-            fine,
-            "{mode}"
-        );
+        let child = |state| DependencyFact {
+            id: "0001-child".parse().unwrap(),
+            state,
+        };
+        let admitted = |children: Vec<DependencyFact>| {
+            let facts = AdmissionFacts {
+                children: Some(children),
+                ..facts()
+            };
+            admit(&ticket, &Policy::default(), &facts).is_admitted()
+        };
+        let is_parent = mode == "parent";
+        assert!(admitted(vec![child(DependencyState::Delivered)]), "{mode}");
+        for children in [
+            vec![],
+            vec![child(DependencyState::NotDelivered)],
+            vec![child(DependencyState::Canceled)],
+            vec![child(DependencyState::Unknown)],
+            vec![child(DependencyState::Delivered), child(DependencyState::NotDelivered)],
+        ] {
+            assert_eq!(admitted(children), !is_parent, "{mode}");
+        }
     }
 }
 
