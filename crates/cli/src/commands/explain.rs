@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use ledger_core::{Blocker, ExpertField, RepoPath, RunId, TicketFile, TicketId, TreeId};
-use policy::config::{IndependentReview, ReviewPolicy};
+use policy::config::{AcceptUse, GateLevel, Gates, IndependentReview, ReviewPolicy};
 use policy::{ApprovalFact, Verdict};
 use runner::{Candidacy, left_work, rescue_command};
 use serde::Serialize;
@@ -46,6 +46,12 @@ struct Report {
     /// Who is asked beside them where the change touches their field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     experts_by_evidence: Vec<ExpertField>,
+    /// What the policy wants of the result beside the checks, with its level, where that is anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<ReportRule>,
+    /// Whether a person has to accept the result before it is delivered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waits_for_word: bool,
     agent: ReportAgent,
     delivery: String,
     /// What an earlier run left, for a new one to begin with.
@@ -69,6 +75,12 @@ struct ReportCheck {
     sandboxed: bool,
     network: bool,
     timeout: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportRule {
+    gate: &'static str,
+    level: GateLevel,
 }
 
 #[derive(Debug, Serialize)]
@@ -149,6 +161,8 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
             .collect(),
         experts: named,
         experts_by_evidence: by_evidence,
+        rules: rules(&candidacy.policy.gates.of_ticket(file)),
+        waits_for_word: candidacy.policy.delivery.accept != AcceptUse::Off,
         agent: ReportAgent {
             kind: match agent.kind {
                 ledger_core::AgentKind::Codex => "codex",
@@ -196,6 +210,13 @@ fn experts(ticket: &TicketFile, review: &ReviewPolicy) -> (Vec<ExpertField>, Vec
     let mut fields = ExpertField::ALL.to_vec();
     fields.retain(|field| ticket.experts.contains(field) || review.experts.contains(field));
     fields.into_iter().partition(|field| ticket.experts.contains(field))
+}
+
+/// The gates that are not off.
+fn rules(gates: &Gates) -> Vec<ReportRule> {
+    let named = gates.named().into_iter();
+    let acted_on = named.filter(|(_, level)| *level != GateLevel::Off);
+    acted_on.map(|(gate, level)| ReportRule { gate, level }).collect()
 }
 
 /// The report in words, with times in the reader's zone.
@@ -262,6 +283,20 @@ fn words(report: &Report, approved_at: Option<Timestamp>) -> String {
             plain(&check.command),
             check.timeout
         ));
+    }
+    for (level, what) in [(GateLevel::Block, "has to pass"), (GateLevel::Warn, "warns")] {
+        let gates: Vec<_> = report
+            .rules
+            .iter()
+            .filter(|rule| rule.level == level)
+            .map(|rule| rule.gate)
+            .collect();
+        if !gates.is_empty() {
+            text.push_str(&format!("gates     {} ({what})\n", gates.join(", ")));
+        }
+    }
+    if report.waits_for_word {
+        text.push_str("delivered when a person has accepted the result (`foil accept`)\n");
     }
     for (fields, when) in [
         (&report.experts, "named by the ticket"),

@@ -243,3 +243,24 @@ fn a_run_that_delivers_nothing_waits_too() {
     assert_eq!(world.foil(&["accept", TICKET]).code, Some(0));
     assert_delivered(&world);
 }
+
+#[test]
+fn what_the_policy_wants_of_the_result_is_explained_before_anything_runs() {
+    let world = approved_with(WRITER, CONTRACT, |world| {
+        let policy = world.read("counterfoil.toml");
+        let more =
+            "[gates]\nfail_to_pass = { feature = \"block\" }\nspecs = \"off\"\n[delivery]\naccept = \"required\"\n";
+        world.write("counterfoil.toml", format!("{policy}{more}"));
+    });
+    let said = world.foil(&["explain", TICKET]);
+    assert!(
+        said.stdout
+            .contains("\ngates     fail_to_pass (has to pass)\ngates     test_weakening (warns)\n"),
+        "{said}"
+    );
+    assert!(
+        said.stdout
+            .contains("\ndelivered when a person has accepted the result (`foil accept`)\n"),
+        "{said}"
+    );
+}

@@ -107,6 +107,19 @@ pub struct Gates {
 }
 
 impl Gates {
+    /// Each with its name in the policy.
+    pub fn named(&self) -> [(&'static str, GateLevel); 7] {
+        [
+            ("tdd", self.tdd),
+            ("changed_tests", self.changed_tests),
+            ("fail_to_pass", self.fail_to_pass),
+            ("cleanup_review", self.cleanup_review),
+            ("code_review", self.code_review),
+            ("specs", self.specs),
+            ("test_weakening", self.test_weakening),
+        ]
+    }
+
     /// Whether any of them asks what a change does to tests.
     pub fn ask_for_tests(&self) -> bool {
         self.tdd.max(self.changed_tests).max(self.fail_to_pass) > GateLevel::Off
