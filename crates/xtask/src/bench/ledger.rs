@@ -138,13 +138,7 @@ fn package_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
         world.write("counterfoil.toml", &policy)?;
         world.commit_all("policy")?;
         world.write_tickets(count)?;
-        for first in (0..count).step_by(100) {
-            let ids: Vec<_> = (first..count.min(first + 100)).map(ticket_id).collect();
-            let title = format!("Goal {first}");
-            let mut arguments = vec!["package", "new", title.as_str()];
-            arguments.extend(ids.iter().map(String::as_str));
-            world.capture(&bench.programs.foil, &arguments)?;
-        }
+        write_packages(bench, &world, count)?;
         std::fs::write(&made, WORLD).map_err(TaskError::file(&made))?;
         world
     };
@@ -154,6 +148,18 @@ fn package_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
         &check,
         Duration::from_secs(1),
     ))
+}
+
+/// Puts the tickets into packages of a hundred, and locks them.
+fn write_packages(bench: &Bench, world: &TestRepository, count: usize) -> Result<(), TaskError> {
+    for first in (0..count).step_by(100) {
+        let ids: Vec<_> = (first..count.min(first + 100)).map(ticket_id).collect();
+        let title = format!("Goal {first}");
+        let mut arguments = vec!["package", "new", title.as_str()];
+        arguments.extend(ids.iter().map(String::as_str));
+        world.capture(&bench.programs.foil, &arguments)?;
+    }
+    Ok(())
 }
 
 /// What `foil check` takes where one ticket in ten has specs, the others are quick or standard ones of which some may need specs, all of
@@ -170,7 +176,7 @@ fn specs_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
             format!("[repository]\nid = \"{REPOSITORY}\"\n\n[[check]]\nname = \"tests\"\nrun = \"cargo test\"\n");
         world.write("counterfoil.toml", &policy)?;
         world.write("Cargo.toml", "[workspace]\n")?;
-        let pack = "+++\nid = \"sessions\"\ntitle = \"Sessions\"\n\n[inclusion]\nmode = \"file_match\"\n\
+        let pack = "+++\ntitle = \"Sessions\"\n\n[inclusion]\nmode = \"file_match\"\n\
                     file_match = [\"forms/**/src/session_*.rs\"]\n+++\n\nSessions end after an hour.\n";
         world.write("ledger/steering/sessions.md", pack)?;
         world.commit_all("policy")?;
@@ -182,13 +188,7 @@ fn specs_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
         for number in (0..count).step_by(10) {
             write_specs(&world, number)?;
         }
-        for first in (0..count).step_by(100) {
-            let ids: Vec<_> = (first..count.min(first + 100)).map(ticket_id).collect();
-            let title = format!("Goal {first}");
-            let mut arguments = vec!["package", "new", title.as_str()];
-            arguments.extend(ids.iter().map(String::as_str));
-            world.capture(&bench.programs.foil, &arguments)?;
-        }
+        write_packages(bench, &world, count)?;
         std::fs::write(&made, WORLD).map_err(TaskError::file(&made))?;
         world
     };
