@@ -66,7 +66,7 @@ pub use spec_trace::{
 };
 pub use steering::{
     RuleSource, SteeringConflict, SteeringError, SteeringFacts, check_steering_patterns, choose_steering,
-    steering_conflicts, steering_needs_files,
+    files_of_packs, steering_conflicts, steering_needs_files,
 };
 pub use test_weakening::{
     InlineTests, MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules,

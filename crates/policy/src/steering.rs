@@ -105,6 +105,29 @@ pub fn steering_needs_files<'a>(packs: impl IntoIterator<Item = &'a SteeringHead
     packs.into_iter().any(|head| needs(head.inclusion.mode))
 }
 
+/// Those of the repository's files that any of these packs is chosen by: [`choose_steering`] answers the same with them as with all. For
+/// whoever chooses for many tickets.
+///
+/// ```
+/// use counterfoil_policy::files_of_packs;
+/// use ledger_core::{RepoPath, SteeringPack};
+/// let text = b"+++\ntitle = \"x\"\n[inclusion]\nmode = \"file_match\"\nfile_match = [\"src/**\"]\n+++\nText.\n";
+/// let pack = SteeringPack::parse(text).unwrap();
+/// let files: Vec<RepoPath> = ["README", "src/a.rs"].map(|path| path.parse().unwrap()).to_vec();
+/// assert_eq!(files_of_packs([&pack.head], files)[0].to_string(), "src/a.rs");
+/// ```
+pub fn files_of_packs<'a>(
+    packs: impl IntoIterator<Item = &'a SteeringHead>,
+    mut files: Vec<RepoPath>,
+) -> Vec<RepoPath> {
+    let chosen_by_files = packs
+        .into_iter()
+        .filter(|head| matches!(head.inclusion.mode, InclusionMode::FileMatch | InclusionMode::Auto));
+    let matchers: Vec<_> = chosen_by_files.filter_map(|head| matcher(head).ok()).collect();
+    files.retain(|path| matchers.iter().any(|matcher| matcher.allows(path)));
+    files
+}
+
 /// The patterns of a pack, refused where one cannot be used.
 pub fn check_steering_patterns(head: &SteeringHead) -> Result<(), InvalidScope> {
     matcher(head).map(drop)

@@ -6,7 +6,7 @@ use git_delivery::Repository;
 use ledger_core::{RepoPath, SteeringName, SteeringPack, TicketFile};
 use policy::{
     ContextSize, InvalidScope, Policy, RuleSource, SteeringConflict, SteeringFacts, check_steering_patterns,
-    context_files, steering_conflicts,
+    context_files, files_of_packs, steering_conflicts,
 };
 
 use crate::finding::{Finding, FindingSeverity};
@@ -38,7 +38,7 @@ impl<'a> SteeringRules<'a> {
             .get_or_init(|| SteeringFiles::in_work_tree(self.repository.work_dir(), dir))
     }
 
-    /// All files of the commit that is checked out; none where it cannot be read, which is told of elsewhere.
+    /// The files of the commit that is checked out by which packs are chosen; none where it cannot be read, which is told of elsewhere.
     fn paths(&self) -> &[RepoPath] {
         self.paths.get_or_init(|| {
             let files = || {
@@ -46,11 +46,9 @@ impl<'a> SteeringRules<'a> {
                 let tree = self.repository.commit_tree_id(commit).ok()?;
                 self.repository.list_tree(tree, None).ok()
             };
-            files()
-                .unwrap_or_default()
-                .into_iter()
-                .map(|entry| entry.path)
-                .collect()
+            let all = files().unwrap_or_default().into_iter().map(|entry| entry.path);
+            // Of ten thousand tickets none has to look at the others again.
+            files_of_packs(self.files().packs.values().map(|(pack, _)| &pack.head), all.collect())
         })
     }
 
