@@ -1,10 +1,10 @@
 //! Experts: who is asked and why, what their word does, and what they cannot do.
 
-use ledger_core::{Event, ExpertEnd, Journal, Judge, Observation, Record};
+use ledger_core::{Event, ExpertEnd, Judge, Observation};
 use serde_json::{Value, json};
 
 use crate::common::{Said, World};
-use crate::world::{CONTRACT, TICKET, WRITER, approved_in, approved_with, begin, is_harmless, json, run_folder};
+use crate::world::{CONTRACT, TICKET, WRITER, approved_in, approved_with, begin, is_harmless, journaled, json};
 
 const BRANCH: &str = "foil/0001-hello";
 
@@ -71,12 +71,6 @@ fn run(world: &World) -> (Said, Value) {
     (said, packet)
 }
 
-fn events(world: &World) -> Vec<Event> {
-    let journal = std::fs::read(run_folder(world).join("journal.jsonl")).unwrap();
-    let records: Vec<Record> = Journal::parse(&journal).unwrap().records;
-    records.into_iter().map(|record| record.event).collect()
-}
-
 /// Who was asked, in order, and what came of it.
 fn asked(world: &World) -> Vec<(Judge, &'static str)> {
     let ended = |event: Event| match event {
@@ -95,7 +89,7 @@ fn asked(world: &World) -> Vec<(Judge, &'static str)> {
         )),
         _ => None,
     };
-    events(world).into_iter().filter_map(ended).collect()
+    journaled(world).into_iter().filter_map(ended).collect()
 }
 
 fn assert_not_delivered(world: &World) {
@@ -426,7 +420,7 @@ fn in_expert_mode_no_writer_begins_where_experts_stop_or_never_let_a_plan_procee
         assert_eq!(packet["blocker"]["reason"], reason);
         assert_eq!(asked(&world).len(), plans);
         let began = |event: &Event| matches!(event, Event::IterationStarted { .. });
-        assert!(!events(&world).iter().any(began));
+        assert!(!journaled(&world).iter().any(began));
         assert_not_delivered(&world);
     }
 }

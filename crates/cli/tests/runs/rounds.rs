@@ -1,10 +1,10 @@
 //! Rounds: one task at a time, by what the checks show.
 
-use ledger_core::{Event, IterationCause, Journal, Observation, Record};
+use ledger_core::{Event, IterationCause, Observation};
 use serde_json::{Value, json};
 
 use crate::common::{Said, World};
-use crate::world::{CONTRACT, TICKET, approved_with, begin, json, run_folder};
+use crate::world::{CONTRACT, TICKET, approved_with, begin, journaled, json};
 
 const BRANCH: &str = "foil/0001-hello";
 
@@ -53,12 +53,6 @@ fn run(world: &World) -> (Said, Value) {
     (said, packet)
 }
 
-fn events(world: &World) -> Vec<Event> {
-    let journal = std::fs::read(run_folder(world).join("journal.jsonl")).unwrap();
-    let records: Vec<Record> = Journal::parse(&journal).unwrap().records;
-    records.into_iter().map(|record| record.event).collect()
-}
-
 fn asked(world: &World) -> usize {
     let is_advice = |event: &&Event| {
         matches!(
@@ -69,7 +63,7 @@ fn asked(world: &World) -> usize {
             }
         )
     };
-    events(world).iter().filter(is_advice).count()
+    journaled(world).iter().filter(is_advice).count()
 }
 
 fn begun(world: &World) -> usize {
@@ -82,7 +76,7 @@ fn begun(world: &World) -> usize {
             }
         )
     };
-    events(world).iter().filter(is_round).count()
+    journaled(world).iter().filter(is_round).count()
 }
 
 fn assert_not_delivered(world: &World) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use ledger_core::{Event, Journal};
 use runner::{Settings, Workspace};
 use serde_json::Value;
 
@@ -267,4 +268,11 @@ macro_rules! seen {
         }
         settings.bind(|| insta::assert_snapshot!($name, $value))
     }};
+}
+
+/// Every event of the only run, as its journal has it.
+pub(crate) fn journaled(world: &World) -> Vec<Event> {
+    let journal = std::fs::read(run_folder(world).join("journal.jsonl")).unwrap();
+    let records = Journal::parse(&journal).unwrap().records;
+    records.into_iter().map(|record| record.event).collect()
 }
