@@ -55,7 +55,7 @@ pub use quick_flow::{
     public_api_change,
 };
 pub use routing::{ExpertRouting, LARGE_CHANGE_FILES, LARGE_CHANGE_LINES, RoutingFacts};
-pub use scope::{InvalidScope, Protected, ProtectedPaths, ScopeRules};
+pub use scope::{InvalidScope, PolicyScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
 pub use spec_claims::{ClaimedSpec, SpecClaim, SpecConflict, spec_conflicts};
@@ -65,8 +65,8 @@ pub use spec_trace::{
     unproved_requirements,
 };
 pub use steering::{
-    RuleSource, SteeringConflict, SteeringError, SteeringFacts, check_steering_patterns, choose_steering,
-    files_of_packs, steering_conflicts, steering_needs_files,
+    RuleSource, SteeringChoice, SteeringConflict, SteeringError, SteeringFacts, check_steering_patterns,
+    steering_conflicts,
 };
 pub use test_weakening::{
     InlineTests, MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ledger_core::{BlockerCode, Curation, RepoPath, Violation};
 
 use crate::config::Policy;
-use crate::scope::{InvalidScope, PatternSet, ProtectedPaths};
+use crate::scope::{FoldedSet, InvalidScope, PatternSet, ProtectedPaths};
 use crate::secrets::SecretFinding;
 
 /// The paths of `[memory] paths`, without those that are protected or forbidden: no curator changes the policy, the ledger, or what tells
@@ -13,7 +13,7 @@ use crate::secrets::SecretFinding;
 #[derive(Debug, Clone)]
 pub struct MemoryPaths {
     paths: PatternSet,
-    forbidden: PatternSet,
+    forbidden: FoldedSet,
     protected: ProtectedPaths,
 }
 
@@ -33,7 +33,7 @@ impl MemoryPaths {
     pub fn new(policy: &Policy) -> Result<Self, InvalidScope> {
         Ok(Self {
             paths: PatternSet::new("memory.paths", &policy.memory.paths)?,
-            forbidden: PatternSet::new("scope.forbidden", &policy.scope.forbidden)?,
+            forbidden: FoldedSet::new("scope.forbidden", &policy.scope.forbidden)?,
             protected: ProtectedPaths::new(policy)?,
         })
     }
@@ -43,7 +43,7 @@ impl MemoryPaths {
         if let Some(protected) = self.protected.find(path) {
             return Some((BlockerCode::ProtectedPathChanged, protected.to_string()));
         }
-        if let Some(pattern) = self.forbidden.find_folded(path) {
+        if let Some(pattern) = self.forbidden.find(path) {
             return Some((
                 BlockerCode::ForbiddenPath,
                 format!("forbidden by the policy: `{pattern}`"),

@@ -5,6 +5,7 @@ mod pattern_set;
 mod protected;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
 use ledger_core::{BlockerCode, RepoPath, TicketFile, Violation};
 
@@ -67,6 +68,102 @@ impl InvalidScope {
 /// Patterns with so few bytes in all are far below what the compiler refuses.
 const SURELY_COMPILES: usize = 4096;
 
+/// What a policy says of paths to every ticket. Compiled when it is first needed, and then shared by all tickets that are judged: that takes longer
+/// than the patterns of most tickets.
+///
+/// ```
+/// use counterfoil_policy::{Policy, PolicyScope};
+/// use ledger_core::TicketFile;
+/// let policy = Policy::default();
+/// let scope = PolicyScope::new(&policy);
+/// for folder in ["src", "docs"] {
+///     let text = format!("title = \"x\"\n[scope]\nallowed = [\"{folder}/**\"]\n");
+///     let rules = scope.rules(&TicketFile::parse(text.as_bytes()).unwrap()).unwrap();
+///     assert_eq!(rules.judge(&format!("{folder}/a").parse().unwrap()), None);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct PolicyScope<'a> {
+    policy: &'a Policy,
+    sets: OnceLock<Result<Arc<PolicySets>, InvalidScope>>,
+}
+
+#[derive(Debug)]
+struct PolicySets {
+    docs: PatternSet,
+    forbidden: FoldedSet,
+    protected: ProtectedPaths,
+}
+
+impl<'a> PolicyScope<'a> {
+    /// That of this policy.
+    pub fn new(policy: &'a Policy) -> Self {
+        Self {
+            policy,
+            sets: OnceLock::new(),
+        }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &'a Policy {
+        self.policy
+    }
+
+    /// The rules of a ticket under the policy. Refuses a ticket whose patterns or grants cannot be used.
+    pub fn rules(&self, ticket: &TicketFile) -> Result<ScopeRules, InvalidScope> {
+        let of_policy = self.sets()?;
+        let allowed = match &ticket.scope.allowed {
+            Some(list) => Some(PatternSet::new("scope.allowed", &patterns("scope.allowed", list)?)?),
+            // Without a list a ticket may touch everything in loop mode, the documentation if it is `docs_only`, else
+            // nothing: `TicketFile::parse` refuses the last, but a ticket need not have been parsed.
+            None if !ticket.mode.discipline().may_change => Some(PatternSet::new("scope.allowed", &[])?),
+            None if !ticket.mode.discipline().needs_scope || ticket.docs_only => None,
+            None => Some(PatternSet::new("scope.allowed", &[])?),
+        };
+        let mut granted = BTreeSet::new();
+        for (index, path) in ticket.grants.protected.iter().enumerate() {
+            let path: RepoPath = path.parse().map_err(|source| InvalidScope::Grant { index, source })?;
+            if let Some(reason) = of_policy.protected.never_granted(&path) {
+                return Err(InvalidScope::NotGrantable { index, path, reason });
+            }
+            granted.insert(path);
+        }
+        let forbidden = patterns("scope.forbidden", &ticket.scope.forbidden)?;
+        Ok(ScopeRules {
+            of_policy: Arc::clone(of_policy),
+            docs_only: ticket.docs_only,
+            allowed,
+            forbidden: FoldedSet::new("scope.forbidden", &forbidden)?,
+            granted,
+        })
+    }
+
+    /// Refuses what [`Self::rules`] refuses about the ticket, and mostly without compiling its patterns.
+    pub fn check(&self, ticket: &TicketFile) -> Result<(), InvalidScope> {
+        let lists = ticket.scope.allowed.iter().chain([&ticket.scope.forbidden]);
+        let bytes: usize = lists.flatten().map(String::len).sum();
+        // A grant has to be matched, and only patterns of some length can be too large to be compiled.
+        if !ticket.grants.protected.is_empty() || bytes > SURELY_COMPILES {
+            return self.rules(ticket).map(drop);
+        }
+        if let Some(list) = &ticket.scope.allowed {
+            patterns("scope.allowed", list)?;
+        }
+        patterns("scope.forbidden", &ticket.scope.forbidden).map(drop)
+    }
+
+    fn sets(&self) -> Result<&Arc<PolicySets>, InvalidScope> {
+        let compile = || {
+            Ok(Arc::new(PolicySets {
+                docs: PatternSet::new("scope.docs_roots", &self.policy.scope.docs_roots)?,
+                forbidden: FoldedSet::new("scope.forbidden", &self.policy.scope.forbidden)?,
+                protected: ProtectedPaths::new(self.policy)?,
+            }))
+        };
+        self.sets.get_or_init(compile).as_ref().map_err(Clone::clone)
+    }
+}
+
 /// Which paths one ticket may change, under one policy.
 ///
 /// A path is judged by its bytes as it stands in the tree; what it is called on a file system that folds names counts
@@ -84,63 +181,18 @@ const SURELY_COMPILES: usize = 4096;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ScopeRules {
+    of_policy: Arc<PolicySets>,
+    docs_only: bool,
     /// None: everything, as only loop mode may.
     allowed: Option<PatternSet>,
-    docs: Option<PatternSet>,
-    policy_forbidden: PatternSet,
-    ticket_forbidden: PatternSet,
-    protected: ProtectedPaths,
+    forbidden: FoldedSet,
     granted: BTreeSet<RepoPath>,
 }
 
 impl ScopeRules {
-    /// The rules of this ticket under this policy. Refuses a ticket whose patterns or grants cannot be used.
+    /// The rules of this ticket under this policy, as by [`PolicyScope::rules`].
     pub fn new(policy: &Policy, ticket: &TicketFile) -> Result<Self, InvalidScope> {
-        let allowed = match &ticket.scope.allowed {
-            Some(list) => Some(PatternSet::new("scope.allowed", &patterns("scope.allowed", list)?)?),
-            // Without a list a ticket may touch everything in loop mode, the documentation if it is `docs_only`, else
-            // nothing: `TicketFile::parse` refuses the last, but a ticket need not have been parsed.
-            None if !ticket.mode.discipline().may_change => Some(PatternSet::new("scope.allowed", &[])?),
-            None if !ticket.mode.discipline().needs_scope || ticket.docs_only => None,
-            None => Some(PatternSet::new("scope.allowed", &[])?),
-        };
-        let docs = ticket
-            .docs_only
-            .then(|| PatternSet::new("scope.docs_roots", &policy.scope.docs_roots))
-            .transpose()?;
-        let protected = ProtectedPaths::new(policy)?;
-        let mut granted = BTreeSet::new();
-        for (index, path) in ticket.grants.protected.iter().enumerate() {
-            let path: RepoPath = path.parse().map_err(|source| InvalidScope::Grant { index, source })?;
-            if let Some(reason) = protected.never_granted(&path) {
-                return Err(InvalidScope::NotGrantable { index, path, reason });
-            }
-            granted.insert(path);
-        }
-        let ticket_forbidden = patterns("scope.forbidden", &ticket.scope.forbidden)?;
-        Ok(Self {
-            allowed,
-            docs,
-            policy_forbidden: PatternSet::new("scope.forbidden", &policy.scope.forbidden)?,
-            ticket_forbidden: PatternSet::new("scope.forbidden", &ticket_forbidden)?,
-            protected,
-            granted,
-        })
-    }
-
-    /// Refuses what [`Self::new`] refuses about the ticket, and mostly without compiling the patterns: a ledger of many
-    /// tickets is checked by it.
-    pub fn check(policy: &Policy, ticket: &TicketFile) -> Result<(), InvalidScope> {
-        let lists = ticket.scope.allowed.iter().chain([&ticket.scope.forbidden]);
-        let bytes: usize = lists.flatten().map(String::len).sum();
-        // A grant has to be matched, and only patterns of some length can be too large to be compiled.
-        if !ticket.grants.protected.is_empty() || bytes > SURELY_COMPILES {
-            return Self::new(policy, ticket).map(drop);
-        }
-        if let Some(list) = &ticket.scope.allowed {
-            patterns("scope.allowed", list)?;
-        }
-        patterns("scope.forbidden", &ticket.scope.forbidden).map(drop)
+        PolicyScope::new(policy).rules(ticket)
     }
 
     /// What is forbidden about changing this path, the gravest first: it is protected and not granted, it is forbidden, it
@@ -156,13 +208,14 @@ impl ScopeRules {
             })
         };
         let granted = self.granted.contains(path);
-        if let Some(protected) = self.protected.find(path)
-            && !(granted && self.protected.never_granted(path).is_none())
+        let of_policy = &self.of_policy;
+        if let Some(protected) = of_policy.protected.find(path)
+            && !(granted && of_policy.protected.never_granted(path).is_none())
         {
             return violation(BlockerCode::ProtectedPathChanged, protected.to_string());
         }
-        for (set, by) in [(&self.policy_forbidden, "policy"), (&self.ticket_forbidden, "ticket")] {
-            if let Some(pattern) = set.find_folded(path) {
+        for (set, by) in [(&of_policy.forbidden, "policy"), (&self.forbidden, "ticket")] {
+            if let Some(pattern) = set.find(path) {
                 return violation(
                     BlockerCode::ForbiddenPath,
                     format!("forbidden by the {by}: `{pattern}`"),
@@ -172,7 +225,7 @@ impl ScopeRules {
         if granted {
             return None;
         }
-        if self.docs.as_ref().is_some_and(|docs| !docs.allows(path)) {
+        if self.docs_only && !of_policy.docs.allows(path) {
             let detail = "the ticket is `docs_only`, and the path lies outside the policy's documentation roots";
             return violation(BlockerCode::ScopeViolation, detail.to_owned());
         }

@@ -7,8 +7,8 @@ use ledger_core::{
     SpecMode, SpecSet, TaskRole, TicketFile,
 };
 
-use crate::config::{IndependentReview, PathPattern, Policy};
-use crate::scope::ScopeRules;
+use crate::config::{IndependentReview, PathPattern};
+use crate::scope::PolicyScope;
 
 /// A thread that breaks off between a ticket and its specs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Every thread that breaks off between a ticket and its specs, in a fixed order; empty: none does.
-pub fn trace_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet) -> Vec<TraceGap> {
+pub fn trace_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet) -> Vec<TraceGap> {
     let mut gaps = Gaps(Vec::new());
     if set.requirements.accepted().next().is_none() {
         gaps.spec(
@@ -131,7 +131,7 @@ pub fn trace_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet) -> Vec<Tr
         );
     }
     let is_reviewed =
-        !ticket.mode.discipline().review_may_be_off || policy.review.independent != IndependentReview::Off;
+        !ticket.mode.discipline().review_may_be_off || scope.policy().review.independent != IndependentReview::Off;
     for requirement in set.requirements.accepted() {
         requirement_gaps(ticket, set, requirement, &mut gaps);
         if requirement.is_inspected() && !is_reviewed {
@@ -165,7 +165,7 @@ pub fn trace_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet) -> Vec<Tr
             }
         }
     }
-    scope_gaps(policy, ticket, set, &mut gaps);
+    scope_gaps(scope, ticket, set, &mut gaps);
     delta_gaps(set, &mut gaps);
     for (index, item) in ticket.acceptance.iter().enumerate() {
         for (place, id) in item.requirements.iter().enumerate() {
@@ -220,9 +220,9 @@ fn requirement_gaps(ticket: &TicketFile, set: &SpecSet, requirement: &Requiremen
 }
 
 /// A file that the design says is changed, and that the ticket does not let the worker change, would never agree.
-fn scope_gaps(policy: &Policy, ticket: &TicketFile, set: &SpecSet, gaps: &mut Gaps) {
+fn scope_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet, gaps: &mut Gaps) {
     // A scope that cannot be used is told elsewhere.
-    let Ok(rules) = ScopeRules::new(policy, ticket) else {
+    let Ok(rules) = scope.rules(ticket) else {
         return;
     };
     for file in set.design.files.iter().filter(|file| file.change != FileChange::Verify) {

@@ -5,8 +5,7 @@ use std::fmt;
 
 use ledger_core::{DecisionStatus, InclusionMode, RepoPath, SteeringHead, SteeringName, SteeringPack, TicketFile};
 
-use crate::config::Policy;
-use crate::scope::{InvalidScope, PatternSet, ScopeRules, patterns};
+use crate::scope::{InvalidScope, PatternSet, PolicyScope, patterns};
 
 /// What has to be known of steering before a ticket may run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,35 +98,6 @@ impl fmt::Display for SteeringConflict {
     }
 }
 
-/// Whether choosing among these packs needs the list of the repository's files.
-pub fn steering_needs_files<'a>(packs: impl IntoIterator<Item = &'a SteeringHead>) -> bool {
-    let needs = |mode| matches!(mode, InclusionMode::FileMatch | InclusionMode::Auto);
-    packs.into_iter().any(|head| needs(head.inclusion.mode))
-}
-
-/// Those of the repository's files that any of these packs is chosen by: [`choose_steering`] answers the same with them as with all. For
-/// whoever chooses for many tickets.
-///
-/// ```
-/// use counterfoil_policy::files_of_packs;
-/// use ledger_core::{RepoPath, SteeringPack};
-/// let text = b"+++\ntitle = \"x\"\n[inclusion]\nmode = \"file_match\"\nfile_match = [\"src/**\"]\n+++\nText.\n";
-/// let pack = SteeringPack::parse(text).unwrap();
-/// let files: Vec<RepoPath> = ["README", "src/a.rs"].map(|path| path.parse().unwrap()).to_vec();
-/// assert_eq!(files_of_packs([&pack.head], files)[0].to_string(), "src/a.rs");
-/// ```
-pub fn files_of_packs<'a>(
-    packs: impl IntoIterator<Item = &'a SteeringHead>,
-    mut files: Vec<RepoPath>,
-) -> Vec<RepoPath> {
-    let chosen_by_files = packs
-        .into_iter()
-        .filter(|head| matches!(head.inclusion.mode, InclusionMode::FileMatch | InclusionMode::Auto));
-    let matchers: Vec<_> = chosen_by_files.filter_map(|head| matcher(head).ok()).collect();
-    files.retain(|path| matchers.iter().any(|matcher| matcher.allows(path)));
-    files
-}
-
 /// The patterns of a pack, refused where one cannot be used.
 pub fn check_steering_patterns(head: &SteeringHead) -> Result<(), InvalidScope> {
     matcher(head).map(drop)
@@ -138,79 +108,142 @@ fn matcher(head: &SteeringHead) -> Result<PatternSet, InvalidScope> {
     PatternSet::new(KEY, &patterns(KEY, &head.inclusion.file_match)?)
 }
 
-/// The packs that a ticket is given: those for every ticket, those for a file that it may change, those for a file that the repository has, and those
-/// that it names; within each of these by name. `files` are all files of the base.
+/// What chooses among a ledger's packs. Made once and asked for each ticket, because their patterns have to be compiled.
 ///
-/// A ticket may change the files of the base that its scope allows, the paths that its scope names, and for a pattern `folder/**` any new file in
-/// that folder, for which `folder/new` stands.
+/// A ticket is given the packs for every ticket, those for a file that it may change, those for a file that the repository has, and those that it
+/// names; within each of these by name. It may change the files of the base that its scope allows, the paths that its scope names, and for a
+/// pattern `folder/**` any new file in that folder, for which `folder/new` stands.
 ///
 /// ```
 /// use std::collections::BTreeMap;
-/// use counterfoil_policy::{Policy, choose_steering};
-/// use ledger_core::{SteeringPack, TicketFile};
+/// use counterfoil_policy::{Policy, PolicyScope, SteeringChoice};
+/// use ledger_core::{SteeringName, SteeringPack, TicketFile};
 /// let pack = |inclusion: &str| {
 ///     SteeringPack::parse(format!("+++\ntitle = \"x\"\n[inclusion]\n{inclusion}\n+++\nText.\n").as_bytes()).unwrap()
 /// };
-/// let packs = BTreeMap::from([
+/// let packs = BTreeMap::<SteeringName, _>::from([
 ///     ("rust".parse().unwrap(), pack("mode = \"file_match\"\nfile_match = [\"src/**\"]")),
 ///     ("style".parse().unwrap(), pack("mode = \"always\"")),
 ///     ("shop".parse().unwrap(), pack("mode = \"manual\"")),
 /// ]);
+/// let choice = SteeringChoice::new(packs.iter().map(|(name, pack)| (name, &pack.head)));
 /// let ticket = TicketFile::parse(b"title = \"x\"\n[scope]\nallowed = [\"src/new/**\"]\n").unwrap();
-/// let heads = packs.iter().map(|(name, pack)| (name, &pack.head)).collect();
-/// let chosen = choose_steering(&ticket, &Policy::default(), &heads, &[]).unwrap();
+/// let chosen = choice.of(&ticket, &PolicyScope::new(&Policy::default()), &[]).unwrap();
 /// let names: Vec<_> = chosen.iter().map(|name| name.as_str()).collect();
 /// assert_eq!(names, ["style", "rust"]);
 /// ```
-pub fn choose_steering(
-    ticket: &TicketFile,
-    policy: &Policy,
-    packs: &BTreeMap<&SteeringName, &SteeringHead>,
-    files: &[RepoPath],
-) -> Result<Vec<SteeringName>, SteeringError> {
-    if let Some(name) = ticket.context.steering.iter().find(|name| !packs.contains_key(*name)) {
-        return Err(SteeringError::Unknown { name: name.clone() });
+#[derive(Debug, Clone, Default)]
+pub struct SteeringChoice {
+    packs: BTreeMap<SteeringName, Inclusion>,
+}
+
+#[derive(Debug, Clone)]
+enum Inclusion {
+    Always,
+    FileMatch(Result<PatternSet, InvalidScope>),
+    Auto(Result<PatternSet, InvalidScope>),
+    Manual,
+}
+
+impl Inclusion {
+    fn of(head: &SteeringHead) -> Self {
+        match head.inclusion.mode {
+            InclusionMode::Always => Self::Always,
+            InclusionMode::FileMatch => Self::FileMatch(matcher(head)),
+            InclusionMode::Auto => Self::Auto(matcher(head)),
+            InclusionMode::Manual => Self::Manual,
+        }
     }
-    let mut changeable: Option<Vec<RepoPath>> = None;
-    let mut chosen = BTreeSet::new();
-    for (&name, &head) in packs {
-        let mode = head.inclusion.mode;
-        let matcher = || {
-            matcher(head).map_err(|source| SteeringError::Pattern {
+
+    fn mode(&self) -> InclusionMode {
+        match self {
+            Self::Always => InclusionMode::Always,
+            Self::FileMatch(_) => InclusionMode::FileMatch,
+            Self::Auto(_) => InclusionMode::Auto,
+            Self::Manual => InclusionMode::Manual,
+        }
+    }
+
+    fn matcher(&self) -> Option<&Result<PatternSet, InvalidScope>> {
+        match self {
+            Self::FileMatch(matcher) | Self::Auto(matcher) => Some(matcher),
+            Self::Always | Self::Manual => None,
+        }
+    }
+}
+
+impl SteeringChoice {
+    /// That among these packs.
+    pub fn new<'a>(packs: impl IntoIterator<Item = (&'a SteeringName, &'a SteeringHead)>) -> Self {
+        let packs = packs
+            .into_iter()
+            .map(|(name, head)| (name.clone(), Inclusion::of(head)));
+        Self { packs: packs.collect() }
+    }
+
+    /// Whether it needs the list of the repository's files.
+    pub fn needs_files(&self) -> bool {
+        self.packs.values().any(|pack| pack.matcher().is_some())
+    }
+
+    /// Those of the repository's files that any pack is chosen by: the answers are the same with them as with all. For whoever chooses for many
+    /// tickets.
+    pub fn files_that_count(&self, mut files: Vec<RepoPath>) -> Vec<RepoPath> {
+        let matchers = self.packs.values().filter_map(|pack| pack.matcher()?.as_ref().ok());
+        let matchers: Vec<_> = matchers.collect();
+        files.retain(|path| matchers.iter().any(|matcher| matcher.allows(path)));
+        files
+    }
+
+    /// The packs that a ticket is given, in their order. `files` are all files of the base.
+    pub fn of(
+        &self,
+        ticket: &TicketFile,
+        scope: &PolicyScope<'_>,
+        files: &[RepoPath],
+    ) -> Result<Vec<SteeringName>, SteeringError> {
+        let is_unknown = |name: &&SteeringName| !self.packs.contains_key(*name);
+        if let Some(name) = ticket.context.steering.iter().find(is_unknown) {
+            return Err(SteeringError::Unknown { name: name.clone() });
+        }
+        let mut changeable: Option<Vec<RepoPath>> = None;
+        let mut chosen = BTreeSet::new();
+        for (name, pack) in &self.packs {
+            let unusable = |source: &InvalidScope| SteeringError::Pattern {
                 pack: name.clone(),
-                source,
-            })
-        };
-        let is_named = ticket.context.steering.contains(name);
-        let is_given = match mode {
-            InclusionMode::Always => true,
-            InclusionMode::FileMatch => {
-                let paths = match &mut changeable {
-                    Some(paths) => paths,
-                    none => none.insert(may_change(ticket, policy, files).map_err(SteeringError::Scope)?),
-                };
-                let matcher = matcher()?;
-                paths.iter().any(|path| matcher.allows(path))
-            }
-            InclusionMode::Auto => {
-                let matcher = matcher()?;
-                files.iter().any(|path| matcher.allows(path))
-            }
-            InclusionMode::Manual => false,
-        };
-        match (is_given, is_named) {
-            (true, _) => chosen.insert((mode, name.clone())),
-            // Whatever its mode: a person asked for it.
-            (false, true) => chosen.insert((InclusionMode::Manual, name.clone())),
-            (false, false) => false,
-        };
+                source: source.clone(),
+            };
+            let is_given = match pack {
+                Inclusion::Always => true,
+                Inclusion::FileMatch(matcher) => {
+                    let matcher = matcher.as_ref().map_err(unusable)?;
+                    let paths = match &mut changeable {
+                        Some(paths) => paths,
+                        none => none.insert(may_change(ticket, scope, files).map_err(SteeringError::Scope)?),
+                    };
+                    paths.iter().any(|path| matcher.allows(path))
+                }
+                Inclusion::Auto(matcher) => {
+                    let matcher = matcher.as_ref().map_err(unusable)?;
+                    files.iter().any(|path| matcher.allows(path))
+                }
+                Inclusion::Manual => false,
+            };
+            let is_named = ticket.context.steering.contains(name);
+            match (is_given, is_named) {
+                (true, _) => chosen.insert((pack.mode(), name)),
+                // Whatever its mode: a person asked for it.
+                (false, true) => chosen.insert((InclusionMode::Manual, name)),
+                (false, false) => false,
+            };
+        }
+        Ok(chosen.into_iter().map(|(_, name)| name.clone()).collect())
     }
-    Ok(chosen.into_iter().map(|(_, name)| name).collect())
 }
 
 /// The paths that a ticket may change, as far as they can be listed.
-fn may_change(ticket: &TicketFile, policy: &Policy, files: &[RepoPath]) -> Result<Vec<RepoPath>, InvalidScope> {
-    let rules = ScopeRules::new(policy, ticket)?;
+fn may_change(ticket: &TicketFile, scope: &PolicyScope<'_>, files: &[RepoPath]) -> Result<Vec<RepoPath>, InvalidScope> {
+    let rules = scope.rules(ticket)?;
     let named = ticket.scope.allowed.iter().flatten().flat_map(|entry| {
         let new = entry
             .strip_suffix("**")
@@ -229,7 +262,7 @@ fn may_change(ticket: &TicketFile, policy: &Policy, files: &[RepoPath]) -> Resul
 /// say which holds.
 pub fn steering_conflicts(
     ticket: &TicketFile,
-    policy: &Policy,
+    scope: &PolicyScope<'_>,
     packs: &[(SteeringName, SteeringPack)],
 ) -> Vec<SteeringConflict> {
     let decisions = ticket
@@ -261,7 +294,7 @@ pub fn steering_conflicts(
     }
     // Compiling the scope takes longer than all the rest. One that cannot be used is told of by itself.
     let asks = packs.iter().any(|(_, pack)| !pack.head.asks_to_change.is_empty());
-    if let Some(Ok(rules)) = asks.then(|| ScopeRules::new(policy, ticket)) {
+    if let Some(Ok(rules)) = asks.then(|| scope.rules(ticket)) {
         for (name, pack) in packs {
             conflicts.extend(pack.head.asks_to_change.iter().filter_map(|path| {
                 let violation = rules.judge(path)?;

@@ -14,7 +14,7 @@ use ledger_core::{
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ChildFact, ContextFacts, HeadFact, InvalidChecks, Policy,
-    StartFacts, SteeringFacts, TargetFact, TargetState, admit, check_specs_of_whole, may_stack,
+    PolicyScope, StartFacts, SteeringFacts, TargetFact, TargetState, admit, check_specs_of_whole, may_stack,
 };
 
 use self::children::{Children, children_of};
@@ -254,7 +254,7 @@ impl Candidacy {
             None => SteeringFiles::default(),
         };
         let locked = unfinished.and_then(Run::source_lock);
-        let chosen = steering.chosen(&file, &policy, locked, || {
+        let chosen = steering.chosen(&file, &PolicyScope::new(&policy), locked, || {
             files_of(repository, tip.as_ref()).map(Into::into)
         })?;
         let context = match &tip {

@@ -15,10 +15,8 @@ use policy::spec_conflicts;
 use serde::Serialize;
 
 pub(crate) use package::PackageCheck;
-pub(crate) use quick::QuickRules;
 pub(crate) use relations::{Names, Relations, names};
-pub(crate) use steering::SteeringRules;
-pub(crate) use ticket::ticket_findings;
+pub(crate) use ticket::TicketRules;
 
 use self::package::KnownSources;
 use crate::approve::is_delivered;
@@ -109,15 +107,14 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let repository_id = workspace.repository_id()?;
     let wanted = |id: &TicketId| only.is_empty() || only.contains(id);
     let packages = Packages::in_work_tree(work_dir, ledger.dir())?;
-    let quick = QuickRules::new(policy, workspace.repository());
-    let steering = SteeringRules::new(policy, workspace.repository());
+    let rules = TicketRules::new(policy, workspace.repository(), &repository_id);
     let read = ledger.map(|folder| {
         let ticket = folder.ticket();
         let (findings, claim) = match &ticket {
             Ok(other) if !wanted(folder.id()) => (Vec::new(), claim_of(workspace, folder, other, policy)),
             Err(_) if !wanted(folder.id()) => (Vec::new(), None),
             _ => {
-                let (findings, claim) = ticket_findings(folder, &ticket, policy, &repository_id, &quick, &steering);
+                let (findings, claim) = rules.findings(folder, &ticket);
                 (findings, claim.filter(|_| !is_delivered(workspace, folder)))
             }
         };
@@ -154,7 +151,7 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
         }
     }
     if only.is_empty() {
-        findings.extend(steering.pack_findings());
+        findings.extend(rules.pack_findings());
         for misfit in ledger.misfits() {
             let finding = Finding::new(FindingSeverity::Error, misfit.path.clone(), misfit.reason.to_string());
             findings.push(finding.with_hint(match misfit.reason {

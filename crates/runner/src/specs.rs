@@ -7,7 +7,10 @@ use ledger_core::{
     DeltaHandling, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SpecFolder, SpecKind, SpecReading,
     SpecSet, SpecSeverity, SpecSources, TicketFile, TicketId, TreeId, document_text, with_delta,
 };
-use policy::{Policy, SpecClaim, SpecConflict, TracePlace, has_specs, open_spec_decisions, spec_conflicts, trace_gaps};
+use policy::{
+    Policy, PolicyScope, SpecClaim, SpecConflict, TracePlace, has_specs, open_spec_decisions, spec_conflicts,
+    trace_gaps,
+};
 
 use crate::approve::is_delivered;
 use crate::finding::{Finding, FindingSeverity};
@@ -127,36 +130,22 @@ pub(crate) struct SpecReport {
 impl SpecReport {
     /// Reads the specs where the ticket's folder is. Nothing for a ticket that has none, and for one that is delivered or closed: its specs
     /// may be in the archive.
-    pub(crate) fn read(folder: &TicketFolder<'_>, ticket: &TicketFile, contract: &[u8], policy: &Policy) -> Self {
-        if !has_specs(ticket) || folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+    pub(crate) fn read(
+        folder: &TicketFolder<'_>,
+        ticket: &TicketFile,
+        contract: &[u8],
+        scope: &PolicyScope<'_>,
+    ) -> Self {
+        let Some(mut reader) = Reader::new(folder, ticket, contract, scope.policy()) else {
             return Self::default();
-        }
-        let mut reader = Reader {
-            folder,
-            ticket,
-            contract,
-            specs: SpecFolder::of(policy.ledger.dir.path()),
-            findings: Vec::new(),
         };
-        let Some((name, files)) = reader.files() else {
+        let Some(specs) = reader.linked() else {
             return Self {
                 findings: reader.findings,
                 ..Self::default()
             };
         };
-        let Some(set) = reader.set(&files) else {
-            return Self {
-                findings: reader.findings,
-                ..Self::default()
-            };
-        };
-        let specs = LinkedSpecs {
-            set,
-            name,
-            files,
-            folder: reader.specs.clone(),
-        };
-        reader.traces(policy, &specs);
+        reader.traces(scope, &specs);
         reader.delta(&specs);
         let open = open_spec_decisions(&specs.set);
         reader.open(&open);
@@ -187,7 +176,32 @@ struct Reader<'a, 'b> {
     findings: Vec<Finding>,
 }
 
-impl Reader<'_, '_> {
+impl<'a, 'b> Reader<'a, 'b> {
+    /// None for a ticket that has no specs, and for one that is delivered or closed.
+    fn new(folder: &'a TicketFolder<'b>, ticket: &'a TicketFile, contract: &'a [u8], policy: &Policy) -> Option<Self> {
+        if !has_specs(ticket) || folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+            return None;
+        }
+        Some(Self {
+            folder,
+            ticket,
+            contract,
+            specs: SpecFolder::of(policy.ledger.dir.path()),
+            findings: Vec::new(),
+        })
+    }
+
+    /// What the ticket links, where all of it can be read.
+    fn linked(&mut self) -> Option<LinkedSpecs> {
+        let (name, files) = self.files()?;
+        Some(LinkedSpecs {
+            set: self.set(&files)?,
+            name,
+            files,
+            folder: self.specs.clone(),
+        })
+    }
+
     fn in_ticket(&mut self, severity: FindingSeverity, keys: &[&str], message: String, hint: &str) {
         let path = self.folder.path(TicketFileName::Ticket);
         let finding = Finding::at(severity, path, self.contract, keys, message);
@@ -272,8 +286,8 @@ impl Reader<'_, '_> {
     }
 
     /// What breaks off between the ticket and its specs.
-    fn traces(&mut self, policy: &Policy, specs: &LinkedSpecs) {
-        for gap in trace_gaps(policy, self.ticket, &specs.set) {
+    fn traces(&mut self, scope: &PolicyScope<'_>, specs: &LinkedSpecs) {
+        for gap in trace_gaps(scope, self.ticket, &specs.set) {
             match gap.place {
                 TracePlace::Ticket { keys } => {
                     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
@@ -374,10 +388,7 @@ pub(crate) fn claim_of(
     ticket: &TicketFile,
     policy: &Policy,
 ) -> Option<SpecClaim> {
-    if !has_specs(ticket) {
-        return None;
-    }
-    let specs = SpecReport::read(folder, ticket, b"", policy).specs?;
+    let specs = Reader::new(folder, ticket, b"", policy)?.linked()?;
     specs
         .claim(folder.id(), ticket)
         .filter(|_| !is_delivered(workspace, folder))

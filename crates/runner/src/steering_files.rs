@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use git_delivery::{ObjectError, Repository, blob_id};
 use ledger_core::{
     CommitId, CoveredFile, Digest, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SourceLock, SteeringName, SteeringPack,
     TicketFile,
 };
-use policy::{ContextFacts, Policy, SecretRules, SteeringFacts, choose_steering, context_files, steering_needs_files};
+use policy::{ContextFacts, Policy, PolicyScope, SecretRules, SteeringChoice, SteeringFacts, context_files};
 
 use crate::beneath::{open_folder, read_beneath};
 use crate::ledger::{FileProblem, join};
@@ -26,6 +27,7 @@ pub(crate) struct SteeringFiles {
     /// What lies there and is no pack.
     pub(crate) unusable: Vec<(RepoPath, PackProblem)>,
     dir: Option<RepoPath>,
+    choice: OnceLock<SteeringChoice>,
 }
 
 /// Why a file is no pack.
@@ -109,6 +111,12 @@ impl SteeringFiles {
         }
     }
 
+    /// What chooses among the packs.
+    pub(crate) fn choice(&self) -> &SteeringChoice {
+        let heads = self.packs.iter().map(|(name, (pack, _))| (name, &pack.head));
+        self.choice.get_or_init(|| SteeringChoice::new(heads))
+    }
+
     /// The file of a pack.
     pub(crate) fn path(&self, name: &SteeringName) -> Option<RepoPath> {
         join(self.dir.as_ref()?, &format!("{name}.md"))
@@ -126,7 +134,7 @@ impl SteeringFiles {
     pub(crate) fn chosen<'a, E>(
         &self,
         ticket: &TicketFile,
-        policy: &Policy,
+        scope: &PolicyScope<'_>,
         locked: Option<&SourceLock>,
         files: impl FnOnce() -> Result<Cow<'a, [RepoPath]>, E>,
     ) -> Result<SteeringFacts, E> {
@@ -138,7 +146,6 @@ impl SteeringFiles {
                 .map(|(path, problem)| format!("`{path}`: {problem}"))
                 .collect(),
         };
-        let heads: BTreeMap<_, _> = self.packs.iter().map(|(name, (pack, _))| (name, &pack.head)).collect();
         let names: Vec<SteeringName> = match locked {
             Some(lock) => {
                 let named = |file: &CoveredFile| {
@@ -149,11 +156,12 @@ impl SteeringFiles {
                 lock.steering.iter().filter_map(named).cloned().collect()
             }
             None => {
-                let files = match steering_needs_files(heads.values().copied()) {
+                let choice = self.choice();
+                let files = match choice.needs_files() {
                     true => files()?,
                     false => Cow::default(),
                 };
-                choose_steering(ticket, policy, &heads, &files).unwrap_or_else(|error| {
+                choice.of(ticket, scope, &files).unwrap_or_else(|error| {
                     facts.unusable.push(error.to_string());
                     Vec::new()
                 })

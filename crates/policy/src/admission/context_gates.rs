@@ -8,6 +8,7 @@ use super::gates::{no, no_but, yes};
 use super::{AdmissionFacts, Gate};
 use crate::config::Policy;
 use crate::context_budget::ContextSize;
+use crate::scope::PolicyScope;
 use crate::steering::steering_conflicts;
 
 /// None where nothing steers.
@@ -19,7 +20,7 @@ pub(super) fn steering(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFa
         let next_step = "mend it and commit that; `foil check` shows what is wrong with it";
         return Some(no_but(NAME, BlockerCode::SteeringConflict, detail, next_step));
     }
-    let conflicts = steering_conflicts(ticket, policy, &steering.packs);
+    let conflicts = steering_conflicts(ticket, &PolicyScope::new(policy), &steering.packs);
     if let Some(first) = conflicts.first() {
         return Some(no(
             NAME,

@@ -9,16 +9,16 @@ use super::InvalidScope;
 use super::fold::{folded_path, folded_text};
 use crate::config::PathPattern;
 
-/// Several path patterns as one. An entry is both an exact path and a glob, so that `app/[id]/page.tsx` names that file.
+/// Several path patterns as one, which allow something. An entry is both an exact path and a glob, so that `app/[id]/page.tsx` names that
+/// file.
 #[derive(Debug, Clone)]
 pub(crate) struct PatternSet {
     exact: BTreeSet<Vec<u8>>,
     all: GlobSet,
     folders: GlobSet,
-    folded: FoldedSet,
 }
 
-/// Several path patterns as one, for which neither case nor normal forms count. Made in half the time of a [`PatternSet`].
+/// Several path patterns as one, which forbid something: neither case nor normal forms count.
 #[derive(Debug, Clone)]
 pub(crate) struct FoldedSet {
     texts: Vec<String>,
@@ -44,7 +44,6 @@ impl PatternSet {
                 .collect(),
             all: all.build().map_err(|error| too_large(key, &error))?,
             folders: folders.build().map_err(|error| too_large(key, &error))?,
-            folded: FoldedSet::new(key, patterns)?,
         })
     }
 
@@ -61,11 +60,6 @@ impl PatternSet {
     /// Whether an entry is exactly this path.
     pub(super) fn names(&self, path: &RepoPath) -> bool {
         self.exact.contains(path.as_bytes())
-    }
-
-    /// As [`FoldedSet::find`].
-    pub(crate) fn find_folded(&self, path: &RepoPath) -> Option<&str> {
-        self.folded.find(path)
     }
 }
 

@@ -6,7 +6,7 @@ use ledger_core::RepoPath;
 
 use super::InvalidScope;
 use super::fold::{folded_part, folded_path};
-use super::pattern_set::PatternSet;
+use super::pattern_set::FoldedSet;
 use crate::config::{PathPattern, Policy};
 
 /// Why a path is protected.
@@ -151,8 +151,8 @@ const HOOKS: &[&str] = &[
 /// a twin such as `agents.MD` is caught that some file systems would take for the real one.
 #[derive(Debug, Clone)]
 pub struct ProtectedPaths {
-    sets: Vec<(Protected, PatternSet)>,
-    consent: PatternSet,
+    sets: Vec<(Protected, FoldedSet)>,
+    consent: FoldedSet,
 }
 
 impl ProtectedPaths {
@@ -172,7 +172,7 @@ impl ProtectedPaths {
         let mut sets = Vec::new();
         for (why, list) in built_in {
             let list: Vec<_> = list.iter().flat_map(|text| with_folders(text)).collect();
-            sets.push((why, PatternSet::new("scope.protected", &parsed(&list))?));
+            sets.push((why, FoldedSet::new("scope.protected", &parsed(&list))?));
         }
         let own: Vec<_> = policy
             .scope
@@ -180,7 +180,7 @@ impl ProtectedPaths {
             .iter()
             .flat_map(|p| with_folders(p.as_str()))
             .collect();
-        sets.push((Protected::ByPolicy, PatternSet::new("scope.protected", &parsed(&own))?));
+        sets.push((Protected::ByPolicy, FoldedSet::new("scope.protected", &parsed(&own))?));
         let consent = [
             below(&format!("{ledger}/tickets")),
             below(&format!("{ledger}/packages")),
@@ -189,7 +189,7 @@ impl ProtectedPaths {
         let consent: Vec<_> = consent.iter().flat_map(|text| with_folders(text)).collect();
         Ok(Self {
             sets,
-            consent: PatternSet::new("scope.protected", &parsed(&consent))?,
+            consent: FoldedSet::new("scope.protected", &parsed(&consent))?,
         })
     }
 
@@ -197,7 +197,7 @@ impl ProtectedPaths {
     pub fn find(&self, path: &RepoPath) -> Option<Protected> {
         self.sets
             .iter()
-            .find(|(_, set)| set.find_folded(path).is_some())
+            .find(|(_, set)| set.find(path).is_some())
             .map(|(why, _)| *why)
     }
 
@@ -208,7 +208,7 @@ impl ProtectedPaths {
             Some("Git's own folder is never content")
         } else if folded_path(path) == Policy::FILE_NAME.as_bytes() {
             Some("only a person changes the policy")
-        } else if self.consent.find_folded(path).is_some() {
+        } else if self.consent.find(path).is_some() {
             Some("tickets, approvals, packages and records are a person's and the runner's")
         } else {
             None

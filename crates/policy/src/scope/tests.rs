@@ -7,7 +7,7 @@ fn rules(policy: &str, ticket: &str) -> Result<ScopeRules, InvalidScope> {
     let ticket = TicketFile::parse(format!("title = \"x\"\n{ticket}").as_bytes()).unwrap();
     let rules = ScopeRules::new(&policy, &ticket);
     assert_eq!(
-        ScopeRules::check(&policy, &ticket),
+        PolicyScope::new(&policy).check(&ticket),
         rules.as_ref().map(drop).map_err(Clone::clone)
     );
     rules

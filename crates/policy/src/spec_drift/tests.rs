@@ -7,6 +7,7 @@ use ledger_core::{
 use super::*;
 use crate::changes::FileFacts;
 use crate::quick_flow::public_api_change;
+use crate::scope::PolicyScope;
 use crate::spec_trace::{open_spec_decisions, trace_gaps, unproved_requirements};
 
 /// The specs of a small change, each a table of this.
@@ -320,7 +321,7 @@ fn gaps(texts: &Texts, from: &str, to: &str) -> Vec<String> {
     let text = TICKET.replacen(from, to, 1);
     assert!(from.is_empty() || text != TICKET);
     let ticket = TicketFile::parse(text.as_bytes()).unwrap();
-    let gaps = trace_gaps(&Policy::default(), &ticket, &texts.set());
+    let gaps = trace_gaps(&PolicyScope::new(&Policy::default()), &ticket, &texts.set());
     gaps.into_iter()
         .map(|gap| format!("{} | {}", gap.message, gap.hint))
         .collect()
@@ -391,7 +392,7 @@ fn each_thread_that_breaks_off_is_told() {
     let inspected = with(&|texts| texts.requirements = texts.requirements.replace("| mail tests", "| inspection"));
     let policy = Policy::parse(b"[review]\nindependent = \"off\"\n").unwrap();
     let in_a_loop = TicketFile::parse(TICKET.replace("[scope]", "mode = \"loop\"\n[scope]").as_bytes()).unwrap();
-    let unseen = trace_gaps(&policy, &in_a_loop, &inspected.set());
+    let unseen = trace_gaps(&PolicyScope::new(&policy), &in_a_loop, &inspected.set());
     let more = [
         gaps(&undecided, "", ""),
         gaps(&unmentioned, "", ""),

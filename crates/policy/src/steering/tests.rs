@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Policy;
 
 fn pack(head: &str) -> SteeringPack {
     SteeringPack::parse(format!("+++\ntitle = \"x\"\n{head}\n+++\nText.\n").as_bytes()).unwrap()
@@ -18,12 +19,20 @@ fn files(list: &[&str]) -> Vec<RepoPath> {
     list.iter().map(|path| path.parse().unwrap()).collect()
 }
 
-fn heads(packs: &BTreeMap<SteeringName, SteeringPack>) -> BTreeMap<&SteeringName, &SteeringHead> {
-    packs.iter().map(|(name, pack)| (name, &pack.head)).collect()
+type Chosen = Result<Vec<SteeringName>, SteeringError>;
+
+fn choose(ticket: &TicketFile, packs: &BTreeMap<SteeringName, SteeringPack>, base: &[&str]) -> Chosen {
+    let (policy, base) = (Policy::default(), files(base));
+    let scope = PolicyScope::new(&policy);
+    let choice = SteeringChoice::new(packs.iter().map(|(name, pack)| (name, &pack.head)));
+    let chosen = choice.of(ticket, &scope, &base);
+    let by_files_that_count = choice.of(ticket, &scope, &choice.files_that_count(base));
+    assert_eq!(chosen, by_files_that_count);
+    chosen
 }
 
 fn chosen(ticket: &TicketFile, packs: &BTreeMap<SteeringName, SteeringPack>, base: &[&str]) -> Vec<String> {
-    let chosen = choose_steering(ticket, &Policy::default(), &heads(packs), &files(base)).unwrap();
+    let chosen = choose(ticket, packs, base).unwrap();
     chosen.iter().map(ToString::to_string).collect()
 }
 
@@ -97,7 +106,7 @@ fn a_pack_that_is_named_is_given_whatever_its_mode() {
     assert_eq!(chosen(&named, &all, &[]), ["p"]);
     let unknown = ticket("[context]\nsteering = [\"q\"]\n[scope]\nallowed = [\"src/**\"]\n");
     assert_eq!(
-        choose_steering(&unknown, &Policy::default(), &heads(&all), &[]),
+        choose(&unknown, &all, &[]),
         Err(SteeringError::Unknown {
             name: "q".parse().unwrap()
         })
@@ -107,7 +116,7 @@ fn a_pack_that_is_named_is_given_whatever_its_mode() {
 #[test]
 fn a_pattern_that_cannot_be_used_is_an_error_of_its_pack() {
     let all = packs(&[("p", &files_of("auto", "/absolute"))]);
-    let error = choose_steering(&ticket("mode = \"loop\"\n"), &Policy::default(), &heads(&all), &[]).unwrap_err();
+    let error = choose(&ticket("mode = \"loop\"\n"), &all, &[]).unwrap_err();
     assert!(
         matches!(&error, SteeringError::Pattern { pack, .. } if pack.as_str() == "p"),
         "{error}"
@@ -119,7 +128,7 @@ fn a_pattern_that_cannot_be_used_is_an_error_of_its_pack() {
 fn contradictions_are_found_and_agreement_is_none() {
     let conflicts = |ticket: &TicketFile, list: &[(&str, &str)]| {
         let packs: Vec<_> = packs(list).into_iter().collect();
-        let conflicts = steering_conflicts(ticket, &Policy::default(), &packs);
+        let conflicts = steering_conflicts(ticket, &PolicyScope::new(&Policy::default()), &packs);
         conflicts.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let rule = |value: &str| format!("{ALWAYS}\n[rules]\n\"errors.library\" = \"{value}\"");

@@ -8,12 +8,12 @@ use super::configuration::ConfigurationKind;
 use super::structure::Extent;
 use super::tokens::Language;
 use crate::config::Policy;
-use crate::scope::{InvalidScope, PatternSet};
+use crate::scope::{FoldedSet, InvalidScope, PatternSet};
 
 /// Which files are about tests, under one policy and one ticket.
 #[derive(Debug, Clone)]
 pub struct TestRules {
-    own: PatternSet,
+    own: FoldedSet,
     docs: PatternSet,
     /// The words of the checks' commands: a file that one of them names is what proves the change.
     named_by_checks: BTreeSet<Vec<u8>>,
@@ -41,7 +41,7 @@ impl TestRules {
         let words = lines.flat_map(|line| line.split(|c: char| c.is_whitespace() || "\"';|&()<>=".contains(c)));
         let named = words.map(|word| word.trim_start_matches("./").as_bytes().to_vec());
         Ok(Self {
-            own: PatternSet::new("scope.tests", &policy.scope.tests)?,
+            own: FoldedSet::new("scope.tests", &policy.scope.tests)?,
             docs: PatternSet::new("scope.docs_roots", &policy.scope.docs_roots)?,
             named_by_checks: named.collect(),
         })
@@ -93,7 +93,7 @@ impl TestRules {
     }
 
     fn is_among_tests(&self, path: &RepoPath, folders: &[String]) -> bool {
-        folders.iter().any(|folder| is_test_word(folder)) || self.own.find_folded(path).is_some()
+        folders.iter().any(|folder| is_test_word(folder)) || self.own.find(path).is_some()
     }
 
     pub(super) fn role(&self, path: &RepoPath) -> Option<Role> {
@@ -102,7 +102,7 @@ impl TestRules {
         let folders = folders(&text);
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let extension = extension.to_ascii_lowercase();
-        let is_own = self.own.find_folded(path).is_some();
+        let is_own = self.own.find(path).is_some();
         let in_tests = self.is_among_tests(path, &folders);
         if is_snapshot(&folders, stem, &name.to_ascii_lowercase(), &extension, in_tests) {
             return Some(Role::Snapshot);

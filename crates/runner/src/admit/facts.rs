@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::base::{Base, stored_receipt};
+use crate::guard::ProcessIdentity;
 use git_delivery::{Repository, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
     Approval, Blocker, BlockerCode, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, Mode, ObservedRef, RefName,
     RepoPath, State, TicketFile, TicketId,
 };
-use policy::{ApprovalFact, ClaimFact, ConsumedFact, Policy, QuickFlow, SpecsFact, TrustFact, has_specs};
-
-use crate::base::{Base, stored_receipt};
-use crate::guard::ProcessIdentity;
+use policy::{ApprovalFact, ClaimFact, ConsumedFact, Policy, PolicyScope, QuickFlow, SpecsFact, TrustFact, has_specs};
 
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::{LockPurpose, TicketLock};
@@ -103,7 +102,7 @@ pub(super) fn specs_of(
         return (None, SpecsFact::None);
     }
     let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
-    let report = SpecReport::read(folder, file, &contract, policy);
+    let report = SpecReport::read(folder, file, &contract, &PolicyScope::new(policy));
     if let Some(reason) = report.refusal() {
         return (None, SpecsFact::Unusable { reason });
     }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use ledger_core::{TicketFile, TicketId};
 use policy::{Policy, SpecConflict, spec_conflicts};
 
-use crate::check_ledger::{QuickRules, Relations, SteeringRules, ticket_findings};
+use crate::check_ledger::{Relations, TicketRules};
 use crate::finding::Finding;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::packages::Packages;
@@ -20,8 +20,7 @@ pub(super) struct Fitness<'a> {
     ledger: &'a Ledger<'a>,
     packages: &'a Packages,
     policy: &'a Policy,
-    quick: QuickRules<'a>,
-    steering: SteeringRules<'a>,
+    rules: TicketRules<'a>,
     relations: OnceLock<Relations>,
     conflicts: OnceLock<BTreeMap<TicketId, Vec<SpecConflict>>>,
 }
@@ -40,8 +39,7 @@ impl<'a> Fitness<'a> {
             ledger,
             packages,
             policy,
-            quick: QuickRules::new(policy, workspace.repository()),
-            steering: SteeringRules::new(policy, workspace.repository()),
+            rules: TicketRules::new(policy, workspace.repository(), repository_id),
             relations: OnceLock::new(),
             conflicts: OnceLock::new(),
         })
@@ -54,14 +52,7 @@ impl<'a> Fitness<'a> {
 
     /// Everything that is wrong with a ticket, on its own and beside the others.
     pub(super) fn findings(&self, folder: &TicketFolder<'_>, read: &Result<TicketFile, FileProblem>) -> Vec<Finding> {
-        let (mut findings, claim) = ticket_findings(
-            folder,
-            read,
-            self.policy,
-            self.repository_id,
-            &self.quick,
-            &self.steering,
-        );
+        let (mut findings, claim) = self.rules.findings(folder, read);
         findings.extend(self.relations().findings(self.ledger, self.packages, folder.id()));
         if claim.is_some() {
             let conflicts = self

@@ -13,7 +13,7 @@ use crate::ledger::{TicketFileName, TicketFolder};
 use crate::manifests::Manifests;
 
 /// What tickets in quick mode are held to; made when the first one is met, because most ledgers have few.
-pub(crate) struct QuickRules<'a> {
+pub(super) struct QuickRules<'a> {
     policy: &'a Policy,
     repository: &'a Repository,
     rules: OnceLock<Option<QuickFlow>>,
@@ -22,7 +22,7 @@ pub(crate) struct QuickRules<'a> {
 
 impl<'a> QuickRules<'a> {
     /// Those of this policy, with the packages of the commit that is checked out.
-    pub(crate) fn new(policy: &'a Policy, repository: &'a Repository) -> Self {
+    pub(super) fn new(policy: &'a Policy, repository: &'a Repository) -> Self {
         Self {
             policy,
             repository,

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use git_delivery::Repository;
 use ledger_core::{RepoPath, SteeringName, SteeringPack, TicketFile};
 use policy::{
-    ContextSize, InvalidScope, Policy, RuleSource, SteeringConflict, SteeringFacts, check_steering_patterns,
-    context_files, files_of_packs, steering_conflicts,
+    ContextSize, InvalidScope, PolicyScope, RuleSource, SteeringConflict, SteeringFacts, check_steering_patterns,
+    context_files, steering_conflicts,
 };
 
 use crate::finding::{Finding, FindingSeverity};
@@ -14,18 +14,18 @@ use crate::ledger::{TicketFileName, TicketFolder};
 use crate::steering_files::{PackProblem, SteeringFiles};
 
 /// The packs of the work tree, read when a ticket is looked at.
-pub(crate) struct SteeringRules<'a> {
-    policy: &'a Policy,
+pub(super) struct SteeringRules<'a> {
+    ledger: &'a RepoPath,
     repository: &'a Repository,
     files: OnceLock<SteeringFiles>,
     paths: OnceLock<Vec<RepoPath>>,
 }
 
 impl<'a> SteeringRules<'a> {
-    /// Those of this policy's ledger.
-    pub(crate) fn new(policy: &'a Policy, repository: &'a Repository) -> Self {
+    /// Those of the ledger in this folder.
+    pub(super) fn new(ledger: &'a RepoPath, repository: &'a Repository) -> Self {
         Self {
-            policy,
+            ledger,
             repository,
             files: OnceLock::new(),
             paths: OnceLock::new(),
@@ -33,9 +33,8 @@ impl<'a> SteeringRules<'a> {
     }
 
     fn files(&self) -> &SteeringFiles {
-        let dir = self.policy.ledger.dir.path();
         self.files
-            .get_or_init(|| SteeringFiles::in_work_tree(self.repository.work_dir(), dir))
+            .get_or_init(|| SteeringFiles::in_work_tree(self.repository.work_dir(), self.ledger))
     }
 
     /// The files of the commit that is checked out by which packs are chosen; none where it cannot be read, which is told of elsewhere.
@@ -48,7 +47,7 @@ impl<'a> SteeringRules<'a> {
             };
             let all = files().unwrap_or_default().into_iter().map(|entry| entry.path);
             // Of ten thousand tickets none has to look at the others again.
-            files_of_packs(self.files().packs.values().map(|(pack, _)| &pack.head), all.collect())
+            self.files().choice().files_that_count(all.collect())
         })
     }
 
@@ -85,7 +84,13 @@ impl<'a> SteeringRules<'a> {
     }
 
     /// What a run of this ticket would be refused for, as parts of the ticket that are not finished. Nothing about one that is delivered or closed.
-    pub(super) fn findings(&self, folder: &TicketFolder<'_>, ticket: &TicketFile, contract: &[u8]) -> Vec<Finding> {
+    pub(super) fn findings(
+        &self,
+        folder: &TicketFolder<'_>,
+        ticket: &TicketFile,
+        contract: &[u8],
+        scope: &PolicyScope<'_>,
+    ) -> Vec<Finding> {
         if folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
             return Vec::new();
         }
@@ -107,10 +112,10 @@ impl<'a> SteeringRules<'a> {
         if !findings.is_empty() {
             return findings;
         }
-        let Ok(facts) = files.chosen(ticket, self.policy, None, || Ok::<_, ()>(self.paths().into())) else {
+        let Ok(facts) = files.chosen(ticket, scope, None, || Ok::<_, ()>(self.paths().into())) else {
             return findings;
         };
-        for conflict in steering_conflicts(ticket, self.policy, &facts.packs) {
+        for conflict in steering_conflicts(ticket, scope, &facts.packs) {
             let message = format!("no run would begin: {conflict}");
             let hint = "let one of them say otherwise, or take one away".to_owned();
             findings.push(match place(&conflict, ticket) {

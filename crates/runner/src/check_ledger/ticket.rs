@@ -1,53 +1,77 @@
 //! What is wrong with one ticket, on its own.
 
+use git_delivery::Repository;
 use ledger_core::{DecisionStatus, Mode, SpecKind, TicketFile, document_text};
 use policy::{
-    InvalidChecks, InvalidScope, Policy, ScopeRules, SpecClaim, check_specs, has_specs, ignored_keys, looser_limits,
+    InvalidChecks, InvalidScope, Policy, PolicyScope, SpecClaim, check_specs, has_specs, ignored_keys, looser_limits,
     unasked_experts,
 };
 
-use super::{QuickRules, SteeringRules};
+use super::quick::QuickRules;
+use super::steering::SteeringRules;
 use crate::consent::{ConsentState, consent_state};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, TicketFileName, TicketFolder};
 use crate::specs::SpecReport;
 
-/// What is wrong with one ticket and its approval, apart from the other tickets that it names; and what it works on.
-pub(crate) fn ticket_findings(
-    folder: &TicketFolder<'_>,
-    ticket: &Result<TicketFile, FileProblem>,
-    policy: &Policy,
-    repository_id: &str,
-    quick: &QuickRules<'_>,
-    steering: &SteeringRules<'_>,
-) -> (Vec<Finding>, Option<SpecClaim>) {
-    let path = folder.path(TicketFileName::Ticket);
-    let ticket = match ticket {
-        Ok(ticket) => ticket,
-        Err(problem) => {
-            let finding = Finding::in_file(path, problem);
-            let finding = match problem {
-                FileProblem::Missing => finding.with_hint("`foil new` makes a ticket; or remove the folder"),
-                _ => finding,
-            };
-            return (vec![finding], None);
+/// What every ticket of a ledger is held to. What has to be read or compiled for that is, once, when the first ticket needs it.
+pub(crate) struct TicketRules<'a> {
+    repository_id: &'a str,
+    scope: PolicyScope<'a>,
+    quick: QuickRules<'a>,
+    steering: SteeringRules<'a>,
+}
+
+impl<'a> TicketRules<'a> {
+    /// That of this policy, with the files of this repository.
+    pub(crate) fn new(policy: &'a Policy, repository: &'a Repository, repository_id: &'a str) -> Self {
+        Self {
+            repository_id,
+            scope: PolicyScope::new(policy),
+            quick: QuickRules::new(policy, repository),
+            steering: SteeringRules::new(policy.ledger.dir.path(), repository),
         }
-    };
-    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
-    let mut findings = Vec::new();
-    prompt_findings(folder, &mut findings);
-    contract_findings(folder, ticket, policy, &contract, &mut findings);
-    findings.extend(quick.findings(folder, ticket, &contract));
-    findings.extend(steering.findings(folder, ticket, &contract));
-    findings.extend(quick.without_specs(folder, ticket, &contract));
-    let mut specs = SpecReport::read(folder, ticket, &contract, policy);
-    findings.append(&mut specs.findings);
-    if !has_specs(ticket) {
-        unread_spec_findings(folder, ticket, &contract, &mut findings);
     }
-    consent_findings(folder, ticket, &contract, repository_id, &mut findings);
-    let claim = specs.specs.and_then(|specs| specs.claim(folder.id(), ticket));
-    (findings, claim)
+
+    /// What is wrong with the steering packs, each on its own.
+    pub(super) fn pack_findings(&self) -> Vec<Finding> {
+        self.steering.pack_findings()
+    }
+
+    /// What is wrong with one ticket and its approval, apart from the other tickets that it names; and what it works on.
+    pub(crate) fn findings(
+        &self,
+        folder: &TicketFolder<'_>,
+        ticket: &Result<TicketFile, FileProblem>,
+    ) -> (Vec<Finding>, Option<SpecClaim>) {
+        let path = folder.path(TicketFileName::Ticket);
+        let ticket = match ticket {
+            Ok(ticket) => ticket,
+            Err(problem) => {
+                let finding = Finding::in_file(path, problem);
+                let finding = match problem {
+                    FileProblem::Missing => finding.with_hint("`foil new` makes a ticket; or remove the folder"),
+                    _ => finding,
+                };
+                return (vec![finding], None);
+            }
+        };
+        let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+        let mut findings = Vec::new();
+        prompt_findings(folder, &mut findings);
+        contract_findings(folder, ticket, &self.scope, &contract, &mut findings);
+        findings.extend(self.quick.findings(folder, ticket, &contract));
+        findings.extend(self.steering.findings(folder, ticket, &contract, &self.scope));
+        findings.extend(self.quick.without_specs(folder, ticket, &contract));
+        let mut specs = SpecReport::read(folder, ticket, &contract, &self.scope);
+        findings.append(&mut specs.findings);
+        if !has_specs(ticket) {
+            unread_spec_findings(folder, ticket, &contract, &mut findings);
+        }
+        consent_findings(folder, ticket, &contract, self.repository_id, &mut findings);
+        let claim = specs.specs.and_then(|specs| specs.claim(folder.id(), ticket));
+        (findings, claim)
+    }
 }
 
 /// Files that a ticket links without being held to them: they are covered by its approval, so they have to be there.
@@ -105,10 +129,11 @@ fn says_nothing(prompt: &str) -> bool {
 fn contract_findings(
     folder: &TicketFolder<'_>,
     ticket: &TicketFile,
-    policy: &Policy,
+    scope: &PolicyScope<'_>,
     contract: &[u8],
     findings: &mut Vec<Finding>,
 ) {
+    let policy = scope.policy();
     let path = folder.path(TicketFileName::Ticket);
     let mut find = |severity, keys: &[&str], message: String, hint: Option<&str>| {
         let mut finding = Finding::at(severity, path.clone(), contract, keys, message);
@@ -127,7 +152,7 @@ fn contract_findings(
     for key in unkept.chain(looser_limits(policy, ticket)) {
         find(FindingSeverity::Error, key.path, key.message, Some(&key.hint));
     }
-    if let Err(error) = ScopeRules::check(policy, ticket) {
+    if let Err(error) = scope.check(ticket) {
         let place = error.place();
         let index = place.map(|(_, index)| index.to_string()).unwrap_or_default();
         let mut keys: Vec<_> = place.map_or("scope", |(key, _)| key).split('.').collect();
