@@ -206,7 +206,8 @@ impl SteeringChoice {
         if let Some(name) = ticket.context.steering.iter().find(is_unknown) {
             return Err(SteeringError::Unknown { name: name.clone() });
         }
-        let mut changeable: Option<Vec<RepoPath>> = None;
+        let named = named_paths(ticket);
+        let mut rules = None;
         let mut chosen = BTreeSet::new();
         for (name, pack) in &self.packs {
             let unusable = |source: &InvalidScope| SteeringError::Pattern {
@@ -217,11 +218,19 @@ impl SteeringChoice {
                 Inclusion::Always => true,
                 Inclusion::FileMatch(matcher) => {
                     let matcher = matcher.as_ref().map_err(unusable)?;
-                    let paths = match &mut changeable {
-                        Some(paths) => paths,
-                        none => none.insert(may_change(ticket, scope, files).map_err(SteeringError::Scope)?),
-                    };
-                    paths.iter().any(|path| matcher.allows(path))
+                    let mut matching = files
+                        .iter()
+                        .chain(&named)
+                        .filter(|path| matcher.allows(path))
+                        .peekable();
+                    // Most packs are for other files than most tickets: their scope need not be compiled.
+                    matching.peek().is_some() && {
+                        let rules = match &mut rules {
+                            Some(rules) => rules,
+                            none => none.insert(scope.rules(ticket).map_err(SteeringError::Scope)?),
+                        };
+                        matching.any(|path| rules.may_change(path))
+                    }
                 }
                 Inclusion::Auto(matcher) => {
                     let matcher = matcher.as_ref().map_err(unusable)?;
@@ -241,9 +250,8 @@ impl SteeringChoice {
     }
 }
 
-/// The paths that a ticket may change, as far as they can be listed.
-fn may_change(ticket: &TicketFile, scope: &PolicyScope<'_>, files: &[RepoPath]) -> Result<Vec<RepoPath>, InvalidScope> {
-    let rules = scope.rules(ticket)?;
+/// The paths that a ticket may change by its own words, where they are not forbidden.
+fn named_paths(ticket: &TicketFile) -> Vec<RepoPath> {
     let named = ticket.scope.allowed.iter().flatten().flat_map(|entry| {
         let new = entry
             .strip_suffix("**")
@@ -251,11 +259,12 @@ fn may_change(ticket: &TicketFile, scope: &PolicyScope<'_>, files: &[RepoPath]) 
         let stand_in = new.filter(|folder| !folder.contains(['*', '?', '[', '{']));
         [Some(entry.clone()), stand_in.map(|folder| format!("{folder}new"))]
     });
-    let named = named.flatten().filter_map(|path| path.parse().ok());
-    let granted = ticket.grants.protected.iter().filter_map(|path| path.parse().ok());
-    let there = files.iter().filter(|path| rules.may_change(path)).cloned();
-    let new = named.chain(granted).filter(|path| rules.may_change(path));
-    Ok(there.chain(new).collect())
+    let granted = ticket.grants.protected.iter().cloned();
+    named
+        .flatten()
+        .chain(granted)
+        .filter_map(|path| path.parse().ok())
+        .collect()
 }
 
 /// Where the chosen packs contradict each other, the ticket's accepted decisions or its scope. Nothing is merged, and none outweighs another: a person has to

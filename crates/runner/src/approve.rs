@@ -438,9 +438,9 @@ fn plan(fitness: &Fitness<'_>, folder: &TicketFolder<'_>) -> Result<PlannedAppro
     if let Some(closed) = is_closed(fitness.workspace, folder) {
         return Err(closed);
     }
-    let read = folder.ticket();
+    let (contract, read) = folder.contract();
     let (errors, warnings): (Vec<_>, Vec<_>) = fitness
-        .findings(folder, &read)
+        .findings(folder, &contract, &read)
         .into_iter()
         // An approval that does not count any more is what this replaces.
         .filter(|finding| finding.path != folder.path(TicketFileName::Approval))
@@ -465,10 +465,13 @@ fn plan(fitness: &Fitness<'_>, folder: &TicketFolder<'_>) -> Result<PlannedAppro
             path: path.clone(),
             problem,
         };
-        let content = folder
-            .read_path(&path)
-            .map_err(problem)?
-            .ok_or_else(|| problem(FileProblem::Missing))?;
+        let content = if path == folder.path(TicketFileName::Ticket) {
+            // The bytes that were judged, whatever stands there by now.
+            contract.clone()
+        } else {
+            let read = folder.read_path(&path).map_err(problem)?;
+            read.ok_or_else(|| problem(FileProblem::Missing))?
+        };
         files.push(CoveredFile {
             path: path.clone(),
             blob: blob_id(&content)?,
@@ -476,11 +479,8 @@ fn plan(fitness: &Fitness<'_>, folder: &TicketFolder<'_>) -> Result<PlannedAppro
         });
         bytes.insert(path, content);
     }
-    let contract = bytes
-        .get(&folder.path(TicketFileName::Ticket))
-        .map_or(&[][..], Vec::as_slice);
     let already = matches!(
-        consent_state(folder, contract, &ticket, fitness.repository_id),
+        consent_state(folder, &contract, &ticket, fitness.repository_id),
         ConsentState::Approved { .. }
     ) && covers(folder, &files);
     Ok(PlannedApproval {

@@ -109,12 +109,12 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
     let packages = Packages::in_work_tree(work_dir, ledger.dir())?;
     let rules = TicketRules::new(policy, workspace.repository(), &repository_id);
     let read = ledger.map(|folder| {
-        let ticket = folder.ticket();
+        let (contract, ticket) = folder.contract();
         let (findings, claim) = match &ticket {
             Ok(other) if !wanted(folder.id()) => (Vec::new(), claim_of(workspace, folder, other, policy)),
             Err(_) if !wanted(folder.id()) => (Vec::new(), None),
             _ => {
-                let (findings, claim) = rules.findings(folder, &ticket);
+                let (findings, claim) = rules.findings(folder, &contract, &ticket);
                 (findings, claim.filter(|_| !is_delivered(workspace, folder)))
             }
         };
@@ -122,7 +122,7 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
         // Here, because two threads are at it.
         let sources = ticket.as_ref().and_then(|ticket| {
             let is_checked = only.is_empty() && packages.contains(ticket.package.as_ref()?, folder.id());
-            is_checked.then(|| sources(folder, ticket))
+            is_checked.then(|| sources(folder, contract, ticket))
         });
         (names(folder.id(), ticket), (findings, claim), sources)
     });
@@ -188,8 +188,11 @@ pub fn check_ledger(workspace: &Workspace, only: &[TicketId]) -> Result<LedgerCh
 }
 
 /// The files of a ticket that the lock of its package has to name.
-fn sources(folder: &TicketFolder<'_>, ticket: &TicketFile) -> Result<Vec<CoveredFile>, SourceProblem> {
-    let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+fn sources(
+    folder: &TicketFolder<'_>,
+    contract: Vec<u8>,
+    ticket: &TicketFile,
+) -> Result<Vec<CoveredFile>, SourceProblem> {
     let sources = TicketSources::with_contract(folder, contract, ticket)?;
     Ok(sources.files.into_iter().map(|(file, _)| file).collect())
 }

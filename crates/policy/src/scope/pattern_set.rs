@@ -87,18 +87,22 @@ impl FoldedSet {
     /// The first pattern that means this path on any file system. Being forbidden is the safe answer, so here case and
     /// normal forms do not count.
     pub(crate) fn find(&self, path: &RepoPath) -> Option<&str> {
+        self.texts.get(self.position(path)?).map(String::as_str)
+    }
+
+    /// The place of that pattern among those that the set was made of.
+    pub(super) fn position(&self, path: &RepoPath) -> Option<usize> {
         let folded = folded_path(path);
         let exact = || {
-            let same = |text: &&String| folded_text(text).as_bytes() == folded;
-            self.exact.contains(&folded).then(|| self.texts.iter().find(same))?
+            let same = |text: &String| folded_text(text).as_bytes() == folded;
+            self.exact.contains(&folded).then(|| self.texts.iter().position(same))?
         };
         let mut hits = self.globs.matches_candidate(&Candidate::from_bytes(path.as_bytes()));
-        hits.extend(self.globs.matches_candidate(&Candidate::from_bytes(&folded)));
-        hits.into_iter()
-            .min()
-            .and_then(|index| self.texts.get(index / 2))
-            .or_else(exact)
-            .map(String::as_str)
+        if folded != path.as_bytes() {
+            hits.extend(self.globs.matches_candidate(&Candidate::from_bytes(&folded)));
+        }
+        let first = hits.into_iter().min().map(|index| index / 2);
+        first.or_else(exact)
     }
 }
 

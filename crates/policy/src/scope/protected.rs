@@ -151,7 +151,9 @@ const HOOKS: &[&str] = &[
 /// a twin such as `agents.MD` is caught that some file systems would take for the real one.
 #[derive(Debug, Clone)]
 pub struct ProtectedPaths {
-    sets: Vec<(Protected, FoldedSet)>,
+    all: FoldedSet,
+    /// Why, for each pattern of `all`.
+    why: Vec<Protected>,
     consent: FoldedSet,
 }
 
@@ -161,26 +163,29 @@ impl ProtectedPaths {
         let ledger = policy.ledger.dir.path().to_string();
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let below = |folder: &str| vec![format!("{folder}/**")];
-        let built_in = [
+        let lists = [
             (Protected::Git, texts(GIT)),
             (Protected::Policy, texts(&[Policy::FILE_NAME])),
             (Protected::Ledger, below(&ledger)),
             (Protected::Agents, texts(AGENTS)),
             (Protected::Automation, texts(AUTOMATION)),
             (Protected::Hooks, texts(HOOKS)),
+            (
+                Protected::ByPolicy,
+                policy
+                    .scope
+                    .protected
+                    .iter()
+                    .map(|path| path.as_str().to_owned())
+                    .collect(),
+            ),
         ];
-        let mut sets = Vec::new();
-        for (why, list) in built_in {
+        let (mut patterns, mut why) = (Vec::new(), Vec::new());
+        for (reason, list) in lists {
             let list: Vec<_> = list.iter().flat_map(|text| with_folders(text)).collect();
-            sets.push((why, FoldedSet::new("scope.protected", &parsed(&list))?));
+            patterns.extend(parsed(&list));
+            why.resize(patterns.len(), reason);
         }
-        let own: Vec<_> = policy
-            .scope
-            .protected
-            .iter()
-            .flat_map(|p| with_folders(p.as_str()))
-            .collect();
-        sets.push((Protected::ByPolicy, FoldedSet::new("scope.protected", &parsed(&own))?));
         let consent = [
             below(&format!("{ledger}/tickets")),
             below(&format!("{ledger}/packages")),
@@ -188,17 +193,15 @@ impl ProtectedPaths {
         .concat();
         let consent: Vec<_> = consent.iter().flat_map(|text| with_folders(text)).collect();
         Ok(Self {
-            sets,
+            all: FoldedSet::new("scope.protected", &patterns)?,
+            why,
             consent: FoldedSet::new("scope.protected", &parsed(&consent))?,
         })
     }
 
     /// Why this path is protected; none: it is not.
     pub fn find(&self, path: &RepoPath) -> Option<Protected> {
-        self.sets
-            .iter()
-            .find(|(_, set)| set.find(path).is_some())
-            .map(|(why, _)| *why)
+        self.why.get(self.all.position(path)?).copied()
     }
 
     /// Why no ticket can grant this path: Git's own folder is never content, and a worker that could write tickets,

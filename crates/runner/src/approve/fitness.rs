@@ -8,7 +8,7 @@ use policy::{Policy, SpecConflict, spec_conflicts};
 
 use crate::check_ledger::{Relations, TicketRules};
 use crate::finding::Finding;
-use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
+use crate::ledger::{FileProblem, Ledger, TicketFolder};
 use crate::packages::Packages;
 use crate::specs::{conflict_findings, open_claims};
 use crate::workspace::{Workspace, WorkspaceError};
@@ -51,16 +51,20 @@ impl<'a> Fitness<'a> {
     }
 
     /// Everything that is wrong with a ticket, on its own and beside the others.
-    pub(super) fn findings(&self, folder: &TicketFolder<'_>, read: &Result<TicketFile, FileProblem>) -> Vec<Finding> {
-        let (mut findings, claim) = self.rules.findings(folder, read);
+    pub(super) fn findings(
+        &self,
+        folder: &TicketFolder<'_>,
+        contract: &[u8],
+        read: &Result<TicketFile, FileProblem>,
+    ) -> Vec<Finding> {
+        let (mut findings, claim) = self.rules.findings(folder, contract, read);
         findings.extend(self.relations().findings(self.ledger, self.packages, folder.id()));
         if claim.is_some() {
             let conflicts = self
                 .conflicts
                 .get_or_init(|| spec_conflicts(&open_claims(self.workspace, self.ledger, self.policy)));
             if let Some(conflicts) = conflicts.get(folder.id()) {
-                let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
-                findings.extend(conflict_findings(folder, &contract, conflicts));
+                findings.extend(conflict_findings(folder, contract, conflicts));
             }
         }
         findings

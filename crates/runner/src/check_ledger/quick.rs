@@ -32,7 +32,7 @@ impl<'a> QuickRules<'a> {
     }
 
     /// What a standard ticket without specs names that specs are for: something to give a reason for, or to write specs for where the
-    /// policy wants them. Nothing about one that is delivered or closed.
+    /// policy wants them.
     pub(super) fn without_specs(
         &self,
         folder: &TicketFolder<'_>,
@@ -53,7 +53,7 @@ impl<'a> QuickRules<'a> {
             GateLevel::Warn | GateLevel::Off => return Vec::new(),
         };
         let is_asked = ticket.mode.discipline().plans && ticket.specs.mode == SpecMode::None;
-        if !is_asked || folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+        if !is_asked {
             return Vec::new();
         }
         let Some(rules) = self.rules.get_or_init(|| QuickFlow::new(self.policy).ok()) else {
@@ -72,10 +72,9 @@ impl<'a> QuickRules<'a> {
         rules.ticket_needs_specs(ticket).iter().map(finding).collect()
     }
 
-    /// What is too much for quick mode, as parts of the ticket that are not finished. Nothing about one that is delivered or
-    /// closed.
+    /// What is too much for quick mode, as parts of the ticket that are not finished.
     pub(super) fn findings(&self, folder: &TicketFolder<'_>, ticket: &TicketFile, contract: &[u8]) -> Vec<Finding> {
-        if ticket.mode != Mode::Quick || folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
+        if ticket.mode != Mode::Quick {
             return Vec::new();
         }
         // A policy whose patterns cannot be used is told of elsewhere.

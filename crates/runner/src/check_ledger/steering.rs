@@ -83,7 +83,7 @@ impl<'a> SteeringRules<'a> {
         unusable.chain(patterns).collect()
     }
 
-    /// What a run of this ticket would be refused for, as parts of the ticket that are not finished. Nothing about one that is delivered or closed.
+    /// What a run of this ticket would be refused for, as parts of the ticket that are not finished.
     pub(super) fn findings(
         &self,
         folder: &TicketFolder<'_>,
@@ -91,9 +91,6 @@ impl<'a> SteeringRules<'a> {
         contract: &[u8],
         scope: &PolicyScope<'_>,
     ) -> Vec<Finding> {
-        if folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
-            return Vec::new();
-        }
         let files = self.files();
         let find = |severity, keys: &[&str], message: String, hint: String| {
             Finding::at(severity, folder.path(TicketFileName::Ticket), contract, keys, message).with_hint(hint)

@@ -42,6 +42,7 @@ impl<'a> TicketRules<'a> {
     pub(crate) fn findings(
         &self,
         folder: &TicketFolder<'_>,
+        contract: &[u8],
         ticket: &Result<TicketFile, FileProblem>,
     ) -> (Vec<Finding>, Option<SpecClaim>) {
         let path = folder.path(TicketFileName::Ticket);
@@ -56,19 +57,27 @@ impl<'a> TicketRules<'a> {
                 return (vec![finding], None);
             }
         };
-        let contract = folder.read(TicketFileName::Ticket).ok().flatten().unwrap_or_default();
+        // Of what is delivered or closed, what a run would be refused for does not matter any more.
+        let is_open = !folder.has(TicketFileName::Result) && !folder.has(TicketFileName::Canceled);
         let mut findings = Vec::new();
         prompt_findings(folder, &mut findings);
-        contract_findings(folder, ticket, &self.scope, &contract, &mut findings);
-        findings.extend(self.quick.findings(folder, ticket, &contract));
-        findings.extend(self.steering.findings(folder, ticket, &contract, &self.scope));
-        findings.extend(self.quick.without_specs(folder, ticket, &contract));
-        let mut specs = SpecReport::read(folder, ticket, &contract, &self.scope);
+        contract_findings(folder, ticket, &self.scope, contract, &mut findings);
+        if is_open {
+            findings.extend(self.quick.findings(folder, ticket, contract));
+            findings.extend(self.steering.findings(folder, ticket, contract, &self.scope));
+            findings.extend(self.quick.without_specs(folder, ticket, contract));
+        }
+        let mut specs = SpecReport::read(folder, ticket, contract, &self.scope);
         findings.append(&mut specs.findings);
         if !has_specs(ticket) {
-            unread_spec_findings(folder, ticket, &contract, &mut findings);
+            unread_spec_findings(folder, ticket, contract, &mut findings);
         }
-        consent_findings(folder, ticket, &contract, self.repository_id, &mut findings);
+        if let Err(problem) = folder.cancellation() {
+            findings.push(Finding::in_file(folder.path(TicketFileName::Canceled), &problem));
+        }
+        if is_open {
+            findings.extend(consent_finding(folder, ticket, contract, self.repository_id));
+        }
         let claim = specs.specs.and_then(|specs| specs.claim(folder.id(), ticket));
         (findings, claim)
     }
@@ -196,37 +205,25 @@ fn contract_findings(
     }
 }
 
-fn consent_findings(
+fn consent_finding(
     folder: &TicketFolder<'_>,
     ticket: &TicketFile,
     contract: &[u8],
     repository_id: &str,
-    findings: &mut Vec<Finding>,
-) {
+) -> Option<Finding> {
     let path = folder.path(TicketFileName::Approval);
-    if let Err(problem) = folder.cancellation() {
-        findings.push(Finding::in_file(folder.path(TicketFileName::Canceled), &problem));
-    }
-    // Of what is delivered or closed, the approval does not matter any more.
-    if folder.has(TicketFileName::Result) || folder.has(TicketFileName::Canceled) {
-        return;
-    }
     let again = format!("`foil approve {}`", folder.id());
     match consent_state(folder, contract, ticket, repository_id) {
-        ConsentState::NotApproved | ConsentState::Approved { .. } => {}
-        ConsentState::Unreadable(problem) => findings.push(Finding::in_file(path, &problem)),
-        ConsentState::Stale { path: changed, how } => findings.push(
-            Finding::new(FindingSeverity::Warning, path, format!("`{changed}`: {how}"))
-                .with_hint(format!("`git diff -- {changed}` shows the difference; then {again}")),
-        ),
-        ConsentState::WrongRepository { approved } => findings.push(
-            Finding::new(
-                FindingSeverity::Warning,
-                path,
-                format!("the approval is for `{approved}`, and this is `{repository_id}`"),
-            )
-            .with_hint(again),
-        ),
+        ConsentState::NotApproved | ConsentState::Approved { .. } => None,
+        ConsentState::Unreadable(problem) => Some(Finding::in_file(path, &problem)),
+        ConsentState::Stale { path: changed, how } => {
+            let finding = Finding::new(FindingSeverity::Warning, path, format!("`{changed}`: {how}"));
+            Some(finding.with_hint(format!("`git diff -- {changed}` shows the difference; then {again}")))
+        }
+        ConsentState::WrongRepository { approved } => {
+            let message = format!("the approval is for `{approved}`, and this is `{repository_id}`");
+            Some(Finding::new(FindingSeverity::Warning, path, message).with_hint(again))
+        }
     }
 }
 

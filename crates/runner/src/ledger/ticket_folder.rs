@@ -202,8 +202,19 @@ impl<'a> TicketFolder<'a> {
 
     /// The ticket's contract.
     pub fn ticket(&self) -> Result<TicketFile, FileProblem> {
-        let bytes = self.read(TicketFileName::Ticket)?.ok_or(FileProblem::Missing)?;
-        Ok(TicketFile::parse(&bytes)?)
+        self.contract().1
+    }
+
+    /// The bytes of the ticket's contract, empty where they cannot be read, and what they say.
+    pub(crate) fn contract(&self) -> (Vec<u8>, Result<TicketFile, FileProblem>) {
+        match self.read(TicketFileName::Ticket) {
+            Ok(Some(bytes)) => {
+                let ticket = TicketFile::parse(&bytes).map_err(FileProblem::from);
+                (bytes, ticket)
+            }
+            Ok(None) => (Vec::new(), Err(FileProblem::Missing)),
+            Err(problem) => (Vec::new(), Err(problem)),
+        }
     }
 
     /// What the worker is asked.
