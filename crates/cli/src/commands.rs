@@ -30,8 +30,8 @@ pub(crate) mod stop;
 pub(crate) mod trust;
 pub(crate) mod verify;
 
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use runner::{Settings, Workspace};
 
@@ -46,7 +46,7 @@ pub(crate) struct Context<'a> {
     /// How it speaks.
     pub(crate) output: &'a Output,
     directory: PathBuf,
-    work_dir: OnceCell<PathBuf>,
+    work_dir: OnceLock<PathBuf>,
 }
 
 impl<'a> Context<'a> {
@@ -55,7 +55,7 @@ impl<'a> Context<'a> {
         Self {
             output,
             directory: global.directory.clone().unwrap_or_else(|| PathBuf::from(".")),
-            work_dir: OnceCell::new(),
+            work_dir: OnceLock::new(),
         }
     }
 

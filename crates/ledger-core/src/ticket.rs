@@ -57,7 +57,7 @@ pub struct TicketFile {
     /// Higher runs first
     #[serde(default)]
     pub priority: i32,
-    /// Names of things that only one run may use at a time. Not acted on by this version: it must be empty
+    /// Names of things that only one run may use at a time, such as a staging database: tickets that name the same never run at the same time
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
     /// If true, only the policy's documentation roots may change

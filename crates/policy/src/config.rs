@@ -34,7 +34,7 @@ pub use later::{HookFailure, HooksPolicy, NotifyPolicy, PromptsPolicy};
 pub use limits::LimitsPolicy;
 pub use pattern::PathPattern;
 pub use repository::{
-    DiskPolicy, LedgerFolder, LedgerPolicy, MemoryPolicy, Pick, RepositoryId, RepositoryPolicy, SchedulePolicy,
+    DiskPolicy, Focus, LedgerFolder, LedgerPolicy, MemoryPolicy, Pick, RepositoryId, RepositoryPolicy, SchedulePolicy,
 };
 pub use requires::{FoilVersion, VersionRequirement};
 pub use scope::{CommandPattern, CommandsPolicy, Fingerprint, ScopePolicy, SecretPattern, SecretsPolicy};

@@ -21,6 +21,7 @@ mod next_step;
 mod plan;
 mod quick_flow;
 mod routing;
+mod schedule;
 mod scope;
 mod secrets;
 mod selection;
@@ -32,6 +33,7 @@ mod test_weakening;
 mod tool_use;
 mod unkept;
 mod waves;
+mod write_scope;
 
 pub use acceptance::{acceptance_proofs, unproved};
 pub use admission::{
@@ -55,6 +57,7 @@ pub use quick_flow::{
     public_api_change,
 };
 pub use routing::{ExpertRouting, LARGE_CHANGE_FILES, LARGE_CHANGE_LINES, RoutingFacts};
+pub use schedule::{Claim, Held, HeldBecause, Schedule, schedule};
 pub use scope::{InvalidScope, PolicyScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
@@ -73,5 +76,6 @@ pub use test_weakening::{
     changed_tests, hunks_to_justify, inline_tests, weakened_tests,
 };
 pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
-pub use unkept::{UnkeptKey, ignored_keys, looser_limits, unasked_experts};
+pub use unkept::{UnkeptKey, looser_limits, unasked_experts};
 pub use waves::{Waiting, WavesError, waves};
+pub use write_scope::WriteScope;

@@ -1,7 +1,9 @@
 //! Which ticket runs next.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use ledger_core::TicketId;
 
 use crate::config::Pick;
@@ -13,6 +15,10 @@ pub struct Candidate {
     pub id: TicketId,
     /// Higher runs first.
     pub priority: i32,
+    /// Of one priority, these run first: what is under way is brought to its end before something else is begun.
+    pub in_focus: bool,
+    /// When it was approved, which counts after that: the oldest runs first. Where it is not known, last.
+    pub approved_at: Option<Timestamp>,
     /// The tickets that it depends on, done or not.
     pub depends_on: Vec<TicketId>,
     /// Whether every gate says yes.
@@ -58,7 +64,9 @@ fn list(tickets: &[TicketId]) -> String {
 ///
 /// ```
 /// use counterfoil_policy::{Candidate, config::Pick, select_tickets};
-/// let candidate = |id: &str, priority| Candidate { id: id.parse().unwrap(), priority, depends_on: vec![], ready: true };
+/// let candidate = |id: &str, priority| Candidate {
+///     id: id.parse().unwrap(), priority, in_focus: false, approved_at: None, depends_on: vec![], ready: true,
+/// };
 /// let all = [candidate("0001-a", 0), candidate("0002-b", 5)];
 /// assert!(select_tickets(&all, &[], Pick::Only).is_err());
 /// assert_eq!(select_tickets(&all, &[], Pick::Next).unwrap()[0].as_str(), "0002-b");
@@ -84,12 +92,18 @@ pub fn select_tickets(all: &[Candidate], named: &[TicketId], pick: Pick) -> Resu
     }
 }
 
-/// All ready tickets in the order in which they would run: what another ready one depends on first, then by priority,
-/// then by id. Tickets that depend on each other come last, by id; none of them can be ready for long.
+/// All ready tickets in the order in which they would run: what another ready one depends on first, then by priority, by focus, by
+/// age and by id. Tickets that depend on each other come last, by id; none of them can be ready for long.
 pub fn ready_in_order(all: &[Candidate]) -> Vec<TicketId> {
     let ready: Vec<_> = all.iter().filter(|candidate| candidate.ready).collect();
     let (mut order, rest) = in_order(&ready, |candidate| {
-        (std::cmp::Reverse(candidate.priority), candidate.id.clone())
+        (
+            Reverse(candidate.priority),
+            !candidate.in_focus,
+            candidate.approved_at.is_none(),
+            candidate.approved_at,
+            candidate.id.clone(),
+        )
     });
     order.extend(rest);
     order
@@ -166,6 +180,8 @@ mod tests {
         Candidate {
             id: id.parse().unwrap(),
             priority,
+            in_focus: false,
+            approved_at: None,
             depends_on: depends_on.iter().map(|id| id.parse().unwrap()).collect(),
             ready,
         }
@@ -200,6 +216,27 @@ mod tests {
             "0005-e 0003-c 0001-a 0002-b"
         );
         assert_eq!(chosen(&all, &["0009-x"], Pick::Only), "there is no ticket `0009-x`");
+    }
+
+    #[test]
+    fn of_one_priority_what_is_under_way_runs_first_and_then_the_oldest() {
+        let at = |id: &str, in_focus, second| Candidate {
+            in_focus,
+            approved_at: Some(Timestamp::from_second(second).unwrap()),
+            ..candidate(id, 0, &[], true)
+        };
+        let all = [
+            at("a", false, 9),
+            at("b", false, 3),
+            at("c", true, 7),
+            candidate("d", 0, &[], true),
+            candidate("e", 1, &[], true),
+        ];
+        let order = ready_in_order(&all);
+        assert_eq!(
+            order.iter().map(TicketId::as_str).collect::<Vec<_>>(),
+            ["e", "c", "b", "a", "d"]
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a ticket asks for and a run would not keep: keys that this version does not act on, and limits looser than the
-//! policy's. A contract that is silently ignored is worse than none.
+//! What a ticket asks for and a run would not keep, such as limits looser than the policy's. A contract that is silently ignored is worse than
+//! none.
 
 use ledger_core::TicketFile;
 
@@ -24,26 +24,6 @@ impl UnkeptKey {
             hint: hint.into(),
         }
     }
-}
-
-/// The keys of a ticket that are part of the format and that this version does not act on.
-///
-/// ```
-/// use counterfoil_policy::ignored_keys;
-/// use ledger_core::TicketFile;
-/// let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\nresources = [\"staging\"]\n").unwrap();
-/// assert_eq!(ignored_keys(&ticket)[0].message, "`resources` is not supported by this version of foil");
-/// ```
-pub fn ignored_keys(ticket: &TicketFile) -> Vec<UnkeptKey> {
-    let keys: [(bool, &'static [&'static str], &str); 1] = [(
-        !ticket.resources.is_empty(),
-        &["resources"],
-        "leave it out; what must not run at the same time is run one after the other by one `foil run`",
-    )];
-    keys.into_iter()
-        .filter(|(is_set, ..)| *is_set)
-        .map(|(_, path, hint)| UnkeptKey::new(path, "is not supported by this version of foil", hint))
-        .collect()
 }
 
 /// The limits of a ticket that are looser than the policy's: a run keeps the policy's.
@@ -105,20 +85,6 @@ mod tests {
 
     fn ticket(more: &str) -> TicketFile {
         TicketFile::parse(format!("title = \"x\"\nmode = \"loop\"\n{more}").as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn every_key_that_is_not_acted_on_is_named() {
-        let more = "resources = [\"a\"]\n";
-        let named: Vec<_> = ignored_keys(&ticket(more))
-            .into_iter()
-            .map(|key| key.path.join("."))
-            .collect();
-        assert_eq!(named, ["resources"]);
-        assert_eq!(
-            ignored_keys(&ticket("parent = \"0001-a\"\n[specs]\nmode = \"none\"\n")),
-            []
-        );
     }
 
     #[test]

@@ -57,6 +57,7 @@ mod round_reports;
 mod run_files;
 mod run_history;
 mod run_ticket;
+mod run_tickets;
 pub mod sandbox;
 mod spec_claim;
 mod specs;
@@ -127,7 +128,7 @@ pub use prompt::{
     ReviewTask, Steering, WriterTask, advice_prompt, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt,
     report_repair_prompt, review_prompt, writer_prompt,
 };
-pub use queue::{Queue, QueueError, Queued};
+pub use queue::{LeftTicket, Queue, QueueError, Queued, Retry};
 pub use records::{
     RecordFacts, handoff_record, plan_record, report_of, result_record, review_of, review_record, strength_name,
 };
@@ -138,6 +139,7 @@ pub use run_ticket::{
     GivenWord, Managed, Manager, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code,
     run_ticket,
 };
+pub use run_tickets::{Place, RanTickets, RunTickets, Selection, View, Witness, run_tickets};
 pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};

@@ -1,16 +1,16 @@
-//! Which tickets a command is about to run, and in which order.
+//! Which tickets could run, in which order, and what each takes for itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use ledger_core::{Mode, PackageName, TicketId};
-use policy::config::Pick;
-use policy::{Candidate, SelectionError, ready_in_order, select_tickets};
+use policy::config::{Focus, Pick};
+use policy::{Candidate, Claim, Policy, SelectionError, ready_in_order, select_tickets};
 
 use crate::finding::Finding;
 use crate::ledger::Ledger;
 use crate::packages::{Named, Packages, PackagesError, package_path};
-use crate::status::{StatusError, StatusReport, TicketState, nearest_id, status};
+use crate::status::{StatusError, StatusReport, TicketState, TicketStatus, nearest_id, status};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// Everything that could run now.
@@ -22,6 +22,28 @@ pub struct Queue<'a> {
     candidates: Vec<Candidate>,
     /// Of each ticket that names one, its parent.
     parents: BTreeMap<TicketId, TicketId>,
+    policy: &'a Policy,
+}
+
+/// Which tickets whose last run stopped for a reason count as ready.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Retry {
+    /// Those whose run can go on once the cause is gone.
+    #[default]
+    Resumable,
+    /// Also the others, for which a new run begins: the worker is told why the last one failed.
+    All,
+}
+
+/// A ticket that is approved and not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftTicket {
+    /// The ticket.
+    pub id: TicketId,
+    /// Where it stands, such as `blocked`.
+    pub state: &'static str,
+    /// Why, where that is known.
+    pub reason: Option<String>,
 }
 
 /// A ticket that is about to run.
@@ -63,14 +85,28 @@ impl From<WorkspaceError> for QueueError {
 
 impl<'a> Queue<'a> {
     /// Looks at every ticket.
-    pub fn look(workspace: &'a Workspace, now: Timestamp) -> Result<Self, QueueError> {
+    pub fn look(workspace: &'a Workspace, now: Timestamp, retry: Retry) -> Result<Self, QueueError> {
+        let policy = workspace.policy()?;
         let report = status(workspace, now)?;
         let ledger = workspace.ledger()?;
         let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
         let after = packages.each_after();
+        let under_way = under_way(&report, &packages);
         let mut parents = BTreeMap::new();
         let candidates = report.tickets.iter().map(|ticket| {
-            let file = ledger.ticket(&ticket.id).and_then(|folder| folder.ticket().ok());
+            let folder = ledger.ticket(&ticket.id);
+            let file = folder.as_ref().and_then(|folder| folder.ticket().ok());
+            let ready = match &ticket.state {
+                TicketState::Ready { .. } | TicketState::Paused(_) => true,
+                TicketState::Blocked(blocked) => (blocked.resumable || retry == Retry::All) && !blocked.waits_for_word,
+                _ => false,
+            };
+            let approval = folder
+                .filter(|_| ready)
+                .and_then(|folder| folder.approval().ok().flatten());
+            let package = file.as_ref().and_then(|file| file.package.as_ref());
+            let in_focus =
+                policy.schedule.focus == Focus::Package && package.is_some_and(|package| under_way.contains(package));
             if let Some(parent) = file.as_ref().and_then(|file| file.parent.clone()) {
                 parents.insert(ticket.id.clone(), parent);
             }
@@ -79,19 +115,19 @@ impl<'a> Queue<'a> {
             Candidate {
                 id: ticket.id.clone(),
                 priority: ticket.priority,
+                in_focus,
+                approved_at: approval.map(|approval| approval.at),
                 depends_on,
-                ready: match &ticket.state {
-                    TicketState::Ready { .. } | TicketState::Paused(_) => true,
-                    TicketState::Blocked(blocked) => blocked.resumable && !blocked.waits_for_word,
-                    _ => false,
-                },
+                ready,
             }
         });
         let mut candidates: Vec<_> = candidates.collect();
         // A parent has its children run itself.
+        let is_running = |id: &TicketId| matches!(state_in(&report, id), Some(TicketState::Running(_)));
         let owners: BTreeSet<TicketId> = candidates
             .iter()
-            .filter(|candidate| candidate.ready && mode_in(&report, &candidate.id) == Some(Mode::Parent))
+            .filter(|candidate| candidate.ready || is_running(&candidate.id))
+            .filter(|candidate| mode_in(&report, &candidate.id) == Some(Mode::Parent))
             .map(|candidate| candidate.id.clone())
             .collect();
         for candidate in &mut candidates {
@@ -103,7 +139,62 @@ impl<'a> Queue<'a> {
             packages,
             report,
             parents,
+            policy,
         })
+    }
+
+    /// What a ticket takes for itself as long as it runs; a parent, what its children take too. Of what cannot be read nobody knows.
+    pub fn claim(&self, id: &TicketId) -> Claim {
+        let read = self.ledger.ticket(id).and_then(|folder| folder.ticket().ok());
+        let own = match read {
+            Some(file) => Claim::of(id.clone(), &file, self.policy),
+            None => Claim::of_unknown(id.clone()),
+        };
+        let children = self
+            .parents
+            .iter()
+            .filter(|(child, parent)| *parent == id && *child != id);
+        children.fold(own, |claim, (child, _)| claim.with(self.claim(child)))
+    }
+
+    /// The tickets that a ticket waits for, whether they are done or not: those that it depends on, and the one before it in its package.
+    pub fn waits_for(&self, id: &TicketId) -> &[TicketId] {
+        let place = self.candidates.binary_search_by(|candidate| candidate.id.cmp(id));
+        place.map_or(&[], |place| &self.candidates[place].depends_on)
+    }
+
+    /// When a ticket that could run was approved.
+    pub fn approved_at(&self, id: &TicketId) -> Option<Timestamp> {
+        let place = self
+            .candidates
+            .binary_search_by(|candidate| candidate.id.cmp(id))
+            .ok()?;
+        self.candidates[place].approved_at
+    }
+
+    /// The tickets that a runner of this clone works on.
+    pub fn running(&self) -> impl Iterator<Item = &TicketId> {
+        let is_running = |ticket: &&TicketStatus| matches!(ticket.state, TicketState::Running(_));
+        self.report.tickets.iter().filter(is_running).map(|ticket| &ticket.id)
+    }
+
+    /// The tickets that are approved and neither done nor under way.
+    pub fn left(&self) -> Vec<LeftTicket> {
+        let left = |ticket: &TicketStatus| {
+            let reason = match &ticket.state {
+                TicketState::Blocked(blocked) => Some(format!("{} ({})", blocked.reason, blocked.code)),
+                TicketState::Waiting(waiting) => Some(waiting.reason.clone()),
+                TicketState::Stale(stale) => Some(stale.reason.clone()),
+                TicketState::Ready { .. } | TicketState::Paused(_) => None,
+                _ => return None,
+            };
+            Some(LeftTicket {
+                id: ticket.id.clone(),
+                state: ticket.state.name(),
+                reason,
+            })
+        };
+        self.report.tickets.iter().filter_map(left).collect()
     }
 
     /// Every ready ticket, in the order in which they would run.
@@ -182,14 +273,15 @@ impl<'a> Queue<'a> {
     }
 
     fn is_open(&self, id: &TicketId) -> bool {
-        let place = self.report.tickets.binary_search_by(|ticket| ticket.id.cmp(id));
-        let state = place.ok().map(|place| &self.report.tickets[place].state);
-        !matches!(state, Some(TicketState::Done(_) | TicketState::Canceled))
+        !matches!(
+            state_in(&self.report, id),
+            Some(TicketState::Done(_) | TicketState::Canceled)
+        )
     }
 }
 
 impl Queued {
-    /// Takes those tickets out of what is still to run that were meant with the same package, now that this one did not end done. In a
+    /// Takes those tickets out of what is still to run that were meant with the same package, now that this one did not end done: in a
     /// package nothing runs before all that comes before it is delivered.
     pub fn hold_back(&self, waiting: &mut Vec<Self>) -> Vec<TicketId> {
         let Some(package) = &self.package else {
@@ -203,9 +295,33 @@ impl Queued {
     }
 }
 
-fn mode_in(report: &StatusReport, id: &TicketId) -> Option<Mode> {
+fn ticket_in<'r>(report: &'r StatusReport, id: &TicketId) -> Option<&'r TicketStatus> {
     let place = report.tickets.binary_search_by(|ticket| ticket.id.cmp(id)).ok()?;
-    report.tickets[place].mode
+    report.tickets.get(place)
+}
+
+fn mode_in(report: &StatusReport, id: &TicketId) -> Option<Mode> {
+    ticket_in(report, id)?.mode
+}
+
+fn state_in<'r>(report: &'r StatusReport, id: &TicketId) -> Option<&'r TicketState> {
+    Some(&ticket_in(report, id)?.state)
+}
+
+/// The packages of which something is delivered, or was begun, and not all.
+fn under_way(report: &StatusReport, packages: &Packages) -> BTreeSet<PackageName> {
+    let is_begun = |id: &TicketId| {
+        let state = state_in(report, id);
+        matches!(
+            state,
+            Some(TicketState::Running(_) | TicketState::Paused(_) | TicketState::Blocked(_) | TicketState::Done(_))
+        )
+    };
+    let begun = packages.iter().filter(|(_, read)| {
+        let package = read.as_ref().ok();
+        package.is_some_and(|package| package.tickets.iter().any(is_begun))
+    });
+    begun.map(|(name, _)| name.clone()).collect()
 }
 
 fn by_themselves(tickets: Vec<TicketId>) -> Vec<Queued> {

@@ -2,22 +2,25 @@
 
 mod progress;
 mod signals;
+mod teller;
 
-use ledger_core::{PhaseEvidence, Record, Run, TicketId};
+use ledger_core::{PhaseEvidence, Run, TicketId};
 use policy::Outcome;
 use policy::config::Pick;
 use runner::guard::GuardProgram;
 use runner::{
-    Managed, Manager, Moment, Queue, Queued, ReviewPacket, RunError, RunOptions, RunReport, Workspace, agent_warning,
-    deliver_later, run_ticket,
+    LeftTicket, Moment, Queue, Retry, ReviewPacket, RunOptions, RunReport, RunTickets, Selection, Workspace,
+    agent_warning, deliver_later, run_tickets,
 };
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
-use self::progress::Progress;
+use self::progress::Screen;
+use self::teller::Teller;
 use super::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{BAD, GOOD, HEADING, NOTICE, plain, styled};
+use crate::output::{BAD, GOOD, HEADING, NOTICE, count, plain, styled};
 use crate::story::FailureFacts;
 
 /// Run approved tickets to their end
@@ -27,7 +30,7 @@ use crate::story::FailureFacts;
 /// tree, index and branches stay as they are. A run that was interrupted, or stopped for a reason that is gone, goes on.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil run                          the only ticket that is ready\n  foil run 0042-validate-email\n  foil run --next                   the first of several\n  foil run --all                    one after the other, until none is ready\n  foil run --dry-run                what would be run\n  foil run --from-rescue 0042-validate-email   a new run with what the last one left\n  foil run sign-up                  the tickets of a package, until one is not done"
+    after_help = "Examples:\n  foil run                          the only ticket that is ready\n  foil run 0042-validate-email\n  foil run --next                   the first of several\n  foil run --all                    all that is ready, until nothing is\n  foil run --all --jobs 4           four at a time, where none is in another's way\n  foil run --continuous             and go on looking, overnight\n  foil run --dry-run                what would be run\n  foil run --from-rescue 0042-validate-email   a new run with what the last one left\n  foil run sign-up                  the tickets of a package, until one is not done"
 )]
 pub(crate) struct RunArgs {
     /// Tickets or packages to run; without any the only ticket that is ready. Of a package, one ticket after the other, until one
@@ -37,11 +40,26 @@ pub(crate) struct RunArgs {
     /// Of several ready tickets take the first
     #[arg(long, conflicts_with_all = ["tickets", "all"])]
     next: bool,
-    /// Run every ready ticket, also those that become ready by it
+    /// Run every ready ticket, also those that become ready meanwhile
     #[arg(long, conflicts_with = "tickets")]
     all: bool,
+    /// Go on looking for ready tickets until it is stopped; implies `--all`
+    #[arg(long, conflicts_with_all = ["tickets", "next"])]
+    continuous: bool,
+    /// Run this many at the same time, where none may write what another may; otherwise as the policy says
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    jobs: Option<u32>,
+    /// With `--all`: also tickets whose last run ended for good; a new run is told why it did
+    #[arg(long, conflicts_with_all = ["tickets", "next"])]
+    retry_blocked: bool,
+    /// Begin at most this many runs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_runs: Option<u32>,
+    /// With `--continuous`: end when it was looked this often in vain
+    #[arg(long, value_name = "N", requires = "continuous", value_parser = clap::value_parser!(u32).range(1..))]
+    max_cycles: Option<u32>,
     /// Begin a new run with what the last run of the ticket left, instead of with the base
-    #[arg(long, requires = "tickets", conflicts_with_all = ["next", "all"])]
+    #[arg(long, requires = "tickets", conflicts_with_all = ["next", "all", "continuous"])]
     from_rescue: bool,
     /// Only say what would be run
     #[arg(long)]
@@ -61,6 +79,27 @@ struct Report {
     /// Tickets of packages that wait, because one before them is not done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waiting: Vec<TicketId>,
+    /// Tickets that are approved and not done, although everything ran that could.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<Left>,
+}
+
+#[derive(Debug, Serialize)]
+struct Left {
+    ticket: TicketId,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<LeftTicket> for Left {
+    fn from(left: LeftTicket) -> Self {
+        Self {
+            ticket: left.id,
+            state: left.state,
+            reason: left.reason,
+        }
+    }
 }
 
 impl Report {
@@ -70,6 +109,7 @@ impl Report {
             runs,
             not_run,
             waiting,
+            left: Vec::new(),
         }
     }
 }
@@ -95,11 +135,11 @@ struct DryRun {
 
 pub(super) fn run(args: &RunArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
-    let chosen = choose(args, &workspace)?;
+    let selection = select(args, &workspace)?;
     if args.dry_run {
-        return dry_run(chosen.into_iter().map(|queued| queued.id).collect(), context);
+        return dry_run(args, selection, &workspace, context);
     }
-    if chosen.is_empty() {
+    if matches!(&selection, Selection::These(chosen) if chosen.is_empty()) {
         context.output.story(match args.tickets.is_empty() {
             true => "Nothing to do: no ticket is ready. `foil status` shows why.\n",
             false => "Nothing to do: all of it is delivered or canceled.\n",
@@ -109,32 +149,31 @@ pub(super) fn run(args: &RunArgs, context: &Context<'_>) -> Result<Exit, Failure
         }
         return Ok(Exit::Done);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = runtime()?;
+    run_all(args, selection, &workspace, context, &runtime)
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build()?;
-    runtime.block_on(run_all(args, chosen, &workspace, context))
+        .build()
 }
 
 /// Delivers what the run of a ticket left, and tells of it like of a run.
 pub(super) fn deliver(ticket: &TicketId, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime = runtime()?;
     let delivered = async {
         let options = RunOptions {
             guard: GuardProgram::current()?,
-            stop: signals::watch(context.output)?,
+            stop: signals::watch(context.output)?.stop,
             model: None,
             from_rescue: false,
             allow_temporary: false,
         };
-        let mut progress = Progress::new(context.output, ticket, 1, 1);
-        let observe = |run: &Run, record: &Record| progress.show(run, record);
-        let delivered = deliver_later(&workspace, ticket, &options, observe).await;
-        progress.end();
+        let screen = Screen::new(context.output, false);
+        let delivered = deliver_later(&workspace, ticket, &options, screen.view(ticket, None)).await;
         delivered.map_err(Failure::from)
     };
     let report = runtime.block_on(delivered)?;
@@ -150,7 +189,49 @@ pub(super) fn deliver(ticket: &TicketId, context: &Context<'_>) -> Result<Exit, 
     Ok(exit_of(&report))
 }
 
-fn dry_run(tickets: Vec<TicketId>, context: &Context<'_>) -> Result<Exit, Failure> {
+/// What is to be run. Status knows which tickets are ready; the gates say the last word when a run begins.
+fn select(args: &RunArgs, workspace: &Workspace) -> Result<Selection, Failure> {
+    let retry = if args.retry_blocked {
+        Retry::All
+    } else {
+        Retry::Resumable
+    };
+    if args.all || args.continuous {
+        let poll = workspace.policy()?.schedule.poll.to_std();
+        return Ok(Selection::AllReady {
+            retry,
+            poll: args.continuous.then_some(poll),
+            max_cycles: args.max_cycles,
+        });
+    }
+    let queue = Queue::look(workspace, Moment::now().at, retry)?;
+    let pick = if args.next {
+        Pick::Next
+    } else {
+        workspace.policy()?.schedule.pick
+    };
+    let chosen = queue.choose(&args.tickets, pick)?;
+    if args.from_rescue && chosen.iter().any(|queued| queued.package.is_some()) {
+        return Err(Failure::Usage(
+            "`--from-rescue` goes with a ticket: name the one of the package whose work it shall begin with".to_owned(),
+        ));
+    }
+    Ok(Selection::These(chosen))
+}
+
+/// The tickets that would run, in order.
+fn dry_run(
+    args: &RunArgs,
+    selection: Selection,
+    workspace: &Workspace,
+    context: &Context<'_>,
+) -> Result<Exit, Failure> {
+    let queued = match selection {
+        Selection::These(queued) => queued,
+        Selection::AllReady { retry, .. } => Queue::look(workspace, Moment::now().at, retry)?.ready(),
+    };
+    let most = args.max_runs.map_or(usize::MAX, |most| most as usize);
+    let tickets: Vec<TicketId> = queued.into_iter().map(|queued| queued.id).take(most).collect();
     if context.output.is_json() {
         context.output.json(&DryRun {
             schema: "counterfoil.run.dry/1",
@@ -167,196 +248,82 @@ fn dry_run(tickets: Vec<TicketId>, context: &Context<'_>) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// The tickets to run, in order. Status knows which are ready; the gates say the last word when a run begins.
-fn choose(args: &RunArgs, workspace: &Workspace) -> Result<Vec<Queued>, Failure> {
-    let queue = Queue::look(workspace, Moment::now().at)?;
-    if args.all {
-        return Ok(queue.ready());
-    }
-    let pick = if args.next {
-        Pick::Next
-    } else {
-        workspace.policy()?.schedule.pick
-    };
-    let chosen = queue.choose(&args.tickets, pick)?;
-    if args.from_rescue && chosen.iter().any(|queued| queued.package.is_some()) {
-        return Err(Failure::Usage(
-            "`--from-rescue` goes with a ticket: name the one of the package whose work it shall begin with".to_owned(),
-        ));
-    }
-    Ok(chosen)
-}
-
-async fn run_all(
+fn run_all(
     args: &RunArgs,
-    chosen: Vec<Queued>,
+    selection: Selection,
     workspace: &Workspace,
     context: &Context<'_>,
+    runtime: &Runtime,
 ) -> Result<Exit, Failure> {
-    let stop = signals::watch(context.output)?;
-    let options = RunOptions {
-        guard: GuardProgram::current()?,
-        stop: stop.clone(),
-        model: args.model.clone(),
-        from_rescue: args.from_rescue,
-        allow_temporary: false,
+    let only = match &selection {
+        Selection::These(tickets) if tickets.len() == 1 => tickets.first().map(|queued| queued.id.clone()),
+        Selection::These(_) | Selection::AllReady { .. } => None,
     };
-    let mut sitting = Sitting {
-        workspace,
-        context,
-        options,
-        runs: Vec::new(),
-        not_run: Vec::new(),
-        exit: Exit::Done,
-        tried: Vec::new(),
-        fatal: false,
+    let signals = {
+        let _inside = runtime.enter();
+        signals::watch(context.output)?
     };
-    let mut waiting = chosen;
-    let mut held_back = Vec::new();
-    while !waiting.is_empty() {
-        let queued = waiting.remove(0);
-        let total = sitting.tried.len() + 1 + waiting.len();
-        let ran = sitting.bring_to_its_end(&queued.id, total).await?;
-        let is_done = matches!(&ran, Ok(report) if report.outcome == Outcome::Done);
-        // The only ticket that was asked for: its failure is the answer.
-        match ran {
-            Err(error) if total == 1 && !args.all => return Err(error.into()),
-            ran => sitting.note(&queued.id, ran)?,
-        }
-        if sitting.fatal || stop.borrow().is_some() {
-            break;
-        }
-        if !is_done {
-            let held = queued.hold_back(&mut waiting);
-            tell_held_back(&held, &queued, context)?;
-            held_back.extend(held);
-        }
-        if args.all {
-            waiting = choose(args, workspace)?
-                .into_iter()
-                .filter(|next| !sitting.tried.contains(&next.id))
-                .collect();
-        }
+    let slots = args.jobs.unwrap_or(workspace.policy()?.schedule.concurrency);
+    let what = RunTickets {
+        selection,
+        slots: slots as usize,
+        max_runs: args.max_runs,
+        options: RunOptions {
+            guard: GuardProgram::current()?,
+            stop: signals.stop,
+            model: args.model.clone(),
+            from_rescue: args.from_rescue,
+            allow_temporary: false,
+        },
+        drain: signals.drain,
+    };
+    let teller = Teller::new(workspace, context, slots > 1 && only.is_none(), only);
+    let ran = run_tickets(workspace, what, runtime.handle(), &teller)?;
+    let told = teller.finish()?;
+    if !told.has_tried && ran.left.is_empty() {
+        context
+            .output
+            .story("Nothing to do: no ticket is ready. `foil status` shows why.\n")?;
     }
+    tell_left(&ran.left, context)?;
+    let exit = if ran.left.is_empty() {
+        told.exit
+    } else {
+        told.exit.and(Exit::Blocked)
+    };
     if context.output.is_json() {
-        let report = Report::new(sitting.runs, sitting.not_run, held_back);
-        context.output.json(&report)?;
+        context.output.json(&Report {
+            left: ran.left.into_iter().map(Left::from).collect(),
+            ..Report::new(told.runs, told.not_run, told.held_back)
+        })?;
     }
-    Ok(sitting.exit)
+    Ok(exit)
 }
 
-/// One `foil run`.
-struct Sitting<'a> {
-    workspace: &'a Workspace,
-    context: &'a Context<'a>,
-    options: RunOptions,
-    runs: Vec<ReportRun>,
-    not_run: Vec<NotRun>,
-    exit: Exit,
-    tried: Vec<TicketId>,
-    /// Whether an error of the machine's was met, which would meet every other ticket too.
-    fatal: bool,
-}
-
-impl Sitting<'_> {
-    /// Runs a ticket, and before a parent its children.
-    async fn bring_to_its_end(
-        &mut self,
-        ticket: &TicketId,
-        total: usize,
-    ) -> Result<Result<RunReport, RunError>, Failure> {
-        self.tried.push(ticket.clone());
-        let mut progress = Progress::new(self.context.output, ticket, self.tried.len(), total);
-        let show = |run: &Run, record: &Record| progress.show(run, record);
-        let managed = Manager::begin(self.workspace, ticket, &self.options, show).await;
-        progress.end();
-        match managed {
-            Ok(Some(manager)) => {
-                if let Some(ended) = self.children_first(manager, &mut progress).await? {
-                    return Ok(ended);
-                }
-                progress = Progress::new(self.context.output, ticket, self.tried.len(), total);
-            }
-            Ok(None) => progress = Progress::new(self.context.output, ticket, self.tried.len(), total),
-            Err(error) => return Ok(Err(error)),
-        }
-        let show = |run: &Run, record: &Record| progress.show(run, record);
-        let ran = run_ticket(self.workspace, ticket, &self.options, show).await;
-        progress.end();
-        Ok(ran)
+/// Says which approved tickets are not done although everything ran that could.
+fn tell_left(left: &[LeftTicket], context: &Context<'_>) -> Result<(), Failure> {
+    const MOST: usize = 20;
+    if left.is_empty() {
+        return Ok(());
     }
-
-    /// Runs the children of a parent. None: all of them are closed, and the parent itself is to be run.
-    async fn children_first(
-        &mut self,
-        mut manager: Manager<'_>,
-        progress: &mut Progress<'_>,
-    ) -> Result<Option<Result<RunReport, RunError>>, Failure> {
-        loop {
-            let child = match manager.next(|run, record| progress.show(run, record)) {
-                Ok(Managed::Parent) => return Ok(None),
-                Ok(Managed::Stopped(report)) => return Ok(Some(Ok(*report))),
-                Ok(Managed::Child(child)) => child,
-                Err(error) => return Ok(Some(Err(error))),
-            };
-            // What is left of earlier work is the named ticket's to begin with.
-            let from_rescue = std::mem::take(&mut self.options.from_rescue);
-            // A child may be a parent itself.
-            let ran = Box::pin(self.bring_to_its_end(&child, self.tried.len() + 1)).await;
-            self.options.from_rescue = from_rescue;
-            let ran = ran?;
-            if let Err(error) = manager.ended(&child, &ran, |run, record| progress.show(run, record)) {
-                return Ok(Some(Err(error)));
-            }
-            self.note(&child, ran)?;
-            if let Some(cause) = *self.options.stop.borrow() {
-                return Ok(Some(Err(RunError::Stopped { cause })));
-            }
-        }
+    let mut text = format!(
+        "{}: {}\n",
+        styled(NOTICE, "not done"),
+        count(left.len(), "approved ticket", "approved tickets")
+    );
+    for ticket in left.iter().take(MOST) {
+        let reason = ticket
+            .reason
+            .as_deref()
+            .map(|reason| format!(": {}", plain(reason)))
+            .unwrap_or_default();
+        text.push_str(&format!("  {} {}{reason}\n", ticket.state, ticket.id));
     }
-
-    /// Tells what came of a ticket. One that may not run keeps no other from running.
-    fn note(&mut self, ticket: &TicketId, ran: Result<RunReport, RunError>) -> Result<(), Failure> {
-        match ran {
-            Ok(report) => {
-                self.exit = self.exit.and(exit_of(&report));
-                tell(&report, self.context)?;
-                self.runs.push(ReportRun {
-                    packet: ReviewPacket::read(self.workspace, &report.run, &title_of(self.workspace, ticket)),
-                    taken_up: report.taken_up,
-                    ticket: ticket.clone(),
-                });
-            }
-            Err(error) => {
-                let failure = Failure::Run(error);
-                let of_this = Exit::of(&failure);
-                self.exit = self.exit.and(of_this);
-                let error = FailureFacts::of(&failure, of_this);
-                let words = error.words(self.context.work_dir(), self.context.output);
-                let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
-                self.context.output.error(&text)?;
-                self.fatal |= of_this == Exit::Failed;
-                let ticket = ticket.clone();
-                self.not_run.push(NotRun { ticket, error });
-            }
-        }
-        Ok(())
+    if let Some(more) = left.len().checked_sub(MOST).filter(|more| *more > 0) {
+        text.push_str(&format!("  and {more} more\n"));
     }
-}
-
-/// Says which tickets of a package do not run, because one before them is not done.
-fn tell_held_back(held: &[TicketId], queued: &Queued, context: &Context<'_>) -> Result<(), Failure> {
-    if let (Some(package), [_, ..]) = (&queued.package, held) {
-        let held: Vec<_> = held.iter().map(ToString::to_string).collect();
-        let text = format!(
-            "{} {}: they come after {} in the package `{package}`\n",
-            styled(NOTICE, "waiting"),
-            held.join(", "),
-            queued.id
-        );
-        context.output.story(&text)?;
-    }
-    Ok(())
+    text.push_str("  next: `foil status` shows what each needs\n");
+    Ok(context.output.story(&text)?)
 }
 
 fn title_of(workspace: &Workspace, ticket: &TicketId) -> String {

@@ -10,7 +10,7 @@ use crate::config::{ByteSize, Policy, SandboxUse};
 use crate::quick_flow::QuickFlow;
 use crate::scope::ScopeRules;
 use crate::spec_trace::has_specs;
-use crate::unkept::{ignored_keys, unasked_experts};
+use crate::unkept::unasked_experts;
 
 pub(super) fn yes(name: &'static str, detail: impl Into<String>) -> Gate {
     Gate {
@@ -152,13 +152,9 @@ pub(super) fn trust(facts: &AdmissionFacts) -> Gate {
 
 pub(super) fn contract(ticket: &TicketFile, policy: &Policy) -> Gate {
     const NAME: &str = "contract";
-    if let Some(ignored) = ignored_keys(ticket)
-        .into_iter()
-        .chain(unasked_experts(policy, ticket))
-        .next()
-    {
-        let next_step = format!("{}, and approve the ticket again", ignored.hint);
-        return no_but(NAME, BlockerCode::NeedsPerson, ignored.message, &next_step);
+    if let Some(unkept) = unasked_experts(policy, ticket) {
+        let next_step = format!("{}, and approve the ticket again", unkept.hint);
+        return no_but(NAME, BlockerCode::NeedsPerson, unkept.message, &next_step);
     }
     let wrong = match (ScopeRules::new(policy, ticket), check_specs(policy, ticket)) {
         (Err(error), _) => error.to_string(),

@@ -109,19 +109,20 @@ impl Default for MemoryPolicy {
     }
 }
 
-/// `[schedule]`: which ticket runs next.
+/// `[schedule]`: which ticket runs next, and which at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SchedulePolicy {
     /// What happens when several tickets are ready and none is named
     pub pick: Pick,
-    /// Runs at the same time. Not acted on by this version: it must be 1
+    /// How many tickets run at the same time, at most 64. Tickets that may write the same paths or use the same thing of `resources` never do
+    #[schemars(range(min = 1, max = 64))]
     pub concurrency: u32,
-    /// How often the daemon looks. Not acted on by this version: only the default is accepted
+    /// How often `foil run --continuous` looks for ready tickets, at least a second
     pub poll: Duration,
-    /// What the daemon stays with. Not acted on by this version: only the default is accepted
-    pub focus: String,
-    /// Paths that only one run may change at a time. Not acted on by this version: it must be empty
+    /// Of tickets with one priority, which run first
+    pub focus: Focus,
+    /// Paths that only one run may change at a time, such as shared contracts and migrations
     pub serialize: Vec<PathPattern>,
 }
 
@@ -131,10 +132,21 @@ impl Default for SchedulePolicy {
             pick: Pick::Only,
             concurrency: 1,
             poll: Duration::seconds(60),
-            focus: "package".to_owned(),
+            focus: Focus::Package,
             serialize: Vec::new(),
         }
     }
+}
+
+/// Of tickets with one priority, which run first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Focus {
+    /// Those of packages that are under way, so that one is brought to its end before another is begun
+    #[default]
+    Package,
+    /// Those that were approved first
+    Age,
 }
 
 /// What happens when several tickets are ready and none is named.

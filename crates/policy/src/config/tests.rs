@@ -74,7 +74,11 @@ fn errors_name_line_column_and_what_would_be_right() {
         "[delivery]\nbranch = \"main\"\n",
         "[hooks]\non_completed = \"echo\"\n",
         "[notify]\nwebhook = \"https://example.com\"\n",
-        "[schedule]\nconcurrency = 2\n",
+        "[schedule]\nconcurrency = 0\n",
+        "[schedule]\nconcurrency = 65\n",
+        "[schedule]\npoll = \"10ms\"\n",
+        "[schedule]\nfocus = \"all\"\n",
+        "[schedule]\nserialize = [\"/api\"]\n",
         "[schedule]\npick = \"any\"\n",
         "check = 1\n",
         "a = \n",
@@ -104,7 +108,6 @@ hooks = "skip"
 [hooks]
 timeout = "5m"
 [schedule]
-concurrency = 1
 pick = "next"
 "#;
     let policy = Policy::parse_for(written.as_bytes(), "0.1.0".parse().unwrap()).unwrap();

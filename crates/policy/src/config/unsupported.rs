@@ -37,10 +37,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("notify", "webhook", &[]),
     ("notify", "command", &[]),
     ("notify", "on", &["[]"]),
-    ("schedule", "concurrency", &["1"]),
-    ("schedule", "poll", &["\"60s\"", "\"1m\""]),
-    ("schedule", "focus", &["\"package\""]),
-    ("schedule", "serialize", &["[]"]),
     ("disk", "budget", &[]),
 ];
 

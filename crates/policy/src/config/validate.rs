@@ -1,6 +1,6 @@
 //! What a policy says and cannot mean.
 
-use ledger_core::{AgentKind, CheckCommand, DeliveryMode, DocumentError, locate};
+use ledger_core::{AgentKind, CheckCommand, DeliveryMode, DocumentError, Duration, locate};
 use toml::de::{DeTable, DeValue};
 
 use super::agent_settings::refused;
@@ -8,6 +8,9 @@ use super::requires::{FoilVersion, VersionRequirement};
 use super::unsupported::unsupported;
 use super::workspace::is_environment_name;
 use super::{Baseline, Policy, WhenMoved};
+
+/// The most tickets that run at the same time: each has its checkouts, an agent and checks.
+const MAX_CONCURRENCY: u32 = 64;
 
 /// Something wrong at a key path.
 pub(super) struct Contradiction {
@@ -107,6 +110,23 @@ pub(super) fn contradiction(policy: &Policy) -> Option<Contradiction> {
         .or_else(|| limits(policy))
         .or_else(|| delivery(policy))
         .or_else(|| prompts(policy))
+        .or_else(|| schedule(policy))
+}
+
+fn schedule(policy: &Policy) -> Option<Contradiction> {
+    let schedule = &policy.schedule;
+    if !(1..=MAX_CONCURRENCY).contains(&schedule.concurrency) {
+        let message = format!("`concurrency` is between 1 and {MAX_CONCURRENCY}");
+        return Some(Contradiction::at(&["schedule", "concurrency"], message));
+    }
+    if schedule.poll < Duration::seconds(1) {
+        let found = Contradiction::at(
+            &["schedule", "poll"],
+            "looking more often than once a second finds nothing more",
+        );
+        return Some(found.with_hint("write `1s` or longer"));
+    }
+    None
 }
 
 /// The ledger is protected as a whole, so that no worker writes what the next one is told.

@@ -3,8 +3,7 @@
 use git_delivery::Repository;
 use ledger_core::{DecisionStatus, Mode, SpecKind, TicketFile, document_text};
 use policy::{
-    InvalidChecks, InvalidScope, Policy, PolicyScope, SpecClaim, check_specs, has_specs, ignored_keys, looser_limits,
-    unasked_experts,
+    InvalidChecks, InvalidScope, Policy, PolicyScope, SpecClaim, check_specs, has_specs, looser_limits, unasked_experts,
 };
 
 use super::quick::QuickRules;
@@ -157,7 +156,7 @@ fn contract_findings(
             Some("name the paths that may change, such as `src/auth/**`"),
         );
     }
-    let unkept = ignored_keys(ticket).into_iter().chain(unasked_experts(policy, ticket));
+    let unkept = unasked_experts(policy, ticket).into_iter();
     for key in unkept.chain(looser_limits(policy, ticket)) {
         find(FindingSeverity::Error, key.path, key.message, Some(&key.hint));
     }

@@ -1,67 +1,83 @@
-//! What is shown while a run is under way: on a terminal two live lines below the story, elsewhere plain lines.
+//! What is shown while a run is under way: on a terminal two live lines for each below the story, elsewhere plain lines.
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ledger_core::{CheckResult, Event, Observation, Record, Run, TicketId};
-use runner::{RunStatus, TimelineLine};
+use runner::{Place, RunStatus, TimelineLine};
 
 use crate::output::{BAD, DIM, Output, count, plain, styled, thousands};
 
 /// The lines of a failed check's output that are shown.
 const SHOWN_LINES: usize = 12;
 
-/// Shows one run.
-pub(super) struct Progress<'a> {
+/// Where runs are shown.
+pub(super) struct Screen<'a> {
     output: &'a Output,
-    place: String,
+    /// Whether lines of several runs come in any order.
+    several: bool,
+    /// The live lines of all runs.
+    live: Option<MultiProgress>,
+}
+
+impl<'a> Screen<'a> {
+    /// `several`: whether more than one run may be shown at the same time.
+    pub(super) fn new(output: &'a Output, several: bool) -> Self {
+        let live = output
+            .story_is_live()
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Self { output, several, live }
+    }
+
+    /// What shows a run of this ticket until it is dropped.
+    pub(super) fn view(&self, ticket: &TicketId, place: Option<Place>) -> impl FnMut(&Run, &Record) + use<'_, 'a> {
+        let mut progress = Progress {
+            screen: self,
+            ticket: ticket.clone(),
+            place,
+            live: None,
+        };
+        move |run, record| progress.show(run, record)
+    }
+
+    /// Does something that writes to the terminal while the live lines are away.
+    pub(super) fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.live {
+            Some(live) => live.suspend(work),
+            None => work(),
+        }
+    }
+}
+
+/// Shows one run.
+struct Progress<'a> {
+    screen: &'a Screen<'a>,
+    ticket: TicketId,
+    place: Option<Place>,
     live: Option<ProgressBar>,
 }
 
-impl<'a> Progress<'a> {
-    /// For the run of this ticket, the `n`-th of `total`.
-    pub(super) fn new(output: &'a Output, ticket: &TicketId, n: usize, total: usize) -> Self {
-        let live = output.story_is_live().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {prefix}\n  {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        let place = if total > 1 {
-            format!("[{n}/{total}] {ticket}")
-        } else {
-            ticket.to_string()
-        };
-        Self { output, place, live }
-    }
-
-    /// Shows a record as it is written. Whether anybody reads it changes nothing about the run.
-    pub(super) fn show(&mut self, run: &Run, record: &Record) {
-        if let Some(live) = &self.live {
-            live.set_prefix(self.stand(run));
-            live.set_message(now(run));
-        }
-        if let Some(line) = self.line(run, record) {
-            self.say(&line);
-        }
-    }
-
-    /// Takes the live lines away.
-    pub(super) fn end(&mut self) {
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
         if let Some(live) = self.live.take() {
             live.finish_and_clear();
         }
     }
+}
 
-    fn say(&self, text: &str) {
-        let say = || {
-            let _ = self.output.story(text);
-        };
-        match &self.live {
-            Some(live) => live.suspend(say),
-            None => say(),
+impl Progress<'_> {
+    /// Shows a record as it is written. Whether anybody reads it changes nothing about the run.
+    fn show(&mut self, run: &Run, record: &Record) {
+        if let Some(screen) = &self.screen.live {
+            let stand = self.stand(run);
+            let live = self.live.get_or_insert_with(|| live_lines(screen));
+            live.set_prefix(stand);
+            live.set_message(now(run));
+        }
+        if let Some(line) = self.line(run, record) {
+            self.screen.suspend(|| {
+                let _ = self.screen.output.story(&line);
+            });
         }
     }
 
@@ -72,13 +88,17 @@ impl<'a> Progress<'a> {
             0 => String::new(),
             n => format!(" · iteration {n}"),
         };
-        plain(&format!("{} · {phase}{iteration}", self.place))
+        let place = match self.place {
+            Some(Place { n, of }) if of > 1 => format!("[{n}/{of}] {}", self.ticket),
+            _ => self.ticket.to_string(),
+        };
+        plain(&format!("{place} · {phase}{iteration}"))
     }
 
     fn line(&self, run: &Run, record: &Record) -> Option<String> {
         let line = TimelineLine::new(run.opened(), record);
         let quiet = match &record.event {
-            Event::Activity(_) => self.live.is_some() || line.is_token_count(),
+            Event::Activity(_) => self.screen.live.is_some() || line.is_token_count(),
             Event::Intended(_) => false,
             Event::NotRequired { .. } => true,
             _ => false,
@@ -91,7 +111,11 @@ impl<'a> Progress<'a> {
             .to_zoned(jiff::tz::TimeZone::system())
             .strftime("%H:%M:%S")
             .to_string();
-        let mut text = format!("{} {}\n", styled(DIM, time), plain(&line.text));
+        let whose = match self.screen.several {
+            true => format!("{} ", styled(DIM, &self.ticket)),
+            false => String::new(),
+        };
+        let mut text = format!("{} {whose}{}\n", styled(DIM, time), plain(&line.text));
         if let Event::Observed {
             observation: Observation::ChecksRan { results, .. },
             ..
@@ -103,6 +127,15 @@ impl<'a> Progress<'a> {
         }
         Some(text)
     }
+}
+
+fn live_lines(screen: &MultiProgress) -> ProgressBar {
+    let bar = screen.add(ProgressBar::new_spinner());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {prefix}\n  {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
 /// The second live line, of which a narrow terminal shows the beginning: what it came to so far, and what is being done.

@@ -9,17 +9,27 @@ use tokio::sync::watch;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Becomes `Some` when somebody asks the runner to leave: SIGINT, SIGTERM, or SIGUSR1, which is what `foil stop` sends.
+/// What signals ask for.
+pub(super) struct Signals {
+    /// Becomes `Some` when somebody asks the runner to leave: SIGINT, SIGTERM, or SIGUSR1, which is what `foil stop` sends.
+    pub(super) stop: watch::Receiver<Option<PauseCause>>,
+    /// Becomes true when no more tickets are to be begun: SIGUSR2, which is what `foil stop --drain` sends.
+    pub(super) drain: watch::Receiver<bool>,
+}
+
+/// Listens to signals from now on. To be called in a runtime.
 ///
 /// Leaving takes a moment, and a person may be impatient: the second signal is answered with a word, the third ends the
 /// process at once. Whatever it left is then taken up as after a crash.
 #[expect(clippy::exit, reason = "a person who asks three times wants the process to end now")]
-pub(super) fn watch(output: &Output) -> io::Result<watch::Receiver<Option<PauseCause>>> {
-    let (sender, receiver) = watch::channel(None);
+pub(super) fn watch(output: &Output) -> io::Result<Signals> {
+    let (sender, stopped) = watch::channel(None);
+    let (drainer, drain) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut stop = signal(SignalKind::user_defined1())?;
+    let mut last = signal(SignalKind::user_defined2())?;
     let output = output.clone();
     tokio::spawn(async move {
         let mut asked = 0;
@@ -29,6 +39,12 @@ pub(super) fn watch(output: &Output) -> io::Result<watch::Receiver<Option<PauseC
                 _ = terminate.recv() => PauseCause::Terminate,
                 _ = hang_up.recv() => PauseCause::Terminate,
                 _ = stop.recv() => PauseCause::Stop,
+                _ = last.recv() => {
+                    if !drainer.send_replace(true) {
+                        let _ = output.error(DRAINING);
+                    }
+                    continue;
+                }
             };
             asked += 1;
             match answer(asked, cause) {
@@ -44,8 +60,10 @@ pub(super) fn watch(output: &Output) -> io::Result<watch::Receiver<Option<PauseC
             }
         }
     });
-    Ok(receiver)
+    Ok(Signals { stop: stopped, drain })
 }
+
+const DRAINING: &str = "no more tickets are begun; those that run are brought to their end\n";
 
 const STOPPING: &str = "stopping; once more leaves at once. Nothing is lost: `foil run` goes on from here\n";
 

@@ -1,0 +1,176 @@
+//! What is told of several runs, and kept for the answer.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ledger_core::TicketId;
+use policy::Held;
+use runner::{Place, Queued, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
+
+use super::progress::Screen;
+use super::{NotRun, ReportRun, exit_of, tell, title_of};
+use crate::commands::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{NOTICE, plain, styled};
+use crate::story::FailureFacts;
+
+/// Tells of runs as they begin and end.
+pub(super) struct Teller<'a> {
+    workspace: &'a Workspace,
+    context: &'a Context<'a>,
+    screen: Screen<'a>,
+    /// The only ticket that was asked for: that it cannot be run is the answer.
+    only: Option<TicketId>,
+    told: Mutex<Told>,
+}
+
+/// What came of the runs.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// How the command ends.
+    pub(super) exit: Exit,
+    /// Each run; kept only where the answer is a document.
+    pub(super) runs: Vec<ReportRun>,
+    /// Each ticket that could not be run.
+    pub(super) not_run: Vec<NotRun>,
+    /// Tickets of packages that wait, because one before them is not done.
+    pub(super) held_back: Vec<TicketId>,
+    /// Whether anything was run, or could not be.
+    pub(super) has_tried: bool,
+    /// Whether it was said that no ticket is ready.
+    is_idle: bool,
+    /// Whether an error of the machine's was met, which would meet every other ticket too.
+    is_over: bool,
+    failure: Option<Failure>,
+}
+
+impl<'a> Teller<'a> {
+    /// `several`: whether more than one may run at the same time.
+    pub(super) fn new(
+        workspace: &'a Workspace,
+        context: &'a Context<'a>,
+        several: bool,
+        only: Option<TicketId>,
+    ) -> Self {
+        Self {
+            workspace,
+            context,
+            screen: Screen::new(context.output, several),
+            only,
+            told: Mutex::new(Told {
+                exit: Exit::Done,
+                runs: Vec::new(),
+                not_run: Vec::new(),
+                held_back: Vec::new(),
+                has_tried: false,
+                is_idle: false,
+                is_over: false,
+                failure: None,
+            }),
+        }
+    }
+
+    /// What came of all. An error where something could not be told, or where the only ticket could not be run.
+    pub(super) fn finish(self) -> Result<Told, Failure> {
+        let mut told = self.told.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match told.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(told),
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says something; where nobody reads any more, nothing else is begun.
+    fn say(&self, told: &mut Told, say: impl FnOnce() -> Result<(), Failure>) {
+        if let Err(failure) = self.screen.suspend(say) {
+            told.is_over = true;
+            told.failure.get_or_insert(failure);
+        }
+    }
+}
+
+impl Witness for Teller<'_> {
+    fn begins(&self, ticket: &TicketId, place: Option<Place>) -> View<'_> {
+        Box::new(self.screen.view(ticket, place))
+    }
+
+    fn ended(&self, ticket: &TicketId, ran: Result<RunReport, RunError>) {
+        let mut told = self.told();
+        let output = self.context.output;
+        (told.has_tried, told.is_idle) = (true, false);
+        match ran {
+            Ok(report) => {
+                told.exit = told.exit.and(exit_of(&report));
+                self.say(&mut told, || tell(&report, self.context));
+                if output.is_json() {
+                    told.runs.push(ReportRun {
+                        packet: ReviewPacket::read(self.workspace, &report.run, &title_of(self.workspace, ticket)),
+                        taken_up: report.taken_up,
+                        ticket: ticket.clone(),
+                    });
+                }
+            }
+            Err(error) if self.only.as_ref() == Some(ticket) => told.failure = Some(Failure::Run(error)),
+            Err(error) => {
+                let failure = Failure::Run(error);
+                let of_this = Exit::of(&failure);
+                told.exit = told.exit.and(of_this);
+                let error = FailureFacts::of(&failure, of_this);
+                let words = error.words(self.context.work_dir(), output);
+                let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
+                self.say(&mut told, || Ok(output.error(&text)?));
+                told.is_over |= of_this == Exit::Failed;
+                let ticket = ticket.clone();
+                told.not_run.push(NotRun { ticket, error });
+            }
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.told().is_over
+    }
+
+    fn held(&self, held: &[Held]) {
+        let mut text = String::new();
+        for held in held {
+            let because = plain(&held.because.to_string());
+            text.push_str(&format!(
+                "{} {}: {because}, and is run by another process\n",
+                styled(NOTICE, "waiting"),
+                held.ticket
+            ));
+        }
+        let output = self.context.output;
+        self.say(&mut self.told(), || Ok(output.story(&text)?));
+    }
+
+    fn held_back(&self, tickets: &[TicketId], because_of: &Queued) {
+        let names: Vec<_> = tickets.iter().map(ToString::to_string).collect();
+        let package = because_of
+            .package
+            .as_ref()
+            .map(|package| format!(" in the package `{package}`"));
+        let text = format!(
+            "{} {}: they come after {}{}\n",
+            styled(NOTICE, "waiting"),
+            names.join(", "),
+            because_of.id,
+            package.unwrap_or_default()
+        );
+        let mut told = self.told();
+        told.held_back.extend_from_slice(tickets);
+        let output = self.context.output;
+        self.say(&mut told, || Ok(output.story(&text)?));
+    }
+
+    fn idle(&self) {
+        let mut told = self.told();
+        if !std::mem::replace(&mut told.is_idle, true) {
+            let text = "No ticket is ready; waiting for one. Ctrl-C ends it.\n";
+            self.say(&mut told, || Ok(self.context.output.story(text)?));
+        }
+    }
+}
