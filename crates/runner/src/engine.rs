@@ -76,6 +76,8 @@ pub struct RunPlan {
     pub identity: Identity,
     /// Where the run keeps its files.
     pub folders: RunFolders,
+    /// The locks of the clone.
+    pub locks: PathBuf,
     /// What is taken out of texts before they are recorded.
     pub redactor: Redactor,
 }

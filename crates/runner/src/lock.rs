@@ -1,9 +1,10 @@
-//! One run a ticket per clone: a file lock that the system drops with the process that held it.
+//! One run a ticket per clone, and one exclusive check: file locks that the system drops with the process that held them.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use ledger_core::TicketId;
@@ -101,15 +102,7 @@ impl TicketLock {
         fs::create_dir_all(folder).map_err(io)?;
         let path = lock_file(folder, ticket);
         loop {
-            let file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-                .open(&path)
-                .map_err(io)?;
+            let file = open_lock(&path).map_err(io)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(fs::TryLockError::WouldBlock) => {
@@ -152,6 +145,48 @@ impl Drop for TicketLock {
         let _ = self.clear();
         let _ = self.file.unlock();
     }
+}
+
+/// The right to run a check that no other such check of this clone runs beside, until it is dropped or the process ends.
+#[derive(Debug)]
+pub(crate) struct AloneLock {
+    _file: File,
+}
+
+/// How often it is looked whether the others are done.
+const POLL: Duration = Duration::from_millis(50);
+
+impl AloneLock {
+    /// Waits for it, in the folder of locks. None where `stop` is ready first.
+    pub(crate) async fn wait(folder: &Path, stop: impl Future<Output = ()>) -> io::Result<Option<Self>> {
+        fs::create_dir_all(folder)?;
+        // No name of a ticket's lock.
+        let file = open_lock(&folder.join("exclusive-checks"))?;
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(fs::TryLockError::WouldBlock) => {}
+                Err(fs::TryLockError::Error(error)) => return Err(error),
+            }
+            tokio::select! {
+                () = stop.as_mut() => return Ok(None),
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+}
+
+/// Opens a file for locking, which is made if need be. No link is followed.
+fn open_lock(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
 }
 
 fn lock_file(folder: &Path, ticket: &TicketId) -> PathBuf {

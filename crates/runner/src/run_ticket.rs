@@ -350,6 +350,7 @@ async fn drive_ready(
         guard: options.guard.clone(),
         identity: ready.identity,
         folders: folders.clone(),
+        locks: roots.locks(),
     };
     let mut engine = Engine::new(plan, workspace.shared_repository(), agent, options.stop.clone());
     let driven = drive(&mut run, &mut journal, &mut inputs, &mut engine, observe).await;

@@ -16,6 +16,15 @@ use crate::lock::{LockHolder, LockPurpose, TicketLock};
 /// How often it is looked whether a runner is gone.
 const POLL: Duration = Duration::from_millis(20);
 
+/// What a runner is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// To leave in good order, by SIGUSR1. A runner with several tickets leaves all of them.
+    Leave,
+    /// To begin no more tickets, and to leave when those under way have ended, by SIGUSR2.
+    BeginNoMore,
+}
+
 /// A ticket that a process of this machine works on now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningTicket {
@@ -93,12 +102,17 @@ pub fn running_tickets(locks: &Path) -> Result<Vec<RunningTicket>, StopError> {
     Ok(running)
 }
 
-/// Asks the runner of a ticket to leave in good order, by SIGUSR1, and waits until it has let go of the ticket, at most
-/// `patience`. Never kills: a runner that is still there ends its turn or check, and leaves then.
+/// Asks the runner of a ticket for something, and waits until it has let go of the ticket, at most `patience`. Never kills: a runner
+/// that is still there ends its turn or check, or its run, and leaves then.
 ///
 /// The process is recognised by pid, start time and start of the machine together, and must have the lock open: a pid
 /// that was reused is never signalled.
-pub async fn stop_ticket(locks: &Path, ticket: &TicketId, patience: Duration) -> Result<StopOutcome, StopError> {
+pub async fn stop_ticket(
+    locks: &Path,
+    ticket: &TicketId,
+    ask: Ask,
+    patience: Duration,
+) -> Result<StopOutcome, StopError> {
     let Some(holder) = runner_of(locks, ticket) else {
         return Ok(StopOutcome::NotRunning);
     };
@@ -113,10 +127,11 @@ pub async fn stop_ticket(locks: &Path, ticket: &TicketId, patience: Duration) ->
             _ => Ok(StopOutcome::NotRunning),
         };
     }
-    let asked = holder
-        .process
-        .seen()
-        .is_some_and(|process| process.signal(Signal::USR1));
+    let signal = match ask {
+        Ask::Leave => Signal::USR1,
+        Ask::BeginNoMore => Signal::USR2,
+    };
+    let asked = holder.process.seen().is_some_and(|process| process.signal(signal));
     let began = Instant::now();
     loop {
         if TicketLock::holder(locks, ticket).as_ref() != Some(&holder) {

@@ -4,7 +4,7 @@ mod progress;
 mod signals;
 mod teller;
 
-use ledger_core::{PhaseEvidence, Run, TicketId};
+use ledger_core::{PauseCause, PhaseEvidence, Run, TicketId};
 use policy::Outcome;
 use policy::config::Pick;
 use runner::guard::GuardProgram;
@@ -263,6 +263,7 @@ fn run_all(
         let _inside = runtime.enter();
         signals::watch(context.output)?
     };
+    let stop = signals.stop.clone();
     let slots = args.jobs.unwrap_or(workspace.policy()?.schedule.concurrency);
     let what = RunTickets {
         selection,
@@ -286,11 +287,13 @@ fn run_all(
             .story("Nothing to do: no ticket is ready. `foil status` shows why.\n")?;
     }
     tell_left(&ran.left, context)?;
-    let exit = if ran.left.is_empty() {
-        told.exit
-    } else {
-        told.exit.and(Exit::Blocked)
-    };
+    let mut exit = told.exit;
+    if !ran.left.is_empty() {
+        exit = exit.and(Exit::Blocked);
+    }
+    if let Some(cause) = *stop.borrow() {
+        exit = exit.and(exit_of_pause(cause));
+    }
     if context.output.is_json() {
         context.output.json(&Report {
             left: ran.left.into_iter().map(Left::from).collect(),
@@ -341,8 +344,14 @@ fn exit_of(report: &RunReport) -> Exit {
         Outcome::Done if report.run.stored().is_none() => Exit::Failed,
         Outcome::Done => Exit::Done,
         Outcome::Blocked(_) | Outcome::Canceled => Exit::Blocked,
-        Outcome::Paused(ledger_core::PauseCause::Terminate) => Exit::Terminated,
-        Outcome::Paused(_) => Exit::Interrupted,
+        Outcome::Paused(cause) => exit_of_pause(*cause),
+    }
+}
+
+fn exit_of_pause(cause: PauseCause) -> Exit {
+    match cause {
+        PauseCause::Terminate => Exit::Terminated,
+        _ => Exit::Interrupted,
     }
 }
 

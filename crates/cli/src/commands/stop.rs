@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger_core::{Duration as Wait, TicketId};
-use runner::{StopOutcome, running_tickets, stop_ticket};
+use runner::{Ask, StopOutcome, running_tickets, stop_ticket};
 use serde::Serialize;
 
 use super::Context;
@@ -14,21 +14,28 @@ use crate::output::{GOOD, NOTICE, styled};
 /// Ask a run to stop in good order
 ///
 /// The runner ends the turn or check that is under way, notes where the run stands and leaves. Nothing is lost: the next
-/// `foil run` goes on. Without a ticket every run of this clone is asked. Nothing is ever killed.
+/// `foil run` goes on. Without a ticket every run of this clone is asked; a `foil run` with several tickets leaves all of them. Nothing is ever
+/// killed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil stop\n  foil stop 0042-validate-email\n  foil stop 0042-validate-email --wait 5m"
+    after_help = "Examples:\n  foil stop\n  foil stop 0042-validate-email\n  foil stop 0042-validate-email --wait 5m\n  foil stop --drain              what is under way is still brought to its end"
 )]
 pub(crate) struct StopArgs {
     /// The ticket
     ticket: Option<TicketId>,
-    /// How long to wait until it has left
-    #[arg(long, value_name = "TIME", default_value = "2m")]
-    wait: Wait,
+    /// Let what is under way come to its end, and begin nothing else
+    #[arg(long)]
+    drain: bool,
+    /// How long to wait until it has left: 2m by default, with `--drain` not at all
+    #[arg(long, value_name = "TIME")]
+    wait: Option<Wait>,
     /// Only ask
     #[arg(long, conflicts_with = "wait")]
     no_wait: bool,
 }
+
+/// How long is waited by default.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -54,20 +61,22 @@ pub(super) fn run(args: &StopArgs, context: &Context<'_>) -> Result<Exit, Failur
             .map(|running| running.ticket)
             .collect(),
     };
-    let patience = if args.no_wait {
-        Duration::ZERO
-    } else {
-        args.wait.to_std()
+    let ask = if args.drain { Ask::BeginNoMore } else { Ask::Leave };
+    let waits = !args.no_wait && (!args.drain || args.wait.is_some());
+    let patience = match args.wait {
+        Some(wait) => wait.to_std(),
+        None if waits => PATIENCE,
+        None => Duration::ZERO,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut runs = Vec::new();
     for ticket in tickets {
         let outcome = runtime
-            .block_on(stop_ticket(&locks, &ticket, patience))
+            .block_on(stop_ticket(&locks, &ticket, ask, patience))
             .map_err(Failure::Stop)?;
         runs.push(Stopped { ticket, outcome });
     }
-    let late = !args.no_wait
+    let late = waits
         && runs
             .iter()
             .any(|run| matches!(run.outcome, StopOutcome::StillThere { .. }));
@@ -90,8 +99,9 @@ pub(super) fn run(args: &StopArgs, context: &Context<'_>) -> Result<Exit, Failur
             StopOutcome::NotRunning => format!("{ticket}: nobody is at work on it\n"),
             StopOutcome::Left { .. } => format!("{ticket}: {}; `foil run {ticket}` goes on\n", styled(GOOD, "stopped")),
             StopOutcome::StillThere { pid } => format!(
-                "{ticket}: {}, process {pid} leaves when it has ended what is under way\n",
-                styled(NOTICE, "asked")
+                "{ticket}: {}, process {pid} leaves when it has ended {}\n",
+                styled(NOTICE, "asked"),
+                if args.drain { "its runs" } else { "what is under way" }
             ),
         })?;
     }

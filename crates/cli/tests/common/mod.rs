@@ -68,7 +68,11 @@ impl World {
 }
 
 pub fn said(command: &mut Command) -> Said {
-    let output = command.output().unwrap();
+    said_by(command.output().unwrap())
+}
+
+/// What a process that went on beside the test left behind.
+pub fn said_by(output: std::process::Output) -> Said {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Said {
         code: output.status.code(),

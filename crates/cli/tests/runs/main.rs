@@ -34,6 +34,7 @@ mod logs;
 mod modes;
 mod packages;
 mod packages_on_one_branch;
+mod parallel;
 mod parents;
 mod planning;
 mod prompts;

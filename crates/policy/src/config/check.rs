@@ -38,7 +38,8 @@ pub struct CheckPolicy {
     /// How it is observed
     #[serde(default)]
     pub strength: CheckStrength,
-    /// Whether no other check may run at the same time. In this version the checks of a run always go one after the other
+    /// Whether no other such check of this clone may run at the same time, as where it uses a fixed port. The checks of one run always go one after
+    /// the other
     #[serde(default)]
     pub exclusive: bool,
     /// Where it writes a test report

@@ -17,6 +17,7 @@ use super::set_up::{Surroundings, named, run_set_up, stopped};
 use super::{Engine, Failed, RunPlan, blocked};
 use crate::check::{Check, CheckCommand, CheckError};
 use crate::junit::TestReport;
+use crate::lock::AloneLock;
 use crate::sandbox::Confinement;
 use crate::state::StateRoots;
 
@@ -265,10 +266,19 @@ pub(super) async fn run_all(
         }
         set_up.extend(prepared.set_up);
         let output = outputs.join("current");
+        let alone = match spec.exclusive {
+            true => AloneLock::wait(&plan.locks, stopped(interrupted)).await,
+            false => Ok(None),
+        };
+        let alone = alone.map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        if spec.exclusive && alone.is_none() {
+            return Ok(None);
+        }
         let ran = bench
             .run(&check(spec), &output, None, stopped(interrupted))
             .await
             .map_err(|error| failed(&error))?;
+        drop(alone);
         if ran.was_stopped() {
             return Ok(None);
         }

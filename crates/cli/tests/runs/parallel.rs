@@ -1,0 +1,320 @@
+//! Several tickets run by one `foil run`.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::common::{LOOP, World, said_by};
+use crate::packages::{runs, writer};
+use crate::seen;
+use crate::world::{Runner, eventually, json};
+
+/// A world with these approved tickets: their ids, what their contracts say besides, and what their workers run, where `$MEET` is a folder that all of
+/// them see.
+fn world_of(policy: &str, tickets: &[(&str, &str, &str)]) -> World {
+    let world = World::new();
+    assert_eq!(world.foil(&["init"]).code, Some(0));
+    let scripts = world.folder().join("scripts");
+    std::fs::create_dir(&scripts).unwrap();
+    let meet = world.folder().join("meet");
+    std::fs::create_dir(&meet).unwrap();
+    let agent = format!("[agent]\nkind = \"scripted\"\ncommand = \"{}\"\n", scripts.display());
+    let check = "[review]\nindependent = \"off\"\n[[check]]\nname = \"any\"\nrun = \"true\"\nsandbox = \"off\"\n";
+    world.write("counterfoil.toml", format!("{agent}{check}{policy}"));
+    for (id, contract, command) in tickets {
+        world.ticket(id, &format!("{LOOP}{contract}"));
+        world.write(&format!("ledger/tickets/{id}/prompt.md"), format!("Write {id}.\n"));
+        writer(
+            &world,
+            id,
+            &runs(&command.replace("$MEET", &meet.display().to_string())),
+        );
+    }
+    world.commit_all("Set up Counterfoil");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    for (id, ..) in tickets {
+        let said = world.foil(&["approve", id]);
+        assert_eq!(said.code, Some(0), "{said}");
+    }
+    world
+}
+
+/// Writes a file, once another ticket's worker is at work too.
+fn meeting(own: &str, other: &str) -> String {
+    format!("touch $MEET/{own}; until test -e $MEET/{other}; do sleep 0.02; done; echo {own} >{own}.txt")
+}
+
+fn scope(paths: &str) -> String {
+    format!("[scope]\nallowed = [\"{paths}\"]\n")
+}
+
+fn states(world: &World) -> Vec<(String, String)> {
+    let report = json(&world.foil(&["status", "--json"]));
+    let state = |ticket: &Value| {
+        let text = |key: &str| ticket[key].as_str().unwrap().to_owned();
+        (text("id"), text("state"))
+    };
+    report["tickets"].as_array().unwrap().iter().map(state).collect()
+}
+
+fn assert_states(world: &World, expected: &[(&str, &str)]) {
+    let states = states(world);
+    let states: Vec<_> = states.iter().map(|(id, state)| (id.as_str(), state.as_str())).collect();
+    assert_eq!(states, expected);
+}
+
+/// A `foil run` that goes on beside the test.
+fn beside(world: &World, arguments: &[&str]) -> Runner {
+    let mut command = world.foil_command();
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    Runner(command.spawn().unwrap())
+}
+
+fn signal(runner: &Runner, signal: &str) {
+    let mut kill = Command::new("kill");
+    let status = kill.args([signal, &runner.0.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn what_does_not_meet_runs_at_the_same_time() {
+    let world = world_of(
+        "[schedule]\nconcurrency = 2\n",
+        &[
+            ("0001-a", &scope("a.txt"), &meeting("a", "b")),
+            ("0002-b", &scope("b.txt"), &meeting("b", "a")),
+            ("0003-c", &scope("c.txt"), "echo c >c.txt"),
+        ],
+    );
+    let said = world.foil(&["run", "--all"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(
+        said.stderr.contains(" 0001-a ") && said.stderr.contains(" 0002-b "),
+        "{said}"
+    );
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "done"), ("0003-c", "done")]);
+    for id in ["0001-a", "0002-b", "0003-c"] {
+        let said = world.foil(&["verify", id]);
+        assert_eq!(said.code, Some(0), "{said}");
+    }
+}
+
+#[test]
+fn what_could_meet_runs_one_after_the_other() {
+    // Each worker would fail beside another.
+    let alone = |file: &str| format!("mkdir $MEET/only && sleep 0.3 && echo x >{file} && rmdir $MEET/only");
+    let using = |path: &str| format!("resources = [\"staging\"]\n{}", scope(path));
+    let policy = "[schedule]\nserialize = [\"api/**\"]\n";
+    for (name, one, two) in [
+        ("paths", scope("src/**"), scope("src/b.txt")),
+        ("resources", using("src/a.txt"), using("src/b.txt")),
+        ("serialized", scope("{api,src}/**"), scope("src/b.txt\", \"api/v1.yaml")),
+        ("unknown", String::new(), scope("src/b.txt")),
+    ] {
+        let world = world_of(
+            policy,
+            &[
+                ("0001-a", &one, &format!("mkdir -p src; {}", alone("src/a.txt"))),
+                ("0002-b", &two, &format!("mkdir -p src; {}", alone("src/b.txt"))),
+            ],
+        );
+        let said = world.foil(&["run", "--jobs", "2", "0001-a", "0002-b"]);
+        assert_eq!(said.code, Some(0), "{name}: {said}");
+        assert_states(&world, &[("0001-a", "done"), ("0002-b", "done")]);
+    }
+}
+
+#[test]
+fn of_two_exclusive_checks_one_waits_for_the_other() {
+    let (world, meet) = {
+        let world = world_of(
+            "",
+            &[
+                ("0001-a", &scope("a.txt"), &meeting("a", "b")),
+                ("0002-b", &scope("b.txt"), &meeting("b", "a")),
+            ],
+        );
+        let meet = world.folder().join("meet");
+        (world, meet)
+    };
+    let policy = world.read("counterfoil.toml");
+    let check = format!(
+        "[[check]]\nname = \"port\"\nsandbox = \"off\"\nexclusive = true\n\
+         run = \"mkdir {meet}/port && sleep 0.4 && rmdir {meet}/port\"\n",
+        meet = meet.display()
+    );
+    world.write("counterfoil.toml", format!("{policy}{check}"));
+    world.commit_all("A check that runs alone");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["run", "--all", "--jobs", "2"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "done")]);
+}
+
+#[test]
+fn a_blocked_ticket_keeps_no_other_from_running_and_all_is_not_done() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), "echo x >elsewhere.txt"),
+            (
+                "0002-b",
+                "depends_on = [\"0001-a\"]\n[scope]\nallowed = [\"b.txt\"]\n",
+                "echo b >b.txt",
+            ),
+            ("0003-c", &scope("c.txt"), "echo c >c.txt"),
+        ],
+    );
+    let said = world.foil(&["run", "--all", "--jobs", "3"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    assert_states(
+        &world,
+        &[("0001-a", "blocked"), ("0002-b", "waiting"), ("0003-c", "done")],
+    );
+    let again = world.foil(&["run", "--all"]);
+    assert_eq!(again.code, Some(10), "{again}");
+    seen!("run_all_left", again);
+    let report = json(&world.foil(&["run", "--all", "--json"]));
+    let left: Vec<_> = report["left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|left| &left["ticket"])
+        .collect();
+    assert_eq!(left, ["0001-a", "0002-b"]);
+    // The new run fails as the first one did, and is not begun once more.
+    let retried = world.foil(&["run", "--all", "--retry-blocked"]);
+    assert_eq!(retried.code, Some(10), "{retried}");
+    let runs = std::fs::read_dir(world.root().join(".git/counterfoil/runs/0001-a")).unwrap();
+    assert_eq!(runs.count(), 2);
+}
+
+#[test]
+fn all_that_run_leave_in_good_order_and_go_on() {
+    let never = "touch $MEET/$TICKET; sleep 60";
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), &never.replace("$TICKET", "a")),
+            ("0002-b", &scope("b.txt"), &never.replace("$TICKET", "b")),
+        ],
+    );
+    let mut runner = beside(&world, &["run", "--all", "--jobs", "2"]);
+    let meet = world.folder().join("meet");
+    eventually("both at work", || meet.join("a").exists() && meet.join("b").exists());
+    signal(&runner, "-TERM");
+    assert_eq!(runner.0.wait().unwrap().code(), Some(143));
+    assert_states(&world, &[("0001-a", "paused"), ("0002-b", "paused")]);
+    for (id, file) in [("0001-a", "a.txt"), ("0002-b", "b.txt")] {
+        writer(&world, id, &runs(&format!("echo x >{file}")));
+    }
+    let said = world.foil(&["run", "--all", "--jobs", "2"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "done")]);
+}
+
+#[test]
+fn a_drained_runner_ends_what_it_has_begun() {
+    let world = world_of(
+        "",
+        &[
+            (
+                "0001-a",
+                &scope("a.txt"),
+                "touch $MEET/a; until test -e $MEET/go; do sleep 0.02; done; echo a >a.txt",
+            ),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+        ],
+    );
+    let mut runner = beside(&world, &["run", "--all"]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a").exists());
+    let said = world.foil(&["stop", "--drain"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.stdout.contains("leaves when it has ended its runs"), "{said}");
+    std::fs::write(meet.join("go"), "").unwrap();
+    assert_eq!(runner.0.wait().unwrap().code(), Some(0));
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
+}
+
+#[test]
+fn as_many_run_as_were_asked_for() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), "echo a >a.txt"),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+            ("0003-c", &format!("priority = 5\n{}", scope("c.txt")), "echo c >c.txt"),
+        ],
+    );
+    let dry = world.foil(&["run", "--all", "--max-runs", "2", "--dry-run"]);
+    assert_eq!(dry.stdout, "0003-c\n0001-a\n");
+    let said = world.foil(&["run", "--all", "--max-runs", "2", "--jobs", "3"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready"), ("0003-c", "done")]);
+}
+
+#[test]
+fn what_becomes_ready_later_is_run_and_what_stopped_is_not_tried_again() {
+    let world = world_of(
+        "[schedule]\npoll = \"1s\"\n",
+        &[
+            ("0001-a", &scope("a.txt"), "echo x >elsewhere.txt"),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+        ],
+    );
+    world.ticket("0003-c", &format!("{LOOP}{}", scope("c.txt")));
+    world.write("ledger/tickets/0003-c/prompt.md", "Write 0003-c.\n");
+    writer(&world, "0003-c", &runs("echo c >c.txt"));
+    world.commit_all("A draft");
+    let mut runner = beside(&world, &["run", "--continuous", "--retry-blocked"]);
+    eventually("what was ready is run", || {
+        let states = states(&world);
+        states[0].1 == "blocked" && states[1].1 == "done"
+    });
+    let said = world.foil(&["approve", "0003-c"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    eventually("what was approved later is run", || states(&world)[2].1 == "done");
+    signal(&runner, "-INT");
+    assert_eq!(runner.0.wait().unwrap().code(), Some(130));
+    let runs = std::fs::read_dir(world.root().join(".git/counterfoil/runs/0001-a")).unwrap();
+    assert_eq!(runs.count(), 1);
+    let said = world.foil(&["run", "--continuous", "--max-cycles", "1"]);
+    assert_eq!(said.code, Some(10), "{said}");
+}
+
+#[test]
+fn what_another_process_runs_is_in_the_way_too() {
+    let using = |path: &str| format!("resources = [\"staging\"]\n{}", scope(path));
+    let world = world_of(
+        "",
+        &[
+            (
+                "0001-a",
+                &using("a.txt"),
+                "touch $MEET/a; until test -e $MEET/go; do sleep 0.02; done; echo a >a.txt",
+            ),
+            ("0002-b", &using("b.txt"), "test -e $MEET/go && echo b >b.txt"),
+        ],
+    );
+    let mut first = beside(&world, &["run", "0001-a"]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a").exists());
+    let mut command = world.foil_command();
+    let second = command
+        .args(["run", "0002-b"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let second = second.spawn().unwrap();
+    // Long enough for it to begin, if it did.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert_states(&world, &[("0001-a", "running"), ("0002-b", "ready")]);
+    std::fs::write(meet.join("go"), "").unwrap();
+    assert_eq!(first.0.wait().unwrap().code(), Some(0));
+    let said = said_by(second.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(
+        said.stderr.contains("waiting 0002-b: `0001-a` uses `staging` too"),
+        "{said}"
+    );
+}
