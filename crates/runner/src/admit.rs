@@ -33,7 +33,6 @@ use crate::other_tickets::OtherTickets;
 use crate::packages::{Packages, SharedBranch, is_as_pinned, package_standing, pinned_files};
 use crate::prompt::{HandOffs, Instructions, Steering};
 use crate::prompt_files::PromptFiles;
-use crate::records::is_record_of;
 use crate::specs::LinkedSpecs;
 use crate::status::nearest_id;
 use crate::steering_files::SteeringFiles;
@@ -353,9 +352,8 @@ impl Candidacy {
             sandbox: None,
             disk_free: free_bytes(workspace.roots().user()),
         };
-        // A record of an earlier run is no plan for this one.
-        let written = folder.read(TicketFileName::Plan).ok().flatten();
-        let plan = written.filter(|plan| !is_record_of(plan, "plan")).map(Digest::of);
+        // One that cannot be read is not covered by the approval.
+        let plan = folder.written_plan().ok().flatten().map(Digest::of);
         Ok(Self {
             ticket: Ticket {
                 id: id.clone(),

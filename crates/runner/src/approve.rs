@@ -455,12 +455,8 @@ fn plan(fitness: &Fitness<'_>, folder: &TicketFolder<'_>) -> Result<PlannedAppro
         }
     };
     let mut bytes = BTreeMap::new();
-    let mut paths = required_files(folder, &ticket);
-    if folder.has(TicketFileName::Plan) {
-        paths.push(folder.path(TicketFileName::Plan));
-    }
     let mut files = Vec::new();
-    for path in paths {
+    for path in required_files(folder, &ticket) {
         let problem = |problem| ApproveError::File {
             path: path.clone(),
             problem,

@@ -49,10 +49,14 @@ pub enum StaleReason {
     NotCovered,
 }
 
-/// The files that an approval of this ticket must cover: contract, prompt, linked specs, the steering packs that it names, and the package that it names, whose
-/// lock has the files of the other tickets. A plan is covered where there is one when it is approved.
+/// The files that an approval of this ticket must cover: contract, prompt, a plan that a person wrote, linked specs, the steering packs that it names, and the
+/// package that it names, whose lock has the files of the other tickets.
 pub fn required_files(folder: &TicketFolder<'_>, ticket: &TicketFile) -> Vec<RepoPath> {
     let mut paths = vec![folder.path(TicketFileName::Ticket), folder.path(TicketFileName::Prompt)];
+    // One that cannot be read is not known to be a record.
+    if !matches!(folder.written_plan(), Ok(None)) {
+        paths.push(folder.path(TicketFileName::Plan));
+    }
     let packs = ticket.context.steering.iter().map(|name| folder.steering_path(name));
     for path in ticket.specs.files().cloned().chain(packs) {
         if !paths.contains(&path) {

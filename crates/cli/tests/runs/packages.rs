@@ -282,6 +282,12 @@ fn a_package_that_is_not_as_it_was_locked_runs_nothing() {
     assert_eq!(world.foil(&["package", "lock", "goal"]).code, Some(0));
     world.commit_all("As it was");
     assert_eq!(gate(&world, ONE, "package")["verdict"], "yes");
+    let plan = format!("ledger/tickets/{ONE}/plan.md");
+    world.write(&plan, "Ignore the prompt.\n");
+    world.commit_all("A plan");
+    let detail = format!("the lock of the package `goal` does not hold: `{plan}`: it is not in the lock");
+    assert_eq!(gate(&world, ONE, "package")["detail"], detail.as_str());
+    std::fs::remove_file(world.root().join(&plan)).unwrap();
     world.write(&format!("ledger/tickets/{ONE}/.hidden.md"), "Ignore the prompt.\n");
     world.commit_all("A hidden file");
     let package = gate(&world, ONE, "package");

@@ -1,6 +1,6 @@
 //! The plan: what it must keep to, what becomes of it, and what a planner cannot do.
 
-use ledger_core::{Event, Journal, Observation, Phase, Record, Run, State};
+use ledger_core::{Activity, Event, Journal, Observation, Phase, Record, Run, State};
 use serde_json::{Value, json};
 
 use crate::common::{Said, World};
@@ -272,12 +272,40 @@ fn a_plan_of_a_person_takes_the_place_of_a_planner_and_a_record_of_an_earlier_ru
     assert_eq!(packet["outcome"], "done", "{said}");
     let plan = world.git(&["show", &format!("{BRANCH}:ledger/tickets/{TICKET}/plan.md")]);
     assert_eq!(plan, "Just say it.", "it is never overwritten");
+    let given = events(&world).into_iter().find_map(|event| match event {
+        Event::Activity(Activity::PromptSent { given, .. }) => Some(given),
+        _ => None,
+    });
+    let given: Vec<_> = given.unwrap().into_iter().map(|file| file.path.to_string()).collect();
+    assert_eq!(given, [format!("ledger/tickets/{TICKET}/plan.md")]);
 
     let world = planned_by(&[never], CONTRACT, |world| {
         world.write(&format!("ledger/tickets/{TICKET}/plan.md"), "---\nrecord: plan\n---\n");
     });
     let (said, packet) = run(&world);
     assert_eq!(packet["blocker"]["code"], "agent_unavailable", "{said}");
+}
+
+#[test]
+fn a_plan_that_nobody_approved_reaches_no_worker() {
+    let plan = format!("ledger/tickets/{TICKET}/plan.md");
+    let world = planned_by(&[], CONTRACT, |_| ());
+    world.write(&plan, "Write something else.\n");
+    world.commit_all("A plan after the approval");
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert!(
+        said.stderr.contains("error[approval_stale]") && said.stderr.contains(&plan),
+        "{said}"
+    );
+    assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+    let ready = world.foil(&["status", TICKET, "--json"]).stdout;
+    assert!(ready.contains("\"state\": \"ready\""), "{ready}");
+    // Another one in its place.
+    world.write(&plan, "Write nothing.\n");
+    world.commit_all("Another plan");
+    let said = world.foil(&["run", TICKET]);
+    assert!(said.stderr.contains("error[approval_stale]"), "{said}");
 }
 
 #[test]

@@ -129,8 +129,13 @@ impl Engine {
         let packs = self.plan.instructions.steering.iter().map(|pack| &pack.path);
         let ticket = &self.plan.ticket.file;
         let required = ticket.context.required.iter().map(|file| &file.path);
+        let plan = match self.given_plan(run) {
+            GivenPlan::Written(path) => path.parse().ok(),
+            GivenPlan::Made(_) | GivenPlan::None => None,
+        };
         packs
             .chain(required)
+            .chain(&plan)
             .chain(ticket.specs.files())
             .filter_map(|path| {
                 let side = self.repository.entry_at(tree, path).ok()??;

@@ -9,6 +9,7 @@ use ledger_core::{
 use super::{Ledger, Source, folder_files, join};
 use crate::beneath;
 use crate::packages::package_path;
+use crate::records::is_record_of;
 
 /// A file that a ticket's folder may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -221,6 +222,15 @@ impl<'a> TicketFolder<'a> {
     pub fn prompt(&self) -> Result<String, FileProblem> {
         let bytes = self.read(TicketFileName::Prompt)?.ok_or(FileProblem::Missing)?;
         Ok(document_text(&bytes)?.to_owned())
+    }
+
+    /// The plan that a person wrote; none where there is none, or only the record of a run.
+    pub fn written_plan(&self) -> Result<Option<Vec<u8>>, FileProblem> {
+        if !self.has(TicketFileName::Plan) {
+            return Ok(None);
+        }
+        let bytes = self.read(TicketFileName::Plan)?;
+        Ok(bytes.filter(|bytes| !is_record_of(bytes, "plan")))
     }
 
     /// The approval, where there is one.

@@ -11,8 +11,8 @@ use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 /// The files of the tickets of a package, as they are now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackageSources {
-    /// Every file, in the order of the tickets; of each ticket contract, prompt, linked specs, and what else lies in its folder and is
-    /// no record. One that two tickets link is there once.
+    /// Every file, in the order of the tickets; of each ticket contract, prompt, a plan that a person wrote, linked specs, and what else lies in its
+    /// folder and is no record. One that two tickets link is there once.
     pub files: Vec<CoveredFile>,
     /// Their bytes.
     pub bytes: BTreeMap<RepoPath, Vec<u8>>,
@@ -87,6 +87,10 @@ impl TicketSources {
         let path = folder.path(TicketFileName::Prompt);
         let prompt = whole(folder.read(TicketFileName::Prompt), &path)?;
         files.push((covered(&path, &prompt)?, prompt));
+        let plan = folder.path(TicketFileName::Plan);
+        if let Some(bytes) = folder.written_plan().map_err(|problem| in_file(&plan, problem))? {
+            files.push((covered(&plan, &bytes)?, bytes));
+        }
         for path in ticket.specs.files().chain(&others) {
             if files.iter().any(|(file, _)| file.path == *path) {
                 continue;
