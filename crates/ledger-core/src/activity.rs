@@ -75,7 +75,7 @@ impl TokenCount {
 /// The most files that are recorded as given with a prompt.
 pub const MAX_GIVEN_FILES: usize = 100;
 
-/// A file of the base that a prompt gives or tells to read.
+/// A file that a prompt gives or tells to read: of the base, or the hand-off of another ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GivenFile {
     /// Its path.

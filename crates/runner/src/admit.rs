@@ -300,6 +300,7 @@ impl Candidacy {
         let hand_offs = match &tip {
             Some(tip) => HandOffSearch {
                 repository,
+                roots: workspace.roots(),
                 tip: tip.commit,
                 stacked: &stacked,
                 committed: committed.as_ref(),

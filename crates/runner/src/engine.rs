@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use git_delivery::{Identity, Repository};
 use jiff::Timestamp;
-use ledger_core::{BlockerCode, Effect, Event, Observation, PauseCause, Pending, RunId, Ticket};
+use ledger_core::{BlockerCode, Effect, Event, Observation, PauseCause, Pending, RunId, Ticket, TicketId};
 use policy::config::Gates;
 use policy::{CheckSpec, Policy};
 use tokio::sync::{mpsc, watch};
@@ -66,6 +66,8 @@ pub struct RunPlan {
     pub instructions: Instructions,
     /// What earlier tickets hand off to this one.
     pub hand_offs: HandOffs,
+    /// The tickets that this one brings together.
+    pub children: Vec<TicketId>,
     /// The sandbox for checks; none where the policy switches it off.
     pub sandbox: Option<Sandbox>,
     /// What checks may see and change.

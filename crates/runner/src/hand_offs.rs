@@ -1,13 +1,18 @@
-//! The hand-offs of earlier tickets that a ticket goes on from, as they are in its base.
+//! The hand-offs of earlier tickets that a ticket goes on from: as they are in its base, and of its family also as they were delivered elsewhere
+//! or as a run that stopped leaves them.
 
 use std::collections::BTreeSet;
 
-use git_delivery::{ObjectError, Repository};
-use ledger_core::{CommitId, RepoPath, StackedTicket, TicketFile, TicketId, TreeId};
+use git_delivery::{ObjectError, Repository, blob_id};
+use ledger_core::{BlobId, CommitId, Event, Record, RepoPath, StackedTicket, TicketFile, TicketId, TreeId};
 use policy::{ContextFacts, ContextSize, SteeringFacts};
 
-use crate::ledger::{Ledger, join};
+use crate::base::stored_receipt;
+use crate::ledger::{Ledger, TicketFolder, join};
 use crate::prompt::{HandOff, HandOffs};
+use crate::records::{setbacks, stopped_handoff};
+use crate::run_history::read_run;
+use crate::state::StateRoots;
 
 /// The most hand-offs that are given.
 const MAX_HAND_OFFS: usize = 8;
@@ -15,36 +20,42 @@ const MAX_HAND_OFFS: usize = 8;
 /// The most bytes of one that are given.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// The tickets that this one goes on from, the nearest first: what it depends on, the one before it in its package, its prior work, and the
-/// elder children of its parent. Each once.
+/// The tickets that this one goes on from, the nearest first: what it depends on, the one before it in its package, its prior work, and its
+/// family, which are the other children of its parent or its own children. Each once, with whether it is of the family.
 fn related(
     id: &TicketId,
     ticket: &TicketFile,
     before: Option<&TicketId>,
     committed: Option<&Ledger<'_>>,
-) -> Vec<TicketId> {
-    let siblings = match (&ticket.parent, committed) {
-        (Some(parent), Some(ledger)) => elder_children(id, parent, ledger),
-        _ => Vec::new(),
+) -> Vec<(TicketId, bool)> {
+    let own = ticket.mode.discipline().owns_tickets.then_some(id);
+    let parents = [own, ticket.parent.as_ref()];
+    let family: BTreeSet<TicketId> = match committed {
+        Some(ledger) => parents
+            .iter()
+            .flatten()
+            .flat_map(|parent| children(parent, ledger))
+            .collect(),
+        None => BTreeSet::new(),
     };
     let named = ticket.depends_on.iter().chain(before).chain(&ticket.context.prior_work);
     let mut seen = BTreeSet::from([id.clone()]);
-    let all = named.cloned().chain(siblings);
-    all.filter(|other| seen.insert(other.clone())).collect()
+    let all = named.chain(&family).filter(|other| seen.insert((*other).clone()));
+    all.map(|other| (other.clone(), family.contains(other))).collect()
 }
 
-fn elder_children(id: &TicketId, parent: &TicketId, ledger: &Ledger<'_>) -> Vec<TicketId> {
-    let is_child = |other: &&TicketId| {
-        let file = ledger.ticket(other).and_then(|folder| folder.ticket().ok());
-        file.is_some_and(|file| file.parent.as_ref() == Some(parent))
+fn children(parent: &TicketId, ledger: &Ledger<'_>) -> Vec<TicketId> {
+    let child = |folder: &TicketFolder<'_>| {
+        let file = folder.ticket().ok()?;
+        (file.parent.as_ref() == Some(parent)).then(|| folder.id().clone())
     };
-    let elder = ledger.ids().iter().filter(|other| *other < id);
-    elder.filter(is_child).cloned().collect()
+    ledger.map(child).into_iter().flatten().collect()
 }
 
 /// Where hand-offs are looked for.
 pub(crate) struct HandOffSearch<'a> {
     pub(crate) repository: &'a Repository,
+    pub(crate) roots: &'a StateRoots,
     /// The commit that the run would start from.
     pub(crate) tip: CommitId,
     /// Delivered tickets that the base will hold beside it.
@@ -67,8 +78,12 @@ impl HandOffSearch<'_> {
     ) -> Result<HandOffs, ObjectError> {
         let mut found = HandOffs::default();
         let mut size = ContextSize::of(ticket, &packs.packs, &context.files);
-        for other in related(id, ticket, before, self.committed) {
-            let Some(hand_off) = self.latest(&other)? else { continue };
+        for (other, is_family) in related(id, ticket, before, self.committed) {
+            let hand_off = match self.latest(&other)? {
+                None if is_family => self.elsewhere(&other)?,
+                found => found,
+            };
+            let Some(hand_off) = hand_off else { continue };
             let lines = hand_off.text.lines().filter(|line| !line.trim().is_empty()).count();
             let grown = ContextSize {
                 files: size.files.saturating_add(1),
@@ -85,10 +100,47 @@ impl HandOffSearch<'_> {
         Ok(found)
     }
 
-    /// The last hand-off of a ticket: `handoff.md`, or the one with the highest number.
+    /// The last hand-off of a ticket that the base will hold.
     fn latest(&self, ticket: &TicketId) -> Result<Option<HandOff>, ObjectError> {
         let stacked = self.stacked.iter().find(|stacked| stacked.ticket == *ticket);
-        let commit = stacked.map_or(self.tip, |stacked| stacked.commit);
+        self.latest_at(ticket, stacked.map_or(self.tip, |stacked| stacked.commit))
+    }
+
+    /// That of a ticket which the base does not hold: delivered to a branch of its own, or stopped. What cannot be read tells nothing.
+    fn elsewhere(&self, ticket: &TicketId) -> Result<Option<HandOff>, ObjectError> {
+        let receipt = stored_receipt(self.repository, ticket).ok().flatten();
+        let hand_off = match receipt.and_then(|receipt| receipt.delivered) {
+            Some(delivered) if self.repository.has_object(delivered.records.0) => {
+                self.latest_at(ticket, delivered.records)?
+            }
+            Some(_) => None,
+            None => self.of_stopped(ticket)?,
+        };
+        Ok(hand_off.map(|hand_off| HandOff {
+            is_in_base: false,
+            ..hand_off
+        }))
+    }
+
+    fn of_stopped(&self, ticket: &TicketId) -> Result<Option<HandOff>, ObjectError> {
+        let read = read_run(self.repository, self.roots, ticket, None).ok();
+        let text = read.and_then(|read| {
+            let folder = self.roots.run(ticket, &read.known.run);
+            let records = &read.journal.records;
+            let is_end = |record: &Record| matches!(record.event, Event::Blocked(_));
+            let end = records.iter().rposition(is_end).unwrap_or(records.len());
+            stopped_handoff(&read.run, &setbacks(&folder, &records[..end]))
+        });
+        let path = join(self.dir, &format!("tickets/{ticket}/handoff.md"));
+        let (Some(text), Some(path)) = (text, path) else {
+            return Ok(None);
+        };
+        let blob = blob_id(text.as_bytes())?;
+        Ok(Some(HandOff::of(ticket, path, blob, &text)))
+    }
+
+    /// The last hand-off of a ticket in a commit: `handoff.md`, or the one with the highest number.
+    fn latest_at(&self, ticket: &TicketId, commit: CommitId) -> Result<Option<HandOff>, ObjectError> {
         let tree = self.repository.commit_tree_id(commit)?;
         let mut latest = None;
         for number in 1..=999 {
@@ -112,27 +164,34 @@ impl HandOffSearch<'_> {
         let Some(side) = self.repository.entry_at(tree, &path)? else {
             return Ok(None);
         };
+        Ok(Some(HandOff::of(ticket, path, side.id, &text)))
+    }
+}
+
+impl HandOff {
+    fn of(ticket: &TicketId, path: RepoPath, blob: BlobId, text: &str) -> Self {
         let end = (0..=text.len().min(MAX_BYTES))
             .rev()
             .find(|at| text.is_char_boundary(*at));
         let told = text[..end.unwrap_or(0)].to_owned();
-        Ok(Some(HandOff {
+        Self {
             ticket: ticket.clone(),
             is_cut: told.len() < text.len(),
             text: told,
             path,
-            blob: side.id,
-        }))
+            blob,
+            is_in_base: true,
+        }
     }
 }
 
 impl HandOffs {
-    /// Those that this tree holds as they were read: what a run is stacked on may be a merge.
+    /// Those that this tree holds as they were read, because what a run is stacked on may be a merge; and those that are in no base.
     pub(crate) fn in_tree(mut self, repository: &Repository, tree: TreeId) -> Result<Self, ObjectError> {
         let mut given = Vec::new();
         for hand_off in std::mem::take(&mut self.given) {
             let side = repository.entry_at(tree, &hand_off.path)?;
-            if side.is_some_and(|side| side.id == hand_off.blob) {
+            if !hand_off.is_in_base || side.is_some_and(|side| side.id == hand_off.blob) {
                 given.push(hand_off);
             }
         }

@@ -335,7 +335,9 @@ async fn drive_ready(
         head: journal.head().sum,
         stop: None,
     };
+    let children = inputs.start.children.iter().map(|child| child.id.clone());
     let plan = RunPlan {
+        children: children.collect(),
         confinement: crate::engine::confinement(&ready.policy, roots, &folders.place("check")),
         redactor: redactor(workspace, &folders).patterns_of(&ready.policy),
         ticket: ready.ticket,

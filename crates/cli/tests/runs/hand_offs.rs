@@ -64,14 +64,16 @@ fn a_ticket_is_told_what_those_left_that_it_goes_on_from() {
     // Delivered and not merged, it is in the base of what depends on it.
     let depends = format!("{LOOP}depends_on = [\"{TICKET}\"]\n");
     assert_eq!(told(&handed_off(&depends)), ("told".to_owned(), vec![path.clone()]));
-    for contract in [
-        format!("{LOOP}[context]\nprior_work = [\"{TICKET}\"]\n"),
-        format!("{LOOP}parent = \"0000-all\"\n"),
-    ] {
-        let world = handed_off(&contract);
+    let prior_work = format!("{LOOP}[context]\nprior_work = [\"{TICKET}\"]\n");
+    let child = format!("{LOOP}parent = \"0000-all\"\n");
+    for contract in [&prior_work, &child] {
+        let world = handed_off(contract);
         world.git(&["merge", "-q", "--no-ff", "-m", "Merge", &format!("foil/{TICKET}")]);
         assert_eq!(told(&world), ("told".to_owned(), vec![path.clone()]), "{contract}");
     }
+    // Of its family it is told also what lies on a branch of its own; of any other, what is in its base.
+    assert_eq!(told(&handed_off(&child)), ("told".to_owned(), vec![path.clone()]));
+    assert_eq!(told(&handed_off(&prior_work)), ("untold".to_owned(), Vec::new()));
     // A ticket that has nothing to do with it is not told.
     let world = handed_off(LOOP);
     world.git(&["merge", "-q", "--no-ff", "-m", "Merge", &format!("foil/{TICKET}")]);

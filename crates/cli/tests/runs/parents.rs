@@ -189,6 +189,51 @@ fn a_child_that_stops_keeps_the_parent_back_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn what_stopped_a_child_is_told_to_the_next() {
+    let world = family("");
+    let blocked =
+        "[answer]\nreport = { status = \"blocked\", summary = \"no\", blocked_because = \"the key is lost\" }\n";
+    writer(&world, "one", blocked);
+    let told = format!(
+        "role = \"writer\"\nprompt_contains = \"the key is lost\"\n{}",
+        runs("echo told >three.txt")
+    );
+    std::fs::write(world.folder().join("scripts/a-three.toml"), told).unwrap();
+    world.ticket("0003-three", &format!("{LOOP}parent = \"{PARENT}\"\n"));
+    world.commit_all("A third child");
+    fails(&world.foil(&["approve", PARENT]), 0);
+    fails(&world.foil(&["run", PARENT]), 10);
+    assert_eq!(
+        choices(&world),
+        chosen(&[(ONE, "blocked", "advance"), ("0003-three", "delivered", "advance")])
+    );
+    assert_eq!(world.git(&["show", "foil/0003-three:three.txt"]), "told");
+}
+
+#[test]
+fn who_brings_the_whole_together_is_told_what_each_child_left() {
+    let world = family("");
+    let one = runs("echo one >one.txt").replace(
+        "summary = \"done\"",
+        "summary = \"done\", skipped_checks = [\"the slow one\"]",
+    );
+    writer(&world, "one", &one);
+    let read = "cat ledger/tickets/0001-one/result.md ledger/tickets/0002-two/review.md || exit 1";
+    let told = format!(
+        "role = \"reviewer\"\nprompt_contains = \"## Skipped checks\\n\\n> - the slow one\"\n{}",
+        runs(read).replace("done", "the slow one was left out")
+    );
+    std::fs::write(world.folder().join("scripts/a-manager.toml"), told).unwrap();
+    let said = world.foil(&["run", PARENT, "--json"]);
+    fails(&said, 0);
+    let report = json_of(&said);
+    let summary = &packet_of(&report, PARENT)["report"]["summary"];
+    assert_eq!(summary, "the slow one was left out", "{said}");
+    let log = world.foil(&["logs", PARENT, "--lines", "0"]).stdout;
+    assert!(!log.contains("No such file"), "{log}");
+}
+
+#[test]
 fn a_parent_whose_runner_was_killed_in_a_child_goes_on_where_it_was() {
     let world = family("");
     writer(&world, "two", "[end]\nnever = true\n");

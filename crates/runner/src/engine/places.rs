@@ -277,7 +277,8 @@ fn other_tickets(plan: &RunPlan) -> Result<LeftOut, Failed> {
         .depends_on
         .iter()
         .chain(&file.parent)
-        .chain(&file.context.prior_work);
+        .chain(&file.context.prior_work)
+        .chain(&plan.children);
     let mut except: BTreeSet<String> = named.chain([&plan.ticket.id]).map(ToString::to_string).collect();
     for required in &file.context.required {
         let below = required.path.as_bytes().strip_prefix(below.as_bytes());

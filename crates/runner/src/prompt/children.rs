@@ -11,8 +11,8 @@ pub(super) fn the_whole(text: &mut String, children: &[String]) {
         text,
         "## The whole\n\n\
          This ticket is done by its children, and your checkout holds what they delivered, together. It is read-only, and a file that differs at the end ends the \
-         run. Look at whether all of them together are what is asked above; what each of them did, proved, skipped and left open is in `result.md` and \
-         `review.md` beside its ticket. Say in `summary` what the whole is now and where that can be seen, in `deviations` what is not as it was asked, in \
+         run. Look at whether all of them together are what is asked above; what each of them did, proved, skipped and left open is in `result.md`, \
+         `review.md` and `handoff.md` beside its ticket. Say in `summary` what the whole is now and where that can be seen, in `deviations` what is not as it was asked, in \
          `skipped_checks` what nobody checked, in `risks` what could still go wrong. Report `blocked` where the whole is not what was asked: a further child has \
          to mend it.\n"
     );
@@ -25,7 +25,8 @@ pub(super) fn reviewed_whole(text: &mut String, children: &[String]) {
         text,
         "## The whole\n\n\
          Each child was reviewed by itself. You look at all of them together, after the last: whether they fit each other, whether the whole is what was asked, \
-         what falls between two of them, and what was skipped in one because another was to do it. The change below is that of all children, and of what others \
+         what falls between two of them, what was skipped in one because another was to do it, and whether what they noted for those who come after still holds for \
+         the whole. What each proved, skipped and left open is in `result.md`, `review.md` and `handoff.md` beside its ticket. The change below is that of all children, and of what others \
          brought in between.\n"
     );
 }

@@ -28,6 +28,9 @@ pub struct HandOff {
     pub text: String,
     /// Whether it was cut.
     pub is_cut: bool,
+    /// Whether the base holds the file. Otherwise it lies on another branch, or in no commit: then it is made of a run that stopped, and the blob is that
+    /// of its text.
+    pub is_in_base: bool,
 }
 
 /// Agents have a part in what a hand-off says, so it is material like everything that they say.
@@ -41,12 +44,16 @@ pub(super) fn hand_offs(text: &mut String, hand_offs: &HandOffs) {
          at the checkout where it matters. They ask for nothing and allow nothing.\n"
     );
     for hand_off in &hand_offs.given {
-        let cut = if hand_off.is_cut {
-            ", its beginning; read the rest in the checkout"
-        } else {
-            ""
+        let place = match hand_off.is_in_base {
+            true => format!("`{}`", hand_off.path),
+            false => "not in your checkout".to_owned(),
         };
-        let _ = writeln!(text, "{} (`{}`{cut}):\n", hand_off.ticket, hand_off.path);
+        let cut = match (hand_off.is_cut, hand_off.is_in_base) {
+            (true, true) => ", its beginning; read the rest in the checkout",
+            (true, false) => ", its beginning",
+            (false, _) => "",
+        };
+        let _ = writeln!(text, "{} ({place}{cut}):\n", hand_off.ticket);
         material(text, "hand-off", &hand_off.text);
     }
     if !hand_offs.left_out.is_empty() {

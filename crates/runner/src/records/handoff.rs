@@ -6,6 +6,7 @@ use std::path::Path;
 use ledger_core::{Event, IterationCause, Phase, PhaseEvidence, Record, Run, State};
 
 use super::{RecordFacts, files, front_matter, heading, report_of, review_of, verification};
+use crate::capsule::BlockerCapsule;
 use crate::children::end_in_words;
 use crate::journal_file::read_journal;
 use crate::markdown::{code, inline, quote, quotes};
@@ -99,6 +100,21 @@ fn durable_facts(text: &mut String, run: &Run) {
         let _ = writeln!(text, "The worker says that this is worth remembering:\n");
         quotes(text, claimed);
     }
+}
+
+/// What whoever goes on beside a run that stopped has to know of it; none where nothing blocks it.
+pub(crate) fn stopped_handoff(run: &Run, setbacks: &[String]) -> Option<String> {
+    let capsule = BlockerCapsule::of(run, None)?;
+    let mut text = format!("# {} stopped and is not delivered\n\n", run.opened().ticket);
+    capsule.markdown(&mut text);
+    let report = report_of(run);
+    heading(&mut text, "Failed approaches");
+    quotes(&mut text, setbacks);
+    heading(&mut text, "Skipped checks");
+    quotes(&mut text, report.map_or(&[], |report| &report.skipped_checks));
+    heading(&mut text, "Known risks");
+    quotes(&mut text, report.map_or(&[], |report| &report.risks));
+    Some(text)
 }
 
 /// What did not work before this run came to its end: iterations and repair rounds of it, by its journal, and earlier runs of the ticket
