@@ -1,5 +1,7 @@
 //! Mode `parent`: a ticket that owns others, has them run, and has the whole checked and reviewed once more.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::common::{LOOP, Said, World};
@@ -134,17 +136,14 @@ fn a_parent_has_its_children_run_and_brings_them_together() {
 #[test]
 fn the_reviewer_of_the_whole_sees_what_all_children_changed() {
     let world = family("");
-    let told = |word: &str| {
-        format!(
-            "role = \"reviewer\"\nprompt_contains = \"{word}\"\n[answer]\nreview = {{ verdict = \"pass\", summary = \"seen\" }}\n"
-        )
-    };
-    // The patch of the whole, from before the first child.
-    std::fs::write(
-        world.folder().join("scripts/a-whole.toml"),
-        told("Each child was reviewed by itself"),
-    )
-    .unwrap();
+    writer(&world, "one", &runs("echo one | tee one.txt >both.txt"));
+    writer(&world, "two", &runs("echo two | tee two.txt >>both.txt"));
+    // Neither child's own patch has both lines as new ones, and that of the whole has them from before the first child.
+    let patch = "+++ b/both.txt\\n@@ -0,0 +1,2 @@\\n+one\\n+two\\n";
+    let script = format!(
+        "role = \"reviewer\"\nprompt_contains = \"{patch}\"\n[answer]\nreview = {{ verdict = \"pass\", summary = \"seen\" }}\n"
+    );
+    std::fs::write(world.folder().join("scripts/a-whole.toml"), script).unwrap();
     fails(&world.foil(&["run", PARENT]), 0);
     let logs = world.foil(&["logs", PARENT, "--lines", "0"]).stdout;
     let review = world.foil(&["review", PARENT, "--json"]);
@@ -200,6 +199,34 @@ fn a_parent_whose_runner_was_killed_in_a_child_goes_on_where_it_was() {
         chosen(&[(ONE, "delivered", "advance"), (TWO, "delivered", "advance")])
     );
     fails(&world.foil(&["verify"]), 0);
+}
+
+#[test]
+fn a_parent_whose_runner_is_asked_to_leave_in_a_child_goes_on_with_that_child() {
+    for (asks, code) in [(None, 143), (Some(PARENT), 130), (Some(TWO), 130)] {
+        let world = family("");
+        writer(&world, "two", "[end]\nnever = true\n");
+        let mut runner = begin(&world, PARENT, TWO, WRITES);
+        match asks {
+            Some(ticket) => fails(&world.foil(&["stop", ticket]), 0),
+            None => {
+                let pid = runner.0.id().to_string();
+                assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            }
+        }
+        assert_eq!(runner.0.wait().unwrap().code(), Some(code), "{asks:?}");
+        let so_far = [(ONE, "delivered", "advance"), (TWO, "paused", "checkpoint")];
+        assert_eq!(choices(&world), chosen(&so_far), "{asks:?}");
+        writer(&world, "two", &runs("echo two >two.txt"));
+        fails(&world.foil(&["run", PARENT]), 0);
+        let then = [&so_far[..], &[(TWO, "delivered", "advance")]].concat();
+        assert_eq!(choices(&world), chosen(&then), "{asks:?}");
+        for ticket in [ONE, TWO, PARENT] {
+            let runs = world.root().join(".git/counterfoil/runs").join(ticket);
+            assert_eq!(std::fs::read_dir(runs).unwrap().count(), 1, "the same run: {ticket}");
+        }
+        fails(&world.foil(&["verify"]), 0);
+    }
 }
 
 #[test]
