@@ -16,7 +16,11 @@ const PARENT: &str = "0009-goal";
 
 /// A world with an approved parent of two children, the second of which goes on from the first; with these further lines in the policy.
 fn family(policy: &str) -> World {
-    let world = World::new();
+    family_in(World::new(), policy)
+}
+
+/// The same in this world, which has no commit yet.
+fn family_in(world: World, policy: &str) -> World {
     assert_eq!(world.foil(&["init"]).code, Some(0));
     // The tickets' own checks run in the sandbox.
     std::fs::create_dir_all(world.home()).unwrap();
@@ -49,6 +53,28 @@ fn family(policy: &str) -> World {
         assert_eq!(said.code, Some(0), "{said}");
     }
     world
+}
+
+/// The same where everything is pushed to `main` of a bare remote.
+fn pushed_family() -> World {
+    let world = World::new();
+    let remote = world.folder().join("remote.git");
+    let remote = remote.to_str().unwrap();
+    world.git(&["init", "-q", "--bare", "-b", "main", remote]);
+    world.git(&["remote", "add", "origin", remote]);
+    let world = family_in(world, "[delivery]\nmode = \"push\"\ntarget = \"main\"\n");
+    world.git(&["push", "-q", "origin", "main"]);
+    world
+}
+
+/// A program of the world, in which `$WORLD` stands for its folder.
+fn program(world: &World, path: &str, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = world.folder().join(path);
+    let script = script.replace("$WORLD", world.folder().to_str().unwrap());
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 /// What the parent's journal says of its children: child, end, choice.
@@ -226,6 +252,48 @@ fn a_parent_whose_runner_is_asked_to_leave_in_a_child_goes_on_with_that_child() 
             assert_eq!(std::fs::read_dir(runs).unwrap().count(), 1, "the same run: {ticket}");
         }
         fails(&world.foil(&["verify"]), 0);
+    }
+}
+
+#[test]
+fn a_child_whose_remote_is_away_for_a_moment_is_retried_once() {
+    let (first, second) = ((ONE, "delivered", "advance"), (TWO, "delivered", "advance"));
+    // How often it is away, and what is chosen by the first run and by the next.
+    let retried = [first, (TWO, "blocked", "retry")];
+    let cases = [
+        (1, [&retried[..], &[second]].concat(), vec![]),
+        (2, [&retried[..], &[(TWO, "blocked", "stop")]].concat(), vec![second]),
+    ];
+    for (times, now, later) in cases {
+        for at_its_start in [true, false] {
+            let world = pushed_family();
+            // What happens so often, once the first child is delivered.
+            let away = |what: &str| {
+                format!(
+                    "git --git-dir=$WORLD/repo/.git rev-parse -q --verify refs/counterfoil/receipts/{ONE} >/dev/null && \
+                     echo >>$WORLD/asked && test $(wc -l <$WORLD/asked) -le {times} && {what}"
+                )
+            };
+            if at_its_start {
+                // The target is fetched before a run begins.
+                let script = format!("{}\nexec git-upload-pack \"$@\"", away("exit 1"));
+                let path = program(&world, "upload-pack", &script);
+                world.git(&["config", "remote.origin.uploadpack", &path]);
+            } else {
+                let script = format!("{}\nexit 0", away("kill -9 $PPID"));
+                program(&world, "remote.git/hooks/pre-receive", &script);
+            }
+            let said = world.foil(&["run", PARENT, "--json"]);
+            let stopped = if at_its_start { 11 } else { 10 };
+            fails(&said, if later.is_empty() { 0 } else { stopped });
+            assert_eq!(choices(&world), chosen(&now), "{said}");
+            let events = world.foil(&["events", PARENT]).stdout;
+            let retries = events.matches("choice: retry, because `remote_unreachable` may have been of the moment");
+            assert_eq!(retries.count(), 1, "{events}");
+            fails(&world.foil(&["run", PARENT]), if later.is_empty() { 11 } else { 0 });
+            assert_eq!(choices(&world), chosen(&[now.clone(), later.clone()].concat()));
+            fails(&world.foil(&["verify"]), 0);
+        }
     }
 }
 
