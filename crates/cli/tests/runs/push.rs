@@ -29,17 +29,22 @@ fn pushing(steps: &str) -> World {
 
 /// The same with more in `[delivery]`.
 fn pushing_with(steps: &str, more: &str) -> World {
+    pushing_to("origin", steps, more)
+}
+
+/// The same with another name for the remote.
+fn pushing_to(name: &str, steps: &str, more: &str) -> World {
     let world = approved_with("", CONTRACT, |world| {
         let steps = steps.replace("$WORLD", world.folder().to_str().unwrap());
         let script = format!("role = \"writer\"\n{steps}{HELLO}{DONE}");
         std::fs::write(world.folder().join("scripts/writer.toml"), script).unwrap();
         let path = remote(world);
         world.git(&["init", "-q", "--bare", "-b", "main", path.to_str().unwrap()]);
-        world.git(&["remote", "add", "origin", path.to_str().unwrap()]);
+        world.git(&["remote", "add", name, path.to_str().unwrap()]);
         let policy = world.read("counterfoil.toml");
         world.write("counterfoil.toml", format!("{policy}{PUSH}{more}"));
     });
-    world.git(&["push", "-q", "origin", "main"]);
+    world.git(&["push", "-q", name, "main"]);
     world
 }
 
@@ -84,6 +89,8 @@ fn run(world: &World) -> Said {
 fn blocker(said: &Said) -> (String, String) {
     assert_eq!(said.code, Some(10), "{said}");
     let blocker = json(said)["runs"][0]["packet"]["blocker"].clone();
+    let told = blocker.to_string();
+    assert!(!told.contains("remote.git") && !told.contains("127.0.0.1"), "{told}");
     let text = |key: &str| blocker[key].as_str().unwrap().to_owned();
     (text("code"), text("reason"))
 }
@@ -95,6 +102,11 @@ fn refused(said: &Said) -> String {
 
 /// The run is done, and the remote has exactly the change and its records on top of `before`.
 fn assert_delivered(world: &World, said: &Said, before: &str) {
+    assert_delivered_to("origin", world, said, before);
+}
+
+/// The same with another name for the remote.
+fn assert_delivered_to(name: &str, world: &World, said: &Said, before: &str) {
     assert_eq!(said.code, Some(0), "{said}");
     let packet = json(said)["runs"][0]["packet"].clone();
     assert_eq!(packet["outcome"], "done", "{said}");
@@ -115,17 +127,22 @@ fn assert_delivered(world: &World, said: &Said, before: &str) {
             "ledger/tickets/0001-hello/review.md"
         ]
     );
-    let receipt = world.git(&["show", &format!("refs/counterfoil/receipts/{TICKET}:receipt.json")]);
-    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
-    assert_eq!(
-        receipt["delivered"]["remote"],
-        serde_json::json!({ "remote": "origin", "name": "refs/heads/main", "commit": now })
-    );
+    assert_receipt_says(name, world, &now);
     let verified = world.foil(&["verify", TICKET]);
     assert_eq!(verified.code, Some(0), "{verified}");
     let again = run(world);
     assert_eq!(refused(&again), "needs_person", "{again}");
     assert_eq!(tip(world), now, "delivered once");
+}
+
+/// The receipt says that the remote had this commit when it was asked.
+fn assert_receipt_says(name: &str, world: &World, commit: &str) {
+    let receipt = world.git(&["show", &format!("refs/counterfoil/receipts/{TICKET}:receipt.json")]);
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!(
+        receipt["delivered"]["remote"],
+        serde_json::json!({ "remote": name, "name": "refs/heads/main", "commit": commit })
+    );
 }
 
 #[test]
@@ -210,6 +227,38 @@ fn over_http_no_credential_of_the_address_is_told() {
     }
     told.push_str(&std::fs::read_to_string(run_folder(&world).join("journal.jsonl")).unwrap());
     assert!(!told.contains("s3cret") && !told.contains("127.0.0.1"), "{told}");
+}
+
+#[test]
+fn only_the_remote_that_the_policy_names_is_touched() {
+    let world = pushing_to("upstream", "", "remote = \"upstream\"\n");
+    let before = tip(&world);
+    // One that Git itself would choose, and which is behind.
+    let origin = world.folder().join("origin.git");
+    let origin = origin.to_str().unwrap();
+    world.git(&["init", "-q", "--bare", "-b", "main", origin]);
+    world.git(&["remote", "add", "origin", origin]);
+    world.git(&["push", "-q", "--set-upstream", "origin", "main"]);
+    world.git(&["push", "-q", "origin", "main~1:refs/heads/main", "--force"]);
+    world.git(&["push", "-q", "origin", "main:refs/heads/side", "main:refs/tags/v0"]);
+    world.git(&["config", "remote.pushDefault", "origin"]);
+    let refs = || {
+        let there = world.git(&["--git-dir", origin, "for-each-ref"]);
+        (there, world.git(&["for-each-ref", "refs/remotes/origin"]))
+    };
+    let untouched = refs();
+    assert_delivered_to("upstream", &world, &run(&world), &before);
+    let tagged = world.foil(&["deliver", TICKET, "--tag", "v1"]);
+    assert_eq!(tagged.code, Some(0), "{tagged}");
+    assert!(tagged.stdout.starts_with("upstream has the tag v1 at "), "{tagged}");
+    assert_eq!(
+        world
+            .git(&["ls-remote", "--tags", "--refs", "upstream"])
+            .lines()
+            .count(),
+        1
+    );
+    assert_eq!(refs(), untouched);
 }
 
 #[test]
