@@ -48,6 +48,36 @@ fn pushing_to(name: &str, steps: &str, more: &str) -> World {
     world
 }
 
+/// How the remote is reached.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    File,
+    Http,
+}
+
+const WAYS: [Way; 2] = [Way::File, Way::Http];
+
+impl Way {
+    /// What [`pushing_with`] gives, with a remote that is reached so.
+    fn pushing(self, steps: &str, more: &str) -> World {
+        let world = pushing_with(steps, more);
+        if matches!(self, Self::Http) {
+            let path = remote(&world);
+            world.git(&[
+                "--git-dir",
+                path.to_str().unwrap(),
+                "config",
+                "http.receivepack",
+                "true",
+            ]);
+            let server = http::serve(world.folder().to_owned());
+            let address = format!("http://ada:s3cret@127.0.0.1:{}/remote.git", server.port);
+            world.git(&["remote", "set-url", "origin", &address]);
+        }
+        world
+    }
+}
+
 /// What a branch of the remote is; nothing where it does not exist.
 fn tip(world: &World) -> String {
     let path = remote(world);
@@ -207,18 +237,8 @@ fn a_change_of_mind_between_branch_and_push_stops_the_push() {
 
 #[test]
 fn over_http_no_credential_of_the_address_is_told() {
-    let world = pushing("");
+    let world = Way::Http.pushing("", "");
     let before = tip(&world);
-    world.git(&[
-        "--git-dir",
-        remote(&world).to_str().unwrap(),
-        "config",
-        "http.receivepack",
-        "true",
-    ]);
-    let server = http::serve(world.folder().to_owned());
-    let address = format!("http://ada:s3cret@127.0.0.1:{}/remote.git", server.port);
-    world.git(&["remote", "set-url", "origin", &address]);
     let said = run(&world);
     assert_delivered(&world, &said, &before);
     let mut told = said.to_string();

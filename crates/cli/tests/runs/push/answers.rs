@@ -1,21 +1,32 @@
 //! What the remote answers to a push, and what it has become by then.
 
-use super::{assert_delivered, blocker, hook, pushing, remote, run, tip};
+use super::{WAYS, Way, assert_delivered, blocker, hook, pushing, remote, run, tip};
 use crate::world::TICKET;
 
 #[test]
 fn what_the_remote_forbids_is_told_in_its_words_and_pushed_once_it_is_allowed() {
-    let world = pushing("");
-    let before = tip(&world);
-    hook(&world, "pre-receive", "echo 'main is frozen until Monday' >&2; exit 1");
-    let (code, reason) = blocker(&run(&world));
-    assert_eq!(code, "push_rejected");
-    assert!(reason.contains("main is frozen until Monday"), "{reason}");
-    assert_eq!(tip(&world), before);
-    std::fs::remove_file(remote(&world).join("hooks/pre-receive")).unwrap();
-    let commits = world.git(&["rev-parse", &format!("foil/{TICKET}")]);
-    assert_delivered(&world, &run(&world), &before);
-    assert_eq!(tip(&world), commits, "the same commits, not others");
+    for (way, name) in each_way(&["pre-receive", "update"]) {
+        let world = way.pushing("", "");
+        let before = tip(&world);
+        hook(&world, name, "echo 'main is frozen until Monday' >&2; exit 1");
+        let (code, reason) = blocker(&run(&world));
+        assert_eq!(code, "push_rejected", "{way:?}, {name}: {reason}");
+        assert!(
+            reason.contains("main is frozen until Monday"),
+            "{way:?}, {name}: {reason}"
+        );
+        assert_eq!(tip(&world), before);
+        std::fs::remove_file(remote(&world).join("hooks").join(name)).unwrap();
+        let commits = world.git(&["rev-parse", &format!("foil/{TICKET}")]);
+        assert_delivered(&world, &run(&world), &before);
+        assert_eq!(tip(&world), commits, "the same commits, not others");
+    }
+}
+
+/// Each of these with each way to reach the remote.
+fn each_way<T: Copy>(cases: &[T]) -> impl Iterator<Item = (Way, T)> {
+    WAYS.into_iter()
+        .flat_map(|way| cases.iter().map(move |case| (way, *case)))
 }
 
 #[test]

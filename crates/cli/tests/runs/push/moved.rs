@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{
-    DONE, SOMEBODY_PUSHES, assert_delivered, blocker, hook, intents, pushing, pushing_with, remote, run,
+    DONE, SOMEBODY_PUSHES, WAYS, assert_delivered, blocker, hook, intents, pushing, pushing_with, remote, run,
     somebody_pushes, tip,
 };
 use crate::common::World;
@@ -11,41 +11,45 @@ use crate::world::{TICKET, json};
 
 #[test]
 fn where_the_policy_says_so_a_target_that_moved_stops_the_run_and_its_work_is_not_lost() {
-    let world = pushing_with(SOMEBODY_PUSHES, "when_moved = \"stop\"\n");
-    somebody_pushes(&world, "theirs.txt");
-    let (code, reason) = blocker(&run(&world));
-    assert_eq!(code, "upstream_moved", "{reason}");
-    let theirs = tip(&world);
-    assert_eq!(
-        world.git(&["rev-parse", "main"]),
-        world.git(&["--git-dir", remote(&world).to_str().unwrap(), "rev-parse", "main~1"])
-    );
-    std::fs::write(
-        world.folder().join("scripts/writer.toml"),
-        format!("role = \"writer\"\n{DONE}"),
-    )
-    .unwrap();
-    let said = world.foil(&["run", TICKET, "--from-rescue", "--json"]);
-    assert_delivered(&world, &said, &theirs);
+    for way in WAYS {
+        let world = way.pushing(SOMEBODY_PUSHES, "when_moved = \"stop\"\n");
+        somebody_pushes(&world, "theirs.txt");
+        let (code, reason) = blocker(&run(&world));
+        assert_eq!(code, "upstream_moved", "{reason}");
+        let theirs = tip(&world);
+        assert_eq!(
+            world.git(&["rev-parse", "main"]),
+            world.git(&["--git-dir", remote(&world).to_str().unwrap(), "rev-parse", "main~1"])
+        );
+        std::fs::write(
+            world.folder().join("scripts/writer.toml"),
+            format!("role = \"writer\"\n{DONE}"),
+        )
+        .unwrap();
+        let said = world.foil(&["run", TICKET, "--from-rescue", "--json"]);
+        assert_delivered(&world, &said, &theirs);
+    }
 }
 
 #[test]
 fn a_change_goes_on_from_a_target_that_moved_and_is_checked_there_once_more() {
-    let world = pushing(SOMEBODY_PUSHES);
-    somebody_pushes(&world, "src/theirs.txt");
-    let said = run(&world);
-    let theirs = world.git(&["rev-parse", &format!("{}~2", tip(&world))]);
-    assert_ne!(theirs, world.git(&["rev-parse", "main"]), "it is on top of theirs");
-    assert_delivered(&world, &said, &theirs);
-    assert_eq!(
-        (intents(&world, "run_checks"), intents(&world, "take_review")),
-        (2, 1),
-        "checks run again, and the review is carried"
-    );
-    let events = world.foil(&["events", TICKET]).stdout;
-    assert!(events.contains("is the same change on"), "{events}");
-    let review = world.git(&["show", &format!("{}:ledger/tickets/{TICKET}/review.md", tip(&world))]);
-    assert!(review.contains("brought onto another base"), "{review}");
+    for way in WAYS {
+        let world = way.pushing(SOMEBODY_PUSHES, "");
+        somebody_pushes(&world, "src/theirs.txt");
+        let said = run(&world);
+        let theirs = world.git(&["rev-parse", &format!("{}~2", tip(&world))]);
+        assert_ne!(theirs, world.git(&["rev-parse", "main"]), "it is on top of theirs");
+        assert_delivered(&world, &said, &theirs);
+        assert_eq!(
+            (intents(&world, "run_checks"), intents(&world, "take_review")),
+            (2, 1),
+            "checks run again, and the review is carried"
+        );
+        let events = world.foil(&["events", TICKET]).stdout;
+        assert!(events.contains("is the same change on"), "{events}");
+        let review = world.git(&["show", &format!("{}:ledger/tickets/{TICKET}/review.md", tip(&world))]);
+        assert!(review.contains("brought onto another base"), "{review}");
+    }
 }
 
 #[test]
@@ -161,8 +165,9 @@ fn a_target_that_was_written_anew_is_not_followed() {
 
 #[test]
 fn a_target_that_moves_in_the_last_moment_is_not_overwritten_and_gets_the_change_on_top() {
-    for (when_moved, ends) in [("stop", "blocked"), ("rebase", "done")] {
-        let world = pushing_with("", &format!("when_moved = \"{when_moved}\"\n"));
+    let cases = [("stop", "blocked"), ("rebase", "done")];
+    for (way, (when_moved, ends)) in WAYS.into_iter().flat_map(|way| cases.map(|case| (way, case))) {
+        let world = way.pushing("", &format!("when_moved = \"{when_moved}\"\n"));
         // Between the question and the push: the hook of the remote moves the branch before the push is looked at.
         let path = remote(&world);
         let path = path.to_str().unwrap();
