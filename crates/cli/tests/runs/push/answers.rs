@@ -1,7 +1,9 @@
 //! What the remote answers to a push, and what it has become by then.
 
-use super::{WAYS, Way, assert_delivered, blocker, hook, pushing, remote, run, tip};
-use crate::world::TICKET;
+use ledger_core::{Event, Observation};
+
+use super::{WAYS, Way, assert_delivered, blocker, hook, intents, pushing, remote, run, tip};
+use crate::world::{TICKET, journaled};
 
 #[test]
 fn what_the_remote_forbids_is_told_in_its_words_and_pushed_once_it_is_allowed() {
@@ -30,26 +32,40 @@ fn each_way<T: Copy>(cases: &[T]) -> impl Iterator<Item = (Way, T)> {
 }
 
 #[test]
-fn a_push_whose_answer_was_lost_is_seen_and_not_done_again() {
-    let world = pushing("");
-    let before = tip(&world);
-    hook(&world, "post-update", "echo >>$WORLD/pushes; kill -9 $PPID");
-    let said = run(&world);
-    if said.code != Some(0) {
-        let (code, reason) = blocker(&said);
-        assert_eq!(code, "remote_unreachable", "{reason}");
+fn a_push_whose_answer_was_lost_is_proved_by_asking_and_not_done_again() {
+    let hooks = [
+        // The branch has moved, and nothing of that is on its way.
+        ("reference-transaction", "test $1 = committed || exit 0; "),
+        // It was told, and the end of the answer is missing.
+        ("post-update", ""),
+    ];
+    for (way, (name, when)) in each_way(&hooks) {
+        let world = way.pushing("", "");
+        let before = tip(&world);
+        hook(&world, name, &format!("{when}echo >>$WORLD/pushes; kill -9 $PPID"));
+        let (code, reason) = blocker(&run(&world));
+        assert_eq!(code, "remote_unreachable", "{way:?}, {name}: {reason}");
+        let taken = tip(&world);
+        assert_ne!(taken, before, "the remote took it");
+        assert_delivered(&world, &run(&world), &before);
+        assert_eq!(tip(&world), taken);
+        let is_answer = |event: &Event| {
+            let Event::Observed { observation, .. } = event else {
+                return false;
+            };
+            matches!(
+                observation,
+                Observation::Pushed { .. } | Observation::PushRefused { .. }
+            )
+        };
+        assert_eq!(journaled(&world).iter().filter(|event| is_answer(event)).count(), 0);
+        let pushes = std::fs::read_to_string(world.folder().join("pushes")).unwrap();
+        assert_eq!(
+            (pushes.lines().count(), intents(&world, "push")),
+            (1, 1),
+            "{way:?}, {name}"
+        );
     }
-    assert_ne!(tip(&world), before, "the remote took it");
-    std::fs::remove_file(remote(&world).join("hooks/post-update")).unwrap();
-    let said = if said.code == Some(0) { said } else { run(&world) };
-    assert_delivered(&world, &said, &before);
-    assert_eq!(
-        std::fs::read_to_string(world.folder().join("pushes"))
-            .unwrap()
-            .lines()
-            .count(),
-        1
-    );
 }
 
 #[test]
