@@ -2,8 +2,10 @@
 
 use ledger_core::{Event, Observation};
 
-use super::{WAYS, Way, assert_delivered, blocker, hook, intents, pushing, remote, run, tip};
-use crate::world::{TICKET, journaled};
+use super::{
+    WAYS, Way, assert_delivered, assert_receipt_says, blocker, hook, intents, pushing, refused, remote, run, tip,
+};
+use crate::world::{TICKET, journaled, json};
 
 #[test]
 fn what_the_remote_forbids_is_told_in_its_words_and_pushed_once_it_is_allowed() {
@@ -68,19 +70,67 @@ fn a_push_whose_answer_was_lost_is_proved_by_asking_and_not_done_again() {
     }
 }
 
+/// A script that makes `main` a commit with the same files, which goes on from this.
+fn put(parent: &str) -> String {
+    format!(
+        "git update-ref refs/heads/main $(git -c user.name=Bob -c user.email=bob@example.org commit-tree -p {parent} -m Theirs main^{{tree}})"
+    )
+}
+
 #[test]
 fn a_remote_that_says_otherwise_afterwards_gives_no_receipt() {
-    let world = pushing("");
-    let before = tip(&world);
-    hook(
-        &world,
-        "post-receive",
-        &format!("git update-ref refs/heads/main {before}"),
-    );
-    let (code, reason) = blocker(&run(&world));
-    assert_eq!(code, "push_rejected", "{reason}");
-    assert_eq!(world.git(&["for-each-ref", "refs/counterfoil/receipts"]), "");
-    std::fs::remove_file(remote(&world).join("hooks/post-receive")).unwrap();
+    let hooks = [
+        ("post-receive", ""),
+        (
+            "reference-transaction",
+            "test $1 = committed -a ! -e $WORLD/once || exit 0; touch $WORLD/once; ",
+        ),
+    ];
+    for (way, (name, when)) in each_way(&hooks) {
+        for puts_back in [true, false] {
+            let world = way.pushing("", "");
+            let before = tip(&world);
+            let script = match puts_back {
+                true => format!("git update-ref refs/heads/main {before}"),
+                false => put(&before),
+            };
+            hook(&world, name, &format!("{when}{script}"));
+            let (code, reason) = blocker(&run(&world));
+            let (expected, words) = match puts_back {
+                true => ("push_rejected", "`origin/main` still is"),
+                false => ("upstream_moved", "which does not hold it"),
+            };
+            assert_eq!(code, expected, "{way:?}, {name}: {reason}");
+            assert!(reason.contains(words), "{way:?}, {name}: {reason}");
+            let there = tip(&world);
+            assert_eq!(there == before, puts_back);
+            // What somebody has decided there is not pushed over later either.
+            std::fs::remove_file(remote(&world).join("hooks").join(name)).unwrap();
+            let again = run(&world).code;
+            assert_eq!(again, Some(if puts_back { 10 } else { 11 }), "{way:?}, {name}");
+            assert_eq!((tip(&world), intents(&world, "push")), (there, 1), "{way:?}, {name}");
+            assert_eq!(world.git(&["for-each-ref", "refs/counterfoil/receipts"]), "");
+        }
+    }
+}
+
+#[test]
+fn a_remote_that_goes_on_from_what_was_pushed_holds_it_and_the_receipt_says_what_it_was() {
+    for way in WAYS {
+        let world = way.pushing("", "");
+        hook(&world, "post-receive", &put("main"));
+        let said = run(&world);
+        assert_eq!(said.code, Some(0), "{said}");
+        assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+        let theirs = tip(&world);
+        let ours = world.git(&["rev-parse", &format!("foil/{TICKET}")]);
+        assert_eq!(world.git(&["rev-parse", &format!("{theirs}^")]), ours);
+        assert_receipt_says("origin", &world, &theirs);
+        let verified = world.foil(&["verify", TICKET]);
+        assert_eq!(verified.code, Some(0), "{verified}");
+        assert_eq!(refused(&run(&world)), "needs_person");
+        assert_eq!(tip(&world), theirs, "delivered once");
+    }
 }
 
 #[test]
