@@ -1,7 +1,7 @@
 //! The hand-offs of earlier tickets that a ticket goes on from: as they are in its base, and of its family also as they were delivered elsewhere
 //! or as a run that stopped leaves them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::{ObjectError, Repository, blob_id};
 use ledger_core::{BlobId, CommitId, Event, Record, RepoPath, StackedTicket, TicketFile, TicketId, TreeId};
@@ -142,19 +142,18 @@ impl HandOffSearch<'_> {
     /// The last hand-off of a ticket in a commit: `handoff.md`, or the one with the highest number.
     fn latest_at(&self, ticket: &TicketId, commit: CommitId) -> Result<Option<HandOff>, ObjectError> {
         let tree = self.repository.commit_tree_id(commit)?;
-        let mut latest = None;
-        for number in 1..=999 {
-            let name = match number {
-                1 => format!("tickets/{ticket}/handoff.md"),
-                _ => format!("tickets/{ticket}/handoff-{number}.md"),
-            };
-            let Some(path) = join(self.dir, &name) else { break };
-            match self.hand_off(ticket, tree, path)? {
-                None => break,
-                found => latest = found,
+        let Some(folder) = join(self.dir, &format!("tickets/{ticket}")) else {
+            return Ok(None);
+        };
+        // Not every number has one: records share theirs, and a person may have removed some.
+        let listed = self.repository.list_tree(tree, Some(&folder))?.into_iter();
+        let numbered = listed.filter_map(|entry| Some((number_of(&folder, &entry.path)?, entry.path)));
+        for path in numbered.collect::<BTreeMap<_, _>>().into_values().rev() {
+            if let Some(found) = self.hand_off(ticket, tree, path)? {
+                return Ok(Some(found));
             }
         }
-        Ok(latest)
+        Ok(None)
     }
 
     fn hand_off(&self, ticket: &TicketId, tree: TreeId, path: RepoPath) -> Result<Option<HandOff>, ObjectError> {
@@ -183,6 +182,20 @@ impl HandOff {
             is_in_base: true,
         }
     }
+}
+
+/// The number of the hand-off that lies at this path of a ticket's folder; none where it is something else.
+fn number_of(folder: &RepoPath, path: &RepoPath) -> Option<u32> {
+    let name = path
+        .as_bytes()
+        .strip_prefix(folder.as_bytes())?
+        .strip_prefix(b"/handoff")?;
+    let name = std::str::from_utf8(name.strip_suffix(b".md")?).ok()?;
+    if name.is_empty() {
+        return Some(1);
+    }
+    let number = name.strip_prefix('-')?.parse().ok()?;
+    (number > 1 && name == format!("-{number}")).then_some(number)
 }
 
 impl HandOffs {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Record, Run, TicketId};
+use ledger_core::{Choice, Record, Run, TicketId};
 use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -400,8 +400,11 @@ impl<W: Witness> TicketWorker<'_, W> {
             };
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
-            manager.ended(&child, &ran, self.witness.begins(parent, self.place))?;
-            self.witness.ended(&child, ran);
+            let choice = manager.ended(&child, &ran, self.witness.begins(parent, self.place))?;
+            // What is tried again has not ended yet.
+            if choice != Choice::Retry {
+                self.witness.ended(&child, ran);
+            }
             if let Some(cause) = *self.options.stop.borrow() {
                 return Err(RunError::Stopped { cause });
             }

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use ledger_core::{Effect, Event};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::model_server::{ModelScript, Reply, Rule};
 
 use crate::world::{BackEnd, REVIEW, Running, Terms, World, shell, through_both};
@@ -191,8 +191,27 @@ fn verified_elsewhere(world: &World) {
         let mut foil = Command::new(env!("CARGO_BIN_EXE_foil"));
         foil.args(["-C", clone_text, "verify", ticket, "--json"]);
         let said = world.start(foil).ends_within(LONG).succeeds().json();
-        let failed = said.to_string().contains("\"failed\"");
-        assert!(!failed, "{ticket}: {said:#}");
-        assert_ne!(said["runs"], Value::from(Vec::<Value>::new()), "{ticket}: {said:#}");
+        assert_eq!(said["holds"], json!(true), "{ticket}: {said:#}");
+        let [verified] = &said["tickets"].as_array().unwrap()[..] else {
+            panic!("{ticket}: {said:#}");
+        };
+        assert_eq!(verified["ticket"], ticket);
+        let verifications = verified["verifications"].as_array().unwrap();
+        let of = |what: &str| -> Vec<_> {
+            let of_it = verifications.iter().filter(|verification| verification["what"] == what);
+            of_it.map(|it| it["verdict"].as_str().unwrap()).collect()
+        };
+        for what in [
+            "stored run",
+            "stored journal",
+            "receipt",
+            "statement",
+            "evidence index",
+            "receipt ref",
+            "tree of the change commit",
+            "records commit",
+        ] {
+            assert_eq!(of(what), ["matches"], "{ticket}, {what}: {said:#}");
+        }
     }
 }

@@ -94,6 +94,57 @@ fn what_stays_is_told_once_as_long_as_it_is_the_same() {
 }
 
 #[test]
+fn a_change_that_stays_is_told_again_whatever_became_of_it() {
+    type Change = (&'static str, fn(&World));
+    let changes: [Change; 9] = [
+        ("one.txt", |world| world.write("one.txt", "mine")),
+        ("one.txt", |world| mode(world, "one.txt", 0o755)),
+        ("one.txt", |world| {
+            // The bytes stay what they were, and so does the mode of the file.
+            std::fs::remove_file(world.root().join("one.txt")).unwrap();
+            std::os::unix::fs::symlink("mine", world.root().join("one.txt")).unwrap();
+        }),
+        ("one.txt", |world| world.git(&["add", "-N", "one.txt"]).clear()),
+        ("one.txt", |world| world.git(&["add", "one.txt"]).clear()),
+        ("one.txt", |world| {
+            std::fs::remove_file(world.root().join("one.txt")).unwrap()
+        }),
+        ("kept.txt", |world| mode(world, "kept.txt", 0o755)),
+        ("kept.txt", |world| world.git(&["add", "kept.txt"]).clear()),
+        ("kept.txt", |world| {
+            std::fs::remove_file(world.root().join("kept.txt")).unwrap()
+        }),
+    ];
+    let world = approved_with(WRITER, crate::world::CONTRACT, |world| {
+        world.write("kept.txt", "kept\n")
+    });
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+    let delivered = || {
+        let said = deliver(&world, &[]);
+        assert_eq!(said.code, Some(0), "{said}");
+        // Index and work tree stay as they are but for what was delivered.
+        world.git(&["reset", "-q", "--soft", "HEAD~2"]);
+        world.git(&["restore", "-q", "--staged", "--worktree", "--", "hello.txt", "ledger"]);
+        said.stderr
+    };
+    assert_eq!(delivered(), "");
+    for (number, (path, change)) in changes.into_iter().enumerate() {
+        change(&world);
+        let told = delivered();
+        assert!(
+            told.ends_with(&format!(" as before: {path}\n")),
+            "change {number}: {told}"
+        );
+        assert_eq!(delivered(), "", "change {number}, a second time");
+    }
+}
+
+fn mode(world: &World, path: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(world.root().join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
 fn what_is_in_the_way_is_named_and_nothing_is_touched() {
     let world = done();
     world.write("hello.txt", "mine\n");

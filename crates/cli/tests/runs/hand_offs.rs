@@ -115,3 +115,21 @@ fn what_failed_before_is_handed_off_and_no_hand_off_is_overwritten() {
     );
     assert!(at("result-2").starts_with("---\nrecord: result\n"));
 }
+
+#[test]
+fn the_latest_hand_off_is_told_whatever_numbers_before_it_are_missing() {
+    let contract = format!("{LOOP}[context]\nprior_work = [\"{TICKET}\"]\n");
+    let folder = format!("ledger/tickets/{TICKET}");
+    for (latest, earlier) in [(2, None), (10, Some(2)), (3, Some(1))] {
+        let world = handed_off(&contract);
+        world.git(&["merge", "-q", "--no-ff", "-m", "Merge", &format!("foil/{TICKET}")]);
+        let path = format!("{folder}/handoff-{latest}.md");
+        world.git(&["mv", &format!("{folder}/handoff.md"), &path]);
+        if let Some(number) = earlier {
+            let name = format!("{folder}/handoff-{number}.md").replace("-1.md", ".md");
+            world.write(&name, "Silence was said.\n");
+        }
+        world.commit_all("Keep the latest");
+        assert_eq!(told(&world), ("told".to_owned(), vec![path]));
+    }
+}

@@ -1,5 +1,7 @@
 //! Mode `parent`: a ticket that owns others, has them run, and has the whole checked and reviewed once more.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::common::{LOOP, Said, World};
@@ -14,7 +16,11 @@ const PARENT: &str = "0009-goal";
 
 /// A world with an approved parent of two children, the second of which goes on from the first; with these further lines in the policy.
 fn family(policy: &str) -> World {
-    let world = World::new();
+    family_in(World::new(), policy)
+}
+
+/// The same in this world, which has no commit yet.
+fn family_in(world: World, policy: &str) -> World {
     assert_eq!(world.foil(&["init"]).code, Some(0));
     // The tickets' own checks run in the sandbox.
     std::fs::create_dir_all(world.home()).unwrap();
@@ -47,6 +53,28 @@ fn family(policy: &str) -> World {
         assert_eq!(said.code, Some(0), "{said}");
     }
     world
+}
+
+/// The same where everything is pushed to `main` of a bare remote.
+fn pushed_family() -> World {
+    let world = World::new();
+    let remote = world.folder().join("remote.git");
+    let remote = remote.to_str().unwrap();
+    world.git(&["init", "-q", "--bare", "-b", "main", remote]);
+    world.git(&["remote", "add", "origin", remote]);
+    let world = family_in(world, "[delivery]\nmode = \"push\"\ntarget = \"main\"\n");
+    world.git(&["push", "-q", "origin", "main"]);
+    world
+}
+
+/// A program of the world, in which `$WORLD` stands for its folder.
+fn program(world: &World, path: &str, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = world.folder().join(path);
+    let script = script.replace("$WORLD", world.folder().to_str().unwrap());
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 /// What the parent's journal says of its children: child, end, choice.
@@ -134,17 +162,14 @@ fn a_parent_has_its_children_run_and_brings_them_together() {
 #[test]
 fn the_reviewer_of_the_whole_sees_what_all_children_changed() {
     let world = family("");
-    let told = |word: &str| {
-        format!(
-            "role = \"reviewer\"\nprompt_contains = \"{word}\"\n[answer]\nreview = {{ verdict = \"pass\", summary = \"seen\" }}\n"
-        )
-    };
-    // The patch of the whole, from before the first child.
-    std::fs::write(
-        world.folder().join("scripts/a-whole.toml"),
-        told("Each child was reviewed by itself"),
-    )
-    .unwrap();
+    writer(&world, "one", &runs("echo one | tee one.txt >both.txt"));
+    writer(&world, "two", &runs("echo two | tee two.txt >>both.txt"));
+    // Neither child's own patch has both lines as new ones, and that of the whole has them from before the first child.
+    let patch = "+++ b/both.txt\\n@@ -0,0 +1,2 @@\\n+one\\n+two\\n";
+    let script = format!(
+        "role = \"reviewer\"\nprompt_contains = \"{patch}\"\n[answer]\nreview = {{ verdict = \"pass\", summary = \"seen\" }}\n"
+    );
+    std::fs::write(world.folder().join("scripts/a-whole.toml"), script).unwrap();
     fails(&world.foil(&["run", PARENT]), 0);
     let logs = world.foil(&["logs", PARENT, "--lines", "0"]).stdout;
     let review = world.foil(&["review", PARENT, "--json"]);
@@ -245,6 +270,76 @@ fn a_parent_whose_runner_was_killed_in_a_child_goes_on_where_it_was() {
         chosen(&[(ONE, "delivered", "advance"), (TWO, "delivered", "advance")])
     );
     fails(&world.foil(&["verify"]), 0);
+}
+
+#[test]
+fn a_parent_whose_runner_is_asked_to_leave_in_a_child_goes_on_with_that_child() {
+    for (asks, code) in [(None, 143), (Some(PARENT), 130), (Some(TWO), 130)] {
+        let world = family("");
+        writer(&world, "two", "[end]\nnever = true\n");
+        let mut runner = begin(&world, PARENT, TWO, WRITES);
+        match asks {
+            Some(ticket) => fails(&world.foil(&["stop", ticket]), 0),
+            None => {
+                let pid = runner.0.id().to_string();
+                assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            }
+        }
+        assert_eq!(runner.0.wait().unwrap().code(), Some(code), "{asks:?}");
+        let so_far = [(ONE, "delivered", "advance"), (TWO, "paused", "checkpoint")];
+        assert_eq!(choices(&world), chosen(&so_far), "{asks:?}");
+        writer(&world, "two", &runs("echo two >two.txt"));
+        fails(&world.foil(&["run", PARENT]), 0);
+        let then = [&so_far[..], &[(TWO, "delivered", "advance")]].concat();
+        assert_eq!(choices(&world), chosen(&then), "{asks:?}");
+        for ticket in [ONE, TWO, PARENT] {
+            let runs = world.root().join(".git/counterfoil/runs").join(ticket);
+            assert_eq!(std::fs::read_dir(runs).unwrap().count(), 1, "the same run: {ticket}");
+        }
+        fails(&world.foil(&["verify"]), 0);
+    }
+}
+
+#[test]
+fn a_child_whose_remote_is_away_for_a_moment_is_retried_once() {
+    let (first, second) = ((ONE, "delivered", "advance"), (TWO, "delivered", "advance"));
+    // How often it is away, and what is chosen by the first run and by the next.
+    let retried = [first, (TWO, "blocked", "retry")];
+    let cases = [
+        (1, [&retried[..], &[second]].concat(), vec![]),
+        (2, [&retried[..], &[(TWO, "blocked", "stop")]].concat(), vec![second]),
+    ];
+    for (times, now, later) in cases {
+        for at_its_start in [true, false] {
+            let world = pushed_family();
+            // What happens so often, once the first child is delivered.
+            let away = |what: &str| {
+                format!(
+                    "git --git-dir=$WORLD/repo/.git rev-parse -q --verify refs/counterfoil/receipts/{ONE} >/dev/null && \
+                     echo >>$WORLD/asked && test $(wc -l <$WORLD/asked) -le {times} && {what}"
+                )
+            };
+            if at_its_start {
+                // The target is fetched before a run begins.
+                let script = format!("{}\nexec git-upload-pack \"$@\"", away("exit 1"));
+                let path = program(&world, "upload-pack", &script);
+                world.git(&["config", "remote.origin.uploadpack", &path]);
+            } else {
+                let script = format!("{}\nexit 0", away("kill -9 $PPID"));
+                program(&world, "remote.git/hooks/pre-receive", &script);
+            }
+            let said = world.foil(&["run", PARENT, "--json"]);
+            let stopped = if at_its_start { 11 } else { 10 };
+            fails(&said, if later.is_empty() { 0 } else { stopped });
+            assert_eq!(choices(&world), chosen(&now), "{said}");
+            let events = world.foil(&["events", PARENT]).stdout;
+            let retries = events.matches("choice: retry, because `remote_unreachable` may have been of the moment");
+            assert_eq!(retries.count(), 1, "{events}");
+            fails(&world.foil(&["run", PARENT]), if later.is_empty() { 11 } else { 0 });
+            assert_eq!(choices(&world), chosen(&[now.clone(), later.clone()].concat()));
+            fails(&world.foil(&["verify"]), 0);
+        }
+    }
 }
 
 #[test]

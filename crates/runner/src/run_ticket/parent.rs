@@ -191,7 +191,7 @@ fn end_of(ran: &Result<RunReport, RunError>) -> ChildEnd {
         Err(RunError::Stopped { .. }) => ChildEnd::Paused,
         Err(error) => {
             let code = error.code().unwrap_or(BlockerCode::NeedsPerson);
-            blocked(code, error.to_string(), false)
+            blocked(code, error.to_string(), code.resumable())
         }
     }
 }

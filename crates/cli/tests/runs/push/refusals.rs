@@ -1,0 +1,84 @@
+//! What is refused before anything begins.
+
+use super::{pushing, refused, remote, run};
+use crate::common::World;
+use crate::world::{TICKET, json};
+
+#[test]
+fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
+    type Spoil = fn(&World);
+    let cases: [(Spoil, &str); 6] = [
+        (
+            |world| world.git(&["remote", "remove", "origin"]).clear(),
+            "target_forbidden",
+        ),
+        (
+            |world| {
+                for _ in 0..2 {
+                    world.git(&[
+                        "remote",
+                        "set-url",
+                        "--push",
+                        "--add",
+                        "origin",
+                        remote(world).to_str().unwrap(),
+                    ]);
+                }
+            },
+            "target_forbidden",
+        ),
+        (
+            |world| {
+                world.git(&[
+                    "--git-dir",
+                    remote(world).to_str().unwrap(),
+                    "update-ref",
+                    "-d",
+                    "refs/heads/main",
+                ]);
+            },
+            "target_forbidden",
+        ),
+        (
+            |world| std::fs::rename(remote(world), world.folder().join("away")).unwrap(),
+            "remote_unreachable",
+        ),
+        (
+            |world| {
+                world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Say it louder.\n");
+                assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+            },
+            "unpushed_commits",
+        ),
+        (
+            |world| {
+                let before = world.git(&["rev-parse", "HEAD"]);
+                world.write(&format!("ledger/tickets/{TICKET}/prompt.md"), "Say it louder.\n");
+                assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+                world.git(&["push", "-q", "origin", "main"]);
+                world.git(&["reset", "-q", "--hard", &before]);
+            },
+            "ticket_not_committed",
+        ),
+    ];
+    for (n, (spoil, code)) in cases.into_iter().enumerate() {
+        let world = pushing("");
+        spoil(&world);
+        let said = run(&world);
+        assert_eq!(refused(&said), code, "case {n}: {said}");
+        assert!(json(&said)["error"]["hint"].is_string(), "case {n}: {said}");
+        assert!(!said.to_string().contains("remote.git"), "case {n}: {said}");
+        assert!(
+            !world.root().join(".git/counterfoil/runs").join(TICKET).exists(),
+            "case {n}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_trusted_asks_no_remote() {
+    let world = pushing("");
+    std::fs::remove_dir_all(world.state_home().join("counterfoil/trust")).unwrap();
+    assert_eq!(refused(&run(&world)), "policy_not_trusted");
+    assert_eq!(world.git(&["for-each-ref", "refs/counterfoil/targets"]), "");
+}
