@@ -2,6 +2,8 @@
 
 use ledger_core::RepoPath;
 
+use crate::test_folders::are_of_tests;
+
 /// Words of a path that speak of who may do what, of secrets, of money, and of what goes out to others.
 const SENSITIVE: &[&str] = &[
     "acl",
@@ -183,14 +185,14 @@ pub(super) fn is_visual(path: &RepoPath) -> bool {
     )
 }
 
-/// Whether a path is a test or belongs to one, by the habits of many languages.
+/// Whether a path is a test or belongs to one, by the habits of many languages, so that it changes no behaviour and offers nothing to
+/// others. The benchmarks of Cargo do neither.
 pub(crate) fn is_test(path: &RepoPath) -> bool {
     let parts: Vec<Vec<u8>> = path.parts().map(<[u8]>::to_ascii_lowercase).collect();
     let Some((name, folders)) = parts.split_last() else {
         return false;
     };
-    let folders_of_tests = ["test", "tests", "__tests__", "spec", "specs", "testdata", "benches"];
-    if folders.iter().any(|folder| is_one_of(folder, &folders_of_tests)) {
+    if are_of_tests(folders) || folders.iter().any(|folder| folder == b"benches") {
         return true;
     }
     let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();

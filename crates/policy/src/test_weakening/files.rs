@@ -9,6 +9,7 @@ use super::structure::Extent;
 use super::tokens::Language;
 use crate::config::Policy;
 use crate::scope::{FoldedSet, InvalidScope, PatternSet};
+use crate::test_folders::are_of_tests;
 
 /// Which files are about tests, under one policy and one ticket.
 #[derive(Debug, Clone)]
@@ -93,7 +94,7 @@ impl TestRules {
     }
 
     fn is_among_tests(&self, path: &RepoPath, folders: &[String]) -> bool {
-        folders.iter().any(|folder| is_test_word(folder)) || self.own.find(path).is_some()
+        are_of_tests(folders) || self.own.find(path).is_some()
     }
 
     pub(super) fn role(&self, path: &RepoPath) -> Option<Role> {
@@ -132,23 +133,6 @@ fn folders(path: &str) -> Vec<String> {
 fn is_check_script(stem: &str, extension: &str) -> bool {
     let says_so = |word: &String| super::configuration::is_about_checks(word);
     matches!(extension, "" | "sh" | "bash" | "mk" | "ps1") || words_of(stem).iter().any(says_so)
-}
-
-fn is_test_word(word: &str) -> bool {
-    matches!(
-        word,
-        "test"
-            | "tests"
-            | "__tests__"
-            | "spec"
-            | "specs"
-            | "e2e"
-            | "testing"
-            | "integration_tests"
-            | "integration-tests"
-            | "androidtest"
-            | "it"
-    )
 }
 
 /// `mail_test`, `test_mail`, `mail.spec`, `MailTests`: the first or the last word says it.
