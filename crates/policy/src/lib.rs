@@ -29,6 +29,7 @@ mod spec_claims;
 mod spec_drift;
 mod spec_trace;
 mod steering;
+mod test_folders;
 mod test_weakening;
 mod tool_use;
 mod unkept;

@@ -8,13 +8,15 @@ use super::configuration::ConfigurationKind;
 use super::structure::Extent;
 use super::tokens::Language;
 use crate::config::Policy;
-use crate::scope::{FoldedSet, InvalidScope, PatternSet};
+use crate::scope::{FoldedSet, InvalidScope, PatternSet, Protected, ProtectedPaths};
+use crate::test_folders::are_of_tests;
 
 /// Which files are about tests, under one policy and one ticket.
 #[derive(Debug, Clone)]
 pub struct TestRules {
     own: FoldedSet,
     docs: PatternSet,
+    protected: ProtectedPaths,
     /// The words of the checks' commands: a file that one of them names is what proves the change.
     named_by_checks: BTreeSet<Vec<u8>>,
 }
@@ -43,6 +45,7 @@ impl TestRules {
         Ok(Self {
             own: FoldedSet::new("scope.tests", &policy.scope.tests)?,
             docs: PatternSet::new("scope.docs_roots", &policy.scope.docs_roots)?,
+            protected: ProtectedPaths::new(policy)?,
             named_by_checks: named.collect(),
         })
     }
@@ -82,7 +85,8 @@ impl TestRules {
         matches!(self.role(path), Some(Role::Tests(..) | Role::Snapshot)) || self.is_test_file(path)
     }
 
-    /// Whether all that the file says is how tests are run: settings of a test runner, or a script that a check runs.
+    /// Whether all that the file says is how tests are run: settings of a test runner, a script that a check runs, what automatic builds
+    /// run, or the policy.
     pub fn says_how_tests_are_run(&self, path: &RepoPath) -> bool {
         self.role(path) == Some(Role::Configuration(ConfigurationKind::Whole))
     }
@@ -93,10 +97,14 @@ impl TestRules {
     }
 
     fn is_among_tests(&self, path: &RepoPath, folders: &[String]) -> bool {
-        folders.iter().any(|folder| is_test_word(folder)) || self.own.find(path).is_some()
+        are_of_tests(folders) || self.own.find(path).is_some()
     }
 
     pub(super) fn role(&self, path: &RepoPath) -> Option<Role> {
+        // Before its name or its folder is looked at: a pipeline says which tests are run at all, wherever its parts lie.
+        if let Some(Protected::Automation | Protected::Policy) = self.protected.find(path) {
+            return Some(Role::Configuration(ConfigurationKind::Whole));
+        }
         let text = String::from_utf8_lossy(path.as_bytes()).into_owned();
         let name = text.rsplit('/').next().unwrap_or_default();
         let folders = folders(&text);
@@ -132,23 +140,6 @@ fn folders(path: &str) -> Vec<String> {
 fn is_check_script(stem: &str, extension: &str) -> bool {
     let says_so = |word: &String| super::configuration::is_about_checks(word);
     matches!(extension, "" | "sh" | "bash" | "mk" | "ps1") || words_of(stem).iter().any(says_so)
-}
-
-fn is_test_word(word: &str) -> bool {
-    matches!(
-        word,
-        "test"
-            | "tests"
-            | "__tests__"
-            | "spec"
-            | "specs"
-            | "e2e"
-            | "testing"
-            | "integration_tests"
-            | "integration-tests"
-            | "androidtest"
-            | "it"
-    )
 }
 
 /// `mail_test`, `test_mail`, `mail.spec`, `MailTests`: the first or the last word says it.

@@ -422,6 +422,49 @@ fn changes_of_how_tests_are_run_are_found() {
         ),
         (("run.sh", "cargo test\n", "true\n"), &["ConfigurationChanged 1 1"]),
         (
+            ("run.sh", "#!/bin/sh\nmake test\n", "#!/bin/true\nmake test\n"),
+            &["ConfigurationChanged 1 1"],
+        ),
+        (
+            (
+                ".github/workflows/ci.yml",
+                "jobs:\n  test:\n    run: make\n  lint:\n    run: lint\n",
+                "jobs:\n  lint:\n    run: lint\n",
+            ),
+            &["ConfigurationChanged 2-3 -"],
+        ),
+        (
+            (
+                ".github/workflows/ci.yml",
+                "- run: |\n    a\n- run: make test\n",
+                "- run: |\n    a\n  - run: make test\n",
+            ),
+            &["ConfigurationChanged 3 3"],
+        ),
+        (
+            (".github/workflows/new.yml", "", "on: push\n"),
+            &["ConfigurationChanged - 1"],
+        ),
+        (
+            (".github/workflows/old.yml", "on: push\n", ""),
+            &["ConfigurationChanged 1 -"],
+        ),
+        ((".gitlab-ci.yml", "test:\n", "build:\n"), &["ConfigurationChanged 1 1"]),
+        ((".ci/run", "make test\n", "true\n"), &["ConfigurationChanged 1 1"]),
+        (
+            (".ci/tests/package.json", "{\"version\":1}\n", "{\"version\":2}\n"),
+            &["ConfigurationChanged 1 1"],
+        ),
+        (
+            ("Jenkinsfile", "sh 'make test'\n", "// sh 'make test'\n"),
+            &["ConfigurationChanged 1 -"],
+        ),
+        (
+            ("counterfoil.toml", "[[check]]\nname = \"a\"\n", ""),
+            &["ConfigurationChanged 1-2 -"],
+        ),
+        (("Counterfoil.TOML", "", "[[check]]\n"), &["ConfigurationChanged - 1"]),
+        (
             (
                 "Makefile",
                 "build:\n\tcc\ntest:\n\tpytest\n",
@@ -471,6 +514,9 @@ fn changes_of_how_tests_are_run_are_found() {
     }
     for quiet in [
         ("notes.txt", "x\n", "y\n"),
+        ("docs/ci.yml", "test:\n", "build:\n"),
+        (".envrc", "a\n", "b\n"),
+        (".github/workflows/ci.yml", "on: push\n# a\n", "on: push\n\n# b\n"),
         (
             "Makefile",
             "build:\n\tcc\ntest:\n\tpytest\n",
@@ -654,6 +700,9 @@ fn what_a_file_is_called_says_whether_it_tests() {
         "a/__snapshots__/b",
         "src/lib.rs",
         "package.json",
+        ".github/workflows/ci.yml",
+        "CODEOWNERS",
+        "counterfoil.toml",
     ] {
         assert!(rules.concerns(&path.parse().unwrap()), "{path}");
     }
