@@ -25,11 +25,13 @@ mod id;
 mod journal;
 mod mode;
 mod object;
+mod observation;
 mod package;
 mod parent;
 mod path;
 mod phase;
 mod plan;
+mod reader_end;
 mod receipt;
 mod report;
 mod review;
@@ -60,10 +62,7 @@ pub use digest::{Digest, Hashing, InvalidDigest};
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES, document_text, locate, read_toml};
 pub use drift::{DriftCode, DriftFinding, DriftVerdict, MAX_DRIFT_FINDINGS, SpecDrift};
 pub use duration::{Duration, InvalidDuration};
-pub use effect::{
-    AdviceEnd, CheckPurpose, Consent, CopiedFile, CurationEnd, Effect, EffectClass, ExpertEnd, Observation, PlanEnd,
-    ReviewEnd, TurnEnd, TurnPurpose, Violation,
-};
+pub use effect::{CheckPurpose, Effect, EffectClass, TurnPurpose};
 pub use event::{DeliveryOpened, Event, IterationCause, JOURNAL_FORMAT, Opened, PauseCause, Rescued, ResumeCause};
 pub use evidence::{
     AcceptanceProof, CheckResult, CheckSandbox, CommandOutcome, Confidence, EvidenceIndex, EvidenceLabel,
@@ -78,6 +77,7 @@ pub use journal::{
 };
 pub use mode::{Discipline, Mode};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
+pub use observation::{Consent, CopiedFile, Observation, TurnEnd, Violation};
 pub use package::{LockChange, LockDifference, Package};
 pub use parent::{Child, ChildEnd, ChildEnded, Choice};
 pub use path::{InvalidRepoPath, RepoPath};
@@ -86,13 +86,17 @@ pub use phase::{
     PhaseEvidence, PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
 pub use plan::{MAX_PLANNED_FILES, Plan, PlanStatus, PlannedChange, PlannedFile};
+pub use reader_end::{
+    AdviceEnd, CurationEnd, ExpertEnd, JudgedAdvice, JudgedAnswer, JudgedCuration, JudgedExpertReview, JudgedPlan,
+    JudgedReview, PlanEnd, ReaderEnd, ReviewEnd,
+};
 pub use receipt::{Delivered, DeliveredRun, InvalidReceipt, Receipt, ReceiptExpert, ReceiptReview, RemoteDelivery};
 pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, ReportStatus, SelfReview};
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
-    Attempt, CheckedTree, EffectFailure, EndedAdvice, EndedCuration, EndedExpert, EndedPlan, EndedReview, EndedTurn,
-    Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef, Refusal,
-    RefusedChange, RefusedPush, Round, Run, SeenRemote, StartedThread, State, Totals,
+    Attempt, CheckedTree, EffectFailure, EndedAdvice, EndedCuration, EndedExpert, EndedPlan, EndedReader, EndedReview,
+    EndedTurn, Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef,
+    Refusal, RefusedChange, RefusedPush, Round, Run, SeenRemote, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

@@ -2,8 +2,10 @@
 
 mod apply;
 mod attempt;
+mod ended_reader;
 mod experts;
 mod fold;
+mod observe;
 mod refusal;
 mod rounds;
 
@@ -12,9 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
-    Attempt, CheckedTree, EndedCuration, EndedExpert, EndedPlan, EndedReview, EndedTurn, Live, MeasuredChange,
-    OpenCommand, Pending, RefusedChange, StartedThread,
+    Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, RefusedChange,
+    StartedThread,
 };
+pub use ended_reader::{EndedCuration, EndedPlan, EndedReader};
+pub use experts::EndedExpert;
 pub use refusal::Refusal;
 pub use rounds::{EndedAdvice, Round};
 
@@ -23,13 +27,13 @@ use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::curation::Curation;
-use crate::effect::{Consent, CopiedFile, PlanEnd, Violation};
 use crate::event::{Event, Opened, PauseCause};
 use crate::evidence::CheckResult;
 use crate::expert::Judge;
 use crate::id::{ThreadId, TicketId};
 use crate::journal::Record;
 use crate::object::{CommitId, ObjectId, RefName, TreeId};
+use crate::observation::{Consent, CopiedFile, Violation};
 use crate::parent::Child;
 use crate::phase::{DeliveryMode, Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
 use crate::plan::Plan;
@@ -436,10 +440,8 @@ impl Run {
     /// The plan that the run follows: the one with which its phase is entered, where a thread of ours made it.
     pub fn followed_plan(&self) -> Option<&Plan> {
         self.evidence(Phase::PlanRecorded)?;
-        match &self.plan.as_ref()?.end {
-            PlanEnd::Answered { plan, .. } => Some(plan),
-            _ => None,
-        }
+        let judged = self.plan.as_ref()?.end.answer();
+        judged.map(|judged| &judged.plan)
     }
 
     /// The curator's answer that counts: the one with which its phase is entered.
@@ -455,13 +457,15 @@ impl Run {
     /// Why the policy stopped the agent whose answer the run stands before, where it did: nothing comes of that answer.
     pub fn stopped_for(&self) -> Option<&Blocker> {
         let planner = self.plan.as_ref().and_then(|plan| plan.interrupted_for.as_ref());
-        let expert = self
-            .plan_experts
-            .values()
-            .find_map(|expert| expert.interrupted_for.as_ref());
+        let mut experts = self.plan_experts.values();
+        let expert = experts.find_map(|expert| expert.turn.interrupted_for.as_ref());
+        let advisor = self
+            .advice
+            .as_ref()
+            .and_then(|advice| advice.turn.interrupted_for.as_ref());
         planner
             .or(expert)
-            .or(self.advice.as_ref().and_then(|advice| advice.interrupted_for.as_ref()))
+            .or(advisor)
             .or(self.attempt.as_ref().and_then(Attempt::stopped_for))
     }
 

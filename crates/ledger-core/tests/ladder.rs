@@ -692,10 +692,10 @@ fn notes_that_are_refused_or_of_the_writer_are_none_and_the_reason_is_told() {
         detail: "protected: it is the policy".to_owned(),
     };
     let of_writer = Observation::CurationEnded {
-        end: CurationEnd::Answered {
+        end: CurationEnd::Answered(JudgedCuration {
             curation: curation(),
             refused: Vec::new(),
-        },
+        }),
         tokens: tokens(),
         thread: Some(writer()),
     };

@@ -107,14 +107,14 @@ fn a_task_that_is_not_allowed_begins_no_round() {
     else {
         unreachable!()
     };
-    let end = AdviceEnd::Answered {
+    let end = AdviceEnd::Answered(JudgedAdvice {
         advice: advice(AdviceNext::Task),
         violations: vec![Violation {
             code: BlockerCode::ScopeViolation,
             path: None,
             detail: "outside".to_owned(),
         }],
-    };
+    });
     let observation = Observation::AdviceEnded {
         tree,
         end,

@@ -15,9 +15,11 @@ mod write;
 
 use jiff::Timestamp;
 use ledger_core::{
-    Blocker, BlockerCode, Effect, Event, MAX_FAILED_ANSWERS, NotRequiredCode, Phase, PhaseEvidence, Run, State,
+    Blocker, BlockerCode, Effect, EndedReader, Event, MAX_FAILED_ANSWERS, NotRequiredCode, Phase, PhaseEvidence,
+    ReaderEnd, Run, State,
 };
 
+use self::write::stops_at_once;
 use crate::inputs::{Inputs, Outcome, Step, signed};
 
 /// The next step of a run.
@@ -136,26 +138,50 @@ fn turn_label(run: &Run, what: &str) -> String {
 }
 
 /// An agent that only reads gave no answer that can be used.
-struct FailedAnswer {
+struct FailedAnswer<'a> {
     /// How often that was so.
     tries: u32,
     /// When the last one ended.
     at: Timestamp,
+    /// What is known of the last one.
+    reason: &'a str,
+    /// The code that the run stops with at once, where asking again does not mend it.
+    stops: Option<BlockerCode>,
 }
 
-impl FailedAnswer {
+impl<'a> FailedAnswer<'a> {
+    fn of<A>(ended: &'a EndedReader<A>, tries: u32) -> Self {
+        let (reason, stops) = match &ended.end {
+            ReaderEnd::InvalidAnswer { reason } => (reason.as_str(), None),
+            ReaderEnd::Failed { failure } => (failure.message.as_str(), stops_at_once(failure.class)),
+            // What is wrong with an answer, whoever has read it says.
+            ReaderEnd::Answered(_) | ReaderEnd::Interrupted => ("it was interrupted", None),
+        };
+        Self {
+            tries,
+            at: ended.at,
+            reason,
+            stops,
+        }
+    }
+
     /// Asks again after a while, until it was asked often enough.
     fn ask_again(
         self,
+        run: &Run,
         inputs: &Inputs,
         now: Timestamp,
         ask: impl FnOnce() -> Step,
-        give_up: impl FnOnce(u32) -> Step,
+        give_up: impl FnOnce(u32, &str) -> Step,
     ) -> Step {
-        if self.tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
-            return give_up(self.tries);
+        let Self { tries, reason, .. } = self;
+        if let Some(code) = self.stops {
+            return blocked(run, code, reason);
         }
-        let wait = back_off(self.at, self.tries);
+        if tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
+            return give_up(tries, reason);
+        }
+        let wait = back_off(self.at, tries);
         if now < wait {
             Step::Wait { until: Some(wait) }
         } else {

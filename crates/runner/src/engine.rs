@@ -14,6 +14,7 @@ mod look;
 mod measure;
 mod places;
 mod planning;
+mod reading;
 mod rebase;
 mod remote;
 mod set_up;
@@ -26,9 +27,11 @@ use std::sync::{Arc, OnceLock};
 
 use git_delivery::{Identity, Repository};
 use jiff::Timestamp;
-use ledger_core::{BlockerCode, Effect, Event, Observation, PauseCause, Pending, RunId, Ticket, TicketId};
+use ledger_core::{
+    BlockerCode, CommitId, Effect, Event, Observation, PauseCause, Pending, Run, RunId, Ticket, TicketId,
+};
 use policy::config::Gates;
-use policy::{CheckSpec, Policy};
+use policy::{CheckSpec, Policy, ScopeRules};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -246,7 +249,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> BlockerCode {
 }
 
 impl Executor for Engine {
-    fn start(&mut self, seq: u64, effect: &Effect, run: &ledger_core::Run) {
+    fn start(&mut self, seq: u64, effect: &Effect, run: &Run) {
         if let Effect::Interrupt { .. } = effect {
             self.interrupt.send_replace(true);
             return;
@@ -254,11 +257,9 @@ impl Executor for Engine {
         self.interrupt = watch::channel(false).0;
         match effect {
             Effect::PreparePlaces { base } => self.prepare_places(seq, *base, run),
-            Effect::RunChecks { purpose, tree, checks } => match run.base() {
-                Some(base) => self.run_checks(seq, *purpose, *tree, checks, base, run),
-                None => self.blocking(seq, || {
-                    Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
-                }),
+            Effect::RunChecks { purpose, tree, checks } => match base_of(run) {
+                Ok(base) => self.run_checks(seq, *purpose, *tree, checks, base, run),
+                Err(failed) => self.blocking(seq, || Err(failed)),
             },
             Effect::TakePlan { label } => self.take_plan(seq, label, run),
             Effect::TakeAdvice { tree, label } => self.take_advice(seq, *tree, label, run),
@@ -287,7 +288,7 @@ impl Executor for Engine {
         Some(self.plan.redactor.event(event))
     }
 
-    async fn look(&mut self, pending: &Pending, run: &ledger_core::Run) -> Vec<Event> {
+    async fn look(&mut self, pending: &Pending, run: &Run) -> Vec<Event> {
         let push = match &pending.effect {
             Effect::Push { target, old, .. } => Some(self.look_at_push(pending, target, *old, run)),
             _ => None,
@@ -333,6 +334,17 @@ impl Engine {
             () = async { tokio::time::sleep(pause.unwrap_or_default()).await }, if pause.is_some() => None,
         }
     }
+}
+
+/// The base of the run.
+fn base_of(run: &Run) -> Result<CommitId, Failed> {
+    let missing = || Failed::new(BlockerCode::TreeMismatch, "the run has no base");
+    run.base().ok_or_else(missing)
+}
+
+/// What the ticket and the policy allow.
+fn scope_of(plan: &RunPlan) -> Result<ScopeRules, Failed> {
+    ScopeRules::new(&plan.policy, &plan.ticket.file).map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))
 }
 
 /// The folder of the ticket's files in the repository.

@@ -1,6 +1,6 @@
 //! What experts said in a run, in the form in which people read it.
 
-use ledger_core::{ExpertCall, ExpertEnd, ExpertSubject, Finding, Judge, Recommendation, RepoPath, Run};
+use ledger_core::{ExpertCall, ExpertSubject, Finding, Judge, Recommendation, RepoPath, Run};
 use serde::Serialize;
 
 use crate::records::finding_line;
@@ -92,11 +92,8 @@ pub(crate) fn expert_opinions(run: &Run) -> Vec<ExpertOpinion> {
 /// None where it was not asked yet.
 fn opinion(run: &Run, call: &ExpertCall, subject: &ExpertSubject) -> Option<ExpertOpinion> {
     let ended = run.expert(call.judge, subject)?;
-    let answer = match &ended.end {
-        ExpertEnd::Answered { review, passes } => Some((review, *passes)),
-        _ => None,
-    };
-    let review = answer.map(|(review, _)| review);
+    let said = ended.turn.end.answer();
+    let review = said.map(|said| &said.review);
     Some(ExpertOpinion {
         expert: call.judge,
         about: match subject {
@@ -105,9 +102,9 @@ fn opinion(run: &Run, call: &ExpertCall, subject: &ExpertSubject) -> Option<Expe
         },
         trigger: call.trigger.clone(),
         path: call.path.clone(),
-        verdict: match answer {
-            Some((_, true)) => "pass",
-            Some((_, false)) => "fail",
+        verdict: match said.map(|said| said.passes) {
+            Some(true) => "pass",
+            Some(false) => "fail",
             None => "none",
         },
         advisory: call.is_advisory,

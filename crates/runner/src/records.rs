@@ -9,8 +9,7 @@ mod plan;
 use std::fmt::Write as _;
 
 use ledger_core::{
-    ChangeKind, CheckResult, CommitId, Finding, Phase, PhaseEvidence, RefName, Report, Review, ReviewEnd, Run,
-    Strength, Verdict,
+    ChangeKind, CheckResult, CommitId, Finding, Phase, PhaseEvidence, RefName, Report, Review, Run, Strength, Verdict,
 };
 
 use crate::children::children_in_words;
@@ -266,10 +265,8 @@ pub fn report_of(run: &Run) -> Option<&Report> {
 
 /// The reviewer's answer in the iteration that the run stands on.
 pub fn review_of(run: &Run) -> Option<&Review> {
-    match &run.attempt()?.review.as_ref()?.end {
-        ReviewEnd::Answered { review, .. } => Some(review),
-        _ => None,
-    }
+    let judged = run.attempt()?.review.as_ref()?.turn.end.answer()?;
+    Some(&judged.review)
 }
 
 fn heading(text: &mut String, title: &str) {

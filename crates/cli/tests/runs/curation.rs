@@ -155,7 +155,7 @@ fn refusals(world: &World) -> Vec<String> {
             observation: Observation::CurationEnded { end, .. },
             ..
         } => match end {
-            CurationEnd::Answered { refused, .. } => Some(refused[0].detail.clone()),
+            CurationEnd::Answered(judged) => Some(judged.refused[0].detail.clone()),
             CurationEnd::InvalidAnswer { reason } => Some(reason),
             other => panic!("{other:?}"),
         },

@@ -80,8 +80,8 @@ fn asked(world: &World) -> Vec<(Judge, &'static str)> {
         } => Some((
             judge,
             match end {
-                ExpertEnd::Answered { passes: true, .. } => "passes",
-                ExpertEnd::Answered { passes: false, .. } => "refuses",
+                ExpertEnd::Answered(said) if said.passes => "passes",
+                ExpertEnd::Answered(_) => "refuses",
                 ExpertEnd::InvalidAnswer { .. } => "invalid",
                 ExpertEnd::Interrupted => "interrupted",
                 ExpertEnd::Failed { .. } => "failed",

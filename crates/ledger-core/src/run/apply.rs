@@ -6,11 +6,12 @@ mod intents;
 
 use super::{Refusal, Run, State};
 use crate::changed_tests::TestOrder;
-use crate::effect::{Effect, Observation};
+use crate::effect::Effect;
 use crate::event::{DeliveryOpened, Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::divided;
 use crate::mode::Mode;
 use crate::object::TreeId;
+use crate::observation::Observation;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
 use crate::receipt::Receipt;
 

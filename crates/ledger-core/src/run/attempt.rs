@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::ended_reader::{EndedCuration, EndedReader, still_counts};
+use super::experts::EndedExpert;
 use crate::activity::{Activity, AgentIdentity, TokenCount};
-use crate::blocker::{Blocker, BlockerCode};
+use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::comparison::TestComparison;
-use crate::curation::Curation;
 use crate::drift::SpecDrift;
-use crate::effect::{CurationEnd, Effect, ExpertEnd, PlanEnd, ReviewEnd, TurnEnd, Violation};
+use crate::effect::Effect;
 use crate::event::{IterationCause, ResumeCause};
 use crate::evidence::CheckResult;
-use crate::expert::{ExpertCall, ExpertSubject, Judge};
+use crate::expert::{ExpertCall, Judge};
 use crate::id::ThreadId;
 use crate::object::{CommitId, TreeId};
-use crate::plan::PlanStatus;
+use crate::observation::{TurnEnd, Violation};
+use crate::reader_end::JudgedReview;
 use crate::review::Finding;
 use crate::weakening::WeakenedTest;
 
@@ -67,19 +69,6 @@ pub struct StartedThread {
     pub thread: ThreadId,
     /// Who answers.
     pub agent: AgentIdentity,
-}
-
-/// A planning turn that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndedPlan {
-    /// How.
-    pub end: PlanEnd,
-    /// When.
-    pub at: Timestamp,
-    /// The planner's conversation.
-    pub thread: Option<ThreadId>,
-    /// Why it was interrupted by us, where the policy did.
-    pub interrupted_for: Option<Blocker>,
 }
 
 /// A turn that ended.
@@ -137,48 +126,10 @@ pub struct CheckedTree {
 pub struct EndedReview {
     /// The tree that was judged.
     pub tree: TreeId,
-    /// How.
-    pub end: ReviewEnd,
-    /// When.
-    pub at: Timestamp,
-    /// The reviewer's conversation.
-    pub thread: Option<ThreadId>,
-    /// Why it was interrupted by us, where the policy did.
-    pub interrupted_for: Option<Blocker>,
+    /// The reviewer's turn.
+    pub turn: EndedReader<JudgedReview>,
     /// The tree that the reviewer saw, where the same change was brought onto another base since.
     pub carried_from: Option<TreeId>,
-}
-
-/// An expert's turn that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndedExpert {
-    /// What was judged.
-    pub subject: ExpertSubject,
-    /// How.
-    pub end: ExpertEnd,
-    /// When.
-    pub at: Timestamp,
-    /// The expert's conversation.
-    pub thread: Option<ThreadId>,
-    /// Why it was interrupted by us, where the policy did.
-    pub interrupted_for: Option<Blocker>,
-    /// Turns about the same in a row that ended without a valid answer.
-    pub failed: u32,
-    /// The tree that the expert saw, where the same change was brought onto another base since.
-    pub carried_from: Option<TreeId>,
-}
-
-/// A curator's turn that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndedCuration {
-    /// How.
-    pub end: CurationEnd,
-    /// When.
-    pub at: Timestamp,
-    /// The curator's conversation.
-    pub thread: Option<ThreadId>,
-    /// Why it was interrupted by us, where the policy did.
-    pub interrupted_for: Option<Blocker>,
 }
 
 /// An effect that is under way, or was when the runner died.
@@ -229,44 +180,6 @@ pub struct OpenCommand {
 /// The most commands that are remembered as open; a hostile agent may name any number.
 const MAX_OPEN_COMMANDS: usize = 256;
 
-impl EndedPlan {
-    /// Whether the run can follow it: it says that the ticket can be done, and nothing about it is forbidden.
-    pub fn is_sound(&self) -> bool {
-        self.interrupted_for.is_none()
-            && matches!(&self.end, PlanEnd::Answered { plan, violations }
-                if plan.status == PlanStatus::Planned && violations.is_empty())
-    }
-}
-
-impl EndedPlan {
-    /// Whether something can come of it still, when a runner takes the run up.
-    pub(super) fn is_useful(&self, after: ResumeCause) -> bool {
-        match &self.interrupted_for {
-            Some(blocker) => !(after == ResumeCause::Blocker && blocker.resumable),
-            None => self.is_sound(),
-        }
-    }
-}
-
-impl EndedCuration {
-    /// The answer, where it can be used: nothing about it is forbidden.
-    pub fn sound(&self) -> Option<&Curation> {
-        match &self.end {
-            CurationEnd::Answered { curation, refused } if refused.is_empty() && self.interrupted_for.is_none() => {
-                Some(curation)
-            }
-            _ => None,
-        }
-    }
-
-    /// Why the policy stopped the curator, where that stops the run. That it took too long does not: a change is not held up by
-    /// somebody who has nothing to say about it.
-    fn stopped_for(&self) -> Option<&Blocker> {
-        let too_long = |blocker: &&Blocker| matches!(blocker.code, BlockerCode::TurnTimeout | BlockerCode::Stalled);
-        self.interrupted_for.as_ref().filter(|blocker| !too_long(blocker))
-    }
-}
-
 impl Attempt {
     pub(super) fn new(n: u32, cause: Option<IterationCause>, findings: Vec<Finding>, since: Timestamp) -> Self {
         Self {
@@ -294,8 +207,14 @@ impl Attempt {
     /// of the iteration.
     pub fn stopped_for(&self) -> Option<&Blocker> {
         let turn = self.turn.as_ref().and_then(|turn| turn.interrupted_for.as_ref());
-        let review = self.review.as_ref().and_then(|review| review.interrupted_for.as_ref());
-        let expert = self.experts.values().find_map(|expert| expert.interrupted_for.as_ref());
+        let review = self
+            .review
+            .as_ref()
+            .and_then(|review| review.turn.interrupted_for.as_ref());
+        let expert = self
+            .experts
+            .values()
+            .find_map(|expert| expert.turn.interrupted_for.as_ref());
         let curation = self.curation.as_ref().and_then(EndedCuration::stopped_for);
         turn.or(review).or(expert).or(curation)
     }
@@ -320,48 +239,25 @@ impl Attempt {
 
     /// Drops turns and reviews that nothing can come of: they are taken again, and what they cost stays counted.
     pub(super) fn resume(&mut self, after: ResumeCause, writer: Option<&ThreadId>) {
-        // A cause that may be gone is not held against what was stopped for it; any other still holds.
-        let lapsed = |blocker: &Blocker| after == ResumeCause::Blocker && blocker.resumable;
         let without_name = self.thread.is_none();
-        let useless_turn = |turn: &EndedTurn| match &turn.interrupted_for {
-            Some(blocker) => lapsed(blocker),
-            None => without_name || matches!(turn.end, TurnEnd::Interrupted | TurnEnd::Failed { .. }),
+        let useful_turn = |turn: &EndedTurn| {
+            let useless = without_name || matches!(turn.end, TurnEnd::Interrupted | TurnEnd::Failed { .. });
+            still_counts(turn.interrupted_for.as_ref(), after, !useless)
         };
-        let useful_review = |review: &EndedReview| match &review.interrupted_for {
-            Some(blocker) => !lapsed(blocker),
-            None => {
-                let independent = review.thread.is_some() && review.thread.as_ref() != writer;
-                independent && matches!(review.end, ReviewEnd::Answered { .. })
-            }
-        };
-        if self.turn.as_ref().is_some_and(useless_turn) {
-            self.turn = None;
-        }
-        if !self.review.as_ref().is_some_and(useful_review) {
+        self.turn.take_if(|turn| !useful_turn(turn));
+        if !self
+            .review
+            .as_ref()
+            .is_some_and(|review| review.turn.is_useful(after, writer))
+        {
             self.review = None;
             self.failed_reviews = 0;
         }
-        let useful_curation = |ended: &EndedCuration| match ended.stopped_for() {
-            Some(blocker) => !lapsed(blocker),
-            None => ended.sound().is_some(),
-        };
+        let useful_curation = |ended: &EndedCuration| still_counts(ended.stopped_for(), after, ended.sound().is_some());
         if !self.curation.as_ref().is_some_and(useful_curation) {
             self.forget_curation();
         }
-        self.experts.retain(|_, expert| expert.is_useful(after, writer));
-    }
-}
-
-impl EndedExpert {
-    /// Whether something can come of it still, when a runner takes the run up.
-    pub(super) fn is_useful(&self, after: ResumeCause, writer: Option<&ThreadId>) -> bool {
-        match &self.interrupted_for {
-            Some(blocker) => !(after == ResumeCause::Blocker && blocker.resumable),
-            None => {
-                let independent = self.thread.is_some() && self.thread.as_ref() != writer;
-                independent && matches!(self.end, ExpertEnd::Answered { .. })
-            }
-        }
+        self.experts.retain(|_, expert| expert.turn.is_useful(after, writer));
     }
 }
 

@@ -2,15 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
-use super::{EndedExpert, Pending, Run};
-use crate::effect::{ExpertEnd, PlanEnd, ReviewEnd};
+use super::{EndedPlan, EndedReader, Run};
 use crate::expert::{ExpertCall, ExpertField, ExpertSubject, ExpertVerdict, Judge, Recommendation};
 use crate::id::ThreadId;
 use crate::object::TreeId;
 use crate::plan::Plan;
+use crate::reader_end::JudgedExpertReview;
 use crate::review::Finding;
+
+/// An expert's turn that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedExpert {
+    /// What was judged.
+    pub subject: ExpertSubject,
+    /// The expert's turn.
+    pub turn: EndedReader<JudgedExpertReview>,
+    /// Turns about the same in a row that ended without a valid answer.
+    pub failed: u32,
+    /// The tree that the expert saw, where the same change was brought onto another base since.
+    pub carried_from: Option<TreeId>,
+}
 
 impl Run {
     /// Whom the run asks about its change, in their order: those that the ticket names, those that the change calls for, and those who
@@ -57,17 +68,15 @@ impl Run {
         };
         let verdict = |call: ExpertCall| {
             let ended = self.expert(call.judge, &subject)?;
-            if ended.interrupted_for.is_some() {
+            if ended.turn.interrupted_for.is_some() {
                 return None;
             }
-            let ExpertEnd::Answered { review, passes } = &ended.end else {
-                return None;
-            };
+            let said = ended.turn.end.answer()?;
             Some(ExpertVerdict {
                 judge: call.judge,
-                thread: ended.thread.clone()?,
-                recommendation: review.recommendation,
-                passes: *passes,
+                thread: ended.turn.thread.clone()?,
+                recommendation: said.review.recommendation,
+                passes: said.passes,
                 is_advisory: call.is_advisory,
                 carried_from: ended.carried_from,
             })
@@ -85,11 +94,8 @@ impl Run {
             .iter()
             .filter(|verdict| !verdict.passes && !verdict.is_advisory);
         refusing
-            .filter_map(|verdict| match &self.expert(verdict.judge, &subject)?.end {
-                ExpertEnd::Answered { review, .. } => Some(review.to_repair()),
-                _ => None,
-            })
-            .flatten()
+            .filter_map(|verdict| self.expert(verdict.judge, &subject)?.turn.end.answer())
+            .flat_map(|said| said.review.to_repair())
             .collect()
     }
 
@@ -110,10 +116,7 @@ impl Run {
 
     /// The last plan, where it fits the ticket: what experts judge before the first edit.
     pub fn sound_plan(&self) -> Option<&Plan> {
-        match &self.plan.as_ref().filter(|ended| ended.is_sound())?.end {
-            PlanEnd::Answered { plan, .. } => Some(plan),
-            _ => None,
-        }
+        self.plan.as_ref().and_then(EndedPlan::sound)
     }
 
     /// The same, as what an expert is asked about.
@@ -129,9 +132,9 @@ impl Run {
         };
         self.plan_experts().iter().all(|field| {
             let ended = self.expert(Judge::from(*field), &subject);
-            ended.is_some_and(|ended| {
-                let whole = ended.thread.is_some() && ended.interrupted_for.is_none();
-                whole && matches!(ended.end, ExpertEnd::Answered { passes: true, .. })
+            ended.is_some_and(|EndedExpert { turn, .. }| {
+                let whole = turn.thread.is_some() && turn.interrupted_for.is_none();
+                whole && turn.end.answer().is_some_and(|said| said.passes)
             })
         })
     }
@@ -143,17 +146,16 @@ impl Run {
         };
         self.plan_experts().iter().any(|field| {
             let ended = self.expert(Judge::from(*field), &subject);
-            ended.is_some_and(|ended| {
-                matches!(&ended.end, ExpertEnd::Answered { review, passes: false } if review.recommendation != Recommendation::Stop)
-            })
+            let said = ended.and_then(|ended| ended.turn.end.answer());
+            said.is_some_and(|said| !said.passes && said.review.recommendation != Recommendation::Stop)
         })
     }
 
     /// What the experts have found in the last plan, who do not let it proceed.
     pub fn plan_findings(&self) -> Vec<(Judge, Vec<Finding>)> {
-        let refused = self.plan_experts.iter().filter_map(|(judge, ended)| match &ended.end {
-            ExpertEnd::Answered { review, passes: false } => Some((*judge, review.to_repair())),
-            _ => None,
+        let refused = self.plan_experts.iter().filter_map(|(judge, ended)| {
+            let said = ended.turn.end.answer().filter(|said| !said.passes)?;
+            Some((*judge, said.review.to_repair()))
         });
         refused.collect()
     }
@@ -168,9 +170,9 @@ impl Run {
         let reviewer = self.attempt.as_ref().and_then(|attempt| attempt.review.as_ref());
         let planner = self.plan.as_ref().and_then(|plan| plan.thread.as_ref());
         let mut taken = of_others
-            .filter_map(|(_, ended)| ended.thread.as_ref())
+            .filter_map(|(_, ended)| ended.turn.thread.as_ref())
             .chain(self.writer.as_ref())
-            .chain(reviewer.and_then(|review| review.thread.as_ref()))
+            .chain(reviewer.and_then(|review| review.turn.thread.as_ref()))
             .chain(planner);
         taken.any(|other| other == thread)
     }
@@ -178,17 +180,16 @@ impl Run {
     /// Whether the review, or an expert, has refused the tree that the run stands on.
     pub(super) fn is_refused(&self) -> bool {
         let review = self.attempt.as_ref().and_then(|attempt| attempt.review.as_ref());
-        let by_reviewer = review.is_some_and(|review| matches!(review.end, ReviewEnd::Answered { passes: false, .. }));
-        by_reviewer || !self.expert_findings().is_empty()
+        let said = review.and_then(|review| review.turn.end.answer());
+        said.is_some_and(|said| !said.passes) || !self.expert_findings().is_empty()
     }
 
+    /// Where there is no turn, the end is nobody's fault, and it is asked again.
     pub(super) fn expert_ended(
         &mut self,
-        at: Timestamp,
-        pending: &Pending,
-        (judge, subject): (Judge, ExpertSubject),
-        end: &ExpertEnd,
-        thread: Option<&ThreadId>,
+        judge: Judge,
+        subject: ExpertSubject,
+        turn: Option<EndedReader<JudgedExpertReview>>,
     ) {
         let of_tree = self.attempt.as_mut().map(|attempt| &mut attempt.experts);
         let experts = match subject {
@@ -199,22 +200,14 @@ impl Run {
             },
         };
         let before = experts.remove(&judge);
-        if *end == ExpertEnd::Interrupted && pending.was_abandoned() {
-            // It is asked again.
-            return;
-        }
-        let interrupted_for = pending.stopped_for().cloned();
-        let failed = interrupted_for.is_none() && !matches!(end, ExpertEnd::Answered { .. });
+        let Some(turn) = turn else { return };
         let tries = before
             .filter(|before| before.subject == subject)
             .map_or(0, |before| before.failed);
         let ended = EndedExpert {
             subject,
-            end: end.clone(),
-            at,
-            thread: thread.cloned(),
-            interrupted_for,
-            failed: tries + u32::from(failed),
+            failed: tries + u32::from(turn.is_failed()),
+            turn,
             carried_from: None,
         };
         experts.insert(judge, ended);
@@ -226,8 +219,8 @@ impl Run {
         let both = experts.into_iter().flatten().chain(&self.plan_experts);
         let borrowed: Vec<_> = both
             .filter(|(judge, ended)| {
-                let thread = ended.thread.as_ref();
-                ended.interrupted_for.is_none()
+                let thread = ended.turn.thread.as_ref();
+                ended.turn.interrupted_for.is_none()
                     && thread.is_some_and(|thread| self.is_taken(thread, **judge, &ended.subject))
             })
             .map(|(judge, ended)| (*judge, ended.subject))

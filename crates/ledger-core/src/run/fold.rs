@@ -2,19 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::attempt::{
-    Attempt, CheckedTree, EndedCuration, EndedPlan, EndedReview, EndedTurn, MeasuredChange, Pending, RefusedChange,
-    StartedThread,
-};
-use super::{AcceptedTree, EffectFailure, MovedRef, PushedRef, RefusedPush, Run, SeenRemote, State};
-use crate::activity::{Activity, AgentFailure, AgentFailureClass};
-use crate::changed_tests::ChangedTests;
-use crate::effect::{
-    AdviceEnd, CheckPurpose, CurationEnd, Effect, ExpertEnd, Observation, PlanEnd, ReviewEnd, TurnEnd, TurnPurpose,
-};
+use super::attempt::{Attempt, Pending, RefusedChange, StartedThread};
+use super::ended_reader::{EndedPlan, still_counts};
+use super::{AcceptedTree, Run, State};
+use crate::activity::Activity;
+use crate::effect::{Effect, TurnPurpose};
 use crate::event::{DeliveryOpened, Event, IterationCause, PauseCause, ResumeCause};
-use crate::evidence::CheckResult;
-use crate::id::ThreadId;
 use crate::object::{CommitId, TreeId};
 use crate::parent::{Child, Choice};
 use crate::phase::{Phase, PhaseEvidence};
@@ -187,7 +180,7 @@ impl Run {
 
     /// The change stands on another base, so that its checks and those of the base count for nothing, and it is measured anew. A review
     /// judged the same change, file by file, and is carried over to the new tree.
-    fn rebase(&mut self, onto: (CommitId, TreeId), tree: TreeId, same_change: bool) {
+    pub(super) fn rebase(&mut self, onto: (CommitId, TreeId), tree: TreeId, same_change: bool) {
         if let (true, Some(delivery)) = (self.branch_holds_delivery(), &self.prepared) {
             self.placed = Some((delivery.branch.clone(), delivery.records));
         }
@@ -250,14 +243,15 @@ impl Run {
         }
         self.remote = None;
         self.push_refused = None;
-        if !self.plan.as_ref().is_some_and(|plan| plan.is_useful(after)) {
+        let useful_plan = |plan: &EndedPlan| still_counts(plan.interrupted_for.as_ref(), after, plan.sound().is_some());
+        if !self.plan.as_ref().is_some_and(useful_plan) {
             self.plan = None;
             self.totals.plans = 0;
         }
         self.resume_advice(after);
         let to_judge = self.plan_to_judge();
         self.plan_experts
-            .retain(|_, expert| Some(expert.subject) == to_judge && expert.is_useful(after, None));
+            .retain(|_, expert| Some(expert.subject) == to_judge && expert.turn.is_useful(after, None));
         if let Some(pending) = &mut self.pending {
             pending.orphaned = true;
         }
@@ -290,336 +284,6 @@ impl Run {
                 agent: agent.clone(),
             });
         }
-    }
-
-    fn observe(&mut self, at: Timestamp, pending: &Pending, observation: &Observation) {
-        match observation {
-            Observation::PlacesReady { anew, copied, set_up } => {
-                self.places_ready = true;
-                self.copied.clone_from(copied);
-                if *anew {
-                    self.set_up.clone_from(set_up);
-                }
-            }
-            Observation::ChecksRan { tree, results, .. } => self.checks_ran(pending, *tree, results),
-            Observation::PlanEnded { end, tokens, thread } => {
-                self.totals.tokens = self.totals.tokens.plus(*tokens);
-                self.plan_ended(at, pending, end, thread.as_ref());
-            }
-            Observation::AdviceEnded {
-                tree,
-                end,
-                tokens,
-                thread,
-            } => {
-                self.totals.tokens = self.totals.tokens.plus(*tokens);
-                self.advice_ended(at, pending, *tree, end, thread.as_ref());
-            }
-            Observation::TestsCompared { comparison, .. } => {
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.compared = Some(comparison.clone());
-                }
-            }
-            Observation::TurnEnded { end, tokens, thread } => {
-                self.totals.tokens = self.totals.tokens.plus(*tokens);
-                if thread.is_some() {
-                    self.writer.clone_from(thread);
-                }
-                self.turn_ended(at, pending, end);
-            }
-            Observation::ChangesMeasured {
-                change,
-                violations,
-                weakened,
-                tests,
-                same_as,
-                drift,
-                experts,
-            } => {
-                self.unmeasured = false;
-                let is_carried = self.carried.take().is_some();
-                let reported = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Reported { .. });
-                let turn = self.attempt.as_ref().and_then(|attempt| attempt.turn.as_ref());
-                // A turn that was cut off goes on later; that its tree stands still says nothing.
-                if turn.is_some_and(reported) && !is_carried {
-                    let again = self.totals.trees.contains(&change.tree);
-                    self.totals.repeated_trees = if again { self.totals.repeated_trees + 1 } else { 0 };
-                }
-                self.totals.trees.push(change.tree);
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.measured = Some(MeasuredChange {
-                        change: change.clone(),
-                        violations: violations.clone(),
-                        weakened: weakened.clone(),
-                        tests: tests.clone(),
-                        same_as: *same_as,
-                        drift: drift.clone(),
-                        experts: experts.clone(),
-                    });
-                }
-            }
-            Observation::ReviewEnded {
-                tree,
-                end,
-                tokens,
-                thread,
-            } => {
-                self.totals.tokens = self.totals.tokens.plus(*tokens);
-                self.review_ended(at, pending, *tree, end, thread.as_ref());
-            }
-            Observation::ExpertEnded {
-                judge,
-                subject,
-                end,
-                tokens,
-                thread,
-            } => {
-                self.totals.tokens = self.totals.tokens.plus(*tokens);
-                self.expert_ended(at, pending, (*judge, *subject), end, thread.as_ref());
-            }
-            Observation::CurationEnded { end, tokens, thread } => {
-                self.totals.tokens = self.totals.tokens.plus(*tokens);
-                self.curation_ended(at, pending, end, thread.as_ref());
-            }
-            Observation::ConsentSeen { consent } => self.consent = Some(consent.clone()),
-            Observation::DeliveryPrepared { delivery } => {
-                self.prepared = Some(delivery.clone());
-                // It is looked at once more before the branch moves.
-                self.consent = None;
-            }
-            Observation::RefSeen { value, contains_new } => {
-                self.moved = Some(MovedRef {
-                    value: *value,
-                    contains_new: *contains_new,
-                });
-                // It is looked at once more before a push.
-                self.consent = None;
-            }
-            Observation::RemoteSeen { value, contains_new } => {
-                self.remote = Some(SeenRemote {
-                    value: *value,
-                    contains_new: *contains_new,
-                });
-            }
-            Observation::Pushed { old, new } => self.pushed = Some(PushedRef { old: *old, new: *new }),
-            Observation::PushRefused { moved, reason } => {
-                self.totals.moved_pushes += u32::from(*moved);
-                self.push_refused = Some(RefusedPush {
-                    moved: *moved,
-                    reason: reason.clone(),
-                });
-            }
-            Observation::Rebased {
-                onto,
-                base_tree,
-                tree,
-                same_change,
-            } => self.rebase((*onto, *base_tree), *tree, *same_change),
-            Observation::RunStored { commit } => self.stored = Some(*commit),
-            Observation::Failed { code, reason } => {
-                self.cut_off(at, pending, None);
-                // What the policy stopped it for is graver than that it could not be done.
-                self.failure = pending.stopped_for().is_none().then(|| EffectFailure {
-                    code: *code,
-                    reason: reason.clone(),
-                });
-            }
-            Observation::Lost { reason } => self.cut_off(at, pending, Some(reason)),
-            Observation::Interrupted => self.cut_off(at, pending, None),
-        }
-    }
-
-    fn checks_ran(&mut self, pending: &Pending, tree: TreeId, results: &[CheckResult]) {
-        let baseline = matches!(
-            pending.effect,
-            Effect::RunChecks {
-                purpose: CheckPurpose::Baseline,
-                ..
-            }
-        );
-        if baseline {
-            self.baseline = Some(results.to_vec());
-            return;
-        }
-        let passed = results.iter().all(CheckResult::passed);
-        let wants_order = |tests: &&ChangedTests| tests.order.is_some() && tests.is_tests_alone();
-        // Tests that stand alone are to fail.
-        let is_first_of_two = !passed && self.changed_tests().filter(wants_order).is_some();
-        if is_first_of_two {
-            self.tests_alone = Some(tree);
-        }
-        self.totals.verification_failures = if passed || is_first_of_two {
-            0
-        } else {
-            self.totals.verification_failures + 1
-        };
-        let checked = CheckedTree {
-            tree,
-            results: results.to_vec(),
-        };
-        // The next iteration is told what failed in this one.
-        self.last_checked = Some(checked.clone());
-        self.checkpoint_reached(tree, results);
-        if let Some(attempt) = &mut self.attempt {
-            attempt.checked = Some(checked);
-        }
-    }
-
-    /// An effect ended, and nobody saw how. Where an agent was at work, what it was stopped for still counts; and where
-    /// the runner is there and the agent is not, the agent has failed.
-    fn cut_off(&mut self, at: Timestamp, pending: &Pending, lost: Option<&str>) {
-        self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
-        let stopped = pending.stopped_for().is_some();
-        let (plan, turn, review, expert, curation, advice) = match lost {
-            _ if stopped => (
-                PlanEnd::Interrupted,
-                TurnEnd::Interrupted,
-                ReviewEnd::Interrupted,
-                ExpertEnd::Interrupted,
-                CurationEnd::Interrupted,
-                AdviceEnd::Interrupted,
-            ),
-            Some(reason) if !pending.orphaned => {
-                let failure = AgentFailure {
-                    class: AgentFailureClass::Crashed,
-                    message: reason.to_owned(),
-                };
-                let of_plan = PlanEnd::Failed {
-                    failure: failure.clone(),
-                };
-                let of_review = ReviewEnd::Failed {
-                    failure: failure.clone(),
-                };
-                let of_expert = ExpertEnd::Failed {
-                    failure: failure.clone(),
-                };
-                let of_curation = CurationEnd::Failed {
-                    failure: failure.clone(),
-                };
-                let of_advice = AdviceEnd::Failed {
-                    failure: failure.clone(),
-                };
-                (
-                    of_plan,
-                    TurnEnd::Failed { failure },
-                    of_review,
-                    of_expert,
-                    of_curation,
-                    of_advice,
-                )
-            }
-            _ => return,
-        };
-        match &pending.effect {
-            Effect::TakePlan { .. } => self.plan_ended(at, pending, &plan, None),
-            Effect::TakeAdvice { tree, .. } => self.advice_ended(at, pending, *tree, &advice, None),
-            Effect::TakeTurn { .. } => self.turn_ended(at, pending, &turn),
-            Effect::TakeReview { tree, .. } => self.review_ended(at, pending, *tree, &review, None),
-            Effect::AskExpert { judge, subject, .. } => {
-                self.expert_ended(at, pending, (*judge, *subject), &expert, None)
-            }
-            Effect::TakeCuration { .. } => self.curation_ended(at, pending, &curation, None),
-            _ => {}
-        }
-    }
-
-    fn plan_ended(&mut self, at: Timestamp, pending: &Pending, end: &PlanEnd, thread: Option<&ThreadId>) {
-        if *end == PlanEnd::Interrupted && pending.was_abandoned() {
-            // It is asked for again.
-            return;
-        }
-        self.totals.plans += 1;
-        self.plan_experts.clear();
-        self.plan = Some(EndedPlan {
-            end: end.clone(),
-            at,
-            thread: thread.cloned(),
-            interrupted_for: pending.stopped_for().cloned(),
-        });
-    }
-
-    fn review_ended(
-        &mut self,
-        at: Timestamp,
-        pending: &Pending,
-        tree: TreeId,
-        end: &ReviewEnd,
-        thread: Option<&ThreadId>,
-    ) {
-        let Some(attempt) = &mut self.attempt else { return };
-        if *end == ReviewEnd::Interrupted && pending.was_abandoned() {
-            attempt.review = None;
-            return;
-        }
-        let interrupted_for = pending.stopped_for().cloned();
-        if interrupted_for.is_none() && !matches!(end, ReviewEnd::Answered { .. }) {
-            attempt.failed_reviews += 1;
-        }
-        attempt.review = Some(EndedReview {
-            tree,
-            end: end.clone(),
-            at,
-            thread: thread.cloned(),
-            interrupted_for,
-            carried_from: None,
-        });
-    }
-
-    fn curation_ended(&mut self, at: Timestamp, pending: &Pending, end: &CurationEnd, thread: Option<&ThreadId>) {
-        let Some(attempt) = &mut self.attempt else { return };
-        if *end == CurationEnd::Interrupted && pending.was_abandoned() {
-            // It is asked for again.
-            attempt.curation = None;
-            return;
-        }
-        // Nobody else than the writer wrote down what it is worth.
-        let is_independent = thread.is_some() && thread != self.writer.as_ref();
-        let end = match end {
-            CurationEnd::Answered { .. } if !is_independent => CurationEnd::InvalidAnswer {
-                reason: "it was answered in the writer's conversation, or in none".to_owned(),
-            },
-            end => end.clone(),
-        };
-        let ended = EndedCuration {
-            end,
-            at,
-            thread: thread.cloned(),
-            interrupted_for: pending.stopped_for().cloned(),
-        };
-        if ended.sound().is_none() {
-            attempt.failed_curations += 1;
-        }
-        attempt.curation = Some(ended);
-    }
-
-    fn turn_ended(&mut self, at: Timestamp, pending: &Pending, end: &TurnEnd) {
-        if *end == TurnEnd::Interrupted && pending.was_abandoned() {
-            // It is taken again.
-            return;
-        }
-        let interrupted_for = pending.stopped_for().cloned();
-        let outside = |class: AgentFailureClass| class != AgentFailureClass::ContextWindow;
-        match end {
-            _ if interrupted_for.is_some() => {}
-            TurnEnd::Failed { failure } if outside(failure.class) => self.totals.runner_failures += 1,
-            TurnEnd::Interrupted => {}
-            _ => self.totals.runner_failures = 0,
-        }
-        let Some(attempt) = &mut self.attempt else { return };
-        if matches!(
-            pending.effect,
-            Effect::TakeTurn {
-                purpose: TurnPurpose::RepairReport,
-                ..
-            }
-        ) {
-            attempt.report_repairs += 1;
-        }
-        attempt.turn = Some(EndedTurn {
-            end: end.clone(),
-            at,
-            interrupted_for,
-        });
     }
 }
 

@@ -1,15 +1,11 @@
 //! Rounds: what an advisor asked for, and what came of it.
 
-use jiff::Timestamp;
-
-use super::{Pending, Run};
-use crate::advice::{Advice, AdviceNext, RoundTask};
-use crate::blocker::Blocker;
-use crate::effect::{AdviceEnd, Violation};
+use super::{EndedReader, Run};
+use crate::advice::{AdviceNext, RoundTask};
 use crate::event::ResumeCause;
 use crate::evidence::CheckResult;
-use crate::id::ThreadId;
 use crate::object::TreeId;
+use crate::reader_end::JudgedAdvice;
 
 /// A round: one task, one turn of the worker, and what the checks then showed.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,24 +25,8 @@ pub struct Round {
 pub struct EndedAdvice {
     /// The tree that it was about.
     pub tree: TreeId,
-    /// How.
-    pub end: AdviceEnd,
-    /// When.
-    pub at: Timestamp,
-    /// The advisor's conversation.
-    pub thread: Option<ThreadId>,
-    /// Why it was interrupted by us, where the policy did.
-    pub interrupted_for: Option<Blocker>,
-}
-
-impl EndedAdvice {
-    /// What was answered, and what is forbidden about it.
-    pub fn answer(&self) -> Option<(&Advice, &[Violation])> {
-        match &self.end {
-            AdviceEnd::Answered { advice, violations } => Some((advice, violations)),
-            _ => None,
-        }
-    }
+    /// The advisor's turn.
+    pub turn: EndedReader<JudgedAdvice>,
 }
 
 impl Run {
@@ -91,46 +71,30 @@ impl Run {
     pub(super) fn is_done_as_advised(&self) -> bool {
         let Some(round) = self.round() else { return true };
         let advice = self.advice.as_ref().filter(|ended| Some(ended.tree) == self.tree());
-        let said = advice.and_then(EndedAdvice::answer);
-        said.is_some_and(|(advice, _)| advice.next == AdviceNext::Done) && round.results.iter().all(CheckResult::passed)
+        let said = advice.and_then(|ended| ended.turn.end.answer());
+        said.is_some_and(|said| said.advice.next == AdviceNext::Done) && round.results.iter().all(CheckResult::passed)
     }
 
     /// Whether this task is what the advisor asked for last, and nothing about it is forbidden.
     pub(super) fn is_advised(&self, task: &RoundTask) -> bool {
-        let said = self.advice.as_ref().and_then(EndedAdvice::answer);
-        said.is_some_and(|(advice, violations)| violations.is_empty() && advice.task().as_ref() == Some(task))
+        let said = self.advice.as_ref().and_then(|ended| ended.turn.end.answer());
+        said.is_some_and(|said| said.violations.is_empty() && said.advice.task().as_ref() == Some(task))
     }
 
-    pub(super) fn advice_ended(
-        &mut self,
-        at: Timestamp,
-        pending: &Pending,
-        tree: TreeId,
-        end: &AdviceEnd,
-        thread: Option<&ThreadId>,
-    ) {
-        if *end == AdviceEnd::Interrupted && pending.was_abandoned() {
-            // It is asked again.
-            self.advice = None;
-            return;
-        }
-        self.failed_advice += 1;
-        self.advice = Some(EndedAdvice {
-            tree,
-            end: end.clone(),
-            at,
-            thread: thread.cloned(),
-            interrupted_for: pending.stopped_for().cloned(),
-        });
+    /// Where there is no turn, the end is nobody's fault, and it is asked again.
+    pub(super) fn advice_ended(&mut self, tree: TreeId, turn: Option<EndedReader<JudgedAdvice>>) {
+        self.failed_advice += u32::from(turn.is_some());
+        self.advice = turn.map(|turn| EndedAdvice { tree, turn });
     }
 
     /// Drops advice that nothing can come of, when a runner takes the run up.
     pub(super) fn resume_advice(&mut self, after: ResumeCause) {
-        let is_useful = |ended: &EndedAdvice| match &ended.interrupted_for {
-            Some(blocker) => !(after == ResumeCause::Blocker && blocker.resumable),
-            None => ended.answer().is_some() && ended.thread.is_some() && ended.thread != self.writer,
-        };
-        if !self.advice.as_ref().is_some_and(is_useful) {
+        let writer = self.writer.as_ref();
+        if !self
+            .advice
+            .as_ref()
+            .is_some_and(|ended| ended.turn.is_useful(after, writer))
+        {
             self.advice = None;
             self.failed_advice = 0;
         }

@@ -308,10 +308,10 @@ pub(crate) fn plan() -> Plan {
 
 pub(crate) fn plan_ended(violations: Vec<Violation>) -> Observation {
     Observation::PlanEnded {
-        end: PlanEnd::Answered {
+        end: PlanEnd::Answered(JudgedPlan {
             plan: plan(),
             violations,
-        },
+        }),
         tokens: tokens(),
         thread: Some(name("planner")),
     }
@@ -340,10 +340,10 @@ pub(crate) fn curation() -> Curation {
 
 pub(crate) fn curation_ended(refused: Vec<Violation>) -> Observation {
     Observation::CurationEnded {
-        end: CurationEnd::Answered {
+        end: CurationEnd::Answered(JudgedCuration {
             curation: curation(),
             refused,
-        },
+        }),
         tokens: tokens(),
         thread: Some(name("curator")),
     }
@@ -352,10 +352,10 @@ pub(crate) fn curation_ended(refused: Vec<Violation>) -> Observation {
 pub(crate) fn review_ended(verdict: Verdict) -> Observation {
     Observation::ReviewEnded {
         tree: tree(),
-        end: ReviewEnd::Answered {
+        end: ReviewEnd::Answered(JudgedReview {
             review: review(verdict),
             passes: verdict == Verdict::Pass,
-        },
+        }),
         tokens: tokens(),
         thread: Some(reviewer()),
     }
@@ -395,10 +395,10 @@ pub(crate) fn round_task() -> RoundTask {
 pub(crate) fn advice_ended(tree: TreeId, next: AdviceNext) -> Observation {
     Observation::AdviceEnded {
         tree,
-        end: AdviceEnd::Answered {
+        end: AdviceEnd::Answered(JudgedAdvice {
             advice: advice(next),
             violations: Vec::new(),
-        },
+        }),
         tokens: tokens(),
         thread: Some(name("advisor")),
     }
@@ -431,10 +431,10 @@ pub(crate) fn expert_ended(judge: Judge, subject: ExpertSubject, passes: bool) -
     Observation::ExpertEnded {
         judge,
         subject,
-        end: ExpertEnd::Answered {
+        end: ExpertEnd::Answered(JudgedExpertReview {
             review: expert_review(passes),
             passes,
-        },
+        }),
         tokens: tokens(),
         thread: Some(name(&format!("thread-{judge}"))),
     }

@@ -3,11 +3,10 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    BlockerCode, CurationEnd, Effect, EndedCuration, MAX_FAILED_ANSWERS, MEMORY_NOT_UPDATED, NO_MEMORY_UPDATE,
-    PhaseEvidence, Run, TreeId, Violation,
+    BlockerCode, Effect, EndedCuration, MAX_FAILED_ANSWERS, MEMORY_NOT_UPDATED, NO_MEMORY_UPDATE, PhaseEvidence, Run,
+    TreeId, Violation,
 };
 
-use super::write::stops_at_once;
 use super::{FailedAnswer, and_more, blocked, enter, places, turn_label};
 use crate::inputs::{Inputs, Step};
 
@@ -47,34 +46,33 @@ fn after(run: &Run, tree: TreeId, ended: &EndedCuration, tries: u32, inputs: &In
     if let Some(blocker) = &ended.interrupted_for {
         return without_notes(&blocker.reason);
     }
-    let reason = match &ended.end {
+    let mut failed = FailedAnswer::of(ended, tries);
+    if failed.stops.is_some() {
+        return without_notes(failed.reason);
+    }
+    let refused = ended.end.answer().map(|answer| &answer.refused[..]);
+    if refused.is_some() && tries < MAX_FAILED_ANSWERS {
         // It is told what is forbidden.
-        CurationEnd::Answered { .. } if tries < MAX_FAILED_ANSWERS => return ask(run, tree),
-        CurationEnd::Answered { refused, .. } => refused.first().map(|first| in_words(first, refused.len())),
-        CurationEnd::InvalidAnswer { reason } => Some(reason.clone()),
-        CurationEnd::Failed { failure } if stops_at_once(failure.class).is_some() => {
-            return without_notes(&failure.message);
-        }
-        CurationEnd::Failed { failure } => Some(failure.message.clone()),
-        CurationEnd::Interrupted => None,
-    };
-    let reason = reason.unwrap_or_else(|| "it was interrupted".to_owned());
-    let failed = FailedAnswer { tries, at: ended.at };
-    let give_up = |tries| {
-        without_notes(&format!(
-            "{tries} turns gave no answer that can be used; the last: {reason}"
-        ))
-    };
-    failed.ask_again(inputs, now, || ask(run, tree), give_up)
+        return ask(run, tree);
+    }
+    let forbidden = refused.and_then(in_words);
+    failed.reason = forbidden.as_deref().unwrap_or(failed.reason);
+    failed.ask_again(
+        run,
+        inputs,
+        now,
+        || ask(run, tree),
+        |tries, reason| {
+            without_notes(&format!(
+                "{tries} turns gave no answer that can be used; the last: {reason}"
+            ))
+        },
+    )
 }
 
-fn in_words(first: &Violation, count: usize) -> String {
-    let path = first
-        .path
-        .as_ref()
-        .map(|path| format!("`{path}`: "))
-        .unwrap_or_default();
-    format!("{path}{}{}", first.detail, and_more(count.saturating_sub(1)))
+fn in_words(refused: &[Violation]) -> Option<String> {
+    let first = refused.first()?;
+    Some(format!("{first}{}", and_more(refused.len().saturating_sub(1))))
 }
 
 fn without_notes(reason: &str) -> Step {

@@ -2,11 +2,9 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    Blocker, BlockerCode, Effect, EndedExpert, ExpertEnd, ExpertReview, ExpertSubject, Judge, Recommendation, Run,
-    TreeId,
+    Blocker, BlockerCode, Effect, EndedExpert, ExpertReview, ExpertSubject, Judge, Recommendation, Run, TreeId,
 };
 
-use super::write::stops_at_once;
 use super::{FailedAnswer, blocked, stopped, turn_label};
 use crate::inputs::{Inputs, Step};
 
@@ -53,31 +51,20 @@ fn word(run: &Run, judge: Judge, subject: ExpertSubject, is_advisory: bool, inpu
     let Some(ended) = run.expert(judge, &subject) else {
         return Word::Open(ask());
     };
-    let again = |reason: &str| {
-        let failed = FailedAnswer {
-            tries: ended.failed,
-            at: ended.at,
-        };
-        let mut given_up = false;
-        let step = failed.ask_again(inputs, now, ask, |tries| {
-            given_up = true;
-            let reason = format!("{tries} turns of the expert `{judge}` gave no answer; the last: {reason}");
-            blocked(run, BlockerCode::ReviewFailed, reason)
-        });
-        if given_up && is_advisory {
-            Word::Missing
-        } else {
-            Word::Open(step)
-        }
+    if let Some(said) = ended.turn.end.answer() {
+        return answered(run, judge, &subject, ended, &said.review, is_advisory);
+    }
+    let mut given_up = false;
+    let give_up = |tries, reason: &str| {
+        given_up = true;
+        let reason = format!("{tries} turns of the expert `{judge}` gave no answer; the last: {reason}");
+        blocked(run, BlockerCode::ReviewFailed, reason)
     };
-    match &ended.end {
-        ExpertEnd::Answered { review, .. } => answered(run, judge, &subject, ended, review, is_advisory),
-        ExpertEnd::InvalidAnswer { reason } => again(reason),
-        ExpertEnd::Failed { failure } => match stops_at_once(failure.class) {
-            Some(code) => Word::Open(blocked(run, code, failure.message.clone())),
-            None => again(&failure.message),
-        },
-        ExpertEnd::Interrupted => again("it was interrupted"),
+    let step = FailedAnswer::of(&ended.turn, ended.failed).ask_again(run, inputs, now, ask, give_up);
+    if given_up && is_advisory {
+        Word::Missing
+    } else {
+        Word::Open(step)
     }
 }
 
@@ -90,7 +77,7 @@ fn answered(
     is_advisory: bool,
 ) -> Word {
     let refused = |reason: String| Word::Open(blocked(run, BlockerCode::ReviewFailed, reason));
-    match &ended.thread {
+    match &ended.turn.thread {
         None => return refused(format!("the expert `{judge}` named no conversation")),
         Some(thread) if run.is_taken(thread, judge, subject) => {
             return refused(format!("the expert `{judge}` answered in somebody else's conversation"));

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use ledger_core::{
     AcceptanceProof, BlockerCode, CheckPurpose, CheckedTree, Effect, EndedReview, Event, Finding, IterationCause,
-    NotRequiredCode, Phase, PhaseEvidence, ReportStatus, Review, ReviewEnd, Run, Severity, TreeId, Verdict,
+    JudgedReview, NotRequiredCode, Phase, PhaseEvidence, ReportStatus, Run, Severity, TreeId, Verdict,
 };
 
-use super::write::{another_iteration, baseline_failed, failed, stops_at_once};
+use super::write::{another_iteration, baseline_failed, failed};
 use super::{FailedAnswer, and_more, blocked, enter, experts, gates, not_required, places, rounds, turn_label};
 use crate::acceptance::{acceptance_proofs, unproved};
 use crate::inputs::{Inputs, Step};
@@ -193,25 +193,14 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
     if ended.tree != tree {
         return mismatch(run, "reviewed", ended.tree, tree);
     }
-    let again = |reason: &str| {
-        let failed = FailedAnswer {
-            tries: attempt.failed_reviews,
-            at: ended.at,
-        };
-        let gave = |tries| format!("{tries} reviews gave no verdict; the last: {reason}");
-        failed.ask_again(inputs, now, ask, |tries| {
-            blocked(run, BlockerCode::ReviewFailed, gave(tries))
-        })
-    };
-    match &ended.end {
-        ReviewEnd::Answered { review, passes } => verdict(run, tree, ended, review, *passes, inputs, now),
-        ReviewEnd::InvalidAnswer { reason } => again(reason),
-        ReviewEnd::Failed { failure } => match stops_at_once(failure.class) {
-            Some(code) => blocked(run, code, failure.message.clone()),
-            None => again(&failure.message),
-        },
-        ReviewEnd::Interrupted => again("it was interrupted"),
+    if let Some(judged) = ended.turn.end.answer() {
+        return verdict(run, tree, ended, judged, inputs, now);
     }
+    let give_up = |tries, reason: &str| {
+        let reason = format!("{tries} reviews gave no verdict; the last: {reason}");
+        blocked(run, BlockerCode::ReviewFailed, reason)
+    };
+    FailedAnswer::of(&ended.turn, attempt.failed_reviews).ask_again(run, inputs, now, ask, give_up)
 }
 
 /// Tests that are weaker, in a run without a reviewer who could justify that, where the policy wants it justified.
@@ -231,12 +220,11 @@ fn verdict(
     run: &Run,
     tree: TreeId,
     ended: &EndedReview,
-    review: &Review,
-    passes: bool,
+    JudgedReview { review, passes }: &JudgedReview,
     inputs: &Inputs,
     now: Timestamp,
 ) -> Step {
-    let Some(thread) = ended.thread.clone() else {
+    let Some(thread) = ended.turn.thread.clone() else {
         return blocked(run, BlockerCode::ReviewFailed, "the reviewer named no conversation");
     };
     if run.writer() == Some(&thread) {
@@ -247,11 +235,11 @@ fn verdict(
         );
     }
     // What the reviewer refuses is repaired before anybody else looks at it.
-    if passes && let Some(step) = experts::of_tree(run, tree, inputs, now) {
+    if *passes && let Some(step) = experts::of_tree(run, tree, inputs, now) {
         return step;
     }
     let of_experts = run.expert_findings();
-    let verdict = if passes && of_experts.is_empty() {
+    let verdict = if *passes && of_experts.is_empty() {
         Verdict::Pass
     } else {
         Verdict::Fail
@@ -324,10 +312,8 @@ fn unnamed_finding(run: &Run) -> Finding {
     let review = run
         .attempt()
         .and_then(|attempt| attempt.review.as_ref())
-        .and_then(|ended| match &ended.end {
-            ReviewEnd::Answered { review, .. } => Some(review),
-            _ => None,
-        });
+        .and_then(|ended| ended.turn.end.answer())
+        .map(|judged| &judged.review);
     Finding {
         severity: Severity::High,
         place: "the change as a whole".to_owned(),

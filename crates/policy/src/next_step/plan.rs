@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    Blocker, BlockerCode, Effect, EndedPlan, Event, MAX_FAILED_ANSWERS, NotRequiredCode, PauseCause, Phase,
-    PhaseEvidence, Plan, PlanEnd, PlanStatus, Run, wanted_lines,
+    Blocker, BlockerCode, Effect, EndedPlan, Event, JudgedPlan, MAX_FAILED_ANSWERS, NotRequiredCode, PauseCause, Phase,
+    PhaseEvidence, Plan, PlanStatus, ReaderEnd, Run, wanted_lines,
 };
 
-use super::write::stops_at_once;
 use super::{FailedAnswer, blocked, enter, experts, not_required, turn_label};
 use crate::inputs::{Inputs, Step};
 
@@ -35,44 +34,37 @@ fn ask(run: &Run) -> Step {
 
 fn after(run: &Run, ended: &EndedPlan, inputs: &Inputs, now: Timestamp) -> Step {
     let tries = run.totals().plans;
-    let again = |code, reason: &str| {
-        let failed = FailedAnswer { tries, at: ended.at };
-        let gave = |tries| format!("{tries} planning turns gave no plan; the last: {reason}");
-        failed.ask_again(inputs, now, || ask(run), |tries| blocked(run, code, gave(tries)))
-    };
-    match &ended.end {
-        PlanEnd::Answered { plan, violations } => {
-            if let Some(step) = unplannable(run, plan, inputs) {
-                return step;
-            }
-            let Some(first) = violations.first() else {
-                return judged(run, plan, inputs, now);
-            };
-            if tries < MAX_FAILED_ANSWERS {
-                // It is told what is forbidden.
-                return ask(run);
-            }
-            let place = first
-                .path
-                .as_ref()
-                .map(|path| format!("`{path}`: "))
-                .unwrap_or_default();
-            let reason = format!(
-                "{tries} plans did not fit the ticket; in the last: {place}{}",
-                first.detail
-            );
-            blocked(run, first.code, reason)
-        }
-        PlanEnd::InvalidAnswer { reason } => again(BlockerCode::ReportInvalid, reason),
-        PlanEnd::Failed { failure } => match stops_at_once(failure.class) {
-            Some(code) => blocked(run, code, failure.message.clone()),
-            None => again(BlockerCode::AgentUnavailable, &failure.message),
-        },
+    let code = match &ended.end {
+        ReaderEnd::Answered(judged) => return answered(run, judged, inputs, now),
+        ReaderEnd::InvalidAnswer { .. } => BlockerCode::ReportInvalid,
+        ReaderEnd::Failed { .. } => BlockerCode::AgentUnavailable,
         // Somebody interrupted the agent behind our back; the run waits for the next runner.
-        PlanEnd::Interrupted => Step::Record(Event::Paused {
-            cause: PauseCause::Stop,
-        }),
+        ReaderEnd::Interrupted => {
+            let cause = PauseCause::Stop;
+            return Step::Record(Event::Paused { cause });
+        }
+    };
+    let give_up = |tries, reason: &str| {
+        let reason = format!("{tries} planning turns gave no plan; the last: {reason}");
+        blocked(run, code, reason)
+    };
+    FailedAnswer::of(ended, tries).ask_again(run, inputs, now, || ask(run), give_up)
+}
+
+fn answered(run: &Run, JudgedPlan { plan, violations }: &JudgedPlan, inputs: &Inputs, now: Timestamp) -> Step {
+    if let Some(step) = unplannable(run, plan, inputs) {
+        return step;
     }
+    let Some(first) = violations.first() else {
+        return judged(run, plan, inputs, now);
+    };
+    let tries = run.totals().plans;
+    if tries < MAX_FAILED_ANSWERS {
+        // It is told what is forbidden.
+        return ask(run);
+    }
+    let reason = format!("{tries} plans did not fit the ticket; in the last: {first}");
+    blocked(run, first.code, reason)
 }
 
 /// A plan that fits the ticket is recorded once the experts let it proceed whom the ticket names.

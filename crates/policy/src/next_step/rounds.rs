@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use ledger_core::{
-    Advice, AdviceEnd, AdviceNext, Blocker, BlockerCode, CheckResult, CheckedTree, Effect, EndedAdvice, Event,
-    IterationCause, MAX_FAILED_ANSWERS, PauseCause, Run, TreeId, Violation,
+    Advice, AdviceNext, Blocker, BlockerCode, CheckResult, CheckedTree, Effect, EndedReader, Event, IterationCause,
+    JudgedAdvice, MAX_FAILED_ANSWERS, PauseCause, ReaderEnd, Run, TreeId,
 };
 
-use super::write::stops_at_once;
 use super::{FailedAnswer, blocked, stopped, turn_label};
 use crate::inputs::{Inputs, Step};
 
@@ -84,33 +83,28 @@ fn advised(run: &Run, tree: TreeId, failing: &[&str], inputs: &Inputs, now: Time
     let Some(ended) = run.advice().filter(|ended| ended.tree == tree) else {
         return Some(ask());
     };
-    let tries = run.failed_advice();
-    let again = |code, reason: &str| {
-        let failed = FailedAnswer { tries, at: ended.at };
-        let gave = |tries| format!("{tries} turns of the advisor gave no advice; the last: {reason}");
-        failed.ask_again(inputs, now, ask, |tries| blocked(run, code, gave(tries)))
-    };
-    Some(match &ended.end {
-        AdviceEnd::Answered { advice, violations } => {
-            return answered(run, ended, advice, violations, failing, inputs, ask);
-        }
-        AdviceEnd::InvalidAnswer { reason } => again(BlockerCode::ReportInvalid, reason),
-        AdviceEnd::Failed { failure } => match stops_at_once(failure.class) {
-            Some(code) => blocked(run, code, failure.message.clone()),
-            None => again(BlockerCode::AgentUnavailable, &failure.message),
-        },
+    let turn = &ended.turn;
+    let code = match &turn.end {
+        ReaderEnd::Answered(judged) => return answered(run, turn, judged, failing, inputs, ask),
+        ReaderEnd::InvalidAnswer { .. } => BlockerCode::ReportInvalid,
+        ReaderEnd::Failed { .. } => BlockerCode::AgentUnavailable,
         // Somebody interrupted the agent behind our back; the run waits for the next runner.
-        AdviceEnd::Interrupted => Step::Record(Event::Paused {
-            cause: PauseCause::Stop,
-        }),
-    })
+        ReaderEnd::Interrupted => {
+            let cause = PauseCause::Stop;
+            return Some(Step::Record(Event::Paused { cause }));
+        }
+    };
+    let give_up = |tries, reason: &str| {
+        let reason = format!("{tries} turns of the advisor gave no advice; the last: {reason}");
+        blocked(run, code, reason)
+    };
+    Some(FailedAnswer::of(turn, run.failed_advice()).ask_again(run, inputs, now, ask, give_up))
 }
 
 fn answered(
     run: &Run,
-    ended: &EndedAdvice,
-    advice: &Advice,
-    violations: &[Violation],
+    turn: &EndedReader<JudgedAdvice>,
+    JudgedAdvice { advice, violations }: &JudgedAdvice,
     failing: &[&str],
     inputs: &Inputs,
     ask: impl FnOnce() -> Step,
@@ -128,17 +122,12 @@ fn answered(
             )
         }
     };
-    if ended.thread.is_some() && ended.thread.as_ref() == run.writer() {
+    if turn.thread.is_some() && turn.thread.as_ref() == run.writer() {
         let reason = "the advice was given in the writer's conversation";
         return Some(blocked(run, BlockerCode::ReviewFailed, reason));
     }
     if let Some(first) = violations.first() {
-        let path = first
-            .path
-            .as_ref()
-            .map(|path| format!("`{path}`: "))
-            .unwrap_or_default();
-        return Some(ask_or(first.code, format!("the last names {path}{}", first.detail)));
+        return Some(ask_or(first.code, format!("the last names {first}")));
     }
     match advice.next {
         AdviceNext::Stop => Some(blocked(

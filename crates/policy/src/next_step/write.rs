@@ -233,13 +233,8 @@ fn after_violations(run: &Run, violations: &[Violation]) -> Option<Step> {
     } else {
         first
     };
-    let place = leading
-        .path
-        .as_ref()
-        .map(|path| format!("`{path}`: "))
-        .unwrap_or_default();
     let more = and_more(violations.len().saturating_sub(1));
-    Some(blocked(run, leading.code, format!("{place}{}{more}", leading.detail)))
+    Some(blocked(run, leading.code, format!("{leading}{more}")))
 }
 
 /// Every line that was crossed, each with the first place where it was.

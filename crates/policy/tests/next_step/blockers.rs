@@ -6,13 +6,13 @@ use ledger_core::{
     Acceptance, Activity, AdviceEnd, AdviceNext, AgentFailure, AgentFailureClass, BlockerCode, CheckPurpose, CommitId,
     Consent, CurationEnd, DeliveryMode, DeliveryOpened, DriftCode, DriftFinding, Duration, Effect, Event, GrantKind,
     MEMORY_NOT_UPDATED, Mode, NO_MEMORY_UPDATE, Observation, Pending, Phase, PhaseEvidence, Plan, PlanEnd, PlanStatus,
-    ReportStatus, ResumeCause, ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount, TreeId, TurnEnd,
-    TurnPurpose, Violation, WantedGrant,
+    ReaderEnd, ReportStatus, ResumeCause, ReviewEnd, Run, SpecDrift, TestSummary, ThreadId, TokenCount, TreeId,
+    TurnEnd, TurnPurpose, Violation, WantedGrant,
 };
 
 use crate::world::{
-    Happening, Twist, World, advised, answered, change, check, curation, drive, inputs, object, opened, plan, prepared,
-    report, start,
+    Happening, Twist, World, advised, answered, change, check, curated, drive, inputs, not_json, object, opened, plan,
+    planned, prepared, report, start,
 };
 
 /// What goes wrong, and the code that follows.
@@ -82,10 +82,11 @@ fn violation(code: BlockerCode) -> Violation {
     }
 }
 
-fn planned(label: &str, codes: impl IntoIterator<Item = BlockerCode>) -> PlanEnd {
-    PlanEnd::Answered {
-        plan: plan(label, PlanStatus::Planned),
-        violations: codes.into_iter().map(violation).collect(),
+/// The end of such a turn with an error.
+fn broken<A>(class: AgentFailureClass) -> ReaderEnd<A> {
+    let message = "no".to_owned();
+    ReaderEnd::Failed {
+        failure: AgentFailure { class, message },
     }
 }
 
@@ -252,43 +253,30 @@ fn rows() -> Vec<Row> {
     vec![
         // What the planner says.
         row(Code::ScopeViolation, |_, p| {
-            planning(p, |label| planned(label, Some(Code::ScopeViolation)))
+            planning(p, |label| {
+                planned(plan(label, PlanStatus::Planned), vec![violation(Code::ScopeViolation)])
+            })
         }),
         row(Code::AgentBlocked, |_, p| {
-            planning(p, |label| PlanEnd::Answered {
-                plan: plan(label, PlanStatus::Blocked),
-                violations: Vec::new(),
-            })
+            planning(p, |label| planned(plan(label, PlanStatus::Blocked), Vec::new()))
         }),
         row(Code::GrantMissing, |_, p| {
-            planning(p, |label| PlanEnd::Answered {
-                plan: Plan {
-                    wanted_grants: vec![wanted()],
-                    ..plan(label, PlanStatus::Blocked)
-                },
-                violations: Vec::new(),
+            planning(p, |label| {
+                let wanted_grants = vec![wanted()];
+                let blocked = plan(label, PlanStatus::Blocked);
+                planned(
+                    Plan {
+                        wanted_grants,
+                        ..blocked
+                    },
+                    Vec::new(),
+                )
             })
         }),
-        row(Code::ReportInvalid, |_, p| {
-            planning(p, |_| PlanEnd::InvalidAnswer {
-                reason: "not JSON".to_owned(),
-            })
-        }),
-        row(Code::AgentAuth, |_, p| {
-            planning(p, |_| PlanEnd::Failed {
-                failure: AgentFailure {
-                    class: AgentFailureClass::Auth,
-                    message: "no".to_owned(),
-                },
-            })
-        }),
+        row(Code::ReportInvalid, |_, p| planning(p, |_| not_json())),
+        row(Code::AgentAuth, |_, p| planning(p, |_| broken(AgentFailureClass::Auth))),
         row(Code::AgentUnavailable, |_, p| {
-            planning(p, |_| PlanEnd::Failed {
-                failure: AgentFailure {
-                    class: AgentFailureClass::Server,
-                    message: "no".to_owned(),
-                },
-            })
+            planning(p, |_| broken(AgentFailureClass::Server))
         }),
         row(Code::UnsafeAction, |_, p| {
             matches!(p.effect, Effect::TakePlan { .. }).then(|| command(p, "git push origin main"))?
@@ -467,10 +455,7 @@ fn rows() -> Vec<Row> {
             })
         }),
         // What reviews show.
-        row(Code::ReviewFailed, |_, p| {
-            let reason = "not JSON".to_owned();
-            review(p, Some("reviewer"), |_| ReviewEnd::InvalidAnswer { reason })
-        }),
+        row(Code::ReviewFailed, |_, p| review(p, Some("reviewer"), |_| not_json())),
         row(Code::ReviewFailed, |_, p| {
             review(p, Some("reviewer"), |_| ReviewEnd::Interrupted)
         }),
@@ -496,12 +481,7 @@ fn rows() -> Vec<Row> {
             })
         }),
         row(Code::AgentAuth, |_, p| {
-            review(p, Some("reviewer"), |_| ReviewEnd::Failed {
-                failure: AgentFailure {
-                    class: AgentFailureClass::Auth,
-                    message: "no".to_owned(),
-                },
-            })
+            review(p, Some("reviewer"), |_| broken(AgentFailureClass::Auth))
         }),
         row(Code::RepairLimit, |_, p| {
             review(p, Some("reviewer"), |label| answered(label, false))
@@ -559,24 +539,12 @@ fn curating(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> C
     })
 }
 
-fn curated(label: &str, codes: impl IntoIterator<Item = BlockerCode>) -> CurationEnd {
-    CurationEnd::Answered {
-        curation: curation(label),
-        refused: codes.into_iter().map(violation).collect(),
-    }
-}
-
 fn is_curation(pending: &Pending) -> bool {
     matches!(pending.effect, Effect::TakeCuration { .. })
 }
 
 fn curation_failing(pending: &Pending, class: AgentFailureClass) -> Option<Happening> {
-    curating(pending, Some("curator"), |_| CurationEnd::Failed {
-        failure: AgentFailure {
-            class,
-            message: "no".to_owned(),
-        },
-    })
+    curating(pending, Some("curator"), |_| broken(class))
 }
 
 #[test]
@@ -588,29 +556,29 @@ fn no_curator_holds_up_what_is_reviewed_and_every_reason_is_told() {
             "3 turns gave no answer that can be used; the last: `a`: it is not allowed",
             3,
             |_| {},
-            |_, p| curating(p, Some("curator"), |label| curated(label, [Code::SecretFound])),
+            |_, p| {
+                curating(p, Some("curator"), |label| {
+                    curated(label, vec![violation(Code::SecretFound)])
+                })
+            },
         ),
         (
             "3 turns gave no answer that can be used; the last: not JSON",
             3,
             |_| {},
-            |_, p| {
-                curating(p, Some("curator"), |_| CurationEnd::InvalidAnswer {
-                    reason: "not JSON".to_owned(),
-                })
-            },
+            |_, p| curating(p, Some("curator"), |_| not_json()),
         ),
         (
             "3 turns gave no answer that can be used; the last: it was answered in the writer's conversation, or in none",
             3,
             |_| {},
-            |_, p| curating(p, Some("writer"), |label| curated(label, [])),
+            |_, p| curating(p, Some("writer"), |label| curated(label, Vec::new())),
         ),
         (
             "3 turns gave no answer that can be used; the last: it was answered in the writer's conversation, or in none",
             3,
             |_| {},
-            |_, p| curating(p, None, |label| curated(label, [])),
+            |_, p| curating(p, None, |label| curated(label, Vec::new())),
         ),
         (
             "3 turns gave no answer that can be used; the last: it was interrupted",
@@ -668,7 +636,8 @@ fn notes_that_are_refused_once_are_asked_for_again() {
     let mut world = World::with(|run, p| {
         let refused = run.attempt().is_some_and(|attempt| attempt.failed_curations == 0);
         curating(p, Some("curator"), |label| {
-            curated(label, refused.then_some(BlockerCode::ScopeViolation))
+            let forbidden = refused.then(|| violation(BlockerCode::ScopeViolation));
+            curated(label, forbidden.into_iter().collect())
         })
     });
     let (run, outcome, _) = drive(&mut world, run(DeliveryMode::Push), inputs(Limits::default(), false), 0);
@@ -1110,31 +1079,25 @@ fn rounds_end_with_the_code_of_what_ended_them() {
     use BlockerCode as Code;
     let rows: [(Code, &str, Twist); 7] = [
         (Code::MaxIterations, "5 rounds were not enough", |_, p| {
-            advising(p, |label| advised(label, AdviceNext::Task))
+            advising(p, |label| advised(label, AdviceNext::Task, Vec::new()))
         }),
         (Code::AgentBlocked, "the advisor says: it is missing", |_, p| {
-            advising(p, |label| advised(label, AdviceNext::Stop))
+            advising(p, |label| advised(label, AdviceNext::Stop, Vec::new()))
         }),
         (
             Code::NoChanges,
             "the advisor says that there is nothing to do",
-            |_, p| advising(p, |label| advised(label, AdviceNext::Done)),
+            |_, p| advising(p, |label| advised(label, AdviceNext::Done, Vec::new())),
         ),
         (Code::ReportInvalid, "3 turns of the advisor gave no advice", |_, p| {
-            advising(p, |_| AdviceEnd::InvalidAnswer {
-                reason: "not JSON".to_owned(),
-            })
+            advising(p, |_| not_json())
         }),
         (
             Code::ScopeViolation,
             "3 answers of the advisor could not be followed",
             |_, p| {
-                advising(p, |label| match advised(label, AdviceNext::Task) {
-                    AdviceEnd::Answered { advice, .. } => AdviceEnd::Answered {
-                        advice,
-                        violations: vec![violation(Code::ScopeViolation)],
-                    },
-                    other => other,
+                advising(p, |label| {
+                    advised(label, AdviceNext::Task, vec![violation(Code::ScopeViolation)])
                 })
             },
         ),
@@ -1166,7 +1129,7 @@ fn a_done_beside_a_failing_check_is_asked_about_again_and_a_later_round_may_mend
         match &p.effect {
             Effect::RunChecks { .. } if rounds == 1 => checking(p, CheckPurpose::Proof, false, false),
             Effect::TakeAdvice { .. } if rounds == 1 && run.failed_advice() == 1 => {
-                advising(p, |label| advised(label, AdviceNext::Task))
+                advising(p, |label| advised(label, AdviceNext::Task, Vec::new()))
             }
             _ => None,
         }

@@ -7,11 +7,12 @@ use ledger_core::{
     BlobId, BlockerCode, ChangeCounts, ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult,
     CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, Curation, CurationEnd, DeliveryMode, Digest,
     Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel, ExpertCall, ExpertEnd, ExpertField, ExpertReview,
-    ExpertSubject, Finding, Grants, JOURNAL_FORMAT, Judge, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind,
-    ObjectId, Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus,
-    PreparedDelivery, PushTarget, Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run,
-    SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount,
-    ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
+    ExpertSubject, Finding, Grants, JOURNAL_FORMAT, Judge, JudgedAdvice, JudgedCuration, JudgedExpertReview,
+    JudgedPlan, JudgedReview, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind, ObjectId, Observation, Opened,
+    OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget,
+    ReaderEnd, Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity,
+    SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount, ToldBy, Transitions,
+    TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -240,7 +241,7 @@ pub(crate) fn answered(label: &str, passes: bool) -> ReviewEnd {
         residual_risks: Vec::new(),
         next_action: "go on".to_owned(),
     };
-    ReviewEnd::Answered { review, passes }
+    ReviewEnd::Answered(JudgedReview { review, passes })
 }
 
 pub(crate) fn expert_answer(label: &str, recommendation: Recommendation, passes: bool) -> ExpertEnd {
@@ -252,10 +253,25 @@ pub(crate) fn expert_answer(label: &str, recommendation: Recommendation, passes:
         required_proof: Vec::new(),
         next_action: "go on".to_owned(),
     };
-    ExpertEnd::Answered { review, passes }
+    ExpertEnd::Answered(JudgedExpertReview { review, passes })
 }
 
-pub(crate) fn advised(label: &str, next: AdviceNext) -> AdviceEnd {
+pub(crate) fn planned(plan: Plan, violations: Vec<Violation>) -> PlanEnd {
+    PlanEnd::Answered(JudgedPlan { plan, violations })
+}
+
+pub(crate) fn curated(label: &str, refused: Vec<Violation>) -> CurationEnd {
+    let curation = curation(label);
+    CurationEnd::Answered(JudgedCuration { curation, refused })
+}
+
+/// An answer that is none, of whoever only reads.
+pub(crate) fn not_json<A>() -> ReaderEnd<A> {
+    let reason = "not JSON".to_owned();
+    ReaderEnd::InvalidAnswer { reason }
+}
+
+pub(crate) fn advised(label: &str, next: AdviceNext, violations: Vec<Violation>) -> AdviceEnd {
     let advice = Advice {
         turn: label.to_owned(),
         next,
@@ -264,10 +280,15 @@ pub(crate) fn advised(label: &str, next: AdviceNext) -> AdviceEnd {
         proof: vec!["the checks".to_owned()],
         why: "it is missing".to_owned(),
     };
-    AdviceEnd::Answered {
-        advice,
-        violations: Vec::new(),
-    }
+    AdviceEnd::Answered(JudgedAdvice { advice, violations })
+}
+
+fn outside() -> Vec<Violation> {
+    vec![Violation {
+        code: BlockerCode::ScopeViolation,
+        path: None,
+        detail: "outside".to_owned(),
+    }]
 }
 
 pub(crate) fn call(judge: Judge, is_advisory: bool) -> ExpertCall {
@@ -453,16 +474,7 @@ impl World {
                 set_up: Vec::new(),
             },
             Effect::MeasureChanges { .. } => {
-                let violations = if self.choose(8) == 7 {
-                    let code = BlockerCode::ScopeViolation;
-                    vec![Violation {
-                        code,
-                        path: None,
-                        detail: "outside".to_owned(),
-                    }]
-                } else {
-                    Vec::new()
-                };
+                let violations = if self.choose(8) == 7 { outside() } else { Vec::new() };
                 // What was brought onto another base is measured as it is there, but for a place that somebody wrote in.
                 let carried = run.kept_tree().filter(|tree| !run.totals().trees.contains(tree));
                 let change = match carried.filter(|_| run.rebased_base_tree().is_some()) {
@@ -724,61 +736,38 @@ impl World {
         Event::Observed { of: seq, observation }
     }
 
+    /// The turn of somebody who only reads ends in an error.
+    fn failed<A>(&mut self) -> ReaderEnd<A> {
+        let failure = self.failure();
+        ReaderEnd::Failed { failure }
+    }
+
     fn plan_end(&mut self, label: &str, interrupted: bool) -> PlanEnd {
+        let of = |status| plan(label, status);
         match self.choose(16) {
             0..=3 if interrupted => PlanEnd::Interrupted,
             15 => PlanEnd::Interrupted,
-            0..=10 => PlanEnd::Answered {
-                plan: plan(label, PlanStatus::Planned),
-                violations: Vec::new(),
-            },
-            11 => PlanEnd::Answered {
-                plan: plan(label, PlanStatus::Blocked),
-                violations: Vec::new(),
-            },
-            12 => PlanEnd::Answered {
-                plan: plan(label, PlanStatus::Planned),
-                violations: vec![Violation {
-                    code: BlockerCode::ScopeViolation,
-                    path: None,
-                    detail: "outside".to_owned(),
-                }],
-            },
-            13 => PlanEnd::InvalidAnswer {
-                reason: "not JSON".to_owned(),
-            },
-            _ => PlanEnd::Failed {
-                failure: self.failure(),
-            },
+            0..=10 => planned(of(PlanStatus::Planned), Vec::new()),
+            11 => planned(of(PlanStatus::Blocked), Vec::new()),
+            12 => planned(of(PlanStatus::Planned), outside()),
+            13 => not_json(),
+            _ => self.failed(),
         }
     }
 
     fn advice_end(&mut self, label: &str, run: &Run, interrupted: bool) -> AdviceEnd {
         let first = run.rounds().is_empty();
+        let next = if first { AdviceNext::Task } else { AdviceNext::Done };
         match self.choose(12) {
             0..=2 if interrupted => AdviceEnd::Interrupted,
-            0..=3 => advised(label, if first { AdviceNext::Task } else { AdviceNext::Done }),
-            4 | 5 => advised(label, AdviceNext::Task),
-            6 => advised(label, AdviceNext::Done),
-            7 => advised(label, AdviceNext::Stop),
-            8 => AdviceEnd::InvalidAnswer {
-                reason: "not JSON".to_owned(),
-            },
+            0..=3 => advised(label, next, Vec::new()),
+            4 | 5 => advised(label, AdviceNext::Task, Vec::new()),
+            6 => advised(label, AdviceNext::Done, Vec::new()),
+            7 => advised(label, AdviceNext::Stop, Vec::new()),
+            8 => not_json(),
             9 => AdviceEnd::Interrupted,
-            10 => match advised(label, AdviceNext::Task) {
-                AdviceEnd::Answered { advice, .. } => AdviceEnd::Answered {
-                    advice,
-                    violations: vec![Violation {
-                        code: BlockerCode::ScopeViolation,
-                        path: None,
-                        detail: "outside".to_owned(),
-                    }],
-                },
-                other => other,
-            },
-            _ => AdviceEnd::Failed {
-                failure: self.failure(),
-            },
+            10 => advised(label, AdviceNext::Task, outside()),
+            _ => self.failed(),
         }
     }
 
@@ -794,13 +783,9 @@ impl World {
             6 if self.choose(4) == 3 => expert_answer(label, Recommendation::Stop, false),
             // It says proceed beside a finding that blocks.
             6 => expert_answer(label, Recommendation::Proceed, false),
-            7 => ExpertEnd::InvalidAnswer {
-                reason: "not JSON".to_owned(),
-            },
+            7 => not_json(),
             8 => ExpertEnd::Interrupted,
-            _ => ExpertEnd::Failed {
-                failure: self.failure(),
-            },
+            _ => self.failed(),
         }
     }
 
@@ -808,24 +793,10 @@ impl World {
         match self.choose(8) {
             0..=2 if interrupted => CurationEnd::Interrupted,
             7 if self.choose(4) == 3 => CurationEnd::Interrupted,
-            0..=3 => CurationEnd::Answered {
-                curation: curation(label),
-                refused: Vec::new(),
-            },
-            4 | 5 => CurationEnd::Answered {
-                curation: curation(label),
-                refused: vec![Violation {
-                    code: BlockerCode::ScopeViolation,
-                    path: None,
-                    detail: "outside".to_owned(),
-                }],
-            },
-            6 => CurationEnd::InvalidAnswer {
-                reason: "not JSON".to_owned(),
-            },
-            _ => CurationEnd::Failed {
-                failure: self.failure(),
-            },
+            0..=3 => curated(label, Vec::new()),
+            4 | 5 => curated(label, outside()),
+            6 => not_json(),
+            _ => self.failed(),
         }
     }
 
@@ -835,22 +806,15 @@ impl World {
             7 if self.choose(4) == 3 => return ReviewEnd::Interrupted,
             0..=3 => true,
             4 | 5 => false,
-            6 => {
-                return ReviewEnd::InvalidAnswer {
-                    reason: "not JSON".to_owned(),
-                };
-            }
-            _ => {
-                return ReviewEnd::Failed {
-                    failure: self.failure(),
-                };
-            }
+            6 => return not_json(),
+            _ => return self.failed(),
         };
         let mut end = answered(label, passes);
-        if let ReviewEnd::Answered { review, passes: false } = &mut end
+        if let ReviewEnd::Answered(judged) = &mut end
+            && !judged.passes
             && self.choose(4) == 3
         {
-            review.findings.clear();
+            judged.review.findings.clear();
         }
         end
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger_core::{
-    BlockerCode, CheckComparison, CheckPurpose, CheckResult, CommandOutcome, ComparedRun, NamedTests, Observation, Run,
+    CheckComparison, CheckPurpose, CheckResult, CommandOutcome, ComparedRun, NamedTests, Observation, Run,
     TestComparison, ToldBy, Transitions, TreeId, TreesApart, fitting,
 };
 use tokio::sync::watch;
 
 use super::checks::{CheckPlace, ROOM_FOR_RESULTS, Ran, fitted_all, run_all};
-use super::{Engine, Failed};
+use super::{Engine, Failed, base_of};
 use crate::junit::{TestReport, TestStatus};
 
 /// How the checks ended on the base and on the last change, as long as this runner is there. After a crash they run again.
@@ -102,10 +102,9 @@ impl Ending {
 impl Engine {
     /// Runs the checks on each tree of the comparison where that was not done.
     pub(super) fn compare_tests(&mut self, seq: u64, tree: TreeId, apart: TreesApart, names: &[String], run: &Run) {
-        let Some(base) = run.base() else {
-            return self.blocking(seq, || {
-                Err(Failed::new(BlockerCode::TreeMismatch, "the run has no base"))
-            });
+        let base = match base_of(run) {
+            Ok(base) => base,
+            Err(failed) => return self.blocking(seq, || Err(failed)),
         };
         let mut comparing = Comparing {
             place: self.check_place(base, tree),

@@ -1,14 +1,12 @@
 //! The curator's turn, and what becomes of its notes.
 
-use std::sync::Arc;
-
 use git_delivery::Repository;
-use ledger_core::{BlockerCode, Curation, CurationEnd, Event, Observation, Run, TreeId};
+use ledger_core::{BlockerCode, Curation, JudgedCuration, Observation, Run, TreeId};
 use policy::{MemoryFacts, MemoryPaths, SecretRules, note_violations};
 
-use super::turns::unchanged_by_reader;
-use super::{Engine, Failed, RunPlan};
-use crate::agent::{Role, TurnEnd, TurnOutcome};
+use super::reading::SeenEnd;
+use super::{Engine, Failed, RunPlan, base_of};
+use crate::agent::Role;
 use crate::memory::{memory_files, text_at, with_notes};
 use crate::prompt::{CurationTask, curation_prompt};
 use crate::records::{report_of, review_of};
@@ -16,24 +14,18 @@ use crate::records::{report_of, review_of};
 impl Engine {
     /// The curator sees tree T, where nobody writes any more.
     pub(super) fn take_curation(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
-        let base = run.base();
-        let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"));
-        let prepared = base.and_then(|base| {
-            self.bring_review_to(base, tree)?;
-            memory(&self.plan, &self.repository, run, tree)
-        });
-        let memory = match prepared {
-            Ok(memory) => memory,
-            Err(failed) => {
-                let observation = failed.observation();
-                let _ = self.sender.send(Event::Observed { of: seq, observation });
-                return;
-            }
-        };
+        let prompt = self.prompt_for_curation(tree, label, run);
+        let end = self.end_of_curation(tree, label, run);
+        self.read(seq, Role::Curator, label, prompt, self.given(run), end);
+    }
+
+    fn prompt_for_curation(&self, tree: TreeId, label: &str, run: &Run) -> Result<String, Failed> {
+        self.bring_review_to(base_of(run)?, tree)?;
+        let memory = memory(&self.plan, &self.repository, run, tree)?;
         let attempt = run.attempt();
         let checked = attempt.and_then(|attempt| attempt.checked.as_ref());
         let curation = attempt.and_then(|attempt| attempt.curation.as_ref());
-        let prompt = curation_prompt(&CurationTask {
+        Ok(curation_prompt(&CurationTask {
             ticket: &self.plan.ticket,
             label,
             changed: run.change().map_or(&[], |change| &change.paths),
@@ -44,46 +36,25 @@ impl Engine {
             last: curation.map(|ended| &ended.end),
             instructions: self.plan.instructions.curator.as_deref(),
             steering: &self.plan.instructions.steering,
-        });
-        let request = self.request(Role::Curator, label, prompt);
-        self.forward(seq, request, self.given(run), self.end_of_curation(tree, label, run));
+        }))
     }
 
     /// What the end of a curator's turn shows.
-    pub(super) fn end_of_curation(
-        &self,
-        tree: TreeId,
-        label: &str,
-        run: &Run,
-    ) -> impl FnOnce(TurnEnd) -> Result<Observation, Failed> + Send + use<> {
-        let (plan, repository, places) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            self.places.clone(),
-        );
-        let (label, run) = (label.to_owned(), run.clone());
-        move |end| {
-            let (tokens, thread) = (end.tokens, end.thread);
-            let end = match end.outcome {
-                TurnOutcome::Completed { answer } => match Curation::parse(&answer, &label) {
-                    Ok(curation) => {
-                        // A thread that may only read and did write shows that it was not held to that.
-                        unchanged_by_reader(&places, &plan, &repository, "curation")?;
-                        let paths = MemoryPaths::new(&plan.policy)
-                            .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
-                        let facts = facts(&plan, &repository, &run, tree, &curation)?;
-                        let refused = note_violations(&curation, &paths, &facts);
-                        CurationEnd::Answered { curation, refused }
-                    }
-                    Err(error) => CurationEnd::InvalidAnswer {
-                        reason: error.to_string(),
-                    },
-                },
-                TurnOutcome::Interrupted => CurationEnd::Interrupted,
-                TurnOutcome::Failed(failure) => CurationEnd::Failed { failure },
-            };
-            Ok(Observation::CurationEnded { end, tokens, thread })
-        }
+    pub(super) fn end_of_curation(&self, tree: TreeId, label: &str, run: &Run) -> SeenEnd {
+        let run = run.clone();
+        self.end_of_reading(
+            label,
+            "curation",
+            Curation::parse,
+            move |curation, plan, repository| {
+                let paths =
+                    MemoryPaths::new(&plan.policy).map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
+                let facts = facts(plan, repository, &run, tree, &curation)?;
+                let refused = note_violations(&curation, &paths, &facts);
+                Ok(JudgedCuration { curation, refused })
+            },
+            |end, tokens, thread| Observation::CurationEnded { end, tokens, thread },
+        )
     }
 }
 
@@ -94,9 +65,8 @@ fn memory(
     run: &Run,
     tree: TreeId,
 ) -> Result<Vec<(ledger_core::RepoPath, String)>, Failed> {
-    let base = run.base();
-    let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"))?;
-    let base = repository.commit_tree_id(base).map_err(|error| Failed::of(&error))?;
+    let base = repository.commit_tree_id(base_of(run)?);
+    let base = base.map_err(|error| Failed::of(&error))?;
     let files = memory_files(repository, base, &plan.policy).map_err(|error| Failed::of(&error))?;
     let mut texts = Vec::new();
     for path in files {

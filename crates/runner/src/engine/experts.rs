@@ -1,12 +1,10 @@
 //! An expert's turn.
 
-use std::sync::Arc;
+use ledger_core::{BlockerCode, ExpertReview, ExpertSubject, Judge, JudgedExpertReview, Observation, Run, TreeId};
 
-use ledger_core::{BlockerCode, Event, ExpertEnd, ExpertReview, ExpertSubject, Judge, Observation, Run, TreeId};
-
-use super::turns::unchanged_by_reader;
+use super::reading::SeenEnd;
 use super::{Engine, Failed};
-use crate::agent::{Role, TurnEnd, TurnOutcome};
+use crate::agent::Role;
 use crate::prompt::{ExpertPlanTask, ExpertTask, expert_plan_prompt, expert_prompt};
 
 impl Engine {
@@ -16,16 +14,8 @@ impl Engine {
             ExpertSubject::Plan { .. } => self.prompt_about_plan(judge, label, run),
             ExpertSubject::Tree { tree } => self.prompt_about_tree(judge, tree, label, run),
         };
-        let prompt = match prompt {
-            Ok(prompt) => prompt,
-            Err(failed) => {
-                let observation = failed.observation();
-                let _ = self.sender.send(Event::Observed { of: seq, observation });
-                return;
-            }
-        };
-        let request = self.request(Role::Expert, label, prompt);
-        self.forward(seq, request, self.given(run), self.end_of_expert(judge, subject, label));
+        let end = self.end_of_expert(judge, subject, label);
+        self.read(seq, Role::Expert, label, prompt, self.given(run), end);
     }
 
     fn prompt_about_tree(&self, judge: Judge, tree: TreeId, label: &str, run: &Run) -> Result<String, Failed> {
@@ -44,14 +34,9 @@ impl Engine {
     }
 
     fn prompt_about_plan(&self, judge: Judge, label: &str, run: &Run) -> Result<String, Failed> {
-        let missing = |what| Failed::new(BlockerCode::TreeMismatch, what);
-        let base = run.base().ok_or_else(|| missing("the run has no base"))?;
-        let plan = run.sound_plan().ok_or_else(|| missing("the run has no plan"))?;
-        let tree = self
-            .repository
-            .commit_tree_id(base)
-            .map_err(|error| Failed::of(&error))?;
-        self.bring_review_to(base, tree)?;
+        let missing = || Failed::new(BlockerCode::TreeMismatch, "the run has no plan");
+        let plan = run.sound_plan().ok_or_else(missing)?;
+        self.show_base(run)?;
         Ok(expert_plan_prompt(&ExpertPlanTask {
             judge,
             ticket: &self.plan.ticket,
@@ -65,42 +50,23 @@ impl Engine {
         }))
     }
 
-    /// What the end of an expert's turn shows. As with a reviewer, nothing may have changed in the place that it reads.
-    pub(super) fn end_of_expert(
-        &self,
-        judge: Judge,
-        subject: ExpertSubject,
-        label: &str,
-    ) -> impl FnOnce(TurnEnd) -> Result<Observation, Failed> + Send + use<> {
-        let (plan, repository, places) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            self.places.clone(),
-        );
-        let label = label.to_owned();
-        move |end| {
-            let (tokens, thread) = (end.tokens, end.thread);
-            let end = match end.outcome {
-                TurnOutcome::Completed { answer } => match ExpertReview::parse(&answer, &label, &subject) {
-                    Ok(review) => {
-                        unchanged_by_reader(&places, &plan, &repository, "the turn of an expert")?;
-                        let passes = review.passes(plan.policy.review.block_on);
-                        ExpertEnd::Answered { review, passes }
-                    }
-                    Err(error) => ExpertEnd::InvalidAnswer {
-                        reason: error.to_string(),
-                    },
-                },
-                TurnOutcome::Interrupted => ExpertEnd::Interrupted,
-                TurnOutcome::Failed(failure) => ExpertEnd::Failed { failure },
-            };
-            Ok(Observation::ExpertEnded {
+    /// What the end of an expert's turn shows.
+    pub(super) fn end_of_expert(&self, judge: Judge, subject: ExpertSubject, label: &str) -> SeenEnd {
+        self.end_of_reading(
+            label,
+            "the turn of an expert",
+            move |answer, label| ExpertReview::parse(answer, label, &subject),
+            |review, plan, _| {
+                let passes = review.passes(plan.policy.review.block_on);
+                Ok(JudgedExpertReview { review, passes })
+            },
+            move |end, tokens, thread| Observation::ExpertEnded {
                 judge,
                 subject,
                 end,
                 tokens,
                 thread,
-            })
-        }
+            },
+        )
     }
 }

@@ -8,6 +8,7 @@ use ledger_core::{Activity, AgentIdentity, CommitId, Effect, Event, Observation,
 use policy::judge_command;
 
 use super::delivery::see_ref;
+use super::reading::SeenEnd;
 use super::remote::{Known, see_remote};
 use super::storage::look_for_stored;
 use super::turns::turn_end;
@@ -26,35 +27,18 @@ impl Engine {
                 tokens: end.tokens,
                 thread: end.thread,
             }),
-            Effect::TakePlan { label } => {
-                let observation = self.end_of_plan(label);
-                self.look_at_turn(pending, label, "review", |end| {
-                    observation(end).unwrap_or_else(Failed::observation)
-                })
-            }
+            Effect::TakePlan { label } => self.look_at_reading(pending, label, self.end_of_plan(label)),
             Effect::TakeReview { tree, label } => {
-                let observation = self.end_of_review(*tree, label, run);
-                self.look_at_turn(pending, label, "review", |end| {
-                    observation(end).unwrap_or_else(Failed::observation)
-                })
+                self.look_at_reading(pending, label, self.end_of_review(*tree, label, run))
             }
             Effect::TakeAdvice { tree, label } => {
-                let observation = self.end_of_advice(*tree, label);
-                self.look_at_turn(pending, label, "review", |end| {
-                    observation(end).unwrap_or_else(Failed::observation)
-                })
+                self.look_at_reading(pending, label, self.end_of_advice(*tree, label))
             }
             Effect::AskExpert { judge, subject, label } => {
-                let observation = self.end_of_expert(*judge, *subject, label);
-                self.look_at_turn(pending, label, "review", |end| {
-                    observation(end).unwrap_or_else(Failed::observation)
-                })
+                self.look_at_reading(pending, label, self.end_of_expert(*judge, *subject, label))
             }
             Effect::TakeCuration { tree, label } => {
-                let observation = self.end_of_curation(*tree, label, run);
-                self.look_at_turn(pending, label, "review", |end| {
-                    observation(end).unwrap_or_else(Failed::observation)
-                })
+                self.look_at_reading(pending, label, self.end_of_curation(*tree, label, run))
             }
             Effect::UpdateRef { name, old, new } => match see_ref(&self.repository, name, *new) {
                 Ok(Observation::RefSeen { value, contains_new }) if value != *old => {
@@ -103,6 +87,13 @@ impl Engine {
                 Err(failed) => observed(&pending, failed.observation()),
             }]
         }
+    }
+
+    /// What the log of a turn holds whose thread may only read.
+    fn look_at_reading(&self, pending: &Pending, label: &str, end: SeenEnd) -> Vec<Event> {
+        self.look_at_turn(pending, label, "review", |turn| {
+            end(turn).unwrap_or_else(Failed::observation)
+        })
     }
 
     /// What the log of a turn in this place holds, with its end as an observation.

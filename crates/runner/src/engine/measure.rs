@@ -17,7 +17,7 @@ use policy::{
 use super::changed_tests::{changed_tests, same_as};
 use super::drift::{drift, looks_at_contracts};
 use super::weakening::weakened;
-use super::{Engine, Failed, RunPlan};
+use super::{Engine, Failed, RunPlan, scope_of};
 use crate::manifests::Manifests;
 
 /// By what the change sets of one run are judged: its policy and its ticket are frozen.
@@ -35,8 +35,7 @@ impl ChangeRules {
         if let Some(rules) = known.get() {
             return Ok(rules);
         }
-        let scope = ScopeRules::new(&plan.policy, &plan.ticket.file)
-            .map_err(|error| Failed::new(BlockerCode::ScopeViolation, error))?;
+        let scope = scope_of(plan)?;
         let secrets = match plan.redactor.secret_rules() {
             Some(rules) => rules.clone(),
             None => SecretRules::new(&plan.policy),

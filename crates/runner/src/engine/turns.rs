@@ -1,18 +1,15 @@
 //! Turns of the worker and of the reviewer.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use git_delivery::Repository;
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, GivenFile, MAX_GIVEN_FILES, Observation, Phase, Report, Review, ReviewEnd,
-    Run, ThreadId, TreeId, TurnEnd, TurnPurpose, WeakenedTest, unjustified,
+    Activity, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review, Run,
+    ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
 };
 use policy::hunks_to_justify;
 
-use super::places::Places;
-use super::set_up::{NAMED_PATHS, named};
-use super::{Engine, Failed, RunPlan, agent_log, blocked, ticket_folder};
+use super::reading::SeenEnd;
+use super::{Engine, Failed, agent_log, blocked, ticket_folder};
 use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::children::children_in_words;
 use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
@@ -167,30 +164,10 @@ impl Engine {
     }
 
     pub(super) fn take_review(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
-        let (patch, patch_is_cut) = match self.show_to_reader(tree, run) {
-            Ok(patch) => patch,
-            Err(failed) => {
-                let _ = self.sender.send(Event::Observed {
-                    of: seq,
-                    observation: failed.observation(),
-                });
-                return;
-            }
-        };
-        let prompt = self.with_review(label, (&patch, patch_is_cut), run, review_prompt);
-        let request = self.request(Role::Reviewer, label, prompt);
-        self.forward(seq, request, self.given(run), self.end_of_review(tree, label, run));
-    }
-
-    /// Brings the place of those who only read to exactly this tree. Gives the patch to it, and whether that was cut.
-    pub(super) fn show_to_reader(&self, tree: TreeId, run: &Run) -> Result<(String, bool), Failed> {
-        let base = run.base();
-        let base = base.ok_or_else(|| Failed::new(BlockerCode::TreeMismatch, "the run has no base"))?;
-        self.bring_review_to(base, tree)?;
-        // The whole of what a parent brings together began before its own base.
-        let since = run.discovery().and_then(|found| found.since);
-        let limit = self.plan.policy.review.max_diff.as_bytes();
-        self.patch(since.unwrap_or(base), tree, limit)
+        let shown = self.show_to_reader(tree, run);
+        let prompt = shown.map(|(patch, is_cut)| self.with_review(label, (&patch, is_cut), run, review_prompt));
+        let end = self.end_of_review(tree, label, run);
+        self.read(seq, Role::Reviewer, label, prompt, self.given(run), end);
     }
 
     /// The prompt that this makes of what a review is about.
@@ -227,35 +204,27 @@ impl Engine {
         })
     }
 
-    /// What the end of a reviewer's turn shows. An answer about another tree than the one that is to be delivered is none: the
-    /// reviewer may read everything in its place, so nothing in it may have changed.
-    pub(super) fn end_of_review(
-        &self,
-        tree: TreeId,
-        label: &str,
-        run: &Run,
-    ) -> impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + use<> {
+    /// What the end of a reviewer's turn shows. What it does not justify of the hunks that it has to is found wrong beside what it found
+    /// itself, and stops the change whatever else the policy lets pass.
+    pub(super) fn end_of_review(&self, tree: TreeId, label: &str, run: &Run) -> SeenEnd {
         let to_justify = hunks_to_justify(run, &self.plan.gates());
-        let (plan, repository, places) = (
-            Arc::clone(&self.plan),
-            Arc::clone(&self.repository),
-            self.places.clone(),
-        );
-        let label = label.to_owned();
-        move |end| {
-            let block_on = plan.policy.review.block_on;
-            let (tokens, thread) = (end.tokens, end.thread);
-            let end = review_end(end.outcome, &label, block_on, &to_justify);
-            if matches!(end, ReviewEnd::Answered { .. }) {
-                unchanged_by_reader(&places, &plan, &repository, "the review")?;
-            }
-            Ok(Observation::ReviewEnded {
+        self.end_of_reading(
+            label,
+            "the review",
+            Review::parse,
+            move |mut review, plan, _| {
+                let unjustified = unjustified(&to_justify, &review.weakened_tests);
+                let passes = review.passes(plan.policy.review.block_on) && unjustified.is_empty();
+                review.findings.extend(unjustified);
+                Ok(JudgedReview { review, passes })
+            },
+            move |end, tokens, thread| Observation::ReviewEnded {
                 tree,
                 end,
                 tokens,
                 thread,
-            })
-        }
+            },
+        )
     }
 
     pub(super) fn request(&self, role: Role, label: &str, prompt: String) -> TurnRequest {
@@ -332,24 +301,6 @@ impl Engine {
     }
 }
 
-/// Refuses what an agent says that only reads, where anything changed in its place meanwhile: it may read everything there, so that its
-/// answer would be about something else.
-pub(super) fn unchanged_by_reader(
-    places: &Places,
-    plan: &RunPlan,
-    repository: &Repository,
-    during: &str,
-) -> Result<(), Failed> {
-    let strays = places.with_runners(|runners| runners.strays_in_review(plan, repository))?;
-    let paths: Vec<_> = strays.changed.iter().chain(&strays.added).collect();
-    if paths.is_empty() {
-        return Ok(());
-    }
-    let paths = named(paths.into_iter(), NAMED_PATHS);
-    let reason = format!("{paths} changed in the reviewer's place during {during}");
-    Err(Failed::new(BlockerCode::TreeMismatch, reason))
-}
-
 /// The answer of a writer's turn, read as a report.
 pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
     match outcome {
@@ -361,31 +312,6 @@ pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
         },
         TurnOutcome::Interrupted => TurnEnd::Interrupted,
         TurnOutcome::Failed(failure) => TurnEnd::Failed { failure },
-    }
-}
-
-/// The answer of a reviewer's turn, read as a review. What it does not justify of these hunks is found wrong beside what it found itself,
-/// and stops the change whatever else the policy lets pass.
-fn review_end(
-    outcome: TurnOutcome,
-    label: &str,
-    block_on: ledger_core::Severity,
-    to_justify: &[WeakenedTest],
-) -> ReviewEnd {
-    match outcome {
-        TurnOutcome::Completed { answer } => match Review::parse(&answer, label) {
-            Ok(mut review) => {
-                let unjustified = unjustified(to_justify, &review.weakened_tests);
-                let passes = review.passes(block_on) && unjustified.is_empty();
-                review.findings.extend(unjustified);
-                ReviewEnd::Answered { review, passes }
-            }
-            Err(error) => ReviewEnd::InvalidAnswer {
-                reason: error.to_string(),
-            },
-        },
-        TurnOutcome::Interrupted => ReviewEnd::Interrupted,
-        TurnOutcome::Failed(failure) => ReviewEnd::Failed { failure },
     }
 }
 

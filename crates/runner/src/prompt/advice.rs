@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{AdviceEnd, CheckResult, Plan, Round, RoundTask, Ticket};
+use ledger_core::{AdviceEnd, CheckResult, JudgedAdvice, Plan, Round, RoundTask, Ticket};
 
 use super::planning::plan_in_words;
 use super::{Steering, answer, instructions, list, material, one_line, steering, what_is_asked};
@@ -73,7 +73,7 @@ pub fn advice_prompt(task: &AdviceTask<'_>) -> String {
 
 fn why_again(text: &mut String, task: &AdviceTask<'_>) {
     let wrong = match task.last {
-        Some(AdviceEnd::Answered { advice, violations }) => {
+        Some(AdviceEnd::Answered(JudgedAdvice { advice, violations })) => {
             let mut wrong = format!(
                 "your last answer was {}: {}\n",
                 serde_name(advice.next),

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, CurationEnd, ListedPath, MAX_NOTE_CHARACTERS, MAX_NOTES, RepoPath, Report, Review, Ticket,
+    CheckResult, CurationEnd, JudgedCuration, ListedPath, MAX_NOTE_CHARACTERS, MAX_NOTES, RepoPath, Report, Review,
+    Ticket,
 };
 
 use super::{Steering, answer, instructions, material, one_line, steering};
@@ -119,19 +120,14 @@ pub fn curation_prompt(task: &CurationTask<'_>) -> String {
 /// What was wrong with the last answer.
 fn why_again(text: &mut String, last: Option<&CurationEnd>) {
     match last {
-        Some(CurationEnd::Answered { refused, .. }) if !refused.is_empty() => {
+        Some(CurationEnd::Answered(JudgedCuration { refused, .. })) if !refused.is_empty() => {
             let _ = writeln!(
                 text,
                 "## Answer again\n\nNotes of the last answer cannot be taken, so none was:\n"
             );
             let mut found = String::new();
             for violation in refused {
-                let path = violation
-                    .path
-                    .as_ref()
-                    .map(|path| format!("`{path}`: "))
-                    .unwrap_or_default();
-                let _ = writeln!(found, "- {}", one_line(&format!("{path}{}", violation.detail)));
+                let _ = writeln!(found, "- {}", one_line(&violation.to_string()));
             }
             material(text, "what cannot be taken", &found);
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{Finding, Judge, Plan, PlanEnd, Ticket};
+use ledger_core::{Finding, Judge, JudgedPlan, Plan, PlanEnd, Ticket};
 
 use crate::specs::LinkedSpecs;
 
@@ -70,19 +70,14 @@ pub fn plan_prompt(task: &PlanTask<'_>) -> String {
 /// What was wrong with the last plan.
 fn why_again(text: &mut String, last: Option<&PlanEnd>) {
     match last {
-        Some(PlanEnd::Answered { plan, violations }) if !violations.is_empty() => {
+        Some(PlanEnd::Answered(JudgedPlan { plan, violations })) if !violations.is_empty() => {
             let _ = writeln!(
                 text,
                 "## Plan again\n\nThe last plan for this ticket names what the ticket does not allow. Find a way that does without, or say `blocked`.\n"
             );
             let mut found = String::new();
             for violation in violations {
-                let path = violation
-                    .path
-                    .as_ref()
-                    .map(|path| format!("`{path}`: "))
-                    .unwrap_or_default();
-                let _ = writeln!(found, "- {}", one_line(&format!("{path}{}", violation.detail)));
+                let _ = writeln!(found, "- {}", one_line(&violation.to_string()));
             }
             material(text, "what is not allowed", &found);
             material(text, "last plan", &plan_in_words(plan));
@@ -100,7 +95,8 @@ fn why_again(text: &mut String, last: Option<&PlanEnd>) {
 
 /// What was wrong with the last plan as experts say, where it fits the ticket.
 fn found_by_experts(text: &mut String, task: &PlanTask<'_>) {
-    let Some(PlanEnd::Answered { plan, .. }) = task.last.filter(|_| !task.found.is_empty()) else {
+    let last = task.last.filter(|_| !task.found.is_empty());
+    let Some(JudgedPlan { plan, .. }) = last.and_then(PlanEnd::answer) else {
         return;
     };
     let _ = writeln!(

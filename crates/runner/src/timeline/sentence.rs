@@ -1,12 +1,14 @@
 //! What an event says, in one sentence.
 
+mod observed;
+
 use ledger_core::{
-    Activity, AdviceEnd, AdviceNext, Blocker, ChangeCounts, CheckResult, CheckSandbox, ChildEnded, Consent,
-    CurationEnd, DeliveryMode, Effect, Event, ExpertEnd, ExpertSubject, Finding, IterationCause, Judge, Observation,
-    PauseCause, Phase, PhaseEvidence, PlanEnd, PlanStatus, ResumeCause, ReviewEnd, TestComparison, TurnEnd, Verdict,
+    Activity, Blocker, ChangeCounts, ChildEnded, DeliveryMode, Effect, Event, ExpertSubject, Finding, IterationCause,
+    PauseCause, Phase, PhaseEvidence, ResumeCause, Verdict,
 };
 use serde::Serialize;
 
+use self::observed::observed;
 use crate::children::end_in_words;
 use crate::stack::stack_in_words;
 
@@ -293,26 +295,6 @@ fn intended(effect: &Effect) -> String {
     }
 }
 
-fn advice_ended(end: &AdviceEnd) -> String {
-    match end {
-        AdviceEnd::Answered { advice, violations } => {
-            let said = match advice.next {
-                AdviceNext::Task => format!("names the task: {}", advice.what),
-                AdviceNext::Done => "says that all is done".to_owned(),
-                AdviceNext::Stop => format!("says that it cannot go on: {}", advice.why),
-            };
-            let forbidden = violations.first().map(|first| {
-                let many = count(violations.len(), "violation");
-                format!("; {many}, first {}: {}", first.code, first.detail)
-            });
-            format!("the advisor {said}{}", forbidden.unwrap_or_default())
-        }
-        AdviceEnd::InvalidAnswer { reason } => format!("the advisor gave no valid answer: {reason}"),
-        AdviceEnd::Interrupted => "the advisor was interrupted".to_owned(),
-        AdviceEnd::Failed { failure } => format!("the advisor's turn ended in an error: {}", failure.message),
-    }
-}
-
 fn passes_or_fails(passes: bool) -> &'static str {
     if passes { "passes it" } else { "refuses it" }
 }
@@ -321,27 +303,6 @@ fn subject_words(subject: &ExpertSubject) -> String {
     match subject {
         ExpertSubject::Plan { .. } => "the plan".to_owned(),
         ExpertSubject::Tree { tree } => format!("tree {}", tree.short()),
-    }
-}
-
-fn expert_ended(judge: Judge, subject: &ExpertSubject, end: &ExpertEnd) -> String {
-    let about = subject_words(subject);
-    match end {
-        ExpertEnd::Answered { review, passes } => {
-            let verdict = if *passes { "lets it pass" } else { "refuses it" };
-            format!(
-                "the expert `{judge}` says {} of {about} and {verdict}, with {}{}",
-                review.recommendation.as_str(),
-                count(review.findings.len(), "finding"),
-                first_finding(&review.findings)
-            )
-        }
-        ExpertEnd::InvalidAnswer { reason } => format!("the expert `{judge}` gave no valid answer: {reason}"),
-        ExpertEnd::Interrupted => format!("the turn of the expert `{judge}` was interrupted"),
-        ExpertEnd::Failed { failure } => format!(
-            "the turn of the expert `{judge}` ended in an error: {}",
-            failure.message
-        ),
     }
 }
 
@@ -370,235 +331,6 @@ fn activity_words(activity: &Activity) -> String {
         Activity::RequestDeclined { request, about } => format!("declined the agent's request {request}: {about}"),
         Activity::Warning { message } => format!("the agent warns: {message}"),
     }
-}
-
-fn observed(observation: &Observation) -> String {
-    match observation {
-        Observation::PlacesReady {
-            anew: true,
-            copied,
-            set_up,
-        } => {
-            let mut text = "places made".to_owned();
-            if !copied.is_empty() {
-                text.push_str(&format!(", with {} of yours", count(copied.len(), "file")));
-            }
-            if !set_up.is_empty() {
-                text.push_str(&format!(", and set up by {}", count(set_up.len(), "command")));
-            }
-            text
-        }
-        Observation::PlacesReady { anew: false, .. } => "places found as they were left".to_owned(),
-        Observation::ChecksRan { results, .. } => checks(results),
-        Observation::PlanEnded { end, tokens, .. } => {
-            let how = match end {
-                PlanEnd::Answered { plan, .. } if plan.status == PlanStatus::Blocked => {
-                    format!("blocked: {}", plan.blocked_because)
-                }
-                PlanEnd::Answered { plan, violations } => {
-                    let files = count(plan.files.len(), "file");
-                    match violations.first() {
-                        None => format!("with {files}: {}", plan.approach),
-                        Some(first) => format!(
-                            "with {files}, {}, first {}: {}",
-                            count(violations.len(), "violation"),
-                            first.code,
-                            first.detail
-                        ),
-                    }
-                }
-                PlanEnd::InvalidAnswer { reason } => format!("without a valid plan: {reason}"),
-                PlanEnd::Interrupted => "interrupted".to_owned(),
-                PlanEnd::Failed { failure } => format!("in an error: {}", failure.message),
-            };
-            format!("planning ended after {} tokens, {how}", tokens.total)
-        }
-        Observation::CurationEnded { end, tokens, .. } => {
-            let how = match end {
-                CurationEnd::Answered { curation, refused } => {
-                    let notes = count(curation.notes.len(), "note");
-                    match refused.first() {
-                        None => format!("with {notes}"),
-                        Some(first) => format!(
-                            "with {notes}, {}, first {}: {}",
-                            count(refused.len(), "violation"),
-                            first.code,
-                            first.detail
-                        ),
-                    }
-                }
-                CurationEnd::InvalidAnswer { reason } => format!("without a valid answer: {reason}"),
-                CurationEnd::Interrupted => "interrupted".to_owned(),
-                CurationEnd::Failed { failure } => format!("in an error: {}", failure.message),
-            };
-            format!("curation ended after {} tokens, {how}", tokens.total)
-        }
-        Observation::AdviceEnded { end, .. } => advice_ended(end),
-        Observation::TestsCompared { comparison, .. } => compared(comparison),
-        Observation::TurnEnded { end, tokens, .. } => {
-            let how = match end {
-                TurnEnd::Reported { report } => format!("with the report: {}", report.summary),
-                TurnEnd::InvalidReport { reason } => format!("without a valid report: {reason}"),
-                TurnEnd::Interrupted => "interrupted".to_owned(),
-                TurnEnd::Failed { failure } => format!("in an error: {}", failure.message),
-            };
-            format!("the turn ended after {} tokens, {how}", tokens.total)
-        }
-        Observation::ChangesMeasured {
-            change,
-            violations,
-            weakened,
-            tests: _,
-            same_as,
-            drift,
-            experts,
-        } => {
-            let tree = change.tree.short();
-            let mut changed = changes(&change.counts);
-            if let Some(first) = weakened.first() {
-                let hunks = count(weakened.len(), "hunk");
-                changed.push_str(&format!(
-                    "; {hunks} may weaken tests, first {}: {}",
-                    first.place(),
-                    first.how
-                ));
-            }
-            if let Some(refused) = same_as {
-                changed.push_str(&format!(
-                    "; no other change than {}, which was refused",
-                    refused.short()
-                ));
-            }
-            if let Some(drift) = drift {
-                changed.push_str(&format!("; held against its specs: {}", drift.verdict().as_str()));
-                if let Some(first) = drift.findings.first() {
-                    changed.push_str(&format!(", {}, first {first}", count(drift.findings.len(), "finding")));
-                }
-            }
-            if !experts.is_empty() {
-                let names = list(experts.iter().map(|call| call.judge.as_str()));
-                changed.push_str(&format!("; it calls for {names}"));
-            }
-            match violations.first() {
-                None => format!("tree {tree}: {changed}"),
-                Some(first) => format!(
-                    "tree {tree}: {changed}; {}, first {}: {}",
-                    count(violations.len(), "violation"),
-                    first.code,
-                    first.detail
-                ),
-            }
-        }
-        Observation::ReviewEnded { end, .. } => match end {
-            ReviewEnd::Answered { review, passes } => {
-                let verdict = if *passes { "passes" } else { "fails" };
-                let findings = count(review.findings.len(), "finding");
-                format!(
-                    "the change {verdict} the review with {findings}{}",
-                    first_finding(&review.findings)
-                )
-            }
-            ReviewEnd::InvalidAnswer { reason } => format!("the reviewer gave no valid verdict: {reason}"),
-            ReviewEnd::Interrupted => "the review was interrupted".to_owned(),
-            ReviewEnd::Failed { failure } => format!("the review ended in an error: {}", failure.message),
-        },
-        Observation::ExpertEnded {
-            judge, subject, end, ..
-        } => expert_ended(*judge, subject, end),
-        Observation::ConsentSeen { consent } => match consent {
-            Consent::Current => "the approval still stands".to_owned(),
-            Consent::Changed { path } => format!("`{path}` is not what was approved"),
-            Consent::Canceled { by, reason } => format!("the ticket was canceled by {by}: {reason}"),
-        },
-        Observation::DeliveryPrepared { delivery } => {
-            format!(
-                "commits written: change {}, records {}",
-                delivery.change.short(),
-                delivery.records.short()
-            )
-        }
-        Observation::Rebased {
-            onto,
-            tree,
-            same_change,
-            ..
-        } => {
-            let what = if *same_change {
-                "the same change"
-            } else {
-                "what is left of the change"
-            };
-            format!("tree {} is {what} on {}", tree.short(), onto.short())
-        }
-        Observation::RemoteSeen {
-            value: Some(value),
-            contains_new,
-        } => {
-            let holds = if *contains_new {
-                ", which holds the delivery"
-            } else {
-                ""
-            };
-            format!("the remote says that it is {}{holds}", value.short())
-        }
-        Observation::RemoteSeen { value: None, .. } => "the remote says that it does not exist".to_owned(),
-        Observation::Pushed { old, new } => {
-            format!("the remote took it: {} became {}", old.short(), new.short())
-        }
-        Observation::PushRefused { reason, .. } => format!("the remote did not take it: {reason}"),
-        Observation::RefSeen {
-            value: Some(value),
-            contains_new: true,
-        } => {
-            format!("the branch points at {}, which holds the delivery", value.short())
-        }
-        Observation::RefSeen {
-            value: Some(value),
-            contains_new: false,
-        } => {
-            format!(
-                "the branch points at {}, which does not hold the delivery",
-                value.short()
-            )
-        }
-        Observation::RefSeen { value: None, .. } => "the branch does not exist".to_owned(),
-        Observation::RunStored { commit } => format!("the run is stored in {}", commit.short()),
-        Observation::Failed { code, reason } => format!("it could not be done, {code}: {reason}"),
-        Observation::Lost { reason } => format!("nobody saw how it ended: {reason}"),
-        Observation::Interrupted => "interrupted before its end".to_owned(),
-    }
-}
-
-fn compared(comparison: &TestComparison) -> String {
-    let shown = comparison
-        .checks
-        .iter()
-        .fold(0_u64, |sum, check| sum.saturating_add(check.changed.fail_to_pass.count));
-    let shown = count(usize::try_from(shown).unwrap_or(usize::MAX), "test");
-    let broken = usize::try_from(comparison.broken()).unwrap_or(usize::MAX);
-    format!(
-        "{shown} of the change failed on the base and passed on it; {} of the base passed there and did not on it",
-        count(broken, "test")
-    )
-}
-
-fn checks(results: &[CheckResult]) -> String {
-    let unconfined = results.iter().any(|result| result.sandbox == CheckSandbox::Off);
-    let note = if unconfined { ", without a sandbox" } else { "" };
-    let failed: Vec<_> = results
-        .iter()
-        .filter(|result| !result.passed())
-        .map(|result| format!("{} ({})", result.name, result.outcome))
-        .collect();
-    if failed.is_empty() {
-        return format!("{} passed{note}", count(results.len(), "check"));
-    }
-    format!(
-        "{} of {} failed{note}: {}",
-        failed.len(),
-        count(results.len(), "check"),
-        list(failed.iter().map(String::as_str))
-    )
 }
 
 fn blocker_words(blocker: &Blocker) -> String {

@@ -1,10 +1,11 @@
 //! With which evidence a phase may be entered.
 
-use crate::effect::{PlanEnd, ReviewEnd, TurnEnd};
 use crate::evidence::CheckResult;
 use crate::expert::{ExpertSubject, ExpertVerdict};
 use crate::object::RefName;
+use crate::observation::TurnEnd;
 use crate::phase::{MEMORY_NOT_UPDATED, Phase, PhaseEvidence};
+use crate::reader_end::JudgedReview;
 use crate::receipt::Receipt;
 use crate::review::Verdict;
 use crate::run::{Refusal, Run};
@@ -39,11 +40,10 @@ impl Run {
             // Where no planning turn is part of the run, it is a plan that a person wrote.
             PhaseEvidence::PlanRecorded { .. } if !self.opened.plan => Ok(()),
             PhaseEvidence::PlanRecorded { plan } => {
-                let Some(ended) = self.plan.as_ref().filter(|ended| ended.is_sound()) else {
+                let Some(made) = self.sound_plan() else {
                     return refuse("no plan was made that can be followed");
                 };
-                let same = matches!(&ended.end, PlanEnd::Answered { plan: made, .. } if made.digest() == *plan);
-                holds(same, "it is not the plan that was made")?;
+                holds(made.digest() == *plan, "it is not the plan that was made")?;
                 holds(self.plan_may_proceed(), "an expert does not let it proceed")
             }
             PhaseEvidence::RepositoryTicketRecorded { commit, files } => {
@@ -150,11 +150,14 @@ impl Run {
                 let Some(review) = attempt.and_then(|attempt| attempt.review.as_ref()) else {
                     return refuse("there was no review");
                 };
-                holds(review.interrupted_for.is_none(), "the policy stopped the reviewer")?;
+                holds(review.turn.interrupted_for.is_none(), "the policy stopped the reviewer")?;
                 holds(review.tree == *tree, "another tree was reviewed")?;
                 holds(review.carried_from == *carried_from, "it was carried from another tree")?;
-                holds(review.thread.as_ref() == Some(thread), "another thread reviewed it")?;
-                let ReviewEnd::Answered { review, passes } = &review.end else {
+                holds(
+                    review.turn.thread.as_ref() == Some(thread),
+                    "another thread reviewed it",
+                )?;
+                let Some(JudgedReview { review, passes }) = review.turn.end.answer() else {
                     return refuse("the review gave no verdict");
                 };
                 let of_experts = self.expert_findings();

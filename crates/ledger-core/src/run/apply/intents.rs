@@ -1,11 +1,12 @@
 //! Which effect may be intended.
 
 use super::condition;
-use crate::effect::{CheckPurpose, Consent, Effect, ExpertEnd, TurnEnd, TurnPurpose};
+use crate::effect::{CheckPurpose, Effect, TurnPurpose};
 use crate::evidence::CheckResult;
 use crate::expert::{ExpertSubject, Judge};
+use crate::observation::{Consent, TurnEnd};
 use crate::phase::{DeliveryMode, Phase, PushTarget};
-use crate::run::{EndedPlan, MAX_REBASES, Refusal, Run};
+use crate::run::{MAX_REBASES, Refusal, Run};
 
 impl Run {
     pub(super) fn permit_intent(&self, effect: &Effect) -> Result<(), Refusal> {
@@ -68,10 +69,9 @@ impl Run {
                 condition("take_plan", discovered, "it is not the time to plan")?;
                 condition("take_plan", self.opened.plan, "no plan is part of this run")?;
                 self.permit_after_stop("take_plan")?;
-                let sound = self.plan.as_ref().is_some_and(EndedPlan::is_sound);
                 condition(
                     "take_plan",
-                    !sound || self.plan_is_refused(),
+                    self.sound_plan().is_none() || self.plan_is_refused(),
                     "there is a plan that can be followed",
                 )
             }
@@ -244,7 +244,7 @@ impl Run {
         self.permit_after_stop(EVENT)?;
         let answered = self
             .expert(judge, subject)
-            .is_some_and(|ended| matches!(ended.end, ExpertEnd::Answered { .. }));
+            .is_some_and(|ended| ended.turn.end.answer().is_some());
         condition(EVENT, !answered, "it has answered")?;
         match subject {
             ExpertSubject::Plan { .. } => {
