@@ -30,8 +30,8 @@ fn an_approval_covers_the_bytes_that_are_committed() {
         [
             "ledger/tickets/0001-a/ticket.toml",
             "ledger/tickets/0001-a/prompt.md",
-            "docs/a.md",
-            "ledger/tickets/0001-a/plan.md"
+            "ledger/tickets/0001-a/plan.md",
+            "docs/a.md"
         ]
     );
     for file in &approval.file {

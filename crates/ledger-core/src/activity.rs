@@ -1,6 +1,7 @@
 //! What an agent is seen doing during a turn, and how a turn ends. All of it is the worker's word or
 //! Codex' word about the worker: shown and limited, never believed.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -197,4 +198,18 @@ pub struct AgentFailure {
     pub class: AgentFailureClass,
     /// The agent's words, shortened and redacted.
     pub message: String,
+    /// When the limit that was reached is lifted, where the provider said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Timestamp>,
+}
+
+impl AgentFailure {
+    /// A failure of which it is not known when it passes.
+    pub fn new(class: AgentFailureClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            resets_at: None,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Why a run stopped or may not start: stable codes, each with a fixed hint.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +81,7 @@ blocker_codes! {
     Livelock, "livelock", resumable = false, "The worker repeated itself without effect.", "read the last turns with `foil logs <ticket>` and make the ticket clearer";
     BudgetExhausted, "budget_exhausted", resumable = false, "The run spent all the tokens or time that it may.", "make the ticket smaller, or raise the limit in `[limits]` and trust the policy; the next run starts anew, what this one did is kept";
     AgentBlocked, "agent_blocked", resumable = false, "The worker says that it cannot go on without a person.", "read why with `foil status <ticket>`, mend the ticket, approve it again";
-    AgentUnavailable, "agent_unavailable", resumable = true, "Codex is not installed, has an unsupported version or did not start.", "`foil doctor` says which; then `foil run <ticket>` goes on";
+    AgentUnavailable, "agent_unavailable", resumable = true, "Codex is not installed, has an unsupported version or did not start, or its provider does not answer.", "`foil doctor` says which; then `foil run <ticket>` goes on";
     AgentModelUnavailable, "agent_model_unavailable", resumable = true, "The model does not exist or may not be used.", "name another in `[agent] model` or with `--model`";
     AgentAuth, "agent_auth", resumable = true, "Codex is not logged in, or its credentials were refused.", "`foil codex login`, then `foil run <ticket>` goes on";
     AgentRateLimited, "agent_rate_limited", resumable = true, "The provider's rate or usage limit is reached.", "wait until the limit resets; `foil run <ticket>` goes on";
@@ -137,6 +138,9 @@ pub struct Blocker {
     pub next_step: String,
     /// Whether the same run may go on once the cause is gone.
     pub resumable: bool,
+    /// Before this moment the cause is not gone, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
 }
 
 impl Blocker {
@@ -147,6 +151,7 @@ impl Blocker {
             reason: reason.into(),
             next_step: code.hint().to_owned(),
             resumable: code.resumable(),
+            retry_at: None,
         }
     }
 

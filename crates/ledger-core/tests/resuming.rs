@@ -126,10 +126,7 @@ fn a_turn_that_is_taken_again_is_measured_again() {
 fn nothing_comes_of_a_turn_that_was_stopped_whatever_its_end() {
     let failed = |message: &str| {
         turn_ended(TurnEnd::Failed {
-            failure: AgentFailure {
-                class: AgentFailureClass::Server,
-                message: message.to_owned(),
-            },
+            failure: AgentFailure::new(AgentFailureClass::Server, message.to_owned()),
         })
     };
     let not_done = Observation::Failed {

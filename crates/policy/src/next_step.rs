@@ -145,15 +145,15 @@ struct FailedAnswer<'a> {
     at: Timestamp,
     /// What is known of the last one.
     reason: &'a str,
-    /// The code that the run stops with at once, where asking again does not mend it.
-    stops: Option<BlockerCode>,
+    /// What the run stops with at once, where asking again does not mend it.
+    stops: Option<Blocker>,
 }
 
 impl<'a> FailedAnswer<'a> {
     fn of<A>(ended: &'a EndedReader<A>, tries: u32) -> Self {
         let (reason, stops) = match &ended.end {
             ReaderEnd::InvalidAnswer { reason } => (reason.as_str(), None),
-            ReaderEnd::Failed { failure } => (failure.message.as_str(), stops_at_once(failure.class)),
+            ReaderEnd::Failed { failure } => (failure.message.as_str(), stops_at_once(failure)),
             // What is wrong with an answer, whoever has read it says.
             ReaderEnd::Answered(_) | ReaderEnd::Interrupted => ("it was interrupted", None),
         };
@@ -175,8 +175,8 @@ impl<'a> FailedAnswer<'a> {
         give_up: impl FnOnce(u32, &str) -> Step,
     ) -> Step {
         let Self { tries, reason, .. } = self;
-        if let Some(code) = self.stops {
-            return blocked(run, code, reason);
+        if let Some(blocker) = self.stops {
+            return stopped(run, blocker);
         }
         if tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
             return give_up(tries, reason);

@@ -163,6 +163,14 @@ impl<'a> Queue<'a> {
         place.map_or(&[], |place| &self.candidates[place].depends_on)
     }
 
+    /// Before this moment the cause that stopped a ticket's run is not gone, where that is known.
+    pub fn not_before(&self, id: &TicketId) -> Option<Timestamp> {
+        match state_in(&self.report, id) {
+            Some(TicketState::Blocked(blocked)) => blocked.retry_at,
+            _ => None,
+        }
+    }
+
     /// When a ticket that could run was approved.
     pub fn approved_at(&self, id: &TicketId) -> Option<Timestamp> {
         let place = self

@@ -1,10 +1,13 @@
 //! Running several tickets: one after the other, or at the same time where none is in another's way.
 
+mod retries;
+
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Choice, Record, Run, TicketId};
+use ledger_core::{Blocker, Choice, Record, Run, TicketId};
 use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -14,8 +17,13 @@ use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
 use crate::workspace::Workspace;
 
+use self::retries::Retries;
+
 /// How often it is looked whether a run of another process that is in the way has ended.
 const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
+
+/// The longest sleep in one piece: a clock may be set, and a machine sleep.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -73,6 +81,8 @@ pub trait Witness: Sync {
     fn held(&self, held: &[Held]);
     /// These tickets of a package do not run, because one before them did not end done.
     fn held_back(&self, tickets: &[TicketId], because_of: &Queued);
+    /// A ticket's run was stopped by what passes by itself: it is tried again then, or later.
+    fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp);
     /// No ticket is ready, and it is waited for one.
     fn idle(&self);
 }
@@ -88,6 +98,9 @@ pub struct RanTickets {
 
 /// Runs tickets until none is left that could run now, or it is asked to leave. A ticket that ends blocked keeps no other from running than those
 /// that wait for it, and is not tried again as long as it is approved as it was.
+///
+/// With [`Selection::AllReady`] a limit of the provider, or a provider or remote that does not answer, is waited for: until the time that the provider said, else
+/// for longer after each time in a row. The run goes on where it was stopped; waiting costs it nothing.
 ///
 /// Must not be called from a task of the runtime.
 pub fn run_tickets(
@@ -112,21 +125,25 @@ pub fn run_tickets(
             begun: Vec::new(),
             told: BTreeSet::new(),
             cycles: 0,
+            retries: Retries::default(),
+            next_ready: None,
         };
         loop {
             for queued in sitting.next_to_start()? {
-                let worker = TicketWorker {
-                    workspace,
-                    witness,
-                    options: sitting.what.options.clone(),
-                    place: Some(sitting.place_of(&queued.id)),
-                };
+                let options = sitting.what.options.clone();
+                let place = Some(sitting.place_of(&queued.id));
                 let (runtime, mut end) = (runtime.clone(), End::of(queued, sender.clone()));
                 scope.spawn(move || {
-                    let ticket = end.queued.id.clone();
-                    let ran = runtime.block_on(worker.bring_to_its_end(&ticket));
-                    end.note(&ran);
-                    witness.ended(&ticket, ran);
+                    let stopped_by = RefCell::new(None);
+                    let worker = TicketWorker {
+                        workspace,
+                        witness,
+                        options,
+                        place,
+                        stopped_by: &stopped_by,
+                    };
+                    let ran = runtime.block_on(worker.bring_to_its_end(&end.ended.queued.id));
+                    end.note(ran, stopped_by.into_inner());
                 });
             }
             match runtime.block_on(sitting.wait()) {
@@ -156,12 +173,18 @@ struct Sitting<'a, W> {
     told: BTreeSet<(TicketId, String)>,
     /// How often it was looked in vain.
     cycles: u32,
+    retries: Retries,
+    /// When the first of those becomes ready that an earlier runner left to wait.
+    next_ready: Option<Timestamp>,
 }
 
 /// A ticket that is not run any more.
 struct Ended {
     queued: Queued,
-    is_done: bool,
+    /// What came of it; none where its thread panicked.
+    ran: Option<Result<RunReport, RunError>>,
+    /// What stopped the last of its children that was stopped.
+    child_stopped_by: Option<Blocker>,
 }
 
 /// What came of waiting.
@@ -197,14 +220,22 @@ impl<W: Witness> Sitting<'_, W> {
             Selection::AllReady { retry, .. } => *retry,
             Selection::These(_) => Retry::default(),
         };
-        let queue = Queue::look(self.workspace, Moment::now().at, retry)?;
+        let now = Moment::now().at;
+        let queue = Queue::look(self.workspace, now, retry)?;
         if matches!(self.what.selection, Selection::AllReady { .. }) {
             let mut ready = queue.ready();
             ready.retain(|queued| {
                 let tried = self.tried.get(&queued.id);
-                !self.running.contains_key(&queued.id) && tried != Some(&queue.approved_at(&queued.id))
+                let is_tried = tried == Some(&queue.approved_at(&queued.id)) || self.retries.waits(&queued.id, now);
+                !self.running.contains_key(&queued.id) && !is_tried
             });
+            let not_before = |queued: &Queued| queue.not_before(&queued.id).filter(|at| now < *at);
+            self.next_ready = ready.iter().filter_map(not_before).min();
+            ready.retain(|queued| not_before(queued).is_none());
             self.waiting = ready;
+        }
+        if self.retries.holds(now) {
+            return Ok(Vec::new());
         }
         let mut claims = Vec::new();
         for (place, queued) in self.waiting.iter().enumerate() {
@@ -266,51 +297,91 @@ impl<W: Witness> Sitting<'_, W> {
 
     /// Waits until something may have changed.
     async fn wait(&mut self) -> Waited {
-        let asked_to_end = self.is_asked_to_end();
-        if self.running.is_empty() {
-            if asked_to_end {
-                return Waited::Nothing;
-            }
-            if self.waiting.is_empty() {
-                let Selection::AllReady {
+        let ends = self.is_asked_to_end();
+        if ends && self.running.is_empty() {
+            return Waited::Nothing;
+        }
+        let mut sleep = if ends { None } else { self.time_to_next_look() };
+        if self.running.is_empty() && self.waiting.is_empty() && sleep.is_none() {
+            sleep = match self.what.selection {
+                Selection::AllReady {
                     poll: Some(poll),
                     max_cycles,
                     ..
-                } = self.what.selection
-                else {
-                    return Waited::Nothing;
-                };
-                self.cycles += 1;
-                if max_cycles.is_some_and(|most| self.cycles >= most) {
-                    return Waited::Nothing;
+                } => {
+                    self.cycles += 1;
+                    if max_cycles.is_some_and(|most| self.cycles >= most) {
+                        return Waited::Nothing;
+                    }
+                    self.witness.idle();
+                    Some(poll)
                 }
-                self.witness.idle();
-                return self.sleep(poll).await;
-            }
-            return self.sleep(LOOK_AT_OTHERS).await;
+                _ => return Waited::Nothing,
+            };
         }
-        match self.receiver.recv().await {
-            Some(ended) => Waited::End(ended),
-            None => Waited::Nothing,
+        let (mut stop, mut drain) = (self.what.options.stop.clone(), self.what.drain.clone());
+        // Runs that are under way are told by themselves.
+        let may_be_told = self.running.is_empty();
+        tokio::select! {
+            Some(ended) = self.receiver.recv(), if !self.running.is_empty() => Waited::End(ended),
+            () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Waited::Time,
+            Ok(_) = stop.wait_for(Option::is_some), if may_be_told => Waited::Time,
+            Ok(_) = drain.wait_for(|drains| *drains), if may_be_told => Waited::Time,
+            else => Waited::Nothing,
         }
     }
 
-    async fn sleep(&self, time: Duration) -> Waited {
-        let (mut stop, mut drain) = (self.what.options.stop.clone(), self.what.drain.clone());
-        tokio::select! {
-            () = tokio::time::sleep(time) => {}
-            Ok(_) = stop.wait_for(Option::is_some) => {}
-            Ok(_) = drain.wait_for(|drains| *drains) => {}
-        }
-        Waited::Time
+    /// When it is to be looked again although no run ended.
+    fn time_to_next_look(&self) -> Option<Duration> {
+        let now = Moment::now().at;
+        let next = [self.retries.next(now), self.next_ready].into_iter().flatten().min();
+        let until = |at: Timestamp| at.duration_since(now).try_into().unwrap_or_default();
+        let next = next.map(|at| LONGEST_SLEEP.min(until(at)));
+        let others = (self.running.is_empty() && !self.waiting.is_empty()).then_some(LOOK_AT_OTHERS);
+        let poll = match self.what.selection {
+            Selection::AllReady { poll, .. } => {
+                let has_room = !self.running.is_empty() && self.running.len() < self.what.slots;
+                poll.filter(|_| has_room || next.is_some())
+            }
+            Selection::These(_) => None,
+        };
+        // What waits for a time only waits for that.
+        let others = others.filter(|_| next.is_none());
+        [next, others, poll].into_iter().flatten().min()
     }
 
     fn note(&mut self, ended: Ended) {
-        self.running.remove(&ended.queued.id);
-        if !ended.is_done && !self.is_asked_to_end() {
-            let held = ended.queued.hold_back(&mut self.waiting);
+        let Ended {
+            queued,
+            ran,
+            child_stopped_by,
+        } = ended;
+        self.running.remove(&queued.id);
+        // The scope hands on the panic of its thread.
+        let Some(ran) = ran else { return };
+        let stopped_by = match &ran {
+            Ok(report) => match &report.outcome {
+                Outcome::Blocked(blocker) => child_stopped_by.or_else(|| Some(blocker.clone())),
+                Outcome::Done | Outcome::Canceled | Outcome::Paused(_) => None,
+            },
+            Err(_) => None,
+        };
+        let is_done = matches!(&ran, Ok(report) if report.outcome == Outcome::Done);
+        if let (Some(stopped_by), Selection::AllReady { .. }) = (&stopped_by, &self.what.selection)
+            && let Some(until) = self.retries.after(&queued.id, stopped_by, Moment::now().at)
+        {
+            self.tried.remove(&queued.id);
+            self.witness.postponed(&queued.id, stopped_by, until);
+            return;
+        }
+        if is_done || stopped_by.is_some() {
+            self.retries.reset();
+        }
+        self.witness.ended(&queued.id, ran);
+        if !is_done && !self.is_asked_to_end() {
+            let held = queued.hold_back(&mut self.waiting);
             if !held.is_empty() {
-                self.witness.held_back(&held, &ended.queued);
+                self.witness.held_back(&held, &queued);
             }
         }
     }
@@ -329,22 +400,25 @@ impl<W: Witness> Sitting<'_, W> {
 
 /// Tells of the end of a ticket when it is dropped: also where its thread panics, because nobody may wait for it then.
 struct End {
-    queued: Queued,
-    is_done: bool,
+    ended: Ended,
     sender: mpsc::UnboundedSender<Ended>,
 }
 
 impl End {
     fn of(queued: Queued, sender: mpsc::UnboundedSender<Ended>) -> Self {
         Self {
-            queued,
-            is_done: false,
+            ended: Ended {
+                queued,
+                ran: None,
+                child_stopped_by: None,
+            },
             sender,
         }
     }
 
-    fn note(&mut self, ran: &Result<RunReport, RunError>) {
-        self.is_done = matches!(ran, Ok(report) if report.outcome == Outcome::Done);
+    fn note(&mut self, ran: Result<RunReport, RunError>, child_stopped_by: Option<Blocker>) {
+        self.ended.ran = Some(ran);
+        self.ended.child_stopped_by = child_stopped_by;
     }
 }
 
@@ -352,8 +426,9 @@ impl Drop for End {
     fn drop(&mut self) {
         // Where nobody listens, everything is over.
         let _ = self.sender.send(Ended {
-            queued: self.queued.clone(),
-            is_done: self.is_done,
+            queued: self.ended.queued.clone(),
+            ran: self.ended.ran.take(),
+            child_stopped_by: self.ended.child_stopped_by.take(),
         });
     }
 }
@@ -364,6 +439,8 @@ struct TicketWorker<'a, W> {
     witness: &'a W,
     options: RunOptions,
     place: Option<Place>,
+    /// What stopped the last of the children that was stopped.
+    stopped_by: &'a RefCell<Option<Blocker>>,
 }
 
 impl<W: Witness> TicketWorker<'_, W> {
@@ -401,6 +478,13 @@ impl<W: Witness> TicketWorker<'_, W> {
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
             let choice = manager.ended(&child, &ran, self.witness.begins(parent, self.place))?;
+            self.stopped_by.replace(match &ran {
+                Ok(report) => match &report.outcome {
+                    Outcome::Blocked(blocker) => Some(blocker.clone()),
+                    _ => None,
+                },
+                Err(_) => None,
+            });
             // What is tried again has not ended yet.
             if choice != Choice::Retry {
                 self.witness.ended(&child, ran);

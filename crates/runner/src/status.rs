@@ -6,6 +6,7 @@ mod run_status;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, PackageName, RepoPath, StackedTicket, TicketId};
 use serde::Serialize;
 
@@ -219,6 +220,9 @@ pub struct BlockedStatus {
     pub next_step: String,
     /// Whether the same run may go on once the cause is gone.
     pub resumable: bool,
+    /// Before this moment the cause is not gone, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
     /// What did not hold at last: checks, findings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedProof>,

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::common::{LOOP, World, said_by};
@@ -317,4 +318,67 @@ fn what_another_process_runs_is_in_the_way_too() {
         said.stderr.contains("waiting 0002-b: `0001-a` uses `staging` too"),
         "{said}"
     );
+}
+
+/// A worker that meets a limit of its provider, which is lifted so many seconds from now.
+fn limited(seconds: i64) -> (String, Timestamp) {
+    let lifted = Timestamp::now() + SignedDuration::from_secs(seconds);
+    let fails = format!(
+        "[end]\nfail = {{ class = \"usage_limit\", message = \"no more for now\", resets_at = \"{lifted}\" }}\n"
+    );
+    (fails, lifted)
+}
+
+#[test]
+fn a_limit_of_the_provider_is_waited_for_and_costs_nothing() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), "echo a >a.txt"),
+            ("0002-b", &scope("b.txt"), "test -e $MEET/lifted && echo b >b.txt"),
+        ],
+    );
+    let (fails, lifted) = limited(4);
+    writer(&world, "0001-a", &fails);
+    let mut command = world.foil_command();
+    let runner = command
+        .args(["run", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let runner = runner.spawn().unwrap();
+    eventually("it is blocked", || states(&world)[0].1 == "blocked");
+    let status = json(&world.foil(&["status", "0001-a", "--json"]));
+    assert_eq!(status["tickets"][0]["code"], "agent_rate_limited");
+    assert_eq!(status["tickets"][0]["retry_at"], lifted.to_string());
+    assert!(Timestamp::now() < lifted, "the machine is too slow for this test");
+    writer(&world, "0001-a", &runs("echo a >a.txt"));
+    std::fs::write(world.folder().join("meet/lifted"), "").unwrap();
+    let said = said_by(runner.wait_with_output().unwrap());
+    assert!(Timestamp::now() >= lifted);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(
+        said.stderr
+            .contains("waiting 0001-a: no more for now (agent_rate_limited); it goes on at "),
+        "{said}"
+    );
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "done")]);
+    let packet = json(&world.foil(&["review", "0001-a", "--json"]));
+    assert_eq!(packet["packet"]["iterations"], 1);
+    let runs = std::fs::read_dir(world.root().join(".git/counterfoil/runs/0001-a")).unwrap();
+    assert_eq!(runs.count(), 1, "the run goes on");
+}
+
+#[test]
+fn another_runner_waits_for_the_limit_too() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), "echo a >a.txt")]);
+    let (fails, lifted) = limited(5);
+    writer(&world, "0001-a", &fails);
+    let said = world.foil(&["run", "0001-a"]);
+    assert_eq!(said.code, Some(10), "who asks for one ticket gets an answer: {said}");
+    writer(&world, "0001-a", &runs("echo a >a.txt"));
+    let began = Timestamp::now();
+    let said = world.foil(&["run", "--all"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(began >= lifted || Timestamp::now() >= lifted);
+    assert_states(&world, &[("0001-a", "done")]);
 }

@@ -182,10 +182,7 @@ impl Run {
         self.totals.tokens = self.totals.tokens.plus(pending.live.spent);
         let failure = match lost {
             _ if pending.stopped_for().is_some() => None,
-            Some(reason) if !pending.orphaned => Some(AgentFailure {
-                class: AgentFailureClass::Crashed,
-                message: reason.to_owned(),
-            }),
+            Some(reason) if !pending.orphaned => Some(AgentFailure::new(AgentFailureClass::Crashed, reason.to_owned())),
             _ => return,
         };
         match &pending.effect {

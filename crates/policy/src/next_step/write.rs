@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ledger_core::{
-    AgentFailure, AgentFailureClass, Attempt, BlockerCode, ChangedTests, CheckPurpose, CheckResult, Effect, EndedTurn,
-    Event, IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run, TurnEnd,
-    TurnPurpose, Violation, wanted_lines,
+    AgentFailure, AgentFailureClass, Attempt, Blocker, BlockerCode, ChangedTests, CheckPurpose, CheckResult, Effect,
+    EndedTurn, Event, IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run,
+    TurnEnd, TurnPurpose, Violation, wanted_lines,
 };
 
 use super::plan::asked_for;
-use super::{and_more, back_off, blocked, enter, places, rounds, turn_label, under_way};
+use super::{and_more, back_off, blocked, enter, places, rounds, stopped, turn_label, under_way};
 use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
@@ -113,13 +113,18 @@ fn after_turn(run: &Run, attempt: &Attempt, turn: &EndedTurn, inputs: &Inputs, n
 }
 
 fn after_failure(run: &Run, failure: &AgentFailure, at: Timestamp, inputs: &Inputs, now: Timestamp) -> Step {
-    if let Some(code) = stops_at_once(failure.class) {
-        return blocked(run, code, failure.message.clone());
+    if let Some(blocker) = stops_at_once(failure) {
+        return stopped(run, blocker);
     }
     let failures = run.totals().runner_failures;
     if failures >= inputs.limits.runner_failures {
         let reason = format!("{failures} turns in a row failed; the last one: {}", failure.message);
-        return blocked(run, BlockerCode::RunnerFailureLimit, reason);
+        // Whose fault it is says whether it passes by itself.
+        let code = match failure.class {
+            AgentFailureClass::Server | AgentFailureClass::Connection => BlockerCode::AgentUnavailable,
+            _ => BlockerCode::RunnerFailureLimit,
+        };
+        return blocked(run, code, reason);
     }
     let wait = back_off(at, failures);
     if failures > 0 && now < wait {
@@ -133,21 +138,25 @@ fn after_failure(run: &Run, failure: &AgentFailure, at: Timestamp, inputs: &Inpu
 }
 
 /// Failures that another turn does not mend.
-pub(super) fn stops_at_once(class: AgentFailureClass) -> Option<BlockerCode> {
-    match class {
-        AgentFailureClass::Auth => Some(BlockerCode::AgentAuth),
-        AgentFailureClass::RateLimited | AgentFailureClass::UsageLimit => Some(BlockerCode::AgentRateLimited),
-        AgentFailureClass::ModelUnavailable => Some(BlockerCode::AgentModelUnavailable),
-        AgentFailureClass::Sandbox => Some(BlockerCode::SandboxUnavailable),
-        AgentFailureClass::Unavailable => Some(BlockerCode::AgentUnavailable),
+pub(super) fn stops_at_once(failure: &AgentFailure) -> Option<Blocker> {
+    let code = match failure.class {
+        AgentFailureClass::Auth => BlockerCode::AgentAuth,
+        AgentFailureClass::RateLimited | AgentFailureClass::UsageLimit => BlockerCode::AgentRateLimited,
+        AgentFailureClass::ModelUnavailable => BlockerCode::AgentModelUnavailable,
+        AgentFailureClass::Sandbox => BlockerCode::SandboxUnavailable,
+        AgentFailureClass::Unavailable => BlockerCode::AgentUnavailable,
         AgentFailureClass::ContextWindow
         | AgentFailureClass::Server
         | AgentFailureClass::Connection
         | AgentFailureClass::BadRequest
         | AgentFailureClass::Crashed
         | AgentFailureClass::Protocol
-        | AgentFailureClass::Other => None,
-    }
+        | AgentFailureClass::Other => return None,
+    };
+    Some(Blocker {
+        retry_at: failure.resets_at,
+        ..Blocker::new(code, failure.message.clone())
+    })
 }
 
 fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &Inputs) -> Step {

@@ -86,7 +86,7 @@ fn violation(code: BlockerCode) -> Violation {
 fn broken<A>(class: AgentFailureClass) -> ReaderEnd<A> {
     let message = "no".to_owned();
     ReaderEnd::Failed {
-        failure: AgentFailure { class, message },
+        failure: AgentFailure::new(class, message),
     }
 }
 
@@ -101,7 +101,7 @@ fn wanted() -> WantedGrant {
 fn failing(pending: &Pending, class: AgentFailureClass) -> Option<Happening> {
     let message = "no".to_owned();
     turn(pending, |_| TurnEnd::Failed {
-        failure: AgentFailure { class, message },
+        failure: AgentFailure::new(class, message),
     })
 }
 

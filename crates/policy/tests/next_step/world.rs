@@ -394,10 +394,7 @@ impl World {
             AgentFailureClass::RateLimited,
             AgentFailureClass::ModelUnavailable,
         ];
-        AgentFailure {
-            class: classes[usize::from(self.choose(7))],
-            message: "no".to_owned(),
-        }
+        AgentFailure::new(classes[usize::from(self.choose(7))], "no".to_owned())
     }
 
     fn report(&mut self, label: &str) -> Report {

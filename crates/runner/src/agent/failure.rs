@@ -1,5 +1,6 @@
 //! From Codex' errors to classes that decisions can rest on.
 
+use jiff::Timestamp;
 use ledger_core::{AgentFailure, AgentFailureClass};
 use serde_json::Value;
 
@@ -11,10 +12,10 @@ const MESSAGE_LIMIT: usize = 600;
 
 /// The failure that a message in prose stands for, as `codex exec` gives it.
 pub(super) fn from_prose(message: &str, redaction: &Redaction) -> AgentFailure {
-    AgentFailure {
-        class: prose_class(message).unwrap_or(AgentFailureClass::Other),
-        message: redaction.text(message, MESSAGE_LIMIT),
-    }
+    AgentFailure::new(
+        prose_class(message).unwrap_or(AgentFailureClass::Other),
+        redaction.text(message, MESSAGE_LIMIT),
+    )
 }
 
 /// The failure that a `TurnError` of the app-server stands for.
@@ -32,18 +33,28 @@ pub(super) fn from_turn_error(error: &Value, redaction: &Redaction) -> AgentFail
         Typed::Known(class) => class,
         Typed::Unknown => prose_class(message).unwrap_or(AgentFailureClass::Other),
     };
-    AgentFailure {
-        class,
-        message: redaction.text(message, MESSAGE_LIMIT),
-    }
+    AgentFailure::new(class, redaction.text(message, MESSAGE_LIMIT))
 }
 
 /// A failure that we saw ourselves.
 pub(super) fn seen(class: AgentFailureClass, message: &str, redaction: &Redaction) -> AgentFailure {
-    AgentFailure {
-        class,
-        message: redaction.text(message, MESSAGE_LIMIT),
-    }
+    AgentFailure::new(class, redaction.text(message, MESSAGE_LIMIT))
+}
+
+/// When the last of the limits is lifted that are used up, by the `rateLimits` of an `account/rateLimits/updated` of the app-server; `None` where none is.
+/// The times are seconds since 1970.
+pub(super) fn limits_reset_at(limits: &Value) -> Option<Timestamp> {
+    let used_up = |window: &&Value| {
+        window
+            .get("usedPercent")
+            .and_then(Value::as_i64)
+            .is_some_and(|used| used >= 100)
+    };
+    let windows = ["primary", "secondary"].iter().filter_map(|name| limits.get(name));
+    let resets = windows
+        .filter(used_up)
+        .filter_map(|window| window.get("resetsAt").and_then(Value::as_i64));
+    resets.filter_map(|at| Timestamp::from_second(at).ok()).max()
 }
 
 /// The log of turns cannot be written. Without it a crash could not be recovered from, so the turn does not go on.
@@ -198,6 +209,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_limit_that_is_used_up_says_when_it_is_lifted() {
+        let window = |used: i64, at: i64| json!({ "usedPercent": used, "windowDurationMins": 300, "resetsAt": at });
+        for (limits, expected) in [
+            (
+                json!({ "primary": window(100, 1_795_180_000), "secondary": window(12, 1_795_200_000) }),
+                Some(1_795_180_000),
+            ),
+            (
+                json!({ "primary": window(100, 1_795_180_000), "secondary": window(101, 1_795_200_000) }),
+                Some(1_795_200_000),
+            ),
+            (json!({ "primary": window(88, 1_795_180_000), "secondary": null }), None),
+            (json!({ "primary": { "usedPercent": 100, "resetsAt": null } }), None),
+            (json!({ "primary": { "usedPercent": "100", "resetsAt": "soon" } }), None),
+            (json!({ "primary": window(100, i64::MAX) }), None),
+            (json!("none"), None),
+        ] {
+            let found = limits_reset_at(&limits).map(Timestamp::as_second);
+            assert_eq!(found, expected, "{limits}");
+        }
+    }
 
     #[test]
     fn the_sentences_of_codex_exec_have_classes() {

@@ -37,7 +37,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ledger_core::{Activity, AgentFailureClass, AgentIdentity, AgentKind, Digest, ThreadId, TokenCount};
+use ledger_core::{Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, Digest, ThreadId, TokenCount};
 use tokio::sync::Mutex;
 
 pub use self::script::InvalidScript;
@@ -219,7 +219,10 @@ impl Player<'_> {
             End::Answer(answer) => TurnOutcome::Completed {
                 answer: bounded_answer(answer.text(&self.request.label)),
             },
-            End::Fail(failure) => self.failed(failure.class, &failure.message),
+            End::Fail(failure) => TurnOutcome::Failed(AgentFailure {
+                resets_at: failure.resets_at,
+                ..failure::seen(failure.class, &failure.message, self.redaction)
+            }),
             End::Never => {
                 self.stop.wait().await;
                 TurnOutcome::Interrupted

@@ -182,10 +182,10 @@ impl Agent for Nobody {
 
     fn start_turn(&mut self, _: TurnRequest) -> Turn {
         let (turn, sink) = Turn::channel();
-        let failure = AgentFailure {
-            class: AgentFailureClass::Unavailable,
-            message: "a run that only delivers has no agent".to_owned(),
-        };
+        let failure = AgentFailure::new(
+            AgentFailureClass::Unavailable,
+            "a run that only delivers has no agent".to_owned(),
+        );
         tokio::spawn(sink.ended(TurnEnd::failed(failure, TokenCount::default(), None)));
         turn
     }

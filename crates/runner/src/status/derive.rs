@@ -622,6 +622,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 reason: blocker.reason.clone(),
                 next_step: blocker.next_step_for(id),
                 resumable: blocker.resumable,
+                retry_at: blocker.retry_at,
                 failed: BlockerCapsule::of(run, None).map_or_else(Vec::new, |capsule| capsule.failed),
                 waits_for_word: run.waits_for_word().is_some(),
                 rescue: has_left_work(run).then(|| rescue_command(id)),

@@ -2,7 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ledger_core::TicketId;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ledger_core::{Blocker, TicketId};
 use policy::Held;
 use runner::{Place, Queued, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
 
@@ -164,6 +166,19 @@ impl Witness for Teller<'_> {
         told.held_back.extend_from_slice(tickets);
         let output = self.context.output;
         self.say(&mut told, || Ok(output.story(&text)?));
+    }
+
+    fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp) {
+        let at = until.to_zoned(TimeZone::system()).strftime("%a %H:%M");
+        let text = format!(
+            "{} {ticket}: {} ({}); it goes on at {at}, or later\n",
+            styled(NOTICE, "waiting"),
+            plain(&stopped_by.reason),
+            stopped_by.code
+        );
+        let mut told = self.told();
+        (told.has_tried, told.is_idle) = (true, false);
+        self.say(&mut told, || Ok(self.context.output.story(&text)?));
     }
 
     fn idle(&self) {

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger_core::{Activity, AgentFailure, ThreadId, TokenCount};
+use jiff::Timestamp;
+use ledger_core::{Activity, AgentFailure, AgentFailureClass, ThreadId, TokenCount};
 use serde_json::Value;
 
 use crate::agent::text::Redaction;
@@ -34,6 +35,8 @@ pub(in crate::agent) struct TurnWatch {
     spent: BTreeMap<String, Spent>,
     answer: String,
     last_error: Option<AgentFailure>,
+    /// When the limits are lifted that are used up.
+    limits_reset_at: Option<Timestamp>,
     outcome: Option<TurnOutcome>,
 }
 
@@ -69,6 +72,7 @@ impl TurnWatch {
             spent: BTreeMap::new(),
             answer: String::new(),
             last_error: None,
+            limits_reset_at: None,
             outcome: None,
         }
     }
@@ -101,6 +105,13 @@ impl TurnWatch {
             "rawResponseItem/completed" => return self.raw_item(params.get("item").unwrap_or(&Value::Null)),
             "thread/tokenUsage/updated" => return self.tokens_updated(thread, params),
             "error" => return self.error(thread, params),
+            "account/rateLimits/updated" => {
+                let limits = params.get("rateLimits").unwrap_or(&Value::Null);
+                // An update may leave out what did not change.
+                if limits.get("primary").is_some_and(Value::is_object) {
+                    self.limits_reset_at = failure::limits_reset_at(limits);
+                }
+            }
             "warning" | "guardianWarning" => return self.warning(text(params, "/message")),
             // Codex brings a bubblewrap of its own: that the system has none is no news.
             "configWarning" if text(params, "/summary").starts_with("Codex could not find bubblewrap") => {}
@@ -154,16 +165,31 @@ impl TurnWatch {
                 answer: std::mem::take(&mut self.answer),
             },
             "interrupted" => TurnOutcome::Interrupted,
-            status => TurnOutcome::Failed(match (params.pointer("/turn/error"), self.last_error.take()) {
-                (Some(error @ Value::Object(_)), _) => failure::from_turn_error(error, &self.redaction),
-                (_, Some(last)) => last,
-                _ => failure::seen(
-                    ledger_core::AgentFailureClass::Protocol,
-                    &format!("the turn ended as `{status}` without a reason"),
-                    &self.redaction,
-                ),
-            }),
+            status => {
+                let failure = match (params.pointer("/turn/error"), self.last_error.take()) {
+                    (Some(error @ Value::Object(_)), _) => failure::from_turn_error(error, &self.redaction),
+                    (_, Some(last)) => last,
+                    _ => failure::seen(
+                        AgentFailureClass::Protocol,
+                        &format!("the turn ended as `{status}` without a reason"),
+                        &self.redaction,
+                    ),
+                };
+                TurnOutcome::Failed(self.with_reset(failure))
+            }
         });
+    }
+
+    /// Where a limit was reached, with the time at which it is lifted.
+    fn with_reset(&self, failure: AgentFailure) -> AgentFailure {
+        let is_limit = matches!(
+            failure.class,
+            AgentFailureClass::RateLimited | AgentFailureClass::UsageLimit
+        );
+        AgentFailure {
+            resets_at: self.limits_reset_at.filter(|_| is_limit),
+            ..failure
+        }
     }
 
     fn item_started(&mut self, params: &Value) -> Vec<Activity> {

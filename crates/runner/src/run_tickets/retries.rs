@@ -1,0 +1,138 @@
+//! Which tickets are tried again by themselves, and when.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use ledger_core::{Blocker, BlockerCode, TicketId};
+
+/// How often in a row something is tried again whose end nobody knows: about eight hours.
+const MOST_IN_A_ROW: u32 = 20;
+
+/// The longest pause before that.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(30);
+
+/// What stopped runs for causes that pass without anybody doing anything.
+#[derive(Debug, Default)]
+pub(super) struct Retries {
+    /// When each ticket is tried again.
+    at: BTreeMap<TicketId, Timestamp>,
+    /// Until when no ticket is begun, because each would meet the same.
+    hold: Option<Timestamp>,
+    /// How often in a row a cause was met of which it is not known when it passes.
+    in_a_row: u32,
+}
+
+impl Retries {
+    /// When a ticket is tried again whose run was stopped by this at this moment. None: not by itself.
+    pub(super) fn after(&mut self, ticket: &TicketId, stopped_by: &Blocker, now: Timestamp) -> Option<Timestamp> {
+        if !passes(stopped_by.code) {
+            return None;
+        }
+        let until = match stopped_by.retry_at {
+            Some(at) => at,
+            None if self.in_a_row >= MOST_IN_A_ROW => return None,
+            None => {
+                self.in_a_row += 1;
+                now.checked_add(pause(self.in_a_row)).unwrap_or(Timestamp::MAX)
+            }
+        };
+        self.at.insert(ticket.clone(), until);
+        if meets_all(stopped_by.code) {
+            self.hold = self.hold.max(Some(until));
+        }
+        Some(until)
+    }
+
+    /// A run ended for its own sake: what was in the way is not any more.
+    pub(super) fn reset(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// Whether nothing is to be begun now.
+    pub(super) fn holds(&self, now: Timestamp) -> bool {
+        self.hold.is_some_and(|until| now < until)
+    }
+
+    /// Whether this ticket is to be tried again, and its time has not come.
+    pub(super) fn waits(&self, ticket: &TicketId, now: Timestamp) -> bool {
+        self.at.get(ticket).is_some_and(|at| now < *at)
+    }
+
+    /// The next time at which something can be begun that could not now.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let hold = self.hold.filter(|until| now < *until);
+        let next = self.at.values().filter(|at| now < **at).min().copied();
+        // Nothing begins before the hold ends.
+        hold.or(next)
+    }
+}
+
+/// Whether the cause goes by itself.
+fn passes(code: BlockerCode) -> bool {
+    meets_all(code) || code == BlockerCode::RemoteUnreachable
+}
+
+/// Whether every other ticket would meet it too.
+fn meets_all(code: BlockerCode) -> bool {
+    matches!(code, BlockerCode::AgentRateLimited | BlockerCode::AgentUnavailable)
+}
+
+/// One minute, two, four, … at most half an hour.
+fn pause(in_a_row: u32) -> SignedDuration {
+    let minutes = 1_i64 << in_a_row.saturating_sub(1).min(10);
+    SignedDuration::from_mins(minutes).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn id(name: &str) -> TicketId {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again_and_what_meets_all_holds_all() {
+        let mut retries = Retries::default();
+        let blocked = |code| Blocker::new(code, "x");
+        assert_eq!(
+            retries.after(&id("a"), &blocked(BlockerCode::ScopeViolation), at(0)),
+            None
+        );
+        assert_eq!(retries.after(&id("a"), &blocked(BlockerCode::AgentAuth), at(0)), None);
+        let again = retries.after(&id("a"), &blocked(BlockerCode::RemoteUnreachable), at(0));
+        assert_eq!(again, Some(at(60)));
+        assert!(retries.waits(&id("a"), at(59)) && !retries.waits(&id("a"), at(60)));
+        assert!(!retries.holds(at(0)) && !retries.waits(&id("b"), at(0)));
+        let again = retries.after(&id("b"), &blocked(BlockerCode::AgentUnavailable), at(0));
+        assert_eq!(again, Some(at(120)), "the second in a row");
+        assert!(retries.holds(at(119)) && !retries.holds(at(120)));
+        assert_eq!(retries.next(at(0)), Some(at(120)), "nothing begins before");
+        assert_eq!(retries.next(at(120)), None);
+    }
+
+    #[test]
+    fn what_is_known_to_pass_is_waited_for_and_what_is_not_only_so_often() {
+        let mut retries = Retries::default();
+        let known = Blocker {
+            retry_at: Some(at(90_000)),
+            ..Blocker::new(BlockerCode::AgentRateLimited, "x")
+        };
+        for _ in 0..100 {
+            assert_eq!(retries.after(&id("a"), &known, at(0)), Some(at(90_000)));
+        }
+        let unknown = Blocker::new(BlockerCode::AgentRateLimited, "x");
+        let pauses: Vec<_> = (0..=MOST_IN_A_ROW)
+            .map(|_| Some(retries.after(&id("a"), &unknown, at(0))?.as_second() / 60))
+            .collect();
+        let expected = [1, 2, 4, 8, 16].into_iter().chain(std::iter::repeat_n(30, 15));
+        let expected: Vec<_> = expected.map(Some).chain([None]).collect();
+        assert_eq!(pauses, expected);
+        retries.reset();
+        assert_eq!(retries.after(&id("a"), &unknown, at(0)), Some(at(60)));
+    }
+}
