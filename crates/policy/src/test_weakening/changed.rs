@@ -212,6 +212,7 @@ mod tests {
             "tests/data.txt",
             "pytest.ini",
             "check.sh",
+            ".ci/run",
         ] {
             assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (0, 0), "{path}");
         }

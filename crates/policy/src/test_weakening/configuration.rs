@@ -143,7 +143,9 @@ pub(super) fn all_lines(text: &str) -> Vec<Piece> {
 
 fn says_something(line: &str) -> bool {
     let line = line.trim();
-    !line.is_empty() && !line.starts_with('#') && !line.starts_with("//") && !line.starts_with(';')
+    // The first line of a script names the program that reads it.
+    let is_comment = line.starts_with('#') && !line.starts_with("#!");
+    !line.is_empty() && !is_comment && !line.starts_with("//") && !line.starts_with(';')
 }
 
 /// Whether a word of a name says that something checks.
@@ -230,9 +232,9 @@ fn of_targets_of_cargo(value: &toml::Value, path: &str, pieces: &mut Vec<Piece>)
     }
 }
 
-/// The pieces that differ, once what both have in front and at the end is left out.
+/// The pieces that differ, in their indentation too, once what both have in front and at the end is left out.
 pub(super) fn differing<'a>(old: &'a [Piece], new: &'a [Piece]) -> Option<(&'a [Piece], &'a [Piece])> {
-    let same = |(one, other): &(&Piece, &Piece)| one.text.trim() == other.text.trim();
+    let same = |(one, other): &(&Piece, &Piece)| one.text.trim_end() == other.text.trim_end();
     let front = old.iter().zip(new).take_while(same).count();
     let (old, new) = (old.get(front..)?, new.get(front..)?);
     let end = old.iter().rev().zip(new.iter().rev()).take_while(same).count();

@@ -8,7 +8,7 @@ use super::configuration::ConfigurationKind;
 use super::structure::Extent;
 use super::tokens::Language;
 use crate::config::Policy;
-use crate::scope::{FoldedSet, InvalidScope, PatternSet};
+use crate::scope::{FoldedSet, InvalidScope, PatternSet, Protected, ProtectedPaths};
 use crate::test_folders::are_of_tests;
 
 /// Which files are about tests, under one policy and one ticket.
@@ -16,6 +16,7 @@ use crate::test_folders::are_of_tests;
 pub struct TestRules {
     own: FoldedSet,
     docs: PatternSet,
+    protected: ProtectedPaths,
     /// The words of the checks' commands: a file that one of them names is what proves the change.
     named_by_checks: BTreeSet<Vec<u8>>,
 }
@@ -44,6 +45,7 @@ impl TestRules {
         Ok(Self {
             own: FoldedSet::new("scope.tests", &policy.scope.tests)?,
             docs: PatternSet::new("scope.docs_roots", &policy.scope.docs_roots)?,
+            protected: ProtectedPaths::new(policy)?,
             named_by_checks: named.collect(),
         })
     }
@@ -83,7 +85,8 @@ impl TestRules {
         matches!(self.role(path), Some(Role::Tests(..) | Role::Snapshot)) || self.is_test_file(path)
     }
 
-    /// Whether all that the file says is how tests are run: settings of a test runner, or a script that a check runs.
+    /// Whether all that the file says is how tests are run: settings of a test runner, a script that a check runs, what automatic builds
+    /// run, or the policy.
     pub fn says_how_tests_are_run(&self, path: &RepoPath) -> bool {
         self.role(path) == Some(Role::Configuration(ConfigurationKind::Whole))
     }
@@ -98,6 +101,10 @@ impl TestRules {
     }
 
     pub(super) fn role(&self, path: &RepoPath) -> Option<Role> {
+        // Before its name or its folder is looked at: a pipeline says which tests are run at all, wherever its parts lie.
+        if let Some(Protected::Automation | Protected::Policy) = self.protected.find(path) {
+            return Some(Role::Configuration(ConfigurationKind::Whole));
+        }
         let text = String::from_utf8_lossy(path.as_bytes()).into_owned();
         let name = text.rsplit('/').next().unwrap_or_default();
         let folders = folders(&text);

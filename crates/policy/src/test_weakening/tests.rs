@@ -1,14 +1,17 @@
+use std::sync::LazyLock;
+
 use ledger_core::TicketFile;
 
 use super::*;
 
-fn rules() -> TestRules {
+/// To compile the patterns takes longer than what is tested.
+pub(super) static RULES: LazyLock<TestRules> = LazyLock::new(|| {
     let check = b"[[check]]\nname = \"t\"\nrun = \"sh ./run.sh && grep -q x notes.txt\"\n";
     let mut policy = crate::Policy::parse(check).unwrap();
     policy.scope.tests = vec!["proofs/**".parse().unwrap()];
     let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
     TestRules::new(&policy, &ticket).unwrap()
-}
+});
 
 /// A path with what it was and what it is; empty: it was or is not there.
 type Given<'t> = (&'t str, &'t str, &'t str);
@@ -23,7 +26,7 @@ fn hunks(files: &[Given<'_>]) -> Vec<WeakenedTest> {
             after: content(after),
         })
         .collect();
-    weakened_tests(&rules(), &changes)
+    weakened_tests(&RULES, &changes)
 }
 
 /// Each hunk in one line: how, the lines in the base, the lines in the tree.
@@ -422,6 +425,49 @@ fn changes_of_how_tests_are_run_are_found() {
         ),
         (("run.sh", "cargo test\n", "true\n"), &["ConfigurationChanged 1 1"]),
         (
+            ("run.sh", "#!/bin/sh\nmake test\n", "#!/bin/true\nmake test\n"),
+            &["ConfigurationChanged 1 1"],
+        ),
+        (
+            (
+                ".github/workflows/ci.yml",
+                "jobs:\n  test:\n    run: make\n  lint:\n    run: lint\n",
+                "jobs:\n  lint:\n    run: lint\n",
+            ),
+            &["ConfigurationChanged 2-3 -"],
+        ),
+        (
+            (
+                ".github/workflows/ci.yml",
+                "- run: |\n    a\n- run: make test\n",
+                "- run: |\n    a\n  - run: make test\n",
+            ),
+            &["ConfigurationChanged 3 3"],
+        ),
+        (
+            (".github/workflows/new.yml", "", "on: push\n"),
+            &["ConfigurationChanged - 1"],
+        ),
+        (
+            (".github/workflows/old.yml", "on: push\n", ""),
+            &["ConfigurationChanged 1 -"],
+        ),
+        ((".gitlab-ci.yml", "test:\n", "build:\n"), &["ConfigurationChanged 1 1"]),
+        ((".ci/run", "make test\n", "true\n"), &["ConfigurationChanged 1 1"]),
+        (
+            (".ci/tests/package.json", "{\"version\":1}\n", "{\"version\":2}\n"),
+            &["ConfigurationChanged 1 1"],
+        ),
+        (
+            ("Jenkinsfile", "sh 'make test'\n", "// sh 'make test'\n"),
+            &["ConfigurationChanged 1 -"],
+        ),
+        (
+            ("counterfoil.toml", "[[check]]\nname = \"a\"\n", ""),
+            &["ConfigurationChanged 1-2 -"],
+        ),
+        (("Counterfoil.TOML", "", "[[check]]\n"), &["ConfigurationChanged - 1"]),
+        (
             (
                 "Makefile",
                 "build:\n\tcc\ntest:\n\tpytest\n",
@@ -471,6 +517,9 @@ fn changes_of_how_tests_are_run_are_found() {
     }
     for quiet in [
         ("notes.txt", "x\n", "y\n"),
+        ("docs/ci.yml", "test:\n", "build:\n"),
+        (".envrc", "a\n", "b\n"),
+        (".github/workflows/ci.yml", "on: push\n# a\n", "on: push\n\n# b\n"),
         (
             "Makefile",
             "build:\n\tcc\ntest:\n\tpytest\n",
@@ -594,7 +643,7 @@ fn what_cannot_be_read_is_listed_as_such() {
     ] {
         let path: RepoPath = "tests/a.rs".parse().unwrap();
         let hunks = weakened_tests(
-            &rules(),
+            &RULES,
             &[TestChange {
                 path: path.clone(),
                 before,
@@ -639,7 +688,7 @@ fn many_hunks_are_counted_and_long_ones_cut_between_words() {
 
 #[test]
 fn what_a_file_is_called_says_whether_it_tests() {
-    let rules = rules();
+    let rules = &*RULES;
     for path in [
         "a_test.go",
         "test_a.py",
@@ -654,6 +703,9 @@ fn what_a_file_is_called_says_whether_it_tests() {
         "a/__snapshots__/b",
         "src/lib.rs",
         "package.json",
+        ".github/workflows/ci.yml",
+        "CODEOWNERS",
+        "counterfoil.toml",
     ] {
         assert!(rules.concerns(&path.parse().unwrap()), "{path}");
     }
@@ -704,8 +756,8 @@ proptest::proptest! {
             before: Some(TestContent::Read(before.to_vec())),
             after: Some(TestContent::Read(after.to_vec())),
         };
-        weakened_tests(&rules(), &[change(before.as_bytes(), &after), change(&after, before.as_bytes())]);
-        weakened_tests(&rules(), &[change(before.as_bytes(), cut.as_bytes()), change(cut.as_bytes(), before.as_bytes())]);
-        proptest::prop_assert_eq!(weakened_tests(&rules(), &[change(before.as_bytes(), before.as_bytes())]), []);
+        weakened_tests(&RULES, &[change(before.as_bytes(), &after), change(&after, before.as_bytes())]);
+        weakened_tests(&RULES, &[change(before.as_bytes(), cut.as_bytes()), change(cut.as_bytes(), before.as_bytes())]);
+        proptest::prop_assert_eq!(weakened_tests(&RULES, &[change(before.as_bytes(), before.as_bytes())]), []);
     }
 }
