@@ -130,7 +130,8 @@ pub struct Context {
     /// How it should be
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub desired: String,
-    /// Earlier tickets worth reading; for people
+    /// Earlier tickets worth reading. Planner and worker are given their hand-offs as far as the base has them and `max_files` and
+    /// `max_summary_lines` leave room; one that does not fit is only named
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prior_work: Vec<TicketId>,
     /// Files that the worker must read first
