@@ -263,6 +263,10 @@ impl QuickFlow {
             let evidence = "it describes what others use";
             found.at(QuickTrigger::PublicApiSharedContract, path, evidence.to_owned());
         }
+        if paths::is_shared_configuration(path) && !paths::is_test(path) {
+            let evidence = "it is configuration that others copy or fill in";
+            found.at(QuickTrigger::PublicApiSharedContract, path, evidence.to_owned());
+        }
         if is_documentation {
             return;
         }

@@ -175,6 +175,38 @@ pub(super) fn is_contract(path: &RepoPath) -> bool {
         || (starts_with(&name, &["openapi", "swagger", "asyncapi"]) && ends_with(&name, &described))
 }
 
+/// Configuration that others copy or fill in, by its name: examples, defaults, and what says which keys there are.
+pub(super) fn is_shared_configuration(path: &RepoPath) -> bool {
+    let name = lower_name(path);
+    let has = |signs: &[u8], known: &[&str]| {
+        name.split(|byte| signs.contains(byte))
+            .any(|word| is_one_of(word, known))
+    };
+    let configures = has(b".-_", &["config", "configuration", "settings", "env"]);
+    let formats = [
+        ".json",
+        ".jsonc",
+        ".json5",
+        ".toml",
+        ".yml",
+        ".yaml",
+        ".ini",
+        ".cfg",
+        ".conf",
+        ".properties",
+        ".env",
+    ];
+    let is_format = ends_with(&name, &formats);
+    // `a.example.toml` and `a.toml.example`, but no `example.json`, which may be any data.
+    let is_example = ends_with(&name, &[".example", ".sample", ".dist"])
+        || (is_format && (contains(&name, ".example.") || contains(&name, ".sample.")))
+        || (configures && has(b".-_", &["example", "sample"]));
+    // Code that is called so is compared as code.
+    let says = |words: &[&str]| (is_format && configures && has(b".-_", words)) || (configures && has(b".", words));
+    let is_default = says(&["default", "defaults"]) || (is_format && has(b".", &["default", "defaults"]));
+    is_example || is_default || says(&["schema"])
+}
+
 /// What people see.
 pub(super) fn is_visual(path: &RepoPath) -> bool {
     ends_with(
@@ -196,7 +228,7 @@ pub(crate) fn is_test(path: &RepoPath) -> bool {
         return true;
     }
     let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-    let holds = |part: &str| name.windows(part.len()).any(|window| window == part.as_bytes());
+    let holds = |part: &str| contains(name, part);
     starts_with(name, &["test_"])
         || ends_with(stem, &["_test", "_tests", "_spec"])
         || is_one_of(stem, &["conftest", "tests"])
@@ -216,6 +248,10 @@ fn starts_with(name: &[u8], beginnings: &[&str]) -> bool {
 
 fn ends_with(name: &[u8], endings: &[&str]) -> bool {
     endings.iter().any(|ending| name.ends_with(ending.as_bytes()))
+}
+
+fn contains(name: &[u8], part: &str) -> bool {
+    name.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
 fn is_one_of(name: &[u8], names: &[&str]) -> bool {
