@@ -4,7 +4,9 @@
 mod crossing;
 mod declarations;
 mod evidence;
+mod indented;
 mod modules;
+mod options;
 mod paths;
 
 use std::collections::BTreeSet;

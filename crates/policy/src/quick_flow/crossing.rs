@@ -22,7 +22,7 @@ pub enum QuickTrigger {
     MultipleServicesModules,
     /// No check would show that the change works.
     ProofUnavailable,
-    /// What others use: exported declarations, descriptions of interfaces, configuration that is copied.
+    /// What others use: exported declarations, options of a command line, descriptions of interfaces, configuration that is copied.
     PublicApiSharedContract,
     /// How data is stored.
     SchemaData,

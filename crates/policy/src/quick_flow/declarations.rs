@@ -1,11 +1,16 @@
 //! What a source file offers to others, as far as its lines tell.
 //!
 //! No parser: a line that begins a public declaration is found by its first words, and taken up to where its body begins. What
-//! is private, or stands in a body, is not looked at. Where that errs it finds too much rather than too little.
+//! is private, or stands in a body, is not looked at. Options of a command line are offered wherever they stand. Where that errs it
+//! finds too much rather than too little.
 
 use std::collections::BTreeMap;
 
 use ledger_core::RepoPath;
+
+use super::indented::indented;
+use super::options::options;
+use crate::changes::is_migration;
 
 /// The most characters of one declaration, its body among them, and of all those of a file that are looked at. Where there are
 /// more, nobody can tell what is offered.
@@ -33,13 +38,15 @@ impl PublicApiChange {
 
 /// Languages whose public declarations are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
+pub(super) enum Language {
     Rust,
     Script,
     Python,
     Go,
     /// Those that write `public` in front: Java, C#, PHP, Swift.
     Public,
+    Kotlin,
+    Ruby,
 }
 
 fn language_of(path: &RepoPath) -> Option<Language> {
@@ -51,17 +58,24 @@ fn language_of(path: &RepoPath) -> Option<Language> {
         "py" => Language::Python,
         "go" => Language::Go,
         "java" | "cs" | "php" | "swift" => Language::Public,
+        "kt" => Language::Kotlin,
+        "rb" => Language::Ruby,
         _ => return None,
     })
 }
 
-/// Whether what a file of this name offers to others can be told from its content.
+/// Whether what a file of this name offers to others can be told from its content. Classes of Ruby's migrations are called by their
+/// framework alone, and that they change how data is stored is told by their path.
 pub fn has_public_api(path: &RepoPath) -> bool {
-    language_of(path).is_some() && !super::paths::is_test(path)
+    match language_of(path) {
+        None => false,
+        Some(Language::Ruby) if is_migration(path) => false,
+        Some(_) => !super::paths::is_test(path),
+    }
 }
 
-/// What a change does to the declarations that a source file offers to others; none: the file is a test, or of no language
-/// that is known. A side that is not there offers nothing.
+/// What a change does to the declarations that a source file offers to others, the options and commands of its command line among them;
+/// none: the file is a test, or of no language that is known. A side that is not there offers nothing.
 ///
 /// ```
 /// use counterfoil_policy::public_api_change;
@@ -98,7 +112,7 @@ pub fn public_api_change(path: &RepoPath, before: Option<&[u8]>, after: Option<&
 }
 
 /// How far a declaration reaches.
-enum Reach {
+pub(super) enum Reach {
     /// To the end of its line.
     Line,
     /// To the first of these outside of brackets.
@@ -109,15 +123,24 @@ enum Reach {
 
 /// How often each declaration stands in a file; none: there is too much in it.
 fn declarations(language: Language, text: &str) -> Option<BTreeMap<String, usize>> {
-    let mut found = BTreeMap::new();
     let mut left = MAX_DECLARATIONS;
-    if language == Language::Python {
-        for declaration in python(text, &mut left)? {
-            *found.entry(declaration).or_default() += 1;
-        }
-        return Some(found);
+    let declared = match language {
+        Language::Python => python(text, &mut left)?,
+        Language::Kotlin | Language::Ruby => indented(language, text, &mut left)?,
+        _ => by_first_words(language, text, &mut left)?,
+    };
+    let mut found = BTreeMap::new();
+    for declaration in declared.into_iter().chain(options(language, text)) {
+        *found.entry(declaration).or_default() += 1;
     }
+    Some(found)
+}
+
+/// Declarations of languages in which the first words of a line say that others see it.
+fn by_first_words(language: Language, text: &str, left: &mut usize) -> Option<Vec<String>> {
+    let mut found = Vec::new();
     let mut exported_macro = false;
+    let mut command_line = false;
     let mut group = false;
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -126,8 +149,17 @@ fn declarations(language: Language, text: &str) -> Option<BTreeMap<String, usize
         let trimmed = line.trim();
         let reach = match language {
             Language::Rust => {
+                command_line |= trimmed.starts_with("#[derive(") && derives_command_line(rest);
+                let is_type = |line: &str| {
+                    let line = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+                    line.starts_with("struct ") || line.starts_with("enum ")
+                };
                 let reach = if exported_macro && trimmed.starts_with("macro_rules!") {
                     Some(Reach::Until(&['{', ';']))
+                } else if command_line && is_type(trimmed) {
+                    // Its fields and variants are what people write, whether or not other code sees them.
+                    command_line = false;
+                    Some(Reach::Block(2))
                 } else {
                     rust(trimmed)
                 };
@@ -147,12 +179,12 @@ fn declarations(language: Language, text: &str) -> Option<BTreeMap<String, usize
                 reach
             }
             Language::Public => public(trimmed),
-            Language::Python => None,
+            Language::Python | Language::Kotlin | Language::Ruby => None,
         };
         if let Some(reach) = reach {
-            let declaration = taken(rest.trim_start(), &reach, &mut left)?;
+            let declaration = taken(rest.trim_start(), &reach, left)?;
             if !declaration.is_empty() {
-                *found.entry(declaration).or_default() += 1;
+                found.push(declaration);
             }
         }
     }
@@ -160,7 +192,7 @@ fn declarations(language: Language, text: &str) -> Option<BTreeMap<String, usize
 }
 
 /// The text of a declaration in one line, without comments; none: it takes more characters than are left.
-fn taken(text: &str, reach: &Reach, left: &mut usize) -> Option<String> {
+pub(super) fn taken(text: &str, reach: &Reach, left: &mut usize) -> Option<String> {
     let mut kept = String::new();
     let mut comment = false;
     // How many brackets, or braces of a block, are open.
@@ -238,6 +270,20 @@ fn members(text: &str) -> String {
         words.extend(shown.split_whitespace());
     }
     words.join(" ")
+}
+
+/// Whether a text begins with a derive that makes a type the description of a command line.
+fn derives_command_line(text: &str) -> bool {
+    let Some(list) = text.trim_start().strip_prefix("#[derive(") else {
+        return false;
+    };
+    let list: String = list.chars().take(500).take_while(|c| *c != ')').collect();
+    list.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| {
+        matches!(
+            word,
+            "Parser" | "Subcommand" | "Args" | "ValueEnum" | "StructOpt" | "FromArgs" | "Bpaf"
+        )
+    })
 }
 
 fn rust(line: &str) -> Option<Reach> {

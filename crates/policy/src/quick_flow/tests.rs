@@ -562,12 +562,280 @@ fn what_others_see_of_a_file_is_told_apart_from_what_they_do_not() {
 }
 
 #[test]
+fn what_a_command_line_takes_is_compared_and_what_it_does_is_not() {
+    for (name, before, after, expected) in [
+        // clap: what an attribute stands on is a part of it, and of a derived type all that people write.
+        (
+            "a.rs",
+            "struct A {\n    #[arg(long)]\n    b: bool,\n}\nfn x() { 1 }\n",
+            "struct A {\n    #[arg(long)]\n    b: bool,\n}\nfn x() { 2 }\n",
+            "",
+        ),
+        (
+            "a.rs",
+            "struct A {\n    #[arg(long)]\n    b: bool,\n}\n",
+            "struct A {\n    #[arg(long, help = \"see https://a (b\")]\n    // why\n    b: bool,\n}\nfn x() {}\n",
+            "+b: bool with #[arg(long, help = \"see https://a (b\")]|-b: bool with #[arg(long)]",
+        ),
+        (
+            "a.rs",
+            "#[arg(\n    short = 'a',\n)]\nb: bool,\n",
+            "#[arg(\n    short = 'a',\n)]\nc: bool,\n",
+            "+c: bool with #[arg( short = 'a', )]|-b: bool with #[arg( short = 'a', )]",
+        ),
+        (
+            "a.rs",
+            "#[derive(Debug, clap::Subcommand)]\n#[command(\n    flatten,\n)]\nenum A {\n    /// One.\n    B,\n}\nfn x() { 1 }\n",
+            "#[derive(Debug, clap::Subcommand)]\n#[command(\n    flatten,\n)]\nenum A {\n    /// Two.\n    B,\n    C { d: u8 },\n}\nfn x() { 2 }\n",
+            "+enum A { B, C { d: u8 },|-enum A { B,",
+        ),
+        (
+            "a.rs",
+            "#[derive(Debug)]\nenum A {\n    B,\n}\n",
+            "#[derive(Debug)]\nenum A {\n    C,\n}\n",
+            "",
+        ),
+        (
+            "a.rs",
+            "x.arg(Arg::new(\"a\").long(\"all\"))\n",
+            "x.arg(Arg::new(\"a\").long(\"every\"))\n",
+            "+every: .long(\"every\")|-all: .long(\"all\")",
+        ),
+        (
+            "a.rs",
+            "Command::new(\"git\").arg(\"a\")\n",
+            "Command::new(\"git\").arg(\"b\")\n",
+            "",
+        ),
+        // JavaScript: a function among the arguments is not looked at.
+        (
+            "a.js",
+            "p.command('serve').option('--port <n>', 'which').action(() => {\n  run(1)\n})\n",
+            "p.command('serve').option('--port <n>', 'which').action(() => {\n  run(2)\n})\n",
+            "",
+        ),
+        (
+            "a.js",
+            "y.command('serve', 'Serve', (y) => {\n  return y\n    .option(\n      'port',\n      { type: 'number' }\n    )\n}, (argv) => { run(1) })\n",
+            "y.command('serve', 'Serve', (y) => {\n  return y\n    .option(\n      'port',\n      { type: 'string' }\n    )\n}, (argv) => { run(2) })\n",
+            "+port: .option( 'port', { type: 'string' } )|-port: .option( 'port', { type: 'number' } )",
+        ),
+        (
+            "a.js",
+            "p.option('--a')\n",
+            "p.option('--a')\np.option('--b')\n",
+            "+--b: p.option('--b')",
+        ),
+        (
+            "a.js",
+            "// p.option('--a')\ndb.command({ a: 1 })\n",
+            "// p.option('--b')\ndb.command({ a: 2 })\n",
+            "",
+        ),
+        // Python: argparse, click, typer.
+        (
+            "a.py",
+            "def _a(p):\n    p.add_argument('--b',  # don't\n        type=int)\n    x = 1\n",
+            "def _a(p):\n    p.add_argument('--b',  # do\n        type=int)\n    x = 2\n",
+            "",
+        ),
+        (
+            "a.py",
+            "def _a(p):\n    p.add_argument('--b',\n        type=int)\n",
+            "def _a(p):\n    p.add_argument('--b',\n        type=str)\n",
+            "+--b: p.add_argument('--b', type=str)|---b: p.add_argument('--b', type=int)",
+        ),
+        (
+            "a.py",
+            "@click.command()\n@click.option('--b', default=1)\ndef _a(b):\n    return 1\n",
+            "@click.command()\n@click.option('--b', default=2)\ndef _a(b):\n    return 2\n",
+            "+def _a(b) with @click.option('--b', default=2)|-def _a(b) with @click.option('--b', default=1)",
+        ),
+        (
+            "a.py",
+            "@app.command\ndef _a(b: int = typer.Option(1)): pass\n",
+            "@app.command\ndef _a(b: int = typer.Option(2)): pass\n",
+            "+def _a(b: int = typer.Option(2)|+def _a(b: int = typer.Option(2)): pass with @app.command|\
+             -def _a(b: int = typer.Option(1)|-def _a(b: int = typer.Option(1)): pass with @app.command",
+        ),
+        (
+            "a.py",
+            "@app.get('/a')\ndef _a(): pass\n",
+            "@app.get('/b')\ndef _a(): pass\n",
+            "",
+        ),
+        // Go: flag, pflag, cobra, urfave/cli.
+        (
+            "a.go",
+            "func main() {\n\tp := flag.Int(\"port\", 1, \"which\")\n\tx(1)\n}\n",
+            "func main() {\n\tp := flag.Int(\"port\", 2, \"which\")\n\tx(2)\n}\n",
+            "+port: p := flag.Int(\"port\", 2, \"which\")|-port: p := flag.Int(\"port\", 1, \"which\")",
+        ),
+        (
+            "a.go",
+            "\tc.Flags().StringVarP(&a, \"a\", \"x\", \"\", \"\")\n\tflag.Parse()\n",
+            "\tc.Flags().StringVarP(&a, \"b\", \"x\", \"\", \"\")\n\tif flag.Parsed() {\n\t}\n",
+            "+c.Flags().StringVarP(&a, \"b\", \"x\", \"\", \"\")|-c.Flags().StringVarP(&a, \"a\", \"x\", \"\", \"\")",
+        ),
+        (
+            "a.go",
+            "\tUse:   \"serve\",\n\tRunE: func() { x(1) },\n",
+            "\tUse: \"run\",\n\tRunE: func() { x(2) },\n",
+            "+Use: \"run\"|-Use: \"serve\"",
+        ),
+        (
+            "a.go",
+            "&cli.BoolFlag{Name: \"a\", Action: func() {\n x(1)\n}},\n",
+            "&cli.BoolFlag{Name: \"b\", Action: func() {\n x(2)\n}},\n",
+            "+&cli.BoolFlag{Name: \"b\", Action:|-&cli.BoolFlag{Name: \"a\", Action:",
+        ),
+        // Those that write `public` in front.
+        (
+            "A.java",
+            "  @Option(names = \"-a\")\n  private boolean a;\n  int x = 1;\n",
+            "  @Option(names = \"-b\")\n  private boolean a;\n  int x = 2;\n",
+            "+private boolean a with @Option(names = \"-b\")|-private boolean a with @Option(names = \"-a\")",
+        ),
+        (
+            "A.cs",
+            "var a = new Option<int[]>(\"--a\");\n",
+            "var a = new Option<int[]>(\"--b\");\n",
+            "+--b: var a = new Option<int[]>(\"--b\")|---a: var a = new Option<int[]>(\"--a\")",
+        ),
+        (
+            "A.php",
+            "$this->addOption('a', null, ['x' => 1]);\n$this->run(1);\n",
+            "$this->addOption('a', null, ['x' => 2]);\n$this->run(2);\n",
+            "+a: $this->addOption('a', null, ['x' => 2])|-a: $this->addOption('a', null, ['x' => 1])",
+        ),
+        (
+            "A.swift",
+            "  @Flag var a = false\n",
+            "  @Flag var b = false\n",
+            "+var b = false with @Flag|-var a = false with @Flag",
+        ),
+        (
+            "A.kt",
+            "private class A {\n  val b by option(\"-b\").flag()\n  fun run() { 1 }\n}\n",
+            "private class A {\n  val b by option(\"-c\").flag()\n  fun run() { 2 }\n}\n",
+            "+-c: val b by option(\"-c\")|--b: val b by option(\"-b\")",
+        ),
+        (
+            "a.rb",
+            "opts.on('-a', '--all') do\n  run 1\nend\nx.on(:b) { 1 }\n",
+            "opts.on('-a', '--every') do\n  run 2\nend\nx.on(:b) { 2 }\n",
+            "+-a: opts.on('-a', '--every')|--a: opts.on('-a', '--all')",
+        ),
+        (
+            "a.rb",
+            "method_option :a,\n  type: :boolean\nx 1\n",
+            "method_option :a,\n  type: :string\nx 2\n",
+            "+method_option :a, type: :string|-method_option :a, type: :boolean",
+        ),
+    ] {
+        assert_eq!(api(name, before, after), expected, "{name}: {before:?} {after:?}");
+    }
+}
+
+#[test]
+fn what_kotlin_and_ruby_offer_is_told_by_where_it_stands() {
+    for (name, before, after, expected) in [
+        (
+            "a.kt",
+            "fun a(x: Int = 1): Int = x\n",
+            "fun a(x: Int = 1): Int = y\n",
+            "",
+        ),
+        (
+            "a.kt",
+            "fun a() {\n    val x = 1\n}\n",
+            "fun a() {\n    val y = 1\n}\n",
+            "",
+        ),
+        ("a.kt", "fun a()\n", "private fun a()\n", "-fun a()"),
+        (
+            "a.kt",
+            "data class A(\n    val b: Int,\n) : B() {\n    fun c() {\n        fun d() {}\n    }\n    private fun e() {}\n}\n",
+            "data class A(\n    val b: Int,\n) : B() {\n    fun c(x: Int) {\n        fun f() {}\n    }\n    private fun g() {}\n}\n",
+            "+A: fun c(x: Int)|-A: fun c()",
+        ),
+        (
+            "a.kt",
+            "internal class A {\n    fun b() {}\n}\n",
+            "internal class A {\n    fun c() {}\n}\n",
+            "",
+        ),
+        (
+            "a.kt",
+            "class A {\n    companion object {\n        const val B = 1\n    }\n}\n",
+            "class A {\n    companion object {\n        const val C = 1\n    }\n}\n",
+            "+companion: const val C|-companion: const val B",
+        ),
+        (
+            "a.kt",
+            "enum class A {\n    B,\n}\n",
+            "enum class A {\n    B,\n    C,\n}\n",
+            "+enum class A { B, C,|-enum class A { B,",
+        ),
+        ("a.rb", "def a(x)\n  1\nend\n", "def a(x) # one\n  2\nend\n", ""),
+        (
+            "a.rb",
+            "module M\n  class A < B\n    C = 1\n    attr_reader :d\n    def e; end\n    private\n    def f; end\n  end\nend\n",
+            "module M\n  class A < B\n    C = 2\n    attr_reader :d, :x\n    def e(y) = y\n    private\n    def g; end\n  end\nend\n",
+            "+A: attr_reader :d, :x|+A: def e(y) = y|-A: attr_reader :d|-A: def e",
+        ),
+        (
+            "a.rb",
+            "class A\n  class << self\n    private\n    def b; end\n  end\n  def c; end\nend\n",
+            "class A\n  class << self\n    private\n    def x; end\n  end\n  def d; end\nend\n",
+            "+A: def d|-A: def c",
+        ),
+        (
+            "a.rb",
+            "class A\n  private def b; end\nend\n",
+            "class A\n  private def c; end\nend\n",
+            "",
+        ),
+        ("spec/a.rb", "", "def a; end\n", "-"),
+        ("db/migrate/1_a.rb", "", "class A\n  def change; end\nend\n", "-"),
+    ] {
+        assert_eq!(api(name, before, after), expected, "{name}: {before:?} {after:?}");
+    }
+}
+
+#[test]
 fn a_file_with_more_declarations_than_can_be_compared_counts_as_changed() {
     // Each reaches to the end of the file, because none of them ends.
     let endless = "pub enum A {\n".repeat(4_000);
     let change = public_api_change(&path("a.rs"), Some(endless.as_bytes()), Some(b"")).unwrap();
     assert_eq!(change.added, ["more than can be compared"]);
     assert!(!change.is_empty());
+}
+
+/// None of these may take longer than its size allows for.
+#[test]
+fn files_that_are_made_to_be_compared_slowly_are_compared() {
+    for (name, piece) in [
+        ("a.rs", "\n"),
+        ("a.rs", "#[arg(\n"),
+        ("a.rs", "#[arg(a)]\n"),
+        ("a.rs", "#[derive(Parser"),
+        ("a.rs", "Arg::new('"),
+        ("a.rs", "// Arg::new(\n"),
+        ("a.js", ".option(\n'"),
+        ("a.js", ".option('"),
+        ("a.js", "new "),
+        ("a.py", "@click.option\n"),
+        ("a.py", "# add_argument(\n"),
+        ("a.go", "Use:"),
+        ("a.java", "new Option<"),
+        ("a.kt", "class A\n "),
+        ("a.rb", "option :a,\n"),
+    ] {
+        let text = piece.repeat((1 << 18) / piece.len());
+        let change = public_api_change(&path(name), Some(text.as_bytes()), Some(b"")).unwrap();
+        assert!(change.added.len() <= 1, "{name}: {piece:?}");
+    }
 }
 
 proptest! {
@@ -615,12 +883,31 @@ proptest! {
     }
 
     #[test]
+    fn any_options_end_in_an_answer_and_the_same_ones_in_no_change(
+        words in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "#[arg(", "#[derive(Parser)]\n", "struct A {", ".option('", ".command(\"", "@click.option(", "add_argument(", "flag.Int(",
+                "Use: \"", "cli.XFlag{", "@Option", "[Option(", "new Option<", "by option(", ".on('-", "option :a,", "\n", "  ", "// ", "# ",
+                "'", "\"", "\\", ")", "]", "}", "=>", "func(", "é", "*", "class A ", "fun a", "def a", "private\n", "end\n",
+            ]),
+            0..60,
+        ),
+    ) {
+        let text = words.concat();
+        for name in ["a.rs", "a.ts", "a.py", "a.go", "a.java", "a.kt", "a.rb"] {
+            let change = public_api_change(&path(name), Some(text.as_bytes()), Some(text.as_bytes())).unwrap();
+            prop_assert!(change.is_empty());
+            public_api_change(&path(name), None, Some(text.as_bytes()));
+        }
+    }
+
+    #[test]
     fn any_content_ends_in_an_answer_and_the_same_content_in_no_change(
         bytes in proptest::collection::vec(
             proptest::sample::select(b"\n\n {}()[];=:#/\\\"'\x00\xff\xc3pub fn class def export type enum const".to_vec()), 0..300
         ),
     ) {
-        for name in ["a.rs", "a.ts", "a.py", "a.go", "a.java"] {
+        for name in ["a.rs", "a.ts", "a.py", "a.go", "a.java", "a.kt", "a.rb"] {
             let change = public_api_change(&path(name), Some(&bytes), Some(&bytes)).unwrap();
             prop_assert!(change.is_empty());
             public_api_change(&path(name), None, Some(&bytes));
