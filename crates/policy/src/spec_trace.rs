@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ledger_core::{
     AcceptanceProof, DecisionStatus, DriftCode, DriftFinding, FileChange, Requirement, RequirementId, SpecKind,
-    SpecMode, SpecSet, TaskRole, TicketFile,
+    SpecMode, SpecSet, TaskRole, TicketCheck, TicketFile, TicketId,
 };
 
 use crate::config::{IndependentReview, PathPattern};
@@ -119,8 +119,8 @@ fn shortened(text: &str) -> String {
     short
 }
 
-/// Every thread that breaks off between a ticket and its specs, in a fixed order; empty: none does.
-pub fn trace_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet) -> Vec<TraceGap> {
+/// Every thread that breaks off between the ticket of this name and its specs, in a fixed order; empty: none does.
+pub fn trace_gaps(scope: &PolicyScope<'_>, id: &TicketId, ticket: &TicketFile, set: &SpecSet) -> Vec<TraceGap> {
     let mut gaps = Gaps(Vec::new());
     if set.requirements.accepted().next().is_none() {
         gaps.spec(
@@ -133,7 +133,7 @@ pub fn trace_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet) -
     let is_reviewed =
         !ticket.mode.discipline().review_may_be_off || scope.policy().review.independent != IndependentReview::Off;
     for requirement in set.requirements.accepted() {
-        requirement_gaps(ticket, set, requirement, &mut gaps);
+        requirement_gaps(scope, ticket, set, requirement, &mut gaps);
         if requirement.is_inspected() && !is_reviewed {
             let message = format!(
                 "`{}` is to be inspected, and a run of this ticket has no reviewer",
@@ -167,6 +167,7 @@ pub fn trace_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet) -
     }
     scope_gaps(scope, ticket, set, &mut gaps);
     delta_gaps(set, &mut gaps);
+    ticket_gaps(id, set, &mut gaps);
     for (index, item) in ticket.acceptance.iter().enumerate() {
         for (place, id) in item.requirements.iter().enumerate() {
             let (message, hint) = match set.requirements.get(id) {
@@ -187,35 +188,69 @@ pub fn trace_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet) -
     gaps.0
 }
 
-fn requirement_gaps(ticket: &TicketFile, set: &SpecSet, requirement: &Requirement, gaps: &mut Gaps) {
+fn requirement_gaps(
+    scope: &PolicyScope<'_>,
+    ticket: &TicketFile,
+    set: &SpecSet,
+    requirement: &Requirement,
+    gaps: &mut Gaps,
+) {
     let id = &requirement.id;
     let at = &requirement.at;
     if !set.tasks.accepted().any(|task| task.requirements.contains(id)) {
         let message = format!("no accepted task serves `{id}`");
         gaps.spec(SpecKind::Requirements, at, message, "name it in a task of `tasks.md`");
     }
-    let mut items = ticket
+    let items: Vec<_> = ticket
         .acceptance
         .iter()
         .filter(|item| item.requirements.contains(id))
-        .peekable();
-    if items.peek().is_none() {
+        .map(|item| &item.id)
+        .collect();
+    if items.is_empty() {
         let message = format!("no `[[acceptance]]` of the ticket is about `{id}`");
         let hint = format!("write `requirements = [\"{id}\"]` in the item that is about it");
         gaps.spec(SpecKind::Requirements, at, message, &hint);
-    } else if !requirement.is_inspected() {
-        let is_proved = |item: &str| {
-            ticket
-                .check
-                .iter()
-                .any(|check| check.proves.iter().any(|id| id == item))
+        return;
+    }
+    if requirement.is_inspected() {
+        return;
+    }
+    let proves = |check: &&TicketCheck| check.proves.iter().any(|item| items.contains(&item));
+    let proving: Vec<_> = ticket.check.iter().filter(proves).map(|check| &check.name).collect();
+    let Some(first) = proving.first() else {
+        let message = format!("no `[[check]]` of the ticket proves what is asked for `{id}`");
+        let hint =
+            "name its acceptance item in the `proves` of a check; or let its proof target begin with `inspection`";
+        gaps.spec(SpecKind::Requirements, at, message, hint);
+        return;
+    };
+    let named = requirement.named_proofs();
+    if proving.iter().any(|check| named.contains(&check.as_str())) {
+        return;
+    }
+    let of_ticket = ticket.check.iter().map(|check| &check.name);
+    let of_policy = scope.policy().check.iter().map(|check| &check.name);
+    let message = match of_ticket.chain(of_policy).find(|check| named.contains(&check.as_str())) {
+        Some(check) => format!("the proof target of `{id}` is the check `{check}`, and that proves nothing about it"),
+        None => format!("the proof target of `{id}` names no check of the ticket"),
+    };
+    let hint = format!("write the name of a check that proves it, such as `{first}`, alone or in backquotes");
+    gaps.spec(SpecKind::Requirements, at, message, &hint);
+}
+
+/// Where the author says in which ticket a requirement is met, it is this one.
+fn ticket_gaps(id: &TicketId, set: &SpecSet, gaps: &mut Gaps) {
+    for trace in &set.requirements.traces {
+        let Some(other) = trace.tickets.first().filter(|_| !trace.tickets.contains(id)) else {
+            continue;
         };
-        if !items.any(|item| is_proved(&item.id)) {
-            let message = format!("no `[[check]]` of the ticket proves what is asked for `{id}`");
-            let hint =
-                "name its acceptance item in the `proves` of a check; or let its proof target begin with `inspection`";
-            gaps.spec(SpecKind::Requirements, at, message, hint);
-        }
+        let message = format!(
+            "`{}` is said to be met by the ticket `{other}`, and these are the specs of `{id}`",
+            trace.requirement
+        );
+        let hint = format!("name `{id}`, or leave the cell empty");
+        gaps.spec(SpecKind::Requirements, &trace.at, message, &hint);
     }
 }
 

@@ -287,7 +287,7 @@ impl<'a, 'b> Reader<'a, 'b> {
 
     /// What breaks off between the ticket and its specs.
     fn traces(&mut self, scope: &PolicyScope<'_>, specs: &LinkedSpecs) {
-        for gap in trace_gaps(scope, self.ticket, &specs.set) {
+        for gap in trace_gaps(scope, self.folder.id(), self.ticket, &specs.set) {
             match gap.place {
                 TracePlace::Ticket { keys } => {
                     let keys: Vec<_> = keys.iter().map(String::as_str).collect();

@@ -97,34 +97,66 @@ fn two_tickets_whose_ids_begin_alike_have_branches_and_records_of_their_own() {
         assert_eq!(json_of(&said)["runs"][0]["packet"]["branch"], branch);
     }
     for (id, branch) in [(TICKET, "foil/0001-hello-2"), (MORE, "foil/0001-hello-2-2")] {
-        let delivered = world.git(&["rev-parse", branch]);
-        let status = json_of(&world.foil(&["status", id, "--json"]))["tickets"].clone();
-        assert_eq!(status.as_array().unwrap().len(), 1);
-        assert_eq!(
-            (&status[0]["id"], &status[0]["branch"], &status[0]["commit"]),
-            (&id.into(), &branch.into(), &delivered.as_str().into())
-        );
-        for commit in [branch.to_owned(), format!("{branch}^")] {
-            let trailer = "--format=%(trailers:key=Counterfoil-Ticket,valueonly)";
-            assert_eq!(world.git(&["log", "-1", trailer, &commit]).trim(), id);
-        }
-        let changed = world.git(&["diff", "--name-only", &format!("{branch}^"), branch]);
-        let folder = format!("ledger/tickets/{id}/");
-        assert!(changed.lines().all(|path| path.starts_with(&folder)), "{changed}");
-        let receipt = world.git(&[
-            "cat-file",
-            "blob",
-            &format!("refs/counterfoil/receipts/{id}:receipt.json"),
-        ]);
-        let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
-        assert_eq!(receipt["ticket"], id);
-        let verified = json_of(&world.foil(&["verify", id, "--json"]));
-        assert_eq!(world.foil(&["verify", id]).code, Some(0), "{verified:#}");
-        let events = world.foil(&["events", id, "--json"]);
-        assert_eq!(events.code, Some(0));
-        let first: serde_json::Value = serde_json::from_str(events.stdout.lines().next().unwrap()).unwrap();
-        assert!(first.to_string().contains(&format!("\"ticket\":\"{id}\"")), "{first:#}");
-        let runs = world.root().join(".git/counterfoil/runs").join(id);
-        assert_eq!(std::fs::read_dir(runs).unwrap().count(), 1);
+        assert_has_its_own(&world, id, branch);
     }
+}
+
+#[test]
+fn tickets_whose_ids_end_alike_have_branches_and_records_of_their_own() {
+    let world = approved(WRITER);
+    let ids = [TICKET, "hello", "0009-zzhello"];
+    for id in &ids[1..] {
+        world.ticket(id, crate::world::CONTRACT);
+    }
+    world.commit_all("More tickets");
+    for id in &ids[1..] {
+        assert_eq!(world.foil(&["approve", id]).code, Some(0));
+    }
+    // Each is run where the others are not delivered yet, and the one whose id all of them end with in between.
+    for id in ids {
+        let said = world.foil(&["run", id, "--json"]);
+        assert_eq!(said.code, Some(0), "{said}");
+        let runs = json_of(&said)["runs"].clone();
+        assert_eq!(runs.as_array().unwrap().len(), 1, "{said}");
+        assert_eq!(
+            (&runs[0]["ticket"], &runs[0]["packet"]["branch"]),
+            (&id.into(), &format!("foil/{id}").into())
+        );
+    }
+    for id in ids {
+        assert_has_its_own(&world, id, &format!("foil/{id}"));
+    }
+}
+
+/// What is delivered, recorded and shown of this ticket is about no other one.
+fn assert_has_its_own(world: &World, id: &str, branch: &str) {
+    let delivered = world.git(&["rev-parse", branch]);
+    let status = json_of(&world.foil(&["status", id, "--json"]))["tickets"].clone();
+    assert_eq!(status.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&status[0]["id"], &status[0]["branch"], &status[0]["commit"]),
+        (&id.into(), &branch.into(), &delivered.as_str().into())
+    );
+    for commit in [branch.to_owned(), format!("{branch}^")] {
+        let trailer = "--format=%(trailers:key=Counterfoil-Ticket,valueonly)";
+        assert_eq!(world.git(&["log", "-1", trailer, &commit]).trim(), id);
+    }
+    let changed = world.git(&["diff", "--name-only", &format!("{branch}^"), branch]);
+    let folder = format!("ledger/tickets/{id}/");
+    assert!(changed.lines().all(|path| path.starts_with(&folder)), "{changed}");
+    let receipt = world.git(&[
+        "cat-file",
+        "blob",
+        &format!("refs/counterfoil/receipts/{id}:receipt.json"),
+    ]);
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!(receipt["ticket"], id);
+    let verified = json_of(&world.foil(&["verify", id, "--json"]));
+    assert_eq!(world.foil(&["verify", id]).code, Some(0), "{verified:#}");
+    let events = world.foil(&["events", id, "--json"]);
+    assert_eq!(events.code, Some(0));
+    let first: serde_json::Value = serde_json::from_str(events.stdout.lines().next().unwrap()).unwrap();
+    assert!(first.to_string().contains(&format!("\"ticket\":\"{id}\"")), "{first:#}");
+    let runs = world.root().join(".git/counterfoil/runs").join(id);
+    assert_eq!(std::fs::read_dir(runs).unwrap().count(), 1);
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::reader::Reader;
 use super::{RequirementId, SpecKind, SpecProblem, TaskId};
+use crate::id::TicketId;
 use crate::ticket::DecisionStatus;
 
 /// The requirements of a change.
@@ -32,7 +33,7 @@ pub struct Requirement {
     pub text: String,
     /// When it is met, as Markdown of one line.
     pub criteria: String,
-    /// What proves it: a check, or words that begin with `inspection`.
+    /// What proves it: the name of a check, or words that begin with `inspection`.
     pub proof: String,
     /// Where it stands in the file.
     pub at: Range<usize>,
@@ -42,6 +43,16 @@ impl Requirement {
     /// Whether it is to be worked on.
     pub fn is_accepted(&self) -> bool {
         self.status == DecisionStatus::Accepted
+    }
+
+    /// The names that its proof target could mean: what stands in backquotes, or else all of it and its parts between commas.
+    pub fn named_proofs(&self) -> Vec<&str> {
+        let quoted: Vec<_> = self.proof.split('`').skip(1).step_by(2).map(str::trim).collect();
+        if !quoted.is_empty() {
+            return quoted;
+        }
+        let all = std::iter::once(self.proof.as_str());
+        all.chain(self.proof.split(',')).map(str::trim).collect()
     }
 
     /// Whether no check can prove it, so that a person or a reviewer has to look.
@@ -71,6 +82,8 @@ pub struct Trace {
     pub requirement: RequirementId,
     /// The tasks.
     pub tasks: Vec<TaskId>,
+    /// The tickets; none where nobody wrote one.
+    pub tickets: Vec<TicketId>,
     /// Where it stands in the file.
     pub at: Range<usize>,
 }
@@ -104,6 +117,7 @@ impl Requirements {
                 traces.push(Trace {
                     requirement,
                     tasks: reader.ids(&record, 2),
+                    tickets: reader.ids(&record, 3),
                     at: record.at,
                 });
             }

@@ -149,7 +149,7 @@ fn by_first_words(language: Language, text: &str, left: &mut usize) -> Option<Ve
         let trimmed = line.trim();
         let reach = match language {
             Language::Rust => {
-                command_line |= derives_command_line(rest);
+                command_line |= trimmed.starts_with("#[derive(") && derives_command_line(rest);
                 let is_type = |line: &str| {
                     let line = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
                     line.starts_with("struct ") || line.starts_with("enum ")

@@ -812,6 +812,32 @@ fn a_file_with_more_declarations_than_can_be_compared_counts_as_changed() {
     assert!(!change.is_empty());
 }
 
+/// None of these may take longer than its size allows for.
+#[test]
+fn files_that_are_made_to_be_compared_slowly_are_compared() {
+    for (name, piece) in [
+        ("a.rs", "\n"),
+        ("a.rs", "#[arg(\n"),
+        ("a.rs", "#[arg(a)]\n"),
+        ("a.rs", "#[derive(Parser"),
+        ("a.rs", "Arg::new('"),
+        ("a.rs", "// Arg::new(\n"),
+        ("a.js", ".option(\n'"),
+        ("a.js", ".option('"),
+        ("a.js", "new "),
+        ("a.py", "@click.option\n"),
+        ("a.py", "# add_argument(\n"),
+        ("a.go", "Use:"),
+        ("a.java", "new Option<"),
+        ("a.kt", "class A\n "),
+        ("a.rb", "option :a,\n"),
+    ] {
+        let text = piece.repeat((1 << 18) / piece.len());
+        let change = public_api_change(&path(name), Some(text.as_bytes()), Some(b"")).unwrap();
+        assert!(change.added.len() <= 1, "{name}: {piece:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

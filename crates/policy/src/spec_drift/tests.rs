@@ -1,7 +1,7 @@
 //! Changes and their specs, held against each other.
 
 use ledger_core::{
-    AcceptanceProof, CommitId, Confidence, DriftVerdict, EntryMode, Side, SpecSources, Strength, TreeId,
+    AcceptanceProof, CommitId, Confidence, DriftVerdict, EntryMode, Side, SpecSources, Strength, TicketId, TreeId,
 };
 
 use super::*;
@@ -19,6 +19,7 @@ struct Texts {
     tasks: String,
     added: String,
     closeout: String,
+    traces: String,
 }
 
 impl Texts {
@@ -31,6 +32,7 @@ impl Texts {
             added: "| ADD-001 | accepted | REQ-001 | they are checked | ledger/specs/current/mail/requirements.md | mail tests |\n"
                 .to_owned(),
             closeout: String::new(),
+            traces: String::new(),
         }
     }
 
@@ -46,10 +48,14 @@ impl Texts {
         let none = "None.\n\n";
         let requirements = format!(
             "# R\n\n- Spec ID: REQSET-mail\n- Status: accepted\n\n## Summary\n\nMail.\n\n## Source Of Truth\n\n## Requirements\n\n{}\
-             ## Non-Goals\n\n## Ambiguity Log\n\n{none}## Traceability\n\n{none}",
+             ## Non-Goals\n\n## Ambiguity Log\n\n{none}## Traceability\n\n{}",
             table(
                 "Requirement ID, Status, Requirement, Acceptance criteria, Proof target",
                 &self.requirements
+            ),
+            table(
+                "Requirement ID, Design section, Task ID, Ticket ID, Evidence",
+                &self.traces
             )
         );
         let design = format!(
@@ -316,12 +322,20 @@ fn plain_files_that_no_spec_names_and_tasks_without_a_change_are_risks() {
     assert_eq!(found.verdict(), DriftVerdict::PassWithRisk);
 }
 
+fn policy() -> Policy {
+    Policy::parse(b"[[check]]\nname = \"lint\"\nrun = \"true\"\n").unwrap()
+}
+
+fn own_id() -> TicketId {
+    "0042-mail".parse().unwrap()
+}
+
 /// What breaks off between the ticket, changed like this, and these specs.
 fn gaps(texts: &Texts, from: &str, to: &str) -> Vec<String> {
     let text = TICKET.replacen(from, to, 1);
     assert!(from.is_empty() || text != TICKET);
     let ticket = TicketFile::parse(text.as_bytes()).unwrap();
-    let gaps = trace_gaps(&PolicyScope::new(&Policy::default()), &ticket, &texts.set());
+    let gaps = trace_gaps(&PolicyScope::new(&policy()), &own_id(), &ticket, &texts.set());
     gaps.into_iter()
         .map(|gap| format!("{} | {}", gap.message, gap.hint))
         .collect()
@@ -392,7 +406,7 @@ fn each_thread_that_breaks_off_is_told() {
     let inspected = with(&|texts| texts.requirements = texts.requirements.replace("| mail tests", "| inspection"));
     let policy = Policy::parse(b"[review]\nindependent = \"off\"\n").unwrap();
     let in_a_loop = TicketFile::parse(TICKET.replace("[scope]", "mode = \"loop\"\n[scope]").as_bytes()).unwrap();
-    let unseen = trace_gaps(&PolicyScope::new(&policy), &in_a_loop, &inspected.set());
+    let unseen = trace_gaps(&PolicyScope::new(&policy), &own_id(), &in_a_loop, &inspected.set());
     let more = [
         gaps(&undecided, "", ""),
         gaps(&unmentioned, "", ""),
@@ -408,6 +422,62 @@ fn each_thread_that_breaks_off_is_told() {
             .collect::<Vec<_>>()
             .join("\n--\n")
     );
+}
+
+#[test]
+fn a_proof_target_names_a_check_that_proves_the_requirement() {
+    let told = |target: &str, check: &str| {
+        let mut texts = Texts::new();
+        texts.requirements = texts.requirements.replace("| mail tests |", &format!("| {target} |"));
+        gaps(&texts, "[specs]", &format!("{check}[specs]"))
+    };
+    let other = "[[check]]\nname = \"style\"\nrun = \"true\"\n";
+    for target in [
+        "mail tests",
+        "`mail tests`",
+        "`mail tests`: the case without a domain",
+        "lint, mail tests",
+        "`style` and `mail tests`",
+        "Inspection of the page",
+        "`inspection`",
+    ] {
+        assert_eq!(told(target, other), Vec::<String>::new(), "{target}");
+    }
+    let hint = "write the name of a check that proves it, such as `mail tests`, alone or in backquotes";
+    let none = "the proof target of `REQ-001` names no check of the ticket";
+    for target in [
+        "the tests",
+        "Mail tests",
+        "the mail tests",
+        "`cargo test`",
+        "mail tests `a`",
+    ] {
+        assert_eq!(told(target, other), [format!("{none} | {hint}")], "{target}");
+    }
+    for name in ["style", "lint"] {
+        let message = format!("the proof target of `REQ-001` is the check `{name}`, and that proves nothing about it");
+        assert_eq!(told(name, other), [format!("{message} | {hint}")]);
+    }
+}
+
+#[test]
+fn a_requirement_is_met_by_the_ticket_whose_specs_name_it() {
+    let told = |ticket: &str| {
+        let mut texts = Texts::new();
+        texts.traces = format!("| REQ-001 | Overview | TASK-001 | {ticket} | |\n");
+        gaps(&texts, "", "")
+    };
+    for ticket in ["", "-", "none", "0042-mail", "`0042-mail`", "0007-first, 0042-mail"] {
+        assert_eq!(told(ticket), Vec::<String>::new(), "{ticket}");
+    }
+    for ticket in ["0007-first", "0042-mail-2", "mail"] {
+        let message =
+            format!("`REQ-001` is said to be met by the ticket `{ticket}`, and these are the specs of `0042-mail`");
+        assert_eq!(
+            told(ticket),
+            [format!("{message} | name `0042-mail`, or leave the cell empty")]
+        );
+    }
 }
 
 #[test]

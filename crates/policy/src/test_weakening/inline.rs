@@ -113,21 +113,17 @@ fn without_comment_at_end(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use ledger_core::TicketFile;
-
     use super::*;
-    use crate::config::Policy;
+    use crate::test_weakening::tests::RULES;
 
     fn apart(path: &str, before: &str, after: &str) -> Option<(String, String)> {
-        let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
-        let rules = TestRules::new(&Policy::default(), &ticket).unwrap();
         let content = |text: &str| Some(TestContent::Read(text.as_bytes().to_vec()));
         let change = TestChange {
             path: path.parse().unwrap(),
             before: content(before),
             after: content(after),
         };
-        let found = inline_tests(&rules, &change)?;
+        let found = inline_tests(&RULES, &change)?;
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Some((text(found.tests_on_base), text(found.former_tests)))
     }

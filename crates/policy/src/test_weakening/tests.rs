@@ -1,14 +1,17 @@
+use std::sync::LazyLock;
+
 use ledger_core::TicketFile;
 
 use super::*;
 
-fn rules() -> TestRules {
+/// To compile the patterns takes longer than what is tested.
+pub(super) static RULES: LazyLock<TestRules> = LazyLock::new(|| {
     let check = b"[[check]]\nname = \"t\"\nrun = \"sh ./run.sh && grep -q x notes.txt\"\n";
     let mut policy = crate::Policy::parse(check).unwrap();
     policy.scope.tests = vec!["proofs/**".parse().unwrap()];
     let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
     TestRules::new(&policy, &ticket).unwrap()
-}
+});
 
 /// A path with what it was and what it is; empty: it was or is not there.
 type Given<'t> = (&'t str, &'t str, &'t str);
@@ -23,7 +26,7 @@ fn hunks(files: &[Given<'_>]) -> Vec<WeakenedTest> {
             after: content(after),
         })
         .collect();
-    weakened_tests(&rules(), &changes)
+    weakened_tests(&RULES, &changes)
 }
 
 /// Each hunk in one line: how, the lines in the base, the lines in the tree.
@@ -640,7 +643,7 @@ fn what_cannot_be_read_is_listed_as_such() {
     ] {
         let path: RepoPath = "tests/a.rs".parse().unwrap();
         let hunks = weakened_tests(
-            &rules(),
+            &RULES,
             &[TestChange {
                 path: path.clone(),
                 before,
@@ -685,7 +688,7 @@ fn many_hunks_are_counted_and_long_ones_cut_between_words() {
 
 #[test]
 fn what_a_file_is_called_says_whether_it_tests() {
-    let rules = rules();
+    let rules = &*RULES;
     for path in [
         "a_test.go",
         "test_a.py",
@@ -753,8 +756,8 @@ proptest::proptest! {
             before: Some(TestContent::Read(before.to_vec())),
             after: Some(TestContent::Read(after.to_vec())),
         };
-        weakened_tests(&rules(), &[change(before.as_bytes(), &after), change(&after, before.as_bytes())]);
-        weakened_tests(&rules(), &[change(before.as_bytes(), cut.as_bytes()), change(cut.as_bytes(), before.as_bytes())]);
-        proptest::prop_assert_eq!(weakened_tests(&rules(), &[change(before.as_bytes(), before.as_bytes())]), []);
+        weakened_tests(&RULES, &[change(before.as_bytes(), &after), change(&after, before.as_bytes())]);
+        weakened_tests(&RULES, &[change(before.as_bytes(), cut.as_bytes()), change(cut.as_bytes(), before.as_bytes())]);
+        proptest::prop_assert_eq!(weakened_tests(&RULES, &[change(before.as_bytes(), before.as_bytes())]), []);
     }
 }
