@@ -369,7 +369,9 @@ fn rows() -> Vec<Row> {
             failing(p, AgentFailureClass::Unavailable)
         }),
         row(Code::SandboxUnavailable, |_, p| failing(p, AgentFailureClass::Sandbox)),
-        row(Code::RunnerFailureLimit, |_, p| failing(p, AgentFailureClass::Server)),
+        row(Code::AgentUnavailable, |_, p| failing(p, AgentFailureClass::Server)),
+        row(Code::AgentUnavailable, |_, p| failing(p, AgentFailureClass::Connection)),
+        row(Code::RunnerFailureLimit, |_, p| failing(p, AgentFailureClass::Protocol)),
         row(Code::RunnerFailureLimit, |_, p| {
             is_write(p).then(|| lost("the agent ended without a word"))?
         }),
