@@ -209,6 +209,9 @@ fn run(error: &RunError) -> Exit {
         RunError::Stopped {
             cause: PauseCause::Terminate,
         } => Exit::Terminated,
+        RunError::Stopped {
+            cause: PauseCause::Budget,
+        } => Exit::Blocked,
         RunError::Stopped { .. } => Exit::Interrupted,
         RunError::Workspace(error) => workspace(error),
         RunError::Admit(error) => match error {

@@ -279,6 +279,8 @@ pub enum PauseCause {
     Person,
     /// None left: the children of the ticket run first.
     Children,
+    /// What all runs may spend together is spent.
+    Budget,
 }
 
 /// What a run is taken up after.

@@ -1,5 +1,6 @@
 //! Running several tickets: one after the other, or at the same time where none is in another's way.
 
+mod night;
 mod retries;
 
 use std::cell::RefCell;
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, Choice, Record, Run, TicketId};
+use ledger_core::{Blocker, Choice, PauseCause, Record, Run, TicketId};
 use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -17,6 +18,7 @@ use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
 use crate::workspace::Workspace;
 
+use self::night::Night;
 use self::retries::Retries;
 
 /// How often it is looked whether a run of another process that is in the way has ended.
@@ -85,6 +87,8 @@ pub trait Witness: Sync {
     fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp);
     /// No ticket is ready, and it is waited for one.
     fn idle(&self);
+    /// What a night may cost comes near its end, in words.
+    fn nearly_spent(&self, words: &str);
 }
 
 /// What is left when no more tickets are run.
@@ -94,6 +98,8 @@ pub struct RanTickets {
     pub begun: usize,
     /// Of [`Selection::AllReady`], the tickets that are approved and not done, unless the runner was asked to leave or to run only some.
     pub left: Vec<LeftTicket>,
+    /// What of `[limits] night_tokens` and `night_wall` is used up, in words; then all runs were paused.
+    pub spent: Option<String>,
 }
 
 /// Runs tickets until none is left that could run now, or it is asked to leave. A ticket that ends blocked keeps no other from running than those
@@ -109,7 +115,14 @@ pub fn run_tickets(
     runtime: &Handle,
     witness: &impl Witness,
 ) -> Result<RanTickets, QueueError> {
+    let night = Night::begin(
+        workspace,
+        &workspace.policy()?.limits,
+        Moment::now().at,
+        watch::Sender::new(None),
+    );
     std::thread::scope(|scope| {
+        let night = &night;
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut sitting = Sitting {
             workspace,
@@ -127,10 +140,15 @@ pub fn run_tickets(
             cycles: 0,
             retries: Retries::default(),
             next_ready: None,
+            night,
+            failed: None,
         };
         loop {
-            for queued in sitting.next_to_start()? {
-                let options = sitting.what.options.clone();
+            for queued in sitting.next_or_none() {
+                let options = RunOptions {
+                    stop: night.stop(),
+                    ..sitting.what.options.clone()
+                };
                 let place = Some(sitting.place_of(&queued.id));
                 let (runtime, mut end) = (runtime.clone(), End::of(queued, sender.clone()));
                 scope.spawn(move || {
@@ -141,6 +159,7 @@ pub fn run_tickets(
                         options,
                         place,
                         stopped_by: &stopped_by,
+                        night,
                     };
                     let ran = runtime.block_on(worker.bring_to_its_end(&end.ended.queued.id));
                     end.note(ran, stopped_by.into_inner());
@@ -152,7 +171,10 @@ pub fn run_tickets(
                 Waited::Time => {}
             }
         }
-        sitting.left()
+        match sitting.failed.take() {
+            Some(error) => Err(error),
+            None => sitting.left(),
+        }
     })
 }
 
@@ -176,6 +198,9 @@ struct Sitting<'a, W> {
     retries: Retries,
     /// When the first of those becomes ready that an earlier runner left to wait.
     next_ready: Option<Timestamp>,
+    night: &'a Night,
+    /// Why it cannot be told any more what is ready: what runs is brought to its end.
+    failed: Option<QueueError>,
 }
 
 /// A ticket that is not run any more.
@@ -199,7 +224,11 @@ impl<W: Witness> Sitting<'_, W> {
     fn is_asked_to_end(&self) -> bool {
         let is_full = self.what.max_runs.is_some_and(|most| self.begun.len() >= most as usize);
         let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
-        is_full || is_told || !self.witness.goes_on()
+        is_full
+            || is_told
+            || self.failed.is_some()
+            || self.night.over(Moment::now().at).is_some()
+            || !self.witness.goes_on()
     }
 
     fn place_of(&self, ticket: &TicketId) -> Place {
@@ -208,6 +237,13 @@ impl<W: Witness> Sitting<'_, W> {
             n,
             of: self.begun.len() + self.waiting.len(),
         }
+    }
+
+    fn next_or_none(&mut self) -> Vec<Queued> {
+        self.next_to_start().unwrap_or_else(|error| {
+            self.failed = Some(error);
+            Vec::new()
+        })
     }
 
     /// The tickets that start now.
@@ -274,7 +310,10 @@ impl<W: Witness> Sitting<'_, W> {
             let claim = claim.unwrap_or_else(|| Claim::of_unknown(queued.id.clone()));
             self.running.insert(queued.id.clone(), claim);
             self.tried.insert(queued.id.clone(), queue.approved_at(&queued.id));
-            self.begun.push(queued.id.clone());
+            // One that is tried again was begun before.
+            if !self.begun.contains(&queued.id) {
+                self.begun.push(queued.id.clone());
+            }
             self.cycles = 0;
         }
         Ok(start)
@@ -297,11 +336,20 @@ impl<W: Witness> Sitting<'_, W> {
 
     /// Waits until something may have changed.
     async fn wait(&mut self) -> Waited {
+        if let Some(cause) = *self.what.options.stop.borrow() {
+            self.night.leave(cause);
+        }
+        if self.night.over(Moment::now().at).is_some() {
+            self.night.leave(PauseCause::Budget);
+        }
+        if let Some(words) = self.night.warning() {
+            self.witness.nearly_spent(&words);
+        }
         let ends = self.is_asked_to_end();
         if ends && self.running.is_empty() {
             return Waited::Nothing;
         }
-        let mut sleep = if ends { None } else { self.time_to_next_look() };
+        let mut sleep = self.time_to_next_look();
         if self.running.is_empty() && self.waiting.is_empty() && sleep.is_none() {
             sleep = match self.what.selection {
                 Selection::AllReady {
@@ -320,13 +368,13 @@ impl<W: Witness> Sitting<'_, W> {
             };
         }
         let (mut stop, mut drain) = (self.what.options.stop.clone(), self.what.drain.clone());
-        // Runs that are under way are told by themselves.
-        let may_be_told = self.running.is_empty();
+        let is_told = stop.borrow().is_some();
+        let is_drained = *drain.borrow();
         tokio::select! {
             Some(ended) = self.receiver.recv(), if !self.running.is_empty() => Waited::End(ended),
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Waited::Time,
-            Ok(_) = stop.wait_for(Option::is_some), if may_be_told => Waited::Time,
-            Ok(_) = drain.wait_for(|drains| *drains), if may_be_told => Waited::Time,
+            Ok(_) = stop.wait_for(Option::is_some), if !is_told => Waited::Time,
+            Ok(_) = drain.wait_for(|drains| *drains), if !is_drained => Waited::Time,
             else => Waited::Nothing,
         }
     }
@@ -334,6 +382,9 @@ impl<W: Witness> Sitting<'_, W> {
     /// When it is to be looked again although no run ended.
     fn time_to_next_look(&self) -> Option<Duration> {
         let now = Moment::now().at;
+        if self.is_asked_to_end() {
+            return None;
+        }
         let next = [self.retries.next(now), self.next_ready].into_iter().flatten().min();
         let until = |at: Timestamp| at.duration_since(now).try_into().unwrap_or_default();
         let next = next.map(|at| LONGEST_SLEEP.min(until(at)));
@@ -347,7 +398,8 @@ impl<W: Witness> Sitting<'_, W> {
         };
         // What waits for a time only waits for that.
         let others = others.filter(|_| next.is_none());
-        [next, others, poll].into_iter().flatten().min()
+        let end_of_night = self.night.ends_at().filter(|_| !self.running.is_empty()).map(until);
+        [next, others, poll, end_of_night].into_iter().flatten().min()
     }
 
     fn note(&mut self, ended: Ended) {
@@ -390,6 +442,7 @@ impl<W: Witness> Sitting<'_, W> {
         let mut ran = RanTickets {
             begun: self.begun.len(),
             left: Vec::new(),
+            spent: self.night.over(Moment::now().at),
         };
         if matches!(self.what.selection, Selection::AllReady { .. }) && !self.is_asked_to_end() {
             ran.left = Queue::look(self.workspace, Moment::now().at, Retry::default())?.left();
@@ -441,12 +494,21 @@ struct TicketWorker<'a, W> {
     place: Option<Place>,
     /// What stopped the last of the children that was stopped.
     stopped_by: &'a RefCell<Option<Blocker>>,
+    night: &'a Night,
 }
 
 impl<W: Witness> TicketWorker<'_, W> {
+    fn view(&self, ticket: &TicketId) -> impl FnMut(&Run, &Record) + '_ {
+        let mut show = self.witness.begins(ticket, self.place);
+        move |run, record| {
+            self.night.see(run);
+            show(run, record);
+        }
+    }
+
     async fn bring_to_its_end(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
         let managed = {
-            let show = self.witness.begins(ticket, self.place);
+            let show = self.view(ticket);
             Manager::begin(self.workspace, ticket, &self.options, show).await?
         };
         if let Some(manager) = managed
@@ -454,7 +516,7 @@ impl<W: Witness> TicketWorker<'_, W> {
         {
             return Ok(report);
         }
-        let show = self.witness.begins(ticket, self.place);
+        let show = self.view(ticket);
         run_ticket(self.workspace, ticket, &self.options, show).await
     }
 
@@ -470,14 +532,14 @@ impl<W: Witness> TicketWorker<'_, W> {
             ..*self
         };
         loop {
-            let child = match manager.next(self.witness.begins(parent, self.place))? {
+            let child = match manager.next(self.view(parent))? {
                 Managed::Parent => return Ok(None),
                 Managed::Stopped(report) => return Ok(Some(*report)),
                 Managed::Child(child) => child,
             };
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
-            let choice = manager.ended(&child, &ran, self.witness.begins(parent, self.place))?;
+            let choice = manager.ended(&child, &ran, self.view(parent))?;
             self.stopped_by.replace(match &ran {
                 Ok(report) => match &report.outcome {
                     Outcome::Blocked(blocker) => Some(blocker.clone()),

@@ -82,6 +82,9 @@ struct Report {
     /// Tickets that are approved and not done, although everything ran that could.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<Left>,
+    /// What of the night's limits is used up, where that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spent: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,6 +113,7 @@ impl Report {
             not_run,
             waiting,
             left: Vec::new(),
+            spent: None,
         }
     }
 }
@@ -287,8 +291,15 @@ fn run_all(
             .story("Nothing to do: no ticket is ready. `foil status` shows why.\n")?;
     }
     tell_left(&ran.left, context)?;
+    if let Some(words) = &ran.spent {
+        let text = format!(
+            "{}: {words}; all that ran is paused\n  next: `foil run --all` goes on in the next night, or raise `[limits]` in the policy\n",
+            styled(NOTICE, "the night is over")
+        );
+        context.output.story(&text)?;
+    }
     let mut exit = told.exit;
-    if !ran.left.is_empty() {
+    if !ran.left.is_empty() || ran.spent.is_some() {
         exit = exit.and(Exit::Blocked);
     }
     if let Some(cause) = *stop.borrow() {
@@ -296,6 +307,7 @@ fn run_all(
     }
     if context.output.is_json() {
         context.output.json(&Report {
+            spent: ran.spent,
             left: ran.left.into_iter().map(Left::from).collect(),
             ..Report::new(told.runs, told.not_run, told.held_back)
         })?;
@@ -351,6 +363,7 @@ fn exit_of(report: &RunReport) -> Exit {
 fn exit_of_pause(cause: PauseCause) -> Exit {
     match cause {
         PauseCause::Terminate => Exit::Terminated,
+        PauseCause::Budget => Exit::Blocked,
         _ => Exit::Interrupted,
     }
 }

@@ -382,3 +382,66 @@ fn another_runner_waits_for_the_limit_too() {
     assert!(began >= lifted || Timestamp::now() >= lifted);
     assert_states(&world, &[("0001-a", "done")]);
 }
+
+#[test]
+fn a_night_costs_no_more_than_it_may() {
+    let world = world_of(
+        "[limits]\nnight_tokens = 100\nsoft = 0.5\n",
+        &[
+            ("0001-a", &scope("a.txt"), ""),
+            ("0002-b", &scope("b.txt"), ""),
+            ("0003-c", &scope("c.txt"), ""),
+        ],
+    );
+    for (id, file) in [("0001-a", "a"), ("0002-b", "b"), ("0003-c", "c")] {
+        let spends = format!(
+            "[tokens]\ninput = 50\noutput = 10\n{}",
+            runs(&format!("echo x >{file}.txt"))
+        );
+        writer(&world, id, &spends);
+    }
+    let said = world.foil(&["run", "--all"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    assert!(
+        said.stderr.contains("mind: 60 of the 100 tokens of a night are spent"),
+        "{said}"
+    );
+    assert!(
+        said.stderr.contains("the night is over: 120 of the 100 tokens"),
+        "{said}"
+    );
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "paused"), ("0003-c", "ready")]);
+    // A runner that is started anew begins no new night.
+    let again = json(&world.foil(&["run", "--all", "--json"]));
+    assert_eq!(again["runs"], Value::Array(Vec::new()));
+    assert_eq!(again["spent"], "120 of the 100 tokens of a night are spent");
+    let policy = world
+        .read("counterfoil.toml")
+        .replace("night_tokens = 100", "night_tokens = 1000");
+    world.write("counterfoil.toml", policy);
+    world.commit_all("A longer night");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["run", "--all"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "done"), ("0003-c", "done")]);
+}
+
+#[test]
+fn a_night_takes_no_longer_than_it_may() {
+    let world = world_of(
+        "[limits]\nnight_wall = \"2s\"\n",
+        &[("0001-a", &scope("a.txt"), ""), ("0002-b", &scope("b.txt"), "")],
+    );
+    for id in ["0001-a", "0002-b"] {
+        writer(&world, id, "[end]\nnever = true\n");
+    }
+    let said = world.foil(&["run", "--all", "--jobs", "2"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    assert!(
+        said.stderr.contains("the night is over: the night has taken its 2 s"),
+        "{said}"
+    );
+    assert_states(&world, &[("0001-a", "paused"), ("0002-b", "paused")]);
+    let status = json(&world.foil(&["status", "0001-a", "--json"]));
+    assert_eq!(status["tickets"][0]["cause"], "budget");
+}

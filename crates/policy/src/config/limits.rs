@@ -41,10 +41,10 @@ pub struct LimitsPolicy {
     /// Runs of one ticket that may end in a blocker
     #[schemars(range(min = 1, max = 1000))]
     pub ticket_failures: u32,
-    /// The most tokens of one night. Not acted on by this version: it must be absent
+    /// The most tokens that all runs of one `foil run` spend together with those of the 24 hours before it; then they are paused
     #[serde(skip_serializing_if = "Option::is_none")]
     pub night_tokens: Option<u64>,
-    /// How long one night may take. Not acted on by this version: it must be absent
+    /// How long one `foil run` works at most; then its runs are paused
     #[serde(skip_serializing_if = "Option::is_none")]
     pub night_wall: Option<Duration>,
 }

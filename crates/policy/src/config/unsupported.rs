@@ -21,8 +21,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("workspace", "root", &[]),
     ("workspace", "filters", &["[]"]),
     ("workspace", "cache_ttl", &["\"1d\"", "\"24h\""]),
-    ("limits", "night_tokens", &[]),
-    ("limits", "night_wall", &[]),
     ("delivery", "mode", &["\"branch\"", "\"none\"", "\"push\""]),
     ("delivery", "forbidden_targets", &["[\"main\", \"master\"]"]),
     ("delivery", "pr_title", &[]),

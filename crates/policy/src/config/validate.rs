@@ -305,5 +305,9 @@ fn limits(policy: &Policy) -> Option<Contradiction> {
             "`max_tokens` must be at least 1",
         ));
     }
+    if limits.night_tokens == Some(0) {
+        let message = "`night_tokens` must be at least 1";
+        return Some(Contradiction::at(&["limits", "night_tokens"], message));
+    }
     None
 }

@@ -637,6 +637,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 PauseCause::Terminate => "terminate",
                 PauseCause::Person => "person",
                 PauseCause::Children => "children",
+                PauseCause::Budget => "budget",
             },
             again,
             run,

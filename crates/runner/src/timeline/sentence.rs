@@ -89,6 +89,7 @@ pub(super) fn sentence(event: &Event) -> String {
             PauseCause::Interrupt => "paused by an interrupt".to_owned(),
             PauseCause::Terminate => "paused by a request to terminate".to_owned(),
             PauseCause::Person => "paused by a person's word".to_owned(),
+            PauseCause::Budget => "paused, because what a night may cost is spent".to_owned(),
             PauseCause::Children => "waits for the children of the ticket".to_owned(),
         },
         Event::Resumed { after } => match after {

@@ -84,7 +84,7 @@ fn answer(asked: u32, cause: PauseCause) -> Answer {
     match (asked, cause) {
         (1, _) => Answer::Leave,
         (2, _) => Answer::Say,
-        (_, PauseCause::Stop | PauseCause::Person | PauseCause::Children) => Answer::Nothing,
+        (_, PauseCause::Stop | PauseCause::Person | PauseCause::Children | PauseCause::Budget) => Answer::Nothing,
         (_, PauseCause::Interrupt) => Answer::LeaveAtOnce(Exit::Interrupted),
         (_, PauseCause::Terminate) => Answer::LeaveAtOnce(Exit::Terminated),
     }

@@ -1,5 +1,6 @@
 //! What is told of several runs, and kept for the answer.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -41,6 +42,8 @@ pub(super) struct Told {
     pub(super) has_tried: bool,
     /// Whether it was said that no ticket is ready.
     is_idle: bool,
+    /// Tickets that wait to be tried again.
+    postponed: BTreeSet<TicketId>,
     /// Whether an error of the machine's was met, which would meet every other ticket too.
     is_over: bool,
     failure: Option<Failure>,
@@ -66,6 +69,7 @@ impl<'a> Teller<'a> {
                 held_back: Vec::new(),
                 has_tried: false,
                 is_idle: false,
+                postponed: BTreeSet::new(),
                 is_over: false,
                 failure: None,
             }),
@@ -75,6 +79,9 @@ impl<'a> Teller<'a> {
     /// What came of all. An error where something could not be told, or where the only ticket could not be run.
     pub(super) fn finish(self) -> Result<Told, Failure> {
         let mut told = self.told.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !told.postponed.is_empty() {
+            told.exit = told.exit.and(Exit::Blocked);
+        }
         match told.failure.take() {
             Some(failure) => Err(failure),
             None => Ok(told),
@@ -103,6 +110,7 @@ impl Witness for Teller<'_> {
         let mut told = self.told();
         let output = self.context.output;
         (told.has_tried, told.is_idle) = (true, false);
+        told.postponed.remove(ticket);
         match ran {
             Ok(report) => {
                 told.exit = told.exit.and(exit_of(&report));
@@ -178,7 +186,13 @@ impl Witness for Teller<'_> {
         );
         let mut told = self.told();
         (told.has_tried, told.is_idle) = (true, false);
+        told.postponed.insert(ticket.clone());
         self.say(&mut told, || Ok(self.context.output.story(&text)?));
+    }
+
+    fn nearly_spent(&self, words: &str) {
+        let text = format!("{}: {words}\n", styled(NOTICE, "mind"));
+        self.say(&mut self.told(), || Ok(self.context.output.story(&text)?));
     }
 
     fn idle(&self) {

@@ -1,0 +1,154 @@
+//! What all runs of one night may spend together.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use ledger_core::{PauseCause, Run, RunId};
+use policy::config::LimitsPolicy;
+use tokio::sync::watch;
+
+use crate::journal_file::read_journal;
+use crate::run_history::tickets_with_runs;
+use crate::workspace::Workspace;
+
+/// How long before the runner began spending counts too, so that a runner that is started anew begins no new night.
+const NIGHT: SignedDuration = SignedDuration::from_hours(24);
+
+/// Counts what is spent, and has all runs paused when it is enough.
+pub(super) struct Night {
+    began: Timestamp,
+    tokens: Option<u64>,
+    wall: Option<Duration>,
+    soft_percent: u64,
+    spent: Mutex<Spent>,
+    /// Becomes `Some` when all runs are to leave.
+    stop: watch::Sender<Option<PauseCause>>,
+}
+
+/// Tokens.
+#[derive(Debug, Default)]
+struct Spent {
+    /// By runs of the night before the runner began.
+    before: u64,
+    /// What each run had spent when it was first seen and when it was last seen.
+    runs: BTreeMap<RunId, (u64, u64)>,
+    is_warned: bool,
+}
+
+impl Night {
+    /// A night that begins now, with what was spent in this clone before.
+    pub(super) fn begin(
+        workspace: &Workspace,
+        limits: &LimitsPolicy,
+        now: Timestamp,
+        stop: watch::Sender<Option<PauseCause>>,
+    ) -> Self {
+        let since = now.checked_sub(NIGHT).unwrap_or(Timestamp::MIN);
+        let before = limits.night_tokens.map_or(0, |_| spent_since(workspace, since));
+        Self {
+            began: now,
+            tokens: limits.night_tokens,
+            wall: limits.night_wall.map(|wall| wall.to_std()),
+            soft_percent: limits.soft.of(100),
+            spent: Mutex::new(Spent {
+                before,
+                ..Spent::default()
+            }),
+            stop,
+        }
+    }
+
+    /// What tells runs to leave.
+    pub(super) fn stop(&self) -> watch::Receiver<Option<PauseCause>> {
+        self.stop.subscribe()
+    }
+
+    /// Hands on that somebody asks all runs to leave.
+    pub(super) fn leave(&self, cause: PauseCause) {
+        self.stop.send_if_modified(|stop| {
+            let is_new = stop.is_none();
+            stop.get_or_insert(cause);
+            is_new
+        });
+    }
+
+    /// Notes what a run has spent.
+    pub(super) fn see(&self, run: &Run) {
+        if self.tokens.is_none() {
+            return;
+        }
+        let total = run.tokens().total;
+        let id = &run.opened().run;
+        {
+            let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            match spent.runs.get_mut(id) {
+                Some((_, last)) => *last = total,
+                None => drop(spent.runs.insert(id.clone(), (total, total))),
+            }
+        }
+        if self.over(self.began).is_some() {
+            self.leave(PauseCause::Budget);
+        }
+    }
+
+    /// Why the night is over at this moment, where it is.
+    pub(super) fn over(&self, now: Timestamp) -> Option<String> {
+        if let Some(limit) = self.tokens.filter(|limit| self.spent() >= *limit) {
+            return Some(format!("{} of the {limit} tokens of a night are spent", self.spent()));
+        }
+        let wall = self
+            .wall
+            .filter(|wall| now.duration_since(self.began) >= signed(*wall))?;
+        Some(format!("the night has taken its {} s", wall.as_secs()))
+    }
+
+    /// When the time of the night is up.
+    pub(super) fn ends_at(&self) -> Option<Timestamp> {
+        self.began.checked_add(signed(self.wall?)).ok()
+    }
+
+    /// That it comes near its end: said once.
+    pub(super) fn warning(&self) -> Option<String> {
+        let limit = self.tokens?;
+        let spent = self.spent();
+        let is_near = u128::from(spent) * 100 >= u128::from(limit) * u128::from(self.soft_percent);
+        if !is_near || spent >= limit {
+            return None;
+        }
+        let mut state = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = !std::mem::replace(&mut state.is_warned, true);
+        is_news.then(|| format!("{spent} of the {limit} tokens of a night are spent"))
+    }
+
+    fn spent(&self) -> u64 {
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_runs = spent.runs.values().map(|(first, last)| last.saturating_sub(*first));
+        of_runs.fold(spent.before, u64::saturating_add)
+    }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+/// The tokens that runs of this clone have spent since then, by their journals. What cannot be read counts for nothing: `foil doctor` shows it.
+fn spent_since(workspace: &Workspace, since: Timestamp) -> u64 {
+    let roots = workspace.roots();
+    let mut spent: u64 = 0;
+    for ticket in tickets_with_runs(workspace.repository(), roots).unwrap_or_default() {
+        for run in roots.runs_of(&ticket).unwrap_or_default() {
+            let path = roots.journal(&ticket, &run);
+            let written = std::fs::metadata(&path).and_then(|found| found.modified());
+            if written.is_ok_and(|at| at >= SystemTime::from(since))
+                && let Ok(journal) = read_journal(&path)
+            {
+                let earlier = journal.records.iter().take_while(|record| record.at < since).count();
+                let at = |count: usize| Run::replay(&journal.records[..count]).map_or(0, |run| run.tokens().total);
+                spent = spent.saturating_add(at(journal.records.len()).saturating_sub(at(earlier)));
+            }
+        }
+    }
+    spent
+}
