@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 use ledger_core::{BlockerCode, RepoPath, TicketFile, Violation};
 
 use crate::config::{InvalidText, PathPattern, Policy};
-pub(crate) use fold::folded_text;
 pub(crate) use pattern_set::{FoldedSet, PatternSet};
 pub use protected::{Protected, ProtectedPaths};
 

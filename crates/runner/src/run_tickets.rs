@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, Choice, PauseCause, Record, Run, TicketId};
+use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
 use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -19,13 +19,16 @@ use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_t
 use crate::workspace::Workspace;
 
 use self::night::Night;
-use self::retries::Retries;
+use self::retries::{Retries, passes};
 
 /// How often it is looked whether a run of another process that is in the way has ended.
 const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
 
 /// The longest sleep in one piece: a clock may be set, and a machine sleep.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How often in a row it may be impossible to tell what is ready, where it is looked for new tickets: somebody may be editing the policy.
+const MOST_FAILURES: u32 = 10;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -92,7 +95,7 @@ pub trait Witness: Sync {
 }
 
 /// What is left when no more tickets are run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct RanTickets {
     /// How many were begun, children of parents not counted.
     pub begun: usize,
@@ -100,6 +103,8 @@ pub struct RanTickets {
     pub left: Vec<LeftTicket>,
     /// What of `[limits] night_tokens` and `night_wall` is used up, in words; then all runs were paused.
     pub spent: Option<String>,
+    /// Why no more tickets could be found; those that ran were brought to their end.
+    pub failed: Option<QueueError>,
 }
 
 /// Runs tickets until none is left that could run now, or it is asked to leave. A ticket that ends blocked keeps no other from running than those
@@ -123,6 +128,7 @@ pub fn run_tickets(
     );
     std::thread::scope(|scope| {
         let night = &night;
+        night.follow(runtime, what.options.stop.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut sitting = Sitting {
             workspace,
@@ -141,7 +147,11 @@ pub fn run_tickets(
             retries: Retries::default(),
             next_ready: None,
             night,
+            failures: 0,
             failed: None,
+            has_panicked: false,
+            has_paused: false,
+            waits_for_others: false,
         };
         loop {
             for queued in sitting.next_or_none() {
@@ -171,10 +181,7 @@ pub fn run_tickets(
                 Waited::Time => {}
             }
         }
-        match sitting.failed.take() {
-            Some(error) => Err(error),
-            None => sitting.left(),
-        }
+        Ok(sitting.left())
     })
 }
 
@@ -199,8 +206,16 @@ struct Sitting<'a, W> {
     /// When the first of those becomes ready that an earlier runner left to wait.
     next_ready: Option<Timestamp>,
     night: &'a Night,
-    /// Why it cannot be told any more what is ready: what runs is brought to its end.
+    /// How often in a row it could not be told what is ready.
+    failures: u32,
+    /// Why it cannot be told any more: what runs is brought to its end.
     failed: Option<QueueError>,
+    /// Whether the thread of a run has panicked.
+    has_panicked: bool,
+    /// Whether a run was paused because the night is over.
+    has_paused: bool,
+    /// Whether a ticket waits for one that another process runs.
+    waits_for_others: bool,
 }
 
 /// A ticket that is not run any more.
@@ -208,7 +223,7 @@ struct Ended {
     queued: Queued,
     /// What came of it; none where its thread panicked.
     ran: Option<Result<RunReport, RunError>>,
-    /// What stopped the last of its children that was stopped.
+    /// What stopped the first of its children that was stopped by what passes.
     child_stopped_by: Option<Blocker>,
 }
 
@@ -222,13 +237,18 @@ enum Waited {
 
 impl<W: Witness> Sitting<'_, W> {
     fn is_asked_to_end(&self) -> bool {
-        let is_full = self.what.max_runs.is_some_and(|most| self.begun.len() >= most as usize);
         let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
-        is_full
-            || is_told
+        is_told
             || self.failed.is_some()
+            || self.has_panicked
             || self.night.over(Moment::now().at).is_some()
             || !self.witness.goes_on()
+    }
+
+    /// How many more may be begun; one that is tried again was begun before.
+    fn room(&self) -> usize {
+        let most = self.what.max_runs.map_or(usize::MAX, |most| most as usize);
+        most.saturating_sub(self.begun.len())
     }
 
     fn place_of(&self, ticket: &TicketId) -> Place {
@@ -240,10 +260,21 @@ impl<W: Witness> Sitting<'_, W> {
     }
 
     fn next_or_none(&mut self) -> Vec<Queued> {
-        self.next_to_start().unwrap_or_else(|error| {
-            self.failed = Some(error);
-            Vec::new()
-        })
+        match self.next_to_start() {
+            Ok(start) => {
+                self.failures = 0;
+                start
+            }
+            Err(error) => {
+                self.failures += 1;
+                let polls = matches!(self.what.selection, Selection::AllReady { poll: Some(_), .. });
+                if !polls || self.failures >= MOST_FAILURES {
+                    self.failed = Some(error);
+                }
+                self.waiting.clear();
+                Vec::new()
+            }
+        }
     }
 
     /// The tickets that start now.
@@ -270,6 +301,9 @@ impl<W: Witness> Sitting<'_, W> {
             ready.retain(|queued| not_before(queued).is_none());
             self.waiting = ready;
         }
+        if self.room() == 0 {
+            self.waiting.retain(|queued| self.begun.contains(&queued.id));
+        }
         if self.retries.holds(now) {
             return Ok(Vec::new());
         }
@@ -293,13 +327,14 @@ impl<W: Witness> Sitting<'_, W> {
             .map(|id| queue.claim(id))
             .collect();
         let beside: Vec<_> = self.running.values().chain(&elsewhere).cloned().collect();
-        let most = self
-            .what
-            .max_runs
-            .map_or(usize::MAX, |most| most as usize)
-            .saturating_sub(self.begun.len());
+        let mut room = self.room();
         let mut decided = schedule(&claims, &beside, self.what.slots + elsewhere.len());
-        decided.start.truncate(most);
+        decided.start.retain(|ticket| {
+            let is_new = !self.begun.contains(ticket);
+            let may_start = !is_new || room > 0;
+            room = room.saturating_sub(usize::from(is_new && may_start));
+            may_start
+        });
         self.tell_held(decided.held, &elsewhere);
         let (start, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
@@ -327,8 +362,9 @@ impl<W: Witness> Sitting<'_, W> {
             | HeldBecause::Serialized(other)
             | HeldBecause::SameResource { with: other, .. } => elsewhere.iter().any(|claim| claim.ticket == *other),
         };
-        let mut news = held;
-        news.retain(|held| is_elsewhere(held) && self.told.insert((held.ticket.clone(), held.because.to_string())));
+        let mut news: Vec<_> = held.into_iter().filter(is_elsewhere).collect();
+        self.waits_for_others = !news.is_empty();
+        news.retain(|held| self.told.insert((held.ticket.clone(), held.because.to_string())));
         if !news.is_empty() {
             self.witness.held(&news);
         }
@@ -336,11 +372,8 @@ impl<W: Witness> Sitting<'_, W> {
 
     /// Waits until something may have changed.
     async fn wait(&mut self) -> Waited {
-        if let Some(cause) = *self.what.options.stop.borrow() {
-            self.night.leave(cause);
-        }
         if self.night.over(Moment::now().at).is_some() {
-            self.night.leave(PauseCause::Budget);
+            self.night.pause();
         }
         if let Some(words) = self.night.warning() {
             self.witness.nearly_spent(&words);
@@ -349,14 +382,14 @@ impl<W: Witness> Sitting<'_, W> {
         if ends && self.running.is_empty() {
             return Waited::Nothing;
         }
-        let mut sleep = self.time_to_next_look();
+        let mut sleep = if ends { None } else { self.time_to_next_look() };
         if self.running.is_empty() && self.waiting.is_empty() && sleep.is_none() {
             sleep = match self.what.selection {
                 Selection::AllReady {
                     poll: Some(poll),
                     max_cycles,
                     ..
-                } => {
+                } if self.room() > 0 => {
                     self.cycles += 1;
                     if max_cycles.is_some_and(|most| self.cycles >= most) {
                         return Waited::Nothing;
@@ -368,13 +401,11 @@ impl<W: Witness> Sitting<'_, W> {
             };
         }
         let (mut stop, mut drain) = (self.what.options.stop.clone(), self.what.drain.clone());
-        let is_told = stop.borrow().is_some();
-        let is_drained = *drain.borrow();
         tokio::select! {
             Some(ended) = self.receiver.recv(), if !self.running.is_empty() => Waited::End(ended),
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Waited::Time,
-            Ok(_) = stop.wait_for(Option::is_some), if !is_told => Waited::Time,
-            Ok(_) = drain.wait_for(|drains| *drains), if !is_drained => Waited::Time,
+            Ok(_) = stop.wait_for(Option::is_some), if !ends => Waited::Time,
+            Ok(_) = drain.wait_for(|drains| *drains), if !ends => Waited::Time,
             else => Waited::Nothing,
         }
     }
@@ -382,13 +413,11 @@ impl<W: Witness> Sitting<'_, W> {
     /// When it is to be looked again although no run ended.
     fn time_to_next_look(&self) -> Option<Duration> {
         let now = Moment::now().at;
-        if self.is_asked_to_end() {
-            return None;
-        }
         let next = [self.retries.next(now), self.next_ready].into_iter().flatten().min();
         let until = |at: Timestamp| at.duration_since(now).try_into().unwrap_or_default();
         let next = next.map(|at| LONGEST_SLEEP.min(until(at)));
-        let others = (self.running.is_empty() && !self.waiting.is_empty()).then_some(LOOK_AT_OTHERS);
+        let has_nothing_else = self.running.is_empty() && !self.waiting.is_empty() && next.is_none();
+        let others = (self.waits_for_others || has_nothing_else).then_some(LOOK_AT_OTHERS);
         let poll = match self.what.selection {
             Selection::AllReady { poll, .. } => {
                 let has_room = !self.running.is_empty() && self.running.len() < self.what.slots;
@@ -396,9 +425,8 @@ impl<W: Witness> Sitting<'_, W> {
             }
             Selection::These(_) => None,
         };
-        // What waits for a time only waits for that.
-        let others = others.filter(|_| next.is_none());
-        let end_of_night = self.night.ends_at().filter(|_| !self.running.is_empty()).map(until);
+        let end_of_night = self.night.ends_at().filter(|_| !self.running.is_empty());
+        let end_of_night = end_of_night.map(|at| LONGEST_SLEEP.min(until(at)));
         [next, others, poll, end_of_night].into_iter().flatten().min()
     }
 
@@ -409,25 +437,28 @@ impl<W: Witness> Sitting<'_, W> {
             child_stopped_by,
         } = ended;
         self.running.remove(&queued.id);
-        // The scope hands on the panic of its thread.
-        let Some(ran) = ran else { return };
-        let stopped_by = match &ran {
-            Ok(report) => match &report.outcome {
-                Outcome::Blocked(blocker) => child_stopped_by.or_else(|| Some(blocker.clone())),
-                Outcome::Done | Outcome::Canceled | Outcome::Paused(_) => None,
-            },
-            Err(_) => None,
+        let Some(ran) = ran else {
+            // The scope hands on the panic of its thread, once the others have ended.
+            self.has_panicked = true;
+            return;
         };
         let is_done = matches!(&ran, Ok(report) if report.outcome == Outcome::Done);
-        if let (Some(stopped_by), Selection::AllReady { .. }) = (&stopped_by, &self.what.selection)
-            && let Some(until) = self.retries.after(&queued.id, stopped_by, Moment::now().at)
+        self.has_paused |= is_paused_for_the_night(&ran);
+        if let Some(stopped_by) = child_stopped_by.or_else(|| stopped_by(&ran))
+            && matches!(self.what.selection, Selection::AllReady { .. })
+            && !self.is_asked_to_end()
+            && let Some(until) = self.retries.after(&queued.id, &stopped_by, Moment::now().at)
         {
             self.tried.remove(&queued.id);
-            self.witness.postponed(&queued.id, stopped_by, until);
+            self.witness.postponed(&queued.id, &stopped_by, until);
             return;
         }
-        if is_done || stopped_by.is_some() {
+        if is_done {
             self.retries.reset();
+        }
+        if matches!(&ran, Ok(report) if report.run.waits_for_word().is_some()) {
+            // It goes on by the same approval, once a person has said it.
+            self.tried.remove(&queued.id);
         }
         self.witness.ended(&queued.id, ran);
         if !is_done && !self.is_asked_to_end() {
@@ -438,16 +469,47 @@ impl<W: Witness> Sitting<'_, W> {
         }
     }
 
-    fn left(&self) -> Result<RanTickets, QueueError> {
+    fn left(&mut self) -> RanTickets {
+        let over = self.night.over(Moment::now().at);
         let mut ran = RanTickets {
             begun: self.begun.len(),
             left: Vec::new(),
-            spent: self.night.over(Moment::now().at),
+            spent: None,
+            failed: self.failed.take(),
         };
-        if matches!(self.what.selection, Selection::AllReady { .. }) && !self.is_asked_to_end() {
-            ran.left = Queue::look(self.workspace, Moment::now().at, Retry::default())?.left();
+        let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
+        let may_look = matches!(self.what.selection, Selection::AllReady { .. }) && ran.failed.is_none() && !is_told;
+        if may_look && self.room() > 0 {
+            match Queue::look(self.workspace, Moment::now().at, Retry::default()) {
+                Ok(queue) => ran.left = queue.left(),
+                Err(error) => ran.failed = Some(error),
+            }
         }
-        Ok(ran)
+        ran.spent = over.filter(|_| self.has_paused || !ran.left.is_empty());
+        ran
+    }
+}
+
+/// What stopped a run, or kept it from beginning and passes.
+fn stopped_by(ran: &Result<RunReport, RunError>) -> Option<Blocker> {
+    match ran {
+        Ok(report) => match &report.outcome {
+            Outcome::Blocked(blocker) => Some(blocker.clone()),
+            Outcome::Done | Outcome::Canceled | Outcome::Paused(_) => None,
+        },
+        // An agent that cannot be had at all is for a person to install.
+        Err(error) => {
+            let code = error.code().filter(|code| *code == BlockerCode::RemoteUnreachable)?;
+            Some(Blocker::new(code, error.to_string()))
+        }
+    }
+}
+
+fn is_paused_for_the_night(ran: &Result<RunReport, RunError>) -> bool {
+    match ran {
+        Ok(report) => report.outcome == Outcome::Paused(PauseCause::Budget),
+        Err(RunError::Stopped { cause }) => *cause == PauseCause::Budget,
+        Err(_) => false,
     }
 }
 
@@ -492,7 +554,7 @@ struct TicketWorker<'a, W> {
     witness: &'a W,
     options: RunOptions,
     place: Option<Place>,
-    /// What stopped the last of the children that was stopped.
+    /// What stopped the first of the children that was stopped by what passes.
     stopped_by: &'a RefCell<Option<Blocker>>,
     night: &'a Night,
 }
@@ -540,13 +602,9 @@ impl<W: Witness> TicketWorker<'_, W> {
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
             let choice = manager.ended(&child, &ran, self.view(parent))?;
-            self.stopped_by.replace(match &ran {
-                Ok(report) => match &report.outcome {
-                    Outcome::Blocked(blocker) => Some(blocker.clone()),
-                    _ => None,
-                },
-                Err(_) => None,
-            });
+            let passing = stopped_by(&ran).filter(|blocker| passes(blocker.code));
+            let first = self.stopped_by.take().or(passing);
+            self.stopped_by.replace(first);
             // What is tried again has not ended yet.
             if choice != Choice::Retry {
                 self.witness.ended(&child, ran);

@@ -285,7 +285,7 @@ fn run_all(
     let teller = Teller::new(workspace, context, slots > 1 && only.is_none(), only);
     let ran = run_tickets(workspace, what, runtime.handle(), &teller)?;
     let told = teller.finish()?;
-    if !told.has_tried && ran.left.is_empty() {
+    if !told.has_tried && ran.left.is_empty() && ran.spent.is_none() && ran.failed.is_none() {
         context
             .output
             .story("Nothing to do: no ticket is ready. `foil status` shows why.\n")?;
@@ -301,6 +301,13 @@ fn run_all(
     let mut exit = told.exit;
     if !ran.left.is_empty() || ran.spent.is_some() {
         exit = exit.and(Exit::Blocked);
+    }
+    if let Some(error) = ran.failed {
+        let failure = Failure::from(error);
+        let of_this = Exit::of(&failure);
+        let words = FailureFacts::of(&failure, of_this).words(context.work_dir(), context.output);
+        context.output.error(&words)?;
+        exit = exit.and(of_this);
     }
     if let Some(cause) = *stop.borrow() {
         exit = exit.and(exit_of_pause(cause));

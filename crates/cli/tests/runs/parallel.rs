@@ -1,5 +1,6 @@
 //! Several tickets run by one `foil run`.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
@@ -444,4 +445,54 @@ fn a_night_takes_no_longer_than_it_may() {
     assert_states(&world, &[("0001-a", "paused"), ("0002-b", "paused")]);
     let status = json(&world.foil(&["status", "0001-a", "--json"]));
     assert_eq!(status["tickets"][0]["cause"], "budget");
+}
+
+#[test]
+fn a_remote_that_does_not_answer_when_a_run_begins_is_waited_for() {
+    let world = world_of(
+        "[repository]\nid = \"a/b\"\n[delivery]\nmode = \"push\"\ntarget = \"trunk\"\n",
+        &[("0001-a", &scope("a.txt"), "echo a >a.txt")],
+    );
+    world.git(&["remote", "add", "origin", "../nowhere.git"]);
+    let mut command = world.foil_command();
+    let runner = command
+        .args(["run", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut runner = Runner(runner.spawn().unwrap());
+    let told = BufReader::new(runner.0.stderr.take().unwrap()).lines();
+    let waits = told
+        .map(Result::unwrap)
+        .find(|line| line.contains("it goes on at"))
+        .unwrap();
+    assert!(
+        waits.starts_with("waiting 0001-a: ") && waits.contains("(remote_unreachable)"),
+        "{waits}"
+    );
+    signal(&runner, "-TERM");
+    assert_eq!(runner.0.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn what_may_be_begun_is_still_tried_again() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), ""),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+        ],
+    );
+    let (fails, _) = limited(3);
+    writer(&world, "0001-a", &fails);
+    let mut command = world.foil_command();
+    let runner = command
+        .args(["run", "--all", "--max-runs", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let runner = runner.spawn().unwrap();
+    eventually("it is blocked", || states(&world)[0].1 == "blocked");
+    writer(&world, "0001-a", &runs("echo a >a.txt"));
+    let said = said_by(runner.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
 }

@@ -30,7 +30,7 @@ pub(super) fn folded_part(part: &[u8]) -> Vec<u8> {
 }
 
 /// The same for the text of a pattern, whose parts keep their ends.
-pub(crate) fn folded_text(text: &str) -> String {
+pub(super) fn folded_text(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{PauseCause, Run, RunId};
 use policy::config::LimitsPolicy;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::journal_file::read_journal;
@@ -65,13 +66,20 @@ impl Night {
         self.stop.subscribe()
     }
 
-    /// Hands on that somebody asks all runs to leave.
-    pub(super) fn leave(&self, cause: PauseCause) {
-        self.stop.send_if_modified(|stop| {
-            let is_new = stop.is_none();
-            stop.get_or_insert(cause);
-            is_new
+    /// Has all runs leave once somebody asks for it.
+    pub(super) fn follow(&self, runtime: &Handle, mut asked: watch::Receiver<Option<PauseCause>>) {
+        let stop = self.stop.clone();
+        runtime.spawn(async move {
+            let cause = asked.wait_for(Option::is_some).await.ok().and_then(|cause| *cause);
+            if let Some(cause) = cause {
+                leave(&stop, cause);
+            }
         });
+    }
+
+    /// Has all runs paused because the night is over.
+    pub(super) fn pause(&self) {
+        leave(&self.stop, PauseCause::Budget);
     }
 
     /// Notes what a run has spent.
@@ -89,7 +97,7 @@ impl Night {
             }
         }
         if self.over(self.began).is_some() {
-            self.leave(PauseCause::Budget);
+            self.pause();
         }
     }
 
@@ -127,6 +135,15 @@ impl Night {
         let of_runs = spent.runs.values().map(|(first, last)| last.saturating_sub(*first));
         of_runs.fold(spent.before, u64::saturating_add)
     }
+}
+
+/// Whoever asks first says why.
+fn leave(stop: &watch::Sender<Option<PauseCause>>, cause: PauseCause) {
+    stop.send_if_modified(|stop| {
+        let is_new = stop.is_none();
+        stop.get_or_insert(cause);
+        is_new
+    });
 }
 
 fn signed(duration: Duration) -> SignedDuration {

@@ -26,10 +26,14 @@ impl Retries {
     /// When a ticket is tried again whose run was stopped by this at this moment. None: not by itself.
     pub(super) fn after(&mut self, ticket: &TicketId, stopped_by: &Blocker, now: Timestamp) -> Option<Timestamp> {
         if !passes(stopped_by.code) {
+            // What was in the way is not any more.
+            self.in_a_row = 0;
             return None;
         }
-        let until = match stopped_by.retry_at {
+        let until = match stopped_by.retry_at.filter(|at| now < *at) {
             Some(at) => at,
+            // Several that run at the same time meet the same once.
+            None if self.holds(now) => self.hold?,
             None if self.in_a_row >= MOST_IN_A_ROW => return None,
             None => {
                 self.in_a_row += 1;
@@ -43,7 +47,7 @@ impl Retries {
         Some(until)
     }
 
-    /// A run ended for its own sake: what was in the way is not any more.
+    /// A run was done: nothing is in the way.
     pub(super) fn reset(&mut self) {
         self.in_a_row = 0;
     }
@@ -68,12 +72,12 @@ impl Retries {
 }
 
 /// Whether the cause goes by itself.
-fn passes(code: BlockerCode) -> bool {
+pub(super) fn passes(code: BlockerCode) -> bool {
     meets_all(code) || code == BlockerCode::RemoteUnreachable
 }
 
 /// Whether every other ticket would meet it too.
-fn meets_all(code: BlockerCode) -> bool {
+pub(super) fn meets_all(code: BlockerCode) -> bool {
     matches!(code, BlockerCode::AgentRateLimited | BlockerCode::AgentUnavailable)
 }
 
@@ -108,8 +112,10 @@ mod tests {
         assert_eq!(again, Some(at(60)));
         assert!(retries.waits(&id("a"), at(59)) && !retries.waits(&id("a"), at(60)));
         assert!(!retries.holds(at(0)) && !retries.waits(&id("b"), at(0)));
-        let again = retries.after(&id("b"), &blocked(BlockerCode::AgentUnavailable), at(0));
-        assert_eq!(again, Some(at(120)), "the second in a row");
+        for ticket in ["b", "c"] {
+            let again = retries.after(&id(ticket), &blocked(BlockerCode::AgentUnavailable), at(0));
+            assert_eq!(again, Some(at(120)), "the second in a row, for all that run");
+        }
         assert!(retries.holds(at(119)) && !retries.holds(at(120)));
         assert_eq!(retries.next(at(0)), Some(at(120)), "nothing begins before");
         assert_eq!(retries.next(at(120)), None);
@@ -126,13 +132,22 @@ mod tests {
             assert_eq!(retries.after(&id("a"), &known, at(0)), Some(at(90_000)));
         }
         let unknown = Blocker::new(BlockerCode::AgentRateLimited, "x");
+        let mut now = at(90_000);
         let pauses: Vec<_> = (0..=MOST_IN_A_ROW)
-            .map(|_| Some(retries.after(&id("a"), &unknown, at(0))?.as_second() / 60))
+            .map(|_| {
+                let began = now;
+                now = retries.after(&id("a"), &unknown, began)?;
+                Some(now.duration_since(began).as_mins())
+            })
             .collect();
         let expected = [1, 2, 4, 8, 16].into_iter().chain(std::iter::repeat_n(30, 15));
         let expected: Vec<_> = expected.map(Some).chain([None]).collect();
         assert_eq!(pauses, expected);
+        assert_eq!(retries.after(&id("b"), &unknown, now), None, "nor for others");
         retries.reset();
-        assert_eq!(retries.after(&id("a"), &unknown, at(0)), Some(at(60)));
+        let again = now.checked_add(pause(1)).unwrap();
+        assert_eq!(retries.after(&id("a"), &unknown, now), Some(again));
+        // A time that has passed says nothing.
+        assert_eq!(retries.after(&id("a"), &known, again), again.checked_add(pause(2)).ok());
     }
 }
