@@ -87,6 +87,7 @@ impl From<runner::QueueError> for Failure {
         match error {
             runner::QueueError::Status(error) => Self::Status(error),
             runner::QueueError::Packages(error) => Self::Packages(error),
+            runner::QueueError::Running(error) => Self::Stop(error),
             runner::QueueError::Select(error) => Self::Select(error),
             runner::QueueError::BrokenPackage { name, finding } => Self::BrokenPackage { name, finding },
         }

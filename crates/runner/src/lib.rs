@@ -148,7 +148,7 @@ pub use status::{
     PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState,
     TicketStatus, WaitingStatus, nearest_id, status, ticket_status,
 };
-pub use stop::{Ask, RunningTicket, StopError, StopOutcome, running_tickets, stop_ticket};
+pub use stop::{Ask, RunningTicket, StopError, StopOutcome, StoppedRunners, running_tickets, stop_all, stop_ticket};
 pub use target::TargetError;
 pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};

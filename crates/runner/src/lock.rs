@@ -147,6 +147,62 @@ impl Drop for TicketLock {
     }
 }
 
+/// What says that a process runs tickets, as long as it does: also while it waits for one that it could run, and holds none.
+#[derive(Debug)]
+pub(crate) struct RunnerNote {
+    path: PathBuf,
+    /// Held open, so that the note of another process is not taken for this one's.
+    _file: File,
+}
+
+/// How the names of such notes begin; a process's number follows.
+const RUNNER: &str = "runner-";
+
+impl RunnerNote {
+    /// Writes it into the folder of locks, and takes away those of processes that are gone.
+    pub(crate) fn write(folder: &Path, holder: &LockHolder) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        for (path, note) in runner_notes(folder)? {
+            if note.is_none_or(|note| !note.process.is_alive()) {
+                fs::remove_file(path)?;
+            }
+        }
+        let path = folder.join(format!("{RUNNER}{}", holder.process.pid));
+        let mut file = open_lock(&path)?;
+        file.write_all(&serde_json::to_vec(holder)?)?;
+        Ok(Self { path, _file: file })
+    }
+}
+
+impl Drop for RunnerNote {
+    fn drop(&mut self) {
+        // One that stays names a process that has ended.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The notes of runners, with who they say it is, where that can be read.
+pub(crate) fn runner_notes(folder: &Path) -> io::Result<Vec<(PathBuf, Option<LockHolder>)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut notes = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let is_note = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(RUNNER));
+        // A ticket's lock may begin like that too.
+        if is_note && path.extension().is_none() {
+            let note = read_note(&path);
+            notes.push((path, note));
+        }
+    }
+    notes.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(notes)
+}
+
 /// The right to run a check that no other such check of this clone runs beside, until it is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct AloneLock {
@@ -189,7 +245,8 @@ fn open_lock(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn lock_file(folder: &Path, ticket: &TicketId) -> PathBuf {
+/// The file of a ticket's lock.
+pub(crate) fn lock_file(folder: &Path, ticket: &TicketId) -> PathBuf {
     folder.join(format!("{}.lock", ticket.folded()))
 }
 

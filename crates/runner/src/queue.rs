@@ -11,6 +11,7 @@ use crate::finding::Finding;
 use crate::ledger::Ledger;
 use crate::packages::{Named, Packages, PackagesError, package_path};
 use crate::status::{StatusError, StatusReport, TicketState, TicketStatus, nearest_id, status};
+use crate::stop::{StopError, running_tickets};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// Everything that could run now.
@@ -23,6 +24,7 @@ pub struct Queue<'a> {
     /// Of each ticket that names one, its parent.
     parents: BTreeMap<TicketId, TicketId>,
     policy: &'a Policy,
+    running: BTreeSet<TicketId>,
 }
 
 /// Which tickets whose last run stopped for a reason count as ready.
@@ -64,6 +66,9 @@ pub enum QueueError {
     /// The packages cannot be listed.
     #[error(transparent)]
     Packages(#[from] PackagesError),
+    /// Who runs cannot be told.
+    #[error(transparent)]
+    Running(#[from] StopError),
     /// The names do not say what to run.
     #[error(transparent)]
     Select(#[from] SelectionError),
@@ -122,11 +127,14 @@ impl<'a> Queue<'a> {
             }
         });
         let mut candidates: Vec<_> = candidates.collect();
+        let locked = running_tickets(&workspace.roots().locks())?;
+        let locked: BTreeSet<&str> = locked.iter().map(|running| running.ticket.as_str()).collect();
+        let ids = ledger.ids().iter().filter(|id| locked.contains(id.folded().as_str()));
+        let running: BTreeSet<TicketId> = ids.cloned().collect();
         // A parent has its children run itself.
-        let is_running = |id: &TicketId| matches!(state_in(&report, id), Some(TicketState::Running(_)));
         let owners: BTreeSet<TicketId> = candidates
             .iter()
-            .filter(|candidate| candidate.ready || is_running(&candidate.id))
+            .filter(|candidate| candidate.ready || running.contains(&candidate.id))
             .filter(|candidate| mode_in(&report, &candidate.id) == Some(Mode::Parent))
             .map(|candidate| candidate.id.clone())
             .collect();
@@ -140,6 +148,7 @@ impl<'a> Queue<'a> {
             report,
             parents,
             policy,
+            running,
         })
     }
 
@@ -180,10 +189,10 @@ impl<'a> Queue<'a> {
         self.candidates[place].approved_at
     }
 
-    /// The tickets that a runner of this clone works on.
-    pub fn running(&self) -> impl Iterator<Item = &TicketId> {
-        let is_running = |ticket: &&TicketStatus| matches!(ticket.state, TicketState::Running(_));
-        self.report.tickets.iter().filter(is_running).map(|ticket| &ticket.id)
+    /// The tickets that a runner of this clone works on, by their locks: a run has no journal yet as long as its remote, agent and sandbox are
+    /// looked at.
+    pub fn running(&self) -> &BTreeSet<TicketId> {
+        &self.running
     }
 
     /// The tickets that are approved and neither done nor under way.

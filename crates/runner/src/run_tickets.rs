@@ -13,6 +13,7 @@ use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use crate::lock::{LockHolder, RunnerNote};
 use crate::moment::Moment;
 use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
@@ -126,7 +127,11 @@ pub fn run_tickets(
         Moment::now().at,
         watch::Sender::new(None),
     );
-    std::thread::scope(|scope| {
+    // Without it `foil stop` does not find this runner while it waits; everything else works.
+    let note = LockHolder::current(Moment::now().at)
+        .and_then(|holder| RunnerNote::write(&workspace.roots().locks(), &holder))
+        .ok();
+    let ran = std::thread::scope(|scope| {
         let night = &night;
         night.follow(runtime, what.options.stop.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -181,8 +186,10 @@ pub fn run_tickets(
                 Waited::Time => {}
             }
         }
-        Ok(sitting.left())
-    })
+        sitting.left()
+    });
+    drop(note);
+    Ok(ran)
 }
 
 /// One call of [`run_tickets`].
@@ -294,7 +301,8 @@ impl<W: Witness> Sitting<'_, W> {
             ready.retain(|queued| {
                 let tried = self.tried.get(&queued.id);
                 let is_tried = tried == Some(&queue.approved_at(&queued.id)) || self.retries.waits(&queued.id, now);
-                !self.running.contains_key(&queued.id) && !is_tried
+                // What another process works on is its own.
+                !queue.running().contains(&queued.id) && !self.running.contains_key(&queued.id) && !is_tried
             });
             let not_before = |queued: &Queued| queue.not_before(&queued.id).filter(|at| now < *at);
             self.next_ready = ready.iter().filter_map(not_before).min();
@@ -323,6 +331,7 @@ impl<W: Witness> Sitting<'_, W> {
         // What others run here is in the way too; of a ticket itself, its lock says so.
         let elsewhere: Vec<_> = queue
             .running()
+            .iter()
             .filter(|id| !self.running.contains_key(*id) && !self.waiting.iter().any(|queued| queued.id == **id))
             .map(|id| queue.claim(id))
             .collect();

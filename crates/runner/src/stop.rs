@@ -1,9 +1,10 @@
 //! Asking a live runner to leave: its journal and its places stay, and the next run of the ticket goes on.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ledger_core::TicketId;
@@ -11,7 +12,7 @@ use rustix::process::Signal;
 use serde::Serialize;
 
 use crate::guard::ProcessIdentity;
-use crate::lock::{LockHolder, LockPurpose, TicketLock};
+use crate::lock::{LockHolder, LockPurpose, TicketLock, lock_file, runner_notes};
 
 /// How often it is looked whether a runner is gone.
 const POLL: Duration = Duration::from_millis(20);
@@ -93,7 +94,7 @@ pub fn running_tickets(locks: &Path) -> Result<Vec<RunningTicket>, StopError> {
             .and_then(|name| name.strip_suffix(".lock")?.parse::<TicketId>().ok());
         if let Some(ticket) = ticket
             && let Some(holder) = runner_of(locks, &ticket)
-            && has_open(&holder.process, locks, &ticket)?
+            && has_open(&holder.process, &lock_file(locks, &ticket))?
         {
             running.push(RunningTicket { ticket, holder });
         }
@@ -116,36 +117,109 @@ pub async fn stop_ticket(
     let Some(holder) = runner_of(locks, ticket) else {
         return Ok(StopOutcome::NotRunning);
     };
-    let pid = holder.process.pid;
-    if !has_open(&holder.process, locks, ticket)? {
+    if !has_open(&holder.process, &lock_file(locks, ticket))? {
         // It may have left between the two looks.
         return match TicketLock::holder(locks, ticket) {
             Some(now) if now == holder => Err(StopError::NotTheHolder {
                 ticket: ticket.clone(),
-                pid,
+                pid: holder.process.pid,
             }),
             _ => Ok(StopOutcome::NotRunning),
         };
     }
+    let running = RunningTicket {
+        ticket: ticket.clone(),
+        holder,
+    };
+    let stopped = ask_all(locks, vec![running], Vec::new(), ask, patience).await?;
+    Ok(stopped
+        .tickets
+        .into_iter()
+        .next()
+        .map_or(StopOutcome::NotRunning, |(_, outcome)| outcome))
+}
+
+/// What came of asking every runner of a clone.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct StoppedRunners {
+    /// Each ticket that one worked on, in the order of their ids.
+    pub tickets: Vec<(TicketId, StopOutcome)>,
+    /// Each that worked on none, and waited for a ticket that it could run.
+    pub waiting: Vec<StopOutcome>,
+}
+
+/// Asks every runner of this clone, each once, as [`stop_ticket`] does one; also those that only wait for a ticket that they could run.
+pub async fn stop_all(locks: &Path, ask: Ask, patience: Duration) -> Result<StoppedRunners, StopError> {
+    let running = running_tickets(locks)?;
+    let mut waiting = Vec::new();
+    for (path, note) in runner_notes(locks)? {
+        if let Some(holder) = note
+            && running.iter().all(|running| running.holder.process != holder.process)
+            && has_open(&holder.process, &path)?
+        {
+            waiting.push((path, holder));
+        }
+    }
+    ask_all(locks, running, waiting, ask, patience).await
+}
+
+async fn ask_all(
+    locks: &Path,
+    running: Vec<RunningTicket>,
+    waiting: Vec<(PathBuf, LockHolder)>,
+    ask: Ask,
+    patience: Duration,
+) -> Result<StoppedRunners, StopError> {
     let signal = match ask {
         Ask::Leave => Signal::USR1,
         Ask::BeginNoMore => Signal::USR2,
     };
-    let asked = holder.process.seen().is_some_and(|process| process.signal(signal));
     let began = Instant::now();
-    loop {
-        if TicketLock::holder(locks, ticket).as_ref() != Some(&holder) {
-            let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            return Ok(StopOutcome::Left { pid, after_ms });
-        }
-        if !asked {
-            return Err(StopError::NotAsked {
-                ticket: ticket.clone(),
+    let mut asked: BTreeMap<i32, bool> = BTreeMap::new();
+    let holders = running.iter().map(|running| &running.holder);
+    for holder in holders.chain(waiting.iter().map(|(_, holder)| holder)) {
+        let process = &holder.process;
+        asked
+            .entry(process.pid)
+            .or_insert_with(|| process.seen().is_some_and(|process| process.signal(signal)));
+    }
+    let outcome = |process: &ProcessIdentity, is_there: bool| {
+        let (pid, after_ms) = (process.pid, began.elapsed().as_millis());
+        match is_there {
+            true => StopOutcome::StillThere { pid },
+            false => StopOutcome::Left {
                 pid,
-            });
+                after_ms: u64::try_from(after_ms).unwrap_or(u64::MAX),
+            },
         }
-        if began.elapsed() >= patience {
-            return Ok(StopOutcome::StillThere { pid });
+    };
+    let (mut tickets, mut runners) = (vec![None; running.len()], vec![None; waiting.len()]);
+    loop {
+        let is_late = began.elapsed() >= patience;
+        for (found, RunningTicket { ticket, holder }) in tickets.iter_mut().zip(&running) {
+            let is_there = TicketLock::holder(locks, ticket).as_ref() == Some(holder);
+            if is_there && asked.get(&holder.process.pid) == Some(&false) {
+                return Err(StopError::NotAsked {
+                    ticket: ticket.clone(),
+                    pid: holder.process.pid,
+                });
+            }
+            if found.is_none() && (!is_there || is_late) {
+                *found = Some(outcome(&holder.process, is_there));
+            }
+        }
+        for (found, (path, holder)) in runners.iter_mut().zip(&waiting) {
+            let is_there = has_open(&holder.process, path)?;
+            if found.is_none() && (!is_there || is_late) {
+                *found = Some(outcome(&holder.process, is_there));
+            }
+        }
+        if tickets.iter().chain(&runners).all(Option::is_some) {
+            let ids = running.into_iter().map(|running| running.ticket);
+            return Ok(StoppedRunners {
+                tickets: ids.zip(tickets.into_iter().flatten()).collect(),
+                waiting: runners.into_iter().flatten().collect(),
+            });
         }
         tokio::time::sleep(POLL).await;
     }
@@ -156,13 +230,12 @@ fn runner_of(locks: &Path, ticket: &TicketId) -> Option<LockHolder> {
     TicketLock::holder(locks, ticket).filter(|holder| holder.purpose == LockPurpose::Run)
 }
 
-/// Whether this process has the lock of the ticket open. Where the system does not show what a process has open, its note
-/// must do.
-fn has_open(process: &ProcessIdentity, locks: &Path, ticket: &TicketId) -> io::Result<bool> {
+/// Whether this process has the file open. Where the system does not show what a process has open, its note must do.
+fn has_open(process: &ProcessIdentity, file: &Path) -> io::Result<bool> {
     if !cfg!(target_os = "linux") {
         return Ok(process.is_alive());
     }
-    let lock = match fs::symlink_metadata(locks.join(format!("{}.lock", ticket.folded()))) {
+    let lock = match fs::symlink_metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other?,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger_core::{Duration as Wait, TicketId};
-use runner::{Ask, StopOutcome, running_tickets, stop_ticket};
+use runner::{Ask, StopOutcome, StoppedRunners, stop_all, stop_ticket};
 use serde::Serialize;
 
 use super::Context;
@@ -41,6 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Report {
     schema: &'static str,
     runs: Vec<Stopped>,
+    /// Runners that worked on no ticket, and waited for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waiting: Vec<StopOutcome>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,14 +56,6 @@ struct Stopped {
 pub(super) fn run(args: &StopArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
     let locks = workspace.roots().locks();
-    let tickets = match &args.ticket {
-        Some(ticket) => vec![ticket.clone()],
-        None => running_tickets(&locks)
-            .map_err(Failure::Stop)?
-            .into_iter()
-            .map(|running| running.ticket)
-            .collect(),
-    };
     let ask = if args.drain { Ask::BeginNoMore } else { Ask::Leave };
     let waits = !args.no_wait && (!args.drain || args.wait.is_some());
     let patience = match args.wait {
@@ -69,26 +64,34 @@ pub(super) fn run(args: &StopArgs, context: &Context<'_>) -> Result<Exit, Failur
         None => Duration::ZERO,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut runs = Vec::new();
-    for ticket in tickets {
-        let outcome = runtime
-            .block_on(stop_ticket(&locks, &ticket, ask, patience))
-            .map_err(Failure::Stop)?;
-        runs.push(Stopped { ticket, outcome });
-    }
-    let late = waits
-        && runs
-            .iter()
-            .any(|run| matches!(run.outcome, StopOutcome::StillThere { .. }));
+    let stopped = runtime.block_on(async {
+        match &args.ticket {
+            Some(ticket) => stop_ticket(&locks, ticket, ask, patience)
+                .await
+                .map(|outcome| StoppedRunners {
+                    tickets: vec![(ticket.clone(), outcome)],
+                    waiting: Vec::new(),
+                }),
+            None => stop_all(&locks, ask, patience).await,
+        }
+    });
+    let StoppedRunners { tickets, waiting } = stopped.map_err(Failure::Stop)?;
+    let runs: Vec<_> = tickets
+        .into_iter()
+        .map(|(ticket, outcome)| Stopped { ticket, outcome })
+        .collect();
+    let mut outcomes = runs.iter().map(|run| run.outcome).chain(waiting.iter().copied());
+    let late = waits && outcomes.any(|outcome| matches!(outcome, StopOutcome::StillThere { .. }));
     let exit = if late { Exit::Failed } else { Exit::Done };
     if context.output.is_json() {
         context.output.json(&Report {
             schema: "counterfoil.stop/1",
             runs,
+            waiting,
         })?;
         return Ok(exit);
     }
-    if runs.is_empty() {
+    if runs.is_empty() && waiting.is_empty() {
         context
             .output
             .story("Nothing to do: nobody is at work in this clone.\n")?;
@@ -104,6 +107,17 @@ pub(super) fn run(args: &StopArgs, context: &Context<'_>) -> Result<Exit, Failur
                 if args.drain { "its runs" } else { "what is under way" }
             ),
         })?;
+    }
+    for outcome in &waiting {
+        if let StopOutcome::Left { pid, .. } | StopOutcome::StillThere { pid } = outcome {
+            let what = match outcome {
+                StopOutcome::Left { .. } => styled(GOOD, "stopped"),
+                _ => styled(NOTICE, "asked"),
+            };
+            context
+                .output
+                .answer(&format!("process {pid}, which waited for a ticket: {what}\n"))?;
+        }
     }
     Ok(exit)
 }

@@ -202,12 +202,13 @@ fn verified_elsewhere(world: &World) {
             of_it.map(|it| it["verdict"].as_str().unwrap()).collect()
         };
         for what in [
-            "stored run",
             "stored journal",
+            "stored commit names the journal's head",
             "receipt",
             "statement",
             "evidence index",
             "receipt ref",
+            "source lock",
             "tree of the change commit",
             "records commit",
         ] {

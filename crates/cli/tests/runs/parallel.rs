@@ -496,3 +496,30 @@ fn what_may_be_begun_is_still_tried_again() {
     assert_eq!(said.code, Some(0), "{said}");
     assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
 }
+
+#[test]
+fn a_runner_that_only_waits_can_be_stopped_too() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), "echo a >a.txt")]);
+    let mut command = world.foil_command();
+    let runner = command
+        .args(["run", "--continuous"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut runner = Runner(runner.spawn().unwrap());
+    let mut told = BufReader::new(runner.0.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().starts_with("No ticket is ready; waiting for one.")));
+    let stopped = json(&world.foil(&["stop", "--json"]));
+    let waiting = stopped["waiting"].as_array().unwrap();
+    assert_eq!(waiting.len(), 1, "{stopped}");
+    assert_eq!(waiting[0]["outcome"], "left");
+    drop(told);
+    assert_eq!(runner.0.wait().unwrap().code(), Some(130));
+    let locks = world.root().join(".git/counterfoil/locks");
+    let left = std::fs::read_dir(locks)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(
+        left.into_iter()
+            .all(|name| !name.to_string_lossy().starts_with("runner-"))
+    );
+}
