@@ -339,7 +339,7 @@ fn a_limit_of_the_provider_is_waited_for_and_costs_nothing() {
             ("0002-b", &scope("b.txt"), "test -e $MEET/lifted && echo b >b.txt"),
         ],
     );
-    let (fails, lifted) = limited(4);
+    let (fails, lifted) = limited(10);
     writer(&world, "0001-a", &fails);
     let mut command = world.foil_command();
     let runner = command
@@ -372,7 +372,7 @@ fn a_limit_of_the_provider_is_waited_for_and_costs_nothing() {
 #[test]
 fn another_runner_waits_for_the_limit_too() {
     let world = world_of("", &[("0001-a", &scope("a.txt"), "echo a >a.txt")]);
-    let (fails, lifted) = limited(5);
+    let (fails, lifted) = limited(6);
     writer(&world, "0001-a", &fails);
     let said = world.foil(&["run", "0001-a"]);
     assert_eq!(said.code, Some(10), "who asks for one ticket gets an answer: {said}");
@@ -482,7 +482,7 @@ fn what_may_be_begun_is_still_tried_again() {
             ("0002-b", &scope("b.txt"), "echo b >b.txt"),
         ],
     );
-    let (fails, _) = limited(3);
+    let (fails, _) = limited(8);
     writer(&world, "0001-a", &fails);
     let mut command = world.foil_command();
     let runner = command
