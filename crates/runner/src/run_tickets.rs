@@ -2,13 +2,14 @@
 
 mod night;
 mod retries;
+mod worker;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
+use ledger_core::{Blocker, PauseCause, Record, Run, TicketId};
 use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -16,11 +17,12 @@ use tokio::sync::{mpsc, watch};
 use crate::lock::{LockHolder, RunnerNote};
 use crate::moment::Moment;
 use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
-use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
+use crate::run_ticket::{RunError, RunOptions, RunReport};
 use crate::workspace::Workspace;
 
 use self::night::Night;
-use self::retries::{Retries, passes};
+use self::retries::Retries;
+use self::worker::{End, Ended, TicketWorker, stopped_by};
 
 /// How often it is looked whether a run of another process that is in the way has ended.
 const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
@@ -62,7 +64,7 @@ pub struct RunTickets {
     pub drain: watch::Receiver<bool>,
 }
 
-/// The how-manieth ticket it is that is begun, counted from 1, and of how many as far as that is known.
+/// Which of the tickets that are begun this is, counted from 1, and of how many as far as that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Its number.
@@ -223,15 +225,6 @@ struct Sitting<'a, W> {
     has_paused: bool,
     /// Whether a ticket waits for one that another process runs.
     waits_for_others: bool,
-}
-
-/// A ticket that is not run any more.
-struct Ended {
-    queued: Queued,
-    /// What came of it; none where its thread panicked.
-    ran: Option<Result<RunReport, RunError>>,
-    /// What stopped the first of its children that was stopped by what passes.
-    child_stopped_by: Option<Blocker>,
 }
 
 /// What came of waiting.
@@ -499,128 +492,10 @@ impl<W: Witness> Sitting<'_, W> {
     }
 }
 
-/// What stopped a run, or kept it from beginning and passes.
-fn stopped_by(ran: &Result<RunReport, RunError>) -> Option<Blocker> {
-    match ran {
-        Ok(report) => match &report.outcome {
-            Outcome::Blocked(blocker) => Some(blocker.clone()),
-            Outcome::Done | Outcome::Canceled | Outcome::Paused(_) => None,
-        },
-        // An agent that cannot be had at all is for a person to install.
-        Err(error) => {
-            let code = error.code().filter(|code| *code == BlockerCode::RemoteUnreachable)?;
-            Some(Blocker::new(code, error.to_string()))
-        }
-    }
-}
-
 fn is_paused_for_the_night(ran: &Result<RunReport, RunError>) -> bool {
     match ran {
         Ok(report) => report.outcome == Outcome::Paused(PauseCause::Budget),
         Err(RunError::Stopped { cause }) => *cause == PauseCause::Budget,
         Err(_) => false,
-    }
-}
-
-/// Tells of the end of a ticket when it is dropped: also where its thread panics, because nobody may wait for it then.
-struct End {
-    ended: Ended,
-    sender: mpsc::UnboundedSender<Ended>,
-}
-
-impl End {
-    fn of(queued: Queued, sender: mpsc::UnboundedSender<Ended>) -> Self {
-        Self {
-            ended: Ended {
-                queued,
-                ran: None,
-                child_stopped_by: None,
-            },
-            sender,
-        }
-    }
-
-    fn note(&mut self, ran: Result<RunReport, RunError>, child_stopped_by: Option<Blocker>) {
-        self.ended.ran = Some(ran);
-        self.ended.child_stopped_by = child_stopped_by;
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        // Where nobody listens, everything is over.
-        let _ = self.sender.send(Ended {
-            queued: self.ended.queued.clone(),
-            ran: self.ended.ran.take(),
-            child_stopped_by: self.ended.child_stopped_by.take(),
-        });
-    }
-}
-
-/// Runs one ticket, and before a parent its children.
-struct TicketWorker<'a, W> {
-    workspace: &'a Workspace,
-    witness: &'a W,
-    options: RunOptions,
-    place: Option<Place>,
-    /// What stopped the first of the children that was stopped by what passes.
-    stopped_by: &'a RefCell<Option<Blocker>>,
-    night: &'a Night,
-}
-
-impl<W: Witness> TicketWorker<'_, W> {
-    fn view(&self, ticket: &TicketId) -> impl FnMut(&Run, &Record) + '_ {
-        let mut show = self.witness.begins(ticket, self.place);
-        move |run, record| {
-            self.night.see(run);
-            show(run, record);
-        }
-    }
-
-    async fn bring_to_its_end(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
-        let managed = {
-            let show = self.view(ticket);
-            Manager::begin(self.workspace, ticket, &self.options, show).await?
-        };
-        if let Some(manager) = managed
-            && let Some(report) = self.children_first(ticket, manager).await?
-        {
-            return Ok(report);
-        }
-        let show = self.view(ticket);
-        run_ticket(self.workspace, ticket, &self.options, show).await
-    }
-
-    /// Runs the children of a parent. None: all of them are closed, and the parent itself is to be run.
-    async fn children_first(&self, parent: &TicketId, mut manager: Manager<'_>) -> Result<Option<RunReport>, RunError> {
-        // What is left of earlier work is the named ticket's to begin with.
-        let of_child = Self {
-            options: RunOptions {
-                from_rescue: false,
-                ..self.options.clone()
-            },
-            place: None,
-            ..*self
-        };
-        loop {
-            let child = match manager.next(self.view(parent))? {
-                Managed::Parent => return Ok(None),
-                Managed::Stopped(report) => return Ok(Some(*report)),
-                Managed::Child(child) => child,
-            };
-            // A child may be a parent itself.
-            let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
-            let choice = manager.ended(&child, &ran, self.view(parent))?;
-            let passing = stopped_by(&ran).filter(|blocker| passes(blocker.code));
-            let first = self.stopped_by.take().or(passing);
-            self.stopped_by.replace(first);
-            // What is tried again has not ended yet.
-            if choice != Choice::Retry {
-                self.witness.ended(&child, ran);
-            }
-            if let Some(cause) = *self.options.stop.borrow() {
-                return Err(RunError::Stopped { cause });
-            }
-        }
     }
 }

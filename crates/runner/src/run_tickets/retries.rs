@@ -77,7 +77,7 @@ pub(super) fn passes(code: BlockerCode) -> bool {
 }
 
 /// Whether every other ticket would meet it too.
-pub(super) fn meets_all(code: BlockerCode) -> bool {
+fn meets_all(code: BlockerCode) -> bool {
     matches!(code, BlockerCode::AgentRateLimited | BlockerCode::AgentUnavailable)
 }
 

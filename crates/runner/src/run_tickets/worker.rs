@@ -1,0 +1,141 @@
+//! One ticket of several: it is run on a thread of its own, and its end is told whatever becomes of that.
+
+use std::cell::RefCell;
+
+use ledger_core::{Blocker, BlockerCode, Choice, Record, Run, TicketId};
+use policy::Outcome;
+use tokio::sync::mpsc;
+
+use super::night::Night;
+use super::retries::passes;
+use super::{Place, Witness};
+use crate::queue::Queued;
+use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
+use crate::workspace::Workspace;
+
+/// A ticket that is not run any more.
+pub(super) struct Ended {
+    pub(super) queued: Queued,
+    /// What came of it; none where its thread panicked.
+    pub(super) ran: Option<Result<RunReport, RunError>>,
+    /// What stopped the first of its children that was stopped by what passes.
+    pub(super) child_stopped_by: Option<Blocker>,
+}
+
+/// What stopped a run, or kept it from beginning and passes.
+pub(super) fn stopped_by(ran: &Result<RunReport, RunError>) -> Option<Blocker> {
+    match ran {
+        Ok(report) => match &report.outcome {
+            Outcome::Blocked(blocker) => Some(blocker.clone()),
+            Outcome::Done | Outcome::Canceled | Outcome::Paused(_) => None,
+        },
+        // An agent that cannot be had at all is for a person to install.
+        Err(error) => {
+            let code = error.code().filter(|code| *code == BlockerCode::RemoteUnreachable)?;
+            Some(Blocker::new(code, error.to_string()))
+        }
+    }
+}
+
+/// Tells of the end of a ticket when it is dropped: also where its thread panics, because nobody may wait for it then.
+pub(super) struct End {
+    pub(super) ended: Ended,
+    sender: mpsc::UnboundedSender<Ended>,
+}
+
+impl End {
+    pub(super) fn of(queued: Queued, sender: mpsc::UnboundedSender<Ended>) -> Self {
+        Self {
+            ended: Ended {
+                queued,
+                ran: None,
+                child_stopped_by: None,
+            },
+            sender,
+        }
+    }
+
+    pub(super) fn note(&mut self, ran: Result<RunReport, RunError>, child_stopped_by: Option<Blocker>) {
+        self.ended.ran = Some(ran);
+        self.ended.child_stopped_by = child_stopped_by;
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // Where nobody listens, everything is over.
+        let _ = self.sender.send(Ended {
+            queued: self.ended.queued.clone(),
+            ran: self.ended.ran.take(),
+            child_stopped_by: self.ended.child_stopped_by.take(),
+        });
+    }
+}
+
+/// Runs one ticket, and before a parent its children.
+pub(super) struct TicketWorker<'a, W> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) witness: &'a W,
+    pub(super) options: RunOptions,
+    pub(super) place: Option<Place>,
+    /// What stopped the first of the children that was stopped by what passes.
+    pub(super) stopped_by: &'a RefCell<Option<Blocker>>,
+    pub(super) night: &'a Night,
+}
+
+impl<W: Witness> TicketWorker<'_, W> {
+    fn view(&self, ticket: &TicketId) -> impl FnMut(&Run, &Record) + '_ {
+        let mut show = self.witness.begins(ticket, self.place);
+        move |run, record| {
+            self.night.see(run);
+            show(run, record);
+        }
+    }
+
+    pub(super) async fn bring_to_its_end(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
+        let managed = {
+            let show = self.view(ticket);
+            Manager::begin(self.workspace, ticket, &self.options, show).await?
+        };
+        if let Some(manager) = managed
+            && let Some(report) = self.children_first(ticket, manager).await?
+        {
+            return Ok(report);
+        }
+        let show = self.view(ticket);
+        run_ticket(self.workspace, ticket, &self.options, show).await
+    }
+
+    /// Runs the children of a parent. None: all of them are closed, and the parent itself is to be run.
+    async fn children_first(&self, parent: &TicketId, mut manager: Manager<'_>) -> Result<Option<RunReport>, RunError> {
+        // What is left of earlier work is the named ticket's to begin with.
+        let of_child = Self {
+            options: RunOptions {
+                from_rescue: false,
+                ..self.options.clone()
+            },
+            place: None,
+            ..*self
+        };
+        loop {
+            let child = match manager.next(self.view(parent))? {
+                Managed::Parent => return Ok(None),
+                Managed::Stopped(report) => return Ok(Some(*report)),
+                Managed::Child(child) => child,
+            };
+            // A child may be a parent itself.
+            let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
+            let choice = manager.ended(&child, &ran, self.view(parent))?;
+            let passing = stopped_by(&ran).filter(|blocker| passes(blocker.code));
+            let first = self.stopped_by.take().or(passing);
+            self.stopped_by.replace(first);
+            // What is tried again has not ended yet.
+            if choice != Choice::Retry {
+                self.witness.ended(&child, ran);
+            }
+            if let Some(cause) = *self.options.stop.borrow() {
+                return Err(RunError::Stopped { cause });
+            }
+        }
+    }
+}
