@@ -35,6 +35,7 @@ mod hook;
 mod init;
 mod journal_file;
 pub mod junit;
+mod leaving;
 mod ledger;
 pub mod lock;
 mod logs;
@@ -113,6 +114,7 @@ pub use init::{
     schema_texts,
 };
 pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
+pub use leaving::{LeaveRequests, Leaving};
 pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder};
 pub use logs::{LOGS_SCHEMA, LastLines, LogError, LogKind, LogLine, LogOptions, LogSource, RunLogs};
 pub use moment::Moment;

@@ -234,7 +234,7 @@ impl AloneLock {
 }
 
 /// Opens a file for locking, which is made if need be. No link is followed.
-fn open_lock(path: &Path) -> io::Result<File> {
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     File::options()
         .read(true)
         .write(true)
@@ -259,7 +259,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn read_note(path: &Path) -> Option<LockHolder> {
+pub(crate) fn read_note(path: &Path) -> Option<LockHolder> {
     let mut note = Vec::new();
     File::open(path)
         .ok()?

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use serde::Serialize;
 
 use crate::guard::ProcessIdentity;
+use crate::leaving::{ask_to_leave, take_back};
 use crate::lock::{LockHolder, LockPurpose, TicketLock, lock_file, runner_notes};
 
 /// How often it is looked whether a runner is gone.
@@ -20,7 +21,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// What a runner is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// To leave in good order, by SIGUSR1. A runner with several tickets leaves all of them.
+    /// To leave in good order, by SIGUSR1: a named ticket alone, else all that it works on.
     Leave,
     /// To begin no more tickets, and to leave when those under way have ended, by SIGUSR2.
     BeginNoMore,
@@ -127,11 +128,22 @@ pub async fn stop_ticket(
             _ => Ok(StopOutcome::NotRunning),
         };
     }
+    if ask == Ask::Leave {
+        ask_to_leave(locks, ticket, &holder)?;
+    }
     let running = RunningTicket {
         ticket: ticket.clone(),
         holder,
     };
-    let stopped = ask_all(locks, vec![running], Vec::new(), ask, patience).await?;
+    let stopped = ask_all(locks, vec![running], Vec::new(), ask, patience).await;
+    let is_there = |stopped: &StoppedRunners| {
+        let mut outcomes = stopped.tickets.iter().map(|(_, outcome)| *outcome);
+        outcomes.any(|outcome| matches!(outcome, StopOutcome::StillThere { .. }))
+    };
+    if !stopped.as_ref().is_ok_and(is_there) {
+        take_back(locks, ticket);
+    }
+    let stopped = stopped?;
     Ok(stopped
         .tickets
         .into_iter()

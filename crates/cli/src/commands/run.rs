@@ -9,13 +9,14 @@ use policy::Outcome;
 use policy::config::Pick;
 use runner::guard::GuardProgram;
 use runner::{
-    LeftTicket, Moment, Queue, Retry, ReviewPacket, RunOptions, RunReport, RunTickets, Selection, Workspace,
-    agent_warning, deliver_later, run_tickets,
+    LeaveRequests, LeftTicket, Moment, Queue, Retry, ReviewPacket, RunOptions, RunReport, RunTickets, Selection,
+    Workspace, agent_warning, deliver_later, run_tickets,
 };
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use self::progress::Screen;
+use self::signals::Signals;
 use self::teller::Teller;
 use super::Context;
 use crate::exit::Exit;
@@ -164,14 +165,21 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
+/// Listens to signals from now on. To be called in a runtime.
+fn listen(workspace: &Workspace, context: &Context<'_>) -> std::io::Result<Signals> {
+    let requests = LeaveRequests::for_this_process(workspace.roots().locks())?;
+    signals::watch(context.output, requests)
+}
+
 /// Delivers what the run of a ticket left, and tells of it like of a run.
 pub(super) fn deliver(ticket: &TicketId, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
     let runtime = runtime()?;
     let delivered = async {
+        let signals = listen(&workspace, context)?;
         let options = RunOptions {
             guard: GuardProgram::current()?,
-            stop: signals::watch(context.output)?.stop,
+            stop: signals.leaving.stop_of(ticket, signals.stop),
             model: None,
             from_rescue: false,
             allow_temporary: false,
@@ -265,7 +273,7 @@ fn run_all(
     };
     let signals = {
         let _inside = runtime.enter();
-        signals::watch(context.output)?
+        listen(workspace, context)?
     };
     let stop = signals.stop.clone();
     let slots = args.jobs.unwrap_or(workspace.policy()?.schedule.concurrency);
@@ -281,6 +289,7 @@ fn run_all(
             allow_temporary: false,
         },
         drain: signals.drain,
+        leaving: signals.leaving,
     };
     let teller = Teller::new(workspace, context, slots > 1 && only.is_none(), only);
     let ran = run_tickets(workspace, what, runtime.handle(), &teller)?;

@@ -216,6 +216,34 @@ fn all_that_run_leave_in_good_order_and_go_on() {
 }
 
 #[test]
+fn a_named_ticket_is_left_while_others_go_on() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-A", &scope("a.txt"), "touch $MEET/a; sleep 60"),
+            (
+                "0002-b",
+                &scope("b.txt"),
+                "touch $MEET/b; until test -e $MEET/go; do sleep 0.02; done; echo b >b.txt",
+            ),
+        ],
+    );
+    let mut runner = beside(&world, &["run", "--all", "--jobs", "2"]);
+    let meet = world.folder().join("meet");
+    eventually("both at work", || meet.join("a").exists() && meet.join("b").exists());
+    let said = world.foil(&["stop", "0001-A"]);
+    assert_eq!(said.stdout, "0001-A: stopped; `foil run 0001-A` goes on\n", "{said}");
+    assert_states(&world, &[("0001-A", "paused"), ("0002-b", "running")]);
+    std::fs::write(meet.join("go"), "").unwrap();
+    assert_eq!(runner.0.wait().unwrap().code(), Some(130), "not all were done");
+    assert_states(&world, &[("0001-A", "paused"), ("0002-b", "done")]);
+    writer(&world, "0001-A", &runs("echo x >a.txt"));
+    let said = world.foil(&["run", "--all"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_states(&world, &[("0001-A", "done"), ("0002-b", "done")]);
+}
+
+#[test]
 fn a_drained_runner_ends_what_it_has_begun() {
     let world = world_of(
         "",
