@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Deliver(commands::deliver::DeliverArgs),
     Verify(commands::verify::VerifyArgs),
     Stop(commands::stop::StopArgs),
+    Daemon(commands::daemon::DaemonArgs),
+    Service(commands::service::ServiceArgs),
     Clean(commands::clean::CleanArgs),
     Doctor(commands::doctor::DoctorArgs),
     Codex(commands::codex::CodexArgs),

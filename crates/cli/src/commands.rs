@@ -8,6 +8,7 @@ pub(crate) mod clean;
 pub(crate) mod codex;
 mod codex_install;
 pub(crate) mod completions;
+pub(crate) mod daemon;
 pub(crate) mod deliver;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -24,6 +25,7 @@ pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod run_choice;
 pub(crate) mod schema;
+pub(crate) mod service;
 mod since;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -113,6 +115,8 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Deliver(args) => deliver::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Stop(args) => stop::run(args, context),
+        Command::Daemon(args) => daemon::run(args, context),
+        Command::Service(args) => service::run(args, context),
         Command::Clean(args) => clean::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Codex(args) => codex::run(args, context),

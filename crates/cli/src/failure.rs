@@ -38,6 +38,13 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Stop(runner::StopError),
     #[error(transparent)]
+    Daemon(#[from] runner::DaemonError),
+    /// The daemon was started and did not begin.
+    #[error("the daemon was started as process {pid} and has not begun yet")]
+    DaemonNotBegun { pid: u32 },
+    #[error(transparent)]
+    Service(#[from] runner::ServiceError),
+    #[error(transparent)]
     Clean(runner::CleanError),
     #[error(transparent)]
     Agent(runner::AgentProblem),

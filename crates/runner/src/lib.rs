@@ -20,6 +20,7 @@ mod codex_files;
 mod codex_setup;
 mod compared;
 mod consent;
+mod daemon;
 mod deliver;
 mod doctor;
 mod drift;
@@ -60,6 +61,7 @@ mod run_history;
 mod run_ticket;
 mod run_tickets;
 pub mod sandbox;
+mod service;
 mod spec_claim;
 mod specs;
 mod stack;
@@ -99,6 +101,10 @@ pub use codex_files::{
 };
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
+pub use daemon::{
+    DaemonError, DaemonFiles, DaemonOptions, DaemonSignals, DaemonState, RunningDaemon, WorkerEnd, leave_session,
+    run_daemon, running_daemon, stop_daemon,
+};
 pub use deliver::{
     DeliverError, DeliveredHere, HereOutcome, TagOutcome, Tagged, deliver_here, deliver_later, deliver_tag,
 };
@@ -142,6 +148,7 @@ pub use run_ticket::{
     run_ticket,
 };
 pub use run_tickets::{Place, RanTickets, RunTickets, Selection, View, Witness, run_tickets};
+pub use service::{Service, ServiceCommand, ServiceError, ServiceFolders, ServiceManager};
 pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};

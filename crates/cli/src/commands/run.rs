@@ -62,6 +62,9 @@ pub(crate) struct RunArgs {
     /// Begin a new run with what the last run of the ticket left, instead of with the base
     #[arg(long, requires = "tickets", conflicts_with_all = ["next", "all", "continuous"])]
     from_rescue: bool,
+    /// For the daemon: end with a code of its own when the night is over
+    #[arg(long, hide = true)]
+    in_background: bool,
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
@@ -308,6 +311,9 @@ fn run_all(
         context.output.story(&text)?;
     }
     let mut exit = told.exit;
+    if args.in_background && ran.spent.is_some() && stop.borrow().is_none() {
+        return Ok(Exit::NightOver);
+    }
     if !ran.left.is_empty() || ran.spent.is_some() {
         exit = exit.and(Exit::Blocked);
     }

@@ -4,9 +4,9 @@ use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, InitError, LedgerError,
-    LogError, NewTicketError, PackageError, RescueError, RunError, StatusError, StopError, TargetError, WordError,
-    WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, InitError,
+    LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError, StopError,
+    TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -45,6 +45,11 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         Failure::Stop(StopError::NotTheHolder { .. }) => {
             Some("it was left alone; `foil doctor` looks at the locks".to_owned())
         }
+        Failure::Daemon(DaemonError::AlreadyRunning { .. }) => {
+            Some("`foil daemon status` shows what it does; `foil daemon stop` ends it in good order".to_owned())
+        }
+        Failure::DaemonNotBegun { .. } => Some("`foil daemon status` shows whether it has by now".to_owned()),
+        Failure::Service(error) => service(error),
         Failure::Agent(problem) => Some(problem.hint.clone()),
         Failure::CodexFiles(CodexFilesError::NoHome) => Some("set HOME, or CODEX_HOME".to_owned()),
         Failure::CodexFiles(CodexFilesError::HomeMissing) => Some("start `codex` once, which makes it".to_owned()),
@@ -81,6 +86,17 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         },
         Failure::Package(error) => package(error),
         _ => None,
+    }
+}
+
+fn service(error: &ServiceError) -> Option<String> {
+    match error {
+        ServiceError::NotOurs { .. } => Some("nothing was changed; move it away if it is not needed".to_owned()),
+        ServiceError::NoManager { .. } => Some("`foil daemon start` works without one".to_owned()),
+        ServiceError::Refused { .. } => Some(
+            "a user's manager runs where you are logged in, or after `loginctl enable-linger`; `foil daemon start` works without one".to_owned(),
+        ),
+        ServiceError::Name { .. } | ServiceError::Io { .. } => None,
     }
 }
 
