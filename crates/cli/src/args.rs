@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Init(commands::init::InitArgs),
     Trust(commands::trust::TrustArgs),
     New(commands::new::NewArgs),
+    Plan(commands::plan::PlanArgs),
     Package(commands::package::PackageArgs),
     Check(commands::check::CheckArgs),
     Approve(commands::approve::ApproveArgs),

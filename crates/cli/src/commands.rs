@@ -20,6 +20,7 @@ pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod package;
+pub(crate) mod plan;
 pub(crate) mod reject;
 pub(crate) mod review;
 pub(crate) mod run;
@@ -100,6 +101,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Init(args) => init::run(args, context),
         Command::Trust(args) => trust::run(args, context),
         Command::New(args) => new::run(args, context),
+        Command::Plan(args) => plan::run(args, context),
         Command::Package(args) => package::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Approve(args) => approve::run(args, context),

@@ -6,8 +6,8 @@ use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
     AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, FollowError,
-    HistoryError, InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError, RescueError,
-    RunError, ServiceError, StatusError, WordError, WorkspaceError,
+    GoalError, HistoryError, InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError,
+    RescueError, RunError, ServiceError, StatusError, WordError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -137,6 +137,7 @@ impl Exit {
                 CancelError::Commit(error) => here(error),
                 _ => Self::Failed,
             },
+            Failure::Goal(error) => goal(error),
             Failure::Init(error) => match error {
                 InitError::Workspace(error) => workspace(error),
                 InitError::Options { .. } => Self::Usage,
@@ -170,6 +171,33 @@ impl Exit {
                 PackageError::Packages(_) | PackageError::Status(_) | PackageError::Write(_) => Self::Failed,
             },
         }
+    }
+}
+
+fn goal(error: &GoalError) -> Exit {
+    match error {
+        GoalError::Workspace(error) => workspace(error),
+        GoalError::Repository(error) => repository(error),
+        GoalError::Goal | GoalError::NoName => Exit::Usage,
+        GoalError::Package { .. } | GoalError::Prompts { .. } => Exit::Invalid,
+        GoalError::NoCommit
+        | GoalError::NotTrusted
+        | GoalError::Taken { .. }
+        | GoalError::Begun { .. }
+        | GoalError::Held { .. }
+        | GoalError::Moved { .. }
+        | GoalError::Exists { .. }
+        | GoalError::Agent(_) => Exit::Refused,
+        GoalError::Failed { .. }
+        | GoalError::Timeout { .. }
+        | GoalError::Tokens { .. }
+        | GoalError::Refused { .. }
+        | GoalError::Touched => Exit::Blocked,
+        GoalError::Stopped {
+            cause: PauseCause::Terminate,
+        } => Exit::Terminated,
+        GoalError::Stopped { .. } => Exit::Interrupted,
+        _ => Exit::Failed,
     }
 }
 

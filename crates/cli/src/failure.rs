@@ -67,6 +67,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Deliver(#[from] runner::DeliverError),
     #[error(transparent)]
+    Goal(#[from] runner::GoalError),
+    #[error(transparent)]
     Init(#[from] runner::InitError),
     /// A step of the demo did not end as it must.
     #[error("the demo went wrong: {0}")]

@@ -48,6 +48,7 @@ mod new;
 mod other_tickets;
 mod packages;
 mod packet;
+mod plan_goal;
 pub mod process;
 mod prompt;
 mod prompt_files;
@@ -131,6 +132,9 @@ pub use packages::{
     new_package, show_package,
 };
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
+pub use plan_goal::{
+    GoalDrafts, GoalError, GoalFile, GoalFileChange, GoalOutcome, GoalRequest, MAX_GOAL_BYTES, plan_goal,
+};
 pub use prompt::{
     AdviceTask, CurationTask, ExpertPlanTask, ExpertTask, Given, GivenPlan, HandOff, HandOffs, Instructions, PlanTask,
     ReviewTask, Steering, WriterTask, advice_prompt, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt,

@@ -1,7 +1,7 @@
 //! `foil run`
 
 mod progress;
-mod signals;
+pub(super) mod signals;
 mod teller;
 
 use ledger_core::{PauseCause, PhaseEvidence, Run, TicketId};
@@ -161,7 +161,7 @@ pub(super) fn run(args: &RunArgs, context: &Context<'_>) -> Result<Exit, Failure
     run_all(args, selection, &workspace, context, &runtime)
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+pub(super) fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -4,9 +4,9 @@ use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, InitError,
-    LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError, StopError,
-    TargetError, WordError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, GoalError,
+    InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError,
+    StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -61,6 +61,7 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         },
         Failure::Deliver(error) => deliver(error),
         Failure::Word(error) => word(error),
+        Failure::Goal(error) => goal(error),
         Failure::Init(InitError::Options { .. }) => {
             Some("a repository is written `owner/name`, a model is one word".to_owned())
         }
@@ -87,6 +88,42 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         Failure::Package(error) => package(error),
         _ => None,
     }
+}
+
+fn goal(error: &GoalError) -> Option<String> {
+    let hint = match error {
+        GoalError::Workspace(error) => return workspace(error),
+        GoalError::Repository(error) => return repository(error),
+        GoalError::Agent(problem) => return Some(problem.hint.clone()),
+        GoalError::Goal => {
+            "foil plan \"Refuse e-mail addresses without a domain\"; a longer text is read with `--from FILE`"
+                .to_owned()
+        }
+        GoalError::NoName => "name it with `--package`".to_owned(),
+        GoalError::NoCommit => "commit the repository's files and counterfoil.toml first".to_owned(),
+        GoalError::NotTrusted => "`foil trust` shows what the policy runs, and remembers that you agree".to_owned(),
+        GoalError::Taken { .. } => {
+            "nothing of it is changed: give the tickets of this goal another package with `--package`".to_owned()
+        }
+        GoalError::Begun { .. } => {
+            "plan what is left as a package of its own with `--package`; nothing of this one is changed".to_owned()
+        }
+        GoalError::Held { .. } => "wait until it has ended".to_owned(),
+        GoalError::Moved { .. } => "nothing was written: plan again, so that the planner sees it".to_owned(),
+        GoalError::Exists { .. } => {
+            "nothing was written: look at what it is, or move it away, and plan again".to_owned()
+        }
+        GoalError::Timeout { .. } | GoalError::Tokens { .. } => {
+            "nothing was written: state a smaller goal, or raise the limit in counterfoil.toml".to_owned()
+        }
+        GoalError::Refused { .. } => {
+            "nothing was written: state the goal more exactly, or make the tickets yourself with `foil new`".to_owned()
+        }
+        GoalError::Failed { .. } => "nothing was written; `foil doctor` looks at Codex and its login".to_owned(),
+        GoalError::Touched => "nothing was written; look at `[agent] sandbox` and `foil doctor`".to_owned(),
+        _ => return None,
+    };
+    Some(hint)
 }
 
 fn service(error: &ServiceError) -> Option<String> {

@@ -37,6 +37,7 @@ mod packages;
 mod packages_on_one_branch;
 mod parallel;
 mod parents;
+mod plan;
 mod planning;
 mod prompts;
 mod push;

@@ -96,6 +96,7 @@ fn systemd_understands_the_unit() {
     let verified = Command::new("systemd-analyze")
         .args(["verify", "--user"])
         .arg(&unit)
+        .env("XDG_RUNTIME_DIR", world.folder())
         .output();
     let Ok(verified) = verified else {
         eprintln!("skipped: systemd_understands_the_unit needs systemd-analyze");

@@ -11,13 +11,13 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// What signals ask for.
-pub(super) struct Signals {
+pub(in crate::commands) struct Signals {
     /// Becomes `Some` when somebody asks the runner to leave: SIGINT, SIGTERM, or SIGUSR1, which is what `foil stop` sends.
-    pub(super) stop: watch::Receiver<Option<PauseCause>>,
+    pub(in crate::commands) stop: watch::Receiver<Option<PauseCause>>,
     /// Becomes true when no more tickets are to be begun: SIGUSR2, which is what `foil stop --drain` sends.
-    pub(super) drain: watch::Receiver<bool>,
+    pub(in crate::commands) drain: watch::Receiver<bool>,
     /// The tickets that are to be left while others go on: those that somebody has left a note for before SIGUSR1.
-    pub(super) leaving: Leaving,
+    pub(in crate::commands) leaving: Leaving,
 }
 
 /// Listens to signals from now on. To be called in a runtime.
@@ -25,7 +25,7 @@ pub(super) struct Signals {
 /// Leaving takes a moment, and a person may be impatient: the second signal is answered with a word, the third ends the
 /// process at once. Whatever it left is then taken up as after a crash.
 #[expect(clippy::exit, reason = "a person who asks three times wants the process to end now")]
-pub(super) fn watch(output: &Output, requests: LeaveRequests) -> io::Result<Signals> {
+pub(in crate::commands) fn watch(output: &Output, requests: LeaveRequests) -> io::Result<Signals> {
     let (sender, stopped) = watch::channel(None);
     let (drainer, drain) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt())?;
