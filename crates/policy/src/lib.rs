@@ -20,11 +20,13 @@ mod memory;
 mod next_step;
 mod plan;
 mod quick_flow;
+mod retries;
 mod routing;
 mod schedule;
 mod scope;
 mod secrets;
 mod selection;
+mod sitting;
 mod spec_claims;
 mod spec_drift;
 mod spec_trace;
@@ -57,11 +59,13 @@ pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,
 };
+pub use retries::passes_by_itself;
 pub use routing::{ExpertRouting, LARGE_CHANGE_FILES, LARGE_CHANGE_LINES, RoutingFacts};
 pub use schedule::{Claim, Held, HeldBecause, Schedule, schedule};
 pub use scope::{InvalidScope, PolicyScope, Protected, ProtectedPaths, ScopeRules};
 pub use secrets::{MAX_SECRET_FINDINGS, SecretFinding, SecretRules};
 pub use selection::{Candidate, SelectionError, ready_in_order, select_tickets};
+pub use sitting::{Queued, Sitting, Sought, Starting, TicketEnd, TicketsAtHand, WaitFor};
 pub use spec_claims::{ClaimedSpec, SpecClaim, SpecConflict, spec_conflicts};
 pub use spec_drift::{SpecFacts, drift_without_specs, spec_drift};
 pub use spec_trace::{

@@ -140,7 +140,7 @@ pub use prompt::{
     ReviewTask, Steering, WriterTask, advice_prompt, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt,
     report_repair_prompt, review_prompt, writer_prompt,
 };
-pub use queue::{LeftTicket, Queue, QueueError, Queued, Retry};
+pub use queue::{LeftTicket, Queue, QueueError, Retry};
 pub use records::{
     RecordFacts, handoff_record, plan_record, report_of, result_record, review_of, review_record, strength_name,
 };

@@ -3,14 +3,12 @@
 use std::cell::RefCell;
 
 use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
-use policy::Outcome;
+use policy::{Outcome, Queued, passes_by_itself};
 use tokio::sync::mpsc;
 
 use super::night::Night;
-use super::retries::passes;
 use super::{Place, Witness};
 use crate::leaving::Leaving;
-use crate::queue::Queued;
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
 use crate::workspace::Workspace;
 
@@ -141,7 +139,7 @@ impl<W: Witness> TicketWorker<'_, W> {
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
             let choice = manager.ended(&child, &ran, self.view(parent))?;
-            let passing = stopped_by(&ran).filter(|blocker| passes(blocker.code));
+            let passing = stopped_by(&ran).filter(|blocker| passes_by_itself(blocker.code));
             let first = self.stopped_by.take().or(passing);
             self.stopped_by.replace(first);
             let is_left = is_left(&ran);
