@@ -1,0 +1,8 @@
+//! Simulated worlds: what effects show is made up, and no time passes.
+
+mod facts;
+
+pub use facts::{
+    advised, answered, call, change, changed_tests, check, comparison, covered, curated, curation, expert_answer,
+    inputs, not_json, object, opened, outside, plan, planned, prepared, report, terms, thread_started,
+};
