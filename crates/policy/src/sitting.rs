@@ -233,7 +233,6 @@ impl Sitting {
         if self.retries.holds(now) {
             return Starting::default();
         }
-        let claims = self.claims(tickets);
         // What others run here is in the way too; of a ticket itself, its lock says so.
         let elsewhere: Vec<_> = tickets
             .running()
@@ -241,6 +240,12 @@ impl Sitting {
             .filter(|id| !self.running.contains_key(*id) && !self.waiting.iter().any(|queued| queued.id == **id))
             .map(|id| tickets.claim(id))
             .collect();
+        if elsewhere.is_empty() && self.running.len() >= self.slots {
+            // Whatever waits, it waits for a slot.
+            self.waits_for_others = false;
+            return Starting::default();
+        }
+        let claims = self.claims(tickets);
         let beside: Vec<_> = self.running.values().chain(&elsewhere).cloned().collect();
         let mut room = self.room();
         let mut decided = schedule(&claims, &beside, self.slots.saturating_add(elsewhere.len()));
