@@ -1,6 +1,8 @@
 //! Simulated worlds: what effects show is made up, and no time passes.
 
 mod facts;
+#[cfg(feature = "night")]
+pub mod night;
 
 pub use facts::{
     advised, answered, call, change, changed_tests, check, comparison, covered, curated, curation, expert_answer,
