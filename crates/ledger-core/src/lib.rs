@@ -21,9 +21,11 @@ mod effect;
 mod event;
 mod evidence;
 mod expert;
+mod hook;
 mod id;
 mod journal;
 mod mode;
+mod notification;
 mod object;
 mod observation;
 mod package;
@@ -71,11 +73,13 @@ pub use evidence::{
 pub use expert::{
     ExpertCall, ExpertField, ExpertReview, ExpertSubject, ExpertVerdict, Judge, MAX_EXPERT_FINDINGS, Recommendation,
 };
+pub use hook::HookPoint;
 pub use id::{InvalidName, PackageName, RunId, SteeringName, ThreadId, TicketId};
 pub use journal::{
     ChainSummary, EncodeError, Head, Journal, JournalError, MAX_LINE_BYTES, Record, TornTail, verify_chain,
 };
 pub use mode::{Discipline, Mode};
+pub use notification::{Notification, NotificationChannel, NotificationEvent, NotifiedBlocker};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
 pub use observation::{Consent, CopiedFile, Observation, TurnEnd, Violation};
 pub use package::{LockChange, LockDifference, Package};
@@ -95,8 +99,9 @@ pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, Report
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
     Attempt, CheckedTree, EffectFailure, EndedAdvice, EndedCuration, EndedExpert, EndedPlan, EndedReader, EndedReview,
-    EndedTurn, Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef,
-    Refusal, RefusedChange, RefusedPush, Round, Run, SeenRemote, StartedThread, State, Totals,
+    EndedTurn, HookEnd, Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, NotificationEnd, OpenCommand,
+    Pending, PushedRef, RanHook, Refusal, RefusedChange, RefusedPush, Round, Run, SeenRemote, SentNotification,
+    StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::evidence::EvidenceIndex;
 use crate::expert::ExpertReview;
+use crate::notification::Notification;
 use crate::package::Package;
 use crate::plan::Plan;
 use crate::receipt::Receipt;
@@ -75,6 +76,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("evidence", schema_of::<EvidenceIndex>("evidence")),
         ("expert", answer_schema_of::<ExpertReview>()),
         ("journal", schema_of::<JournalLine>("journal")),
+        ("notification", schema_of::<Notification>("notification")),
         ("package", schema_of::<Package>("package")),
         ("receipt", schema_of::<Receipt>("receipt")),
         ("plan", answer_schema_of::<Plan>()),

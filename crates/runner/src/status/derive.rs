@@ -466,6 +466,7 @@ impl<'a> World<'a> {
     }
 
     fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
+        let unknown = run.map(crate::once_only::unknown).unwrap_or_default();
         let template = self.workspace.policy().ok().map(|policy| &policy.delivery.branch);
         let expected =
             template.map(|branch| branch.fill(row.id.as_str(), row.package.as_ref().map(PackageName::as_str)));
@@ -480,6 +481,7 @@ impl<'a> World<'a> {
             && receipt.delivered.is_none()
         {
             return DoneStatus {
+                unknown,
                 next_steps: after_no_delivery(&row.id, receipt),
                 ..DoneStatus::default()
             };
@@ -493,6 +495,7 @@ impl<'a> World<'a> {
         else {
             return DoneStatus {
                 branch: expected.filter(|_| branch_exists),
+                unknown,
                 ..DoneStatus::default()
             };
         };
@@ -514,6 +517,7 @@ impl<'a> World<'a> {
             pushed: remote.as_ref().map(ToString::to_string),
             merged,
             stacked: run.map(|run| self.unmerged_below(run)).unwrap_or_default(),
+            unknown,
             next_steps,
         }
     }
