@@ -96,7 +96,7 @@ blocker_codes! {
     SpecConflict, "spec_conflict", resumable = false, "Another open ticket works on the same requirement or the same current spec.", "let one of them name the other in `depends_on`, or take it out of one, and approve that again";
     SteeringConflict, "steering_conflict", resumable = false, "Steering packs contradict each other or the ticket, or cannot be used.", "mend one of those that the message names, or the ticket";
     ContextOverBudget, "context_over_budget", resumable = false, "The ticket gives more to read than its budget allows.", "name less in `[context]`, or raise its `max_files` or `max_summary_lines`, and approve the ticket again";
-    HookFailed, "hook_failed", resumable = true, "A hook of the policy failed.", "read its output with `foil logs <ticket>`";
+    HookFailed, "hook_failed", resumable = true, "A hook of the policy failed.", "read its output with `foil logs <ticket>` and mend what it missed; `foil run <ticket>` goes on";
     MergeConflict, "merge_conflict", resumable = false, "The tickets that this one depends on do not merge.", "merge them by hand, then run this one";
     UpstreamMoved, "upstream_moved", resumable = false, "The target moved while the run was under way.", "`foil run <ticket>` begins a new run on the new target; `foil run --from-rescue <ticket>` with this work, where nobody else changed the same files";
     PushRejected, "push_rejected", resumable = true, "The remote refused the push.", "the message has the remote's words";
@@ -105,6 +105,18 @@ blocker_codes! {
     DiskFull, "disk_full", resumable = true, "There is not enough free disk space.", "free some space (`foil clean` shows what could go); `foil run <ticket>` goes on";
     AcceptanceNeeded, "acceptance_needed", resumable = true, "The policy wants a person to accept the result before it is delivered.", "look at it with `foil review <ticket>`; then `foil accept <ticket>`, or `foil reject <ticket> --because \"…\"`";
     NeedsPerson, "needs_person", resumable = true, "A person has to decide.", "the message says what";
+}
+
+impl BlockerCode {
+    /// Whether the cause goes without anybody doing anything: the same run is tried again later.
+    pub fn passes_by_itself(self) -> bool {
+        self.meets_every_ticket() || self == Self::RemoteUnreachable
+    }
+
+    /// Whether the cause goes by itself, and every other ticket would meet it until then.
+    pub fn meets_every_ticket(self) -> bool {
+        matches!(self, Self::AgentRateLimited | Self::AgentUnavailable)
+    }
 }
 
 /// Lists the codes with their meaning, and lets others pass: a reader takes a code that it does not know as `other`.
