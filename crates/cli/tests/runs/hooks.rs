@@ -55,8 +55,7 @@ fn warnings(said: &Said) -> Vec<String> {
         .collect()
 }
 
-const TELL: &str =
-    "env | grep ^FOIL_ | sort; pwd; test \\\"$PWD\\\" = \\\"$FOIL_PLACE\\\"; git rev-parse --is-inside-work-tree";
+const TELL: &str = "env | grep ^FOIL_ | sort; pwd; test \\\"$PWD\\\" = \\\"$FOIL_PLACE\\\" || exit 9; git rev-parse --is-inside-work-tree";
 
 #[test]
 fn each_hook_of_a_run_that_is_done_is_told_about_it() {
@@ -333,6 +332,36 @@ fn whoever_stops_a_run_does_not_wait_for_its_hook() {
     assert_eq!(outcome(&said), "done", "{said}");
     let outcomes: Vec<_> = ran(&world).into_iter().map(|result| result.outcome).collect();
     assert_eq!(outcomes, [CommandOutcome::Stopped], "it is not run again");
+}
+
+#[test]
+fn whoever_ends_the_runner_does_not_wait_for_the_hook_of_an_end() {
+    let world = hooked(&format!("on_completed = \"{ENDLESS}\"\n"));
+    let mut runner = begin(&world, TICKET, TICKET, "running the hook `on_completed`");
+    eventually("it runs", || {
+        let running = crate::processes::below(world.folder());
+        running.iter().any(|line| line.contains("sleep 1000"))
+    });
+    let pid = runner.0.id().to_string();
+    assert!(world.command("kill").args(["-TERM", &pid]).status().unwrap().success());
+    runner.0.wait().unwrap();
+    assert_none_below(world.folder(), Duration::from_secs(10));
+    let outcomes: Vec<_> = ran(&world).into_iter().map(|result| result.outcome).collect();
+    assert_eq!(outcomes, [CommandOutcome::Stopped]);
+    let is_stored = |event: &Event| {
+        matches!(
+            event,
+            Event::Observed {
+                observation: Observation::RunStored { .. },
+                ..
+            }
+        )
+    };
+    assert!(
+        journaled(&world).iter().any(is_stored),
+        "it is done and kept all the same"
+    );
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
 }
 
 #[test]

@@ -172,12 +172,12 @@ impl<'a> Manager<'a> {
             places: roots.places().join(format!("{}-{id}", self.ticket)),
         };
         let redactor = redactor(self.workspace, &folders, &candidacy.policy);
-        let (records, temporary) = (guards(&folders.run), folders.places.join("temporary"));
+        let records = guards(&folders.run);
         let notifier = Notifier {
             policy: &candidacy.policy.notify,
             guard: &self.guard,
             records: Some(&records),
-            temporary: &temporary,
+            temporary: roots.user(),
             redactor: &redactor,
         };
         let mut driver = self.earlier.driver(observe);
