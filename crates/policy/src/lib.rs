@@ -15,6 +15,7 @@ mod context_budget;
 mod dependencies;
 mod inputs;
 mod limits;
+mod liveness;
 mod manager;
 mod memory;
 mod next_step;
@@ -49,6 +50,7 @@ pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files}
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
+pub use liveness::{Liveness, given_up, liveness};
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};
 pub use memory::{MemoryFacts, MemoryPaths, note_violations};
 pub use next_step::{interruption, next_notification, next_step};

@@ -418,7 +418,7 @@ impl Standing {
 }
 
 /// Where a run notes its guards.
-fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
+pub(crate) fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
     run_folder.join("guards")
 }
 
@@ -536,6 +536,7 @@ fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         verification_failures: policy.verification_failures,
         turn_timeout: policy.turn_timeout,
         idle_timeout: policy.idle_timeout,
+        max_repeats: policy.max_repeats,
         command_timeout: policy.command_timeout,
         max_tokens: policy.max_tokens,
         max_wall: policy.max_wall,

@@ -6,6 +6,7 @@
 mod change_set;
 mod journal;
 mod ledger;
+mod liveness;
 mod measure;
 mod program;
 mod push;
@@ -52,7 +53,14 @@ const GROUPS: [(&str, Group); 6] = [
 ];
 
 /// Builds the release program, measures the named groups of rows, or all, and prints them as a Markdown table.
+///
+/// `liveness` is none of them: it measures no time, and takes journals to look at.
 pub(crate) fn run(workspace: &Workspace, names: &[String], quick: bool) -> Result<(), TaskError> {
+    if let [first, journals @ ..] = names
+        && first == "liveness"
+    {
+        return liveness::run(journals);
+    }
     if let Some(unknown) = names.iter().find(|name| GROUPS.iter().all(|(known, _)| known != name)) {
         let known: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
         let reason = format!("there is no such group; there are {}", known.join(", "));

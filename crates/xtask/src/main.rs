@@ -63,7 +63,7 @@ enum Task {
     },
     /// Measure the release program beside plain tools, and print a table of medians and ratios
     Bench {
-        /// Groups of rows, such as `status`; without any all
+        /// Groups of rows, such as `status`; without any all. `liveness`, and journals to look at: how often agents would be ended wrongly
         names: Vec<String>,
         /// Smaller worlds and fewer rounds
         #[arg(long)]
