@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::common::{Said, World};
 use crate::seen;
-use crate::world::{approved, done, json, run_folder, under_way};
+use crate::world::{CONTRACT, TICKET, WRITER, approved, approved_with, done, json, run_folder, under_way};
 
 /// The findings about something, as its state and what was seen.
 fn findings(said: &Said, what: &str) -> Vec<Value> {
@@ -174,4 +174,18 @@ fn people_read_a_line_a_finding() {
         .filter(|line| line.contains("policy:") || line.contains("journals:") || line.contains("agent:"))
         .collect();
     seen!("doctor_lines", lines.join("\n"));
+}
+
+#[test]
+fn a_run_that_delivered_an_earlier_one_is_whole() {
+    let world = approved_with(WRITER, CONTRACT, |world| {
+        let agent = world.read("counterfoil.toml");
+        world.write("counterfoil.toml", format!("{agent}[delivery]\nmode = \"none\"\n"));
+    });
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+    let delivered = world.foil(&["deliver", TICKET]);
+    assert_eq!(delivered.code, Some(0), "{delivered}");
+    let said = world.foil(&["doctor", "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(findings(&said, "journals")[0]["detail"], "2, and all are whole");
 }

@@ -87,8 +87,14 @@ pub(super) async fn check_sandbox(
     };
     let confinement = crate::engine::confinement(policy, workspace.roots(), place.path());
     let probed = Sandbox::probe(&SandboxSearch::new(bundled), &options.guard, &confinement).await;
+    // As the gate of a run has it: what nothing needs keeps nothing from running.
+    let needed = !policy.workspace.setup.is_empty() || off.len() < policy.check.len();
     match probed {
-        Err(error) => DoctorFinding::problem(WHAT, &error).hint(error.hint),
+        Err(error) if needed => DoctorFinding::problem(WHAT, &error).hint(error.hint),
+        Err(error) => {
+            let detail = format!("{error}; nothing that the policy runs needs one, a ticket's own check would");
+            DoctorFinding::warning(WHAT, detail).hint(error.hint)
+        }
         Ok(_) if !off.is_empty() => {
             let detail = format!("it works, but the policy switches it off for {}", off.join(", "));
             DoctorFinding::warning(WHAT, detail).hint("such a check runs with your rights")
