@@ -21,6 +21,7 @@ mod codex_setup;
 mod compared;
 mod consent;
 mod deliver;
+mod disk;
 mod doctor;
 mod drift;
 mod drive;

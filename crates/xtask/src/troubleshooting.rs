@@ -13,7 +13,7 @@ pub(crate) fn page() -> String {
         "# Troubleshooting\n\nWhy a run stopped or may not start is a code, with the reason in plain words and the next step: `foil status <ticket>` shows them. \
          Each code stands here with its cause, and `foil explain --code <code>` prints the same. Written by `cargo xtask schemas` from the codes.\n\n\
          When it is not about one ticket, `foil doctor` looks at all that runs need, and `foil doctor --repair` mends what dead runners left ([guide](guide.md#the-doctor)). \
-         What a run made is never lost to a blocker: its last tree is kept, and `foil status <ticket>` names it.\n\n",
+         What a run made is never lost to a blocker: its last tree is kept, and where a new run can begin with that, `foil status <ticket>` names the command.\n\n",
     );
     for code in BlockerCode::ALL {
         let _ = writeln!(page, "- [`{code}`](#{code})");
