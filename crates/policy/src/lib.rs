@@ -20,6 +20,7 @@ mod memory;
 mod next_step;
 mod plan;
 mod quick_flow;
+mod room;
 mod routing;
 mod schedule;
 mod scope;
@@ -57,6 +58,7 @@ pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,
 };
+pub use room::{Room, Spare, SpareThing, given_up};
 pub use routing::{ExpertRouting, LARGE_CHANGE_FILES, LARGE_CHANGE_LINES, RoutingFacts};
 pub use schedule::{Claim, Held, HeldBecause, Schedule, schedule};
 pub use scope::{InvalidScope, PolicyScope, Protected, ProtectedPaths, ScopeRules};

@@ -129,7 +129,7 @@ pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions)
             if let Ok((policy, _)) = workspace.policy_to_look_at_agent() {
                 let bundled = codex::examine(&policy, &workspace, &mut findings).await;
                 findings.push(machine::check_sandbox(&policy, &workspace, bundled, options).await);
-                findings.push(machine::disk(&workspace, policy.disk.min_free.as_bytes()));
+                findings.push(machine::disk(&workspace, &policy.disk));
                 findings.push(schemas(&workspace));
             }
             let holder = LockHolder::current(options.now)

@@ -92,7 +92,7 @@ pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger
 pub use children::children_in_words;
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
-    apply_clean, plan_clean,
+    MadeRoom, apply_clean, make_room, plan_clean, used_bytes,
 };
 pub use codex_files::{
     CodexFile, CodexFileDone, CodexFilesError, CodexFilesOptions, CodexFolder, KeptBecause, install_codex_files,

@@ -14,6 +14,7 @@ use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use crate::clean::{CleanError, MadeRoom};
 use crate::lock::{LockHolder, RunnerNote};
 use crate::moment::Moment;
 use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
@@ -93,6 +94,8 @@ pub trait Witness: Sync {
     fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp);
     /// No ticket is ready, and it is waited for one.
     fn idle(&self);
+    /// Room was made on the disk before a ticket is begun, as `[disk] budget` wants it, or could not be.
+    fn made_room(&self, made: &Result<MadeRoom, CleanError>);
     /// What a night may cost comes near its end, in words.
     fn nearly_spent(&self, words: &str);
 }

@@ -35,7 +35,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("notify", "webhook", &[]),
     ("notify", "command", &[]),
     ("notify", "on", &["[]"]),
-    ("disk", "budget", &[]),
 ];
 
 /// The first such key in the file.

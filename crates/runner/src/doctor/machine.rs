@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use git_delivery::{MINIMUM_GIT_VERSION, installed_git};
 use policy::Policy;
-use policy::config::SandboxUse;
+use policy::config::{ByteSize, DiskPolicy, SandboxUse};
 
 use super::{DoctorFinding, DoctorOptions};
+use crate::clean::used_bytes;
 use crate::disk::free_bytes;
 use crate::sandbox::{Sandbox, SandboxSearch};
 use crate::workspace::Workspace;
@@ -105,7 +106,9 @@ pub(super) async fn check_sandbox(
 }
 
 /// Room where places are and where objects are.
-pub(super) fn disk(workspace: &Workspace, least: u64) -> DoctorFinding {
+pub(super) fn disk(workspace: &Workspace, policy: &DiskPolicy) -> DoctorFinding {
+    let least = policy.min_free.as_bytes();
+    let budget = policy.budget.map(ByteSize::as_bytes);
     const WHAT: &str = "disk";
     let free = free_bytes(&[workspace.roots().user(), workspace.repository().common_dir()]);
     let mebibytes = |bytes: u64| bytes >> 20;
@@ -119,6 +122,24 @@ pub(super) fn disk(workspace: &Workspace, least: u64) -> DoctorFinding {
             );
             DoctorFinding::problem(WHAT, detail).hint("`foil clean` shows what could go")
         }
-        Some(free) => DoctorFinding::ok(WHAT, format!("{} MiB free", mebibytes(free))),
+        Some(free) => match over_budget(workspace, budget) {
+            Some(used) => {
+                let detail = format!(
+                    "{} MiB free; places and logs of this clone take {} MiB, and `[disk] budget` is {} MiB",
+                    mebibytes(free),
+                    mebibytes(used),
+                    mebibytes(budget.unwrap_or_default())
+                );
+                let hint = "the next run removes what nobody needs any more; `foil clean` shows it, and what stays";
+                DoctorFinding::warning(WHAT, detail).hint(hint)
+            }
+            None => DoctorFinding::ok(WHAT, format!("{} MiB free", mebibytes(free))),
+        },
     }
+}
+
+/// What places and logs take, where that is more than they may.
+fn over_budget(workspace: &Workspace, budget: Option<u64>) -> Option<u64> {
+    let budget = budget?;
+    used_bytes(workspace).ok().filter(|used| *used > budget)
 }

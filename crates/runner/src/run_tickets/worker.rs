@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, Choice, Record, Run, TicketId};
 use policy::Outcome;
 use tokio::sync::mpsc;
@@ -9,6 +10,8 @@ use tokio::sync::mpsc;
 use super::night::Night;
 use super::retries::passes;
 use super::{Place, Witness};
+use crate::clean::make_room;
+use crate::lock::LockHolder;
 use crate::queue::Queued;
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
 use crate::workspace::Workspace;
@@ -92,7 +95,19 @@ impl<W: Witness> TicketWorker<'_, W> {
         }
     }
 
+    /// What `[disk] budget` wants. That there is no room is no reason not to run: the gates say whether there is enough.
+    fn make_room(&self) {
+        let now = Timestamp::now();
+        let Ok(holder) = LockHolder::current(now) else {
+            return;
+        };
+        if let Some(made) = make_room(self.workspace, &holder, now).transpose() {
+            self.witness.made_room(&made);
+        }
+    }
+
     pub(super) async fn bring_to_its_end(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
+        self.make_room();
         let managed = {
             let show = self.view(ticket);
             Manager::begin(self.workspace, ticket, &self.options, show).await?
