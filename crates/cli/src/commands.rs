@@ -8,6 +8,7 @@ pub(crate) mod clean;
 pub(crate) mod codex;
 mod codex_install;
 pub(crate) mod completions;
+pub(crate) mod daemon;
 pub(crate) mod deliver;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -20,11 +21,13 @@ pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod package;
+pub(crate) mod plan;
 pub(crate) mod reject;
 pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod run_choice;
 pub(crate) mod schema;
+pub(crate) mod service;
 mod since;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -99,6 +102,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Init(args) => init::run(args, context),
         Command::Trust(args) => trust::run(args, context),
         Command::New(args) => new::run(args, context),
+        Command::Plan(args) => plan::run(args, context),
         Command::Package(args) => package::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Approve(args) => approve::run(args, context),
@@ -114,6 +118,8 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Deliver(args) => deliver::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Stop(args) => stop::run(args, context),
+        Command::Daemon(args) => daemon::run(args, context),
+        Command::Service(args) => service::run(args, context),
         Command::Clean(args) => clean::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Codex(args) => codex::run(args, context),

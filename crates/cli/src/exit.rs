@@ -5,9 +5,9 @@ use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, FollowError, HistoryError,
-    InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError,
-    StatusError, WordError, WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, FollowError,
+    GoalError, HistoryError, InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError,
+    RescueError, RunError, ServiceError, StatusError, WordError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -33,6 +33,8 @@ pub(crate) enum Exit {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// What a night may cost is used up: said to the daemon alone, by `foil run --in-background`.
+    NightOver,
 }
 
 impl Exit {
@@ -48,6 +50,7 @@ impl Exit {
             Self::Unverified => 12,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::NightOver => 75,
         }
     }
 
@@ -61,7 +64,7 @@ impl Exit {
             Self::Unverified => 4,
             Self::Invalid => 3,
             Self::Refused => 2,
-            Self::Blocked => 1,
+            Self::Blocked | Self::NightOver => 1,
             Self::Done => 0,
         };
         if rank(other) > rank(self) { other } else { self }
@@ -83,6 +86,14 @@ impl Exit {
             },
             Failure::Logs(LogError::Io { .. }) => Self::Failed,
             Failure::Stop(_) | Failure::Clean(_) | Failure::Packages(_) => Self::Failed,
+            Failure::Daemon(DaemonError::AlreadyRunning { .. }) => Self::Refused,
+            Failure::Daemon(_) | Failure::DaemonNotBegun { .. } => Self::Failed,
+            Failure::Service(error) => match error {
+                ServiceError::NotOurs { .. } | ServiceError::NoManager { .. } | ServiceError::Name { .. } => {
+                    Self::Refused
+                }
+                ServiceError::Refused { .. } | ServiceError::Io { .. } => Self::Failed,
+            },
             Failure::BrokenPackage { .. } => Self::Invalid,
             Failure::Agent(_) => Self::Refused,
             Failure::CodexFiles(error) => match error {
@@ -126,6 +137,7 @@ impl Exit {
                 CancelError::Commit(error) => here(error),
                 _ => Self::Failed,
             },
+            Failure::Goal(error) => goal(error),
             Failure::Init(error) => match error {
                 InitError::Workspace(error) => workspace(error),
                 InitError::Options { .. } => Self::Usage,
@@ -159,6 +171,33 @@ impl Exit {
                 PackageError::Packages(_) | PackageError::Status(_) | PackageError::Write(_) => Self::Failed,
             },
         }
+    }
+}
+
+fn goal(error: &GoalError) -> Exit {
+    match error {
+        GoalError::Workspace(error) => workspace(error),
+        GoalError::Repository(error) => repository(error),
+        GoalError::Goal | GoalError::NoName => Exit::Usage,
+        GoalError::Package { .. } | GoalError::Prompts { .. } => Exit::Invalid,
+        GoalError::NoCommit
+        | GoalError::NotTrusted
+        | GoalError::Taken { .. }
+        | GoalError::Begun { .. }
+        | GoalError::Held { .. }
+        | GoalError::Moved { .. }
+        | GoalError::Exists { .. }
+        | GoalError::Agent(_) => Exit::Refused,
+        GoalError::Failed { .. }
+        | GoalError::Timeout { .. }
+        | GoalError::Tokens { .. }
+        | GoalError::Refused { .. }
+        | GoalError::Touched => Exit::Blocked,
+        GoalError::Stopped {
+            cause: PauseCause::Terminate,
+        } => Exit::Terminated,
+        GoalError::Stopped { .. } => Exit::Interrupted,
+        _ => Exit::Failed,
     }
 }
 

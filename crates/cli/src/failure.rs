@@ -38,6 +38,13 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Stop(runner::StopError),
     #[error(transparent)]
+    Daemon(#[from] runner::DaemonError),
+    /// The daemon was started and did not begin.
+    #[error("the daemon was started as process {pid} and has not begun yet")]
+    DaemonNotBegun { pid: u32 },
+    #[error(transparent)]
+    Service(#[from] runner::ServiceError),
+    #[error(transparent)]
     Clean(runner::CleanError),
     #[error(transparent)]
     Agent(runner::AgentProblem),
@@ -59,6 +66,8 @@ pub(crate) enum Failure {
     Word(#[from] runner::WordError),
     #[error(transparent)]
     Deliver(#[from] runner::DeliverError),
+    #[error(transparent)]
+    Goal(#[from] runner::GoalError),
     #[error(transparent)]
     Init(#[from] runner::InitError),
     /// A step of the demo did not end as it must.

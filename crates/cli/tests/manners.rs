@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 26] = [
+const VERBS: [&str; 28] = [
     "init",
     "trust",
     "new",
@@ -26,6 +26,8 @@ const VERBS: [&str; 26] = [
     "deliver",
     "verify",
     "stop",
+    "daemon",
+    "service",
     "clean",
     "doctor",
     "codex",

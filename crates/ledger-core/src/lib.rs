@@ -21,6 +21,7 @@ mod effect;
 mod event;
 mod evidence;
 mod expert;
+mod goal_plan;
 mod id;
 mod journal;
 mod mode;
@@ -70,6 +71,10 @@ pub use evidence::{
 };
 pub use expert::{
     ExpertCall, ExpertField, ExpertReview, ExpertSubject, ExpertVerdict, Judge, MAX_EXPERT_FINDINGS, Recommendation,
+};
+pub use goal_plan::{
+    GoalPlan, GoalPlanStatus, MAX_GOAL_PLAN_BYTES, MAX_PLANNED_TICKETS, PlannedAcceptance, PlannedCheck, PlannedMode,
+    PlannedSpecs, PlannedTicket,
 };
 pub use id::{InvalidName, PackageName, RunId, SteeringName, ThreadId, TicketId};
 pub use journal::{

@@ -24,6 +24,10 @@ pub struct Package {
     /// The goal in a few sentences
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub goal: String,
+    /// Whether its tickets share one branch, each from the last one's result: `{id}` in the policy's `[delivery] branch` is the package's name then. After
+    /// the last one the checks of all run once more on the whole
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_branch: bool,
     /// The tickets in the order in which they are to be delivered
     #[schemars(length(min = 1))]
     pub tickets: Vec<TicketId>,
@@ -168,6 +172,7 @@ mod tests {
         let package = Package {
             schema: 1,
             title: "p".into(),
+            one_branch: false,
             goal: String::new(),
             tickets: vec!["0001-a".parse().unwrap()],
             lock: lock.to_vec(),

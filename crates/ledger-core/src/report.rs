@@ -76,11 +76,13 @@ pub const MAX_REPORT_BYTES: usize = 64 * 1024;
 /// Why a text is not a report of this turn.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReport {
-    /// Longer than [`MAX_REPORT_BYTES`].
-    #[error("the answer has {bytes} bytes, more than the {MAX_REPORT_BYTES} that are read")]
+    /// Longer than an answer may be.
+    #[error("the answer has {bytes} bytes, more than the {most} that are read")]
     TooLong {
         /// Its length.
         bytes: usize,
+        /// What is read: [`MAX_REPORT_BYTES`], of an answer to a goal [`crate::MAX_GOAL_PLAN_BYTES`].
+        most: usize,
     },
     /// Not JSON, or not of the schema.
     #[error("the answer is not the JSON object that the schema asks for: {reason}")]
@@ -109,8 +111,16 @@ impl Report {
 
 /// Reads an agent's final answer as strict JSON of bounded length.
 pub(crate) fn parse_answer<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, InvalidReport> {
-    if text.len() > MAX_REPORT_BYTES {
-        return Err(InvalidReport::TooLong { bytes: text.len() });
+    parse_answer_up_to(text, MAX_REPORT_BYTES)
+}
+
+/// The same with another bound.
+pub(crate) fn parse_answer_up_to<T: serde::de::DeserializeOwned>(text: &str, most: usize) -> Result<T, InvalidReport> {
+    if text.len() > most {
+        return Err(InvalidReport::TooLong {
+            bytes: text.len(),
+            most,
+        });
     }
     serde_json::from_str(text.trim()).map_err(|error| InvalidReport::Shape {
         reason: error.to_string(),

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::evidence::EvidenceIndex;
 use crate::expert::ExpertReview;
+use crate::goal_plan::GoalPlan;
 use crate::package::Package;
 use crate::plan::Plan;
 use crate::receipt::Receipt;
@@ -74,6 +75,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("curation", answer_schema_of::<Curation>()),
         ("evidence", schema_of::<EvidenceIndex>("evidence")),
         ("expert", answer_schema_of::<ExpertReview>()),
+        ("goal_plan", answer_schema_of::<GoalPlan>()),
         ("journal", schema_of::<JournalLine>("journal")),
         ("package", schema_of::<Package>("package")),
         ("receipt", schema_of::<Receipt>("receipt")),
@@ -206,7 +208,7 @@ mod tests {
     }
 
     fn is_answer(name: &str) -> bool {
-        ["advice", "curation", "expert", "plan", "report", "review"].contains(&name)
+        ["advice", "curation", "expert", "goal_plan", "plan", "report", "review"].contains(&name)
     }
 
     #[test]
@@ -252,7 +254,7 @@ mod tests {
             "type",
         ];
         let answers: Vec<_> = schemas().into_iter().filter(|(name, _)| is_answer(name)).collect();
-        assert_eq!(answers.len(), 6);
+        assert_eq!(answers.len(), 7);
         for (name, schema) in answers {
             each(schema.as_value(), "", &mut |place, object| {
                 if place.ends_with("/properties") {

@@ -263,6 +263,9 @@ impl Candidacy {
         };
         let given = steering.covered(&chosen)?;
         let (specs, specs_fact) = specs_of(workspace, &folder, &here, &file, &policy);
+        if standing.as_ref().is_some_and(|standing| standing.has_one_branch) {
+            policy.delivery.branch = policy.delivery.branch.shared();
+        }
         let is_shared = policy.delivery.branch.is_shared();
         let goal = standing.as_ref().filter(|_| is_shared).map(|standing| SharedBranch {
             wanted: policy

@@ -20,6 +20,7 @@ mod codex_files;
 mod codex_setup;
 mod compared;
 mod consent;
+mod daemon;
 mod deliver;
 mod disk;
 mod doctor;
@@ -36,6 +37,7 @@ mod hook;
 mod init;
 mod journal_file;
 pub mod junit;
+mod leaving;
 mod ledger;
 pub mod lock;
 mod logs;
@@ -47,6 +49,7 @@ mod new;
 mod other_tickets;
 mod packages;
 mod packet;
+mod plan_goal;
 pub mod process;
 mod prompt;
 mod prompt_files;
@@ -60,6 +63,7 @@ mod run_history;
 mod run_ticket;
 mod run_tickets;
 pub mod sandbox;
+mod service;
 mod spec_claim;
 mod specs;
 mod stack;
@@ -99,6 +103,10 @@ pub use codex_files::{
 };
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
+pub use daemon::{
+    DaemonError, DaemonFiles, DaemonOptions, DaemonSignals, DaemonState, RunningDaemon, WorkerEnd, leave_session,
+    run_daemon, running_daemon, stop_daemon,
+};
 pub use deliver::{
     DeliverError, DeliveredHere, HereOutcome, TagOutcome, Tagged, deliver_here, deliver_later, deliver_tag,
 };
@@ -114,6 +122,7 @@ pub use init::{
     schema_texts,
 };
 pub use journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
+pub use leaving::{LeaveRequests, Leaving};
 pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketFileName, TicketFolder};
 pub use logs::{LOGS_SCHEMA, LastLines, LogError, LogKind, LogLine, LogOptions, LogSource, RunLogs};
 pub use moment::Moment;
@@ -124,6 +133,9 @@ pub use packages::{
     new_package, show_package,
 };
 pub use packet::{NextCommand, ReviewPacket, next_commands, sentence};
+pub use plan_goal::{
+    GoalDrafts, GoalError, GoalFile, GoalFileChange, GoalOutcome, GoalRequest, MAX_GOAL_BYTES, plan_goal,
+};
 pub use prompt::{
     AdviceTask, CurationTask, ExpertPlanTask, ExpertTask, Given, GivenPlan, HandOff, HandOffs, Instructions, PlanTask,
     ReviewTask, Steering, WriterTask, advice_prompt, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt,
@@ -141,6 +153,7 @@ pub use run_ticket::{
     run_ticket,
 };
 pub use run_tickets::{Place, RanTickets, RunTickets, Selection, View, Witness, run_tickets};
+pub use service::{Service, ServiceCommand, ServiceError, ServiceFolders, ServiceManager};
 pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};

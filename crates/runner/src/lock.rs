@@ -80,11 +80,9 @@ pub enum LockError {
 }
 
 /// The right to be the only run of a ticket in this clone, until it is dropped or the process ends in whatever way.
-///
-/// The file stays: if it were deleted, two processes could hold locks of two files of one name.
 #[derive(Debug)]
 pub struct TicketLock {
-    file: File,
+    _lock: NotedLock,
 }
 
 impl TicketLock {
@@ -99,26 +97,13 @@ impl TicketLock {
             ticket: ticket.clone(),
             source,
         };
-        fs::create_dir_all(folder).map_err(io)?;
         let path = lock_file(folder, ticket);
-        loop {
-            let file = open_lock(&path).map_err(io)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(fs::TryLockError::WouldBlock) => {
-                    let holder = read_note(&path);
-                    let ticket = ticket.clone();
-                    return Err(LockError::Held { ticket, holder });
-                }
-                Err(fs::TryLockError::Error(error)) => return Err(io(error)),
-            }
-            // Someone may have put another file in its place between opening and locking.
-            if !is_at(&file, &path).map_err(io)? {
-                continue;
-            }
-            let mut lock = Self { file };
-            lock.note(holder).map_err(io)?;
-            return Ok(lock);
+        match NotedLock::acquire(&path, holder).map_err(io)? {
+            Some(lock) => Ok(Self { _lock: lock }),
+            None => Err(LockError::Held {
+                ticket: ticket.clone(),
+                holder: read_note(&path),
+            }),
         }
     }
 
@@ -127,10 +112,38 @@ impl TicketLock {
     pub fn holder(folder: &Path, ticket: &TicketId) -> Option<LockHolder> {
         read_note(&lock_file(folder, ticket)).filter(|holder| holder.process.is_alive())
     }
+}
 
-    fn note(&mut self, holder: &LockHolder) -> io::Result<()> {
-        self.clear()?;
-        self.file.write_all(&serde_json::to_vec(holder)?)
+/// A locked file with a note of who holds it, until it is dropped or the process ends in whatever way.
+///
+/// The file stays: if it were deleted, two processes could hold locks of two files of one name.
+#[derive(Debug)]
+pub(crate) struct NotedLock {
+    file: File,
+}
+
+impl NotedLock {
+    /// Locks this file, which is made if need be, with its folder. Does not wait. None: another process, or another task of this one, holds it.
+    pub(crate) fn acquire(path: &Path, holder: &LockHolder) -> io::Result<Option<Self>> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        loop {
+            let file = open_lock(path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(fs::TryLockError::Error(error)) => return Err(error),
+            }
+            // Someone may have put another file in its place between opening and locking.
+            if !is_at(&file, path)? {
+                continue;
+            }
+            let mut lock = Self { file };
+            lock.clear()?;
+            lock.file.write_all(&serde_json::to_vec(holder)?)?;
+            return Ok(Some(lock));
+        }
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -139,7 +152,7 @@ impl TicketLock {
     }
 }
 
-impl Drop for TicketLock {
+impl Drop for NotedLock {
     fn drop(&mut self) {
         // A note that stays names a process that has ended, or that says itself what it runs.
         let _ = self.clear();
@@ -234,7 +247,7 @@ impl AloneLock {
 }
 
 /// Opens a file for locking, which is made if need be. No link is followed.
-fn open_lock(path: &Path) -> io::Result<File> {
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     File::options()
         .read(true)
         .write(true)
@@ -259,7 +272,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn read_note(path: &Path) -> Option<LockHolder> {
+pub(crate) fn read_note(path: &Path) -> Option<LockHolder> {
     let mut note = Vec::new();
     File::open(path)
         .ok()?
@@ -267,4 +280,30 @@ fn read_note(path: &Path) -> Option<LockHolder> {
         .read_to_end(&mut note)
         .ok()?;
     serde_json::from_slice(&note).ok()
+}
+
+/// Whether this process has the file open. Where the system does not show what a process has open, its note must do.
+pub(crate) fn has_open(process: &ProcessIdentity, file: &Path) -> io::Result<bool> {
+    if !cfg!(target_os = "linux") {
+        return Ok(process.is_alive());
+    }
+    let lock = match fs::symlink_metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    let entries = match fs::read_dir(format!("/proc/{}/fd", process.pid)) {
+        // It is gone, or is another user's.
+        Err(_) => return Ok(false),
+        Ok(entries) => entries,
+    };
+    for entry in entries {
+        let Ok(entry) = entry else { return Ok(false) };
+        // Follows to the file itself, also where it was renamed or deleted.
+        if let Ok(open) = fs::metadata(entry.path())
+            && (open.dev(), open.ino()) == (lock.dev(), lock.ino())
+        {
+            return Ok(process.is_alive());
+        }
+    }
+    Ok(false)
 }

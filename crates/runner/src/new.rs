@@ -192,8 +192,13 @@ impl Draft {
     }
 }
 
+/// The number after the highest that a ticket of this workspace has.
+pub(crate) fn next_ticket_number(workspace: &Workspace) -> Result<u32, NewTicketError> {
+    Ok(next_number(&taken_names(workspace, &workspace.ledger()?)?))
+}
+
 /// The number after the highest that a requirement in this work tree has.
-fn next_requirement(root: &Path, specs: &SpecFolder) -> u32 {
+pub(crate) fn next_requirement(root: &Path, specs: &SpecFolder) -> u32 {
     let mut highest = 0;
     for folder in ["current", "changes", "archive"] {
         let Some(folder) = join(specs.path(), folder) else {

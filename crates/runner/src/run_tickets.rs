@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::clean::{CleanError, MadeRoom};
+use crate::leaving::Leaving;
 use crate::lock::{LockHolder, RunnerNote};
 use crate::moment::Moment;
 use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
@@ -63,6 +64,8 @@ pub struct RunTickets {
     pub options: RunOptions,
     /// Becomes true when no more tickets are to be begun; those that run are brought to their end.
     pub drain: watch::Receiver<bool>,
+    /// Single ones that are to be left while the others go on. They are not begun again as long as they are approved as they were.
+    pub leaving: Leaving,
 }
 
 /// Which of the tickets that are begun this is, counted from 1, and of how many as far as that is known.
@@ -170,6 +173,7 @@ pub fn run_tickets(
                     ..sitting.what.options.clone()
                 };
                 let place = Some(sitting.place_of(&queued.id));
+                let leaving = sitting.what.leaving.clone();
                 let (runtime, mut end) = (runtime.clone(), End::of(queued, sender.clone()));
                 scope.spawn(move || {
                     let stopped_by = RefCell::new(None);
@@ -177,6 +181,7 @@ pub fn run_tickets(
                         workspace,
                         witness,
                         options,
+                        leaving: &leaving,
                         place,
                         stopped_by: &stopped_by,
                         night,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,8 @@ use rustix::process::Signal;
 use serde::Serialize;
 
 use crate::guard::ProcessIdentity;
-use crate::lock::{LockHolder, LockPurpose, TicketLock, lock_file, runner_notes};
+use crate::leaving::{ask_to_leave, take_back};
+use crate::lock::{LockHolder, LockPurpose, TicketLock, has_open, lock_file, runner_notes};
 
 /// How often it is looked whether a runner is gone.
 const POLL: Duration = Duration::from_millis(20);
@@ -20,10 +20,19 @@ const POLL: Duration = Duration::from_millis(20);
 /// What a runner is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// To leave in good order, by SIGUSR1. A runner with several tickets leaves all of them.
+    /// To leave in good order, by SIGUSR1: a named ticket alone, else all that it works on.
     Leave,
     /// To begin no more tickets, and to leave when those under way have ended, by SIGUSR2.
     BeginNoMore,
+}
+
+impl Ask {
+    pub(crate) fn signal(self) -> Signal {
+        match self {
+            Self::Leave => Signal::USR1,
+            Self::BeginNoMore => Signal::USR2,
+        }
+    }
 }
 
 /// A ticket that a process of this machine works on now.
@@ -127,11 +136,22 @@ pub async fn stop_ticket(
             _ => Ok(StopOutcome::NotRunning),
         };
     }
+    if ask == Ask::Leave {
+        ask_to_leave(locks, ticket, &holder)?;
+    }
     let running = RunningTicket {
         ticket: ticket.clone(),
         holder,
     };
-    let stopped = ask_all(locks, vec![running], Vec::new(), ask, patience).await?;
+    let stopped = ask_all(locks, vec![running], Vec::new(), ask, patience).await;
+    let is_there = |stopped: &StoppedRunners| {
+        let mut outcomes = stopped.tickets.iter().map(|(_, outcome)| *outcome);
+        outcomes.any(|outcome| matches!(outcome, StopOutcome::StillThere { .. }))
+    };
+    if !stopped.as_ref().is_ok_and(is_there) {
+        take_back(locks, ticket);
+    }
+    let stopped = stopped?;
     Ok(stopped
         .tickets
         .into_iter()
@@ -170,10 +190,6 @@ async fn ask_all(
     ask: Ask,
     patience: Duration,
 ) -> Result<StoppedRunners, StopError> {
-    let signal = match ask {
-        Ask::Leave => Signal::USR1,
-        Ask::BeginNoMore => Signal::USR2,
-    };
     let began = Instant::now();
     let mut asked: BTreeMap<i32, bool> = BTreeMap::new();
     let holders = running.iter().map(|running| &running.holder);
@@ -181,7 +197,7 @@ async fn ask_all(
         let process = &holder.process;
         asked
             .entry(process.pid)
-            .or_insert_with(|| process.seen().is_some_and(|process| process.signal(signal)));
+            .or_insert_with(|| process.seen().is_some_and(|process| process.signal(ask.signal())));
     }
     let outcome = |process: &ProcessIdentity, is_there: bool| {
         let (pid, after_ms) = (process.pid, began.elapsed().as_millis());
@@ -228,30 +244,4 @@ async fn ask_all(
 /// Who runs a ticket now. Who only cleans up or repairs is no runner, and has nothing to leave in good order.
 fn runner_of(locks: &Path, ticket: &TicketId) -> Option<LockHolder> {
     TicketLock::holder(locks, ticket).filter(|holder| holder.purpose == LockPurpose::Run)
-}
-
-/// Whether this process has the file open. Where the system does not show what a process has open, its note must do.
-fn has_open(process: &ProcessIdentity, file: &Path) -> io::Result<bool> {
-    if !cfg!(target_os = "linux") {
-        return Ok(process.is_alive());
-    }
-    let lock = match fs::symlink_metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        other => other?,
-    };
-    let entries = match fs::read_dir(format!("/proc/{}/fd", process.pid)) {
-        // It is gone, or is another user's.
-        Err(_) => return Ok(false),
-        Ok(entries) => entries,
-    };
-    for entry in entries {
-        let Ok(entry) = entry else { return Ok(false) };
-        // Follows to the file itself, also where it was renamed or deleted.
-        if let Ok(open) = fs::metadata(entry.path())
-            && (open.dev(), open.ino()) == (lock.dev(), lock.ino())
-        {
-            return Ok(process.is_alive());
-        }
-    }
-    Ok(false)
 }

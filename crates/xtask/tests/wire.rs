@@ -16,7 +16,7 @@ use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
     Activity, Advice, Approval, Blocker, Cancellation, Curation, Effect, Event, EvidenceIndex, ExpertReview,
-    ExpertSubject, Journal, Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement,
+    ExpertSubject, GoalPlan, Journal, Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement,
     SteeringPack, TicketFile, schema_of,
 };
 use policy::Policy;
@@ -92,6 +92,11 @@ fn wires() -> Vec<Wire> {
         stored("plan", |bytes| {
             let text = std::str::from_utf8(bytes).unwrap();
             let plan = Plan::parse(text, "turn-1").map_err(|error| error.to_string())?;
+            Ok(Some(serde_json::to_value(plan).unwrap()))
+        }),
+        stored("goal_plan", |bytes| {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let plan = GoalPlan::parse(text, "turn-1").map_err(|error| error.to_string())?;
             Ok(Some(serde_json::to_value(plan).unwrap()))
         }),
         stored("curation", |bytes| {

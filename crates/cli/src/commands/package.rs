@@ -45,6 +45,9 @@ enum PackageVerb {
         /// The goal, in a few sentences
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         goal: String,
+        /// Deliver all of them on one branch, `foil/<name>`, each from the last one's result
+        #[arg(long)]
+        one_branch: bool,
     },
     /// Lock the files of its tickets as they are now, and tell what changed
     #[command(after_help = "Examples:\n  foil package lock sign-up")]
@@ -68,11 +71,13 @@ pub(super) fn run(args: &PackageArgs, context: &Context<'_>) -> Result<Exit, Fai
             tickets,
             name,
             goal,
+            one_branch,
         } => {
             let wanted = NewPackage {
                 title: title.clone(),
                 name: name.clone(),
                 goal: goal.clone(),
+                one_branch: *one_branch,
                 tickets: tickets.clone(),
             };
             let written = new_package(&workspace, &wanted)?;

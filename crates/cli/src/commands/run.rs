@@ -1,7 +1,7 @@
 //! `foil run`
 
 mod progress;
-mod signals;
+pub(super) mod signals;
 mod teller;
 
 use ledger_core::{PauseCause, PhaseEvidence, Run, TicketId};
@@ -9,13 +9,14 @@ use policy::Outcome;
 use policy::config::Pick;
 use runner::guard::GuardProgram;
 use runner::{
-    LeftTicket, Moment, Queue, Retry, ReviewPacket, RunOptions, RunReport, RunTickets, Selection, Workspace,
-    agent_warning, deliver_later, run_tickets,
+    LeaveRequests, LeftTicket, Moment, Queue, Retry, ReviewPacket, RunOptions, RunReport, RunTickets, Selection,
+    Workspace, agent_warning, deliver_later, run_tickets,
 };
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use self::progress::Screen;
+use self::signals::Signals;
 use self::teller::Teller;
 use super::Context;
 use crate::exit::Exit;
@@ -61,6 +62,9 @@ pub(crate) struct RunArgs {
     /// Begin a new run with what the last run of the ticket left, instead of with the base
     #[arg(long, requires = "tickets", conflicts_with_all = ["next", "all", "continuous"])]
     from_rescue: bool,
+    /// For the daemon: end with a code of its own when the night is over
+    #[arg(long, hide = true)]
+    in_background: bool,
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
@@ -157,11 +161,17 @@ pub(super) fn run(args: &RunArgs, context: &Context<'_>) -> Result<Exit, Failure
     run_all(args, selection, &workspace, context, &runtime)
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+pub(super) fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
+}
+
+/// Listens to signals from now on. To be called in a runtime.
+fn listen(workspace: &Workspace, context: &Context<'_>) -> std::io::Result<Signals> {
+    let requests = LeaveRequests::for_this_process(workspace.roots().locks())?;
+    signals::watch(context.output, requests)
 }
 
 /// Delivers what the run of a ticket left, and tells of it like of a run.
@@ -169,9 +179,10 @@ pub(super) fn deliver(ticket: &TicketId, context: &Context<'_>) -> Result<Exit, 
     let workspace = context.workspace()?;
     let runtime = runtime()?;
     let delivered = async {
+        let signals = listen(&workspace, context)?;
         let options = RunOptions {
             guard: GuardProgram::current()?,
-            stop: signals::watch(context.output)?.stop,
+            stop: signals.leaving.stop_of(ticket, signals.stop),
             model: None,
             from_rescue: false,
             allow_temporary: false,
@@ -265,7 +276,7 @@ fn run_all(
     };
     let signals = {
         let _inside = runtime.enter();
-        signals::watch(context.output)?
+        listen(workspace, context)?
     };
     let stop = signals.stop.clone();
     let slots = args.jobs.unwrap_or(workspace.policy()?.schedule.concurrency);
@@ -281,6 +292,7 @@ fn run_all(
             allow_temporary: false,
         },
         drain: signals.drain,
+        leaving: signals.leaving,
     };
     let teller = Teller::new(workspace, context, slots > 1 && only.is_none(), only);
     let ran = run_tickets(workspace, what, runtime.handle(), &teller)?;
@@ -299,6 +311,9 @@ fn run_all(
         context.output.story(&text)?;
     }
     let mut exit = told.exit;
+    if args.in_background && ran.spent.is_some() && stop.borrow().is_none() {
+        return Ok(Exit::NightOver);
+    }
     if !ran.left.is_empty() || ran.spent.is_some() {
         exit = exit.and(Exit::Blocked);
     }

@@ -14,8 +14,8 @@ use crate::output::{GOOD, NOTICE, styled};
 /// Ask a run to stop in good order
 ///
 /// The runner ends the turn or check that is under way, notes where the run stands and leaves. Nothing is lost: the next
-/// `foil run` goes on. Without a ticket every run of this clone is asked; a `foil run` with several tickets leaves all of them. Nothing is ever
-/// killed.
+/// `foil run` goes on. A ticket that is named is left alone, while others that the same `foil run` works on go on; without one every run of
+/// this clone is asked. Nothing is ever killed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  foil stop\n  foil stop 0042-validate-email\n  foil stop 0042-validate-email --wait 5m\n  foil stop --drain              what is under way is still brought to its end"

@@ -5,9 +5,9 @@ use ledger_core::BlockerCode;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, InitError, LedgerError,
-    LogError, NewTicketError, PackageError, RescueError, RunError, StatusError, StopError, TargetError, WordError,
-    WorkspaceError,
+    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, GoalError,
+    InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError,
+    StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -46,6 +46,11 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         Failure::Stop(StopError::NotTheHolder { .. }) => {
             Some("it was left alone; `foil doctor` looks at the locks".to_owned())
         }
+        Failure::Daemon(DaemonError::AlreadyRunning { .. }) => {
+            Some("`foil daemon status` shows what it does; `foil daemon stop` ends it in good order".to_owned())
+        }
+        Failure::DaemonNotBegun { .. } => Some("`foil daemon status` shows whether it has by now".to_owned()),
+        Failure::Service(error) => service(error),
         Failure::Agent(problem) => Some(problem.hint.clone()),
         Failure::CodexFiles(CodexFilesError::NoHome) => Some("set HOME, or CODEX_HOME".to_owned()),
         Failure::CodexFiles(CodexFilesError::HomeMissing) => Some("start `codex` once, which makes it".to_owned()),
@@ -57,6 +62,7 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         },
         Failure::Deliver(error) => deliver(error),
         Failure::Word(error) => word(error),
+        Failure::Goal(error) => goal(error),
         Failure::Init(InitError::Options { .. }) => {
             Some("a repository is written `owner/name`, a model is one word".to_owned())
         }
@@ -82,6 +88,53 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         },
         Failure::Package(error) => package(error),
         _ => None,
+    }
+}
+
+fn goal(error: &GoalError) -> Option<String> {
+    let hint = match error {
+        GoalError::Workspace(error) => return workspace(error),
+        GoalError::Repository(error) => return repository(error),
+        GoalError::Agent(problem) => return Some(problem.hint.clone()),
+        GoalError::Goal => {
+            "foil plan \"Refuse e-mail addresses without a domain\"; a longer text is read with `--from FILE`"
+                .to_owned()
+        }
+        GoalError::NoName => "name it with `--package`".to_owned(),
+        GoalError::NoCommit => "commit the repository's files and counterfoil.toml first".to_owned(),
+        GoalError::NotTrusted => "`foil trust` shows what the policy runs, and remembers that you agree".to_owned(),
+        GoalError::Taken { .. } => {
+            "nothing of it is changed: give the tickets of this goal another package with `--package`".to_owned()
+        }
+        GoalError::Begun { .. } => {
+            "plan what is left as a package of its own with `--package`; nothing of this one is changed".to_owned()
+        }
+        GoalError::Held { .. } => "wait until it has ended".to_owned(),
+        GoalError::Moved { .. } => "nothing was written: plan again, so that the planner sees it".to_owned(),
+        GoalError::Exists { .. } => {
+            "nothing was written: look at what it is, or move it away, and plan again".to_owned()
+        }
+        GoalError::Timeout { .. } | GoalError::Tokens { .. } => {
+            "nothing was written: state a smaller goal, or raise the limit in counterfoil.toml".to_owned()
+        }
+        GoalError::Refused { .. } => {
+            "nothing was written: state the goal more exactly, or make the tickets yourself with `foil new`".to_owned()
+        }
+        GoalError::Failed { .. } => "nothing was written; `foil doctor` looks at Codex and its login".to_owned(),
+        GoalError::Touched => "nothing was written; look at `[agent] sandbox` and `foil doctor`".to_owned(),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+fn service(error: &ServiceError) -> Option<String> {
+    match error {
+        ServiceError::NotOurs { .. } => Some("nothing was changed; move it away if it is not needed".to_owned()),
+        ServiceError::NoManager { .. } => Some("`foil daemon start` works without one".to_owned()),
+        ServiceError::Refused { .. } => Some(
+            "a user's manager runs where you are logged in, or after `loginctl enable-linger`; `foil daemon start` works without one".to_owned(),
+        ),
+        ServiceError::Name { .. } | ServiceError::Io { .. } => None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::world::{Runner, eventually, json};
 
 /// A world with these approved tickets: their ids, what their contracts say besides, and what their workers run, where `$MEET` is a folder that all of
 /// them see.
-fn world_of(policy: &str, tickets: &[(&str, &str, &str)]) -> World {
+pub(crate) fn world_of(policy: &str, tickets: &[(&str, &str, &str)]) -> World {
     let world = World::new();
     assert_eq!(world.foil(&["init"]).code, Some(0));
     let scripts = world.folder().join("scripts");
@@ -46,11 +46,11 @@ fn meeting(own: &str, other: &str) -> String {
     format!("touch $MEET/{own}; until test -e $MEET/{other}; do sleep 0.02; done; echo {own} >{own}.txt")
 }
 
-fn scope(paths: &str) -> String {
+pub(crate) fn scope(paths: &str) -> String {
     format!("[scope]\nallowed = [\"{paths}\"]\n")
 }
 
-fn states(world: &World) -> Vec<(String, String)> {
+pub(crate) fn states(world: &World) -> Vec<(String, String)> {
     let report = json(&world.foil(&["status", "--json"]));
     let state = |ticket: &Value| {
         let text = |key: &str| ticket[key].as_str().unwrap().to_owned();
@@ -59,20 +59,20 @@ fn states(world: &World) -> Vec<(String, String)> {
     report["tickets"].as_array().unwrap().iter().map(state).collect()
 }
 
-fn assert_states(world: &World, expected: &[(&str, &str)]) {
+pub(crate) fn assert_states(world: &World, expected: &[(&str, &str)]) {
     let states = states(world);
     let states: Vec<_> = states.iter().map(|(id, state)| (id.as_str(), state.as_str())).collect();
     assert_eq!(states, expected);
 }
 
 /// A `foil run` that goes on beside the test.
-fn beside(world: &World, arguments: &[&str]) -> Runner {
+pub(crate) fn beside(world: &World, arguments: &[&str]) -> Runner {
     let mut command = world.foil_command();
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     Runner(command.spawn().unwrap())
 }
 
-fn signal(runner: &Runner, signal: &str) {
+pub(crate) fn signal(runner: &Runner, signal: &str) {
     let mut kill = Command::new("kill");
     let status = kill.args([signal, &runner.0.id().to_string()]).status();
     assert!(status.unwrap().success());
@@ -213,6 +213,34 @@ fn all_that_run_leave_in_good_order_and_go_on() {
     let said = world.foil(&["run", "--all", "--jobs", "2"]);
     assert_eq!(said.code, Some(0), "{said}");
     assert_states(&world, &[("0001-a", "done"), ("0002-b", "done")]);
+}
+
+#[test]
+fn a_named_ticket_is_left_while_others_go_on() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-A", &scope("a.txt"), "touch $MEET/a; sleep 60"),
+            (
+                "0002-b",
+                &scope("b.txt"),
+                "touch $MEET/b; until test -e $MEET/go; do sleep 0.02; done; echo b >b.txt",
+            ),
+        ],
+    );
+    let mut runner = beside(&world, &["run", "--all", "--jobs", "2"]);
+    let meet = world.folder().join("meet");
+    eventually("both at work", || meet.join("a").exists() && meet.join("b").exists());
+    let said = world.foil(&["stop", "0001-A"]);
+    assert_eq!(said.stdout, "0001-A: stopped; `foil run 0001-A` goes on\n", "{said}");
+    assert_states(&world, &[("0001-A", "paused"), ("0002-b", "running")]);
+    std::fs::write(meet.join("go"), "").unwrap();
+    assert_eq!(runner.0.wait().unwrap().code(), Some(130), "not all were done");
+    assert_states(&world, &[("0001-A", "paused"), ("0002-b", "done")]);
+    writer(&world, "0001-A", &runs("echo x >a.txt"));
+    let said = world.foil(&["run", "--all"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_states(&world, &[("0001-A", "done"), ("0002-b", "done")]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ const CENTURY: &str = "[[step]]\ndo = \"write\"\npath = \"src/century.rs\"\n\
     text = \"pub fn century(year: u32) -> u32 {\\n    year / 100\\n}\\n\"\n";
 
 /// The blocks of this language in the section of the guide.
-fn in_guide(language: &str) -> Vec<String> {
+pub(crate) fn in_guide(language: &str) -> Vec<String> {
     let (_, section) = GUIDE.split_once("### A ticket with specs").unwrap();
     let (section, _) = section.split_once("\n## Consent").unwrap();
     let fence = format!("```{language}\n");
@@ -55,7 +55,7 @@ fn world_with(script: &str, contract: &str, prepare: impl FnOnce(&World)) -> Wor
     })
 }
 
-fn set_up(world: &World) {
+pub(crate) fn set_up(world: &World) {
     for (name, text) in NAMES.iter().zip(in_guide("markdown")) {
         world.write(&spec(name), text);
     }

@@ -212,6 +212,12 @@ impl BranchTemplate {
         !self.as_str().contains("{id}")
     }
 
+    /// The template with which all tickets of a package share one branch: the package is named where this one names the ticket.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        Self(self.as_str().replace("{id}", "{package}"))
+    }
+
     /// The branch's short name. A ticket without a package has `no-package` there, or its id where a package has one branch.
     pub fn fill(&self, id: &str, package: Option<&str>) -> String {
         let alone = if self.is_shared() { id } else { "no-package" };

@@ -115,17 +115,18 @@ impl ActiveLedger {
 /// or of `0001-hello` where the first choice was taken.
 fn by_branch(policy: &Policy, ledgers: &[&Ledger<'_>], branch: &str) -> BTreeSet<TicketId> {
     let template = &policy.delivery.branch;
-    let needs_package = template.as_str().contains("{package}");
+    // A package may say that its tickets share one.
+    let shared = template.shared();
     let package = |folder: &TicketFolder<'_>| folder.ticket().ok()?.package.map(|package| package.to_string());
     let mut found = BTreeSet::new();
     for ledger in ledgers {
         for id in ledger.ids() {
-            let package = match needs_package {
-                true => ledger.ticket(id).and_then(|folder| package(&folder)),
-                false => None,
-            };
-            let wanted = template.fill(id.as_str(), package.as_deref());
-            if branch.strip_prefix(wanted.as_str()).is_some_and(is_choice) {
+            let package = ledger.ticket(id).and_then(|folder| package(&folder));
+            let of_package = package.as_deref().map(|_| shared.fill(id.as_str(), package.as_deref()));
+            let mut wanted = of_package
+                .into_iter()
+                .chain([template.fill(id.as_str(), package.as_deref())]);
+            if wanted.any(|wanted| branch.strip_prefix(wanted.as_str()).is_some_and(is_choice)) {
                 found.insert(id.clone());
             }
         }

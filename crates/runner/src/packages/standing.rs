@@ -19,6 +19,8 @@ pub(crate) struct PackageStanding {
     pub(crate) before: Vec<(TicketId, TicketFile)>,
     /// Whether it is the last one.
     pub(crate) is_last: bool,
+    /// Whether its tickets share one branch, whatever the policy says.
+    pub(crate) has_one_branch: bool,
 }
 
 /// How a ticket stands in the package that it names, at the base and in the work tree. `committed` is the ledger of the base.
@@ -39,6 +41,7 @@ pub(crate) fn package_standing(
         stacked: Vec::new(),
         before: Vec::new(),
         is_last: false,
+        has_one_branch: false,
     };
     let fact = &mut standing.fact;
     let (Some(ledger), Some(tip), Some(path)) = (committed, others.tip, package_path(others.ledger.dir(), name)) else {
@@ -71,6 +74,7 @@ pub(crate) fn package_standing(
         return Ok(standing);
     };
     fact.state = lock_state(others, ledger, &package);
+    standing.has_one_branch = package.one_branch;
     let (before, from_here) = package.tickets.split_at(place);
     fact.after = from_here.len().saturating_sub(1);
     for (index, other) in package.tickets.iter().enumerate() {

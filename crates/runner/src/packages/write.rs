@@ -29,6 +29,8 @@ pub struct NewPackage {
     pub goal: String,
     /// Its tickets in their order.
     pub tickets: Vec<TicketId>,
+    /// Whether they share one branch.
+    pub one_branch: bool,
 }
 
 /// What was done to a package.
@@ -101,6 +103,7 @@ pub fn new_package(workspace: &Workspace, wanted: &NewPackage) -> Result<Package
         schema: 1,
         title: title.to_owned(),
         goal: wanted.goal.trim().to_owned(),
+        one_branch: wanted.one_branch,
         tickets: wanted.tickets.clone(),
         lock: Vec::new(),
     };

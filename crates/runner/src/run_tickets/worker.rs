@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, Choice, Record, Run, TicketId};
+use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
 use policy::Outcome;
 use tokio::sync::mpsc;
 
@@ -11,6 +11,7 @@ use super::night::Night;
 use super::retries::passes;
 use super::{Place, Witness};
 use crate::clean::make_room;
+use crate::leaving::Leaving;
 use crate::lock::LockHolder;
 use crate::queue::Queued;
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
@@ -80,6 +81,8 @@ pub(super) struct TicketWorker<'a, W> {
     pub(super) workspace: &'a Workspace,
     pub(super) witness: &'a W,
     pub(super) options: RunOptions,
+    /// Which tickets are to be left while others go on.
+    pub(super) leaving: &'a Leaving,
     pub(super) place: Option<Place>,
     /// What stopped the first of the children that was stopped by what passes.
     pub(super) stopped_by: &'a RefCell<Option<Blocker>>,
@@ -107,6 +110,18 @@ impl<W: Witness> TicketWorker<'_, W> {
     }
 
     pub(super) async fn bring_to_its_end(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
+        self.leaving.begin(ticket);
+        let told = Self {
+            options: RunOptions {
+                stop: self.leaving.stop_of(ticket, self.options.stop.clone()),
+                ..self.options.clone()
+            },
+            ..*self
+        };
+        told.run(ticket).await
+    }
+
+    async fn run(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
         self.make_room();
         let managed = {
             let show = self.view(ticket);
@@ -144,6 +159,7 @@ impl<W: Witness> TicketWorker<'_, W> {
             let passing = stopped_by(&ran).filter(|blocker| passes(blocker.code));
             let first = self.stopped_by.take().or(passing);
             self.stopped_by.replace(first);
+            let is_left = is_left(&ran);
             // What is tried again has not ended yet.
             if choice != Choice::Retry {
                 self.witness.ended(&child, ran);
@@ -151,6 +167,23 @@ impl<W: Witness> TicketWorker<'_, W> {
             if let Some(cause) = *self.options.stop.borrow() {
                 return Err(RunError::Stopped { cause });
             }
+            if is_left {
+                let cause = PauseCause::Stop;
+                return Err(RunError::Stopped { cause });
+            }
         }
+    }
+}
+
+/// Whether somebody had this ticket left.
+fn is_left(ran: &Result<RunReport, RunError>) -> bool {
+    match ran {
+        Ok(report) => report.outcome == Outcome::Paused(PauseCause::Stop),
+        Err(error) => matches!(
+            error,
+            RunError::Stopped {
+                cause: PauseCause::Stop
+            }
+        ),
     }
 }

@@ -467,13 +467,17 @@ impl<'a> World<'a> {
 
     fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
         let template = self.workspace.policy().ok().map(|policy| &policy.delivery.branch);
-        let expected =
-            template.map(|branch| branch.fill(row.id.as_str(), row.package.as_ref().map(PackageName::as_str)));
-        let branch_exists = expected.as_ref().is_some_and(|name| self.branch(name).is_some());
+        let package = row.package.as_ref().map(PackageName::as_str);
+        let branch = template.and_then(|template| {
+            // Whether the package has one branch is not read for this alone.
+            let shared = package.map(|_| template.shared().fill(row.id.as_str(), package));
+            let mut expected = shared.into_iter().chain([template.fill(row.id.as_str(), package)]);
+            expected.find(|name| self.branch(name).is_some())
+        });
         let delivered = match run.and_then(delivered_by_run) {
             Some(delivered) => Some(delivered),
             // Reading a receipt costs three objects: only for what has something left to do.
-            None if branch_exists => self.delivered_by_receipt(&row.id),
+            None if branch.is_some() => self.delivered_by_receipt(&row.id),
             None => None,
         };
         if let Some(receipt) = run.and_then(Run::receipt)
@@ -492,7 +496,7 @@ impl<'a> World<'a> {
         }) = delivered
         else {
             return DoneStatus {
-                branch: expected.filter(|_| branch_exists),
+                branch,
                 ..DoneStatus::default()
             };
         };

@@ -3,6 +3,7 @@
 use std::io;
 
 use ledger_core::PauseCause;
+use runner::{LeaveRequests, Leaving};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -10,11 +11,13 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// What signals ask for.
-pub(super) struct Signals {
+pub(in crate::commands) struct Signals {
     /// Becomes `Some` when somebody asks the runner to leave: SIGINT, SIGTERM, or SIGUSR1, which is what `foil stop` sends.
-    pub(super) stop: watch::Receiver<Option<PauseCause>>,
+    pub(in crate::commands) stop: watch::Receiver<Option<PauseCause>>,
     /// Becomes true when no more tickets are to be begun: SIGUSR2, which is what `foil stop --drain` sends.
-    pub(super) drain: watch::Receiver<bool>,
+    pub(in crate::commands) drain: watch::Receiver<bool>,
+    /// The tickets that are to be left while others go on: those that somebody has left a note for before SIGUSR1.
+    pub(in crate::commands) leaving: Leaving,
 }
 
 /// Listens to signals from now on. To be called in a runtime.
@@ -22,7 +25,7 @@ pub(super) struct Signals {
 /// Leaving takes a moment, and a person may be impatient: the second signal is answered with a word, the third ends the
 /// process at once. Whatever it left is then taken up as after a crash.
 #[expect(clippy::exit, reason = "a person who asks three times wants the process to end now")]
-pub(super) fn watch(output: &Output) -> io::Result<Signals> {
+pub(in crate::commands) fn watch(output: &Output, requests: LeaveRequests) -> io::Result<Signals> {
     let (sender, stopped) = watch::channel(None);
     let (drainer, drain) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -31,6 +34,8 @@ pub(super) fn watch(output: &Output) -> io::Result<Signals> {
     let mut stop = signal(SignalKind::user_defined1())?;
     let mut last = signal(SignalKind::user_defined2())?;
     let output = output.clone();
+    let leaving = Leaving::default();
+    let left = leaving.clone();
     tokio::spawn(async move {
         let mut asked = 0;
         loop {
@@ -38,7 +43,15 @@ pub(super) fn watch(output: &Output) -> io::Result<Signals> {
                 _ = interrupt.recv() => PauseCause::Interrupt,
                 _ = terminate.recv() => PauseCause::Terminate,
                 _ = hang_up.recv() => PauseCause::Terminate,
-                _ = stop.recv() => PauseCause::Stop,
+                _ = stop.recv() => {
+                    let tickets = requests.take();
+                    if tickets.is_empty() {
+                        PauseCause::Stop
+                    } else {
+                        tickets.iter().for_each(|ticket| left.leave(ticket));
+                        continue;
+                    }
+                }
                 _ = last.recv() => {
                     if !drainer.send_replace(true) {
                         let _ = output.error(DRAINING);
@@ -60,7 +73,11 @@ pub(super) fn watch(output: &Output) -> io::Result<Signals> {
             }
         }
     });
-    Ok(Signals { stop: stopped, drain })
+    Ok(Signals {
+        stop: stopped,
+        drain,
+        leaving,
+    })
 }
 
 const DRAINING: &str = "no more tickets are begun; those that run are brought to their end\n";

@@ -161,6 +161,8 @@ pub(super) enum Answer {
     Review(Map<String, Value>),
     /// A planner's answer.
     Plan(Map<String, Value>),
+    /// A planner's answer to a goal.
+    GoalPlan(Map<String, Value>),
     /// An advisor's answer.
     Advice(Map<String, Value>),
     /// An expert's answer.
@@ -323,6 +325,13 @@ impl Answer {
                     "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [],
                     "proof": ["the checks"], "stop_conditions": [], "risks": [], "wanted_grants": [],
                     "blocked_because": "",
+                }),
+                fields,
+            ),
+            Self::GoalPlan(fields) => filled(
+                json!({
+                    "turn": "{turn}", "status": "planned", "title": "A goal", "approach": "one after the other", "tickets": [],
+                    "assumptions": [], "questions": [], "blocked_because": "",
                 }),
                 fields,
             ),

@@ -1,0 +1,232 @@
+//! `foil daemon`
+
+use std::process::Command;
+
+use runner::guard::ProcessIdentity;
+use serde_json::Value;
+
+use crate::common::{LOOP, World};
+use crate::packages::{runs, writer};
+use crate::parallel::{assert_states, beside, scope, signal, states, world_of};
+use crate::world::{eventually, json};
+
+/// A daemon that was started, and is asked to leave with the test.
+struct Daemon<'a>(&'a World);
+
+impl<'a> Daemon<'a> {
+    fn start(world: &'a World, arguments: &[&str]) -> Self {
+        let mut all = vec!["daemon", "start"];
+        all.extend(arguments);
+        let said = world.foil(&all);
+        assert_eq!(said.code, Some(0), "{said}");
+        Self(world)
+    }
+
+    fn status(&self) -> Value {
+        json(&self.0.foil(&["daemon", "status", "--json"]))
+    }
+
+    fn process(&self, key: &str) -> Option<ProcessIdentity> {
+        let pid = self.status()[key].as_i64()?;
+        ProcessIdentity::of(i32::try_from(pid).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.foil(&["daemon", "stop"]);
+    }
+}
+
+fn kill(process: &ProcessIdentity) {
+    let status = Command::new("kill").args(["-9", &process.pid.to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+fn is_done(world: &World, place: usize) -> bool {
+    states(world)[place].1 == "done"
+}
+
+fn log_of(world: &World) -> String {
+    std::fs::read_to_string(world.root().join(".git/counterfoil/daemon/daemon.log")).unwrap()
+}
+
+/// Writes a file, once it may.
+fn when_told(file: &str) -> String {
+    format!("touch $MEET/{file}; until test -e $MEET/go; do sleep 0.02; done; echo x >{file}")
+}
+
+#[test]
+fn what_is_ready_and_what_is_approved_later_is_run_in_the_background() {
+    let world = world_of(
+        "[schedule]\npoll = \"1s\"\n",
+        &[
+            ("0001-a", &scope("a.txt"), "echo a >a.txt"),
+            ("0002-b", &scope("b.txt"), "echo x >elsewhere.txt"),
+        ],
+    );
+    world.ticket("0003-c", &format!("{LOOP}{}", scope("c.txt")));
+    world.write("ledger/tickets/0003-c/prompt.md", "Write 0003-c.\n");
+    writer(&world, "0003-c", &runs("echo c >c.txt"));
+    world.commit_all("A draft");
+    let before = world.foil(&["daemon", "status"]);
+    assert_eq!(before.code, Some(10), "{before}");
+    assert_eq!(before.stdout, "not running: `foil daemon start` starts it\n");
+    let daemon = Daemon::start(&world, &["--jobs", "2"]);
+    eventually("what was ready is run", || {
+        is_done(&world, 0) && states(&world)[1].1 == "blocked"
+    });
+    let worker = daemon.process("worker").unwrap();
+    let said = world.foil(&["approve", "0003-c"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    eventually("what was approved later is run", || {
+        is_done(&world, 2) && log_of(&world).contains("Z done 0003-c")
+    });
+    assert_eq!(daemon.process("worker"), Some(worker), "a blocked ticket is no crash");
+    let status = daemon.status();
+    assert_eq!(status["schema"], "counterfoil.daemon.status/1");
+    assert_eq!((&status["running"], &status["failures"]), (&true.into(), &0.into()));
+    let words = world.foil(&["daemon", "status"]);
+    assert!(words.stdout.contains("\nlast of the log\n"), "{words}");
+    let second = world.foil(&["daemon", "start"]);
+    assert_eq!(second.code, Some(11), "{second}");
+    assert!(second.stderr.contains("at work already"), "{second}");
+    let said = world.foil(&["daemon", "stop"]);
+    assert_eq!(
+        (said.code, said.stdout.starts_with("stopped;")),
+        (Some(0), true),
+        "{said}"
+    );
+    assert_eq!(world.foil(&["daemon", "status"]).code, Some(10));
+    let again = world.foil(&["daemon", "stop"]);
+    assert_eq!(again.stdout, "Nothing to do: no daemon of this clone runs.\n");
+}
+
+#[test]
+fn a_worker_that_is_killed_is_started_again_and_goes_on() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let daemon = Daemon::start(&world, &[]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let worker = daemon.process("worker").unwrap();
+    kill(&worker);
+    eventually("another one works", || {
+        daemon.process("worker").is_some_and(|now| now != worker)
+    });
+    std::fs::write(meet.join("go"), "").unwrap();
+    eventually("it is done", || is_done(&world, 0));
+    let status = daemon.status();
+    assert_eq!(status["last_end"], "failed");
+    assert_eq!(status["last_end_in_words"], "signal 9");
+    let runs = std::fs::read_dir(world.root().join(".git/counterfoil/runs/0001-a")).unwrap();
+    assert_eq!(runs.count(), 1, "the run goes on");
+}
+
+#[test]
+fn nothing_is_left_of_a_daemon_that_is_killed_and_the_next_goes_on() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let daemon = Daemon::start(&world, &[]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let [own, worker] = ["pid", "worker"].map(|key| daemon.process(key).unwrap());
+    kill(&own);
+    eventually("its worker is gone too", || !worker.is_alive());
+    assert_eq!(world.foil(&["daemon", "status"]).code, Some(10));
+    std::fs::write(meet.join("go"), "").unwrap();
+    let _next = Daemon::start(&world, &[]);
+    eventually("it is done", || is_done(&world, 0));
+}
+
+#[test]
+fn a_daemon_that_is_terminated_leaves_in_good_order_with_all_that_it_started() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let mut runner = beside(&world, &["daemon", "run"]);
+    let daemon = Daemon(&world);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let worker = daemon.process("worker").unwrap();
+    signal(&runner, "-TERM");
+    assert_eq!(runner.0.wait().unwrap().code(), Some(0));
+    assert!(!worker.is_alive());
+    assert_states(&world, &[("0001-a", "paused")]);
+}
+
+#[test]
+fn a_drained_daemon_ends_what_it_has_begun() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), &when_told("a.txt")),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+        ],
+    );
+    let daemon = Daemon::start(&world, &[]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let own = daemon.process("pid").unwrap();
+    let said = world.foil(&["daemon", "stop", "--drain"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.stdout.contains("leaves when it has ended its runs"), "{said}");
+    std::fs::write(meet.join("go"), "").unwrap();
+    eventually("it has left", || !own.is_alive());
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
+}
+
+#[test]
+fn a_ticket_is_left_without_its_daemon_and_all_with_it() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), &when_told("a.txt")),
+            ("0002-b", &scope("b.txt"), &when_told("b.txt")),
+        ],
+    );
+    let daemon = Daemon::start(&world, &["--jobs", "2"]);
+    let meet = world.folder().join("meet");
+    eventually("both at work", || {
+        meet.join("a.txt").exists() && meet.join("b.txt").exists()
+    });
+    let own = daemon.process("pid").unwrap();
+    assert_eq!(world.foil(&["stop", "0001-a"]).code, Some(0));
+    assert_states(&world, &[("0001-a", "paused"), ("0002-b", "running")]);
+    assert!(own.is_alive());
+    assert_eq!(world.foil(&["stop"]).code, Some(0));
+    eventually("the daemon has left", || !own.is_alive());
+    assert_states(&world, &[("0001-a", "paused"), ("0002-b", "paused")]);
+}
+
+#[test]
+fn once_is_over_when_nothing_is_ready() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), "echo a >a.txt")]);
+    let said = world.foil(&["daemon", "run", "--once"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.stderr.contains("done 0001-a"), "{said}");
+    assert_states(&world, &[("0001-a", "done")]);
+    let log = log_of(&world);
+    assert!(
+        log.contains("Z done 0001-a") && log.contains("Z foil daemon: started"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_is_told_and_once_it_is_mended_all_goes_on() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let daemon = Daemon::start(&world, &[]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let policy = world.read("counterfoil.toml");
+    world.write("counterfoil.toml", format!("{policy}[nonsense]\n"));
+    kill(&daemon.process("worker").unwrap());
+    eventually("it fails again and again", || {
+        daemon.status()["failures"].as_u64() >= Some(2)
+    });
+    let said = world.foil(&["daemon", "status"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.stdout.contains("nonsense"), "the log says why: {said}");
+    let refused = world.foil(&["daemon", "start"]);
+    assert_eq!(refused.code, Some(3), "{refused}");
+    world.write("counterfoil.toml", policy);
+    std::fs::write(meet.join("go"), "").unwrap();
+    eventually("it is done", || is_done(&world, 0));
+}
