@@ -63,6 +63,7 @@ mod run_history;
 mod run_ticket;
 mod run_tickets;
 pub mod sandbox;
+mod seal;
 mod service;
 mod spec_claim;
 mod specs;
