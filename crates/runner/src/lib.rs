@@ -82,10 +82,10 @@ mod workspace;
 pub use admit::{AdmitError, Candidacy, Ready};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
-    CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
-    ProjectInstructions, Role, ScriptedAgent, StopSignal, ThreadChoice, TranscriptEntry, TranscriptRecord, Turn,
-    TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning, is_reserved_config_key, read_transcript,
-    recover_turn, shorten, shorten_end,
+    CodexProgramError, CodexProtocol, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX,
+    PINNED_CODEX, ProjectInstructions, ProtocolDrift, ProtocolError, Role, ScriptedAgent, StopSignal, ThreadChoice,
+    TranscriptEntry, TranscriptRecord, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning,
+    is_reserved_config_key, read_transcript, recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage};
