@@ -90,6 +90,7 @@ impl Drop for SmallDisk {
 }
 
 /// Says that a test could not be made here, as those with Codex do.
+#[expect(clippy::print_stderr, reason = "whoever reads the output is told")]
 fn skip(test: &str, reason: &str) {
     eprintln!("skipped: {test}: {reason}");
     if let Some(list) = std::env::var_os("FOIL_TEST_SKIPPED") {
@@ -187,4 +188,42 @@ fn a_run_whose_journal_logs_and_objects_find_no_room_stops_each_time_and_goes_on
     let codes = run_with_ever_more_room(&disk, &world);
     assert!(codes.len() > 3, "{codes:?}");
     is_whole(&disk, &world);
+}
+
+#[test]
+fn a_full_disk_keeps_the_other_tickets_from_being_begun() {
+    let test = "a_full_disk_keeps_the_other_tickets_from_being_begun";
+    let world = unguarded();
+    world.ticket("0002-second", CONTRACT);
+    assert_eq!(world.foil(&["approve", "0002-second"]).code, Some(0));
+    let Some(disk) = SmallDisk::below(&world.state_home(), test) else {
+        return;
+    };
+    disk.leave_free(&world, 0);
+    let run = disk.foil(&world, &["run", "--all", "--json"]);
+    assert_eq!(stopped_for(&run), "disk_full", "{run}");
+    assert_eq!(json(&run)["runs"].as_array().unwrap().len(), 1, "{run}");
+    disk.leave_free(&world, ENOUGH_PAGES);
+    let run = disk.foil(&world, &["run", "--all", "--retry-blocked", "--json"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(json(&run)["runs"].as_array().unwrap().len(), 2, "{run}");
+}
+
+#[test]
+fn no_run_begins_where_too_little_is_free_and_the_numbers_are_told() {
+    let world = approved_with(WRITER, CONTRACT, |world| {
+        let agent = world.read("counterfoil.toml");
+        world.write("counterfoil.toml", format!("{agent}[disk]\nmin_free = \"900 TiB\"\n"));
+    });
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(11), "{said}");
+    let error = json(&said)["error"].clone();
+    assert_eq!(error["code"], "disk_full");
+    assert!(
+        error["message"].as_str().unwrap().contains("900 TiB are needed"),
+        "{error}"
+    );
+    assert!(error["hint"].as_str().unwrap().contains("`foil clean`"), "{error}");
+    let doctor = world.foil(&["doctor", "--json"]);
+    assert_eq!(doctor.code, Some(1), "{doctor}");
 }
