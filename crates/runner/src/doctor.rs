@@ -116,8 +116,8 @@ impl DoctorFinding {
 
 /// Looks at everything that runs need, from this folder. Never fails: what cannot be looked at is a finding.
 ///
-/// Starts `git`, `codex --version`, `codex login status` and an empty command in each sandbox; spends no tokens. Prepares our
-/// Codex home, as a run would.
+/// Starts `git`, `codex --version`, `codex login status`, `codex app-server generate-json-schema` and an empty command in each
+/// sandbox; spends no tokens. Prepares our Codex home, as a run would.
 pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions) -> DoctorReport {
     let mut findings = vec![machine::git()];
     match Workspace::open(from, settings) {

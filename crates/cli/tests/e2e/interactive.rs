@@ -200,3 +200,14 @@ fn the_skill_is_offered_to_the_model_and_read_when_it_is_named() {
     assert!(first.contains("# Working with foil"), "it is read: {first}");
     assert!(first.contains("Never run them"), "{first}");
 }
+
+#[test]
+#[ignore = "needs the real Codex; run by cargo xtask e2e"]
+fn the_doctor_finds_the_protocol_of_the_pinned_codex_as_it_was_tested() {
+    let world = World::new(BackEnd::AppServer, Terms::default(), ModelScript::default());
+    let said = world.foil(&["doctor", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    let protocol = findings.iter().find(|finding| finding["what"] == "codex protocol");
+    assert_eq!(protocol.unwrap()["state"], "ok", "{}", said.stdout);
+}
