@@ -97,7 +97,7 @@ pub fn liveness(live: &Live, limits: &Limits, now: Timestamp) -> Liveness {
 }
 
 /// Why the turn of an agent is to be ended by how it is, if it is to be. What turns and commands may take at the most is another question.
-pub fn given_up(live: &Live, limits: &Limits, now: Timestamp) -> Option<Blocker> {
+pub fn ending_cause(live: &Live, limits: &Limits, now: Timestamp) -> Option<Blocker> {
     let by_deeds = repeats_itself(live, limits).or_else(|| waits_for_person(live));
     let deadlines = provider_deadline(live, limits)
         .into_iter()
@@ -249,10 +249,10 @@ mod tests {
 
     fn verdict(live: &Live, second: i64) -> (&'static str, Option<&'static str>) {
         let limits = Limits::default();
-        let given_up = given_up(live, &limits, at(second));
+        let ending_cause = ending_cause(live, &limits, at(second));
         (
             liveness(live, &limits, at(second)).as_str(),
-            given_up.map(|blocker| blocker.code.as_str()),
+            ending_cause.map(|blocker| blocker.code.as_str()),
         )
     }
 

@@ -22,6 +22,7 @@ mod compared;
 mod consent;
 mod daemon;
 mod deliver;
+mod disk;
 mod doctor;
 mod drift;
 mod drive;
@@ -65,6 +66,7 @@ mod run_ticket;
 mod run_tickets;
 mod run_variables;
 pub mod sandbox;
+mod seal;
 mod service;
 mod spec_claim;
 mod specs;
@@ -83,10 +85,10 @@ mod workspace;
 pub use admit::{AdmitError, Candidacy, Ready};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
-    CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
-    ProjectInstructions, Role, ScriptedAgent, StopSignal, ThreadChoice, TranscriptEntry, TranscriptRecord, Turn,
-    TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning, is_reserved_config_key, read_transcript,
-    recover_turn, shorten, shorten_end,
+    CodexProgramError, CodexProtocol, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX,
+    PINNED_CODEX, ProjectInstructions, ProtocolDrift, ProtocolError, Role, ScriptedAgent, StopSignal, ThreadChoice,
+    TranscriptEntry, TranscriptRecord, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning,
+    is_reserved_config_key, read_transcript, recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage};
@@ -98,7 +100,7 @@ pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger
 pub use children::children_in_words;
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
-    apply_clean, plan_clean,
+    MadeRoom, apply_clean, make_room, plan_clean, used_bytes,
 };
 pub use codex_files::{
     CodexFile, CodexFileDone, CodexFilesError, CodexFilesOptions, CodexFolder, KeptBecause, install_codex_files,

@@ -70,7 +70,7 @@ pub enum LockError {
         holder: Option<LockHolder>,
     },
     /// The lock file cannot be used.
-    #[error("the lock of `{ticket}` is not usable")]
+    #[error("the lock of `{ticket}` is not usable: {source}")]
     Io {
         /// The ticket.
         ticket: TicketId,

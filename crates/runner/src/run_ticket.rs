@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::admit::{AdmitError, Candidacy, Ready};
 use crate::agent::{Agent, AgentGuard};
 use crate::agents::{AgentProblem, prepare_agent};
+use crate::disk::is_full;
 use crate::drive::{DriveError, Driver, drive};
 use crate::engine::{Engine, RunFolders, RunPlan, end_for_changed_sources, has_delivered, store_ended};
 use crate::guard::{GuardProgram, LeftoverError, end_leftovers};
@@ -151,7 +152,7 @@ impl RunError {
             Self::Admit(AdmitError::Repository(error)) | Self::Workspace(WorkspaceError::Repository(error)) => {
                 repository_code(error)
             }
-            _ => None,
+            error => is_full(error).then_some(BlockerCode::DiskFull),
         }
     }
 }

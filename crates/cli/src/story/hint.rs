@@ -1,6 +1,7 @@
 //! What to do next. Never how to force anything: agents follow what they read here.
 
 use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
+use ledger_core::BlockerCode;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
@@ -186,6 +187,9 @@ fn package(error: &PackageError) -> Option<String> {
 fn run(error: &RunError) -> Option<String> {
     match error {
         RunError::Refused { ticket, blocker } => Some(blocker.next_step_for(ticket)),
+        error if error.code() == Some(BlockerCode::DiskFull) => {
+            Some("free some space (`foil clean` shows what could go), then run it again: it goes on where it stopped".to_owned())
+        }
         RunError::Rescue(error) => rescue(error),
         RunError::Target(error) => target(error),
         RunError::Agent(problem) => Some(problem.hint.clone()),

@@ -24,6 +24,7 @@ mod doctor;
 mod events;
 mod examples;
 mod experts;
+mod full_disk;
 mod gates;
 mod going_on;
 mod hand_offs;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ledger_core::{
-    Activity, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review, Run,
-    ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
+    Activity, BlockerCode, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review,
+    Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
 };
 use policy::config::LimitsPolicy;
 use policy::hunks_to_justify;
@@ -16,6 +16,7 @@ use super::reading::SeenEnd;
 use super::{Engine, Failed, agent_log, blocked, ticket_folder};
 use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::children::children_in_words;
+use crate::disk;
 use crate::guard::Usage;
 use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::{departures, report_of};
@@ -301,6 +302,13 @@ impl Engine {
                 match event {
                     Some(TurnEvent::Activity(activity)) => {
                         let _ = sender.send(Event::Activity(activity));
+                    }
+                    // Another turn would end the same way.
+                    Some(TurnEvent::Ended(crate::agent::TurnEnd {
+                        outcome: TurnOutcome::Failed(failure),
+                        ..
+                    })) if disk::ended_turn(&failure) => {
+                        return Err(Failed::new(BlockerCode::DiskFull, failure.message));
                     }
                     Some(TurnEvent::Ended(end)) => return blocked(move || observation(end)).await,
                     None => {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{Activity, Event, Journal, Live, TokenCount};
-use policy::{Limits, given_up};
+use policy::{Limits, ending_cause};
 
 use crate::error::TaskError;
 
@@ -281,7 +281,7 @@ fn silence(minutes: i64) -> impl Fn(&Live, Timestamp) -> bool {
 }
 
 fn liveness(live: &Live, now: Timestamp) -> bool {
-    given_up(live, &Limits::default(), now).is_some()
+    ending_cause(live, &Limits::default(), now).is_some()
 }
 
 fn median(mut values: Vec<i64>) -> Option<i64> {

@@ -1,5 +1,6 @@
 //! The status in words.
 
+use ledger_core::BlockerCode;
 use runner::{DoneStatus, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence};
 
 use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table, thousands};
@@ -64,6 +65,11 @@ pub(super) fn one(report: &StatusReport, ticket: &TicketStatus) -> String {
         if next_step.is_none() {
             text.push_str(&format!("    next: foil run {}\n", ticket.id));
         }
+    }
+    if let TicketState::Blocked(blocked) = &ticket.state
+        && blocked.code != BlockerCode::Other
+    {
+        text.push_str(&format!("    more: foil explain --code {}\n", blocked.code));
     }
     text.push_str(&packages(report, true));
     text
