@@ -21,12 +21,14 @@ mod codex_setup;
 mod compared;
 mod consent;
 mod deliver;
+mod disk;
 mod doctor;
 mod drift;
 mod drive;
 mod engine;
 mod executor;
 mod expert_opinions;
+mod file_stamp;
 mod finding;
 mod growing_file;
 pub mod guard;
@@ -44,6 +46,7 @@ mod memory;
 mod moment;
 mod new;
 mod other_tickets;
+mod overview;
 mod packages;
 mod packet;
 pub mod process;
@@ -117,6 +120,7 @@ pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketF
 pub use logs::{LOGS_SCHEMA, LastLines, LogError, LogKind, LogLine, LogOptions, LogSource, RunLogs};
 pub use moment::Moment;
 pub use new::{Draft, NewTicket, NewTicketError};
+pub use overview::{Overview, OverviewWatch};
 pub use packages::{
     LockStatus, Named, NewPackage, PACKAGE_SCHEMA, PackageChange, PackageChangeKind, PackageError, PackageReport,
     PackageSources, PackageTicket, PackageWritten, Packages, PackagesError, SharedBranch, SourceProblem, lock_package,
@@ -144,13 +148,17 @@ pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
-    BlockedStatus, BrokenStatus, DoneStatus, MOST_LOOKED_UP, MisfitStatus, NextStep, PackageStatus, PausedStatus,
-    PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState,
-    TicketStatus, WaitingStatus, nearest_id, status, ticket_status,
+    BlockedStatus, BrokenStatus, DoneStatus, HealthCode, HealthReason, HealthState, MOST_LOOKED_UP, MisfitStatus,
+    NextStep, PackageStatus, PausedStatus, PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus,
+    StatusError, StatusHealth, StatusReport, TicketState, TicketStatus, WaitingStatus, nearest_id, status,
+    ticket_status,
 };
 pub use stop::{Ask, RunningTicket, StopError, StopOutcome, StoppedRunners, running_tickets, stop_all, stop_ticket};
 pub use target::TargetError;
-pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
+pub use timeline::{
+    EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineFollower, TimelineLine, TimelineNews,
+    TimelineStart, timeline,
+};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
 pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};

@@ -7,6 +7,7 @@ use policy::Policy;
 use policy::config::SandboxUse;
 
 use super::{DoctorFinding, DoctorOptions};
+use crate::disk::free_bytes;
 use crate::sandbox::{Sandbox, SandboxSearch};
 use crate::workspace::Workspace;
 
@@ -100,8 +101,7 @@ pub(super) async fn check_sandbox(
 /// Room where places are and where objects are.
 pub(super) fn disk(workspace: &Workspace, least: u64) -> DoctorFinding {
     const WHAT: &str = "disk";
-    let roots = [workspace.roots().user(), workspace.repository().common_dir()];
-    let free = roots.iter().filter_map(|root| free_bytes(root)).min();
+    let free = free_bytes(workspace);
     let mebibytes = |bytes: u64| bytes >> 20;
     match free {
         None => DoctorFinding::warning(WHAT, "the system does not say how much is free"),
@@ -115,11 +115,4 @@ pub(super) fn disk(workspace: &Workspace, least: u64) -> DoctorFinding {
         }
         Some(free) => DoctorFinding::ok(WHAT, format!("{} MiB free", mebibytes(free))),
     }
-}
-
-/// What is free for this user on the disk of a folder, or of the nearest one above it that exists.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let existing = folder.ancestors().find(|parent| parent.is_dir())?;
-    let disk = rustix::fs::statvfs(existing).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

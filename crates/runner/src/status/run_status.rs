@@ -1,10 +1,12 @@
 //! A run as people want to see it, computed from the run alone.
 
 use jiff::Timestamp;
-use ledger_core::{Phase, Run, RunId, StackedTicket};
+use ledger_core::{MAX_DOCUMENT_BYTES, Phase, Run, RunId, StackedTicket};
 use serde::Serialize;
 
+use crate::packet::ticket_in_base;
 use crate::stack::stack_of;
+use crate::workspace::{PolicyFile, Workspace};
 
 /// How far a run is and what it is doing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +28,9 @@ pub struct RunStatus {
     pub files_changed: Option<u64>,
     /// Tokens spent.
     pub tokens: u64,
+    /// The most tokens that it may spend. Only of a run that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
     /// The delivered tickets that its base rests on, which were not merged when it began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacked: Vec<StackedTicket>,
@@ -61,10 +66,27 @@ impl RunStatus {
             }),
             files_changed: measured.map(|change| change.counts.total()),
             tokens: run.tokens().total,
+            max_tokens: None,
             stacked: stack_of(run).to_vec(),
             started_at: run.opened_at(),
             last_event_at: run.last_at(),
             elapsed_seconds: u64::try_from(elapsed.as_secs()).unwrap_or(0),
         }
     }
+
+    /// The same of a run that is under way, with the limit that it was begun under: that of its base, tightened by its ticket.
+    pub(crate) fn under_way(workspace: &Workspace, run: &Run, now: Timestamp) -> Self {
+        Self {
+            max_tokens: max_tokens(workspace, run),
+            ..Self::of(run, Some(now))
+        }
+    }
+}
+
+fn max_tokens(workspace: &Workspace, run: &Run) -> Option<u64> {
+    let repository = workspace.repository();
+    let bytes = repository.read_file_at(run.base()?, &PolicyFile::path(), MAX_DOCUMENT_BYTES as u64);
+    let policy = PolicyFile::new(bytes.ok()?).policy.ok()?;
+    let of_ticket = ticket_in_base(workspace, run)?.limits.max_tokens;
+    Some(of_ticket.map_or(policy.limits.max_tokens, |most| most.min(policy.limits.max_tokens)))
 }
