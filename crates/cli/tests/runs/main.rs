@@ -32,6 +32,7 @@ mod known_failures;
 mod later;
 mod logs;
 mod modes;
+mod overview;
 mod packages;
 mod packages_on_one_branch;
 mod parallel;
