@@ -5,9 +5,9 @@ use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, FollowError, HistoryError,
-    InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError,
-    StatusError, WordError, WorkspaceError,
+    AdmitError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DeliverError, FollowError,
+    HistoryError, InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError, RescueError,
+    RunError, StatusError, WordError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -82,6 +82,10 @@ impl Exit {
                 }
             },
             Failure::Logs(LogError::Io { .. }) => Self::Failed,
+            Failure::Bundle(error) => match error {
+                BundleError::History(error) | BundleError::Log(LogError::History(error)) => history(error),
+                _ => Self::Failed,
+            },
             Failure::Stop(_) | Failure::Clean(_) | Failure::Packages(_) => Self::Failed,
             Failure::BrokenPackage { .. } => Self::Invalid,
             Failure::Agent(_) => Self::Refused,

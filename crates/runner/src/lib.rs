@@ -9,6 +9,7 @@ mod agents;
 mod approve;
 mod base;
 mod beneath;
+mod bundle;
 mod cancel;
 mod capsule;
 pub mod check;
@@ -88,6 +89,7 @@ pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage};
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
+pub use bundle::{BUNDLE_SCHEMA, BundleError, BundleManifest, BundledFile, MissingFile, bundle_to_file, write_bundle};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use capsule::{BlockerCapsule, FailedProof};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
@@ -157,7 +159,7 @@ pub use stop::{Ask, RunningTicket, StopError, StopOutcome, StoppedRunners, runni
 pub use target::TargetError;
 pub use timeline::{
     EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineFollower, TimelineLine, TimelineNews,
-    TimelineStart, timeline,
+    TimelineStart, stored_timeline, timeline,
 };
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
 pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};

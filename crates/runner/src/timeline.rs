@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ledger_core::{Event, Opened, Record, RunId, TicketId};
 use serde::Serialize;
 
-pub use everywhere::{TimelineFollower, TimelineNews, TimelineStart};
+pub use everywhere::{TimelineFollower, TimelineNews, TimelineStart, stored_timeline};
 pub use follow::{FollowError, JournalFollower};
 
 /// The name of the format of a timeline's lines.

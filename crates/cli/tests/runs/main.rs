@@ -15,6 +15,7 @@ mod processes;
 mod snapshot;
 
 mod branch_names;
+mod bundle;
 mod clean;
 mod codex;
 mod curation;
@@ -23,6 +24,7 @@ mod doctor;
 mod events;
 mod examples;
 mod experts;
+mod following;
 mod gates;
 mod going_on;
 mod hand_offs;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::SystemTime;
 
+use git_delivery::Repository;
 use jiff::Timestamp;
-use ledger_core::{Event, Run, RunId, TicketId};
+use ledger_core::{Event, Record, Run, RunId, TicketId};
 
 use super::{FollowError, JournalFollower, TimelineLine};
 use crate::file_stamp::FileStamp;
 use crate::run_files::RunFiles;
-use crate::run_history::JOURNAL;
+use crate::run_history::{HistoryError, JOURNAL, ReadRun, known_runs, read_known, tickets_with_runs};
 use crate::state::StateRoots;
 
 /// How much of what was written before is given too.
@@ -111,7 +112,6 @@ impl TimelineFollower {
             followed.look(&self.roots, &ticket, oldest_wanted, &mut news)?;
         }
         self.started = true;
-        let order = |line: &TimelineLine| (line.at, line.ticket.clone(), line.run.clone(), line.seq);
         news.lines.sort_by_cached_key(order);
         Ok(news)
     }
@@ -262,6 +262,43 @@ impl Latest {
             self.reading = Reading::Given;
         }
     }
+}
+
+/// The timelines of all runs of which only Git knows any more, oldest first, as far as they hold, and why others do not.
+/// Those that lie in this clone are followed by [`TimelineFollower`].
+pub fn stored_timeline(
+    repository: &Repository,
+    roots: &StateRoots,
+) -> Result<(Vec<TimelineLine>, Vec<HistoryError>), HistoryError> {
+    let (mut lines, mut problems) = (Vec::new(), Vec::new());
+    for ticket in tickets_with_runs(repository, roots)? {
+        for known in known_runs(repository, roots, &ticket)? {
+            if known.live {
+                continue;
+            }
+            match read_known(repository, roots, &ticket, known) {
+                Ok(Some(read)) => lines.extend(own_lines(&read)),
+                Ok(None) => {}
+                Err(error) => problems.push(error),
+            }
+        }
+    }
+    lines.sort_by_cached_key(order);
+    Ok((lines, problems))
+}
+
+/// The lines of a run but for those of the run that it delivers.
+fn own_lines(read: &ReadRun) -> Vec<TimelineLine> {
+    let records = &read.journal.records;
+    let opens = |record: &Record| matches!(record.event, Event::DeliveryOpened(_));
+    let begin = records.iter().rposition(opens).unwrap_or(0);
+    let own = records[begin..].iter();
+    own.map(|record| TimelineLine::new(read.run.opened(), record)).collect()
+}
+
+/// By what lines of several runs are put in order.
+fn order(line: &TimelineLine) -> (Timestamp, TicketId, RunId, u64) {
+    (line.at, line.ticket.clone(), line.run.clone(), line.seq)
 }
 
 /// How many lines end within the first bytes of a journal: each line has the number of those before it.
