@@ -197,3 +197,29 @@ fn a_run_is_found_by_its_own_name() {
         );
     }
 }
+
+#[test]
+fn the_commands_of_the_guide_answer() {
+    let guide = include_str!("../../../../docs/guide.md");
+    let (_, section) = guide.split_once("## Seeing what happens").unwrap();
+    let (_, block) = section.split_once("```console\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let world = done();
+    let mut tried = 0;
+    for line in block.lines() {
+        let command = line.strip_prefix("$ foil ").unwrap().split('#').next().unwrap();
+        let arguments: Vec<_> = command
+            .split_whitespace()
+            .map(|word| word.replace("0042-validate-email", TICKET))
+            .collect();
+        if arguments.iter().any(|argument| argument == "--watch") {
+            // It is for a terminal, where others try it.
+            continue;
+        }
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let said = world.foil(&arguments);
+        assert!(said.code == Some(0) && !said.stdout.is_empty(), "{line}: {said}");
+        tried += 1;
+    }
+    assert_eq!(tried, 5);
+}
