@@ -194,6 +194,13 @@ impl Drop for RunnerNote {
     }
 }
 
+/// The processes that run tickets of this clone now, also those that wait for one that they could run.
+pub fn runners(folder: &Path) -> io::Result<Vec<LockHolder>> {
+    let notes = runner_notes(folder)?;
+    let alive = |note: Option<LockHolder>| note.filter(|holder| holder.process.is_alive());
+    Ok(notes.into_iter().filter_map(|(_, note)| alive(note)).collect())
+}
+
 /// The notes of runners, with who they say it is, where that can be read.
 pub(crate) fn runner_notes(folder: &Path) -> io::Result<Vec<(PathBuf, Option<LockHolder>)>> {
     let entries = match fs::read_dir(folder) {

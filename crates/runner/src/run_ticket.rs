@@ -528,7 +528,7 @@ fn over(run: &Run) -> Option<Outcome> {
     }
 }
 
-fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
+pub(crate) fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
     Limits {
         max_iterations: policy.max_iterations,
         max_repair_rounds: policy.max_repair_rounds,

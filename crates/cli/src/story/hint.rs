@@ -5,9 +5,9 @@ use ledger_core::BlockerCode;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, GoalError,
-    InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError,
-    StopError, TargetError, WordError, WorkspaceError,
+    AdmitError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError,
+    GoalError, InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError,
+    StatusError, StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -42,6 +42,8 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             Some("nothing is overwritten: name a new file".to_owned())
         }
         Failure::History(error) | Failure::Logs(LogError::History(error)) => run_choice::hint(error),
+        Failure::Bundle(BundleError::Exists { .. }) => Some("nothing is overwritten: name a new file".to_owned()),
+        Failure::Bundle(BundleError::History(error)) => run_choice::hint(error),
         Failure::Follow(_) => Some("`foil verify` shows what else is damaged; nothing was changed".to_owned()),
         Failure::Stop(StopError::NotTheHolder { .. }) => {
             Some("it was left alone; `foil doctor` looks at the locks".to_owned())
