@@ -106,7 +106,7 @@ blocker_codes! {
     SpecConflict, "spec_conflict", resumable = false, "Another open ticket works on the same requirement or the same current spec.", "let one of them name the other in `depends_on`, or take it out of one, and approve that again", "the specs of both tickets: one of them was written without the other in mind";
     SteeringConflict, "steering_conflict", resumable = false, "Steering packs contradict each other or the ticket, or cannot be used.", "mend one of those that the message names, or the ticket", "the packs that the reason names, in the ledger's folder `steering`; `foil explain <ticket>` shows what it comes to";
     ContextOverBudget, "context_over_budget", resumable = false, "The ticket gives more to read than its budget allows.", "name less in `[context]`, or raise its `max_files` or `max_summary_lines`, and approve the ticket again", "`[context] required` and `prior_work` in `ticket.toml`: the reason says what they come to";
-    HookFailed, "hook_failed", resumable = true, "A hook of the policy failed.", "read its output with `foil logs <ticket>`", "the command that `[hooks]` in `counterfoil.toml` names, run by hand";
+    HookFailed, "hook_failed", resumable = true, "A hook of the policy failed.", "read its output with `foil logs <ticket>` and mend what it missed; `foil run <ticket>` goes on", "`foil logs <ticket>` has what the hook printed; `[hooks]` in `counterfoil.toml` names its command";
     MergeConflict, "merge_conflict", resumable = false, "The tickets that this one depends on do not merge.", "merge them by hand, then run this one", "`git merge-tree --write-tree` of the two commits shows the conflict, and changes nothing of yours";
     UpstreamMoved, "upstream_moved", resumable = false, "The target moved while the run was under way.", "`foil run <ticket>` begins a new run on the new target; `foil run --from-rescue <ticket>` with this work, where nobody else changed the same files", "`git fetch`, then the log of the target: what came in while the run was under way";
     PushRejected, "push_rejected", resumable = true, "The remote refused the push.", "the message has the remote's words", "the rules of the remote for that branch, and whether others push to it";
@@ -115,6 +115,18 @@ blocker_codes! {
     DiskFull, "disk_full", resumable = true, "There is not enough free disk space.", "free some space (`foil clean` shows what could go); `foil run <ticket>` goes on", "`foil doctor` says how much is free where places and objects lie, and `[disk] min_free` how much must be";
     AcceptanceNeeded, "acceptance_needed", resumable = true, "The policy wants a person to accept the result before it is delivered.", "look at it with `foil review <ticket>`; then `foil accept <ticket>`, or `foil reject <ticket> --because \"…\"`", "`foil review <ticket>` has what was changed, what proves it, and what the reviewer says";
     NeedsPerson, "needs_person", resumable = true, "A person has to decide.", "the message says what", "`foil status <ticket>` has the reason in full";
+}
+
+impl BlockerCode {
+    /// Whether the cause goes without anybody doing anything: the same run is tried again later.
+    pub fn passes_by_itself(self) -> bool {
+        self.meets_every_ticket() || self == Self::RemoteUnreachable
+    }
+
+    /// Whether the cause goes by itself, and every other ticket would meet it until then.
+    pub fn meets_every_ticket(self) -> bool {
+        matches!(self, Self::AgentRateLimited | Self::AgentUnavailable)
+    }
 }
 
 /// Lists the codes with their meaning, and lets others pass: a reader takes a code that it does not know as `other`.

@@ -5,6 +5,7 @@ mod attempt;
 mod ended_reader;
 mod experts;
 mod fold;
+mod hooks;
 mod observe;
 mod refusal;
 mod rounds;
@@ -19,6 +20,7 @@ pub use attempt::{
 };
 pub use ended_reader::{EndedCuration, EndedPlan, EndedReader};
 pub use experts::EndedExpert;
+pub use hooks::{HookEnd, NotificationEnd, RanHook, SentNotification};
 pub use refusal::Refusal;
 pub use rounds::{EndedAdvice, Round};
 
@@ -160,6 +162,10 @@ pub struct Run {
     push_refused: Option<RefusedPush>,
     failure: Option<EffectFailure>,
     receipt: Option<Receipt>,
+    hooks: Vec<RanHook>,
+    notifications: Vec<SentNotification>,
+    /// The number of the event by which the run ended last.
+    ended_at: Option<u64>,
     stored: Option<CommitId>,
 }
 
@@ -278,6 +284,9 @@ impl Run {
             push_refused: None,
             failure: None,
             receipt: None,
+            hooks: Vec::new(),
+            notifications: Vec::new(),
+            ended_at: None,
             stored: None,
         })
     }

@@ -141,8 +141,25 @@ fn effect() -> impl Strategy<Value = Effect> {
             old: None,
             new: id(new),
         }),
+        (hook(), number(), digit()).prop_map(|(hook, iteration, tree)| Effect::RunHook {
+            hook,
+            iteration,
+            tree: id(tree),
+        }),
+        (about(), any::<bool>()).prop_map(|(about, by)| Effect::Notify {
+            about,
+            by: NotificationChannel::ALL[usize::from(by)],
+        }),
         Just(store()),
     ]
+}
+
+fn hook() -> impl Strategy<Value = HookPoint> {
+    prop::sample::select(HookPoint::ALL.to_vec())
+}
+
+fn about() -> impl Strategy<Value = NotificationEvent> {
+    prop::sample::select(vec![NotificationEvent::Done, NotificationEvent::Blocked])
 }
 
 fn judge() -> impl Strategy<Value = Judge> {
@@ -285,6 +302,13 @@ fn observation() -> impl Strategy<Value = Observation> {
             value: Some(id('d')),
             contains_new,
         }),
+        any::<bool>().prop_map(|passes| Observation::HookEnded {
+            result: check(i32::from(!passes)),
+            set_up: Vec::new(),
+        }),
+        any::<Option<bool>>().prop_map(|problem| Observation::Notified {
+            problem: problem.map(|problem| problem.to_string()),
+        }),
         digit().prop_map(|commit| Observation::RunStored { commit: id(commit) }),
         text().prop_map(|reason| Observation::Failed {
             code: BlockerCode::DiskFull,
@@ -385,6 +409,11 @@ fn fitted(run: &Run, event: Event, fit: bool) -> Event {
         },
         Event::Intended(Effect::TakeTurn { purpose, .. }) if fit => Event::Intended(turn(iteration, purpose)),
         Event::Intended(Effect::MeasureChanges { .. }) if fit => Event::Intended(Effect::MeasureChanges { iteration }),
+        Event::Intended(Effect::RunHook { hook, tree, .. }) if fit => Event::Intended(Effect::RunHook {
+            hook,
+            iteration,
+            tree: run.kept_tree().unwrap_or(tree),
+        }),
         event => event,
     }
 }

@@ -10,8 +10,10 @@ mod delivery;
 mod drift;
 mod ended;
 mod experts;
+mod hooks;
 mod look;
 mod measure;
+mod notifying;
 mod places;
 mod planning;
 mod reading;
@@ -48,6 +50,7 @@ use crate::specs::LinkedSpecs;
 pub(crate) use checks::confinement;
 pub(crate) use delivery::MOST_BRANCH_NAMES;
 pub(crate) use ended::{end_for_changed_sources, has_delivered, keep_ended, store_ended};
+pub(crate) use notifying::notify_of_end;
 pub use places::RunFolders;
 pub(crate) use places::unfinished;
 
@@ -266,6 +269,8 @@ impl Executor for Engine {
             Effect::AskRemote { target } => self.ask_remote(seq, target, run),
             Effect::Push { target, old, new } => self.push(seq, target, *old, *new),
             Effect::Rebase { onto } => self.rebase(seq, *onto, run),
+            Effect::RunHook { hook, tree, .. } => self.run_hook(seq, *hook, *tree, run),
+            Effect::Notify { about, by } => self.notify(seq, *about, *by, run),
             Effect::StoreRun { name, journal } => self.store_run(seq, name, *journal, run),
             Effect::Interrupt { .. } => {}
         }

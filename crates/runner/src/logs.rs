@@ -267,6 +267,7 @@ impl<'a> RunLogs<'a> {
                     (&set_up[..], results.collect())
                 }
                 Observation::PlacesReady { set_up, .. } => (&set_up[..], Vec::new()),
+                Observation::HookEnded { result, set_up } => (&set_up[..], vec![result.clone()]),
                 _ => return,
             };
             if wanted && !(set_up.is_empty() && results.is_empty()) {

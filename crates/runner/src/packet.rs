@@ -106,7 +106,8 @@ pub struct ReviewPacket {
     /// What came of holding the change against its specs: `pass`, `pass_with_risk` or `fail`. None where it is held to none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub specs: Option<DriftVerdict>,
-    /// What weakens the result and must be seen: no checks, no sandbox, no review, specs that were said not to be needed.
+    /// What weakens the result and must be seen: no checks, no sandbox, no review, specs that were said not to be needed; and hooks and notifications
+    /// that failed, or whose end nobody saw.
     pub warnings: Vec<String>,
     /// Turns that the worker took.
     pub iterations: u32,
@@ -484,6 +485,7 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             run.opened().ticket
         ));
     }
+    warnings.extend(crate::once_only::problems(run));
     warnings.extend(crate::compared::warnings(run));
     warnings.extend(crate::drift::warnings(run));
     warnings.extend(crate::weakened::warnings(run));

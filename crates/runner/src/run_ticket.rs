@@ -9,7 +9,7 @@ use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, RunId, State, TicketId};
 use policy::config::SandboxUse;
-use policy::{Admission, Inputs, Limits, Outcome, TrustFact, required_proofs};
+use policy::{Admission, Inputs, Limits, Outcome, Policy, TrustFact, required_proofs};
 use tokio::sync::watch;
 
 use crate::admit::{AdmitError, Candidacy, Ready};
@@ -340,7 +340,7 @@ async fn drive_ready(
     let plan = RunPlan {
         children: children.collect(),
         confinement: crate::engine::confinement(&ready.policy, roots, &folders.place("check")),
-        redactor: redactor(workspace, &folders).patterns_of(&ready.policy),
+        redactor: redactor(workspace, &folders, &ready.policy),
         ticket: ready.ticket,
         policy: ready.policy,
         run: id,
@@ -562,7 +562,8 @@ async fn probe_sandbox(
 ) -> Result<Option<Sandbox>, RunError> {
     let checks = candidacy.checks().map_err(AdmitError::from)?;
     let needed = checks.iter().any(|check| check.sandbox == SandboxUse::Required);
-    if !needed && candidacy.policy.workspace.setup.is_empty() {
+    let policy = &candidacy.policy;
+    if !needed && policy.workspace.setup.is_empty() && policy.hooks.commands().next().is_none() {
         return Ok(None);
     }
     let place = folders.place("probe");
@@ -580,7 +581,7 @@ async fn probe_sandbox(
     Ok(Some(probed??))
 }
 
-fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {
+fn redactor(workspace: &Workspace, folders: &RunFolders, policy: &Policy) -> Redactor {
     let mut redactor = Redactor::default()
         .path(folders.place("work"), "$PLACE")
         .path(folders.place("check"), "$PLACE")
@@ -594,7 +595,18 @@ fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {
     let environment: Vec<_> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    redactor.secrets_of(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    let redactor = redactor.secrets_of(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let webhook = policy
+        .notify
+        .webhook
+        .as_ref()
+        .and_then(policy::config::Webhook::variable);
+    let address = webhook.and_then(|variable| std::env::var(variable).ok());
+    let redactor = match address {
+        Some(address) => redactor.secret(&address),
+        None => redactor,
+    };
+    redactor.patterns_of(policy)
 }
 
 /// The places of a run that is done and kept in Git go, unless the policy keeps them. Those of any other may hold work that

@@ -22,7 +22,7 @@ use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
 use crate::run_ticket::{RunError, RunOptions, RunReport};
 use crate::workspace::Workspace;
 
-use self::night::Night;
+use self::night::{Night, notify_of_night};
 use self::retries::Retries;
 use self::worker::{End, Ended, TicketWorker, stopped_by};
 
@@ -99,6 +99,8 @@ pub trait Witness: Sync {
     fn idle(&self);
     /// Room was made on the disk before a ticket is begun, as `[disk] budget` wants it, or could not be.
     fn made_room(&self, made: &Result<MadeRoom, CleanError>);
+    /// That the night is over could not be told outside; why, in words.
+    fn not_notified(&self, problem: &str);
     /// What a night may cost comes near its end, in words.
     fn nearly_spent(&self, words: &str);
 }
@@ -139,6 +141,7 @@ pub fn run_tickets(
     let note = LockHolder::current(Moment::now().at)
         .and_then(|holder| RunnerNote::write(&workspace.roots().locks(), &holder))
         .ok();
+    let guard = what.options.guard.clone();
     let ran = std::thread::scope(|scope| {
         let night = &night;
         night.follow(runtime, what.options.stop.clone());
@@ -198,6 +201,11 @@ pub fn run_tickets(
         }
         sitting.left()
     });
+    if let Some(words) = &ran.spent {
+        for problem in runtime.block_on(notify_of_night(workspace, &guard, words)) {
+            witness.not_notified(&problem);
+        }
+    }
     drop(note);
     Ok(ran)
 }

@@ -255,6 +255,9 @@ pub struct DoneStatus {
     /// has stored, they are looked up by [`ticket_status`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacked: Vec<StackedTicket>,
+    /// Hooks and notifications of which nobody knows how they ended, in words; they are not done again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
     /// The exact commands that come next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_steps: Vec<NextStep>,

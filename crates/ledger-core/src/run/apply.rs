@@ -2,6 +2,7 @@
 
 mod children;
 mod evidence;
+mod hooks;
 mod intents;
 
 use super::{Refusal, Run, State};
@@ -185,14 +186,18 @@ impl Run {
 
     /// What may still follow when the run is paused or over.
     fn permit_state(&self, event: &Event) -> Result<(), Refusal> {
-        let storing = matches!(
-            event,
-            Event::Intended(Effect::StoreRun { .. })
-                | Event::Observed { .. }
-                | Event::Resumed {
-                    after: ResumeCause::Unstored
-                }
-        );
+        let pending = self.pending.as_ref().map(|pending| &pending.effect);
+        let ends_hook = matches!(event, Event::Intended(Effect::Interrupt { .. }))
+            && matches!(pending, Some(Effect::RunHook { .. }));
+        let storing = ends_hook
+            || matches!(
+                event,
+                Event::Intended(Effect::StoreRun { .. } | Effect::RunHook { .. } | Effect::Notify { .. })
+                    | Event::Observed { .. }
+                    | Event::Resumed {
+                        after: ResumeCause::Unstored
+                    }
+            );
         let word = matches!(event, Event::Accepted { .. } | Event::Rejected { .. });
         let (state, allowed) = match &self.state {
             State::Climbing => return Ok(()),
@@ -388,6 +393,8 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         }
         Observation::PushRefused { .. } => matches!(effect, Effect::Push { .. }),
         Observation::Rebased { onto, .. } => matches!(effect, Effect::Rebase { onto: asked } if asked == onto),
+        Observation::HookEnded { .. } => matches!(effect, Effect::RunHook { .. }),
+        Observation::Notified { .. } => matches!(effect, Effect::Notify { .. }),
         Observation::RunStored { .. } => matches!(effect, Effect::StoreRun { .. }),
     }
 }

@@ -105,11 +105,13 @@ impl Run {
             Event::Resumed { after } => self.resume(*after),
             Event::Warned { message } => self.totals.warnings.push(message.clone()),
             Event::Blocked(blocker) => {
+                self.ended_at = Some(self.next_seq);
                 self.stored = None;
                 self.failure = None;
                 self.state = State::Blocked(blocker.clone());
             }
             Event::Canceled { by, reason } => {
+                self.ended_at = Some(self.next_seq);
                 self.stored = None;
                 self.failure = None;
                 self.state = State::Canceled {
@@ -137,6 +139,7 @@ impl Run {
         self.moved = None;
         self.failure = None;
         self.receipt = None;
+        self.ended_at = None;
         self.stored = None;
     }
 
@@ -159,6 +162,7 @@ impl Run {
             self.remote = None;
         }
         if phase == Phase::Done {
+            self.ended_at = Some(self.next_seq);
             self.stored = None;
             self.failure = None;
             self.state = State::Done;
@@ -255,6 +259,7 @@ impl Run {
         if let Some(pending) = &mut self.pending {
             pending.orphaned = true;
         }
+        self.hooks_are_seen(after);
         if let Some(attempt) = &mut self.attempt {
             attempt.resume(after, self.writer.as_ref());
         }

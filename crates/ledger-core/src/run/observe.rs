@@ -19,6 +19,10 @@ impl Run {
         if let Some(spent) = observation.spent() {
             self.totals.tokens = self.totals.tokens.plus(spent);
         }
+        if self.note_once_only(pending, observation) {
+            // How it ended is no failure of the run's own.
+            return;
+        }
         match observation {
             Observation::PlacesReady { anew, copied, set_up } => {
                 self.places_ready = true;
@@ -127,6 +131,8 @@ impl Run {
                 same_change,
             } => self.rebase((*onto, *base_tree), *tree, *same_change),
             Observation::RunStored { commit } => self.stored = Some(*commit),
+            // Of those that are done once only.
+            Observation::HookEnded { .. } | Observation::Notified { .. } => {}
             Observation::Failed { code, reason } => {
                 self.cut_off(at, pending, None);
                 // What the policy stopped it for is graver than that it could not be done.

@@ -5,7 +5,7 @@ use ledger_core::{Blocker, BlockerCode, Effect, Event, Pending, Phase, PhaseEvid
 
 use super::enter;
 use crate::commands::judge_command;
-use crate::inputs::{Inputs, Step, signed};
+use crate::inputs::{Inputs, Step, is_hurried, signed};
 
 pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Step {
     if pending.stopped_for().is_some() {
@@ -59,6 +59,15 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
     })
 }
 
+/// While something is under way after the end of a run.
+pub(super) fn at_the_end(pending: &Pending, inputs: &Inputs) -> Step {
+    let is_hook = matches!(pending.effect, Effect::RunHook { .. });
+    if is_hook && is_hurried(inputs.stop) && pending.interrupt.is_none() {
+        return interrupt(pending, None);
+    }
+    Step::Wait { until: None }
+}
+
 fn is_agent_at_work(pending: &Pending) -> bool {
     matches!(
         pending.effect,
@@ -90,6 +99,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
             | Effect::TakeCuration { .. }
             | Effect::RunChecks { .. }
             | Effect::CompareTests { .. }
+            | Effect::RunHook { .. }
             | Effect::AskRemote { .. }
             | Effect::Push { .. }
             | Effect::Rebase { .. }

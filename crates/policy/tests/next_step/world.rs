@@ -1,5 +1,7 @@
 //! A world that answers by bytes, or by a script, and a runner that drives a run through it.
 
+use std::collections::BTreeSet;
+
 use counterfoil_policy::{Inputs, Limits, Outcome, Policy, StartFacts, Step, next_step};
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
@@ -7,7 +9,7 @@ use ledger_core::{
     BlobId, BlockerCode, ChangeCounts, ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult,
     CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, Curation, CurationEnd, DeliveryMode, Digest,
     Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel, ExpertCall, ExpertEnd, ExpertField, ExpertReview,
-    ExpertSubject, Finding, Grants, JOURNAL_FORMAT, Judge, JudgedAdvice, JudgedCuration, JudgedExpertReview,
+    ExpertSubject, Finding, Grants, HookPoint, JOURNAL_FORMAT, Judge, JudgedAdvice, JudgedCuration, JudgedExpertReview,
     JudgedPlan, JudgedReview, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind, ObjectId, Observation, Opened,
     OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget,
     ReaderEnd, Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity,
@@ -576,6 +578,16 @@ impl World {
                 },
                 _ => Observation::Pushed { old: *old, new: *new },
             },
+            Effect::RunHook { .. } => match self.choose(6) {
+                4 => Observation::Interrupted,
+                n => Observation::HookEnded {
+                    result: check(n != 3),
+                    set_up: Vec::new(),
+                },
+            },
+            Effect::Notify { .. } => Observation::Notified {
+                problem: (self.choose(3) == 2).then(|| "nobody is there".to_owned()),
+            },
             Effect::StoreRun { .. } => Observation::RunStored {
                 commit: CommitId(object(6)),
             },
@@ -825,6 +837,8 @@ struct Watch {
     /// The last event at which the worker began to write, and the last one that measured what it wrote.
     wrote: u64,
     measured: u64,
+    /// The hooks of iterations of which nobody saw the end.
+    unseen_hooks: BTreeSet<(HookPoint, u32)>,
 }
 
 impl Watch {
@@ -833,6 +847,22 @@ impl Watch {
             Event::Intended(Effect::Interrupt {
                 because: Some(blocker), ..
             }) if !blocker.resumable => self.stopped_for_good = Some(blocker.code),
+            Event::Intended(Effect::RunHook { hook, iteration, .. }) if hook.is_of_iteration() => {
+                assert!(
+                    !self.unseen_hooks.contains(&(*hook, *iteration)),
+                    "what may have been done is done again"
+                );
+            }
+            Event::Intended(Effect::RunHook { hook, .. }) => assert!(run.hook_of_end(*hook).is_none()),
+            Event::Intended(Effect::Notify { by, .. }) => assert!(run.notification_of_end(*by).is_none()),
+            Event::Observed {
+                observation: Observation::Lost { .. },
+                ..
+            } => {
+                if let Some(Effect::RunHook { hook, iteration, .. }) = run.pending().map(|pending| &pending.effect) {
+                    self.unseen_hooks.insert((*hook, *iteration));
+                }
+            }
             Event::Intended(Effect::TakeTurn {
                 purpose: TurnPurpose::Write,
                 ..

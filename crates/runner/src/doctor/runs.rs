@@ -222,6 +222,7 @@ impl Examined<'_> {
             None => (String::new(), again),
             Some(effect) => {
                 let then = match effect.class() {
+                    EffectClass::AtMostOnce => "does not do that again, because nothing shows whether it was done",
                     EffectClass::Recognisable => "looks whether that was done, and does it only if it was not",
                     EffectClass::Repeatable => {
                         "takes what is left of that, or does it again; what it cost stays counted"

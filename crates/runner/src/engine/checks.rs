@@ -127,11 +127,11 @@ impl Engine {
 }
 
 /// What was seen when the place was brought to the tree.
-struct Prepared {
+pub(super) struct Prepared {
     /// The tracked files that an earlier check had changed.
     changed: Vec<RepoPath>,
     /// The set-up commands that ran.
-    set_up: Vec<CheckResult>,
+    pub(super) set_up: Vec<CheckResult>,
 }
 
 /// The check place, and what brings it to the tree.
@@ -162,7 +162,7 @@ impl CheckPlace {
 
     /// Brings the place to exactly the tree, whatever an earlier check did to it, with what it is given beside it. None where the run
     /// is being stopped.
-    async fn prepare(
+    pub(super) async fn prepare(
         &self,
         leftovers: Leftovers,
         interrupted: &watch::Receiver<bool>,
@@ -200,7 +200,7 @@ impl CheckPlace {
     }
 
     /// What was set up is made anew before the next check.
-    fn set_up_is_spent(&self) {
+    pub(super) fn set_up_is_spent(&self) {
         self.places.with_runners(|runners| runners.is_set_up = false);
     }
 
@@ -413,6 +413,7 @@ fn check(spec: &CheckSpec) -> Check {
         },
         timeout: spec.timeout.to_std(),
         variables: spec.env.clone(),
+        given: Vec::new(),
         network: spec.network,
         report: spec.report.as_ref().and_then(policy::config::TestReport::path),
         proves: spec.proves.clone(),

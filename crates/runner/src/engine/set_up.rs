@@ -115,6 +115,7 @@ pub(super) async fn run_set_up(
                 .iter()
                 .map(|name| name.as_str().to_owned())
                 .collect(),
+            given: Vec::new(),
             network: command.network,
             report: None,
             proves: Vec::new(),

@@ -100,6 +100,12 @@ impl Redactor {
                     self.redact_result(result);
                 }
             }
+            Observation::HookEnded { result, set_up } => {
+                for result in std::iter::once(result).chain(set_up) {
+                    self.redact_result(result);
+                }
+            }
+            Observation::Notified { problem } => self.redact_all(problem.iter_mut()),
             Observation::RemoteSeen { .. }
             | Observation::Rebased { .. }
             | Observation::Pushed { .. }

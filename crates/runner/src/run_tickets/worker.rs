@@ -8,7 +8,6 @@ use policy::Outcome;
 use tokio::sync::mpsc;
 
 use super::night::Night;
-use super::retries::passes;
 use super::{Place, Witness};
 use crate::clean::make_room;
 use crate::leaving::Leaving;
@@ -148,7 +147,7 @@ impl<W: Witness> TicketWorker<'_, W> {
             ..*self
         };
         loop {
-            let child = match manager.next(self.view(parent))? {
+            let child = match manager.next(self.view(parent)).await? {
                 Managed::Parent => return Ok(None),
                 Managed::Stopped(report) => return Ok(Some(*report)),
                 Managed::Child(child) => child,
@@ -156,7 +155,7 @@ impl<W: Witness> TicketWorker<'_, W> {
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
             let choice = manager.ended(&child, &ran, self.view(parent))?;
-            let passing = stopped_by(&ran).filter(|blocker| passes(blocker.code));
+            let passing = stopped_by(&ran).filter(|blocker| blocker.code.passes_by_itself());
             let first = self.stopped_by.take().or(passing);
             self.stopped_by.replace(first);
             let is_left = is_left(&ran);

@@ -466,6 +466,7 @@ impl<'a> World<'a> {
     }
 
     fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
+        let unknown = run.map(crate::once_only::unknown).unwrap_or_default();
         let template = self.workspace.policy().ok().map(|policy| &policy.delivery.branch);
         let package = row.package.as_ref().map(PackageName::as_str);
         let branch = template.and_then(|template| {
@@ -484,6 +485,7 @@ impl<'a> World<'a> {
             && receipt.delivered.is_none()
         {
             return DoneStatus {
+                unknown,
                 next_steps: after_no_delivery(&row.id, receipt),
                 ..DoneStatus::default()
             };
@@ -497,6 +499,7 @@ impl<'a> World<'a> {
         else {
             return DoneStatus {
                 branch,
+                unknown,
                 ..DoneStatus::default()
             };
         };
@@ -518,6 +521,7 @@ impl<'a> World<'a> {
             pushed: remote.as_ref().map(ToString::to_string),
             merged,
             stacked: run.map(|run| self.unmerged_below(run)).unwrap_or_default(),
+            unknown,
             next_steps,
         }
     }

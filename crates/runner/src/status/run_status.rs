@@ -26,6 +26,9 @@ pub struct RunStatus {
     pub files_changed: Option<u64>,
     /// Tokens spent.
     pub tokens: u64,
+    /// Hooks and notifications of which nobody knows how they ended, in words; they are not done again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
     /// The delivered tickets that its base rests on, which were not merged when it began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacked: Vec<StackedTicket>,
@@ -61,6 +64,7 @@ impl RunStatus {
             }),
             files_changed: measured.map(|change| change.counts.total()),
             tokens: run.tokens().total,
+            unknown: crate::once_only::unknown(run),
             stacked: stack_of(run).to_vec(),
             started_at: run.opened_at(),
             last_event_at: run.last_at(),

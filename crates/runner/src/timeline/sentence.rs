@@ -292,6 +292,14 @@ fn intended(effect: &Effect) -> String {
         Effect::AskRemote { target } => format!("asking for `{target}`"),
         Effect::Push { target, new, .. } => format!("pushing {} to `{target}`", new.short()),
         Effect::Rebase { onto } => format!("bringing the change onto {}", onto.short()),
+        Effect::RunHook { hook, iteration, tree } if hook.is_of_iteration() => {
+            format!(
+                "running the hook `{hook}` of iteration {iteration} on tree {}",
+                tree.short()
+            )
+        }
+        Effect::RunHook { hook, tree, .. } => format!("running the hook `{hook}` on tree {}", tree.short()),
+        Effect::Notify { about, by } => format!("telling the {by} that the run is `{about}`"),
         Effect::StoreRun { name, .. } => format!("storing the run as `{}`", name.short()),
     }
 }

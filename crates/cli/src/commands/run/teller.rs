@@ -219,6 +219,15 @@ impl Witness for Teller<'_> {
         self.say(&mut self.told(), || Ok(output.story(&text)?));
     }
 
+    fn not_notified(&self, problem: &str) {
+        let text = format!(
+            "{}: nobody was told that the night is over: {}\n",
+            styled(NOTICE, "mind"),
+            plain(problem)
+        );
+        self.say(&mut self.told(), || Ok(self.context.output.story(&text)?));
+    }
+
     fn nearly_spent(&self, words: &str) {
         let text = format!("{}: {words}\n", styled(NOTICE, "mind"));
         self.say(&mut self.told(), || Ok(self.context.output.story(&text)?));

@@ -191,7 +191,10 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
             next(&stale.next_step),
         ],
         TicketState::Waiting(waiting) => vec![plain(&waiting.reason)],
-        TicketState::Running(run) => std::iter::once(progress(run)).chain(rests_on(run)).collect(),
+        TicketState::Running(run) => std::iter::once(progress(run))
+            .chain(rests_on(run))
+            .chain(minds(&run.unknown))
+            .collect(),
         TicketState::Paused(paused) => {
             let why = match paused.cause {
                 "person" => "a person has given their word".to_owned(),
@@ -199,6 +202,7 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
             };
             let mut lines = vec![format!("{why}; {}", progress(&paused.run))];
             lines.extend(rests_on(&paused.run));
+            lines.extend(minds(&paused.run.unknown));
             lines.push(next(&paused.next_step));
             lines
         }
@@ -208,6 +212,7 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
                 progress(&blocked.run),
             ];
             lines.extend(rests_on(&blocked.run));
+            lines.extend(minds(&blocked.run.unknown));
             let failed = blocked.failed.iter().take(SHOWN_FAILED);
             lines.extend(failed.map(|proof| format!("did not hold: {}", plain(&proof.line()))));
             lines.push(next(&blocked.next_step));
@@ -262,6 +267,7 @@ fn delivered(done: &DoneStatus) -> Vec<String> {
             "rests on {stack}, not merged: merging this branch brings {them} too"
         ));
     }
+    lines.extend(minds(&done.unknown));
     let rows: Vec<_> = done
         .next_steps
         .iter()
@@ -269,6 +275,11 @@ fn delivered(done: &DoneStatus) -> Vec<String> {
         .collect();
     lines.extend(table(&rows, 0).lines().map(str::to_owned));
     lines
+}
+
+/// What nobody knows.
+fn minds(unknown: &[String]) -> impl Iterator<Item = String> + '_ {
+    unknown.iter().map(|words| format!("mind: {}", plain(words)))
 }
 
 /// What a run's base rests on, where that is delivered tickets.
