@@ -3,7 +3,7 @@
 use ledger_core::{Duration, TicketLimits};
 
 /// What a run may use up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The most iterations.
     pub max_iterations: u32,
