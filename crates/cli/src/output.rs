@@ -53,6 +53,7 @@ impl Output {
     }
 
     /// Whether a person reads the answer as it appears.
+    #[cfg(feature = "tui")]
     pub(crate) fn is_live(&self) -> bool {
         !self.json && io::stdout().is_terminal()
     }

@@ -13,6 +13,7 @@ mod push;
 mod repository;
 mod table;
 mod turns;
+mod under_way;
 
 use std::path::{Path, PathBuf};
 
@@ -43,11 +44,12 @@ struct Programs {
 
 type Group = fn(&Bench) -> Result<Vec<Row>, TaskError>;
 
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 7] = [
     ("program", program::rows),
     ("journal", journal::rows),
     ("change-set", change_set::rows),
     ("status", ledger::rows),
+    ("under-way", under_way::rows),
     ("push", push::rows),
     ("turns", turns::rows),
 ];
