@@ -13,6 +13,8 @@ use ratatui::crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -20,6 +22,9 @@ use crate::exit::Exit;
 
 /// How long a signal may wait until it is heeded.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// After this time from a signal on the view hangs.
+const HANGS: Duration = Duration::from_secs(2);
 
 /// Whether a view can be shown: a person sits at a terminal that can be drawn on.
 pub(super) fn is_there() -> bool {
@@ -70,7 +75,11 @@ impl Screen {
         if let Some(exit) = self.signals.asked() {
             return Ok(Happened::Asked(exit));
         }
-        let happened = event::poll(longest.min(PATIENCE)).and_then(|is_there| match is_there {
+        // Waiting is not left to `event::poll`: it never returns from a terminal that is gone.
+        if is_gone_after(longest.min(PATIENCE))? {
+            return Ok(Happened::Asked(self.signals.asked().unwrap_or(Exit::Terminated)));
+        }
+        let happened = event::poll(Duration::ZERO).and_then(|is_there| match is_there {
             true => event::read().map(Some),
             false => Ok(None),
         });
@@ -83,6 +92,24 @@ impl Screen {
             Some(Event::Resize(..)) => Happened::Resized,
             _ => Happened::Nothing,
         })
+    }
+}
+
+/// Waits until something can be read of the terminal, at most so long. Whether nobody is at its other end any more.
+fn is_gone_after(longest: Duration) -> io::Result<bool> {
+    let stdin = stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+    let longest = Timespec {
+        tv_sec: longest.as_secs().cast_signed(),
+        tv_nsec: longest.subsec_nanos().into(),
+    };
+    match poll(&mut terminal, Some(&longest)) {
+        // Another size is told by a signal.
+        Err(Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+        Ok(_) => Ok(terminal[0]
+            .revents()
+            .intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)),
     }
 }
 
@@ -145,8 +172,13 @@ impl Signals {
     }
 }
 
+#[expect(clippy::exit, reason = "a view that hangs has nothing to lose")]
 async fn note(mut signal: Signal, asked: Arc<AtomicU8>, exit: Exit) {
     if signal.recv().await.is_some() {
         let _ = asked.compare_exchange(0, exit.code(), Ordering::Relaxed, Ordering::Relaxed);
+        // The terminal may have gone in the very moment in which it was read.
+        tokio::time::sleep(HANGS).await;
+        give_back();
+        std::process::exit(exit.code().into());
     }
 }
