@@ -185,9 +185,9 @@ fn the_view_gives_the_terminal_back_whatever_ends_it() {
 #[test]
 fn a_view_whose_terminal_is_gone_ends() {
     let world = approved(WRITER);
-    // Neither hears a word of it: both would be told by a signal.
+    // In a session of its own it is told nothing by a signal.
     let line = format!(
-        "sh -c 'trap \"\" HUP; echo $$ > ../pid; exec setsid {} status --watch'",
+        "setsid --wait sh -c 'echo $$ > ../pid; exec {} status --watch'",
         env!("CARGO_BIN_EXE_foil")
     );
     let mut terminal = Terminal::of_line(&world, 80, &line, &[]);
