@@ -181,6 +181,21 @@ fn the_view_gives_the_terminal_back_whatever_ends_it() {
 }
 
 #[test]
+fn a_view_whose_terminal_is_gone_ends() {
+    let world = approved(WRITER);
+    let mut terminal = watching(&world);
+    let pid = std::fs::read_to_string(world.folder().join("pid")).unwrap();
+    let status = format!("/proc/{}/stat", pid.trim());
+    assert!(std::fs::exists(&status).unwrap());
+    // Without `script`, nobody holds the other end of the terminal any more.
+    terminal.child.kill().unwrap();
+    terminal.child.wait().unwrap();
+    crate::world::eventually("it ends", || {
+        std::fs::read_to_string(&status).is_ok_and(|stat| stat.contains(") Z ")) || !std::fs::exists(&status).unwrap()
+    });
+}
+
+#[test]
 fn the_view_shows_a_ticket_that_comes_while_somebody_looks_and_changes_nothing() {
     let world = approved(WRITER);
     let before = world.observed();
