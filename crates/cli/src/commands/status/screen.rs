@@ -13,8 +13,7 @@ use ratatui::crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -72,45 +71,40 @@ impl Screen {
 
     /// Waits for something to happen, at most so long.
     pub(super) fn wait(&self, longest: Duration) -> io::Result<Happened> {
-        if let Some(exit) = self.signals.asked() {
-            return Ok(Happened::Asked(exit));
+        // What was typed at once is known at once; only then is it waited for more.
+        for longest in [Duration::ZERO, longest.min(PATIENCE)] {
+            let is_gone = is_gone_within(longest)?;
+            if let Some(exit) = self.signals.asked() {
+                return Ok(Happened::Asked(exit));
+            }
+            if is_gone {
+                return Ok(Happened::Asked(Exit::Terminated));
+            }
+            if event::poll(Duration::ZERO)? {
+                return Ok(match event::read()? {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => Happened::Pressed(key),
+                    Event::Resize(..) => Happened::Resized,
+                    _ => Happened::Nothing,
+                });
+            }
         }
-        // Waiting is not left to `event::poll`: it never returns from a terminal that is gone.
-        if is_gone_after(longest.min(PATIENCE))? {
-            return Ok(Happened::Asked(self.signals.asked().unwrap_or(Exit::Terminated)));
-        }
-        let happened = event::poll(Duration::ZERO).and_then(|is_there| match is_there {
-            true => event::read().map(Some),
-            false => Ok(None),
-        });
-        // A terminal that is gone is told by a signal too, which says better what it was.
-        if let Some(exit) = self.signals.asked() {
-            return Ok(Happened::Asked(exit));
-        }
-        Ok(match happened? {
-            Some(Event::Key(key)) if key.kind != KeyEventKind::Release => Happened::Pressed(key),
-            Some(Event::Resize(..)) => Happened::Resized,
-            _ => Happened::Nothing,
-        })
+        Ok(Happened::Nothing)
     }
 }
 
-/// Waits until something can be read of the terminal, at most so long. Whether nobody is at its other end any more.
-fn is_gone_after(longest: Duration) -> io::Result<bool> {
+/// Waits until something is typed, a signal comes or the time is over. Whether the terminal is gone: reading from one that is
+/// would never end.
+fn is_gone_within(longest: Duration) -> io::Result<bool> {
     let stdin = stdin();
     let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
-    let longest = Timespec {
-        tv_sec: longest.as_secs().cast_signed(),
-        tv_nsec: longest.subsec_nanos().into(),
-    };
-    match poll(&mut terminal, Some(&longest)) {
-        // Another size is told by a signal.
-        Err(Errno::INTR) => Ok(false),
-        Err(errno) => Err(errno.into()),
-        Ok(_) => Ok(terminal[0]
-            .revents()
-            .intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)),
+    let longest = Timespec::try_from(longest).ok();
+    match rustix::event::poll(&mut terminal, longest.as_ref()) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok(false),
+        Err(error) => return Err(error.into()),
     }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(terminal[0].revents().intersects(gone))
 }
 
 impl Drop for Screen {
