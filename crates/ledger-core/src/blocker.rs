@@ -104,6 +104,7 @@ blocker_codes! {
     TreeMismatch, "tree_mismatch", resumable = false, "Two trees that must be the same are not.", "nothing was delivered; `foil events <ticket>` shows where they part";
     DiskFull, "disk_full", resumable = true, "There is not enough free disk space.", "free some space (`foil clean` shows what could go); `foil run <ticket>` goes on";
     AcceptanceNeeded, "acceptance_needed", resumable = true, "The policy wants a person to accept the result before it is delivered.", "look at it with `foil review <ticket>`; then `foil accept <ticket>`, or `foil reject <ticket> --because \"…\"`";
+    AnswerNeeded, "answer_needed", resumable = true, "The worker has asked a person a question, and nobody has answered it.", "`foil answer <ticket>` shows it and takes the answer; the run goes on with it";
     NeedsPerson, "needs_person", resumable = true, "A person has to decide.", "the message says what";
 }
 

@@ -21,6 +21,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long one command of the agent may take.
     pub command_timeout: Duration,
+    /// How long a person has to answer a question of the worker's.
+    pub answer_within: Duration,
     /// The most tokens.
     pub max_tokens: u64,
     /// How long a runner may be at work on the run.
@@ -40,6 +42,7 @@ impl Default for Limits {
             turn_timeout: Duration::minutes(30),
             idle_timeout: Duration::minutes(10),
             command_timeout: Duration::minutes(30),
+            answer_within: Duration::minutes(8 * 60),
             max_tokens: 5_000_000,
             max_wall: Duration::minutes(8 * 60),
             soft_percent: 80,

@@ -31,6 +31,8 @@ pub struct LimitsPolicy {
     pub idle_timeout: Duration,
     /// How long a command of the worker may take
     pub command_timeout: Duration,
+    /// How long a person has to answer a question of the worker's; then the default that the worker has named holds, and the run goes on
+    pub answer_within: Duration,
     /// The most tokens of a run
     #[schemars(range(min = 1))]
     pub max_tokens: u64,
@@ -60,6 +62,7 @@ impl Default for LimitsPolicy {
             turn_timeout: Duration::minutes(30),
             idle_timeout: Duration::minutes(10),
             command_timeout: Duration::minutes(30),
+            answer_within: Duration::minutes(8 * 60),
             max_tokens: 5_000_000,
             max_wall: Duration::minutes(8 * 60),
             soft: Share::thousandths(800),

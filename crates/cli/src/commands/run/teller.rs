@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ledger_core::{Blocker, TicketId};
+use ledger_core::{Blocker, BlockerCode, TicketId};
 use policy::Held;
 use runner::{Place, Queued, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
 
@@ -178,8 +178,12 @@ impl Witness for Teller<'_> {
 
     fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp) {
         let at = until.to_zoned(TimeZone::system()).strftime("%a %H:%M");
+        let goes_on = match stopped_by.code {
+            BlockerCode::AnswerNeeded => format!("`foil answer {ticket}` answers it, else it goes on at {at}"),
+            _ => format!("it goes on at {at}, or later"),
+        };
         let text = format!(
-            "{} {ticket}: {} ({}); it goes on at {at}, or later\n",
+            "{} {ticket}: {} ({}); {goes_on}\n",
             styled(NOTICE, "waiting"),
             plain(&stopped_by.reason),
             stopped_by.code
