@@ -15,6 +15,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+mod explain_code;
 pub(crate) mod hook;
 pub(crate) mod init;
 pub(crate) mod logs;

@@ -5,9 +5,9 @@ use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, AnswerError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError,
-    FollowError, GoalError, HistoryError, InitError, JournalFileError, LedgerError, LogError, NewTicketError,
-    PackageError, RescueError, RunError, ServiceError, StatusError, WordError, WorkspaceError,
+    AdmitError, AnswerError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError,
+    DeliverError, FollowError, GoalError, HistoryError, InitError, JournalFileError, LedgerError, LogError,
+    NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError, WordError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -85,6 +85,10 @@ impl Exit {
                 }
             },
             Failure::Logs(LogError::Io { .. }) => Self::Failed,
+            Failure::Bundle(error) => match error {
+                BundleError::History(error) | BundleError::Log(LogError::History(error)) => history(error),
+                _ => Self::Failed,
+            },
             Failure::Stop(_) | Failure::Clean(_) | Failure::Packages(_) => Self::Failed,
             Failure::Daemon(DaemonError::AlreadyRunning { .. }) => Self::Refused,
             Failure::Daemon(_) | Failure::DaemonNotBegun { .. } => Self::Failed,

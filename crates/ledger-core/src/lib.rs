@@ -110,8 +110,8 @@ pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
     Attempt, CheckedTree, EffectFailure, EndedAdvice, EndedCuration, EndedExpert, EndedPlan, EndedReader, EndedReview,
     EndedTurn, HookEnd, Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, NotificationEnd, OpenCommand,
-    Pending, PushedRef, QuestionAnswer, RanHook, Refusal, RefusedChange, RefusedPush, Round, Run, RunQuestion,
-    SeenQuestion, SeenRemote, SentNotification, StartedThread, State, Totals,
+    Pending, PushedRef, QuestionAnswer, RanHook, Refusal, RefusedChange, RefusedPush, Repetition, Round, Run,
+    RunQuestion, SeenQuestion, SeenRemote, SentNotification, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

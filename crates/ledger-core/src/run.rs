@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
     Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, RefusedChange,
-    StartedThread,
+    Repetition, StartedThread,
 };
 pub use ended_reader::{EndedCuration, EndedPlan, EndedReader};
 pub use experts::EndedExpert;

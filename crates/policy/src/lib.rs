@@ -15,11 +15,13 @@ mod context_budget;
 mod dependencies;
 mod inputs;
 mod limits;
+mod liveness;
 mod manager;
 mod memory;
 mod next_step;
 mod plan;
 mod quick_flow;
+mod room;
 mod routing;
 mod schedule;
 mod scope;
@@ -49,6 +51,7 @@ pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files}
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
+pub use liveness::{Liveness, ending_cause, liveness};
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};
 pub use memory::{MemoryFacts, MemoryPaths, note_violations};
 pub use next_step::{interruption, next_notification, next_step, unanswered};
@@ -57,6 +60,7 @@ pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,
 };
+pub use room::{Room, Spare, SpareThing, given_up};
 pub use routing::{ExpertRouting, LARGE_CHANGE_FILES, LARGE_CHANGE_LINES, RoutingFacts};
 pub use schedule::{Claim, Held, HeldBecause, Schedule, schedule};
 pub use scope::{InvalidScope, PolicyScope, Protected, ProtectedPaths, ScopeRules};

@@ -9,6 +9,7 @@ mod agents;
 mod approve;
 mod base;
 mod beneath;
+mod bundle;
 mod cancel;
 mod capsule;
 pub mod check;
@@ -22,12 +23,14 @@ mod compared;
 mod consent;
 mod daemon;
 mod deliver;
+mod disk;
 mod doctor;
 mod drift;
 mod drive;
 mod engine;
 mod executor;
 mod expert_opinions;
+mod file_stamp;
 mod finding;
 mod growing_file;
 pub mod guard;
@@ -48,6 +51,7 @@ mod new;
 mod notify;
 mod once_only;
 mod other_tickets;
+mod overview;
 mod packages;
 mod packet;
 mod plan_goal;
@@ -66,6 +70,7 @@ mod run_ticket;
 mod run_tickets;
 mod run_variables;
 pub mod sandbox;
+mod seal;
 mod service;
 mod spec_claim;
 mod specs;
@@ -84,22 +89,23 @@ mod workspace;
 pub use admit::{AdmitError, Candidacy, Ready};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
-    CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
-    ProjectInstructions, Role, ScriptedAgent, StopSignal, ThreadChoice, TranscriptEntry, TranscriptRecord, Turn,
-    TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning, is_reserved_config_key, read_transcript,
-    recover_turn, shorten, shorten_end,
+    CodexProgramError, CodexProtocol, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX,
+    PINNED_CODEX, ProjectInstructions, ProtocolDrift, ProtocolError, Role, ScriptedAgent, StopSignal, ThreadChoice,
+    TranscriptEntry, TranscriptRecord, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning,
+    is_reserved_config_key, read_transcript, recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage};
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
+pub use bundle::{BUNDLE_SCHEMA, BundleError, BundleManifest, BundledFile, MissingFile, bundle_to_file, write_bundle};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use capsule::{BlockerCapsule, FailedProof};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
 pub use children::children_in_words;
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
-    apply_clean, plan_clean,
+    MadeRoom, apply_clean, make_room, plan_clean, used_bytes,
 };
 pub use codex_files::{
     CodexFile, CodexFileDone, CodexFilesError, CodexFilesOptions, CodexFolder, KeptBecause, install_codex_files,
@@ -130,6 +136,7 @@ pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketF
 pub use logs::{LOGS_SCHEMA, LastLines, LogError, LogKind, LogLine, LogOptions, LogSource, RunLogs};
 pub use moment::Moment;
 pub use new::{Draft, NewTicket, NewTicketError};
+pub use overview::{Overview, OverviewWatch};
 pub use packages::{
     LockStatus, Named, NewPackage, PACKAGE_SCHEMA, PackageChange, PackageChangeKind, PackageError, PackageReport,
     PackageSources, PackageTicket, PackageWritten, Packages, PackagesError, SharedBranch, SourceProblem, lock_package,
@@ -162,13 +169,17 @@ pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
-    BlockedStatus, BrokenStatus, DoneStatus, MOST_LOOKED_UP, MisfitStatus, NextStep, PackageStatus, PausedStatus,
-    PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState,
-    TicketStatus, WaitingStatus, nearest_id, status, ticket_status,
+    BlockedStatus, BrokenStatus, DoneStatus, HealthCode, HealthReason, HealthState, MOST_LOOKED_UP, MisfitStatus,
+    NextStep, PackageStatus, PausedStatus, PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus,
+    StatusError, StatusHealth, StatusReport, TicketState, TicketStatus, WaitingStatus, nearest_id, status,
+    ticket_status,
 };
 pub use stop::{Ask, RunningTicket, StopError, StopOutcome, StoppedRunners, running_tickets, stop_all, stop_ticket};
 pub use target::TargetError;
-pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
+pub use timeline::{
+    EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineFollower, TimelineLine, TimelineNews,
+    TimelineStart, stored_timeline, timeline,
+};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
 pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};

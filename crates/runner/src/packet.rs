@@ -450,7 +450,8 @@ fn change_of(run: &Run) -> Option<&ChangeSummary> {
     run.change().or_else(measured)
 }
 
-fn ticket_in_base(workspace: &Workspace, run: &Run) -> Option<TicketFile> {
+/// The ticket as it is in the base of a run; none where it cannot be read there any more.
+pub(crate) fn ticket_in_base(workspace: &Workspace, run: &Run) -> Option<TicketFile> {
     let ledger = workspace.policy().ok()?.ledger.dir.path();
     let path = format!("{ledger}/tickets/{}/ticket.toml", run.opened().ticket);
     let base = run.base()?;

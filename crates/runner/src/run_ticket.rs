@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::admit::{AdmitError, Candidacy, Ready};
 use crate::agent::{Agent, AgentGuard};
 use crate::agents::{AgentProblem, prepare_agent};
+use crate::disk::is_full;
 use crate::drive::{DriveError, Driver, drive};
 use crate::engine::{Engine, RunFolders, RunPlan, end_for_changed_sources, has_delivered, store_ended};
 use crate::guard::{GuardProgram, LeftoverError, end_leftovers};
@@ -153,7 +154,7 @@ impl RunError {
             Self::Admit(AdmitError::Repository(error)) | Self::Workspace(WorkspaceError::Repository(error)) => {
                 repository_code(error)
             }
-            _ => None,
+            error => is_full(error).then_some(BlockerCode::DiskFull),
         }
     }
 }
@@ -431,7 +432,7 @@ impl Standing {
 }
 
 /// Where a run notes its guards.
-fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
+pub(crate) fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
     run_folder.join("guards")
 }
 
@@ -545,7 +546,7 @@ fn over(run: &Run) -> Option<Outcome> {
     }
 }
 
-fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
+pub(crate) fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
     Limits {
         max_iterations: policy.max_iterations,
         max_repair_rounds: policy.max_repair_rounds,
@@ -554,6 +555,7 @@ fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         verification_failures: policy.verification_failures,
         turn_timeout: policy.turn_timeout,
         idle_timeout: policy.idle_timeout,
+        max_repeats: policy.max_repeats,
         command_timeout: policy.command_timeout,
         answer_within: policy.answer_within,
         max_tokens: policy.max_tokens,

@@ -14,6 +14,7 @@ use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use crate::clean::{CleanError, MadeRoom};
 use crate::leaving::Leaving;
 use crate::lock::{LockHolder, RunnerNote};
 use crate::moment::Moment;
@@ -101,6 +102,8 @@ pub trait Witness: Sync {
     fn idle(&self);
     /// That the night is over could not be told outside; why, in words.
     fn not_notified(&self, problem: &str);
+    /// Room was made on the disk before a ticket is begun, as `[disk] budget` wants it, or could not be.
+    fn made_room(&self, made: &Result<MadeRoom, CleanError>);
     /// What a night may cost comes near its end, in words.
     fn nearly_spent(&self, words: &str);
 }

@@ -1,6 +1,7 @@
 //! Where everything stands, derived from the ledger folder, the journals and Git; never stored.
 
 mod derive;
+mod health;
 mod next_steps;
 mod run_status;
 
@@ -14,6 +15,7 @@ use crate::capsule::FailedProof;
 use crate::questions::QuestionReport;
 
 pub use derive::{MOST_LOOKED_UP, StatusError, nearest_id, status, ticket_status};
+pub use health::{HealthCode, HealthReason, HealthState, StatusHealth};
 pub use run_status::RunStatus;
 
 /// The name of the report's format.
@@ -28,6 +30,8 @@ pub struct StatusReport {
     pub repository: RepositoryStatus,
     /// The policy of the work tree.
     pub policy: PolicyStatus,
+    /// Whether somebody has to look.
+    pub health: StatusHealth,
     /// The ledger's folder.
     pub ledger: RepoPath,
     /// How many tickets stand where; states without any are left out.

@@ -1,12 +1,13 @@
 //! What to do next. Never how to force anything: agents follow what they read here.
 
 use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
+use ledger_core::BlockerCode;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, AnswerError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError,
-    GoalError, InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError,
-    StatusError, StopError, TargetError, WordError, WorkspaceError,
+    AdmitError, AnswerError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError,
+    DeliverError, GoalError, InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError,
+    ServiceError, StatusError, StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -41,6 +42,8 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             Some("nothing is overwritten: name a new file".to_owned())
         }
         Failure::History(error) | Failure::Logs(LogError::History(error)) => run_choice::hint(error),
+        Failure::Bundle(BundleError::Exists { .. }) => Some("nothing is overwritten: name a new file".to_owned()),
+        Failure::Bundle(BundleError::History(error)) => run_choice::hint(error),
         Failure::Follow(_) => Some("`foil verify` shows what else is damaged; nothing was changed".to_owned()),
         Failure::Stop(StopError::NotTheHolder { .. }) => {
             Some("it was left alone; `foil doctor` looks at the locks".to_owned())
@@ -187,6 +190,9 @@ fn package(error: &PackageError) -> Option<String> {
 fn run(error: &RunError) -> Option<String> {
     match error {
         RunError::Refused { ticket, blocker } => Some(blocker.next_step_for(ticket)),
+        error if error.code() == Some(BlockerCode::DiskFull) => {
+            Some("free some space (`foil clean` shows what could go), then run it again: it goes on where it stopped".to_owned())
+        }
         RunError::Rescue(error) => rescue(error),
         RunError::Target(error) => target(error),
         RunError::Agent(problem) => Some(problem.hint.clone()),

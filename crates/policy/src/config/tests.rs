@@ -24,7 +24,7 @@ fn errors_name_line_column_and_what_would_be_right() {
         "[limits]\nnight_tokens = 0\n",
         "[limits]\nnight_wall = \"0s\"\n",
         "[disk]\nmin_free = \"2 gigs\"\n",
-        "[disk]\nbudget = \"2 GiB\"\n",
+        "[disk]\nbudget = 2\n",
         "[agent]\nsandbox = \"danger-full-access\"\n",
         "[agent]\nsandbox = \"read-only\"\n",
         "[agent]\nsandbox = \"none\"\n",

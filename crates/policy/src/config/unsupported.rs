@@ -26,7 +26,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("delivery", "pr_title", &[]),
     ("delivery", "sign", &["false"]),
     ("delivery", "hooks", &["\"skip\""]),
-    ("disk", "budget", &[]),
 ];
 
 /// The first such key in the file.

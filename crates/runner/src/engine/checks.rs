@@ -270,7 +270,7 @@ pub(super) async fn run_all(
             true => AloneLock::wait(&plan.locks, stopped(interrupted)).await,
             false => Ok(None),
         };
-        let alone = alone.map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        let alone = alone.map_err(|error| Failed::of(&error))?;
         if spec.exclusive && alone.is_none() {
             return Ok(None);
         }
@@ -282,8 +282,7 @@ pub(super) async fn run_all(
         if ran.was_stopped() {
             return Ok(None);
         }
-        keep_output(outputs, &output, &ran.result)
-            .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        keep_output(outputs, &output, &ran.result).map_err(|error| Failed::of(&error))?;
         let missing_report = ran.report_problem.is_some();
         let result = with_known_failures(judged(ran.result, missing_report), spec, baseline);
         if !result.passed() {
@@ -389,8 +388,7 @@ fn judged(mut result: CheckResult, missing_report: bool) -> CheckResult {
 pub(super) fn failed(error: &CheckError) -> Failed {
     let code = match error {
         CheckError::Sandbox(_) | CheckError::Confinement(_) => BlockerCode::SandboxUnavailable,
-        CheckError::Io(error) => super::places::code_of(error),
-        _ => BlockerCode::NeedsPerson,
+        error => super::code_of(error),
     };
     let mut reason = error.to_string();
     let mut source = std::error::Error::source(error);

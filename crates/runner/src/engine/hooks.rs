@@ -63,8 +63,7 @@ async fn run_in(place: &CheckPlace, hook: &Check, interrupted: &watch::Receiver<
         .run(hook, &output, None, stopped(interrupted))
         .await
         .map_err(|error| failed(&error))?;
-    keep_output(&surroundings.outputs, &output, &ran.result)
-        .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+    keep_output(&surroundings.outputs, &output, &ran.result).map_err(|error| Failed::of(&error))?;
     if !ran.result.outcome.succeeded() {
         // It may have stopped in the middle of what it did to what was set up.
         place.set_up_is_spent();

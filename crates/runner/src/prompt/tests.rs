@@ -1,6 +1,6 @@
 use ledger_core::{
-    BlockerCode, JudgedPlan, LineRange, PlanEnd, PlanStatus, PlannedChange, PlannedFile, Violation, WeakenedTest,
-    Weakening,
+    AskedQuestion, BlockerCode, JudgedPlan, LineRange, PlanEnd, PlanStatus, PlannedChange, PlannedFile, Question,
+    QuestionAnswer, Violation, WeakenedTest, Weakening,
 };
 
 use super::*;
@@ -361,7 +361,6 @@ fn a_curator_is_told_what_there_is_and_what_its_last_answer_may_not() {
         label: "run/7",
         changed: &[],
         checks: &[],
-        questions: &[],
         report: None,
         review: None,
         memory: &[("agent/state.md".parse().unwrap(), long)],

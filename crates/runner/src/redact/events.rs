@@ -33,6 +33,7 @@ impl Redactor {
             Activity::PromptSent { .. }
             | Activity::ThreadStarted { .. }
             | Activity::CommandEnded { .. }
+            | Activity::ProcessSeen { .. }
             | Activity::Tokens { .. } => {}
         }
         activity

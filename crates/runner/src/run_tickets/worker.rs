@@ -2,13 +2,16 @@
 
 use std::cell::RefCell;
 
+use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
 use policy::Outcome;
 use tokio::sync::mpsc;
 
 use super::night::Night;
 use super::{Place, Witness};
+use crate::clean::make_room;
 use crate::leaving::Leaving;
+use crate::lock::LockHolder;
 use crate::queue::Queued;
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
 use crate::workspace::Workspace;
@@ -94,6 +97,17 @@ impl<W: Witness> TicketWorker<'_, W> {
         }
     }
 
+    /// What `[disk] budget` wants. That there is no room is no reason not to run: the gates say whether there is enough.
+    fn make_room(&self) {
+        let now = Timestamp::now();
+        let Ok(holder) = LockHolder::current(now) else {
+            return;
+        };
+        if let Some(made) = make_room(self.workspace, &holder, now).transpose() {
+            self.witness.made_room(&made);
+        }
+    }
+
     pub(super) async fn bring_to_its_end(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
         self.leaving.begin(ticket);
         let told = Self {
@@ -107,6 +121,7 @@ impl<W: Witness> TicketWorker<'_, W> {
     }
 
     async fn run(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
+        self.make_room();
         let managed = {
             let show = self.view(ticket);
             Manager::begin(self.workspace, ticket, &self.options, show).await?

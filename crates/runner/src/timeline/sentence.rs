@@ -365,6 +365,13 @@ fn activity_words(activity: &Activity) -> String {
         Activity::Retrying { reason } => format!("the agent tries again: {reason}"),
         Activity::RequestDeclined { request, about } => format!("declined the agent's request {request}: {about}"),
         Activity::Warning { message } => format!("the agent warns: {message}"),
+        Activity::ProcessSeen {
+            cpu_ms,
+            io_bytes,
+            connections,
+        } => format!(
+            "the agent says nothing; since the last look {cpu_ms} ms of processor time, {io_bytes} bytes read and written, {connections} connections open"
+        ),
     }
 }
 

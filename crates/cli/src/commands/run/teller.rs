@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger_core::{Blocker, BlockerCode, TicketId};
-use policy::Held;
-use runner::{Place, Queued, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
+use policy::{Held, Outcome};
+use runner::{CleanError, MadeRoom, Place, Queued, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
 
 use super::progress::Screen;
 use super::{NotRun, ReportRun, exit_of, tell, title_of};
 use crate::commands::Context;
+use crate::commands::clean::{size, words as kind};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{NOTICE, plain, styled};
@@ -114,6 +115,8 @@ impl Witness for Teller<'_> {
         match ran {
             Ok(report) => {
                 told.exit = told.exit.and(exit_of(&report));
+                told.is_over |=
+                    matches!(&report.outcome, Outcome::Blocked(blocker) if blocker.code == BlockerCode::DiskFull);
                 self.say(&mut told, || tell(&report, self.context));
                 if output.is_json() {
                     told.runs.push(ReportRun {
@@ -132,7 +135,7 @@ impl Witness for Teller<'_> {
                 let words = error.words(self.context.work_dir(), output);
                 let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
                 self.say(&mut told, || Ok(output.error(&text)?));
-                told.is_over |= of_this == Exit::Failed;
+                told.is_over |= of_this == Exit::Failed || error.code == Some(BlockerCode::DiskFull);
                 let ticket = ticket.clone();
                 told.not_run.push(NotRun { ticket, error });
             }
@@ -201,6 +204,32 @@ impl Witness for Teller<'_> {
             plain(problem)
         );
         self.say(&mut self.told(), || Ok(self.context.output.story(&text)?));
+    }
+
+    fn made_room(&self, made: &Result<MadeRoom, CleanError>) {
+        let mut text = String::new();
+        match made {
+            Ok(made) => {
+                for item in &made.report.removed {
+                    let what = format!("{} of {}, run {}", kind(item.kind), item.ticket, item.run);
+                    text.push_str(&format!("made room: {what} gone, {}\n", size(item.bytes)));
+                }
+                if made.is_over() {
+                    text.push_str(&format!(
+                        "{}: places and logs take {}, and `[disk] budget` is {}; nothing more of them may go by itself, `foil clean` says why\n",
+                        styled(NOTICE, "mind"),
+                        size(made.used),
+                        size(made.budget)
+                    ));
+                }
+            }
+            Err(error) => {
+                let words = plain(&error.to_string());
+                text.push_str(&format!("{}: no room was made: {words}\n", styled(NOTICE, "mind")));
+            }
+        }
+        let output = self.context.output;
+        self.say(&mut self.told(), || Ok(output.story(&text)?));
     }
 
     fn nearly_spent(&self, words: &str) {

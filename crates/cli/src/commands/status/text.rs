@@ -1,5 +1,8 @@
 //! The status in words.
 
+use anstyle::Style;
+use ledger_core::BlockerCode;
+use policy::Liveness;
 use runner::{
     DoneStatus, QuestionReport, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence,
 };
@@ -68,6 +71,11 @@ pub(super) fn one(report: &StatusReport, ticket: &TicketStatus) -> String {
             text.push_str(&format!("    next: foil run {}\n", ticket.id));
         }
     }
+    if let TicketState::Blocked(blocked) = &ticket.state
+        && blocked.code != BlockerCode::Other
+    {
+        text.push_str(&format!("    more: foil explain --code {}\n", blocked.code));
+    }
     text.push_str(&packages(report, true));
     text
 }
@@ -112,14 +120,7 @@ fn packages(report: &StatusReport, in_full: bool) -> String {
 }
 
 fn heading(report: &StatusReport) -> String {
-    let repository = &report.repository;
-    let place = match (&repository.branch, &repository.commit) {
-        (Some(branch), Some(_)) => format!("on {}", plain(branch)),
-        (Some(branch), None) => format!("on {}, without a commit yet", plain(branch)),
-        (None, Some(commit)) => format!("at {}, on no branch", commit.short()),
-        (None, None) => "without a commit".to_owned(),
-    };
-    let mut text = format!("{} {place}\n", styled(HEADING, plain(&repository.id)));
+    let mut text = format!("{} {}\n", styled(HEADING, plain(&report.repository.id)), place(report));
     if !report.policy.trusted {
         text.push_str(&format!(
             "{}: nothing runs before `foil trust`\n",
@@ -129,17 +130,33 @@ fn heading(report: &StatusReport) -> String {
     text
 }
 
+/// Where the work tree stands.
+pub(super) fn place(report: &StatusReport) -> String {
+    let repository = &report.repository;
+    match (&repository.branch, &repository.commit) {
+        (Some(branch), Some(_)) => format!("on {}", plain(branch)),
+        (Some(branch), None) => format!("on {}, without a commit yet", plain(branch)),
+        (None, Some(commit)) => format!("at {}, on no branch", commit.short()),
+        (None, None) => "without a commit".to_owned(),
+    }
+}
+
 fn state_heading(name: &str) -> String {
-    let style = match name {
+    styled(style_of_state(name), name)
+}
+
+/// How the name of a state is shown.
+pub(super) fn style_of_state(name: &str) -> Style {
+    match name {
         "running" | "ready" | "done" => GOOD,
         "blocked" | "broken" => BAD,
         "paused" | "stale" | "waiting" => NOTICE,
         _ => HEADING,
-    };
-    styled(style, name)
+    }
 }
 
-fn counts(report: &StatusReport) -> String {
+/// How many tickets stand where.
+pub(super) fn counts(report: &StatusReport) -> String {
     if report.tickets.is_empty() {
         return format!(
             "no tickets in {}/tickets yet: `foil new \"<title>\"` makes one",
@@ -176,7 +193,8 @@ fn group(tickets: &[&TicketStatus]) -> String {
     text
 }
 
-fn details(ticket: &TicketStatus) -> Vec<String> {
+/// What is known of a ticket beside its title, a line each.
+pub(super) fn details(ticket: &TicketStatus) -> Vec<String> {
     match &ticket.state {
         TicketState::Draft | TicketState::Canceled => Vec::new(),
         TicketState::Ready { next_step, .. } => match next_step {
@@ -306,6 +324,14 @@ fn rests_on(run: &RunStatus) -> Option<String> {
 }
 
 fn progress(run: &RunStatus) -> String {
+    let mut parts = standing(run);
+    parts.extend(run.doing.as_deref().map(plain));
+    parts.extend(spent(run));
+    parts.join(", ")
+}
+
+/// Where a run stands.
+pub(super) fn standing(run: &RunStatus) -> Vec<String> {
     let mut parts = vec![run.phase.map_or("opened", |phase| phase.as_str()).to_owned()];
     if run.iteration > 0 {
         parts.push(format!("iteration {}", run.iteration));
@@ -313,19 +339,25 @@ fn progress(run: &RunStatus) -> String {
     if run.repair_rounds > 0 {
         parts.push(count(run.repair_rounds as usize, "repair round", "repair rounds"));
     }
-    if let Some(doing) = &run.doing {
-        parts.push(plain(doing));
+    // That it works is what anybody takes for granted.
+    if let Some(liveness) = run.liveness.filter(|liveness| *liveness != Liveness::Working) {
+        parts.push(liveness.words().to_owned());
     }
-    if let Some(files) = run.files_changed {
-        parts.push(count(
-            usize::try_from(files).unwrap_or(usize::MAX),
-            "file changed",
-            "files changed",
-        ));
-    }
-    parts.push(format!("{} tokens", thousands(run.tokens)));
-    parts.push(elapsed(run.elapsed_seconds));
-    parts.join(", ")
+    parts
+}
+
+/// What a run has come to and what it took.
+pub(super) fn spent(run: &RunStatus) -> Vec<String> {
+    let files = run
+        .files_changed
+        .map(|files| usize::try_from(files).unwrap_or(usize::MAX));
+    let files = files.map(|files| count(files, "file changed", "files changed"));
+    let of = run.max_tokens.map(|most| format!(" of {}", thousands(most)));
+    let tokens = format!("{}{} tokens", thousands(run.tokens), of.unwrap_or_default());
+    files
+        .into_iter()
+        .chain([tokens, elapsed(run.elapsed_seconds)])
+        .collect()
 }
 
 fn elapsed(seconds: u64) -> String {
