@@ -67,6 +67,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Word(#[from] runner::WordError),
     #[error(transparent)]
+    Answer(#[from] runner::AnswerError),
+    #[error(transparent)]
     Deliver(#[from] runner::DeliverError),
     #[error(transparent)]
     Goal(#[from] runner::GoalError),

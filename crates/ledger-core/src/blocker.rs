@@ -114,6 +114,7 @@ blocker_codes! {
     TreeMismatch, "tree_mismatch", resumable = false, "Two trees that must be the same are not.", "nothing was delivered; `foil events <ticket>` shows where they part", "`foil verify <ticket>` compares every tree again; something changed files or refs while the run was at work";
     DiskFull, "disk_full", resumable = true, "There is not enough free disk space.", "free some space (`foil clean` shows what could go); `foil run <ticket>` goes on", "`foil doctor` says how much is free where places and objects lie, and `[disk] min_free` how much must be";
     AcceptanceNeeded, "acceptance_needed", resumable = true, "The policy wants a person to accept the result before it is delivered.", "look at it with `foil review <ticket>`; then `foil accept <ticket>`, or `foil reject <ticket> --because \"…\"`", "`foil review <ticket>` has what was changed, what proves it, and what the reviewer says";
+    AnswerNeeded, "answer_needed", resumable = true, "The worker has asked a person a question, and nobody has answered it.", "`foil answer <ticket>` shows it and takes the answer; the run goes on with it", "`foil status <ticket>` has the question and until when it waits; where the ticket could have answered it, say so there for the next";
     NeedsPerson, "needs_person", resumable = true, "A person has to decide.", "the message says what", "`foil status <ticket>` has the reason in full";
 }
 

@@ -34,6 +34,7 @@ mod parent;
 mod path;
 mod phase;
 mod plan;
+mod question;
 mod reader_end;
 mod receipt;
 mod report;
@@ -95,6 +96,10 @@ pub use phase::{
     PhaseEvidence, PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
 pub use plan::{MAX_PLANNED_FILES, Plan, PlanStatus, PlannedChange, PlannedFile};
+pub use question::{
+    AskedQuestion, MAX_ANSWER_CHARACTERS, MAX_CHOICE_CHARACTERS, MAX_CHOICES, MAX_QUESTION_CHARACTERS, MAX_QUESTIONS,
+    Question,
+};
 pub use reader_end::{
     AdviceEnd, CurationEnd, ExpertEnd, JudgedAdvice, JudgedAnswer, JudgedCuration, JudgedExpertReview, JudgedPlan,
     JudgedReview, PlanEnd, ReaderEnd, ReviewEnd,
@@ -105,8 +110,8 @@ pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
     Attempt, CheckedTree, EffectFailure, EndedAdvice, EndedCuration, EndedExpert, EndedPlan, EndedReader, EndedReview,
     EndedTurn, HookEnd, Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, NotificationEnd, OpenCommand,
-    Pending, PushedRef, RanHook, Refusal, RefusedChange, RefusedPush, Repetition, Round, Run, SeenRemote,
-    SentNotification, StartedThread, State, Totals,
+    Pending, PushedRef, QuestionAnswer, RanHook, Refusal, RefusedChange, RefusedPush, Repetition, Round, Run,
+    RunQuestion, SeenQuestion, SeenRemote, SentNotification, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocker::{Blocker, BlockerCode};
 use crate::id::{RunId, TicketId};
 use crate::object::{CommitId, TreeId};
+use crate::question::AskedQuestion;
 
 /// What a notification is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +16,7 @@ pub enum NotificationEvent {
     Done,
     /// A run stopped, and goes on or begins anew only once somebody has done something about the cause
     Blocked,
-    /// A run waits for what only a person can say: whether a result is accepted, or a decision
+    /// A run waits for what only a person can say: whether a result is accepted, an answer, or a decision
     NeedsPerson,
     /// A run stopped for what passes by itself: a limit of the provider, or a provider or remote that does not answer
     Limit,
@@ -38,7 +39,7 @@ impl NotificationEvent {
     /// The event that a run stopped by this is.
     pub fn of_blocker(blocker: &Blocker) -> Self {
         match blocker.code {
-            BlockerCode::AcceptanceNeeded | BlockerCode::NeedsPerson => Self::NeedsPerson,
+            BlockerCode::AcceptanceNeeded | BlockerCode::AnswerNeeded | BlockerCode::NeedsPerson => Self::NeedsPerson,
             code if code.passes_by_itself() => Self::Limit,
             _ => Self::Blocked,
         }
@@ -110,6 +111,9 @@ pub struct Notification {
     /// Why the run stopped
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocker: Option<NotifiedBlocker>,
+    /// The question that the run waits for an answer to
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<AskedQuestion>,
     /// The branch that holds the delivery
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,

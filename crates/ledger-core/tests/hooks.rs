@@ -219,6 +219,7 @@ fn a_notification_says_how_the_run_stands() {
     for (code, about) in [
         (BlockerCode::ScopeViolation, NotificationEvent::Blocked),
         (BlockerCode::AcceptanceNeeded, NotificationEvent::NeedsPerson),
+        (BlockerCode::AnswerNeeded, NotificationEvent::NeedsPerson),
         (BlockerCode::NeedsPerson, NotificationEvent::NeedsPerson),
         (BlockerCode::AgentRateLimited, NotificationEvent::Limit),
         (BlockerCode::RemoteUnreachable, NotificationEvent::Limit),

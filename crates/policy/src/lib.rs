@@ -54,7 +54,7 @@ pub use limits::Limits;
 pub use liveness::{Liveness, ending_cause, liveness};
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};
 pub use memory::{MemoryFacts, MemoryPaths, note_violations};
-pub use next_step::{interruption, next_notification, next_step};
+pub use next_step::{interruption, next_notification, next_step, unanswered};
 pub use plan::{plan_violations, task_violations};
 pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,

@@ -9,10 +9,12 @@ mod hooks;
 mod judge;
 mod notifications;
 mod plan;
+mod questions;
 mod rounds;
 mod under_way;
 
 pub use notifications::next_notification;
+pub use questions::unanswered;
 pub use under_way::interruption;
 mod write;
 

@@ -58,6 +58,7 @@ mod plan_goal;
 pub mod process;
 mod prompt;
 mod prompt_files;
+mod questions;
 mod queue;
 mod records;
 pub mod redact;
@@ -150,6 +151,7 @@ pub use prompt::{
     ReviewTask, Steering, WriterTask, advice_prompt, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt,
     report_repair_prompt, review_prompt, writer_prompt,
 };
+pub use questions::{AnswerReport, QuestionReport, SeenReport};
 pub use queue::{LeftTicket, Queue, QueueError, Queued, Retry};
 pub use records::{
     RecordFacts, handoff_record, plan_record, report_of, result_record, review_of, review_record, strength_name,
@@ -158,8 +160,8 @@ pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command
 pub use round_reports::RoundReport;
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{
-    GivenWord, Managed, Manager, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code,
-    run_ticket,
+    AnswerError, GivenAnswer, GivenWord, Managed, Manager, OpenQuestion, PersonsAnswer, PersonsWord, RunError,
+    RunOptions, RunReport, WordError, give_answer, give_word, repository_code, run_ticket, see_question,
 };
 pub use run_tickets::{Place, RanTickets, RunTickets, Selection, View, Witness, run_tickets};
 pub use service::{Service, ServiceCommand, ServiceError, ServiceFolders, ServiceManager};

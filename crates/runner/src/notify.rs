@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ledger_core::{
-    CommandOutcome, Notification, NotificationChannel, NotificationEvent, NotifiedBlocker, Run, State, TicketId,
+    AskedQuestion, CommandOutcome, Notification, NotificationChannel, NotificationEvent, NotifiedBlocker, Question,
+    Run, State, TicketId,
 };
 use policy::config::{NotifyPolicy, Webhook, WebhookHost, webhook_host};
 
@@ -276,9 +277,24 @@ pub(crate) fn notification_of(run: &Run, title: &str, about: NotificationEvent, 
         run: Some(opened.run.clone()),
         iterations: Some(run.totals().iterations),
         blocker,
+        question: run.waits_for_answer().map(|open| cleaned(&open.asked, redactor)),
         branch,
         commit: delivered.map(|delivered| delivered.records),
         tree: run.kept_tree(),
+    }
+}
+
+/// The question as it may leave the machine. Its lines stay: a person reads them, and only `text` is shown as it comes.
+fn cleaned(asked: &AskedQuestion, redactor: &Redactor) -> AskedQuestion {
+    let Question { text, choices, default } = &asked.question;
+    let clean = |text: &String| redactor.text(text);
+    AskedQuestion {
+        question: Question {
+            text: clean(text),
+            choices: choices.iter().map(clean).collect(),
+            default: clean(default),
+        },
+        ..asked.clone()
     }
 }
 
@@ -296,6 +312,7 @@ pub(crate) fn notification_of_night(repository: &str, words: &str) -> Notificati
         run: None,
         iterations: None,
         blocker: None,
+        question: None,
         branch: None,
         commit: None,
         tree: None,

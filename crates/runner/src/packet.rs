@@ -14,6 +14,7 @@ use crate::children::children_in_words;
 use crate::compared::{comparison_of, lines};
 use crate::expert_opinions::{ExpertOpinion, expert_opinions};
 use crate::markdown::{code, inline, quote, quotes};
+use crate::questions::QuestionReport;
 use crate::records::{departures, finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
 use crate::round_reports::{RoundReport, round_reports};
@@ -90,6 +91,9 @@ pub struct ReviewPacket {
     /// Where the change departs from the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub departures: Vec<String>,
+    /// What the worker asked a person, and what was answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<QuestionReport>,
     /// The worker's report: a claim.
     pub report: Option<Report>,
     /// The reviewer's verdict, where there was a review.
@@ -222,6 +226,7 @@ impl ReviewPacket {
             plan: plan.cloned(),
             rounds: round_reports(run),
             departures: plan.map(|plan| departures(run, plan)).unwrap_or_default(),
+            questions: QuestionReport::all(run),
             report: report_of(run).cloned(),
             verdict: match run.evidence(Phase::IndependentReviewComplete) {
                 Some(PhaseEvidence::IndependentReviewComplete {
@@ -281,6 +286,12 @@ impl ReviewPacket {
                     &mut text,
                     &format!("{}: {}; {}", round.n, round.task.what, round.outcome()),
                 );
+            }
+        }
+        if !self.questions.is_empty() {
+            let _ = writeln!(text, "## Questions of the worker's\n");
+            for question in &self.questions {
+                quote(&mut text, &question.line());
             }
         }
         self.change(&mut text);
@@ -536,6 +547,9 @@ pub fn next_commands(run: &Run) -> Vec<NextCommand> {
                     next("accept it", format!("foil accept {ticket}")),
                     next("have it repaired", format!("foil reject {ticket} --because \"…\"")),
                 ];
+            }
+            if run.waits_for_answer().is_some() {
+                return vec![next("answer its question", format!("foil answer {ticket}"))];
             }
             let mut commands = vec![next("see what happened", format!("foil events {ticket}"))];
             if blocker.resumable {

@@ -1,5 +1,6 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
+mod answer;
 mod delivering;
 mod opening;
 mod parent;
@@ -28,6 +29,7 @@ use crate::target::{TargetError, look_at_target};
 use crate::verify::forgets_a_delivery;
 use crate::workspace::{Workspace, WorkspaceError};
 
+pub use self::answer::{AnswerError, GivenAnswer, OpenQuestion, PersonsAnswer, give_answer, see_question};
 pub(crate) use self::delivering::{DeliveryStart, begin_or_go_on};
 pub use self::parent::{Managed, Manager};
 pub use self::word::{GivenWord, PersonsWord, WordError, give_word};
@@ -164,7 +166,7 @@ pub fn repository_code(error: &RepositoryError) -> Option<BlockerCode> {
 
 /// Runs a ticket to its end, and shows `observe` every record as it is written. A run that a dead or paused runner left,
 /// or that stopped for a reason that may be gone, is taken up; one whose ticket or policy changed meanwhile, and is approved
-/// as it is now, is ended, and a new one begins.
+/// as it is now, is ended, and a new one begins. One that waits for an answer is left alone until there is one or its time is over.
 pub async fn run_ticket(
     workspace: &Workspace,
     ticket: &TicketId,
@@ -215,7 +217,7 @@ pub async fn run_ticket(
     if let Some(model) = &options.model {
         candidacy.policy.agent.model = Some(model.clone());
     }
-    let (unfinished, mut replaced) = match how {
+    let (mut unfinished, mut replaced) = match how {
         How::Replaces => (None, unfinished),
         How::Begins | How::GoesOn | How::Concludes => (unfinished, None),
     };
@@ -229,6 +231,17 @@ pub async fn run_ticket(
     // Nothing that a policy names is started before it is known to be trusted, not even to ask for its version.
     if gates_count && !admission.is_ready() || candidacy.facts.trust != TrustFact::Trusted {
         return Err(refused(ticket, &admission));
+    }
+    if let Some(waiting) = unfinished.take_if(|earlier| how == How::GoesOn && still_waits(&earlier.run)) {
+        let outcome = match waiting.run.state() {
+            State::Blocked(blocker) => Outcome::Blocked(blocker.clone()),
+            _ => Outcome::Paused(PauseCause::Person),
+        };
+        return Ok(RunReport {
+            outcome,
+            run: waiting.run,
+            taken_up: false,
+        });
     }
 
     let earlier = unfinished.as_ref().map(|unfinished| &unfinished.run);
@@ -518,6 +531,11 @@ fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, Run
     Ok(Earlier { unstored, unfinished })
 }
 
+/// Whether nothing is gained by taking the run up now: it has asked a person, and everybody was told who is to be.
+fn still_waits(run: &Run) -> bool {
+    run.stored().is_some() && run.pending().is_none() && policy::unanswered(run, Timestamp::now()).is_some()
+}
+
 /// How a run ended that never goes on.
 fn over(run: &Run) -> Option<Outcome> {
     match run.state() {
@@ -539,6 +557,7 @@ pub(crate) fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         idle_timeout: policy.idle_timeout,
         max_repeats: policy.max_repeats,
         command_timeout: policy.command_timeout,
+        answer_within: policy.answer_within,
         max_tokens: policy.max_tokens,
         max_wall: policy.max_wall,
         soft_percent: u8::try_from(policy.soft.of(100)).unwrap_or(100),

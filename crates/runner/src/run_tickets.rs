@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, PauseCause, Record, Run, TicketId};
+use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, TicketId};
 use policy::{Claim, Held, HeldBecause, Outcome, schedule};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -28,6 +28,9 @@ use self::worker::{End, Ended, TicketWorker, stopped_by};
 
 /// How often it is looked whether a run of another process that is in the way has ended.
 const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether a person has answered a question that a ticket waits for.
+const LOOK_FOR_ANSWERS: Duration = Duration::from_secs(5);
 
 /// The longest sleep in one piece: a clock may be set, and a machine sleep.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -93,7 +96,7 @@ pub trait Witness: Sync {
     fn held(&self, held: &[Held]);
     /// These tickets of a package do not run, because one before them did not end done.
     fn held_back(&self, tickets: &[TicketId], because_of: &Queued);
-    /// A ticket's run was stopped by what passes by itself: it is tried again then, or later.
+    /// A ticket's run was stopped by what passes by itself, or waits for an answer: it goes on then, or later, and with the answer as soon as that is there.
     fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp);
     /// No ticket is ready, and it is waited for one.
     fn idle(&self);
@@ -122,7 +125,8 @@ pub struct RanTickets {
 /// that wait for it, and is not tried again as long as it is approved as it was.
 ///
 /// With [`Selection::AllReady`] a limit of the provider, or a provider or remote that does not answer, is waited for: until the time that the provider said, else
-/// for longer after each time in a row. The run goes on where it was stopped; waiting costs it nothing.
+/// for longer after each time in a row. A question of a worker's is waited for too, until a person answers or its time is over. The run goes on where it was
+/// stopped; waiting costs it nothing.
 ///
 /// Must not be called from a task of the runtime.
 pub fn run_tickets(
@@ -168,6 +172,7 @@ pub fn run_tickets(
             has_panicked: false,
             has_paused: false,
             waits_for_others: false,
+            waits_for_answers: false,
         };
         loop {
             for queued in sitting.next_or_none() {
@@ -241,6 +246,8 @@ struct Sitting<'a, W> {
     has_paused: bool,
     /// Whether a ticket waits for one that another process runs.
     waits_for_others: bool,
+    /// Whether one waits for a person's answer.
+    waits_for_answers: bool,
 }
 
 /// What came of waiting.
@@ -313,6 +320,7 @@ impl<W: Witness> Sitting<'_, W> {
                 // What another process works on is its own.
                 !queue.running().contains(&queued.id) && !self.running.contains_key(&queued.id) && !is_tried
             });
+            self.tell_asked(&queue, &ready);
             let not_before = |queued: &Queued| queue.not_before(&queued.id).filter(|at| now < *at);
             self.next_ready = ready.iter().filter_map(not_before).min();
             ready.retain(|queued| not_before(queued).is_none());
@@ -388,6 +396,22 @@ impl<W: Witness> Sitting<'_, W> {
         }
     }
 
+    /// Of tickets that wait for an answer, each is told once for each question.
+    fn tell_asked(&mut self, queue: &Queue<'_>, ready: &[Queued]) {
+        self.waits_for_answers = false;
+        for Queued { id, .. } in ready {
+            let Some(blocker) = queue.waits_for_answer(id) else {
+                continue;
+            };
+            self.waits_for_answers = true;
+            if let Some(until) = blocker.retry_at
+                && self.told.insert((id.clone(), format!("asked until {until}")))
+            {
+                self.witness.postponed(id, &blocker, until);
+            }
+        }
+    }
+
     /// Waits until something may have changed.
     async fn wait(&mut self) -> Waited {
         if self.night.over(Moment::now().at).is_some() {
@@ -443,9 +467,10 @@ impl<W: Witness> Sitting<'_, W> {
             }
             Selection::These(_) => None,
         };
+        let answers = self.waits_for_answers.then_some(LOOK_FOR_ANSWERS);
         let end_of_night = self.night.ends_at().filter(|_| !self.running.is_empty());
         let end_of_night = end_of_night.map(|at| LONGEST_SLEEP.min(until(at)));
-        [next, others, poll, end_of_night].into_iter().flatten().min()
+        [next, others, answers, poll, end_of_night].into_iter().flatten().min()
     }
 
     fn note(&mut self, ended: Ended) {
@@ -462,9 +487,18 @@ impl<W: Witness> Sitting<'_, W> {
         };
         let is_done = matches!(&ran, Ok(report) if report.outcome == Outcome::Done);
         self.has_paused |= is_paused_for_the_night(&ran);
-        if let Some(stopped_by) = child_stopped_by.or_else(|| stopped_by(&ran))
-            && matches!(self.what.selection, Selection::AllReady { .. })
-            && !self.is_asked_to_end()
+        let goes_on = matches!(self.what.selection, Selection::AllReady { .. }) && !self.is_asked_to_end();
+        let stopped_by = child_stopped_by.or_else(|| stopped_by(&ran));
+        let stopped_by = stopped_by.filter(|_| goes_on && !is_done);
+        if stopped_by
+            .as_ref()
+            .is_some_and(|stopped_by| stopped_by.code == BlockerCode::AnswerNeeded)
+        {
+            // What it waits for is told when it is looked at next.
+            self.tried.remove(&queued.id);
+            return;
+        }
+        if let Some(stopped_by) = stopped_by
             && let Some(until) = self.retries.after(&queued.id, &stopped_by, Moment::now().at)
         {
             self.tried.remove(&queued.id);

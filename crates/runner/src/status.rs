@@ -12,6 +12,7 @@ use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, PackageName, RepoPa
 use serde::Serialize;
 
 use crate::capsule::FailedProof;
+use crate::questions::QuestionReport;
 
 pub use derive::{MOST_LOOKED_UP, StatusError, nearest_id, status, ticket_status};
 pub use health::{HealthCode, HealthReason, HealthState, StatusHealth};
@@ -233,6 +234,9 @@ pub struct BlockedStatus {
     /// Whether a person has to accept or reject its result first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub waits_for_word: bool,
+    /// The question that it waits for an answer to, where it has asked one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<QuestionReport>,
     /// The command that begins a new run with what this one left, where it left work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescue: Option<String>,

@@ -5,9 +5,9 @@ use ledger_core::BlockerCode;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError,
-    GoalError, InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError,
-    StatusError, StopError, TargetError, WordError, WorkspaceError,
+    AdmitError, AnswerError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError,
+    DeliverError, GoalError, InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError,
+    ServiceError, StatusError, StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -64,6 +64,7 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         },
         Failure::Deliver(error) => deliver(error),
         Failure::Word(error) => word(error),
+        Failure::Answer(error) => answer(error),
         Failure::Goal(error) => goal(error),
         Failure::Init(InitError::Options { .. }) => {
             Some("a repository is written `owner/name`, a model is one word".to_owned())
@@ -236,6 +237,26 @@ fn word(error: &WordError) -> Option<String> {
         WordError::Repository(error) => return repository(error),
         WordError::Run(error) => return run(error),
         WordError::Record(_) => return None,
+    };
+    Some(hint)
+}
+
+fn answer(error: &AnswerError) -> Option<String> {
+    let hint = match error {
+        AnswerError::NotWaiting { ticket } | AnswerError::Answered { ticket, .. } => {
+            format!("`foil status {ticket}` shows where it stands")
+        }
+        AnswerError::OtherQuestion { ticket, .. } => format!("`foil answer {ticket}` shows the one that is open"),
+        AnswerError::Changed { ticket } => format!("`foil run {ticket}` begins it"),
+        AnswerError::NoChoice { .. } | AnswerError::NoSuchChoice { .. } => {
+            "`foil answer <ticket> --choice <number>` takes one by its number".to_owned()
+        }
+        AnswerError::Length => "`foil answer <ticket> \"…\"` takes an answer in your own words".to_owned(),
+        AnswerError::Secret => "say where it can be found, not what it is".to_owned(),
+        AnswerError::History(error) => return run_choice::hint(error),
+        AnswerError::Repository(error) => return repository(error),
+        AnswerError::Run(error) => return run(error),
+        AnswerError::Record(_) => return None,
     };
     Some(hint)
 }

@@ -47,6 +47,7 @@ mod plan;
 mod planning;
 mod prompts;
 mod push;
+mod questions;
 mod quick_flow;
 mod records;
 mod refusals;

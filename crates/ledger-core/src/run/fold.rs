@@ -50,7 +50,9 @@ impl Run {
                         Some(*round)
                     }
                     // The round goes on.
-                    IterationCause::TurnFailed { .. } => self.attempt.as_ref().and_then(|attempt| attempt.round),
+                    IterationCause::TurnFailed { .. } | IterationCause::Answered { .. } => {
+                        self.attempt.as_ref().and_then(|attempt| attempt.round)
+                    }
                     _ => None,
                 };
                 self.go_back(attempt);
@@ -99,6 +101,12 @@ impl Run {
                     attempt.rejection = Some(findings.clone());
                 }
                 self.accepted = None;
+                self.wait_for_runner();
+            }
+            Event::QuestionAsked(asked) => self.question_asked(at, asked),
+            Event::QuestionSeen { by, .. } => self.question_seen(at, by),
+            Event::QuestionAnswered { answer, by, .. } => {
+                self.question_answered(at, answer, by.as_deref());
                 self.wait_for_runner();
             }
             Event::Paused { cause } => self.state = State::Paused { cause: *cause },

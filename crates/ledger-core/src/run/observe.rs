@@ -60,7 +60,9 @@ impl Run {
             } => {
                 self.unmeasured = false;
                 let is_carried = self.carried.take().is_some();
-                let reported = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Reported { .. });
+                // Who asks has not had its say: that the tree stands still until it is answered says nothing.
+                let reported =
+                    |turn: &EndedTurn| matches!(&turn.end, TurnEnd::Reported { report } if report.asks().is_none());
                 let turn = self.attempt.as_ref().and_then(|attempt| attempt.turn.as_ref());
                 // A turn that was cut off goes on later; that its tree stands still says nothing.
                 if turn.is_some_and(reported) && !is_carried {

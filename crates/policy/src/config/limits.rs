@@ -32,6 +32,8 @@ pub struct LimitsPolicy {
     pub idle_timeout: Duration,
     /// How long a command of the worker may take
     pub command_timeout: Duration,
+    /// How long a person has to answer a question of the worker's; then the default that the worker has named holds, and the run goes on
+    pub answer_within: Duration,
     /// How often in a row the worker may do the same one to four actions without editing a file in between; 0: no limit
     #[schemars(range(min = 0, max = 10000))]
     pub max_repeats: u32,
@@ -64,6 +66,7 @@ impl Default for LimitsPolicy {
             turn_timeout: Duration::minutes(30),
             idle_timeout: Duration::minutes(10),
             command_timeout: Duration::minutes(30),
+            answer_within: Duration::minutes(8 * 60),
             max_repeats: 25,
             max_tokens: 5_000_000,
             max_wall: Duration::minutes(8 * 60),

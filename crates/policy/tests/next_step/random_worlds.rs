@@ -82,6 +82,7 @@ proptest! {
         inputs.policy.notify.on.push(NotificationEvent::Limit);
         let (run, outcome, steps) = drive(&mut world, run, inputs, 5);
         prop_assert!(run.totals().tests_refused <= 3);
+        prop_assert!(run.questions().len() <= 5);
         prop_assert!(run.totals().iterations <= max_iterations);
         prop_assert!(run.totals().repair_rounds <= 3);
         prop_assert!(run.totals().spec_drifts <= 3);

@@ -9,12 +9,12 @@ use ledger_core::{
     BlobId, BlockerCode, ChangeCounts, ChangeKind, ChangeSummary, ChangedTests, CheckComparison, CheckResult,
     CheckSandbox, CommandOutcome, CommitId, Consent, CoveredFile, Curation, CurationEnd, DeliveryMode, Digest,
     Discovery, DriftCode, DriftFinding, Effect, Event, EvidenceLabel, ExpertCall, ExpertEnd, ExpertField, ExpertReview,
-    ExpertSubject, Finding, Grants, HookPoint, JOURNAL_FORMAT, Judge, JudgedAdvice, JudgedCuration, JudgedExpertReview,
-    JudgedPlan, JudgedReview, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind, ObjectId, Observation, Opened,
-    OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget,
-    ReaderEnd, Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run, SelfReview, Severity,
-    SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount, ToldBy, Transitions,
-    TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
+    ExpertSubject, Finding, Grants, HookPoint, IterationCause, JOURNAL_FORMAT, Judge, JudgedAdvice, JudgedCuration,
+    JudgedExpertReview, JudgedPlan, JudgedReview, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind, ObjectId,
+    Observation, Opened, OutputRecord, PauseCause, Pending, PhaseEvidence, Plan, PlanEnd, PlanStatus, PreparedDelivery,
+    PushTarget, Question, ReaderEnd, Recommendation, Report, ReportStatus, ResumeCause, Review, ReviewEnd, Run,
+    SelfReview, Severity, SourceLock, SpecDrift, State, Strength, TestComparison, TestOrder, ThreadId, TokenCount,
+    ToldBy, Transitions, TreeId, TreesApart, TurnEnd, TurnPurpose, Verdict, Violation,
 };
 
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -138,8 +138,22 @@ pub(crate) fn report(label: &str, status: ReportStatus) -> Report {
             concerns: Vec::new(),
         },
         wanted_grants: Vec::new(),
+        question: Vec::new(),
         blocked_because: String::new(),
         next_ticket: String::new(),
+    }
+}
+
+/// The same report with a question.
+pub(crate) fn asks(report: Report) -> Report {
+    let question = Question {
+        text: "Which of both?".to_owned(),
+        choices: vec!["left".to_owned(), "right".to_owned()],
+        default: "left".to_owned(),
+    };
+    Report {
+        question: vec![question],
+        ..report
     }
 }
 
@@ -406,7 +420,26 @@ impl World {
             ReportStatus::InProgress,
             ReportStatus::Blocked,
         ];
-        report(label, statuses[usize::from(self.choose(4))])
+        let status = statuses[usize::from(self.choose(4))];
+        if status == ReportStatus::Blocked && self.choose(3) != 2 {
+            return asks(report(label, status));
+        }
+        report(label, status)
+    }
+
+    /// What a person does about a question of the run that waits, if anything.
+    fn answers(&mut self, run: &Run) -> Option<Event> {
+        let question = run.waits_for_answer()?.asked.n;
+        let by = "Ada".to_owned();
+        match self.choose(4) {
+            0 => None,
+            1 if run.waits_for_answer()?.seen.is_none() => Some(Event::QuestionSeen { question, by }),
+            _ => Some(Event::QuestionAnswered {
+                question,
+                answer: "right".to_owned(),
+                by: Some(by),
+            }),
+        }
     }
 
     /// What holding the change against its specs shows, where it has some.
@@ -842,7 +875,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn see(&mut self, run: &Run, event: &Event) {
+    fn see(&mut self, run: &Run, now: Timestamp, event: &Event) {
         match event {
             Event::Intended(Effect::Interrupt {
                 because: Some(blocker), ..
@@ -871,6 +904,15 @@ impl Watch {
                 observation: Observation::ChangesMeasured { .. },
                 ..
             } => self.measured = run.next_seq(),
+            Event::IterationStarted { cause, .. } => {
+                let answered = run.question_of_turn().map(|question| question.answer.is_some());
+                let goes_on = matches!(cause, IterationCause::Answered { .. });
+                assert_eq!(answered, goes_on.then_some(true), "a question is passed over");
+            }
+            Event::QuestionAnswered { by: None, .. } => {
+                let open = run.question_of_turn().expect("it was asked");
+                assert!(open.asked.expires_at <= now, "a person had time left");
+            }
             Event::Entered(PhaseEvidence::ImplementationComplete { .. }) => {
                 assert!(self.measured > self.wrote, "a tree from before the turn is judged");
                 assert_eq!(self.stopped_for_good, None, "what was stopped goes on");
@@ -900,7 +942,7 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
     let mut crashed = 0;
     let mut watch = Watch::default();
     let mut apply = |run: &mut Run, now: Timestamp, event: &Event| {
-        watch.see(run, event);
+        watch.see(run, now, event);
         run.apply(now, event)
             .unwrap_or_else(|refusal| panic!("{refusal}: {event:?}"));
     };
@@ -917,6 +959,12 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
         );
         let until = match step {
             Step::Finish(outcome) => {
+                if resumed < resumes
+                    && let Some(answer) = world.answers(&run)
+                {
+                    world.pass_time();
+                    apply(&mut run, world.now, &answer);
+                }
                 let again = match run.state() {
                     State::Paused { .. } => Some(ResumeCause::Pause),
                     State::Blocked(blocker) if blocker.resumable => Some(ResumeCause::Blocker),

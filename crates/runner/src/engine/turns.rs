@@ -89,6 +89,7 @@ impl Engine {
             round: run.round().map(|round| &round.task),
             cause: attempt.and_then(|attempt| attempt.cause.as_ref()),
             findings: attempt.map_or(&[], |attempt| &attempt.findings),
+            questions: run.questions(),
             failed_checks: &failed,
             checks: &self.named_checks(),
             plan: self.given_plan(run),
@@ -194,6 +195,7 @@ impl Engine {
             patch_is_cut,
             checks: checked.map_or(&[], |checked| &checked.results),
             forbidden: &self.forbidden(),
+            questions: run.questions(),
             report: report_of(run),
             plan: run.followed_plan(),
             departures: &run

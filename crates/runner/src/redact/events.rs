@@ -2,8 +2,8 @@
 
 use ledger_core::{
     Activity, Advice, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Curation, Event, ExpertReview,
-    Finding, MemoryNote, Observation, Plan, PlannedFile, ReaderEnd, Report, Review, SelfReview, TurnEnd, Violation,
-    WantedGrant, WeakenedTestAnswer,
+    Finding, MemoryNote, Observation, Plan, PlannedFile, Question, ReaderEnd, Report, Review, SelfReview, TurnEnd,
+    Violation, WantedGrant, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -174,10 +174,14 @@ impl Redactor {
             memory,
             self_review: SelfReview { checked, concerns },
             wanted_grants,
+            question,
             blocked_because,
             next_ticket,
         } = report;
         self.redact_all([summary, blocked_because, next_ticket]);
+        for Question { text, choices, default } in question {
+            self.redact_all([text, default].into_iter().chain(choices));
+        }
         for ClaimedCommand { command, outcome } in commands {
             self.redact_all([command, outcome]);
         }

@@ -83,7 +83,7 @@ pub(super) struct TicketWorker<'a, W> {
     /// Which tickets are to be left while others go on.
     pub(super) leaving: &'a Leaving,
     pub(super) place: Option<Place>,
-    /// What stopped the first of the children that was stopped by what passes.
+    /// What stopped the first of the children that was stopped by what passes, or waits for an answer.
     pub(super) stopped_by: &'a RefCell<Option<Blocker>>,
     pub(super) night: &'a Night,
 }
@@ -155,7 +155,8 @@ impl<W: Witness> TicketWorker<'_, W> {
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
             let choice = manager.ended(&child, &ran, self.view(parent))?;
-            let passing = stopped_by(&ran).filter(|blocker| blocker.code.passes_by_itself());
+            let waits = |code: BlockerCode| code.passes_by_itself() || code == BlockerCode::AnswerNeeded;
+            let passing = stopped_by(&ran).filter(|blocker| waits(blocker.code));
             let first = self.stopped_by.take().or(passing);
             self.stopped_by.replace(first);
             let is_left = is_left(&ran);

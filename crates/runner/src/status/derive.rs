@@ -22,6 +22,7 @@ use crate::disk::free_bytes;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
 use crate::packages::{LockStatus, Packages, PackagesError};
+use crate::questions::QuestionReport;
 use crate::rescue::{has_left_work, rescue_command};
 use crate::run_history::read_run;
 use crate::stack::stack_of;
@@ -641,6 +642,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 retry_at: blocker.retry_at,
                 failed: BlockerCapsule::of(run, None).map_or_else(Vec::new, |capsule| capsule.failed),
                 waits_for_word: run.waits_for_word().is_some(),
+                question: QuestionReport::open(run),
                 rescue: has_left_work(run).then(|| rescue_command(id)),
                 run: RunStatus::of(run, None),
             }))

@@ -181,8 +181,12 @@ impl Witness for Teller<'_> {
 
     fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp) {
         let at = until.to_zoned(TimeZone::system()).strftime("%a %H:%M");
+        let goes_on = match stopped_by.code {
+            BlockerCode::AnswerNeeded => format!("`foil answer {ticket}` answers it, else it goes on at {at}"),
+            _ => format!("it goes on at {at}, or later"),
+        };
         let text = format!(
-            "{} {ticket}: {} ({}); it goes on at {at}, or later\n",
+            "{} {ticket}: {} ({}); {goes_on}\n",
             styled(NOTICE, "waiting"),
             plain(&stopped_by.reason),
             stopped_by.code

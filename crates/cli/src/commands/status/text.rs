@@ -3,8 +3,11 @@
 use anstyle::Style;
 use ledger_core::BlockerCode;
 use policy::Liveness;
-use runner::{DoneStatus, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence};
+use runner::{
+    DoneStatus, QuestionReport, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence,
+};
 
+use crate::commands::since::local_time;
 use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table, thousands};
 
 /// How many tickets of a state are listed that nobody has to look at now.
@@ -227,6 +230,7 @@ pub(super) fn details(ticket: &TicketStatus) -> Vec<String> {
             lines.extend(minds(&blocked.run.unknown));
             let failed = blocked.failed.iter().take(SHOWN_FAILED);
             lines.extend(failed.map(|proof| format!("did not hold: {}", plain(&proof.line()))));
+            lines.extend(blocked.question.iter().flat_map(asked));
             lines.push(next(&blocked.next_step));
             let rescue = blocked.rescue.as_ref();
             lines.extend(rescue.map(|command| format!("its work is kept: `{command}` begins a new run with it")));
@@ -244,6 +248,26 @@ pub(super) fn details(ticket: &TicketStatus) -> Vec<String> {
             lines
         }
     }
+}
+
+/// What is known of a question that waits for an answer.
+fn asked(question: &QuestionReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !question.choices.is_empty() {
+        let choices = question.choices.iter().zip(1..);
+        let choices: Vec<_> = choices.map(|(choice, n)| format!("{n}. {}", plain(choice))).collect();
+        lines.push(format!("choices: {}", choices.join("; ")));
+    }
+    let expires = local_time(question.expires_at);
+    lines.push(format!("default, from {expires} on: {}", plain(&question.default)));
+    let mut history = vec![format!("asked at {}", local_time(question.asked_at))];
+    history.extend(question.told.iter().map(|told| plain(told)));
+    history.push(match &question.seen {
+        Some(seen) => format!("looked at by {} at {}", plain(&seen.by), local_time(seen.at)),
+        None => "nobody has looked at it".to_owned(),
+    });
+    lines.push(history.join("; "));
+    lines
 }
 
 fn next(step: &str) -> String {

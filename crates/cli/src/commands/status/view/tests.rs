@@ -90,6 +90,7 @@ fn tickets() -> Vec<TicketStatus> {
                 retry_at: None,
                 failed: Vec::new(),
                 waits_for_word: false,
+                question: None,
                 rescue: Some("foil run --from-rescue 0004-rate-limit".to_owned()),
                 run: run("nothing"),
             })),
