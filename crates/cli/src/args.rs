@@ -82,6 +82,7 @@ pub(crate) enum Command {
     Review(commands::review::ReviewArgs),
     Accept(commands::accept::AcceptArgs),
     Reject(commands::reject::RejectArgs),
+    Answer(commands::answer::AnswerArgs),
     Deliver(commands::deliver::DeliverArgs),
     Verify(commands::verify::VerifyArgs),
     Stop(commands::stop::StopArgs),

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod accept;
+pub(crate) mod answer;
 pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod check;
@@ -14,6 +15,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+mod explain_code;
 pub(crate) mod hook;
 pub(crate) mod init;
 pub(crate) mod logs;
@@ -114,6 +116,7 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Fail
         Command::Review(args) => review::run(args, context),
         Command::Accept(args) => accept::run(args, context),
         Command::Reject(args) => reject::run(args, context),
+        Command::Answer(args) => answer::run(args, context),
         Command::Deliver(args) => deliver::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Stop(args) => stop::run(args, context),

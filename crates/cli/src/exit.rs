@@ -5,9 +5,9 @@ use ledger_core::PauseCause;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, FollowError,
-    GoalError, HistoryError, InitError, JournalFileError, LedgerError, LogError, NewTicketError, PackageError,
-    RescueError, RunError, ServiceError, StatusError, WordError, WorkspaceError,
+    AdmitError, AnswerError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError,
+    DeliverError, FollowError, GoalError, HistoryError, InitError, JournalFileError, LedgerError, LogError,
+    NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError, WordError, WorkspaceError,
 };
 
 use crate::failure::Failure;
@@ -85,6 +85,10 @@ impl Exit {
                 }
             },
             Failure::Logs(LogError::Io { .. }) => Self::Failed,
+            Failure::Bundle(error) => match error {
+                BundleError::History(error) | BundleError::Log(LogError::History(error)) => history(error),
+                _ => Self::Failed,
+            },
             Failure::Stop(_) | Failure::Clean(_) | Failure::Packages(_) => Self::Failed,
             Failure::Daemon(DaemonError::AlreadyRunning { .. }) => Self::Refused,
             Failure::Daemon(_) | Failure::DaemonNotBegun { .. } => Self::Failed,
@@ -128,6 +132,7 @@ impl Exit {
             },
             Failure::Deliver(error) => deliver(error),
             Failure::Word(error) => word(error),
+            Failure::Answer(error) => answer(error),
             Failure::Cancel(error) => match error {
                 CancelError::Workspace(error) => workspace(error),
                 CancelError::Repository(error) => repository(error),
@@ -233,6 +238,21 @@ fn word(error: &WordError) -> Exit {
         WordError::Repository(error) => repository(error),
         WordError::Run(error) => run(error),
         WordError::Record(_) => Exit::Failed,
+    }
+}
+
+fn answer(error: &AnswerError) -> Exit {
+    match error {
+        AnswerError::NotWaiting { .. }
+        | AnswerError::Answered { .. }
+        | AnswerError::OtherQuestion { .. }
+        | AnswerError::Changed { .. }
+        | AnswerError::Secret => Exit::Refused,
+        AnswerError::NoChoice { .. } | AnswerError::NoSuchChoice { .. } | AnswerError::Length => Exit::Usage,
+        AnswerError::History(error) => history(error),
+        AnswerError::Repository(error) => repository(error),
+        AnswerError::Run(error) => run(error),
+        AnswerError::Record(_) => Exit::Failed,
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Logs(runner::LogError),
     #[error(transparent)]
+    Bundle(#[from] runner::BundleError),
+    #[error(transparent)]
     Stop(runner::StopError),
     #[error(transparent)]
     Daemon(#[from] runner::DaemonError),
@@ -64,6 +66,8 @@ pub(crate) enum Failure {
     Cancel(#[from] runner::CancelError),
     #[error(transparent)]
     Word(#[from] runner::WordError),
+    #[error(transparent)]
+    Answer(#[from] runner::AnswerError),
     #[error(transparent)]
     Deliver(#[from] runner::DeliverError),
     #[error(transparent)]
@@ -108,6 +112,7 @@ impl Failure {
     pub(crate) fn is_closed_pipe(&self) -> bool {
         match self {
             Self::Io(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Bundle(runner::BundleError::Write(error)) => error.kind() == io::ErrorKind::BrokenPipe,
             Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
             _ => false,
         }

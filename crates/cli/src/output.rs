@@ -53,6 +53,7 @@ impl Output {
     }
 
     /// Whether a person reads the answer as it appears.
+    #[cfg(feature = "tui")]
     pub(crate) fn is_live(&self) -> bool {
         !self.json && io::stdout().is_terminal()
     }
@@ -64,10 +65,13 @@ impl Output {
 
     /// Whether standard error shows colours.
     pub(crate) fn story_has_color(&self) -> bool {
-        match self.choice(&io::stderr()) {
-            ColorChoice::Auto | ColorChoice::Never => false,
-            ColorChoice::AlwaysAnsi | ColorChoice::Always => true,
-        }
+        !matches!(self.choice(&io::stderr()), ColorChoice::Auto | ColorChoice::Never)
+    }
+
+    /// Whether the answer shows colours.
+    #[cfg(feature = "tui")]
+    pub(crate) fn has_color(&self) -> bool {
+        !matches!(self.choice(&io::stdout()), ColorChoice::Auto | ColorChoice::Never)
     }
 
     fn choice(&self, stream: &impl anstream::stream::RawStream) -> ColorChoice {

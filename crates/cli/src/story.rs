@@ -32,7 +32,7 @@ struct FailureReport {
 pub(crate) struct FailureFacts {
     /// The stable code, where it is a blocker by nature.
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<BlockerCode>,
+    pub(crate) code: Option<BlockerCode>,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,

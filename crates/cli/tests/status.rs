@@ -346,3 +346,72 @@ fn titles_cannot_forge_lines_or_move_the_cursor() {
     let said = world.foil(&["status"]);
     assert!(said.stdout.contains("x\\x1b[2J\\u{202e}"), "{said}");
 }
+
+#[test]
+fn health_says_who_has_to_look_and_only_ends_with_another_code_where_it_is_asked_for() {
+    let world = World::initialized();
+    let health = |code: i32| {
+        let said = world.foil(&["status", "--health", "--json"]);
+        assert_eq!(said.code, Some(code), "{said}");
+        assert_eq!(world.foil(&["status"]).code, Some(0));
+        serde_json::from_str::<serde_json::Value>(&said.stdout).unwrap()["health"].clone()
+    };
+    assert_eq!(health(0), serde_json::json!({"state": "ok"}));
+    for id in ["0001-a", "0002-b", "0003-c", "0004-d"] {
+        world.ticket(id, LOOP);
+        world.foil(&["approve", id]);
+    }
+    // What waits for a person to approve or to run it is no failure.
+    world.write("ledger/tickets/0004-d/prompt.md", "Other.\n");
+    assert_eq!(health(0)["state"], "ok");
+    run(&world, "0001-a", "r1", &[blocked()]);
+    run(&world, "0002-b", "r1", &[]);
+    let degraded = health(10);
+    assert_eq!(degraded["state"], "degraded");
+    snapshot!("status_health", serde_json::to_string_pretty(&degraded).unwrap());
+    // Of one ticket only its own reasons count, beside the repository's.
+    assert_eq!(world.foil(&["status", "0003-c", "--health"]).code, Some(0));
+    assert_eq!(world.foil(&["status", "0002-b", "--health"]).code, Some(10));
+    // The gravest one names the code.
+    world.write("counterfoil.toml", format!("{}\n", world.read("counterfoil.toml")));
+    health(11);
+    world.write("ledger/tickets/0003-c/ticket.toml", "titel = 1\n");
+    world.write("ledger/tickets/not a ticket/ticket.toml", LOOP);
+    health(3);
+    std::fs::write(journal_path(&world, "0001-a", "r1"), b"{\"seq\":0}\nrubbish\n").unwrap();
+    let all = health(12);
+    assert_eq!(all["state"], "error");
+    snapshot!("status_health_error", serde_json::to_string_pretty(&all).unwrap());
+    // Where nothing can be said, the error is the answer.
+    world.write("counterfoil.toml", "limits = 3\n");
+    for arguments in [&["status"][..], &["status", "--health"]] {
+        assert_eq!(world.foil(arguments).code, Some(3));
+    }
+}
+
+#[test]
+fn watching_in_lines_tells_each_change_once() {
+    use std::io::BufRead as _;
+
+    let world = World::initialized();
+    let mut command = world.foil_command();
+    command
+        .args(["status", "--watch", "--json"])
+        .stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut tickets = || {
+        let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        line["tickets"].as_array().unwrap().len()
+    };
+    assert_eq!(tickets(), 0);
+    world.ticket("0001-a", LOOP);
+    // A look may come between the two files of the ticket.
+    while tickets() == 0 {}
+    world.write("ledger/tickets/0002-b/ticket.toml", LOOP);
+    while tickets() < 2 {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = world.foil(&["status", "--watch", "--health"]);
+    assert_eq!(said.code, Some(2), "{said}");
+}

@@ -123,10 +123,13 @@ pub(crate) fn object_id(kind: gix::objs::Kind, bytes: &[u8]) -> Result<ObjectId,
     ours(id)
 }
 
-fn not_written(error: impl std::fmt::Display) -> ObjectError {
-    ObjectError::NotWritten {
-        reason: error.to_string(),
-    }
+/// With what the system says at the bottom of it, such as that the disk is full, which the library's first words leave out.
+fn not_written(error: gix::Error) -> ObjectError {
+    let reason = match error.downcast_any_ref::<std::io::Error>() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    ObjectError::NotWritten { reason }
 }
 
 /// A file of a tree, wherever it lies.

@@ -152,6 +152,16 @@ pub enum Activity {
         /// What it was about, shortened.
         about: String,
     },
+    /// What the agent's processes have used since the runner last looked at them. Looked at only while the agent says nothing: the one thing here that is nobody's
+    /// word.
+    ProcessSeen {
+        /// Processor time, in milliseconds.
+        cpu_ms: u64,
+        /// Bytes read and written, whatever from and to.
+        io_bytes: u64,
+        /// Network connections that are open now.
+        connections: u32,
+    },
     /// The agent reported something that did not end the turn.
     Warning {
         /// What it said, shortened.

@@ -7,7 +7,9 @@ use crate::blocker::Blocker;
 use crate::changed_tests::TreesApart;
 use crate::digest::Digest;
 use crate::expert::{ExpertSubject, Judge};
+use crate::hook::HookPoint;
 use crate::id::ThreadId;
+use crate::notification::{NotificationChannel, NotificationEvent};
 use crate::object::{CommitId, RefName, TreeId};
 use crate::phase::PushTarget;
 
@@ -137,6 +139,22 @@ pub enum Effect {
         /// What the remote said that it is.
         onto: CommitId,
     },
+    /// Run a hook of the policy in `check/`.
+    RunHook {
+        /// When it is run.
+        hook: HookPoint,
+        /// The iteration that it belongs to; at the end of the run, how many were begun.
+        iteration: u32,
+        /// The tree that it finds in its place.
+        tree: TreeId,
+    },
+    /// Tell somebody outside how the run ended.
+    Notify {
+        /// What it is about.
+        about: NotificationEvent,
+        /// How it is handed over.
+        by: NotificationChannel,
+    },
     /// Store journal, receipt and evidence in Git.
     StoreRun {
         /// The ref of the run.
@@ -153,6 +171,8 @@ pub enum EffectClass {
     Recognisable,
     /// Doing it again does no harm; its cost stays counted.
     Repeatable,
+    /// The world does not show whether it was done, and doing it twice may do harm: it is never done again.
+    AtMostOnce,
 }
 
 impl Effect {
@@ -160,6 +180,7 @@ impl Effect {
     pub fn class(&self) -> EffectClass {
         match self {
             Self::UpdateRef { .. } | Self::Push { .. } | Self::StoreRun { .. } => EffectClass::Recognisable,
+            Self::RunHook { .. } | Self::Notify { .. } => EffectClass::AtMostOnce,
             _ => EffectClass::Repeatable,
         }
     }
@@ -198,6 +219,8 @@ impl Effect {
             Self::AskRemote { .. } => "asking the remote",
             Self::Push { .. } => "pushing",
             Self::Rebase { .. } => "bringing the change onto the target",
+            Self::RunHook { .. } => "running a hook",
+            Self::Notify { .. } => "notifying",
             Self::StoreRun { .. } => "storing the run",
         }
     }

@@ -17,6 +17,7 @@ use crate::object::TreeId;
 use crate::observation::Observation;
 use crate::parent::ChildEnded;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence, PushTarget};
+use crate::question::AskedQuestion;
 use crate::review::Finding;
 
 /// The format of journals that this version writes. It rises only when older readers would misunderstand.
@@ -101,6 +102,25 @@ pub enum Event {
         /// What has to be repaired.
         findings: Vec<Finding>,
     },
+    /// The worker's question is put to a person. The run stops then, until it is answered or its default holds.
+    QuestionAsked(AskedQuestion),
+    /// A person has looked at the question that is open, for the first time.
+    QuestionSeen {
+        /// Its number.
+        question: u32,
+        /// Who.
+        by: String,
+    },
+    /// The question that is open has an answer. Where a person gives it, the run waits for the next runner then.
+    QuestionAnswered {
+        /// Its number.
+        question: u32,
+        /// The answer.
+        answer: String,
+        /// Who gave it; none: nobody did in time, and it is the default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// The run stops.
     Blocked(Blocker),
     /// A person ended the run.
@@ -131,13 +151,16 @@ impl Event {
             Self::Warned { .. } => "warned",
             Self::Accepted { .. } => "accepted",
             Self::Rejected { .. } => "rejected",
+            Self::QuestionAsked(_) => "question_asked",
+            Self::QuestionSeen { .. } => "question_seen",
+            Self::QuestionAnswered { .. } => "question_answered",
             Self::Blocked(_) => "blocked",
             Self::Canceled { .. } => "canceled",
         }
     }
 
     /// The names of all kinds that this version knows.
-    pub const KINDS: [&'static str; 17] = [
+    pub const KINDS: [&'static str; 20] = [
         "opened",
         "delivery_opened",
         "entered",
@@ -153,6 +176,9 @@ impl Event {
         "warned",
         "accepted",
         "rejected",
+        "question_asked",
+        "question_seen",
+        "question_answered",
         "blocked",
         "canceled",
     ];
@@ -258,6 +284,11 @@ pub enum IterationCause {
         /// Where.
         findings: Vec<DriftFinding>,
     },
+    /// The question that the last turn ended with has an answer.
+    Answered {
+        /// Its number.
+        question: u32,
+    },
     /// The last turn ended without a usable result.
     TurnFailed {
         /// How.
@@ -275,7 +306,7 @@ pub enum PauseCause {
     Interrupt,
     /// SIGTERM.
     Terminate,
-    /// None left: a person has accepted or rejected the result. No event says this, because the person's does.
+    /// None left: a person has accepted or rejected the result, or answered a question. No event says this, because the person's does.
     Person,
     /// None left: the children of the ticket run first.
     Children,

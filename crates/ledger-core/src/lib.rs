@@ -22,9 +22,11 @@ mod event;
 mod evidence;
 mod expert;
 mod goal_plan;
+mod hook;
 mod id;
 mod journal;
 mod mode;
+mod notification;
 mod object;
 mod observation;
 mod package;
@@ -32,6 +34,7 @@ mod parent;
 mod path;
 mod phase;
 mod plan;
+mod question;
 mod reader_end;
 mod receipt;
 mod report;
@@ -76,11 +79,13 @@ pub use goal_plan::{
     GoalPlan, GoalPlanStatus, MAX_GOAL_PLAN_BYTES, MAX_PLANNED_TICKETS, PlannedAcceptance, PlannedCheck, PlannedMode,
     PlannedSpecs, PlannedTicket,
 };
+pub use hook::HookPoint;
 pub use id::{InvalidName, PackageName, RunId, SteeringName, ThreadId, TicketId};
 pub use journal::{
     ChainSummary, EncodeError, Head, Journal, JournalError, MAX_LINE_BYTES, Record, TornTail, verify_chain,
 };
 pub use mode::{Discipline, Mode};
+pub use notification::{Notification, NotificationChannel, NotificationEvent, NotifiedBlocker};
 pub use object::{BlobId, CommitId, InvalidObjectId, InvalidRefName, ObjectId, RefName, TreeId};
 pub use observation::{Consent, CopiedFile, Observation, TurnEnd, Violation};
 pub use package::{LockChange, LockDifference, Package};
@@ -91,6 +96,10 @@ pub use phase::{
     PhaseEvidence, PreparedDelivery, PushTarget, SourceLock, StackedTicket,
 };
 pub use plan::{MAX_PLANNED_FILES, Plan, PlanStatus, PlannedChange, PlannedFile};
+pub use question::{
+    AskedQuestion, MAX_ANSWER_CHARACTERS, MAX_CHOICE_CHARACTERS, MAX_CHOICES, MAX_QUESTION_CHARACTERS, MAX_QUESTIONS,
+    Question,
+};
 pub use reader_end::{
     AdviceEnd, CurationEnd, ExpertEnd, JudgedAdvice, JudgedAnswer, JudgedCuration, JudgedExpertReview, JudgedPlan,
     JudgedReview, PlanEnd, ReaderEnd, ReviewEnd,
@@ -100,8 +109,9 @@ pub use report::{ClaimedCommand, InvalidReport, MAX_REPORT_BYTES, Report, Report
 pub use review::{Finding, Review, Severity, Verdict};
 pub use run::{
     Attempt, CheckedTree, EffectFailure, EndedAdvice, EndedCuration, EndedExpert, EndedPlan, EndedReader, EndedReview,
-    EndedTurn, Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, OpenCommand, Pending, PushedRef,
-    Refusal, RefusedChange, RefusedPush, Round, Run, SeenRemote, StartedThread, State, Totals,
+    EndedTurn, HookEnd, Live, MAX_FAILED_ANSWERS, MAX_REBASES, MeasuredChange, MovedRef, NotificationEnd, OpenCommand,
+    Pending, PushedRef, QuestionAnswer, RanHook, Refusal, RefusedChange, RefusedPush, Repetition, Round, Run,
+    RunQuestion, SeenQuestion, SeenRemote, SentNotification, StartedThread, State, Totals,
 };
 pub use schema::{answer_schema_of, schema_of, schemas};
 pub use spec::{

@@ -200,6 +200,20 @@ pub enum Observation {
         /// Whether it is the very same change: where somebody else made a part of it, that part is gone from it.
         same_change: bool,
     },
+    /// The command of a hook ended, by itself or by our hand.
+    HookEnded {
+        /// How. It is evidence of nothing: what it ran on may be what the worker wrote.
+        result: CheckResult,
+        /// The set-up commands that ran in `check/` for it, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        set_up: Vec<CheckResult>,
+    },
+    /// A notification was handed over, or could not be.
+    Notified {
+        /// Why not, in words; none: whoever was to get it took it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
     /// The run is stored.
     RunStored {
         /// The commit that holds it.

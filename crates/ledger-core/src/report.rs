@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::question::Question;
 use crate::wanted_grant::WantedGrant;
 
 /// What the worker says of its own turn. Every property is required and no other is allowed.
@@ -32,6 +33,11 @@ pub struct Report {
     // Reports that were recorded before it could be asked for have no such property.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wanted_grants: Vec<WantedGrant>,
+    /// If status is blocked for want of a decision that only a person can make: the one question; else empty. The run waits for the answer, or
+    /// for its default, and goes on with it
+    // The same holds for these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub question: Vec<Question>,
     /// If status is blocked: what is missing and who could give it; else empty
     pub blocked_because: String,
     /// A ticket that should follow, in one line; else empty
@@ -101,11 +107,31 @@ pub enum InvalidReport {
 }
 
 impl Report {
-    /// Reads a report of the turn with this label. Refuses anything else, however close.
+    /// Reads a report of the turn with this label. Refuses anything else, however close, and a question that cannot be put to a person.
     pub fn parse(text: &str, turn: &str) -> Result<Self, InvalidReport> {
         let report: Self = parse_answer(text)?;
         same_turn(&report.turn, turn)?;
-        Ok(report)
+        match report.shortcoming() {
+            None => Ok(report),
+            Some(reason) => Err(InvalidReport::Shape { reason }),
+        }
+    }
+
+    fn shortcoming(&self) -> Option<String> {
+        let first = self.question.first()?;
+        if self.status != ReportStatus::Blocked {
+            return Some("`question` is empty unless `status` is `blocked`".to_owned());
+        }
+        if self.question.len() > 1 {
+            return Some("`question` holds one question at most".to_owned());
+        }
+        let reason = first.shortcoming()?;
+        Some(format!("`question`: {reason}"))
+    }
+
+    /// What it asks a person.
+    pub fn asks(&self) -> Option<&Question> {
+        self.question.first().filter(|_| self.status == ReportStatus::Blocked)
     }
 }
 

@@ -5,7 +5,9 @@ mod attempt;
 mod ended_reader;
 mod experts;
 mod fold;
+mod hooks;
 mod observe;
+mod questions;
 mod refusal;
 mod rounds;
 
@@ -15,10 +17,12 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use attempt::{
     Attempt, CheckedTree, EndedReview, EndedTurn, Live, MeasuredChange, OpenCommand, Pending, RefusedChange,
-    StartedThread,
+    Repetition, StartedThread,
 };
 pub use ended_reader::{EndedCuration, EndedPlan, EndedReader};
 pub use experts::EndedExpert;
+pub use hooks::{HookEnd, NotificationEnd, RanHook, SentNotification};
+pub use questions::{QuestionAnswer, RunQuestion, SeenQuestion};
 pub use refusal::Refusal;
 pub use rounds::{EndedAdvice, Round};
 
@@ -160,6 +164,11 @@ pub struct Run {
     push_refused: Option<RefusedPush>,
     failure: Option<EffectFailure>,
     receipt: Option<Receipt>,
+    hooks: Vec<RanHook>,
+    notifications: Vec<SentNotification>,
+    questions: Vec<RunQuestion>,
+    /// The number of the event by which the run ended last.
+    ended_at: Option<u64>,
     stored: Option<CommitId>,
 }
 
@@ -278,6 +287,10 @@ impl Run {
             push_refused: None,
             failure: None,
             receipt: None,
+            hooks: Vec::new(),
+            notifications: Vec::new(),
+            questions: Vec::new(),
+            ended_at: None,
             stored: None,
         })
     }
@@ -302,7 +315,7 @@ impl Run {
 
     /// Like [`Self::applied`], in place. After a refusal the run is as it was.
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Refusal> {
-        self.permit(event)?;
+        self.permit(at, event)?;
         // Before a runner takes the run up, and once the run is over, nobody is at work.
         let at_work = self.state == State::Climbing && !matches!(event, Event::Resumed { .. });
         self.fold(at, event);

@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::evidence::EvidenceIndex;
 use crate::expert::ExpertReview;
 use crate::goal_plan::GoalPlan;
+use crate::notification::Notification;
 use crate::package::Package;
 use crate::plan::Plan;
 use crate::receipt::Receipt;
@@ -77,6 +78,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("expert", answer_schema_of::<ExpertReview>()),
         ("goal_plan", answer_schema_of::<GoalPlan>()),
         ("journal", schema_of::<JournalLine>("journal")),
+        ("notification", schema_of::<Notification>("notification")),
         ("package", schema_of::<Package>("package")),
         ("receipt", schema_of::<Receipt>("receipt")),
         ("plan", answer_schema_of::<Plan>()),

@@ -141,8 +141,41 @@ fn effect() -> impl Strategy<Value = Effect> {
             old: None,
             new: id(new),
         }),
+        (hook(), number(), digit()).prop_map(|(hook, iteration, tree)| Effect::RunHook {
+            hook,
+            iteration,
+            tree: id(tree),
+        }),
+        (about(), any::<bool>()).prop_map(|(about, by)| Effect::Notify {
+            about,
+            by: NotificationChannel::ALL[usize::from(by)],
+        }),
         Just(store()),
     ]
+}
+
+fn question() -> Question {
+    Question {
+        text: "Which of both?".to_owned(),
+        choices: vec!["left".to_owned(), "right".to_owned()],
+        default: "left".to_owned(),
+    }
+}
+
+fn asking() -> Report {
+    Report {
+        status: ReportStatus::Blocked,
+        question: vec![question()],
+        ..report()
+    }
+}
+
+fn hook() -> impl Strategy<Value = HookPoint> {
+    prop::sample::select(HookPoint::ALL.to_vec())
+}
+
+fn about() -> impl Strategy<Value = NotificationEvent> {
+    prop::sample::select(vec![NotificationEvent::Done, NotificationEvent::Blocked])
 }
 
 fn judge() -> impl Strategy<Value = Judge> {
@@ -170,6 +203,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         }),
         text().prop_map(|reason| turn_ended(TurnEnd::InvalidReport { reason })),
         Just(turn_ended(TurnEnd::Reported { report: report() })),
+        Just(turn_ended(TurnEnd::Reported { report: asking() })),
         spent().prop_map(|tokens| Observation::TurnEnded {
             end: TurnEnd::Interrupted,
             tokens,
@@ -285,6 +319,13 @@ fn observation() -> impl Strategy<Value = Observation> {
             value: Some(id('d')),
             contains_new,
         }),
+        any::<bool>().prop_map(|passes| Observation::HookEnded {
+            result: check(i32::from(!passes)),
+            set_up: Vec::new(),
+        }),
+        any::<Option<bool>>().prop_map(|problem| Observation::Notified {
+            problem: problem.map(|problem| problem.to_string()),
+        }),
         digit().prop_map(|commit| Observation::RunStored { commit: id(commit) }),
         text().prop_map(|reason| Observation::Failed {
             code: BlockerCode::DiskFull,
@@ -360,6 +401,22 @@ fn event() -> impl Strategy<Value = Event> {
         1 => text().prop_map(|message| Event::Warned { message }),
         1 => text().prop_map(|by| Event::Accepted { by, tree: None }),
         1 => text().prop_map(|by| Event::Rejected { by, findings: vec![finding()] }),
+        1 => (number(), number()).prop_map(|(n, iteration)| Event::QuestionAsked(AskedQuestion {
+            n,
+            iteration,
+            question: question(),
+            expires_at: at(20),
+        })),
+        1 => (number(), text()).prop_map(|(question, by)| Event::QuestionSeen { question, by }),
+        1 => (number(), any::<bool>(), prop::option::of(text())).prop_map(|(question, left, by)| Event::QuestionAnswered {
+            question,
+            answer: if left { "left" } else { "right" }.to_owned(),
+            by,
+        }),
+        1 => (number(), number()).prop_map(|(n, question)| Event::IterationStarted {
+            n,
+            cause: IterationCause::Answered { question },
+        }),
         1 => (blocker, text()).prop_map(|(code, reason)| Event::Blocked(Blocker::new(code, reason))),
         1 => (text(), text()).prop_map(|(by, reason)| Event::Canceled { by, reason }),
     ]
@@ -383,8 +440,18 @@ fn fitted(run: &Run, event: Event, fit: bool) -> Event {
             n: iteration + 1,
             findings,
         },
+        Event::QuestionAsked(asked) if fit => Event::QuestionAsked(AskedQuestion {
+            n: u32::try_from(run.questions().len()).unwrap() + 1,
+            iteration,
+            ..asked
+        }),
         Event::Intended(Effect::TakeTurn { purpose, .. }) if fit => Event::Intended(turn(iteration, purpose)),
         Event::Intended(Effect::MeasureChanges { .. }) if fit => Event::Intended(Effect::MeasureChanges { iteration }),
+        Event::Intended(Effect::RunHook { hook, tree, .. }) if fit => Event::Intended(Effect::RunHook {
+            hook,
+            iteration,
+            tree: run.kept_tree().unwrap_or(tree),
+        }),
         event => event,
     }
 }

@@ -6,9 +6,11 @@ mod byte_size;
 mod check;
 mod delivery;
 mod gates;
-mod later;
+mod hooks;
 mod limits;
+mod notify;
 mod pattern;
+mod prompts;
 mod repository;
 mod requires;
 mod scope;
@@ -30,9 +32,11 @@ pub use delivery::{
     ReviewPolicy, WhenMoved,
 };
 pub use gates::{GateLevel, GateSetting, GateTable, Gates, GatesPolicy};
-pub use later::{HookFailure, HooksPolicy, NotifyPolicy, PromptsPolicy};
+pub use hooks::{HookFailure, HooksPolicy};
 pub use limits::LimitsPolicy;
+pub use notify::{NotifyPolicy, Webhook, WebhookHost, webhook_host};
 pub use pattern::PathPattern;
+pub use prompts::PromptsPolicy;
 pub use repository::{
     DiskPolicy, Focus, LedgerFolder, LedgerPolicy, MemoryPolicy, Pick, RepositoryId, RepositoryPolicy, SchedulePolicy,
 };

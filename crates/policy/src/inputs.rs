@@ -82,6 +82,14 @@ pub enum Outcome {
     Paused(PauseCause),
 }
 
+/// Whether a person, or whoever ends processes, waits for the runner to leave. Where only the night is over, nobody does.
+pub(crate) fn is_hurried(stop: Option<PauseCause>) -> bool {
+    matches!(
+        stop,
+        Some(PauseCause::Stop | PauseCause::Interrupt | PauseCause::Terminate)
+    )
+}
+
 /// A duration as jiff has it.
 pub(crate) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(duration.as_seconds()).unwrap_or(i64::MAX))

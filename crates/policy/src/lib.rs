@@ -15,12 +15,14 @@ mod context_budget;
 mod dependencies;
 mod inputs;
 mod limits;
+mod liveness;
 mod manager;
 mod memory;
 mod next_step;
 mod plan;
 mod quick_flow;
 mod retries;
+mod room;
 mod routing;
 mod schedule;
 mod scope;
@@ -51,15 +53,16 @@ pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files}
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;
+pub use liveness::{Liveness, ending_cause, liveness};
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};
 pub use memory::{MemoryFacts, MemoryPaths, note_violations};
-pub use next_step::{interruption, next_step};
+pub use next_step::{interruption, next_notification, next_step, unanswered};
 pub use plan::{plan_violations, task_violations};
 pub use quick_flow::{
     Crossing, MAX_PLACES, MAX_QUICK_FILES, PACKAGE_MANIFESTS, PublicApiChange, QuickFlow, QuickTrigger, has_public_api,
     public_api_change,
 };
-pub use retries::passes_by_itself;
+pub use room::{Room, Spare, SpareThing, given_up};
 pub use routing::{ExpertRouting, LARGE_CHANGE_FILES, LARGE_CHANGE_LINES, RoutingFacts};
 pub use schedule::{Claim, Held, HeldBecause, Schedule, schedule};
 pub use scope::{InvalidScope, PolicyScope, Protected, ProtectedPaths, ScopeRules};

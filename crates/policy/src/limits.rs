@@ -3,7 +3,7 @@
 use ledger_core::{Duration, TicketLimits};
 
 /// What a run may use up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The most iterations.
     pub max_iterations: u32,
@@ -21,6 +21,10 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long one command of the agent may take.
     pub command_timeout: Duration,
+    /// How long a person has to answer a question of the worker's.
+    pub answer_within: Duration,
+    /// How often in a row the same actions may be done without an edited file in between; 0: no such limit.
+    pub max_repeats: u32,
     /// The most tokens.
     pub max_tokens: u64,
     /// How long a runner may be at work on the run.
@@ -40,6 +44,8 @@ impl Default for Limits {
             turn_timeout: Duration::minutes(30),
             idle_timeout: Duration::minutes(10),
             command_timeout: Duration::minutes(30),
+            answer_within: Duration::minutes(8 * 60),
+            max_repeats: 25,
             max_tokens: 5_000_000,
             max_wall: Duration::minutes(8 * 60),
             soft_percent: 80,

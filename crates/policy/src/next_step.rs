@@ -5,11 +5,16 @@ mod curate;
 mod deliver;
 mod experts;
 mod gates;
+mod hooks;
 mod judge;
+mod notifications;
 mod plan;
+mod questions;
 mod rounds;
 mod under_way;
 
+pub use notifications::next_notification;
+pub use questions::unanswered;
 pub use under_way::interruption;
 mod write;
 
@@ -36,14 +41,18 @@ pub fn next_step(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     }
 }
 
-/// Every end is kept in Git, once. Where that cannot be done now, the next runner that takes the run up does it: the
+/// After every end come its hook and its notifications, so that what is kept says what came of them. Then it is kept in Git, once. Where that cannot be done now, the next runner that takes the run up does it: the
 /// journal is still there to do it from.
 fn ended(run: &Run, inputs: &Inputs, outcome: Outcome) -> Step {
-    if run.pending().is_some() {
-        return Step::Wait { until: None };
+    if let Some(pending) = run.pending() {
+        return under_way::at_the_end(pending, inputs);
     }
     if run.stored().is_some() || run.failure().is_some() {
         return Step::Finish(outcome);
+    }
+    let due = hooks::after_end(run, inputs).or_else(|| notifications::after_end(run, &inputs.policy.notify));
+    if let Some(step) = due {
+        return step;
     }
     let opened = run.opened();
     match format!("refs/counterfoil/runs/{}/{}", opened.ticket, opened.run).parse() {
@@ -66,6 +75,12 @@ fn climb(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
         // What could not be done may be what would keep the worker's work: it is not tried again before somebody looks.
         return Step::Record(Event::Blocked(Blocker::new(failure.code, failure.reason.clone())));
     }
+    let step = ascend(run, inputs, now);
+    hooks::before(run, inputs, step)
+}
+
+/// The next step of a run that nothing holds up, as if there were no hooks.
+fn ascend(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     // Whatever the end was: the agent may have been quicker than the interruption.
     if let Some(blocker) = run.stopped_for() {
         return stopped(run, blocker.clone());

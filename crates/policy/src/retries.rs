@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{Blocker, BlockerCode, TicketId};
+use ledger_core::{Blocker, TicketId};
 
 /// How often in a row something is tried again whose end nobody knows: about eight hours.
 const MOST_IN_A_ROW: u32 = 20;
@@ -25,7 +25,7 @@ pub(crate) struct Retries {
 impl Retries {
     /// When a ticket is tried again whose run was stopped by this at this moment. None: not by itself.
     pub(crate) fn after(&mut self, ticket: &TicketId, stopped_by: &Blocker, now: Timestamp) -> Option<Timestamp> {
-        if !passes_by_itself(stopped_by.code) {
+        if !stopped_by.code.passes_by_itself() {
             // What was in the way is not any more.
             self.in_a_row = 0;
             return None;
@@ -41,7 +41,7 @@ impl Retries {
             }
         };
         self.at.insert(ticket.clone(), until);
-        if meets_all(stopped_by.code) {
+        if stopped_by.code.meets_every_ticket() {
             self.hold = self.hold.max(Some(until));
         }
         Some(until)
@@ -71,16 +71,6 @@ impl Retries {
     }
 }
 
-/// Whether what stops a run goes by itself, without anybody doing anything.
-pub fn passes_by_itself(code: BlockerCode) -> bool {
-    meets_all(code) || code == BlockerCode::RemoteUnreachable
-}
-
-/// Whether every other ticket would meet it too.
-fn meets_all(code: BlockerCode) -> bool {
-    matches!(code, BlockerCode::AgentRateLimited | BlockerCode::AgentUnavailable)
-}
-
 /// One minute, two, four, … at most half an hour.
 fn pause(in_a_row: u32) -> SignedDuration {
     let minutes = 1_i64 << in_a_row.saturating_sub(1).min(10);
@@ -89,6 +79,8 @@ fn pause(in_a_row: u32) -> SignedDuration {
 
 #[cfg(test)]
 mod tests {
+    use ledger_core::BlockerCode;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, PackageName, TicketId};
+use ledger_core::{Blocker, BlockerCode, PackageName, TicketId};
 
 use crate::retries::Retries;
 use crate::schedule::{Claim, Held, HeldBecause, schedule};
+
+/// How often it is looked whether a person has answered a question that a ticket waits for.
+const LOOK_FOR_ANSWERS: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether a run of another process that is in the way has ended.
 const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
@@ -41,6 +44,10 @@ pub trait TicketsAtHand {
     fn running(&self) -> &BTreeSet<TicketId>;
     /// What a ticket takes for itself as long as it runs.
     fn claim(&self, id: &TicketId) -> Claim;
+    /// Why a ticket does not run before a person has answered, or the time for that is over.
+    fn waits_for_answer(&self, _: &TicketId) -> Option<Blocker> {
+        None
+    }
 }
 
 /// Which tickets a sitting is for.
@@ -64,6 +71,8 @@ pub struct Starting {
     pub start: Vec<Queued>,
     /// Those of which it has to be told that they wait for one that another process runs; once for each reason.
     pub held: Vec<Held>,
+    /// Those of which it has to be told that they wait for an answer, with what was asked, and until when; once for each question.
+    pub asked: Vec<(TicketId, Blocker, Timestamp)>,
 }
 
 /// How a ticket that was started has ended, as far as something follows from it.
@@ -75,6 +84,14 @@ pub struct TicketEnd {
     pub stopped_by: Option<Blocker>,
     /// Whether it goes on once a person has said a word.
     pub waits_for_word: bool,
+}
+
+impl TicketEnd {
+    /// Whether it goes on once a person has answered a question; `may_retry`: nobody has asked for an end.
+    pub fn waits_for_answer(&self, may_retry: bool) -> bool {
+        let asks = |stopped_by: &Blocker| stopped_by.code == BlockerCode::AnswerNeeded;
+        may_retry && !self.is_done && self.stopped_by.as_ref().is_some_and(asks)
+    }
 }
 
 /// What to wait for.
@@ -150,6 +167,8 @@ pub struct Sitting {
     failures: u32,
     /// Whether a ticket waits for one that another process runs.
     waits_for_others: bool,
+    /// Whether one waits for a person's answer.
+    waits_for_answers: bool,
 }
 
 impl Sitting {
@@ -173,6 +192,7 @@ impl Sitting {
             next_ready: None,
             failures: 0,
             waits_for_others: false,
+            waits_for_answers: false,
         }
     }
 
@@ -214,6 +234,7 @@ impl Sitting {
     /// The tickets that start now. From here on they run.
     pub fn start(&mut self, tickets: &impl TicketsAtHand, now: Timestamp) -> Starting {
         self.failures = 0;
+        let mut asked = Vec::new();
         if matches!(self.sought, Sought::AllReady { .. }) {
             let mut ready = tickets.ready();
             ready.retain(|queued| {
@@ -222,6 +243,7 @@ impl Sitting {
                 // What another process works on is its own.
                 !tickets.running().contains(&queued.id) && !self.running.contains_key(&queued.id) && !is_tried
             });
+            asked = self.news_of_questions(tickets, &ready);
             let not_before = |queued: &Queued| tickets.not_before(&queued.id).filter(|at| now < *at);
             self.next_ready = ready.iter().filter_map(not_before).min();
             ready.retain(|queued| not_before(queued).is_none());
@@ -230,8 +252,12 @@ impl Sitting {
         if self.room() == 0 {
             self.waiting.retain(|queued| self.begun.contains_key(&queued.id));
         }
+        let nothing = |asked| Starting {
+            asked,
+            ..Starting::default()
+        };
         if self.retries.holds(now) {
-            return Starting::default();
+            return nothing(asked);
         }
         // What others run here is in the way too; of a ticket itself, its lock says so.
         let elsewhere: Vec<_> = tickets
@@ -243,7 +269,7 @@ impl Sitting {
         if elsewhere.is_empty() && self.running.len() >= self.slots {
             // Whatever waits, it waits for a slot.
             self.waits_for_others = false;
-            return Starting::default();
+            return nothing(asked);
         }
         let claims = self.claims(tickets);
         let beside: Vec<_> = self.running.values().chain(&elsewhere).cloned().collect();
@@ -270,7 +296,7 @@ impl Sitting {
             self.begun.entry(queued.id.clone()).or_insert(place);
             self.cycles = 0;
         }
-        Starting { start, held }
+        Starting { start, held, asked }
     }
 
     /// What those take that wait for none that comes before them.
@@ -292,6 +318,28 @@ impl Sitting {
             }
         }
         claims
+    }
+
+    /// Of tickets that wait for an answer, each is told once for each question.
+    fn news_of_questions(
+        &mut self,
+        tickets: &impl TicketsAtHand,
+        ready: &[Queued],
+    ) -> Vec<(TicketId, Blocker, Timestamp)> {
+        let mut news = Vec::new();
+        self.waits_for_answers = false;
+        for Queued { id, .. } in ready {
+            let Some(blocker) = tickets.waits_for_answer(id) else {
+                continue;
+            };
+            self.waits_for_answers = true;
+            if let Some(until) = blocker.retry_at
+                && self.told.insert((id.clone(), format!("asked until {until}")))
+            {
+                news.push((id.clone(), blocker, until));
+            }
+        }
+        news
     }
 
     /// Of what runs here, everybody sees that it runs.
@@ -354,16 +402,24 @@ impl Sitting {
             }
             Sought::These(_) => None,
         };
+        let answers = self.waits_for_answers.then_some(LOOK_FOR_ANSWERS);
         let end = ends_at.filter(|_| !self.running.is_empty());
         let end = end.map(|at| LONGEST_SLEEP.min(until(at)));
-        [next, others, poll, end].into_iter().flatten().min()
+        [next, others, answers, poll, end].into_iter().flatten().min()
     }
 
     /// A ticket that was started has ended. When it is tried again, where what stopped it passes by itself; `may_retry`: nobody has asked for an end.
     pub fn ended(&mut self, ticket: &TicketId, end: &TicketEnd, now: Timestamp, may_retry: bool) -> Option<Timestamp> {
         self.running.remove(ticket);
+        let seeks_all = matches!(self.sought, Sought::AllReady { .. });
+        if seeks_all && end.waits_for_answer(may_retry) {
+            // It goes on by the same approval, once it is answered or the time for that is over.
+            self.tried.remove(ticket);
+            return None;
+        }
         if let Some(stopped_by) = &end.stopped_by
-            && matches!(self.sought, Sought::AllReady { .. })
+            && seeks_all
+            && !end.is_done
             && may_retry
             && let Some(until) = self.retries.after(ticket, stopped_by, now)
         {

@@ -20,12 +20,13 @@ use policy::{
 use self::children::{Children, children_of};
 pub use self::error::AdmitError;
 use self::facts::{
-    approval_of, canceled, claimed_by, consumed, discovery, failed_runs, free_bytes, in_file, is_temporary,
-    manifests_for, plain_file_at, policy_at, specs_of, upstream,
+    approval_of, canceled, claimed_by, consumed, discovery, failed_runs, in_file, is_temporary, manifests_for,
+    plain_file_at, policy_at, specs_of, upstream,
 };
 pub(crate) use self::facts::{digest_in, policy_at_head};
 use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
+use crate::disk::free_bytes;
 use crate::hand_offs::HandOffSearch;
 use crate::ledger::{Ledger, TicketFileName};
 use crate::memory::memory_files;
@@ -354,7 +355,7 @@ impl Candidacy {
             claimed_by: claimed_by(workspace, id),
             agent: None,
             sandbox: None,
-            disk_free: free_bytes(workspace.roots().user()),
+            disk_free: free_bytes(&[workspace.roots().user(), workspace.repository().common_dir()]),
         };
         // One that cannot be read is not covered by the approval.
         let plan = folder.written_plan().ok().flatten().map(Digest::of);

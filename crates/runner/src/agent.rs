@@ -25,7 +25,8 @@ use ledger_core::{Activity, AgentFailure, AgentKind, ThreadId, TokenCount};
 use serde::{Deserialize, Serialize};
 
 pub use child::AgentGuard;
-pub use codex_app_server::CodexAppServer;
+pub(crate) use child::inherited_environment;
+pub use codex_app_server::{CodexAppServer, CodexProtocol, ProtocolDrift, ProtocolError};
 pub use codex_exec::CodexExec;
 pub use codex_home::{CodexHome, CodexHomeError, HomeSettings};
 pub use codex_program::{CodexProgram, CodexProgramError, CodexVersion, OLDEST_CODEX, PINNED_CODEX, agent_warning};

@@ -1,4 +1,4 @@
-//! One check on one tree: a command of the policy or a ticket, run in the check place and observed.
+//! One check on one tree: a command of the policy or a ticket, run in the check place and observed. Set-up commands and hooks run the same way.
 //!
 //! # Environment
 //! A check gets exactly these variables:
@@ -9,7 +9,8 @@
 //! - `CARGO_NET_OFFLINE=true` without network, so that Cargo says what is missing instead of trying to download it;
 //! - where the runner has them, the variables that say where toolchains are: `CARGO_HOME`, `RUSTUP_HOME`, `RUSTUP_TOOLCHAIN`, `PYENV_ROOT`, `NVM_DIR`,
 //!   `VOLTA_HOME`, `GOPATH`, `GOROOT`, `JAVA_HOME`, …;
-//! - where the runner has them, those that the policy names.
+//! - where the runner has them, those that the policy names;
+//! - those that the runner gives to hooks, whose names begin with `FOIL_`.
 //!
 //! Without the sandbox `HOME` and `TMPDIR` are the user's own. Every guarded process also has `COUNTERFOIL_GUARD_ID`, a random word, which is not
 //! part of the digest of the environment.
@@ -75,6 +76,8 @@ pub struct Check {
     pub timeout: Duration,
     /// Names of variables that it is handed from the runner's environment.
     pub variables: Vec<String>,
+    /// Variables that it is given, with their values.
+    pub given: Vec<(String, String)>,
     /// Whether it may use the network.
     pub network: bool,
     /// The JUnit report that it writes.
@@ -306,6 +309,9 @@ impl CheckBench<'_> {
         }
         for name in &check.variables {
             set(name, own(name));
+        }
+        for (name, value) in &check.given {
+            set(name, Some(value.into()));
         }
         environment.into_iter().collect()
     }

@@ -2,6 +2,7 @@
 //! branches hold anyway. Nothing that can go on, and nothing that is kept nowhere else, is ever removed.
 
 mod apply;
+mod budget;
 mod places;
 mod plan;
 mod size;
@@ -12,6 +13,7 @@ use ledger_core::{RunId, TicketId};
 use serde::Serialize;
 
 pub use apply::{CleanFailure, CleanReport, apply_clean};
+pub use budget::{MadeRoom, make_room, used_bytes};
 pub use plan::plan_clean;
 
 use crate::run_history::HistoryError;
@@ -65,6 +67,9 @@ pub struct CleanItem {
     /// The names of the anchors, where it is about anchors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anchors: Vec<String>,
+    /// When a runner used it last, as far as is known.
+    #[serde(skip)]
+    pub(crate) last_used: Timestamp,
     #[serde(skip)]
     pub(crate) held: Vec<Anchor>,
 }

@@ -1,15 +1,16 @@
-//! Files by which the user's own Codex knows the roles of a ticket, and asks `foil` before it acts. Whatever is the user's is left as it is.
+//! Files by which the user's own Codex knows the roles of a ticket and how to work with `foil`, and asks it before it acts. Whatever is the user's is left as it is.
 
 mod profiles;
 
 use std::path::{Path, PathBuf};
 
-use ledger_core::{Digest, RepoPath};
+use ledger_core::RepoPath;
 use serde::Serialize;
 
 use crate::agents::user_codex_home;
 use crate::beneath::{Created, WriteError, create_beneath, read_beneath, replace_beneath};
 use crate::ledger::FileProblem;
+use crate::seal::{PLACE, is_sealed, sealed};
 use profiles::PROFILES;
 
 /// Where Codex looks for its files.
@@ -93,10 +94,8 @@ pub enum CodexFilesError {
     },
 }
 
-/// Stands for the digest in the text that the digest is of.
-const PLACE: &str = "{digest}";
-/// How far the place of the digest is from the beginning at most.
-const HEAD_BYTES: usize = 400;
+/// When and how a Codex works with `foil`, without the first line and the header. Codex finds it in a repository whether the project is trusted or not.
+const SKILL: &str = include_str!("codex_files/skill.md");
 
 /// What all roles share: a few at once, and none that starts others.
 const LIMITS: &str = "[agents]\nmax_threads = 4\nmax_depth = 1\n";
@@ -241,35 +240,13 @@ fn texts(hooks: bool) -> Vec<(String, String)> {
             )
         })
         .collect();
+    // Its front matter is YAML, where the header is a comment as in the others.
+    all.push(("skills/foil/SKILL.md".to_owned(), format!("---\n{header}{SKILL}")));
     all.push(("config.toml".to_owned(), format!("{header}{LIMITS}")));
     if hooks {
         all.push(("hooks.json".to_owned(), HOOKS.to_owned()));
     }
     all
-}
-
-/// The text with the digest of itself in its place, by which it is known to be ours and unchanged.
-fn sealed(text: &str) -> String {
-    text.replacen(PLACE, &Digest::of(text).to_string(), 1)
-}
-
-/// Whether the text is as it was once sealed.
-fn is_sealed(text: &str) -> bool {
-    let head_end = (0..=HEAD_BYTES.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    let head = &text[..head_end.unwrap_or(0)];
-    let length = Digest::of("").to_string().len();
-    let Some(at) = head.find("(sha256:").map(|at| at + 1) else {
-        return false;
-    };
-    let Some(digest) = text.get(at..at + length) else {
-        return false;
-    };
-    let unsealed = [&text[..at], PLACE, &text[at + length..]].concat();
-    digest
-        .parse::<Digest>()
-        .is_ok_and(|digest| digest == Digest::of(unsealed))
 }
 
 /// How a file stands to what it should be.
@@ -328,7 +305,7 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "looking writes nothing");
         let first = install_codex_files(&folder, HOOKED).unwrap();
         assert_eq!(would, first);
-        assert_eq!(first.len(), PROFILES.len() + 2);
+        assert_eq!(first.len(), PROFILES.len() + 3);
         assert!(first.iter().all(|file| file.done == CodexFileDone::Created));
         let second = install_codex_files(&folder, HOOKED).unwrap();
         assert!(second.iter().all(|file| file.done == CodexFileDone::Unchanged));
@@ -390,22 +367,5 @@ mod tests {
         let files = install_codex_files(&CodexFolder::Repository(linked.path().to_owned()), HOOKED).unwrap();
         assert!(files.iter().all(|file| (file.done, file.because) == kept));
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_seal_is_of_the_whole_text() {
-        let text = sealed("# (x) ({digest})\na\n");
-        assert!(is_sealed(&text));
-        for other in [
-            text.replace("\na", "\nb"),
-            text.replace("# ", "## "),
-            format!("{text}\n"),
-            text.replace("sha256:", "sha256:0"),
-            "# (sha256:".to_owned(),
-            String::new(),
-            format!("{}{text}", "é".repeat(300)),
-        ] {
-            assert!(!is_sealed(&other), "{other}");
-        }
     }
 }

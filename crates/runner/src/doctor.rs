@@ -1,8 +1,10 @@
 //! Whether runs can work here, and what dead runners left: looked at piece by piece, each with what to do about it.
 
 mod codex;
+mod journals;
 mod machine;
 mod runs;
+mod schemas;
 
 use std::path::Path;
 
@@ -10,7 +12,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::guard::GuardProgram;
-use crate::init::schema_texts;
 use crate::lock::LockHolder;
 use crate::workspace::{Settings, Workspace};
 
@@ -22,7 +23,8 @@ pub const DOCTOR_SCHEMA: &str = "counterfoil.doctor/1";
 pub struct DoctorOptions {
     /// How the sandbox for checks is probed.
     pub guard: GuardProgram,
-    /// Whether what dead runners left is ended: processes, torn tails, notes in locks. Nothing of the user's is touched, and
+    /// Whether what dead runners left is ended and mended: processes, torn tails, damaged journals, notes of locks and of
+    /// runners, schemas of an older foil. What is cut or set aside is kept beside; nothing that the user wrote is touched, and
     /// nothing that a run still needs.
     pub repair: bool,
     /// The time of the examination.
@@ -114,8 +116,8 @@ impl DoctorFinding {
 
 /// Looks at everything that runs need, from this folder. Never fails: what cannot be looked at is a finding.
 ///
-/// Starts `git`, `codex --version`, `codex login status` and an empty command in each sandbox; spends no tokens. Prepares our
-/// Codex home, as a run would.
+/// Starts `git`, `codex --version`, `codex login status`, `codex app-server generate-json-schema` and an empty command in each
+/// sandbox; spends no tokens. Prepares our Codex home, as a run would.
 pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions) -> DoctorReport {
     let mut findings = vec![machine::git()];
     match Workspace::open(from, settings) {
@@ -129,14 +131,14 @@ pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions)
             if let Ok((policy, _)) = workspace.policy_to_look_at_agent() {
                 let bundled = codex::examine(&policy, &workspace, &mut findings).await;
                 findings.push(machine::check_sandbox(&policy, &workspace, bundled, options).await);
-                findings.push(machine::disk(&workspace, policy.disk.min_free.as_bytes()));
-                findings.push(schemas(&workspace));
+                findings.push(machine::disk(&workspace, &policy.disk));
+                findings.extend(schemas::examine(&workspace, options.repair));
             }
             let holder = LockHolder::current(options.now)
                 .ok()
                 .filter(|_| options.repair)
                 .map(|holder| holder.for_upkeep());
-            findings.extend(runs::examine(&workspace, holder.as_ref()));
+            findings.extend(runs::examine(&workspace, holder.as_ref(), options.now));
         }
     }
     DoctorReport {
@@ -166,35 +168,4 @@ fn policy(workspace: &Workspace) -> Vec<DoctorFinding> {
         Err(error) => DoctorFinding::problem("trust", error),
     };
     vec![read, trust]
-}
-
-/// Whether the schemas that editors use are those of this version.
-fn schemas(workspace: &Workspace) -> DoctorFinding {
-    const WHAT: &str = "schemas";
-    let Ok(texts) = schema_texts() else {
-        return DoctorFinding::problem(WHAT, "the schemas of this version cannot be written");
-    };
-    let dir = match workspace.policy() {
-        Ok(policy) => policy.ledger.dir.path().to_string(),
-        Err(error) => return DoctorFinding::problem(WHAT, error),
-    };
-    let (mut found, mut old) = (0, Vec::new());
-    for (name, text) in &texts {
-        let Ok(path) = format!("{dir}/schemas/{name}.schema.json").parse() else {
-            continue;
-        };
-        match crate::beneath::read_beneath(workspace.repository().work_dir(), &path) {
-            Ok(bytes) if bytes == text.as_bytes() => found += 1,
-            Ok(_) => old.push(*name),
-            Err(_) => {}
-        }
-    }
-    if let Some(first) = old.first() {
-        let hint = format!("they are for editors only; `foil schema {first} > {dir}/schemas/{first}.schema.json`");
-        return DoctorFinding::warning(WHAT, format!("not those of this version: {}", old.join(", "))).hint(hint);
-    }
-    match found {
-        0 => DoctorFinding::ok(WHAT, "there are none; editors go without"),
-        count => DoctorFinding::ok(WHAT, format!("{count} are those of this version")),
-    }
 }

@@ -67,7 +67,7 @@ pub async fn drive<E: Executor, J: JournalSink>(
     }
 }
 
-/// An intent must survive a power cut before its effect begins, if the effect spends tokens or changes what others see.
+/// An intent must survive a power cut before its effect begins, if the effect spends tokens, changes what others see, or may never be done again.
 /// The others are done again at no cost.
 fn must_be_durable(effect: &Effect) -> bool {
     match effect {
@@ -80,6 +80,8 @@ fn must_be_durable(effect: &Effect) -> bool {
         | Effect::PrepareDelivery { .. }
         | Effect::UpdateRef { .. }
         | Effect::Push { .. }
+        | Effect::RunHook { .. }
+        | Effect::Notify { .. }
         | Effect::StoreRun { .. } => true,
         Effect::PreparePlaces { .. }
         | Effect::Rebase { .. }
@@ -128,6 +130,10 @@ impl<J: JournalSink> Driver<'_, J> {
                 self.judge(executor.now(), inputs)?;
             }
             self.see(executor.now(), pending, end)?;
+            if matches!(self.run.state(), State::Blocked(_)) {
+                // What came at its end is over as well, and it may go on.
+                self.resume(executor.now())?;
+            }
         }
         Ok(())
     }

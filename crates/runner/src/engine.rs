@@ -10,8 +10,10 @@ mod delivery;
 mod drift;
 mod ended;
 mod experts;
+mod hooks;
 mod look;
 mod measure;
+mod notifying;
 mod places;
 mod planning;
 mod reading;
@@ -36,6 +38,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::agent::Agent;
+use crate::disk::is_full;
 use crate::executor::Executor;
 use crate::guard::GuardProgram;
 use crate::packages::SharedBranch;
@@ -47,6 +50,7 @@ use crate::specs::LinkedSpecs;
 pub(crate) use checks::confinement;
 pub(crate) use delivery::MOST_BRANCH_NAMES;
 pub(crate) use ended::{end_for_changed_sources, has_delivered, keep_ended, store_ended};
+pub(crate) use notifying::notify_of_end;
 pub use places::RunFolders;
 pub(crate) use places::unfinished;
 
@@ -230,22 +234,10 @@ impl Failed {
 
 /// The blocker for an error that says nothing about the ticket: `disk_full` where that is at the bottom of it.
 fn code_of(error: &(dyn std::error::Error + 'static)) -> BlockerCode {
-    let mut source = Some(error);
-    while let Some(cause) = source {
-        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
-            return places::code_of(error);
-        }
-        // Git says it in words, in the C locale.
-        let words = cause.to_string();
-        if ["No space left on device", "Disk quota exceeded"]
-            .iter()
-            .any(|full| words.contains(full))
-        {
-            return BlockerCode::DiskFull;
-        }
-        source = cause.source();
+    match is_full(error) {
+        true => BlockerCode::DiskFull,
+        false => BlockerCode::NeedsPerson,
     }
-    BlockerCode::NeedsPerson
 }
 
 impl Executor for Engine {
@@ -277,6 +269,8 @@ impl Executor for Engine {
             Effect::AskRemote { target } => self.ask_remote(seq, target, run),
             Effect::Push { target, old, new } => self.push(seq, target, *old, *new),
             Effect::Rebase { onto } => self.rebase(seq, *onto, run),
+            Effect::RunHook { hook, tree, .. } => self.run_hook(seq, *hook, *tree, run),
+            Effect::Notify { about, by } => self.notify(seq, *about, *by, run),
             Effect::StoreRun { name, journal } => self.store_run(seq, name, *journal, run),
             Effect::Interrupt { .. } => {}
         }
@@ -378,26 +372,5 @@ mod tests {
                 "{seen:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_full_disk_is_found_below_other_errors() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("it cannot be written")]
-        struct Above(#[source] std::io::Error);
-        let full = Above(std::io::ErrorKind::StorageFull.into());
-        assert_eq!(Failed::of(&full).code, BlockerCode::DiskFull);
-        let other = Above(std::io::ErrorKind::PermissionDenied.into());
-        assert_eq!(Failed::of(&other).code, BlockerCode::NeedsPerson);
-        let said = std::io::Error::other("fatal: cannot create .git/x.lock: No space left on device");
-        assert_eq!(
-            Failed::of(&std::fmt::Error).code,
-            BlockerCode::NeedsPerson,
-            "what is unknown is for a person"
-        );
-        #[derive(Debug, thiserror::Error)]
-        #[error("git failed: {0}")]
-        struct Told(std::io::Error);
-        assert_eq!(Failed::of(&Told(said)).code, BlockerCode::DiskFull);
     }
 }

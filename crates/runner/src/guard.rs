@@ -15,6 +15,7 @@ mod control_group;
 mod inside;
 mod leftovers;
 mod stage;
+mod usage;
 mod wire;
 
 use std::io;
@@ -30,6 +31,7 @@ pub use command::GuardedCommand;
 pub use inside::main_if_guard;
 use leftovers::GuardRecord;
 pub use leftovers::{EndedProcess, LeftoverError, end_leftovers};
+pub(crate) use usage::Usage;
 use wire::{Notice, Order};
 
 /// How long a process that is asked to end may take before it is killed, if nothing else is said. Half of the two seconds in

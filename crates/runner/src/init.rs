@@ -10,6 +10,7 @@ pub use detect::{DetectedCheck, detect_checks};
 use crate::beneath::{Created, WriteError, create_beneath, make_folder, read_beneath, replace_beneath};
 use crate::ledger::{FileProblem, join};
 use crate::moment::Moment;
+use crate::seal::{PLACE, sealed};
 use crate::trust::TrustError;
 use crate::workspace::{PolicyFile, Workspace, WorkspaceError, repository_id};
 
@@ -114,6 +115,16 @@ pub fn schema_texts() -> Result<Vec<(&'static str, String)>, InitError> {
         .collect()
 }
 
+/// The schema as it is written for editors: with the digest of itself, by which one that nobody changed is known.
+pub(crate) fn schema_for_editors(text: &str) -> String {
+    let comment =
+        format!("  \"$comment\": \"Written by foil ({PLACE}). Change it and it is yours: it is left alone then.\",\n");
+    match text.split_once("{\n") {
+        Some((before, rest)) => sealed(&format!("{before}{{\n{comment}{rest}")),
+        None => text.to_owned(),
+    }
+}
+
 /// Writes what is not there yet, and trusts the policy if it was written now.
 pub fn init(workspace: &Workspace, options: &InitOptions, moment: Moment) -> Result<Initialized, InitError> {
     let root = workspace.repository().work_dir();
@@ -161,7 +172,10 @@ pub fn init(workspace: &Workspace, options: &InitOptions, moment: Moment) -> Res
         write(below(path), text)?;
     }
     for (name, text) in schema_texts()? {
-        write(below(&format!("schemas/{name}.schema.json")), &text)?;
+        write(
+            below(&format!("schemas/{name}.schema.json")),
+            &schema_for_editors(&text),
+        )?;
     }
     if options.memory
         && let Ok(path) = "agent/memory.md".parse()

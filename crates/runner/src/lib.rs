@@ -9,6 +9,7 @@ mod agents;
 mod approve;
 mod base;
 mod beneath;
+mod bundle;
 mod cancel;
 mod capsule;
 pub mod check;
@@ -22,12 +23,14 @@ mod compared;
 mod consent;
 mod daemon;
 mod deliver;
+mod disk;
 mod doctor;
 mod drift;
 mod drive;
 mod engine;
 mod executor;
 mod expert_opinions;
+mod file_stamp;
 mod finding;
 mod growing_file;
 pub mod guard;
@@ -45,13 +48,17 @@ mod markdown;
 mod memory;
 mod moment;
 mod new;
+mod notify;
+mod once_only;
 mod other_tickets;
+mod overview;
 mod packages;
 mod packet;
 mod plan_goal;
 pub mod process;
 mod prompt;
 mod prompt_files;
+mod questions;
 mod queue;
 mod records;
 pub mod redact;
@@ -61,7 +68,9 @@ mod run_files;
 mod run_history;
 mod run_ticket;
 mod run_tickets;
+mod run_variables;
 pub mod sandbox;
+mod seal;
 mod service;
 mod spec_claim;
 mod specs;
@@ -80,22 +89,23 @@ mod workspace;
 pub use admit::{AdmitError, Candidacy, Ready};
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
-    CodexProgramError, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX, PINNED_CODEX,
-    ProjectInstructions, Role, ScriptedAgent, StopSignal, ThreadChoice, TranscriptEntry, TranscriptRecord, Turn,
-    TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning, is_reserved_config_key, read_transcript,
-    recover_turn, shorten, shorten_end,
+    CodexProgramError, CodexProtocol, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX,
+    PINNED_CODEX, ProjectInstructions, ProtocolDrift, ProtocolError, Role, ScriptedAgent, StopSignal, ThreadChoice,
+    TranscriptEntry, TranscriptRecord, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest, TurnSink, agent_warning,
+    is_reserved_config_key, read_transcript, recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
 pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage};
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
+pub use bundle::{BUNDLE_SCHEMA, BundleError, BundleManifest, BundledFile, MissingFile, bundle_to_file, write_bundle};
 pub use cancel::{CancelError, Canceled, cancel};
 pub use capsule::{BlockerCapsule, FailedProof};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
 pub use children::children_in_words;
 pub use clean::{
     CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
-    apply_clean, plan_clean,
+    MadeRoom, apply_clean, make_room, plan_clean, used_bytes,
 };
 pub use codex_files::{
     CodexFile, CodexFileDone, CodexFilesError, CodexFilesOptions, CodexFolder, KeptBecause, install_codex_files,
@@ -126,6 +136,7 @@ pub use ledger::{FileProblem, Ledger, LedgerError, Misfit, MisfitReason, TicketF
 pub use logs::{LOGS_SCHEMA, LastLines, LogError, LogKind, LogLine, LogOptions, LogSource, RunLogs};
 pub use moment::Moment;
 pub use new::{Draft, NewTicket, NewTicketError};
+pub use overview::{Overview, OverviewWatch};
 pub use packages::{
     LockStatus, Named, NewPackage, PACKAGE_SCHEMA, PackageChange, PackageChangeKind, PackageError, PackageReport,
     PackageSources, PackageTicket, PackageWritten, Packages, PackagesError, SharedBranch, SourceProblem, lock_package,
@@ -140,6 +151,7 @@ pub use prompt::{
     ReviewTask, Steering, WriterTask, advice_prompt, curation_prompt, expert_plan_prompt, expert_prompt, plan_prompt,
     report_repair_prompt, review_prompt, writer_prompt,
 };
+pub use questions::{AnswerReport, QuestionReport, SeenReport};
 pub use queue::{LeftTicket, Queue, QueueError, Retry};
 pub use records::{
     RecordFacts, handoff_record, plan_record, report_of, result_record, review_of, review_record, strength_name,
@@ -148,8 +160,8 @@ pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command
 pub use round_reports::RoundReport;
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{
-    GivenWord, Managed, Manager, PersonsWord, RunError, RunOptions, RunReport, WordError, give_word, repository_code,
-    run_ticket,
+    AnswerError, GivenAnswer, GivenWord, Managed, Manager, OpenQuestion, PersonsAnswer, PersonsWord, RunError,
+    RunOptions, RunReport, WordError, give_answer, give_word, repository_code, run_ticket, see_question,
 };
 pub use run_tickets::{Place, RanTickets, RunTickets, Selection, View, Witness, run_tickets};
 pub use service::{Service, ServiceCommand, ServiceError, ServiceFolders, ServiceManager};
@@ -157,13 +169,17 @@ pub use specs::{LinkedSpec, LinkedSpecs};
 pub use stack::{stack_in_words, stack_sentence};
 pub use state::{StateError, StateRoots, user_state_folder};
 pub use status::{
-    BlockedStatus, BrokenStatus, DoneStatus, MOST_LOOKED_UP, MisfitStatus, NextStep, PackageStatus, PausedStatus,
-    PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus, StatusError, StatusReport, TicketState,
-    TicketStatus, WaitingStatus, nearest_id, status, ticket_status,
+    BlockedStatus, BrokenStatus, DoneStatus, HealthCode, HealthReason, HealthState, MOST_LOOKED_UP, MisfitStatus,
+    NextStep, PackageStatus, PausedStatus, PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus,
+    StatusError, StatusHealth, StatusReport, TicketState, TicketStatus, WaitingStatus, nearest_id, status,
+    ticket_status,
 };
 pub use stop::{Ask, RunningTicket, StopError, StopOutcome, StoppedRunners, running_tickets, stop_all, stop_ticket};
 pub use target::TargetError;
-pub use timeline::{EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineLine, timeline};
+pub use timeline::{
+    EVENTS_SCHEMA, FollowError, JournalFollower, TimelineFilter, TimelineFollower, TimelineLine, TimelineNews,
+    TimelineStart, stored_timeline, timeline,
+};
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
 pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};

@@ -70,7 +70,7 @@ pub enum LockError {
         holder: Option<LockHolder>,
     },
     /// The lock file cannot be used.
-    #[error("the lock of `{ticket}` is not usable")]
+    #[error("the lock of `{ticket}` is not usable: {source}")]
     Io {
         /// The ticket.
         ticket: TicketId,
@@ -192,6 +192,13 @@ impl Drop for RunnerNote {
         // One that stays names a process that has ended.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The processes that run tickets of this clone now, also those that wait for one that they could run.
+pub fn runners(folder: &Path) -> io::Result<Vec<LockHolder>> {
+    let notes = runner_notes(folder)?;
+    let alive = |note: Option<LockHolder>| note.filter(|holder| holder.process.is_alive());
+    Ok(notes.into_iter().filter_map(|(_, note)| alive(note)).collect())
 }
 
 /// The notes of runners, with who they say it is, where that can be read.

@@ -114,6 +114,8 @@ pub enum LogError {
 /// The logs of one run, read on while they grow.
 pub struct RunLogs<'a> {
     repository: &'a Repository,
+    roots: StateRoots,
+    ticket: TicketId,
     options: LogOptions,
     id: RunId,
     stored: Option<CommitId>,
@@ -180,6 +182,8 @@ impl<'a> RunLogs<'a> {
         };
         Ok(Self {
             repository,
+            roots: roots.clone(),
+            ticket: ticket.clone(),
             agent: AgentText::new(options.raw),
             options,
             id,
@@ -202,6 +206,12 @@ impl<'a> RunLogs<'a> {
     /// The run's id.
     pub fn id(&self) -> &RunId {
         &self.id
+    }
+
+    /// A run of the same ticket that began later, where one did. Of several the first.
+    pub fn later_run(&self) -> Result<Option<RunId>, LogError> {
+        let runs = self.roots.runs_of(&self.ticket).map_err(|source| self.io(source))?;
+        Ok(runs.into_iter().find(|run| *run > self.id))
     }
 
     /// Whether the turns can be shown: a run of which only Git knows has none.
@@ -267,6 +277,7 @@ impl<'a> RunLogs<'a> {
                     (&set_up[..], results.collect())
                 }
                 Observation::PlacesReady { set_up, .. } => (&set_up[..], Vec::new()),
+                Observation::HookEnded { result, set_up } => (&set_up[..], vec![result.clone()]),
                 _ => return,
             };
             if wanted && !(set_up.is_empty() && results.is_empty()) {

@@ -14,6 +14,7 @@ use crate::children::children_in_words;
 use crate::compared::{comparison_of, lines};
 use crate::expert_opinions::{ExpertOpinion, expert_opinions};
 use crate::markdown::{code, inline, quote, quotes};
+use crate::questions::QuestionReport;
 use crate::records::{departures, finding_line, report_of, review_of, strength_name};
 use crate::rescue::{has_left_work, rescue_command};
 use crate::round_reports::{RoundReport, round_reports};
@@ -90,6 +91,9 @@ pub struct ReviewPacket {
     /// Where the change departs from the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub departures: Vec<String>,
+    /// What the worker asked a person, and what was answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<QuestionReport>,
     /// The worker's report: a claim.
     pub report: Option<Report>,
     /// The reviewer's verdict, where there was a review.
@@ -106,7 +110,8 @@ pub struct ReviewPacket {
     /// What came of holding the change against its specs: `pass`, `pass_with_risk` or `fail`. None where it is held to none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub specs: Option<DriftVerdict>,
-    /// What weakens the result and must be seen: no checks, no sandbox, no review, specs that were said not to be needed.
+    /// What weakens the result and must be seen: no checks, no sandbox, no review, specs that were said not to be needed; and hooks and notifications
+    /// that failed, or whose end nobody saw.
     pub warnings: Vec<String>,
     /// Turns that the worker took.
     pub iterations: u32,
@@ -221,6 +226,7 @@ impl ReviewPacket {
             plan: plan.cloned(),
             rounds: round_reports(run),
             departures: plan.map(|plan| departures(run, plan)).unwrap_or_default(),
+            questions: QuestionReport::all(run),
             report: report_of(run).cloned(),
             verdict: match run.evidence(Phase::IndependentReviewComplete) {
                 Some(PhaseEvidence::IndependentReviewComplete {
@@ -280,6 +286,12 @@ impl ReviewPacket {
                     &mut text,
                     &format!("{}: {}; {}", round.n, round.task.what, round.outcome()),
                 );
+            }
+        }
+        if !self.questions.is_empty() {
+            let _ = writeln!(text, "## Questions of the worker's\n");
+            for question in &self.questions {
+                quote(&mut text, &question.line());
             }
         }
         self.change(&mut text);
@@ -438,7 +450,8 @@ fn change_of(run: &Run) -> Option<&ChangeSummary> {
     run.change().or_else(measured)
 }
 
-fn ticket_in_base(workspace: &Workspace, run: &Run) -> Option<TicketFile> {
+/// The ticket as it is in the base of a run; none where it cannot be read there any more.
+pub(crate) fn ticket_in_base(workspace: &Workspace, run: &Run) -> Option<TicketFile> {
     let ledger = workspace.policy().ok()?.ledger.dir.path();
     let path = format!("{ledger}/tickets/{}/ticket.toml", run.opened().ticket);
     let base = run.base()?;
@@ -484,6 +497,7 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             run.opened().ticket
         ));
     }
+    warnings.extend(crate::once_only::problems(run));
     warnings.extend(crate::compared::warnings(run));
     warnings.extend(crate::drift::warnings(run));
     warnings.extend(crate::weakened::warnings(run));
@@ -533,6 +547,9 @@ pub fn next_commands(run: &Run) -> Vec<NextCommand> {
                     next("accept it", format!("foil accept {ticket}")),
                     next("have it repaired", format!("foil reject {ticket} --because \"…\"")),
                 ];
+            }
+            if run.waits_for_answer().is_some() {
+                return vec![next("answer its question", format!("foil answer {ticket}"))];
             }
             let mut commands = vec![next("see what happened", format!("foil events {ticket}"))];
             if blocker.resumable {

@@ -2,6 +2,7 @@
 //! marks and named as what it is: material, never an instruction.
 
 mod advice;
+mod answers;
 mod children;
 mod curation;
 mod experts;
@@ -14,13 +15,14 @@ mod review;
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, Mode, Plan, RepoPath, RoundTask,
-    SteeringName, TestSummary, Ticket, TicketFile,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, MAX_QUESTIONS, Mode, Plan, RepoPath,
+    RoundTask, RunQuestion, SteeringName, TestSummary, Ticket, TicketFile,
 };
 use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
 
 pub use self::advice::{AdviceTask, advice_prompt};
+use self::answers::answers_to_writer;
 use self::children::the_whole;
 pub use self::curation::{CurationTask, curation_prompt};
 pub use self::experts::{ExpertPlanTask, ExpertTask, expert_plan_prompt, expert_prompt};
@@ -50,6 +52,8 @@ pub struct WriterTask<'a> {
     pub cause: Option<&'a IterationCause>,
     /// What a reviewer or a person wants repaired.
     pub findings: &'a [Finding],
+    /// What was asked in earlier turns, and what was answered.
+    pub questions: &'a [RunQuestion],
     /// How it is to be done.
     pub plan: GivenPlan<'a>,
     /// The checks that failed on the last tree.
@@ -132,6 +136,7 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "# Ticket {}: {}\n", ticket.id, file.title);
     why_this_turn(&mut text, task);
+    answers_to_writer(&mut text, task.questions);
     advice::one_task(&mut text, task.round);
     what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
@@ -150,8 +155,12 @@ pub fn writer_prompt(task: &WriterTask<'_>) -> String {
         text,
         "## How to work\n\n\
          - You work in a checkout of your own. Edit files in it; do not commit, push, or touch Git's files: the runner commits.\n\
-         - Nobody can answer questions. If the ticket cannot be done as it is written, report `blocked` and say what is missing; name in \
-         `wanted_grants` what it would have to allow.\n\
+         - Nobody sits beside you. What the ticket leaves open and you can judge, decide yourself, and say so in `deviations`. Where only a person can \
+         decide, and a wrong guess would make the work useless, do what does not depend on it, report `blocked`, and ask one `question`: with all that is \
+         needed to answer it, the choices where there are some, and as `default` what you would do yourself. The run waits, perhaps for hours, and goes on \
+         with the answer, or with your default. At most {MAX_QUESTIONS} questions are asked in a run, and an answer allows nothing that the ticket does not.\n\
+         - If the ticket cannot be done as it is written, report `blocked` without a question and say what is missing; name in `wanted_grants` what it \
+         would have to allow.\n\
          - Do not weaken, skip or delete tests or checks to make them pass.\n\
          - A command that adds a dependency, runs data migrations, reaches another machine, publishes or deploys ends the run, unless that is allowed.\n\
          - What you report is taken as a claim. The runner computes the change set itself, runs the checks where you cannot write, \
@@ -297,6 +306,14 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
             let _ = writeln!(
                 text,
                 "## Where you are\n\nThis is turn {}. Your last turn said that there is more to do: go on.\n",
+                task.iteration
+            );
+        }
+        Some(IterationCause::Answered { .. }) => {
+            let _ = writeln!(
+                text,
+                "## Where you are\n\nThis is turn {}. Your last turn ended with a question, and this is the answer. What you had done is still in your \
+                 checkout: go on with it.\n",
                 task.iteration
             );
         }
@@ -526,17 +543,18 @@ fn list(text: &mut String, title: &str, lines: &[String]) {
 
 /// Puts untrusted text between marks that it cannot forge: the mark is longer than any run of that character in it.
 pub(crate) fn material(text: &mut String, name: &str, body: &str) {
+    between_marks(text, &format!("untrusted: {name}"), body);
+}
+
+/// The same for words of which only their extent is in question.
+fn between_marks(text: &mut String, label: &str, body: &str) {
     let longest = body
         .split(|character| character != '~')
         .map(str::len)
         .max()
         .unwrap_or(0);
     let mark = "~".repeat(longest.max(3) + 1);
-    let _ = writeln!(
-        text,
-        "{mark} untrusted: {name}\n{}\n{mark}\n",
-        body.trim_end_matches('\n')
-    );
+    let _ = writeln!(text, "{mark} {label}\n{}\n{mark}\n", body.trim_end_matches('\n'));
 }
 
 pub(crate) fn one_line(text: &str) -> String {

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use ledger_core::{Mode, PackageName, TicketId};
+use ledger_core::{Blocker, Mode, PackageName, TicketId};
 use policy::config::{Focus, Pick};
 use policy::{Candidate, Claim, Policy, Queued, SelectionError, TicketsAtHand, ready_in_order, select_tickets};
 
 use crate::finding::Finding;
 use crate::ledger::Ledger;
 use crate::packages::{Named, Packages, PackagesError, package_path};
+use crate::questions::QuestionReport;
 use crate::status::{StatusError, StatusReport, TicketState, TicketStatus, nearest_id, status};
 use crate::stop::{StopError, running_tickets};
 use crate::workspace::{Workspace, WorkspaceError};
@@ -25,6 +26,7 @@ pub struct Queue<'a> {
     parents: BTreeMap<TicketId, TicketId>,
     policy: &'a Policy,
     running: BTreeSet<TicketId>,
+    now: Timestamp,
 }
 
 /// Which tickets whose last run stopped for a reason count as ready.
@@ -140,7 +142,42 @@ impl<'a> Queue<'a> {
             parents,
             policy,
             running,
+            now,
         })
+    }
+
+    /// When the first question of a parent's children is over, where they have asked some.
+    fn first_answer(&self, parent: &TicketId) -> Option<Timestamp> {
+        let children = self
+            .parents
+            .iter()
+            .filter(|(child, of)| *of == parent && *child != parent);
+        children
+            .filter_map(|(child, _)| Some(self.question(child)?.expires_at))
+            .min()
+    }
+
+    /// Why a ticket does not run before a person has answered, or the time for that is over: its run, or that of a child, has asked a question.
+    pub fn waits_for_answer(&self, id: &TicketId) -> Option<Blocker> {
+        let Some(TicketState::Blocked(blocked)) = state_in(&self.report, id) else {
+            return None;
+        };
+        let asked = self.question(id).is_some() || self.first_answer(id).is_some();
+        asked.then(|| Blocker {
+            retry_at: self.not_before(id),
+            ..Blocker::new(blocked.code, blocked.reason.clone())
+        })
+    }
+
+    /// The question that a ticket's run waits for an answer to now, where its time is not over.
+    pub fn question(&self, id: &TicketId) -> Option<&QuestionReport> {
+        match state_in(&self.report, id) {
+            Some(TicketState::Blocked(blocked)) => {
+                let question = blocked.question.as_ref();
+                question.filter(|question| self.now < question.expires_at)
+            }
+            _ => None,
+        }
     }
 
     /// The tickets that are approved and neither done nor under way.
@@ -198,7 +235,12 @@ impl<'a> Queue<'a> {
         if tickets.is_empty() && !names.is_empty() {
             return Ok(self.under_parents(once_each(of_packages)));
         }
-        let mut chosen = by_themselves(select_tickets(&self.candidates, &tickets, pick)?);
+        // Only whoever names a ticket that has asked a person means it all the same.
+        let mut candidates = self.candidates.clone();
+        for candidate in &mut candidates {
+            candidate.ready &= self.question(&candidate.id).is_none();
+        }
+        let mut chosen = by_themselves(select_tickets(&candidates, &tickets, pick)?);
         chosen.extend(of_packages);
         Ok(self.under_parents(once_each(chosen)))
     }
@@ -263,10 +305,14 @@ impl TicketsAtHand for Queue<'_> {
 
     /// Before this moment the cause that stopped a ticket's run is not gone, where that is known.
     fn not_before(&self, id: &TicketId) -> Option<Timestamp> {
-        match state_in(&self.report, id) {
-            Some(TicketState::Blocked(blocked)) => blocked.retry_at,
-            _ => None,
-        }
+        let Some(TicketState::Blocked(blocked)) = state_in(&self.report, id) else {
+            return None;
+        };
+        blocked.retry_at.or_else(|| self.first_answer(id))
+    }
+
+    fn waits_for_answer(&self, id: &TicketId) -> Option<Blocker> {
+        Queue::waits_for_answer(self, id)
     }
 
     /// When a ticket that could run was approved.

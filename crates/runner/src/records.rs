@@ -15,6 +15,7 @@ use ledger_core::{
 use crate::children::children_in_words;
 use crate::expert_opinions::expert_opinions;
 use crate::markdown::{cell, code, inline, quote, quotes};
+use crate::questions::QuestionReport;
 use crate::round_reports::round_reports;
 use crate::stack::{stack_of, stack_sentence};
 
@@ -76,6 +77,13 @@ pub fn result_record(run: &Run, facts: &RecordFacts<'_>) -> String {
             .iter()
             .map(|round| format!("{}: {}; {}", round.n, round.task.what, round.outcome()))
             .collect();
+        quotes(&mut text, &lines);
+    }
+    let questions = QuestionReport::all(run);
+    if !questions.is_empty() {
+        heading(&mut text, "Questions");
+        let _ = writeln!(text, "What the worker asked a person, and what was answered:\n");
+        let lines: Vec<_> = questions.iter().map(QuestionReport::line).collect();
         quotes(&mut text, &lines);
     }
     for (title, lines) in [

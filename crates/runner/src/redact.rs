@@ -16,6 +16,9 @@ const SHORTEST_SECRET: usize = 6;
 /// The same for values of which nobody says that they are secret.
 const SHORTEST_VALUE: usize = 8;
 
+/// Folders that most machines have.
+const COMMON_FOLDERS: [&str; 9] = ["/bin", "/sbin", "/usr", "/lib", "/etc", "/dev", "/proc", "/sys", "/tmp"];
+
 /// Compiled when the first text is looked at.
 type LazyRules = LazyLock<SecretRules, Box<dyn FnOnce() -> SecretRules + Send>>;
 
@@ -94,6 +97,25 @@ impl Redactor {
         self
     }
 
+    /// Masks the values of this environment whatever they are called, and shows `$NAME` in place of those that are paths:
+    /// for what is given to others. Left as they are are values of less than eight bytes, paths that most machines have, and
+    /// what only says how language and terminal are set.
+    #[must_use]
+    pub fn environment<'a>(mut self, environment: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        for (name, value) in environment {
+            if says_nothing_of_the_machine(name) || value.len() < SHORTEST_VALUE {
+                continue;
+            }
+            let is_common = || COMMON_FOLDERS.iter().any(|folder| Path::new(value).starts_with(folder));
+            if !value.starts_with('/') {
+                self = self.secret(value);
+            } else if !value.contains(':') && !is_common() {
+                self = self.path(value, &format!("${name}"));
+            }
+        }
+        self
+    }
+
     /// Masks what looks like a secret under this policy.
     #[must_use]
     pub fn patterns_of(mut self, policy: &Policy) -> Self {
@@ -153,6 +175,28 @@ pub fn names_a_secret(name: &str) -> bool {
     ];
     anywhere.iter().any(|word| name.contains(word))
         || ["KEY", "AUTH", "COOKIE", "DSN", "PAT"].into_iter().any(whole_word)
+}
+
+/// Whether the value of such a variable is the same on many machines, and ordinary words or folders.
+fn says_nothing_of_the_machine(name: &str) -> bool {
+    let names = [
+        "COLORTERM",
+        "EDITOR",
+        "HOME",
+        "LANG",
+        "LANGUAGE",
+        "OLDPWD",
+        "PAGER",
+        "PATH",
+        "PWD",
+        "SHELL",
+        "TERM",
+        "TERM_PROGRAM",
+        "TZ",
+        "VISUAL",
+        "_",
+    ];
+    names.contains(&name) || name.starts_with("LC_") || name.starts_with("XDG_SESSION_")
 }
 
 /// Replaces a path where it stands for itself or in front of `/`, not where it is part of a longer name.
@@ -246,6 +290,23 @@ mod tests {
                 "abc\u{1b}[1mdef-123\u{200b}456 {token} handed-over C.UTF-8 short of six"
             )),
             "[secret] [secret] [secret] C.UTF-8 short of six"
+        );
+    }
+
+    #[test]
+    fn an_environment_is_masked_but_for_what_every_machine_has() {
+        let redactor = Redactor::default().environment([
+            ("DEPLOYMENT", "blue-green-7"),
+            ("SDK_ROOT", "/opt/ann/sdk"),
+            ("SHELL", "/bin/bash-of-ann"),
+            ("COMPILER", "/usr/bin/cc"),
+            ("LC_ALL", "de_DE.UTF-8"),
+            ("CI", "true"),
+        ]);
+        let text = "blue-green-7 /opt/ann/sdk/bin /bin/bash-of-ann /usr/bin/cc de_DE.UTF-8 true";
+        assert_eq!(
+            redactor.text(text),
+            "[secret] $SDK_ROOT/bin /bin/bash-of-ann /usr/bin/cc de_DE.UTF-8 true"
         );
     }
 

@@ -1,5 +1,6 @@
 //! Bringing one ticket to its end: lock, admit, open or take up the run, drive it, tidy up.
 
+mod answer;
 mod delivering;
 mod opening;
 mod parent;
@@ -9,12 +10,13 @@ use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, RunId, State, TicketId};
 use policy::config::SandboxUse;
-use policy::{Admission, Inputs, Limits, Outcome, TrustFact, required_proofs};
+use policy::{Admission, Inputs, Limits, Outcome, Policy, TrustFact, required_proofs};
 use tokio::sync::watch;
 
 use crate::admit::{AdmitError, Candidacy, Ready};
 use crate::agent::{Agent, AgentGuard};
 use crate::agents::{AgentProblem, prepare_agent};
+use crate::disk::is_full;
 use crate::drive::{DriveError, Driver, drive};
 use crate::engine::{Engine, RunFolders, RunPlan, end_for_changed_sources, has_delivered, store_ended};
 use crate::guard::{GuardProgram, LeftoverError, end_leftovers};
@@ -27,6 +29,7 @@ use crate::target::{TargetError, look_at_target};
 use crate::verify::forgets_a_delivery;
 use crate::workspace::{Workspace, WorkspaceError};
 
+pub use self::answer::{AnswerError, GivenAnswer, OpenQuestion, PersonsAnswer, give_answer, see_question};
 pub(crate) use self::delivering::{DeliveryStart, begin_or_go_on};
 pub use self::parent::{Managed, Manager};
 pub use self::word::{GivenWord, PersonsWord, WordError, give_word};
@@ -151,7 +154,7 @@ impl RunError {
             Self::Admit(AdmitError::Repository(error)) | Self::Workspace(WorkspaceError::Repository(error)) => {
                 repository_code(error)
             }
-            _ => None,
+            error => is_full(error).then_some(BlockerCode::DiskFull),
         }
     }
 }
@@ -163,7 +166,7 @@ pub fn repository_code(error: &RepositoryError) -> Option<BlockerCode> {
 
 /// Runs a ticket to its end, and shows `observe` every record as it is written. A run that a dead or paused runner left,
 /// or that stopped for a reason that may be gone, is taken up; one whose ticket or policy changed meanwhile, and is approved
-/// as it is now, is ended, and a new one begins.
+/// as it is now, is ended, and a new one begins. One that waits for an answer is left alone until there is one or its time is over.
 pub async fn run_ticket(
     workspace: &Workspace,
     ticket: &TicketId,
@@ -214,7 +217,7 @@ pub async fn run_ticket(
     if let Some(model) = &options.model {
         candidacy.policy.agent.model = Some(model.clone());
     }
-    let (unfinished, mut replaced) = match how {
+    let (mut unfinished, mut replaced) = match how {
         How::Replaces => (None, unfinished),
         How::Begins | How::GoesOn | How::Concludes => (unfinished, None),
     };
@@ -228,6 +231,17 @@ pub async fn run_ticket(
     // Nothing that a policy names is started before it is known to be trusted, not even to ask for its version.
     if gates_count && !admission.is_ready() || candidacy.facts.trust != TrustFact::Trusted {
         return Err(refused(ticket, &admission));
+    }
+    if let Some(waiting) = unfinished.take_if(|earlier| how == How::GoesOn && still_waits(&earlier.run)) {
+        let outcome = match waiting.run.state() {
+            State::Blocked(blocker) => Outcome::Blocked(blocker.clone()),
+            _ => Outcome::Paused(PauseCause::Person),
+        };
+        return Ok(RunReport {
+            outcome,
+            run: waiting.run,
+            taken_up: false,
+        });
     }
 
     let earlier = unfinished.as_ref().map(|unfinished| &unfinished.run);
@@ -339,7 +353,7 @@ async fn drive_ready(
     let plan = RunPlan {
         children: children.collect(),
         confinement: crate::engine::confinement(&ready.policy, roots, &folders.place("check")),
-        redactor: redactor(workspace, &folders).patterns_of(&ready.policy),
+        redactor: redactor(workspace, &folders, &ready.policy),
         ticket: ready.ticket,
         policy: ready.policy,
         run: id,
@@ -418,7 +432,7 @@ impl Standing {
 }
 
 /// Where a run notes its guards.
-fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
+pub(crate) fn guards(run_folder: &std::path::Path) -> std::path::PathBuf {
     run_folder.join("guards")
 }
 
@@ -517,6 +531,11 @@ fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, Run
     Ok(Earlier { unstored, unfinished })
 }
 
+/// Whether nothing is gained by taking the run up now: it has asked a person, and everybody was told who is to be.
+fn still_waits(run: &Run) -> bool {
+    run.stored().is_some() && run.pending().is_none() && policy::unanswered(run, Timestamp::now()).is_some()
+}
+
 /// How a run ended that never goes on.
 fn over(run: &Run) -> Option<Outcome> {
     match run.state() {
@@ -527,7 +546,7 @@ fn over(run: &Run) -> Option<Outcome> {
     }
 }
 
-fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
+pub(crate) fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
     Limits {
         max_iterations: policy.max_iterations,
         max_repair_rounds: policy.max_repair_rounds,
@@ -536,7 +555,9 @@ fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         verification_failures: policy.verification_failures,
         turn_timeout: policy.turn_timeout,
         idle_timeout: policy.idle_timeout,
+        max_repeats: policy.max_repeats,
         command_timeout: policy.command_timeout,
+        answer_within: policy.answer_within,
         max_tokens: policy.max_tokens,
         max_wall: policy.max_wall,
         soft_percent: u8::try_from(policy.soft.of(100)).unwrap_or(100),
@@ -561,7 +582,8 @@ async fn probe_sandbox(
 ) -> Result<Option<Sandbox>, RunError> {
     let checks = candidacy.checks().map_err(AdmitError::from)?;
     let needed = checks.iter().any(|check| check.sandbox == SandboxUse::Required);
-    if !needed && candidacy.policy.workspace.setup.is_empty() {
+    let policy = &candidacy.policy;
+    if !needed && policy.workspace.setup.is_empty() && policy.hooks.commands().next().is_none() {
         return Ok(None);
     }
     let place = folders.place("probe");
@@ -579,7 +601,7 @@ async fn probe_sandbox(
     Ok(Some(probed??))
 }
 
-fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {
+fn redactor(workspace: &Workspace, folders: &RunFolders, policy: &Policy) -> Redactor {
     let mut redactor = Redactor::default()
         .path(folders.place("work"), "$PLACE")
         .path(folders.place("check"), "$PLACE")
@@ -593,7 +615,18 @@ fn redactor(workspace: &Workspace, folders: &RunFolders) -> Redactor {
     let environment: Vec<_> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    redactor.secrets_of(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    let redactor = redactor.secrets_of(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let webhook = policy
+        .notify
+        .webhook
+        .as_ref()
+        .and_then(policy::config::Webhook::variable);
+    let address = webhook.and_then(|variable| std::env::var(variable).ok());
+    let redactor = match address {
+        Some(address) => redactor.secret(&address),
+        None => redactor,
+    };
+    redactor.patterns_of(policy)
 }
 
 /// The places of a run that is done and kept in Git go, unless the policy keeps them. Those of any other may hold work that

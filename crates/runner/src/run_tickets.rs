@@ -12,6 +12,7 @@ use policy::{Held, Outcome, Queued, Sitting, Sought, TicketEnd, WaitFor};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use crate::clean::{CleanError, MadeRoom};
 use crate::leaving::Leaving;
 use crate::lock::{LockHolder, RunnerNote};
 use crate::moment::Moment;
@@ -19,7 +20,7 @@ use crate::queue::{LeftTicket, Queue, QueueError, Retry};
 use crate::run_ticket::{RunError, RunOptions, RunReport};
 use crate::workspace::Workspace;
 
-use self::night::Night;
+use self::night::{Night, notify_of_night};
 use self::worker::{End, Ended, TicketWorker, stopped_by};
 
 /// What is to be run.
@@ -80,10 +81,14 @@ pub trait Witness: Sync {
     fn held(&self, held: &[Held]);
     /// These tickets of a package do not run, because one before them did not end done.
     fn held_back(&self, tickets: &[TicketId], because_of: &Queued);
-    /// A ticket's run was stopped by what passes by itself: it is tried again then, or later.
+    /// A ticket's run was stopped by what passes by itself, or waits for an answer: it goes on then, or later, and with the answer as soon as that is there.
     fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp);
     /// No ticket is ready, and it is waited for one.
     fn idle(&self);
+    /// That the night is over could not be told outside; why, in words.
+    fn not_notified(&self, problem: &str);
+    /// Room was made on the disk before a ticket is begun, as `[disk] budget` wants it, or could not be.
+    fn made_room(&self, made: &Result<MadeRoom, CleanError>);
     /// What a night may cost comes near its end, in words.
     fn nearly_spent(&self, words: &str);
 }
@@ -105,7 +110,8 @@ pub struct RanTickets {
 /// that wait for it, and is not tried again as long as it is approved as it was.
 ///
 /// With [`Selection::AllReady`] a limit of the provider, or a provider or remote that does not answer, is waited for: until the time that the provider said, else
-/// for longer after each time in a row. The run goes on where it was stopped; waiting costs it nothing.
+/// for longer after each time in a row. A question of a worker's is waited for too, until a person answers or its time is over. The run goes on where it was
+/// stopped; waiting costs it nothing.
 ///
 /// Must not be called from a task of the runtime.
 pub fn run_tickets(
@@ -124,6 +130,7 @@ pub fn run_tickets(
     let note = LockHolder::current(Moment::now().at)
         .and_then(|holder| RunnerNote::write(&workspace.roots().locks(), &holder))
         .ok();
+    let guard = what.options.guard.clone();
     let ran = std::thread::scope(|scope| {
         let night = &night;
         night.follow(runtime, what.options.stop.clone());
@@ -171,6 +178,11 @@ pub fn run_tickets(
         }
         host.left()
     });
+    if let Some(words) = &ran.spent {
+        for problem in runtime.block_on(notify_of_night(workspace, &guard, words)) {
+            witness.not_notified(&problem);
+        }
+    }
     drop(note);
     Ok(ran)
 }
@@ -250,6 +262,9 @@ impl<W: Witness> Host<'_, W> {
         if !starting.held.is_empty() {
             self.witness.held(&starting.held);
         }
+        for (ticket, blocker, until) in &starting.asked {
+            self.witness.postponed(ticket, blocker, *until);
+        }
         starting.start
     }
 
@@ -300,8 +315,12 @@ impl<W: Witness> Host<'_, W> {
             waits_for_word: matches!(&ran, Ok(report) if report.run.waits_for_word().is_some()),
         };
         self.has_paused |= is_paused_for_the_night(&ran);
-        let may_retry = !self.is_asked_to_end();
-        let again = self.sitting.ended(&queued.id, &end, Moment::now().at, may_retry);
+        let is_asked_to_end = self.is_asked_to_end();
+        let again = self.sitting.ended(&queued.id, &end, Moment::now().at, !is_asked_to_end);
+        if end.waits_for_answer(!is_asked_to_end) && matches!(self.what.selection, Selection::AllReady { .. }) {
+            // What it waits for is told when it is looked at next.
+            return;
+        }
         if let (Some(until), Some(stopped_by)) = (again, &end.stopped_by) {
             self.witness.postponed(&queued.id, stopped_by, until);
             return;

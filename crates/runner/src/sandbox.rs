@@ -237,8 +237,10 @@ fn hint_for(reason: &str) -> &'static str {
         "allow user namespaces for this user: on Ubuntu an AppArmor profile for bwrap (package `apparmor-profiles`), else the setting kernel.unprivileged_userns_clone=1"
     } else if reason.contains("proc") {
         "in a container, start it so that /proc can be mounted (`--security-opt systempaths=unconfined`)"
+    } else if reason.contains("does not exist") {
+        "make the folder that is named; if it is your home, let HOME name one that is there"
     } else {
-        "run `foil doctor` for what was tried"
+        "the reason has the words of the system; `foil doctor` tries again once it is mended"
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where everything stands, derived from the ledger folder, the journals and Git; never stored.
 
 mod derive;
+mod health;
 mod next_steps;
 mod run_status;
 
@@ -11,8 +12,10 @@ use ledger_core::{BlockerCode, CommitId, Digest, Kind, Mode, PackageName, RepoPa
 use serde::Serialize;
 
 use crate::capsule::FailedProof;
+use crate::questions::QuestionReport;
 
 pub use derive::{MOST_LOOKED_UP, StatusError, nearest_id, status, ticket_status};
+pub use health::{HealthCode, HealthReason, HealthState, StatusHealth};
 pub use run_status::RunStatus;
 
 /// The name of the report's format.
@@ -27,6 +30,8 @@ pub struct StatusReport {
     pub repository: RepositoryStatus,
     /// The policy of the work tree.
     pub policy: PolicyStatus,
+    /// Whether somebody has to look.
+    pub health: StatusHealth,
     /// The ledger's folder.
     pub ledger: RepoPath,
     /// How many tickets stand where; states without any are left out.
@@ -229,6 +234,9 @@ pub struct BlockedStatus {
     /// Whether a person has to accept or reject its result first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub waits_for_word: bool,
+    /// The question that it waits for an answer to, where it has asked one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<QuestionReport>,
     /// The command that begins a new run with what this one left, where it left work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescue: Option<String>,
@@ -255,6 +263,9 @@ pub struct DoneStatus {
     /// has stored, they are looked up by [`ticket_status`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacked: Vec<StackedTicket>,
+    /// Hooks and notifications of which nobody knows how they ended, in words; they are not done again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
     /// The exact commands that come next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_steps: Vec<NextStep>,

@@ -1,5 +1,6 @@
 //! A run's journal as a timeline: one clear sentence an event, for people and for programs.
 
+mod everywhere;
 mod follow;
 mod sentence;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use ledger_core::{Event, Opened, Record, RunId, TicketId};
 use serde::Serialize;
 
+pub use everywhere::{TimelineFollower, TimelineNews, TimelineStart, stored_timeline};
 pub use follow::{FollowError, JournalFollower};
 
 /// The name of the format of a timeline's lines.

@@ -134,6 +134,10 @@ pub enum PolicyCommandKind {
     Setup,
     /// After each turn.
     Check,
+    /// Before or after each iteration, or at the end of a run, as its name says.
+    Hook,
+    /// When somebody is to be told.
+    Notify,
 }
 
 /// Every command that a policy makes the runner start, in the order of their kinds.
@@ -153,7 +157,22 @@ pub fn policy_commands(policy: &Policy) -> Vec<PolicyCommand> {
         network: setup.network,
     });
     let checks = policy.check.iter().map(check_command);
-    std::iter::once(agent).chain(setup).chain(checks).collect()
+    let hooks = policy.hooks.commands().map(|(hook, command)| PolicyCommand {
+        what: PolicyCommandKind::Hook,
+        name: Some(hook.as_str().to_owned()),
+        command: command.to_owned(),
+        unsandboxed: false,
+        network: policy.hooks.network,
+    });
+    let notify = policy.notify.command.iter().map(|command| PolicyCommand {
+        what: PolicyCommandKind::Notify,
+        name: None,
+        command: command.clone(),
+        unsandboxed: true,
+        network: true,
+    });
+    let all = std::iter::once(agent).chain(setup).chain(checks).chain(hooks);
+    all.chain(notify).collect()
 }
 
 fn check_command(check: &CheckPolicy) -> PolicyCommand {
@@ -202,10 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn what_would_run_names_the_agent_every_set_up_command_and_every_check() {
+    fn what_would_run_names_the_agent_and_every_command() {
         let policy: Policy = ledger_core::read_toml(
             b"[workspace]\nsetup = [{ run = \"npm ci\", network = true }]\n\
-              [[check]]\nname = \"tests\"\nargv = [\"cargo\", \"test\"]\nsandbox = \"off\"\n",
+              [[check]]\nname = \"tests\"\nargv = [\"cargo\", \"test\"]\nsandbox = \"off\"\n\
+              [hooks]\non_completed = \"make pages\"\npre_iteration = \"./quota\"\nnetwork = true\n\
+              [notify]\ncommand = \"mail -s foil ann\"\n",
         )
         .unwrap();
         insta::assert_json_snapshot!(policy_commands(&policy));

@@ -11,8 +11,8 @@ use std::path::Path;
 use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
     CommitId, CoveredFile, DeliveredRun, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal,
-    MAX_DOCUMENT_BYTES, Observation, Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock, Statement, TicketFile,
-    TicketId, TreeId,
+    JournalError, MAX_DOCUMENT_BYTES, Observation, Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock,
+    Statement, TicketFile, TicketId, TreeId,
 };
 use policy::MemoryPaths;
 use serde::Serialize;
@@ -133,10 +133,15 @@ fn verify(
     for run in runs.into_iter().filter(|run| only.is_none_or(|only| only == run)) {
         report.run = Some(run.clone());
         let journal = match std::fs::read(roots.journal(ticket, &run)) {
+            // A disk that was full, or a runner that died, at its first line.
+            Ok(bytes) if !stored.contains_key(&run) && Journal::parse(&bytes) == Err(JournalError::Empty) => {
+                report.never_began(&run, "it has no whole line");
+                None
+            }
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if !stored.contains_key(&run) {
-                    report.without_journal(&run);
+                    report.never_began(&run, "it is gone");
                 }
                 None
             }
@@ -352,13 +357,13 @@ impl Verifier<'_> {
     }
 
     /// A run that has no journal anywhere: it never began, unless it has kept something.
-    fn without_journal(&mut self, run: &RunId) {
+    fn never_began(&mut self, run: &RunId, journal: &str) {
         const WHAT: &str = "live journal";
         match self.repository.anchors(run) {
             Ok(anchors) if anchors.is_empty() => {}
             Ok(anchors) => {
                 let names: Vec<_> = anchors.iter().map(|anchor| format!("`{}`", anchor.name)).collect();
-                let detail = format!("it is gone, and the run has kept {}", names.join(", "));
+                let detail = format!("{journal}, and the run has kept {}", names.join(", "));
                 self.differs(WHAT, detail);
             }
             Err(error) => self.differs(WHAT, error.to_string()),

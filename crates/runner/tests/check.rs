@@ -149,6 +149,7 @@ fn check(script: &str) -> Check {
         command: CheckCommand::Shell(script.to_owned()),
         timeout: Duration::from_secs(60),
         variables: Vec::new(),
+        given: Vec::new(),
         network: false,
         report: None,
         proves: vec!["AC-1".to_owned()],
@@ -379,6 +380,11 @@ async fn the_environment_is_what_is_documented_and_no_more() {
         world.printed("echo $HOME; echo $PATH; echo $TMPDIR").await,
         "~\n~/.cargo/bin:~/.dotnet:/usr/bin:/bin\n/tmp\n"
     );
+    let given = Check {
+        given: vec![("FOIL_TITLE".to_owned(), "$(id) \"x\"".to_owned())],
+        ..check("echo \"$FOIL_TITLE\"")
+    };
+    assert_eq!(world.run(&given).await.result.output.tail, "$(id) \"x\"\n");
     let first = world.run(&check("true")).await.result.environment;
     assert_eq!(world.run(&check("exit 1")).await.result.environment, first);
     assert_ne!(world.run(&with_token).await.result.environment, first);

@@ -5,6 +5,6 @@ mod facts;
 pub mod night;
 
 pub use facts::{
-    advised, answered, call, change, changed_tests, check, comparison, covered, curated, curation, expert_answer,
+    advised, answered, asks, call, change, changed_tests, check, comparison, covered, curated, curation, expert_answer,
     inputs, not_json, object, opened, outside, plan, planned, prepared, report, terms, thread_started,
 };

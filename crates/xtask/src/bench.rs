@@ -6,12 +6,15 @@
 mod change_set;
 mod journal;
 mod ledger;
+mod liveness;
 mod measure;
+mod night;
 mod program;
 mod push;
 mod repository;
 mod table;
 mod turns;
+mod under_way;
 
 use std::path::{Path, PathBuf};
 
@@ -42,17 +45,26 @@ struct Programs {
 
 type Group = fn(&Bench) -> Result<Vec<Row>, TaskError>;
 
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 8] = [
     ("program", program::rows),
     ("journal", journal::rows),
     ("change-set", change_set::rows),
     ("status", ledger::rows),
+    ("under-way", under_way::rows),
     ("push", push::rows),
     ("turns", turns::rows),
+    ("night", night::rows),
 ];
 
 /// Builds the release program, measures the named groups of rows, or all, and prints them as a Markdown table.
+///
+/// `liveness` is none of them: it measures no time, and takes journals to look at.
 pub(crate) fn run(workspace: &Workspace, names: &[String], quick: bool) -> Result<(), TaskError> {
+    if let [first, journals @ ..] = names
+        && first == "liveness"
+    {
+        return liveness::run(journals);
+    }
     if let Some(unknown) = names.iter().find(|name| GROUPS.iter().all(|(known, _)| known != name)) {
         let known: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
         let reason = format!("there is no such group; there are {}", known.join(", "));

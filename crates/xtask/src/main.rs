@@ -18,6 +18,7 @@ mod purity;
 mod reference;
 mod schemas;
 mod test;
+mod troubleshooting;
 mod unused;
 mod workspace;
 
@@ -42,7 +43,7 @@ enum Task {
     Ci,
     /// All tests, doc examples included
     Test,
-    /// Write `schemas/*.schema.json` and `docs/reference.md` from the Rust types
+    /// Write `schemas/*.schema.json`, `docs/reference.md` and `docs/troubleshooting.md` from the Rust types
     Schemas {
         /// Change nothing; fail where a file differs from its type
         #[arg(long)]
@@ -66,7 +67,7 @@ enum Task {
     Night(night::Nights),
     /// Measure the release program beside plain tools, and print a table of medians and ratios
     Bench {
-        /// Groups of rows, such as `status`; without any all
+        /// Groups of rows, such as `status`; without any all. `liveness`, and journals to look at: how often agents would be ended wrongly
         names: Vec<String>,
         /// Smaller worlds and fewer rounds
         #[arg(long)]

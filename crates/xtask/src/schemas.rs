@@ -1,11 +1,11 @@
-//! `schemas/*.schema.json` and `docs/reference.md`: generated from the Rust types, committed, and compared with them.
+//! `schemas/*.schema.json`, `docs/reference.md` and `docs/troubleshooting.md`: generated from the Rust types, committed, and compared with them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::{TaskError, nothing_found};
-use crate::reference;
 use crate::workspace::Workspace;
+use crate::{reference, troubleshooting};
 
 /// Every schema by file name. A crate with documents of its own adds one line.
 fn all() -> Result<BTreeMap<String, String>, TaskError> {
@@ -21,7 +21,14 @@ fn all() -> Result<BTreeMap<String, String>, TaskError> {
         .collect()
 }
 
-/// What `docs/reference.md` must be.
+/// What each generated page must be, by its path.
+fn pages() -> Result<[(&'static str, String); 2], TaskError> {
+    Ok([
+        (reference::PATH, reference_page()?),
+        (troubleshooting::PATH, troubleshooting::page()),
+    ])
+}
+
 fn reference_page() -> Result<String, TaskError> {
     let value = |schema| serde_json::to_value(schema).map_err(|error| TaskError::unreadable(reference::PATH, error));
     let mut files = vec![("counterfoil.toml", value(policy::policy_schema())?)];
@@ -59,12 +66,14 @@ pub(crate) fn write(workspace: &Workspace) -> Result<(), TaskError> {
             println!("removed schemas/{file}");
         }
     }
-    let (path, page) = (workspace.path(reference::PATH), reference_page()?);
-    if std::fs::read_to_string(&path).is_ok_and(|old| old == page) {
-        return Ok(());
+    for (name, page) in pages()? {
+        let path = workspace.path(name);
+        if std::fs::read_to_string(&path).is_ok_and(|old| old == page) {
+            continue;
+        }
+        std::fs::write(&path, page).map_err(TaskError::file(&path))?;
+        println!("wrote {name}");
     }
-    std::fs::write(&path, page).map_err(TaskError::file(&path))?;
-    println!("wrote {}", reference::PATH);
     Ok(())
 }
 
@@ -84,14 +93,15 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), TaskError> {
             findings.push(format!("schemas/{file} belongs to no type"));
         }
     }
-    let page = reference_page()?;
-    match std::fs::read_to_string(workspace.path(reference::PATH)) {
-        Err(_) => findings.push(format!("{} is missing", reference::PATH)),
-        Ok(old) if old != page => findings.push(difference(reference::PATH, &old, &page)),
-        Ok(_) => {}
+    for (name, page) in pages()? {
+        match std::fs::read_to_string(workspace.path(name)) {
+            Err(_) => findings.push(format!("{name} is missing")),
+            Ok(old) if old != page => findings.push(difference(name, &old, &page)),
+            Ok(_) => {}
+        }
     }
     nothing_found(
-        "the committed schemas differ from the Rust types",
+        "the committed schemas or pages differ from the Rust types",
         findings,
         "run `cargo xtask schemas`, read the difference as a user of the format would, and commit it",
     )

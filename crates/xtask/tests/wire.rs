@@ -16,8 +16,8 @@ use ::ledger_core;
 use jsonschema::Validator;
 use ledger_core::{
     Activity, Advice, Approval, Blocker, Cancellation, Curation, Effect, Event, EvidenceIndex, ExpertReview,
-    ExpertSubject, GoalPlan, Journal, Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review, Statement,
-    SteeringPack, TicketFile, schema_of,
+    ExpertSubject, GoalPlan, Journal, Notification, Observation, Package, PhaseEvidence, Plan, Receipt, Report, Review,
+    Statement, SteeringPack, TicketFile, schema_of,
 };
 use policy::Policy;
 use serde::Serialize;
@@ -70,6 +70,7 @@ fn wires() -> Vec<Wire> {
             Journal::parse(bytes).map(|_| None).map_err(|e| e.to_string())
         }),
         stored("evidence", json::<EvidenceIndex>),
+        stored("notification", json::<Notification>),
         stored("statement", |bytes| {
             let statement = Statement::parse(bytes).map_err(|error| error.to_string())?;
             Ok(Some(serde_json::from_slice(&statement.to_bytes()).unwrap()))

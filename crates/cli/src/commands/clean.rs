@@ -156,7 +156,7 @@ fn kept_words(kept: &[KeptItem]) -> String {
     text
 }
 
-fn words(kind: CleanKind) -> &'static str {
+pub(super) fn words(kind: CleanKind) -> &'static str {
     match kind {
         CleanKind::Places => "places",
         CleanKind::PlacesWithoutRun => "places without a run",
@@ -166,7 +166,7 @@ fn words(kind: CleanKind) -> &'static str {
 }
 
 /// Bytes for people: whole units, rounded up so that something is never nothing.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0 => "0 B".to_owned(),
         small if small < 1 << 20 => format!("{} KiB", small.div_ceil(1 << 10)),

@@ -10,14 +10,15 @@ use crate::output::{BAD, DIM, GOOD, NOTICE, plain, styled};
 
 /// Look whether runs can work here, and at what dead runners left
 ///
-/// Git, the repository, the policy, Codex (version, login, sandbox), the sandbox for checks, room on the disk, schemas, journals,
-/// locks. Spends no tokens. Ends with 1 if something keeps runs from working.
+/// Git, the repository, the policy, Codex (version, protocol, login, sandbox), the sandbox for checks, room on the disk, schemas,
+/// journals, places, locks. Spends no tokens. Ends with 1 if something keeps runs from working.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  foil doctor\n  foil doctor --repair\n  foil doctor --json | jq '.findings[] | select(.state != \"ok\")'"
 )]
 pub(crate) struct DoctorArgs {
-    /// End what dead runners left: processes, torn ends of journals. Nothing of yours is touched
+    /// Mend what dead runners left: processes, notes, journals that are cut off or damaged, whose bytes are kept beside them; and
+    /// schemas of an older foil. Nothing of yours is touched
     #[arg(long)]
     repair: bool,
 }

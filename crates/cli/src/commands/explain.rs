@@ -1,13 +1,14 @@
 //! `foil explain`
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, ExpertField, RepoPath, RunId, TicketFile, TicketId, TreeId};
+use ledger_core::{Blocker, BlockerCode, ExpertField, RepoPath, RunId, TicketFile, TicketId, TreeId};
 use policy::config::{AcceptUse, GateLevel, Gates, IndependentReview, ReviewPolicy};
 use policy::{ApprovalFact, Verdict};
 use runner::{Candidacy, left_work, rescue_command};
 use serde::Serialize;
 
 use super::Context;
+use super::explain_code::{self, codes};
 use super::since::local_time;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -16,14 +17,19 @@ use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, plain, styled};
 /// Say whether a ticket would run now, gate by gate, and how
 ///
 /// Shows every gate with yes, no or unknown and why, the checks that would run, the limits, and the agent. Changes nothing;
-/// what can only be seen by starting the agent or the sandbox is unknown here.
+/// what can only be seen by starting the agent or the sandbox is unknown here. With --code it says what a blocker code means
+/// instead, what to look at, and how to go on.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil explain 0042-validate-email\n  foil explain 0042-validate-email --json | jq '.gates[] | select(.verdict == \"no\")'"
+    after_help = "Examples:\n  foil explain 0042-validate-email\n  foil explain --code scope_violation\n  foil explain 0042-validate-email --json | jq '.gates[] | select(.verdict == \"no\")'"
 )]
 pub(crate) struct ExplainArgs {
     /// The ticket
-    ticket: TicketId,
+    #[arg(required_unless_present = "code")]
+    ticket: Option<TicketId>,
+    /// What this blocker code means
+    #[arg(long, value_parser = codes(), hide_possible_values = true, conflicts_with = "ticket")]
+    code: Option<BlockerCode>,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,8 +113,17 @@ struct ReportRescue {
 }
 
 pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    match (&args.ticket, args.code) {
+        (_, Some(code)) => explain_code::run(code, context),
+        (Some(ticket), None) => explain_ticket(ticket, context),
+        // Refused as a wrong command line before.
+        (None, None) => Ok(Exit::Usage),
+    }
+}
+
+fn explain_ticket(ticket: &TicketId, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
-    let candidacy = Candidacy::gather(&workspace, &args.ticket, None).map_err(runner::RunError::from)?;
+    let candidacy = Candidacy::gather(&workspace, ticket, None).map_err(runner::RunError::from)?;
     let admission = candidacy.admission();
     let checks = candidacy
         .checks()
@@ -119,7 +134,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
     let (named, by_evidence) = experts(file, &candidacy.policy.review);
     let report = Report {
         schema: "counterfoil.explain/1",
-        ticket: args.ticket.clone(),
+        ticket: ticket.clone(),
         title: file.title.clone(),
         would_run: admission.is_ready(),
         gates: admission
@@ -134,7 +149,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
                 },
                 detail: gate.detail.clone(),
                 blocker: match &gate.verdict {
-                    Verdict::No(blocker) => Some(blocker.shown_for(&args.ticket)),
+                    Verdict::No(blocker) => Some(blocker.shown_for(ticket)),
                     _ => None,
                 },
             })
@@ -177,15 +192,15 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Fai
         },
         delivery: match candidacy.policy.delivery.mode {
             ledger_core::DeliveryMode::None => "none".to_owned(),
-            _ => candidacy.policy.delivery.branch.fill(args.ticket.as_str(), package),
+            _ => candidacy.policy.delivery.branch.fill(ticket.as_str(), package),
         },
-        rescue: left_work(workspace.repository(), workspace.roots(), &args.ticket)
+        rescue: left_work(workspace.repository(), workspace.roots(), ticket)
             .ok()
             .filter(|left| left.is_over)
             .map(|left| ReportRescue {
                 run: left.run,
                 tree: left.tree,
-                command: rescue_command(&args.ticket),
+                command: rescue_command(ticket),
             }),
     };
     if context.output.is_json() {

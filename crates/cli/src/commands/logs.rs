@@ -1,5 +1,8 @@
 //! `foil logs`
 
+mod bundle;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -8,7 +11,7 @@ use runner::redact::Redactor;
 use runner::{LastLines, LogKind, LogLine, LogOptions, Moment, RunLogs};
 
 use super::Context;
-use super::events::is_at_work;
+use super::events::goes_on;
 use super::run_choice::RunChoice;
 use super::since::{Since, local_time};
 use crate::exit::Exit;
@@ -21,7 +24,7 @@ use crate::output::{BAD, DIM, HEADING, plain, styled};
 /// nothing of it is to be believed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil logs                          of the ticket that ran last\n  foil logs 0042-validate-email --source checks\n  foil logs 0042-validate-email --follow\n  foil logs 0042-validate-email --raw --all | less"
+    after_help = "Examples:\n  foil logs                          of the ticket that ran last\n  foil logs 0042-validate-email --source checks\n  foil logs 0042-validate-email --follow\n  foil logs 0042-validate-email --raw --all | less\n  foil logs 0042-validate-email --bundle evidence.tar"
 )]
 pub(crate) struct LogsArgs {
     #[command(flatten)]
@@ -47,9 +50,13 @@ pub(crate) struct LogsArgs {
     /// The agent's protocol line by line instead of what it means
     #[arg(long)]
     raw: bool,
-    /// Go on showing what comes, until nobody is at work on the run
+    /// Go on showing what comes, also of a new run, until nobody is at work on the ticket
     #[arg(short, long)]
     follow: bool,
+    /// Everything that is known of the run as one new file, a tar archive without secrets, values of the environment and paths
+    /// of this machine; `-` for standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lines", "all", "since", "source", "raw", "follow"])]
+    bundle: Option<PathBuf>,
 }
 
 /// Whose output is shown.
@@ -68,7 +75,10 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
-    let ticket = args.choice.ticket(&workspace)?;
+    let (ticket, run) = args.choice.choose(&workspace)?;
+    if let Some(file) = &args.bundle {
+        return bundle::run(&workspace, &ticket, run.as_ref(), file, context);
+    }
     let options = LogOptions {
         agent: args.source != Source::Checks,
         checks: args.source != Source::Agent,
@@ -78,8 +88,7 @@ pub(super) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<Exit, Failur
     let since = args.since.map(|since| since.at(Moment::now().at));
     let wanted = |line: &LogLine| since.is_none_or(|since| line.at >= since);
     let (repository, roots) = (workspace.repository(), workspace.roots());
-    let mut logs =
-        RunLogs::open(repository, roots, &ticket, args.choice.run.as_ref(), options).map_err(Failure::Logs)?;
+    let mut logs = RunLogs::open(repository, roots, &ticket, run.as_ref(), options.clone()).map_err(Failure::Logs)?;
     if args.source != Source::Checks && !logs.has_transcript() {
         let note = "The run is kept in Git only: what the worker printed is gone, outputs of checks are there.\n";
         context.output.story(note)?;
@@ -99,30 +108,28 @@ pub(super) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<Exit, Failur
     for line in last.into_lines() {
         show(&line, context)?;
     }
-    if args.follow {
-        follow(&mut logs, wanted, || is_at_work(&workspace, &ticket), context)?;
+    if !args.follow {
+        return Ok(Exit::Done);
     }
-    Ok(Exit::Done)
-}
-
-/// Shows what comes until nobody is at work.
-fn follow(
-    logs: &mut RunLogs<'_>,
-    wanted: impl Fn(&LogLine) -> bool,
-    is_at_work: impl Fn() -> bool,
-    context: &Context<'_>,
-) -> Result<(), Failure> {
     loop {
         // Looked at first: what was written before the runner left is still shown.
-        let at_work = is_at_work();
+        let goes_on = goes_on(&workspace, &ticket, logs.run());
         let mut lines = Vec::new();
         logs.read_on(|line| lines.push(line)).map_err(Failure::Logs)?;
         for line in lines.iter().filter(|line| wanted(line)) {
             show(line, context)?;
         }
-        if !at_work {
+        let later = match run {
+            None => logs.later_run().map_err(Failure::Logs)?,
+            Some(_) => None,
+        };
+        if let Some(later) = later {
+            logs = RunLogs::open(repository, roots, &ticket, Some(&later), options.clone()).map_err(Failure::Logs)?;
+            continue;
+        }
+        if !goes_on {
             context.output.story("Nobody is at work on it.\n")?;
-            return Ok(());
+            return Ok(Exit::Done);
         }
         std::thread::sleep(FOLLOW_INTERVAL);
     }
@@ -130,15 +137,26 @@ fn follow(
 
 /// Secrets of this environment are not shown, and the home is `~`.
 fn redactor() -> Redactor {
-    let environment: Vec<_> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let entries = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let redactor = Redactor::default().secrets_of(entries);
+    let environment = environment();
+    with_home(Redactor::default().secrets_of(entries(&environment)))
+}
+
+fn with_home(redactor: Redactor) -> Redactor {
     match std::env::home_dir() {
         Some(home) => redactor.path(home, "~"),
         None => redactor,
     }
+}
+
+/// What is text of the environment.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn entries(environment: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn show(line: &LogLine, context: &Context<'_>) -> Result<(), Failure> {

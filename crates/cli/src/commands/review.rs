@@ -47,9 +47,9 @@ struct Report<'a> {
 
 pub(super) fn run(args: &ReviewArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
-    let ticket = args.choice.ticket(&workspace)?;
+    let (ticket, run) = args.choice.choose(&workspace)?;
     let (repository, roots) = (workspace.repository(), workspace.roots());
-    let read = read_run(repository, roots, &ticket, args.choice.run.as_ref()).map_err(Failure::History)?;
+    let read = read_run(repository, roots, &ticket, run.as_ref()).map_err(Failure::History)?;
     let packet = ReviewPacket::read(&workspace, &read.run, &RunChoice::title(&workspace, &ticket));
     let text = match (context.output.is_json(), args.html, args.prompt) {
         (true, false, false) => {

@@ -8,8 +8,8 @@ use crate::failure::Failure;
 /// The run to show.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunChoice {
-    /// The ticket; without it the one that ran last
-    #[arg(value_name = "TICKET")]
+    /// The ticket, or one of its runs; without it the ticket that ran last
+    #[arg(value_name = "TICKET OR RUN")]
     ticket: Option<TicketId>,
     /// The same as naming the ticket
     #[arg(
@@ -21,28 +21,23 @@ pub(crate) struct RunChoice {
     ticket_option: Option<TicketId>,
     /// A run of it; without it the latest
     #[arg(long, value_name = "RUN")]
-    pub(crate) run: Option<RunId>,
+    run: Option<RunId>,
 }
 
 impl RunChoice {
-    /// The ticket whose run is wanted.
-    pub(crate) fn ticket(&self, workspace: &Workspace) -> Result<TicketId, Failure> {
-        if let Some(ticket) = self.ticket.as_ref().or(self.ticket_option.as_ref()) {
-            return Ok(ticket.clone());
+    /// The ticket, and the run where one is wanted.
+    pub(crate) fn choose(&self, workspace: &Workspace) -> Result<(TicketId, Option<RunId>), Failure> {
+        match (self.named(), &self.run) {
+            (Some(ticket), Some(run)) => Ok((ticket.clone(), Some(run.clone()))),
+            (Some(name), None) => Ok(find(name.as_str(), workspace)?.unwrap_or_else(|| (name.clone(), None))),
+            (None, Some(run)) => find(run.as_str(), workspace)?.ok_or(Failure::NothingRan),
+            (None, None) => Ok((ran_last(workspace)?, None)),
         }
-        let (repository, roots) = (workspace.repository(), workspace.roots());
-        let mut last: Option<(RunId, TicketId)> = None;
-        for ticket in tickets_with_runs(repository, roots).map_err(Failure::History)? {
-            let runs = known_runs(repository, roots, &ticket).map_err(Failure::History)?;
-            let Some(latest) = runs.into_iter().next_back() else {
-                continue;
-            };
-            let wanted = self.run.as_ref().is_none_or(|run| *run == latest.run);
-            if wanted && last.as_ref().is_none_or(|(run, _)| *run < latest.run) {
-                last = Some((latest.run, ticket));
-            }
-        }
-        last.map(|(_, ticket)| ticket).ok_or(Failure::NothingRan)
+    }
+
+    /// The ticket that was named.
+    pub(crate) fn named(&self) -> Option<&TicketId> {
+        self.ticket.as_ref().or(self.ticket_option.as_ref())
     }
 
     /// The title of a ticket as the work tree has it; its id where it has none any more.
@@ -52,6 +47,36 @@ impl RunChoice {
         let file = folder.and_then(|folder| folder.ticket().ok());
         file.map_or_else(|| ticket.to_string(), |file| file.title)
     }
+}
+
+/// The ticket of which a run began last.
+fn ran_last(workspace: &Workspace) -> Result<TicketId, Failure> {
+    let (repository, roots) = (workspace.repository(), workspace.roots());
+    let mut last: Option<(RunId, TicketId)> = None;
+    for ticket in tickets_with_runs(repository, roots).map_err(Failure::History)? {
+        let runs = known_runs(repository, roots, &ticket).map_err(Failure::History)?;
+        last = last.max(runs.into_iter().next_back().map(|latest| (latest.run, ticket)));
+    }
+    last.map(|(_, ticket)| ticket).ok_or(Failure::NothingRan)
+}
+
+/// The ticket, or the one run, that has this name. A ticket comes first, whose runs are looked at alone.
+pub(crate) fn find(name: &str, workspace: &Workspace) -> Result<Option<(TicketId, Option<RunId>)>, Failure> {
+    let (repository, roots) = (workspace.repository(), workspace.roots());
+    if let Ok(ticket) = name.parse::<TicketId>()
+        && !known_runs(repository, roots, &ticket)
+            .map_err(Failure::History)?
+            .is_empty()
+    {
+        return Ok(Some((ticket, None)));
+    }
+    for ticket in tickets_with_runs(repository, roots).map_err(Failure::History)? {
+        let runs = known_runs(repository, roots, &ticket).map_err(Failure::History)?;
+        if let Some(known) = runs.into_iter().find(|known| known.run.as_str() == name) {
+            return Ok(Some((ticket, Some(known.run))));
+        }
+    }
+    Ok(None)
 }
 
 /// The nearest ticket that has runs is not what a missing one needs: most often it never ran.

@@ -1,11 +1,14 @@
 //! `foil status`
 
+#[cfg(feature = "tui")]
+mod screen;
 mod text;
-
-use std::time::Duration;
+#[cfg(feature = "tui")]
+mod view;
+mod watch;
 
 use ledger_core::TicketId;
-use runner::{Moment, StatusReport, Workspace, status, ticket_status};
+use runner::{HealthCode, Moment, StatusHealth, StatusReport, Workspace, status, ticket_status};
 
 use super::Context;
 use crate::exit::Exit;
@@ -16,7 +19,7 @@ use crate::failure::Failure;
 /// Computed from the ledger, the journals and Git at this moment; nothing is stored, nothing is changed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil status\n  foil status 0042-validate-email\n  foil status --watch\n  foil status --json | jq '.tickets[] | select(.state == \"ready\") | .id'"
+    after_help = "Examples:\n  foil status\n  foil status 0042-validate-email\n  foil status --watch\n  foil status --health > /dev/null || echo \"somebody has to look\"\n  foil status --json | jq '.tickets[] | select(.state == \"ready\") | .id'"
 )]
 pub(crate) struct StatusArgs {
     /// Only this ticket, with everything that is known
@@ -24,48 +27,42 @@ pub(crate) struct StatusArgs {
     /// Show long lists in full
     #[arg(long)]
     all: bool,
-    /// Show it again whenever it changes, until interrupted
+    /// Show it as it changes: the whole screen on a terminal, until `q`; elsewhere again whenever something changed
     #[arg(long)]
     watch: bool,
+    /// End with another code than 0 where somebody has to look: 10 a ticket is blocked or its runner is gone, 11 the policy is
+    /// not trusted, 3 a ticket cannot be read, 12 a record is damaged, 1 the disk is full
+    #[arg(long, conflicts_with = "watch")]
+    health: bool,
 }
 
-/// How often `--watch` looks.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// What makes a terminal empty: cursor to the top, and everything below it gone.
-const CLEAR: &str = "\x1b[H\x1b[2J";
-
 pub(super) fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    if !args.watch {
-        let report = look(args, &context.workspace()?)?;
-        if context.output.is_json() {
-            context.output.json(&report)?;
-        } else {
-            context.output.answer(&words(args, &report))?;
-        }
-        return Ok(Exit::Done);
+    if args.watch {
+        return watch::run(args, context);
     }
-    let mut shown = String::new();
-    loop {
-        // The policy or the branch may be another by now.
-        let report = look(args, &context.workspace()?)?;
-        let now = if context.output.is_json() {
-            serde_json::to_string(&report).map_err(Failure::Json)?
-        } else {
-            words(args, &report)
-        };
-        if now != shown {
-            if context.output.is_json() {
-                context.output.json_line(&report)?;
-            } else if context.output.is_live() {
-                context.output.document(CLEAR.as_bytes())?;
-                context.output.answer(&now)?;
-            } else {
-                context.output.answer(&now)?;
-            }
-            shown = now;
-        }
-        std::thread::sleep(WATCH_INTERVAL);
+    let report = look(args, &context.workspace()?)?;
+    if context.output.is_json() {
+        context.output.json(&report)?;
+    } else {
+        context.output.answer(&words(args, &report))?;
     }
+    Ok(if args.health {
+        exit_of(&report.health)
+    } else {
+        Exit::Done
+    })
+}
+
+/// What somebody has to look at, as an exit code.
+fn exit_of(health: &StatusHealth) -> Exit {
+    let codes = health.reasons.iter().map(|reason| match reason.code {
+        HealthCode::TicketBlocked | HealthCode::RunnerGone => Exit::Blocked,
+        HealthCode::PolicyNotTrusted => Exit::Refused,
+        HealthCode::NoTicket | HealthCode::TicketBroken => Exit::Invalid,
+        HealthCode::RecordBroken => Exit::Unverified,
+        HealthCode::DiskLow => Exit::Failed,
+    });
+    codes.fold(Exit::Done, Exit::and)
 }
 
 fn look(args: &StatusArgs, workspace: &Workspace) -> Result<StatusReport, Failure> {

@@ -31,6 +31,9 @@ struct Report {
     /// Untracked files that the worker, set-up commands and checks are given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     copies: Vec<RepoPath>,
+    /// Where the address is found that notifications are sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<String>,
     trusted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_since: Option<Timestamp>,
@@ -57,12 +60,17 @@ pub(super) fn run(args: &TrustArgs, context: &Context<'_>) -> Result<Exit, Failu
         }
     };
     let commands = policy_commands(policy);
+    let webhook = policy.notify.webhook.as_ref().map(|webhook| match webhook.variable() {
+        Some(variable) => format!("the address in the variable {variable}"),
+        None => "an address of this machine".to_owned(),
+    });
     if context.output.is_json() {
         context.output.json(&Report {
             schema: "counterfoil.trust/1",
             policy: digest,
             commands,
             copies: policy.workspace.copy.clone(),
+            webhook: webhook.clone(),
             trusted: since.is_some(),
             trusted_since: since,
         })?;
@@ -91,6 +99,13 @@ pub(super) fn run(args: &TrustArgs, context: &Context<'_>) -> Result<Exit, Failu
             text.push_str(&format!("  {}\n", plain(&path.to_string())));
         }
     }
+    if let Some(webhook) = &webhook {
+        text.push_str(&format!(
+            "\n{}\n  {}\n",
+            styled(HEADING, "It sends how runs end to"),
+            plain(webhook)
+        ));
+    }
     context.output.answer(&text)?;
     let said = match (before, since) {
         (Some(at), _) => format!("\nYou have trusted it since {}.\n", local_time(at)),
@@ -106,6 +121,8 @@ fn line(command: &PolicyCommand) -> String {
         PolicyCommandKind::Agent => "agent",
         PolicyCommandKind::Setup => "set-up",
         PolicyCommandKind::Check => "check",
+        PolicyCommandKind::Hook => "hook",
+        PolicyCommandKind::Notify => "notification",
     };
     let name = command
         .name

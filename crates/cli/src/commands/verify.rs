@@ -1,12 +1,11 @@
 //! `foil verify`
 
 use ledger_core::{RunId, TicketId};
-use runner::{
-    HistoryError, Verified, VerifyReport, known_runs, named_receipt, tickets_with_runs, verify_receipt, verify_ticket,
-};
+use runner::{HistoryError, Verified, VerifyReport, named_receipt, tickets_with_runs, verify_receipt, verify_ticket};
 use serde::Serialize;
 
 use super::Context;
+use super::run_choice;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table};
@@ -73,19 +72,12 @@ type Chosen = Vec<(TicketId, Option<RunId>)>;
 
 /// The tickets, or the one run, that are meant.
 fn choose(what: Option<&str>, workspace: &runner::Workspace) -> Result<Chosen, Failure> {
-    let (repository, roots) = (workspace.repository(), workspace.roots());
-    let tickets = tickets_with_runs(repository, roots).map_err(Failure::History)?;
     let Some(what) = what else {
+        let tickets = tickets_with_runs(workspace.repository(), workspace.roots()).map_err(Failure::History)?;
         return Ok(tickets.into_iter().map(|ticket| (ticket, None)).collect());
     };
-    if let Some(ticket) = tickets.iter().find(|ticket| ticket.as_str() == what) {
-        return Ok(vec![(ticket.clone(), None)]);
-    }
-    for ticket in tickets {
-        let runs = known_runs(repository, roots, &ticket).map_err(Failure::History)?;
-        if let Some(known) = runs.into_iter().find(|known| known.run.as_str() == what) {
-            return Ok(vec![(ticket, Some(known.run))]);
-        }
+    if let Some(found) = run_choice::find(what, workspace)? {
+        return Ok(vec![found]);
     }
     match what.parse::<TicketId>() {
         Ok(ticket) => Err(Failure::History(HistoryError::NoRun { ticket })),

@@ -2,7 +2,9 @@
 
 use ledger_core::BlockerCode;
 use policy::SelectionError;
-use runner::{ApproveError, CancelError, RunError, StatusError, WordError, WorkspaceError, repository_code};
+use runner::{
+    AnswerError, ApproveError, CancelError, RunError, StatusError, WordError, WorkspaceError, repository_code,
+};
 
 use super::workspace_error;
 use crate::failure::Failure;
@@ -19,6 +21,12 @@ pub(super) fn code(failure: &Failure) -> Option<BlockerCode> {
         Failure::Word(WordError::Done { .. } | WordError::NotWaiting { .. } | WordError::Rejected { .. }) => {
             Some(BlockerCode::NeedsPerson)
         }
+        Failure::Answer(AnswerError::Run(error)) => RunError::code(error),
+        Failure::Answer(
+            AnswerError::NotWaiting { .. } | AnswerError::Answered { .. } | AnswerError::OtherQuestion { .. },
+        ) => Some(BlockerCode::NeedsPerson),
+        Failure::Answer(AnswerError::Changed { .. }) => Some(BlockerCode::SourceLockMismatch),
+        Failure::Answer(AnswerError::Secret) => Some(BlockerCode::SecretFound),
         Failure::Agent(problem) => Some(problem.code),
         Failure::Select(SelectionError::SeveralReady { .. }) => Some(BlockerCode::NeedsPerson),
         Failure::Status(StatusError::Repository(error))

@@ -1,12 +1,13 @@
 //! What to do next. Never how to force anything: agents follow what they read here.
 
 use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
+use ledger_core::BlockerCode;
 use policy::SelectionError;
 use runner::lock::LockError;
 use runner::{
-    AdmitError, ApproveError, CancelError, CheckLedgerError, CodexFilesError, DaemonError, DeliverError, GoalError,
-    InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError, ServiceError, StatusError,
-    StopError, TargetError, WordError, WorkspaceError,
+    AdmitError, AnswerError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError,
+    DeliverError, GoalError, InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError,
+    ServiceError, StatusError, StopError, TargetError, WordError, WorkspaceError,
 };
 
 use super::workspace_error;
@@ -41,6 +42,8 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
             Some("nothing is overwritten: name a new file".to_owned())
         }
         Failure::History(error) | Failure::Logs(LogError::History(error)) => run_choice::hint(error),
+        Failure::Bundle(BundleError::Exists { .. }) => Some("nothing is overwritten: name a new file".to_owned()),
+        Failure::Bundle(BundleError::History(error)) => run_choice::hint(error),
         Failure::Follow(_) => Some("`foil verify` shows what else is damaged; nothing was changed".to_owned()),
         Failure::Stop(StopError::NotTheHolder { .. }) => {
             Some("it was left alone; `foil doctor` looks at the locks".to_owned())
@@ -61,6 +64,7 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         },
         Failure::Deliver(error) => deliver(error),
         Failure::Word(error) => word(error),
+        Failure::Answer(error) => answer(error),
         Failure::Goal(error) => goal(error),
         Failure::Init(InitError::Options { .. }) => {
             Some("a repository is written `owner/name`, a model is one word".to_owned())
@@ -186,6 +190,9 @@ fn package(error: &PackageError) -> Option<String> {
 fn run(error: &RunError) -> Option<String> {
     match error {
         RunError::Refused { ticket, blocker } => Some(blocker.next_step_for(ticket)),
+        error if error.code() == Some(BlockerCode::DiskFull) => {
+            Some("free some space (`foil clean` shows what could go), then run it again: it goes on where it stopped".to_owned())
+        }
         RunError::Rescue(error) => rescue(error),
         RunError::Target(error) => target(error),
         RunError::Agent(problem) => Some(problem.hint.clone()),
@@ -230,6 +237,26 @@ fn word(error: &WordError) -> Option<String> {
         WordError::Repository(error) => return repository(error),
         WordError::Run(error) => return run(error),
         WordError::Record(_) => return None,
+    };
+    Some(hint)
+}
+
+fn answer(error: &AnswerError) -> Option<String> {
+    let hint = match error {
+        AnswerError::NotWaiting { ticket } | AnswerError::Answered { ticket, .. } => {
+            format!("`foil status {ticket}` shows where it stands")
+        }
+        AnswerError::OtherQuestion { ticket, .. } => format!("`foil answer {ticket}` shows the one that is open"),
+        AnswerError::Changed { ticket } => format!("`foil run {ticket}` begins it"),
+        AnswerError::NoChoice { .. } | AnswerError::NoSuchChoice { .. } => {
+            "`foil answer <ticket> --choice <number>` takes one by its number".to_owned()
+        }
+        AnswerError::Length => "`foil answer <ticket> \"…\"` takes an answer in your own words".to_owned(),
+        AnswerError::Secret => "say where it can be found, not what it is".to_owned(),
+        AnswerError::History(error) => return run_choice::hint(error),
+        AnswerError::Repository(error) => return repository(error),
+        AnswerError::Run(error) => return run(error),
+        AnswerError::Record(_) => return None,
     };
     Some(hint)
 }

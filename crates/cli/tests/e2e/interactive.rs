@@ -186,3 +186,28 @@ fn the_roles_are_offered_to_the_model_and_one_that_reads_writes_nothing() {
     assert!(told.contains("`foil-reviewer` only reads"), "{told}");
     assert!(!world.repository.join("hello.txt").exists());
 }
+
+#[test]
+#[ignore = "needs the real Codex; run by cargo xtask e2e"]
+fn the_skill_is_offered_to_the_model_and_read_when_it_is_named() {
+    // What the skill says comes last, so it is what the model answers to.
+    let world = world(ModelScript::default().turn("<skill>", [Reply::Message("done".to_owned())]));
+    let mut command = Command::new(codex_path());
+    command.args(["exec", "--json", "-s", "read-only", &format!("$foil {ASK}")]);
+    world.start(command).ends_within(PATIENCE).succeeds();
+    let first = world.model.requests()[0].body.to_string();
+    assert!(first.contains("- foil: Work with Counterfoil"), "it is listed: {first}");
+    assert!(first.contains("# Working with foil"), "it is read: {first}");
+    assert!(first.contains("Never run them"), "{first}");
+}
+
+#[test]
+#[ignore = "needs the real Codex; run by cargo xtask e2e"]
+fn the_doctor_finds_the_protocol_of_the_pinned_codex_as_it_was_tested() {
+    let world = World::new(BackEnd::AppServer, Terms::default(), ModelScript::default());
+    let said = world.foil(&["doctor", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    let protocol = findings.iter().find(|finding| finding["what"] == "codex protocol");
+    assert_eq!(protocol.unwrap()["state"], "ok", "{}", said.stdout);
+}

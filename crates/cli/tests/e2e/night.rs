@@ -73,7 +73,8 @@ fn night() -> BTreeMap<String, Night> {
     ];
     let plain = std::iter::repeat_with(honest).take(12);
     let all = plain.chain(special).enumerate();
-    all.map(|(number, night)| (format!("{:04}-t", number + 1), night)).collect()
+    all.map(|(number, night)| (format!("{:04}-t", number + 1), night))
+        .collect()
 }
 
 fn file_of(ticket: &str) -> String {
@@ -113,7 +114,10 @@ fn world(back_end: BackEnd) -> World {
              [[check]]\nname = \"{file}\"\nrun = \"grep -qx hello {file}\"\nproves = [\"AC-1\"]\n"
         );
         world.write(&format!("ledger/tickets/{ticket}/ticket.toml"), &contract);
-        world.write(&format!("ledger/tickets/{ticket}/prompt.md"), &format!("Write {file}.\n"));
+        world.write(
+            &format!("ledger/tickets/{ticket}/prompt.md"),
+            &format!("Write {file}.\n"),
+        );
     }
     let ids: Vec<_> = night().into_keys().collect();
     let mut approve = vec!["approve"];
@@ -128,7 +132,10 @@ struct Chance(u64);
 impl Chance {
     fn below(&mut self, limit: u64) -> u64 {
         // The multiplier of L'Ecuyer's table for 64 bits.
-        self.0 = self.0.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(3_037_000_493);
+        self.0 = self
+            .0
+            .wrapping_mul(2_862_933_555_777_941_757)
+            .wrapping_add(3_037_000_493);
         (self.0 >> 33) % limit
     }
 }
@@ -168,12 +175,20 @@ fn every_ticket_of_a_night_ends_done_or_blocked_with_the_true_cause(back_end: Ba
         let branch = format!("foil/{ticket}");
         if night.ends == DONE {
             let range = format!("main..{branch}");
-            assert_eq!(world.git(&["rev-list", "--count", &range]), "2", "{ticket} is delivered once");
+            assert_eq!(
+                world.git(&["rev-list", "--count", &range]),
+                "2",
+                "{ticket} is delivered once"
+            );
             assert_eq!(world.git(&["show", &format!("{branch}:{}", file_of(&ticket))]), "hello");
             let stored = world.git(&["for-each-ref", &format!("refs/counterfoil/runs/{ticket}/")]);
             assert_eq!(stored.lines().count(), 1, "{ticket} is stored once: {stored}");
         } else {
-            assert_eq!(world.git(&["branch", "--list", &branch]), "", "{ticket} is not delivered");
+            assert_eq!(
+                world.git(&["branch", "--list", &branch]),
+                "",
+                "{ticket} is not delivered"
+            );
         }
     }
     world.foil(&["verify"]).succeeds();

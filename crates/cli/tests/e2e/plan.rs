@@ -39,8 +39,14 @@ fn a_goal_is_planned_approved_and_delivered_on_one_branch(back_end: BackEnd) {
             ..Rule::new("0099-nobody", answer(&both))
         })
         .turn(GOAL_PROMPT, [shell("ls; echo sly > README"), answer(&[unknown])])
-        .turn("# Ticket 0001-hello", [shell("echo hello > hello.txt"), Reply::done("written")])
-        .turn("# Ticket 0002-bye", [shell("cat hello.txt && echo bye > bye.txt"), Reply::done("written")])
+        .turn(
+            "# Ticket 0001-hello",
+            [shell("echo hello > hello.txt"), Reply::done("written")],
+        )
+        .turn(
+            "# Ticket 0002-bye",
+            [shell("cat hello.txt && echo bye > bye.txt"), Reply::done("written")],
+        )
         .rule(Rule::new(REVIEW, Reply::pass("as asked")));
     let world = World::without_tickets(back_end, Terms::default(), script);
 

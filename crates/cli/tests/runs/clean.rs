@@ -9,7 +9,7 @@ use runner::{CleanKind, CleanOptions, CleanPlan, CleanReport, apply_clean, plan_
 
 use crate::common::World;
 use crate::seen;
-use crate::world::{TICKET, blocked, done, run_folder, run_id, under_way, workspace};
+use crate::world::{CONTRACT, TICKET, WRITER, approved_with, blocked, done, run_folder, run_id, under_way, workspace};
 
 fn later(days: i64) -> CleanOptions {
     CleanOptions {
@@ -204,4 +204,81 @@ fn places_without_a_run_go_only_if_they_are_of_this_repository_and_old() {
     assert_eq!(report.failed, []);
     assert!(!orphan.exists() && stranger.exists() && link.is_symlink());
     assert!(world.root().join("counterfoil.toml").exists());
+}
+
+/// A world in which the ticket ran with this script, its places are kept, and a second one is ready.
+fn with_places_kept(writer: &str) -> World {
+    let world = approved_with(writer, CONTRACT, |world| {
+        let agent = world.read("counterfoil.toml");
+        world.write("counterfoil.toml", format!("{agent}[workspace]\nkeep = \"always\"\n"));
+        world.ticket("0002-second", CONTRACT);
+    });
+    world.foil(&["run", TICKET]);
+    assert!(places(&world).exists());
+    assert_eq!(world.foil(&["approve", "0002-second"]).code, Some(0));
+    world
+}
+
+fn with_budget(world: &World, budget: &str) {
+    let policy = world.read("counterfoil.toml");
+    world.write("counterfoil.toml", format!("{policy}[disk]\nbudget = \"{budget}\"\n"));
+    world.commit_all("Set a budget");
+}
+
+#[test]
+fn before_a_run_begins_what_finished_runs_left_goes_until_the_budget_is_kept_to() {
+    let world = with_places_kept(WRITER);
+    let (old_places, old_logs) = (places(&world), run_folder(&world));
+    std::fs::write(old_places.join("work/cache.bin"), vec![1; 3 << 20]).unwrap();
+    with_budget(&world, "3 MiB");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["run", "0002-second"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let told: Vec<_> = said.stderr.lines().filter(|line| line.contains("made room")).collect();
+    assert_eq!(told.len(), 1, "{said}");
+    assert!(
+        told[0].starts_with(&format!("made room: places of {TICKET}, run ")),
+        "{said}"
+    );
+    assert!(!said.stderr.contains("mind: places and logs"), "{said}");
+    assert!(!old_places.exists());
+    assert!(old_logs.exists(), "places were enough");
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+#[test]
+fn logs_go_too_where_places_are_not_enough_and_what_is_over_the_budget_still_is_told() {
+    let world = with_places_kept(WRITER);
+    let (old_places, old_logs) = (places(&world), run_folder(&world));
+    with_budget(&world, "1 B");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let before = world.foil(&["doctor", "--json"]);
+    assert!(before.stdout.contains("`[disk] budget` is 0 MiB"), "{before}");
+    assert_eq!(world.foil(&["run", "0002-second"]).code, Some(0));
+    assert!(!old_places.exists() && !old_logs.exists());
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0), "the run is kept in Git");
+    assert_eq!(world.foil(&["review", TICKET]).code, Some(0));
+}
+
+#[test]
+fn no_budget_takes_what_can_go_on_or_is_kept_nowhere_else() {
+    let blocks = "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n\
+                  [end]\nfail = { class = \"auth\", message = \"no login\" }\n";
+    let world = with_places_kept(blocks);
+    assert!(world.foil(&["status", TICKET]).stdout.contains("agent_auth"));
+    let (old_places, old_logs) = (places(&world), run_folder(&world));
+    with_budget(&world, "1 B");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["run", "0002-second"]);
+    assert!(said.stderr.contains("mind: places and logs take"), "{said}");
+    assert!(old_places.exists() && old_logs.exists(), "it goes on");
+}
+
+#[test]
+fn a_budget_that_nobody_trusts_removes_nothing() {
+    let world = with_places_kept(WRITER);
+    with_budget(&world, "1 B");
+    let said = world.foil(&["run", "0002-second"]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert!(places(&world).exists() && run_folder(&world).exists());
 }

@@ -166,3 +166,41 @@ fn roles_for_all_repositories_go_to_the_users_codex_home() {
     assert!(world.home().join(".codex/agents/foil-writer.toml").exists());
     assert!(!world.root().join(".codex").exists());
 }
+
+#[test]
+fn the_skill_names_only_verbs_that_exist_and_leaves_a_persons_word_to_a_person() {
+    let world = World::initialized();
+    assert_eq!(world.foil(&["codex", "install"]).code, Some(0));
+    let skill = world.read(".codex/skills/foil/SKILL.md");
+    let verbs: std::collections::BTreeSet<_> = skill
+        .split("`foil ")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap())
+        .collect();
+    for verb in &verbs {
+        let said = world.foil(&[verb, "--help"]);
+        assert_eq!(said.code, Some(0), "{verb}: {said}");
+    }
+    for expected in ["plan", "check", "run", "status", "review", "explain", "approve"] {
+        assert!(verbs.contains(expected), "{verbs:?}");
+    }
+    let (_, persons) = skill.split_once("## What only a person does").unwrap();
+    let persons = persons.split("\n## ").next().unwrap();
+    for word in ["approve", "trust", "accept", "reject", "cancel"] {
+        assert!(persons.contains(&format!("`foil {word}`")), "{word}");
+    }
+    assert!(persons.contains("Never run them"), "{persons}");
+    assert!(skill.contains("drafts only: nothing is approved"), "{skill}");
+}
+
+#[test]
+fn a_skill_of_the_persons_own_is_left() {
+    let world = World::initialized();
+    world.write(
+        ".codex/skills/foil/SKILL.md",
+        "---\nname: foil\ndescription: mine\n---\n",
+    );
+    let said = world.foil(&["codex", "install"]);
+    assert!(said.stdout.contains("kept     .codex/skills/foil/SKILL.md"), "{said}");
+    assert!(world.read(".codex/skills/foil/SKILL.md").contains("mine"));
+}

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::common::{Said, World};
 use crate::seen;
-use crate::world::{approved, done, json, run_folder, under_way};
+use crate::world::{CONTRACT, TICKET, WRITER, approved, approved_with, done, json, run_folder, under_way};
 
 /// The findings about something, as its state and what was seen.
 fn findings(said: &Said, what: &str) -> Vec<Value> {
@@ -127,17 +127,142 @@ fn a_torn_journal_is_cut_only_when_repair_is_asked() {
     );
 }
 
+/// The names of the files of a run that begin like this.
+fn files(folder: &std::path::Path, begins: &str) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with(begins))
+        .collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn a_damaged_journal_is_a_problem_that_repair_leaves_alone() {
+fn what_is_cut_off_a_torn_journal_is_kept_beside_it() {
     let world = done();
-    let path = run_folder(&world).join("journal.jsonl");
-    let mut bytes = std::fs::read(&path).unwrap();
+    let folder = run_folder(&world);
+    let path = folder.join("journal.jsonl");
+    for torn in ["{\"seq\":9", "{\"s"] {
+        let mut journal = std::fs::File::options().append(true).open(&path).unwrap();
+        journal.write_all(torn.as_bytes()).unwrap();
+        assert_eq!(world.foil(&["doctor", "--repair"]).code, Some(0));
+    }
+    let kept: Vec<_> = files(&folder, "journal-torn-")
+        .iter()
+        .map(|name| std::fs::read_to_string(folder.join(name)).unwrap())
+        .collect();
+    assert_eq!(kept, ["{\"seq\":9", "{\"s"]);
+}
+
+#[test]
+fn a_damaged_journal_is_set_aside_only_when_repair_is_asked_and_nothing_of_it_is_lost() {
+    let world = done();
+    let folder = run_folder(&world);
+    let path = folder.join("journal.jsonl");
+    let whole = std::fs::read(&path).unwrap();
+    let mut bytes = whole.clone();
     bytes[200] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
-    let said = world.foil(&["doctor", "--repair", "--json"]);
-    assert_eq!(said.code, Some(1));
+    let said = world.foil(&["doctor", "--json"]);
+    assert_eq!(said.code, Some(1), "{said}");
     assert_eq!(findings(&said, "journal")[0]["state"], "problem");
-    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "looking changes nothing");
+
+    let said = world.foil(&["doctor", "--repair", "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(findings(&said, "journal")[0]["repaired"], true);
+    let aside = files(&folder, "journal-damaged-");
+    assert_eq!(aside.len(), 1);
+    assert_eq!(std::fs::read(folder.join(&aside[0])).unwrap(), bytes);
+    assert!(!path.exists(), "no journal is made in its place");
+
+    let later = world.foil(&["doctor", "--repair", "--json"]);
+    let finding = &findings(&later, "journal")[0];
+    assert_eq!(finding["state"], "warning");
+    assert!(finding["detail"].as_str().unwrap().contains(&aside[0]), "{later}");
+    // What Git has of the run is what is told of it now.
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+    assert!(world.foil(&["status"]).stdout.contains("1 done"));
+    assert_eq!(world.foil(&["clean", "--apply", "--older-than", "1s"]).code, Some(0));
+    assert_eq!(files(&folder, "journal-damaged-"), aside, "nothing takes it away");
+}
+
+#[test]
+fn a_journal_of_a_newer_foil_is_no_damage() {
+    let world = done();
+    let path = run_folder(&world).join("journal.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (first, _) = text.split_once('\n').unwrap();
+    let (line, _) = first.split_once(",\"sum\"").unwrap();
+    let line = line.replacen("\"format\":1", "\"format\":9", 1);
+    let sum = ledger_core::Digest::of(&line);
+    std::fs::write(&path, format!("{line},\"sum\":\"{sum}\"}}\n")).unwrap();
+    let said = world.foil(&["doctor", "--repair", "--json"]);
+    let finding = &findings(&said, "journal")[0];
+    assert!(
+        finding["detail"].as_str().unwrap().contains("needs a newer foil"),
+        "{said}"
+    );
+    assert!(path.exists());
+}
+
+#[test]
+fn a_place_that_is_gone_is_named_and_the_next_run_makes_it_anew_from_what_is_kept() {
+    let world = approved(WRITER);
+    let reviewer = world.folder().join("scripts/reviewer.toml");
+    let honest = std::fs::read_to_string(&reviewer).unwrap();
+    let logged_out = "role = \"reviewer\"\n[end]\nfail = { class = \"auth\", message = \"no login\" }\n";
+    std::fs::write(&reviewer, logged_out).unwrap();
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(10));
+    assert_eq!(findings(&world.foil(&["doctor", "--json"]), "place"), [] as [Value; 0]);
+    let places = world.state_home().join("counterfoil/places");
+    std::fs::remove_dir_all(&places).unwrap();
+
+    let said = world.foil(&["doctor", "--repair", "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let finding = &findings(&said, "place")[0];
+    assert_eq!(finding["state"], "warning");
+    let hint = format!("`foil run {TICKET}` makes it anew with what is in that tree, and goes on");
+    assert_eq!(finding["hint"], hint.as_str());
+
+    std::fs::write(&reviewer, honest).unwrap();
+    let run = world.foil(&["run", TICKET]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(world.git(&["show", &format!("foil/{TICKET}:hello.txt")]), "hello");
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+#[test]
+fn schemas_of_an_older_foil_are_written_anew_and_edited_ones_are_left() {
+    let world = done();
+    let path = "ledger/schemas/ticket.schema.json";
+    let current = world.read(path);
+    // As another version would have written it: other words, and the seal that goes with them.
+    let other = current.replace("\"title\": \"", "\"title\": \"Older: ");
+    let at = other.find("(sha256:").unwrap() + 1;
+    let digest = &other[at..at + 71];
+    let unsealed = other.replacen(digest, "{digest}", 1);
+    let older = unsealed.replacen("{digest}", &ledger_core::Digest::of(&unsealed).to_string(), 1);
+    let edited = world.read("ledger/schemas/policy.schema.json") + " ";
+    world.write(path, &older);
+    world.write("ledger/schemas/policy.schema.json", &edited);
+    let details = |said: &Said| -> Vec<Value> {
+        findings(said, "schemas")
+            .iter()
+            .map(|finding| finding["detail"].clone())
+            .collect()
+    };
+    let expected = ["of an older foil: ticket", "not those of this version: policy"];
+    assert_eq!(details(&world.foil(&["doctor", "--json"])), expected);
+    assert_eq!(world.read(path), older);
+    assert_eq!(details(&world.foil(&["doctor", "--repair", "--json"])), expected);
+    assert_eq!(world.read(path), current);
+    assert_eq!(world.read("ledger/schemas/policy.schema.json"), edited);
+    assert_eq!(
+        details(&world.foil(&["doctor", "--json"])),
+        ["not those of this version: policy"]
+    );
 }
 
 #[test]
@@ -156,11 +281,23 @@ fn what_a_killed_runner_left_is_named_and_ended() {
             .unwrap()
             .rsplit(": ")
             .next(),
-        Some("its runner was gone without a word")
+        Some("its runner was gone without a word, in the middle of worker's turn")
+    );
+    assert!(
+        findings(&said, "run")[0]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("goes on where it was left"),
+        "{said}"
+    );
+    assert_eq!(
+        findings(&said, "runners")[0]["detail"],
+        "a runner left a note and is gone"
     );
     assert_eq!(findings(&said, "locks")[0]["state"], "ok");
     let repaired = world.foil(&["doctor", "--repair", "--json"]);
     assert_eq!(findings(&repaired, "locks")[0]["repaired"], true);
+    assert_eq!(findings(&repaired, "runners")[0]["repaired"], true);
     assert_eq!(findings(&world.foil(&["doctor", "--json"]), "locks"), [] as [Value; 0]);
 }
 
@@ -174,4 +311,18 @@ fn people_read_a_line_a_finding() {
         .filter(|line| line.contains("policy:") || line.contains("journals:") || line.contains("agent:"))
         .collect();
     seen!("doctor_lines", lines.join("\n"));
+}
+
+#[test]
+fn a_run_that_delivered_an_earlier_one_is_whole() {
+    let world = approved_with(WRITER, CONTRACT, |world| {
+        let agent = world.read("counterfoil.toml");
+        world.write("counterfoil.toml", format!("{agent}[delivery]\nmode = \"none\"\n"));
+    });
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+    let delivered = world.foil(&["deliver", TICKET]);
+    assert_eq!(delivered.code, Some(0), "{delivered}");
+    let said = world.foil(&["doctor", "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(findings(&said, "journals")[0]["detail"], "2, and all are whole");
 }

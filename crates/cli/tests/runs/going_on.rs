@@ -10,14 +10,14 @@ use crate::world::{TICKET, approved, blocked, done, json, run_folder, run_id, un
 const BRANCH: &str = "refs/heads/foil/0001-hello";
 
 /// The folders of the ticket's runs, oldest first.
-fn run_folders(world: &World) -> Vec<PathBuf> {
+pub(crate) fn run_folders(world: &World) -> Vec<PathBuf> {
     let runs = std::fs::read_dir(world.root().join(".git/counterfoil/runs").join(TICKET)).unwrap();
     let mut folders: Vec<_> = runs.map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     folders
 }
 
-fn records(folder: &std::path::Path) -> Vec<Record> {
+pub(crate) fn records(folder: &std::path::Path) -> Vec<Record> {
     let bytes = std::fs::read(folder.join("journal.jsonl")).unwrap();
     Journal::parse(&bytes).unwrap().records
 }
@@ -33,7 +33,7 @@ fn stored(world: &World) -> usize {
 
 /// Takes a finished run back to the moment after this event was written, as if the runner had been killed there: no ref moved,
 /// and what was anchored stays.
-fn killed_after(world: &World, is_last: impl Fn(&Event) -> bool) {
+pub(crate) fn killed_after(world: &World, is_last: impl Fn(&Event) -> bool) {
     let folder = run_folder(world);
     let last = records(&folder)
         .iter()

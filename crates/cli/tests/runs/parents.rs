@@ -532,3 +532,48 @@ fn the_events_of_a_parent_say_what_was_chosen_as_the_guide_shows_it() {
     let said: Vec<_> = lines.iter().map(|(_, rest)| told(&format!("child {rest}"))).collect();
     assert_eq!(said, shown);
 }
+
+#[test]
+fn a_parent_that_its_children_stop_tells_of_it_and_of_each_child() {
+    let world = family("[notify]\ncommand = \"cat >>~/told\"\n[hooks]\non_blocked = \"true\"\n");
+    writer(
+        &world,
+        "two",
+        "[answer]\nreport = { status = \"blocked\", summary = \"no\", blocked_because = \"three is missing\" }\n",
+    );
+    fails(&world.foil(&["run", PARENT]), 10);
+    let told = std::fs::read_to_string(world.home().join("told")).unwrap();
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let words = |key: &str| told.iter().map(|told| told[key].clone()).collect::<Vec<_>>();
+    assert_eq!(words("ticket"), [ONE, TWO, PARENT]);
+    assert_eq!(words("event"), ["done", "blocked", "blocked"]);
+    assert_eq!(told[2]["blocker"]["code"], "dependency_not_done");
+    let hooks = |ticket: &str| {
+        world
+            .foil(&["events", ticket])
+            .stdout
+            .matches("running the hook")
+            .count()
+    };
+    assert_eq!((hooks(TWO), hooks(PARENT)), (1, 0));
+    assert!(
+        world
+            .foil(&["events", PARENT])
+            .stdout
+            .contains("the notification was handed over")
+    );
+    assert_eq!(world.foil(&["verify", PARENT]).code, Some(0));
+}
+
+#[test]
+fn a_parent_has_hooks_around_its_own_turn() {
+    let world = family(
+        "[hooks]\npre_iteration = \"test -e two.txt\"\npost_iteration = \"true\"\non_completed = \"true\"\nfailure = \"block\"\n",
+    );
+    writer(&world, "one", &runs("echo one | tee one.txt >two.txt"));
+    std::fs::write(world.root().join("two.txt"), "two\n").unwrap();
+    world.commit_all("Two is there");
+    fails(&world.foil(&["run", PARENT]), 0);
+    let events = world.foil(&["events", PARENT]).stdout;
+    assert_eq!(events.matches("ended: exit status 0").count(), 3, "{events}");
+}

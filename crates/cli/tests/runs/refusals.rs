@@ -10,6 +10,7 @@ use runner::lock::{LockHolder, TicketLock};
 use serde_json::Value;
 
 use crate::common::{LOOP, World, said};
+use crate::seen;
 use crate::world::{CONTRACT, OPERATIONS, TICKET, approved, approved_in, json, under_way};
 
 /// A script that reports that the work is done.
@@ -324,4 +325,18 @@ fn a_damaged_journal_fails_verification_and_is_shown() {
     );
     let shown = world.foil(&["status", TICKET]);
     assert!(shown.stdout.contains("the journal of run"), "{shown}");
+}
+
+#[test]
+fn a_code_is_explained_and_one_that_is_misspelt_is_named_with_those_that_are_near() {
+    let world = crate::common::World::new();
+    let explain = |code: &str, more: &[&str]| world.foil(&[&["explain", "--code", code], more].concat());
+    seen!("explain_code", explain("scope_violation", &[]));
+    seen!("explain_code_json", explain("disk_full", &["--json"]));
+    let misspelt = explain("scope_violatoin", &[]);
+    assert_eq!(misspelt.code, Some(2), "{misspelt}");
+    assert!(misspelt.stderr.contains("'scope_violation'"), "{misspelt}");
+    assert_eq!(explain("other", &[]).code, Some(2), "it is no code of a record");
+    assert_eq!(world.foil(&["explain"]).code, Some(2));
+    assert_eq!(world.foil(&["explain", "0001-a", "--code", "disk_full"]).code, Some(2));
 }

@@ -1,12 +1,14 @@
 //! The command in a terminal.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use runner::guard::ProcessIdentity;
+
 use crate::common::World;
-use crate::world::{WRITER, approved};
+use crate::world::{WRITER, approved, eventually};
 
 /// How long anything may take.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -20,10 +22,13 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn of(world: &World, columns: u32, arguments: &str, environment: &[(&str, &str)]) -> Self {
-        let line = format!(
-            "stty cols {columns} rows 40 && exec {} {arguments}",
-            env!("CARGO_BIN_EXE_foil")
-        );
+        let line = format!("exec {} {arguments}", env!("CARGO_BIN_EXE_foil"));
+        Self::of_line(world, columns, &line, environment)
+    }
+
+    /// What a shell makes of this line, in which keys can be pressed.
+    fn of_line(world: &World, columns: u32, line: &str, environment: &[(&str, &str)]) -> Self {
+        let line = format!("stty cols {columns} rows 40 && {line}");
         // From util-linux: a terminal of its own for a command, and its exit code.
         let mut command = world.command("script");
         command
@@ -31,7 +36,7 @@ impl Terminal {
             .env("TERM", "xterm-256color")
             .env("SHELL", "/bin/sh")
             .envs(environment.iter().copied())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
@@ -49,6 +54,12 @@ impl Terminal {
             chunks,
             seen: String::new(),
         }
+    }
+
+    fn press(&mut self, keys: &str) {
+        let keyboard = self.child.stdin.as_mut().unwrap();
+        keyboard.write_all(keys.as_bytes()).unwrap();
+        keyboard.flush().unwrap();
     }
 
     /// Waits until these words stand on the screen, one after the other.
@@ -125,4 +136,104 @@ fn a_terminal_gets_no_colours_where_somebody_wants_none() {
     // The live lines of a run have to be taken away again.
     let (colours, _) = escapes(&world, "run 0001-hello", &[("NO_COLOR", "1")]);
     assert_eq!(colours, 0);
+}
+
+/// `foil status --watch` in a terminal, between two looks at how that terminal is set. Its process is noted.
+fn watching(world: &World) -> Terminal {
+    let line = format!(
+        "stty -a > ../before; sh -c 'echo $$ > ../pid; exec {} status --watch'; code=$?; stty -a > ../after; exit $code",
+        env!("CARGO_BIN_EXE_foil")
+    );
+    let mut terminal = Terminal::of_line(world, 80, &line, &[]);
+    terminal.shows(&[ENTER, "0001-hello", "select"]);
+    terminal
+}
+
+/// What a terminal is told to show another screen, and to show the first one again.
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+/// Ends a view and says with which code, once it is sure that the terminal is as it was.
+fn given_back(world: &World, terminal: Terminal) -> Option<i32> {
+    let (code, seen) = terminal.end();
+    let file = |name: &str| std::fs::read_to_string(world.folder().join(name)).unwrap();
+    assert!(file("before").contains(" echo "), "{}", file("before"));
+    assert_eq!(file("after"), file("before"));
+    let (_, rest) = seen.rsplit_once(LEAVE).unwrap();
+    assert!(rest.contains(SHOW_CURSOR) && !rest.contains(ENTER), "{seen:?}");
+    code
+}
+
+#[test]
+fn the_view_gives_the_terminal_back_whatever_ends_it() {
+    let world = approved(WRITER);
+    for (keys, code) in [("q", 0), ("\x1b", 0), ("\x03", 130)] {
+        let mut terminal = watching(&world);
+        terminal.press(keys);
+        assert_eq!(given_back(&world, terminal), Some(code), "{keys:?}");
+    }
+    for (signal, code) in [("TERM", 143), ("HUP", 143), ("INT", 130)] {
+        let terminal = watching(&world);
+        let pid = std::fs::read_to_string(world.folder().join("pid")).unwrap();
+        let said = crate::common::said(world.command("kill").args(["-s", signal, pid.trim()]));
+        assert_eq!(said.code, Some(0), "{said}");
+        assert_eq!(given_back(&world, terminal), Some(code), "{signal}");
+    }
+}
+
+#[test]
+fn a_view_whose_terminal_is_gone_ends() {
+    let world = approved(WRITER);
+    // In a session of its own it is told nothing by a signal.
+    let line = format!(
+        "setsid --wait sh -c 'echo $$ > ../pid; exec {} status --watch'",
+        env!("CARGO_BIN_EXE_foil")
+    );
+    let mut terminal = Terminal::of_line(&world, 80, &line, &[]);
+    terminal.shows(&[ENTER, "0001-hello", "select"]);
+    let pid = std::fs::read_to_string(world.folder().join("pid")).unwrap();
+    let process = ProcessIdentity::of(pid.trim().parse().unwrap()).unwrap();
+    let process = process.expect("it runs");
+    drop(terminal);
+    eventually("it has ended", || !process.is_alive());
+}
+
+#[test]
+fn the_view_shows_a_ticket_that_comes_while_somebody_looks_and_changes_nothing() {
+    let world = approved(WRITER);
+    let before = world.observed();
+    let mut terminal = watching(&world);
+    // Neither a selection nor any other key has an effect on the repository.
+    terminal.press("jkG?xd\n ");
+    terminal.shows(&["another", "terminal."]);
+    assert_eq!(world.observed(), before);
+    terminal.press("?");
+    world.ticket("0002-comes", crate::common::LOOP);
+    terminal.shows(&["0002-comes"]);
+    terminal.press("q");
+    assert_eq!(given_back(&world, terminal), Some(0));
+}
+
+#[test]
+fn a_view_without_colours_has_none_and_one_of_a_terminal_that_cannot_draw_is_lines() {
+    let world = approved(WRITER);
+    let watch = format!("exec {} status --watch", env!("CARGO_BIN_EXE_foil"));
+    for (arguments, environment) in [("", ("NO_COLOR", "1")), (" --color never", ("LANG", "C"))] {
+        let mut terminal = Terminal::of_line(&world, 80, &format!("{watch}{arguments}"), &[environment]);
+        terminal.shows(&[ENTER, "select"]);
+        terminal.press("q");
+        let (code, seen) = terminal.end();
+        assert_eq!(code, Some(0));
+        let settings = seen.split("\x1b[").skip(1).filter_map(|rest| {
+            let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
+            rest[end..].starts_with('m').then_some(&rest[..end])
+        });
+        // What only takes back what others may have set.
+        let kept: Vec<_> = settings.filter(|setting| !["", "0"].contains(setting)).collect();
+        assert!(kept.is_empty(), "{kept:?}: {seen:?}");
+    }
+    let mut terminal = Terminal::of_line(&world, 80, &watch, &[("TERM", "dumb")]);
+    terminal.shows(&["1 ready"]);
+    assert!(!terminal.seen.contains('\x1b'), "{:?}", terminal.seen);
 }

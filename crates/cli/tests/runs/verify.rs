@@ -219,3 +219,25 @@ fn a_receipt_is_verified_by_its_ref_and_by_its_file() {
         Some(1)
     );
 }
+
+#[test]
+fn a_journal_without_a_whole_line_is_of_a_run_that_never_began_unless_the_run_has_kept_something() {
+    let world = done();
+    let folder = run_folder(&world);
+    let torn = folder.with_file_name("01a1f86a-0613-7821-992d-b2eec5112875");
+    std::fs::create_dir(&torn).unwrap();
+    std::fs::write(torn.join("journal.jsonl"), "{\"seq\":0").unwrap();
+    let verified = world.foil(&["verify", TICKET]);
+    assert_eq!(verified.code, Some(0), "{verified}");
+    assert!(!verified.stdout.contains("01a1f86a"), "{verified}");
+    let keep = "refs/counterfoil/keep/01a1f86a-0613-7821-992d-b2eec5112875/base";
+    world.git(&["update-ref", keep, "main"]);
+    let verified = world.foil(&["verify", TICKET]);
+    assert_eq!(verified.code, Some(12), "{verified}");
+    assert!(
+        verified
+            .stdout
+            .contains("it has no whole line, and the run has kept `base`"),
+        "{verified}"
+    );
+}

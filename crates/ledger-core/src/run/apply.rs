@@ -2,7 +2,11 @@
 
 mod children;
 mod evidence;
+mod hooks;
 mod intents;
+mod questions;
+
+use jiff::Timestamp;
 
 use super::{Refusal, Run, State};
 use crate::changed_tests::TestOrder;
@@ -24,8 +28,8 @@ fn condition(event: &'static str, holds: bool, reason: &'static str) -> Result<(
 }
 
 impl Run {
-    /// Whether this event may follow.
-    pub(super) fn permit(&self, event: &Event) -> Result<(), Refusal> {
+    /// Whether this event may follow at this moment.
+    pub(super) fn permit(&self, at: Timestamp, event: &Event) -> Result<(), Refusal> {
         self.permit_state(event)?;
         match event {
             Event::Opened(_) => Err(Refusal::OpenedTwice),
@@ -49,6 +53,7 @@ impl Run {
             Event::IterationStarted { n, cause } => {
                 self.permit_going_back("iteration_started")?;
                 self.permit_round(cause)?;
+                self.permit_after_question(cause)?;
                 condition(
                     "iteration_started",
                     *n == self.totals.iterations + 1,
@@ -162,6 +167,11 @@ impl Run {
                     "nothing kept it from being stored",
                 )
             }
+            Event::QuestionAsked(asked) => self.permit_question(asked),
+            Event::QuestionSeen { question, .. } => self.permit_seen(*question),
+            Event::QuestionAnswered { question, answer, by } => {
+                self.permit_answer(at, *question, answer, by.as_deref())
+            }
             Event::Blocked(_) => condition("blocked", self.pending.is_none(), "an effect is under way"),
             Event::Canceled { .. } => condition("canceled", self.pending.is_none(), "an effect is under way"),
             Event::Warned { .. } => Ok(()),
@@ -185,14 +195,19 @@ impl Run {
 
     /// What may still follow when the run is paused or over.
     fn permit_state(&self, event: &Event) -> Result<(), Refusal> {
-        let storing = matches!(
-            event,
-            Event::Intended(Effect::StoreRun { .. })
-                | Event::Observed { .. }
-                | Event::Resumed {
-                    after: ResumeCause::Unstored
-                }
-        );
+        let pending = self.pending.as_ref().map(|pending| &pending.effect);
+        let ends_hook = matches!(event, Event::Intended(Effect::Interrupt { .. }))
+            && matches!(pending, Some(Effect::RunHook { .. }));
+        let storing = ends_hook
+            || matches!(
+                event,
+                Event::Intended(Effect::StoreRun { .. } | Effect::RunHook { .. } | Effect::Notify { .. })
+                    | Event::Observed { .. }
+                    | Event::Resumed {
+                        after: ResumeCause::Unstored
+                    }
+            );
+        let about_question = matches!(event, Event::QuestionSeen { .. } | Event::QuestionAnswered { .. });
         let word = matches!(event, Event::Accepted { .. } | Event::Rejected { .. });
         let (state, allowed) = match &self.state {
             State::Climbing => return Ok(()),
@@ -211,7 +226,7 @@ impl Run {
                         after: ResumeCause::Blocker
                     }
                 );
-                let goes_on = (resumed || word) && blocker.resumable;
+                let goes_on = (resumed || word || about_question) && blocker.resumable;
                 ("blocked", storing || goes_on || matches!(event, Event::Canceled { .. }))
             }
             State::Canceled { .. } => ("canceled", storing),
@@ -297,7 +312,7 @@ impl Run {
                 self.opened.max_rounds.is_none(),
                 "the advisor did not ask for it",
             ),
-            IterationCause::TurnFailed { .. } => Ok(()),
+            IterationCause::TurnFailed { .. } | IterationCause::Answered { .. } => Ok(()),
             _ => condition(
                 EVENT,
                 self.is_done_as_advised(),
@@ -388,6 +403,8 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         }
         Observation::PushRefused { .. } => matches!(effect, Effect::Push { .. }),
         Observation::Rebased { onto, .. } => matches!(effect, Effect::Rebase { onto: asked } if asked == onto),
+        Observation::HookEnded { .. } => matches!(effect, Effect::RunHook { .. }),
+        Observation::Notified { .. } => matches!(effect, Effect::Notify { .. }),
         Observation::RunStored { .. } => matches!(effect, Effect::StoreRun { .. }),
     }
 }

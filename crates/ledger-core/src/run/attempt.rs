@@ -1,6 +1,6 @@
 //! What a run knows of the iteration and the effect that are under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -156,8 +156,16 @@ pub struct Live {
     pub last_activity: Timestamp,
     /// Commands that have not ended, by the agent's name for them.
     pub open_commands: BTreeMap<String, OpenCommand>,
-    /// Whether a request to the model is being made again.
-    pub retrying: bool,
+    /// Since when a request to the model is being made again; none: none is.
+    pub retrying_since: Option<Timestamp>,
+    /// When its processes were last seen doing something although it said nothing.
+    pub busy_at: Option<Timestamp>,
+    /// Whether its processes had a network connection open when they were last looked at.
+    pub is_connected: bool,
+    /// What it does over and over.
+    pub repetition: Repetition,
+    /// How often it asked for an approval or an answer and was declined.
+    pub declined: u32,
     /// Tokens spent in this turn.
     pub spent: TokenCount,
     /// The agent, once it has named the conversation.
@@ -168,6 +176,50 @@ pub struct Live {
     pub commands: u64,
 }
 
+/// Actions that follow each other in the same way again and again, without an edited file in between.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repetition {
+    /// The last actions, the latest last.
+    recent: VecDeque<String>,
+    /// For each length of a cycle, how many actions in a row were the same as that many actions before.
+    streaks: [u32; MAX_CYCLE],
+}
+
+/// The longest cycle of actions that is noticed.
+const MAX_CYCLE: usize = 4;
+
+/// The most characters of an action that are compared.
+const MAX_ACTION: usize = 400;
+
+impl Repetition {
+    /// How often the same cycle of actions was gone through in a row, and the cycle. Once: no repetition.
+    pub fn times(&self) -> (u32, Vec<&str>) {
+        let of = |(index, streak): (usize, &u32)| {
+            let length = index.saturating_add(1);
+            let times = u32::try_from(length).map_or(1, |length| (streak / length).saturating_add(1));
+            (times, length)
+        };
+        // Of two lengths the shorter one says it better.
+        let all = self.streaks.iter().enumerate().map(of);
+        let (times, length) = all.rev().max_by_key(|(times, _)| *times).unwrap_or((1, 1));
+        let skipped = self.recent.len().saturating_sub(length);
+        (times, self.recent.iter().skip(skipped).map(String::as_str).collect())
+    }
+
+    fn note(&mut self, action: String) {
+        let action: String = action.chars().take(MAX_ACTION).collect();
+        for (index, streak) in self.streaks.iter_mut().enumerate() {
+            let before = self.recent.len().checked_sub(index.saturating_add(1));
+            let is_same = before.and_then(|before| self.recent.get(before)) == Some(&action);
+            *streak = if is_same { streak.saturating_add(1) } else { 0 };
+        }
+        if self.recent.len() == MAX_CYCLE {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(action);
+    }
+}
+
 /// A command that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCommand {
@@ -176,6 +228,12 @@ pub struct OpenCommand {
     /// When it was started.
     pub since: Timestamp,
 }
+
+/// From this much processor time between two looks on, processes do something: an idle agent that waits for its provider uses less.
+const BUSY_CPU_MS: u64 = 200;
+
+/// The same for bytes read and written.
+const BUSY_IO_BYTES: u64 = 64 * 1024;
 
 /// The most commands that are remembered as open; a hostile agent may name any number.
 const MAX_OPEN_COMMANDS: usize = 256;
@@ -285,11 +343,16 @@ impl Pending {
 }
 
 impl Live {
-    pub(super) fn new(since: Timestamp) -> Self {
+    /// An agent whose turn begins at this time.
+    pub fn new(since: Timestamp) -> Self {
         Self {
             last_activity: since,
             open_commands: BTreeMap::new(),
-            retrying: false,
+            retrying_since: None,
+            busy_at: None,
+            is_connected: false,
+            repetition: Repetition::default(),
+            declined: 0,
             spent: TokenCount::default(),
             thread: None,
             doing: String::new(),
@@ -297,9 +360,27 @@ impl Live {
         }
     }
 
-    pub(super) fn see(&mut self, at: Timestamp, activity: &Activity) {
+    /// Takes in what the agent is seen doing at this time.
+    pub fn see(&mut self, at: Timestamp, activity: &Activity) {
+        if let Activity::ProcessSeen {
+            cpu_ms,
+            io_bytes,
+            connections,
+        } = activity
+        {
+            if *cpu_ms >= BUSY_CPU_MS || *io_bytes >= BUSY_IO_BYTES {
+                self.busy_at = Some(at);
+            }
+            self.is_connected = *connections > 0;
+            return;
+        }
         self.last_activity = self.last_activity.max(at);
-        self.retrying = matches!(activity, Activity::Retrying { .. });
+        self.retrying_since = match activity {
+            Activity::Retrying { .. } => self.retrying_since.or(Some(at)),
+            // What it has spent up to now is told at any moment.
+            Activity::Tokens { .. } => self.retrying_since,
+            _ => None,
+        };
         match activity {
             Activity::ThreadStarted { thread, agent, .. } => {
                 self.thread = Some(StartedThread {
@@ -319,18 +400,27 @@ impl Live {
                     self.open_commands.insert(item.clone(), open);
                 }
             }
-            Activity::CommandEnded { item, .. } => {
-                self.open_commands.remove(item);
+            Activity::CommandEnded { item, exit_code, .. } => {
+                if let Some(ended) = self.open_commands.remove(item) {
+                    let code = exit_code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+                    self.repetition.note(format!("{} (exit code {code})", ended.command));
+                }
                 self.doing = "thinking".to_owned();
             }
             Activity::FilesEdited { paths } => {
+                // Something is another than it was. Edits that take each other back are seen at the end of the turn.
+                self.repetition = Repetition::default();
                 self.doing = format!("editing {}", paths.join(", "));
             }
-            Activity::Message { text } => self.doing = format!("saying: {text}"),
+            Activity::Message { text } => {
+                self.repetition.note(format!("says: {text}"));
+                self.doing = format!("saying: {text}");
+            }
             Activity::Tokens { spent } => self.spent = *spent,
             Activity::Retrying { reason } => self.doing = format!("waiting to retry: {reason}"),
             Activity::PromptSent { .. } => self.doing = "reading the prompt".to_owned(),
-            Activity::RequestDeclined { .. } | Activity::Warning { .. } => {}
+            Activity::RequestDeclined { .. } => self.declined = self.declined.saturating_add(1),
+            Activity::Warning { .. } | Activity::ProcessSeen { .. } => {}
         }
     }
 }

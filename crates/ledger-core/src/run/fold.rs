@@ -50,7 +50,9 @@ impl Run {
                         Some(*round)
                     }
                     // The round goes on.
-                    IterationCause::TurnFailed { .. } => self.attempt.as_ref().and_then(|attempt| attempt.round),
+                    IterationCause::TurnFailed { .. } | IterationCause::Answered { .. } => {
+                        self.attempt.as_ref().and_then(|attempt| attempt.round)
+                    }
                     _ => None,
                 };
                 self.go_back(attempt);
@@ -101,15 +103,23 @@ impl Run {
                 self.accepted = None;
                 self.wait_for_runner();
             }
+            Event::QuestionAsked(asked) => self.question_asked(at, asked),
+            Event::QuestionSeen { by, .. } => self.question_seen(at, by),
+            Event::QuestionAnswered { answer, by, .. } => {
+                self.question_answered(at, answer, by.as_deref());
+                self.wait_for_runner();
+            }
             Event::Paused { cause } => self.state = State::Paused { cause: *cause },
             Event::Resumed { after } => self.resume(*after),
             Event::Warned { message } => self.totals.warnings.push(message.clone()),
             Event::Blocked(blocker) => {
+                self.ended_at = Some(self.next_seq);
                 self.stored = None;
                 self.failure = None;
                 self.state = State::Blocked(blocker.clone());
             }
             Event::Canceled { by, reason } => {
+                self.ended_at = Some(self.next_seq);
                 self.stored = None;
                 self.failure = None;
                 self.state = State::Canceled {
@@ -137,6 +147,7 @@ impl Run {
         self.moved = None;
         self.failure = None;
         self.receipt = None;
+        self.ended_at = None;
         self.stored = None;
     }
 
@@ -159,6 +170,7 @@ impl Run {
             self.remote = None;
         }
         if phase == Phase::Done {
+            self.ended_at = Some(self.next_seq);
             self.stored = None;
             self.failure = None;
             self.state = State::Done;
@@ -255,6 +267,7 @@ impl Run {
         if let Some(pending) = &mut self.pending {
             pending.orphaned = true;
         }
+        self.hooks_are_seen(after);
         if let Some(attempt) = &mut self.attempt {
             attempt.resume(after, self.writer.as_ref());
         }

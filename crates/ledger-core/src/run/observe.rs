@@ -19,6 +19,10 @@ impl Run {
         if let Some(spent) = observation.spent() {
             self.totals.tokens = self.totals.tokens.plus(spent);
         }
+        if self.note_once_only(pending, observation) {
+            // How it ended is no failure of the run's own.
+            return;
+        }
         match observation {
             Observation::PlacesReady { anew, copied, set_up } => {
                 self.places_ready = true;
@@ -56,7 +60,9 @@ impl Run {
             } => {
                 self.unmeasured = false;
                 let is_carried = self.carried.take().is_some();
-                let reported = |turn: &EndedTurn| matches!(turn.end, TurnEnd::Reported { .. });
+                // Who asks has not had its say: that the tree stands still until it is answered says nothing.
+                let reported =
+                    |turn: &EndedTurn| matches!(&turn.end, TurnEnd::Reported { report } if report.asks().is_none());
                 let turn = self.attempt.as_ref().and_then(|attempt| attempt.turn.as_ref());
                 // A turn that was cut off goes on later; that its tree stands still says nothing.
                 if turn.is_some_and(reported) && !is_carried {
@@ -127,6 +133,8 @@ impl Run {
                 same_change,
             } => self.rebase((*onto, *base_tree), *tree, *same_change),
             Observation::RunStored { commit } => self.stored = Some(*commit),
+            // Of those that are done once only.
+            Observation::HookEnded { .. } | Observation::Notified { .. } => {}
             Observation::Failed { code, reason } => {
                 self.cut_off(at, pending, None);
                 // What the policy stopped it for is graver than that it could not be done.

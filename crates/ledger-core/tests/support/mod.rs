@@ -133,6 +133,7 @@ pub(crate) fn report() -> Report {
             concerns: Vec::new(),
         },
         wanted_grants: Vec::new(),
+        question: Vec::new(),
         blocked_because: String::new(),
         next_ticket: String::new(),
     }

@@ -27,10 +27,16 @@ pub struct LimitsPolicy {
     pub verification_failures: u32,
     /// How long a turn may take
     pub turn_timeout: Duration,
-    /// How long a turn may go without a sign of life, while no command is open and no request is being retried
+    /// How long a turn may go without a sign of life: events of the agent, processor time, input and output, an open command; twice as long where a connection is
+    /// open. Also how long its provider may not answer
     pub idle_timeout: Duration,
     /// How long a command of the worker may take
     pub command_timeout: Duration,
+    /// How long a person has to answer a question of the worker's; then the default that the worker has named holds, and the run goes on
+    pub answer_within: Duration,
+    /// How often in a row the worker may do the same one to four actions without editing a file in between; 0: no limit
+    #[schemars(range(min = 0, max = 10000))]
+    pub max_repeats: u32,
     /// The most tokens of a run
     #[schemars(range(min = 1))]
     pub max_tokens: u64,
@@ -60,6 +66,8 @@ impl Default for LimitsPolicy {
             turn_timeout: Duration::minutes(30),
             idle_timeout: Duration::minutes(10),
             command_timeout: Duration::minutes(30),
+            answer_within: Duration::minutes(8 * 60),
+            max_repeats: 25,
             max_tokens: 5_000_000,
             max_wall: Duration::minutes(8 * 60),
             soft: Share::thousandths(800),

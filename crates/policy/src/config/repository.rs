@@ -164,10 +164,11 @@ pub enum Pick {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskPolicy {
-    /// The most that places and caches may take. Not acted on by this version: it must be absent
+    /// The most that the places and logs of runs in this clone may take: before a run begins, those of finished runs go that were used longest ago.
+    /// Absent: nothing goes by itself
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<ByteSize>,
-    /// What must stay free, else no run starts
+    /// What must be free where places and where objects lie, else no run starts
     pub min_free: ByteSize,
 }
 

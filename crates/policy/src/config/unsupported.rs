@@ -26,16 +26,6 @@ const UNSUPPORTED: &[(&str, &str, &[&str])] = &[
     ("delivery", "pr_title", &[]),
     ("delivery", "sign", &["false"]),
     ("delivery", "hooks", &["\"skip\""]),
-    ("hooks", "pre_iteration", &[]),
-    ("hooks", "post_iteration", &[]),
-    ("hooks", "on_completed", &[]),
-    ("hooks", "on_blocked", &[]),
-    ("hooks", "failure", &["\"ignore\""]),
-    ("hooks", "timeout", &["\"5m\"", "\"300s\""]),
-    ("notify", "webhook", &[]),
-    ("notify", "command", &[]),
-    ("notify", "on", &["[]"]),
-    ("disk", "budget", &[]),
 ];
 
 /// The first such key in the file.

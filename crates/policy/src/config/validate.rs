@@ -110,7 +110,48 @@ pub(super) fn contradiction(policy: &Policy) -> Option<Contradiction> {
         .or_else(|| limits(policy))
         .or_else(|| delivery(policy))
         .or_else(|| prompts(policy))
+        .or_else(|| hooks(policy))
+        .or_else(|| notify(policy))
         .or_else(|| schedule(policy))
+}
+
+fn hooks(policy: &Policy) -> Option<Contradiction> {
+    let mut commands = policy.hooks.commands();
+    let (hook, _) = commands.find(|(_, command)| !is_command(command))?;
+    Some(Contradiction::at(
+        &["hooks", hook.as_str()],
+        "a hook is a command that is not empty",
+    ))
+}
+
+fn notify(policy: &Policy) -> Option<Contradiction> {
+    let notify = &policy.notify;
+    // Not at the key: the line of the key would be shown, and its value may be a secret.
+    if let Some(problem) = notify.webhook.as_ref().and_then(super::Webhook::problem) {
+        let message = format!("`webhook` cannot be used: {problem}");
+        return Some(
+            Contradiction::at(&["notify"], message).with_hint(
+                "write `webhook = \"env:FOIL_WEBHOOK\"`, and put the address into that environment variable",
+            ),
+        );
+    }
+    if notify.command.as_deref().is_some_and(|command| !is_command(command)) {
+        let message = "`command` is a command that is not empty";
+        return Some(Contradiction::at(&["notify", "command"], message));
+    }
+    let has_channel = notify.webhook.is_some() || notify.command.is_some();
+    (!has_channel && notify.on != super::NotifyPolicy::default().on).then(|| {
+        Contradiction::at(
+            &["notify", "on"],
+            "nobody is told: there is neither a `webhook` nor a `command`",
+        )
+        .with_hint("name one of them, or leave `on` out")
+    })
+}
+
+/// A shell takes what is before a NUL byte for the whole.
+fn is_command(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains('\0')
 }
 
 fn schedule(policy: &Policy) -> Option<Contradiction> {

@@ -153,6 +153,9 @@ fn environment_rule(text: &str) -> Result<(), String> {
     if credentials.iter().any(|word| upper.contains(word)) {
         return wrong("it names a credential; set-up commands and checks get none");
     }
+    if upper.starts_with("FOIL_") || upper.starts_with("COUNTERFOIL_") {
+        return wrong("foil keeps such names to itself");
+    }
     if upper.starts_with("GIT_") || upper.starts_with("LD_") || upper.starts_with("DYLD_") || upper == "CODEX_HOME" {
         return wrong("it would change what Git, the loader or Codex does; the runner sets it");
     }
@@ -206,6 +209,7 @@ mod tests {
             "GIT_DIR",
             "LD_PRELOAD",
             "A=B",
+            "FOIL_WEBHOOK",
         ] {
             assert!(bad.parse::<EnvironmentName>().is_err(), "{bad}");
         }

@@ -5,7 +5,8 @@ use ledger_core::{Blocker, BlockerCode, Effect, Event, Pending, Phase, PhaseEvid
 
 use super::enter;
 use crate::commands::judge_command;
-use crate::inputs::{Inputs, Step, signed};
+use crate::inputs::{Inputs, Step, is_hurried, signed};
+use crate::liveness::{command_limit, idle_deadline, provider_deadline, repeats_itself, waits_for_person};
 
 pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Step {
     if pending.stopped_for().is_some() {
@@ -59,6 +60,15 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
     })
 }
 
+/// While something is under way after the end of a run.
+pub(super) fn at_the_end(pending: &Pending, inputs: &Inputs) -> Step {
+    let is_hook = matches!(pending.effect, Effect::RunHook { .. });
+    if is_hook && is_hurried(inputs.stop) && pending.interrupt.is_none() {
+        return interrupt(pending, None);
+    }
+    Step::Wait { until: None }
+}
+
 fn is_agent_at_work(pending: &Pending) -> bool {
     matches!(
         pending.effect,
@@ -90,6 +100,7 @@ fn can_be_interrupted(effect: &Effect) -> bool {
             | Effect::TakeCuration { .. }
             | Effect::RunChecks { .. }
             | Effect::CompareTests { .. }
+            | Effect::RunHook { .. }
             | Effect::AskRemote { .. }
             | Effect::Push { .. }
             | Effect::Rebase { .. }
@@ -131,6 +142,9 @@ fn misbehaviour(pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
         let reason = format!("the worker has {} commands under way at once", open.len());
         return Some(Blocker::new(BlockerCode::Livelock, reason));
     }
+    if let Some(blocker) = repeats_itself(&pending.live, &inputs.limits).or_else(|| waits_for_person(&pending.live)) {
+        return Some(blocker);
+    }
     open.values().find_map(|command| {
         let violation = judge_command(&command.command, &inputs.policy, &inputs.grants)?;
         Some(Blocker::new(violation.code, violation.detail))
@@ -167,20 +181,15 @@ fn deadlines(run: &Run, pending: &Pending, inputs: &Inputs) -> Vec<(Timestamp, B
     );
     let mut deadlines = vec![(limits.turn_timeout.after(pending.since), turn)];
     for command in live.open_commands.values() {
-        let reason = format!("the command `{}` took {}", command.command, limits.command_timeout);
+        let limit = command_limit(&command.command, limits);
+        let reason = format!("the command `{}` took {limit}", command.command);
         deadlines.push((
-            limits.command_timeout.after(command.since),
+            limit.after(command.since),
             Blocker::new(BlockerCode::TurnTimeout, reason),
         ));
     }
-    // An open command or a request that is being made again is a sign of life in itself.
-    if live.open_commands.is_empty() && !live.retrying {
-        let reason = format!("no sign of life for {}", limits.idle_timeout);
-        deadlines.push((
-            limits.idle_timeout.after(live.last_activity),
-            Blocker::new(BlockerCode::Stalled, reason),
-        ));
-    }
+    deadlines.extend(provider_deadline(live, limits));
+    deadlines.extend(idle_deadline(live, limits));
     let left = signed(limits.max_wall).saturating_sub(run.active());
     let wall = run.last_at().checked_add(left).unwrap_or(Timestamp::MAX);
     let reason = format!("the run has been worked on for {}", limits.max_wall);

@@ -10,7 +10,7 @@ use ledger_core::{
 };
 
 use super::plan::asked_for;
-use super::{and_more, back_off, blocked, enter, places, rounds, stopped, turn_label, under_way};
+use super::{and_more, back_off, blocked, enter, places, questions, rounds, stopped, turn_label, under_way};
 use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
@@ -106,7 +106,7 @@ fn after_turn(run: &Run, attempt: &Attempt, turn: &EndedTurn, inputs: &Inputs, n
         }),
         TurnEnd::InvalidReport { reason } => blocked(run, BlockerCode::ReportInvalid, reason.clone()),
         TurnEnd::Reported { report } => match &attempt.measured {
-            Some(measured) => after_report(run, report, measured, inputs),
+            Some(measured) => after_report(run, report, measured, inputs, now),
             None => Step::Start(Effect::MeasureChanges { iteration: attempt.n }),
         },
     }
@@ -159,13 +159,16 @@ pub(super) fn stops_at_once(failure: &AgentFailure) -> Option<Blocker> {
     })
 }
 
-fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &Inputs) -> Step {
+fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &Inputs, now: Timestamp) -> Step {
     if let Some(step) = after_violations(run, &measured.violations) {
         return step;
     }
     if report.status == ReportStatus::Blocked {
         if let Some(lines) = wanted_lines(&inputs.grants, &report.wanted_grants) {
             return blocked(run, BlockerCode::GrantMissing, asked_for("worker", &lines));
+        }
+        if let Some(question) = report.asks() {
+            return questions::next(run, question, inputs, now);
         }
         let reason = if report.blocked_because.is_empty() {
             &report.summary

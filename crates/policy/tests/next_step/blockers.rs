@@ -11,8 +11,8 @@ use ledger_core::{
 };
 
 use crate::world::{
-    Happening, Twist, World, advised, answered, change, check, curated, drive, inputs, not_json, object, opened, plan,
-    planned, prepared, report, start,
+    Happening, Twist, World, advised, answered, asks, change, check, curated, drive, inputs, not_json, object, opened,
+    plan, planned, prepared, report, start,
 };
 
 /// What goes wrong, and the code that follows.
@@ -517,7 +517,16 @@ fn rows() -> Vec<Row> {
             matches!(p.effect, Effect::UpdateRef { .. }).then(|| failed(Code::BranchNameTaken))?
         }),
         with_limits(Code::AcceptanceNeeded, wants_a_word, |_, _| None),
+        row(Code::AnswerNeeded, |_, p| asking(p)),
+        with_limits(Code::MaxIterations, one_iteration, |_, p| asking(p)),
     ]
+}
+
+/// A turn that ends with a question.
+fn asking(pending: &Pending) -> Option<Happening> {
+    turn(pending, |label| TurnEnd::Reported {
+        report: asks(report(label, ReportStatus::Blocked)),
+    })
 }
 
 fn wants_a_word(inputs: &mut Inputs) {
@@ -897,6 +906,15 @@ fn each_trouble_stops_the_run_with_its_code_and_keeps_the_work() {
                 let by = "Ada".to_owned();
                 let tree = run.tree();
                 run.apply(run.last_at(), &Event::Accepted { by, tree }).unwrap();
+                Event::Resumed {
+                    after: ResumeCause::Pause,
+                }
+            }
+            BlockerCode::AnswerNeeded => {
+                let (question, answer) = (1, "right".to_owned());
+                let by = Some("Ada".to_owned());
+                run.apply(run.last_at(), &Event::QuestionAnswered { question, answer, by })
+                    .unwrap();
                 Event::Resumed {
                     after: ResumeCause::Pause,
                 }

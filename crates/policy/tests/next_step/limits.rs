@@ -153,13 +153,18 @@ fn a_command_under_way_is_a_sign_of_life_until_it_takes_too_long() {
 }
 
 #[test]
-fn a_request_that_is_made_again_is_a_sign_of_life_until_the_turn_takes_too_long() {
+fn a_provider_that_does_not_answer_is_left_for_later() {
     let mut world = AtWork::with(limits());
-    let reason = "503".to_owned();
-    world.sees(1, Activity::Retrying { reason });
-    assert_eq!(world.step(119), waits_until(120));
-    let timeout = world.interruption(BlockerCode::TurnTimeout, "the turn took 2h");
-    assert_eq!(world.step(120), timeout);
+    let retrying = || {
+        let reason = "503".to_owned();
+        Activity::Retrying { reason }
+    };
+    world.sees(1, retrying());
+    assert_eq!(world.step(1), waits_until(11));
+    world.sees(9, retrying());
+    assert_eq!(world.step(10), waits_until(11), "since the first");
+    let down = world.interruption(BlockerCode::AgentUnavailable, "the provider has not answered for 10m");
+    assert_eq!(world.step(11), down);
     world.sees(2, message());
     assert_eq!(world.step(11), waits_until(12), "silence counts again");
 }

@@ -1,8 +1,8 @@
 //! Whatever effects show, the next step is one that may follow, and the run comes to an end.
 
-use counterfoil_policy::config::{GateLevel, Gates};
+use counterfoil_policy::config::{GateLevel, Gates, HookFailure, HooksPolicy};
 use counterfoil_policy::{Limits, Outcome};
-use ledger_core::{DeliveryMode, Judge, Mode, Phase, ReportStatus, Run, TestOrder, TurnEnd};
+use ledger_core::{DeliveryMode, Judge, Mode, NotificationEvent, Phase, ReportStatus, Run, TestOrder, TurnEnd};
 use proptest::prelude::*;
 
 use crate::world::{World, drive, inputs, opened, start};
@@ -46,6 +46,7 @@ proptest! {
         choices in proptest::collection::vec(any::<u8>(), 0..400),
         shape in any::<u8>(),
         levels in proptest::array::uniform3(0_usize..3),
+        hooks in any::<u8>(),
         max_iterations in 1_u32..6,
         max_tokens in prop_oneof![Just(5_000_000_u64), 1_000_u64..50_000],
     ) {
@@ -68,8 +69,20 @@ proptest! {
         let [tdd, changed_tests, fail_to_pass] = levels.map(|level| [GateLevel::Off, GateLevel::Warn, GateLevel::Block][level]);
         inputs.gates = Gates { tdd, changed_tests, fail_to_pass: fail_to_pass.max(tdd), ..inputs.gates };
         let gates = inputs.gates;
+        let command = |bit: u8| (hooks & bit != 0).then(|| "true".to_owned());
+        inputs.policy.hooks = HooksPolicy {
+            pre_iteration: command(1),
+            post_iteration: command(2),
+            on_completed: command(4),
+            on_blocked: command(8),
+            failure: if hooks & 16 == 0 { HookFailure::Ignore } else { HookFailure::Block },
+            ..HooksPolicy::default()
+        };
+        inputs.policy.notify.command = command(32);
+        inputs.policy.notify.on.push(NotificationEvent::Limit);
         let (run, outcome, steps) = drive(&mut world, run, inputs, 5);
         prop_assert!(run.totals().tests_refused <= 3);
+        prop_assert!(run.questions().len() <= 5);
         prop_assert!(run.totals().iterations <= max_iterations);
         prop_assert!(run.totals().repair_rounds <= 3);
         prop_assert!(run.totals().spec_drifts <= 3);

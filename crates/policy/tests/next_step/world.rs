@@ -1,16 +1,18 @@
 //! A world that answers by bytes, or by a script, and a runner that drives a run through it.
 
+use std::collections::BTreeSet;
+
 use counterfoil_policy::{Inputs, Outcome, Step, next_step};
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
     Activity, AdviceEnd, AdviceNext, AgentFailure, AgentFailureClass, BlockerCode, ChangeSummary, ChangedTests,
     CommitId, Consent, CurationEnd, DriftCode, DriftFinding, Effect, Event, ExpertCall, ExpertEnd, ExpertSubject,
-    Judge, Observation, PauseCause, Pending, PhaseEvidence, PlanEnd, PlanStatus, PreparedDelivery, ReaderEnd,
-    Recommendation, Report, ReportStatus, ResumeCause, ReviewEnd, Run, SpecDrift, State, TestOrder, ThreadId,
-    TokenCount, TreeId, TreesApart, TurnEnd, TurnPurpose,
+    HookPoint, IterationCause, Judge, Observation, PauseCause, Pending, PhaseEvidence, PlanEnd, PlanStatus,
+    PreparedDelivery, ReaderEnd, Recommendation, Report, ReportStatus, ResumeCause, ReviewEnd, Run, SpecDrift, State,
+    TestOrder, ThreadId, TokenCount, TreeId, TreesApart, TurnEnd, TurnPurpose,
 };
 pub(crate) use testkit::sim::{
-    advised, answered, call, change, changed_tests, check, comparison, curated, expert_answer, inputs, not_json,
+    advised, answered, asks, call, change, changed_tests, check, comparison, curated, expert_answer, inputs, not_json,
     object, opened, outside, plan, planned, prepared, report, thread_started,
 };
 
@@ -103,7 +105,26 @@ impl World {
             ReportStatus::InProgress,
             ReportStatus::Blocked,
         ];
-        report(label, statuses[usize::from(self.choose(4))])
+        let status = statuses[usize::from(self.choose(4))];
+        if status == ReportStatus::Blocked && self.choose(3) != 2 {
+            return asks(report(label, status));
+        }
+        report(label, status)
+    }
+
+    /// What a person does about a question of the run that waits, if anything.
+    fn answers(&mut self, run: &Run) -> Option<Event> {
+        let question = run.waits_for_answer()?.asked.n;
+        let by = "Ada".to_owned();
+        match self.choose(4) {
+            0 => None,
+            1 if run.waits_for_answer()?.seen.is_none() => Some(Event::QuestionSeen { question, by }),
+            _ => Some(Event::QuestionAnswered {
+                question,
+                answer: "right".to_owned(),
+                by: Some(by),
+            }),
+        }
     }
 
     /// What holding the change against its specs shows, where it has some.
@@ -274,6 +295,16 @@ impl World {
                     reason: "protected branch".to_owned(),
                 },
                 _ => Observation::Pushed { old: *old, new: *new },
+            },
+            Effect::RunHook { .. } => match self.choose(6) {
+                4 => Observation::Interrupted,
+                n => Observation::HookEnded {
+                    result: check(n != 3),
+                    set_up: Vec::new(),
+                },
+            },
+            Effect::Notify { .. } => Observation::Notified {
+                problem: (self.choose(3) == 2).then(|| "nobody is there".to_owned()),
             },
             Effect::StoreRun { .. } => Observation::RunStored {
                 commit: CommitId(object(6)),
@@ -515,14 +546,32 @@ struct Watch {
     /// The last event at which the worker began to write, and the last one that measured what it wrote.
     wrote: u64,
     measured: u64,
+    /// The hooks of iterations of which nobody saw the end.
+    unseen_hooks: BTreeSet<(HookPoint, u32)>,
 }
 
 impl Watch {
-    fn see(&mut self, run: &Run, event: &Event) {
+    fn see(&mut self, run: &Run, now: Timestamp, event: &Event) {
         match event {
             Event::Intended(Effect::Interrupt {
                 because: Some(blocker), ..
             }) if !blocker.resumable => self.stopped_for_good = Some(blocker.code),
+            Event::Intended(Effect::RunHook { hook, iteration, .. }) if hook.is_of_iteration() => {
+                assert!(
+                    !self.unseen_hooks.contains(&(*hook, *iteration)),
+                    "what may have been done is done again"
+                );
+            }
+            Event::Intended(Effect::RunHook { hook, .. }) => assert!(run.hook_of_end(*hook).is_none()),
+            Event::Intended(Effect::Notify { by, .. }) => assert!(run.notification_of_end(*by).is_none()),
+            Event::Observed {
+                observation: Observation::Lost { .. },
+                ..
+            } => {
+                if let Some(Effect::RunHook { hook, iteration, .. }) = run.pending().map(|pending| &pending.effect) {
+                    self.unseen_hooks.insert((*hook, *iteration));
+                }
+            }
             Event::Intended(Effect::TakeTurn {
                 purpose: TurnPurpose::Write,
                 ..
@@ -531,6 +580,15 @@ impl Watch {
                 observation: Observation::ChangesMeasured { .. },
                 ..
             } => self.measured = run.next_seq(),
+            Event::IterationStarted { cause, .. } => {
+                let answered = run.question_of_turn().map(|question| question.answer.is_some());
+                let goes_on = matches!(cause, IterationCause::Answered { .. });
+                assert_eq!(answered, goes_on.then_some(true), "a question is passed over");
+            }
+            Event::QuestionAnswered { by: None, .. } => {
+                let open = run.question_of_turn().expect("it was asked");
+                assert!(open.asked.expires_at <= now, "a person had time left");
+            }
             Event::Entered(PhaseEvidence::ImplementationComplete { .. }) => {
                 assert!(self.measured > self.wrote, "a tree from before the turn is judged");
                 assert_eq!(self.stopped_for_good, None, "what was stopped goes on");
@@ -560,7 +618,7 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
     let mut crashed = 0;
     let mut watch = Watch::default();
     let mut apply = |run: &mut Run, now: Timestamp, event: &Event| {
-        watch.see(run, event);
+        watch.see(run, now, event);
         run.apply(now, event)
             .unwrap_or_else(|refusal| panic!("{refusal}: {event:?}"));
     };
@@ -577,6 +635,12 @@ pub(crate) fn drive(world: &mut World, mut run: Run, mut inputs: Inputs, resumes
         );
         let until = match step {
             Step::Finish(outcome) => {
+                if resumed < resumes
+                    && let Some(answer) = world.answers(&run)
+                {
+                    world.pass_time();
+                    apply(&mut run, world.now, &answer);
+                }
                 let again = match run.state() {
                     State::Paused { .. } => Some(ResumeCause::Pause),
                     State::Blocked(blocker) if blocker.resumable => Some(ResumeCause::Blocker),

@@ -271,9 +271,3 @@ pub(super) fn is_temporary(path: &Path) -> bool {
         .filter(|folder| folder.is_absolute() && folder.parent().is_some())
         .any(|folder| path.starts_with(folder.canonicalize().unwrap_or(folder)))
 }
-
-/// Free bytes on the disk that holds this folder, or the nearest one above it that is there.
-pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
-    let stat = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
-    stat.f_bavail.checked_mul(stat.f_frsize)
-}

@@ -43,7 +43,7 @@ pub(super) struct Launch {
 
 /// The environment of this process without Git's, Codex' and our own variables, which would point into the user's
 /// repository or home.
-pub(super) fn inherited_environment() -> impl Iterator<Item = (OsString, OsString)> {
+pub(crate) fn inherited_environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
         !["GIT_", "CODEX_", "FOIL_", "COUNTERFOIL_"]

@@ -4,10 +4,13 @@
 //! nothing of the worker's goes on in the place. The next turn starts another one and resumes its conversation.
 
 mod fault;
+mod protocol;
 mod rollout;
 mod server;
 mod session;
 pub(super) mod watch;
+
+pub use protocol::{CodexProtocol, ProtocolDrift, ProtocolError};
 
 use std::future::Future;
 use std::pin::Pin;

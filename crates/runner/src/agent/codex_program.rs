@@ -11,8 +11,8 @@ use std::time::Duration;
 use ledger_core::{AgentIdentity, AgentKind};
 use tokio::process::Command;
 
-use super::CodexHome;
 use super::text::shorten;
+use super::{CodexHome, CodexProtocol};
 
 /// The version that this release is tested with. Another one may speak differently: it is used with a warning.
 pub const PINNED_CODEX: CodexVersion = CodexVersion(0, 169, 0);
@@ -94,6 +94,12 @@ pub enum CodexProgramError {
         /// What Codex said, shortened.
         said: String,
     },
+    /// It does not describe its protocol.
+    #[error("codex does not say what its protocol is: {said}")]
+    NoProtocol {
+        /// What it said, or what is wrong with the description, shortened.
+        said: String,
+    },
     /// Codex' sandbox cannot start here.
     #[error("the sandbox of codex cannot start: {said}")]
     SandboxUnavailable {
@@ -133,6 +139,7 @@ impl CodexProgramError {
                 "check that `[agent] command` names Codex and that it runs"
             }
             Self::NotLoggedIn { .. } => "log in with `foil codex login`",
+            Self::NoProtocol { .. } => "it is used as it is; install the tested version if runs misbehave",
             Self::SandboxUnavailable { .. } => {
                 "allow unprivileged user namespaces for Codex' sandbox; nothing runs without it"
             }
@@ -192,6 +199,25 @@ impl CodexProgram {
         } else {
             Err(CodexProgramError::NotLoggedIn { said })
         }
+    }
+
+    /// What it says of its app-server's protocol, as far as runs use it. Writes some MiB below `scratch`, and removes them.
+    pub async fn protocol(&self, home: &CodexHome, scratch: &Path) -> Result<CodexProtocol, CodexProgramError> {
+        let unsaid = |said: String| CodexProgramError::NoProtocol {
+            said: shorten(&said, 300),
+        };
+        let folder = std::fs::create_dir_all(scratch)
+            .and_then(|()| tempfile::Builder::new().prefix("protocol-").tempdir_in(scratch))
+            .map_err(|error| unsaid(error.to_string()))?;
+        let Some(path) = folder.path().to_str() else {
+            return Err(unsaid("the state folder is not UTF-8".to_owned()));
+        };
+        let asked = ["app-server", "generate-json-schema", "--experimental", "--out", path];
+        let output = ask(&self.path, &asked, Some(home)).await?;
+        if !output.status.success() {
+            return Err(unsaid(said(&output)));
+        }
+        CodexProtocol::read(self.version.to_string(), folder.path()).map_err(|error| unsaid(error.to_string()))
     }
 
     /// Starts nothing in Codex' sandbox, which shows whether it can start anything.

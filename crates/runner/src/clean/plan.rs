@@ -67,6 +67,7 @@ pub fn plan_clean(workspace: &Workspace, options: &CleanOptions) -> Result<Clean
                 run: folder.run,
                 bytes: bytes_below(&folder.path),
                 why: "nobody knows its run".to_owned(),
+                last_used: began,
                 anchors: Vec::new(),
                 held: Vec::new(),
             });
@@ -153,6 +154,7 @@ impl Planner<'_> {
             run: known.run.clone(),
             bytes,
             why: why.to_owned(),
+            last_used: run.last_at(),
             anchors: Vec::new(),
             held: Vec::new(),
         };

@@ -6,6 +6,7 @@ use ledger_core::AgentKind;
 use policy::Policy;
 
 use super::DoctorFinding;
+use crate::agent::CodexProtocol;
 use crate::agents::PreparedCodex;
 use crate::workspace::Workspace;
 
@@ -47,6 +48,9 @@ pub(super) async fn examine(
             DoctorFinding::warning("codex", warning).hint("it is used; install the tested version if runs misbehave")
         }
     });
+    if policy.agent.kind == AgentKind::Codex {
+        findings.push(protocol(&codex, workspace).await);
+    }
     findings.push(match codex.program.sandbox_probe(&codex.home).await {
         Ok(()) => DoctorFinding::ok("codex sandbox", "it starts"),
         Err(error) => DoctorFinding::problem("codex sandbox", &error).hint(error.hint()),
@@ -67,4 +71,54 @@ pub(super) async fn examine(
         format!("{model}; whether it may be used shows at the first turn"),
     ));
     codex.program.bundled_bwrap()
+}
+
+/// How many differences are told.
+const TOLD: usize = 5;
+
+/// Whether the installed Codex speaks as the one that this version is tested with, in what runs use.
+async fn protocol(codex: &PreparedCodex, workspace: &Workspace) -> DoctorFinding {
+    const WHAT: &str = "codex protocol";
+    let pinned = CodexProtocol::pinned();
+    let installed = match codex.program.protocol(&codex.home, workspace.roots().user()).await {
+        Ok(installed) => installed,
+        Err(error) => return DoctorFinding::warning(WHAT, &error).hint(error.hint()),
+    };
+    let drift = pinned.drift_to(&installed);
+    if drift.is_empty() {
+        let parts = pinned.shapes.len();
+        return DoctorFinding::ok(
+            WHAT,
+            format!("as that of codex {}, in all {parts} parts that runs use", pinned.codex),
+        );
+    }
+    let asked = drift
+        .added
+        .iter()
+        .map(|method| format!("`{method}` may be asked for, and is declined"));
+    let all: Vec<_> = drift
+        .broken
+        .iter()
+        .chain(&drift.changed)
+        .cloned()
+        .chain(asked)
+        .collect();
+    let more = match all.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let told = all.into_iter().take(TOLD).collect::<Vec<_>>().join("; ");
+    let detail = format!(
+        "other than that of codex {}: {}{more}",
+        pinned.codex,
+        crate::agent::shorten(&told, 2000)
+    );
+    let hint = format!(
+        "install codex {}, or a foil that is tested with codex {}",
+        pinned.codex, installed.codex
+    );
+    match drift.broken.is_empty() {
+        true => DoctorFinding::warning(WHAT, detail).hint(hint),
+        false => DoctorFinding::problem(WHAT, detail).hint(hint),
+    }
 }

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use git_delivery::{MINIMUM_GIT_VERSION, installed_git};
 use policy::Policy;
-use policy::config::SandboxUse;
+use policy::config::{ByteSize, DiskPolicy, SandboxUse};
 
 use super::{DoctorFinding, DoctorOptions};
+use crate::clean::used_bytes;
+use crate::disk::free_bytes;
 use crate::sandbox::{Sandbox, SandboxSearch};
 use crate::workspace::Workspace;
 
@@ -87,8 +89,14 @@ pub(super) async fn check_sandbox(
     };
     let confinement = crate::engine::confinement(policy, workspace.roots(), place.path());
     let probed = Sandbox::probe(&SandboxSearch::new(bundled), &options.guard, &confinement).await;
+    // As the gate of a run has it: what nothing needs keeps nothing from running.
+    let needed = !policy.workspace.setup.is_empty() || off.len() < policy.check.len();
     match probed {
-        Err(error) => DoctorFinding::problem(WHAT, &error).hint(error.hint),
+        Err(error) if needed => DoctorFinding::problem(WHAT, &error).hint(error.hint),
+        Err(error) => {
+            let detail = format!("{error}; nothing that the policy runs needs one, a ticket's own check would");
+            DoctorFinding::warning(WHAT, detail).hint(error.hint)
+        }
         Ok(_) if !off.is_empty() => {
             let detail = format!("it works, but the policy switches it off for {}", off.join(", "));
             DoctorFinding::warning(WHAT, detail).hint("such a check runs with your rights")
@@ -98,10 +106,11 @@ pub(super) async fn check_sandbox(
 }
 
 /// Room where places are and where objects are.
-pub(super) fn disk(workspace: &Workspace, least: u64) -> DoctorFinding {
+pub(super) fn disk(workspace: &Workspace, policy: &DiskPolicy) -> DoctorFinding {
+    let least = policy.min_free.as_bytes();
+    let budget = policy.budget.map(ByteSize::as_bytes);
     const WHAT: &str = "disk";
-    let roots = [workspace.roots().user(), workspace.repository().common_dir()];
-    let free = roots.iter().filter_map(|root| free_bytes(root)).min();
+    let free = free_bytes(&[workspace.roots().user(), workspace.repository().common_dir()]);
     let mebibytes = |bytes: u64| bytes >> 20;
     match free {
         None => DoctorFinding::warning(WHAT, "the system does not say how much is free"),
@@ -113,13 +122,24 @@ pub(super) fn disk(workspace: &Workspace, least: u64) -> DoctorFinding {
             );
             DoctorFinding::problem(WHAT, detail).hint("`foil clean` shows what could go")
         }
-        Some(free) => DoctorFinding::ok(WHAT, format!("{} MiB free", mebibytes(free))),
+        Some(free) => match over_budget(workspace, budget) {
+            Some(used) => {
+                let detail = format!(
+                    "{} MiB free; places and logs of this clone take {} MiB, and `[disk] budget` is {} MiB",
+                    mebibytes(free),
+                    mebibytes(used),
+                    mebibytes(budget.unwrap_or_default())
+                );
+                let hint = "the next run removes what nobody needs any more; `foil clean` shows it, and what stays";
+                DoctorFinding::warning(WHAT, detail).hint(hint)
+            }
+            None => DoctorFinding::ok(WHAT, format!("{} MiB free", mebibytes(free))),
+        },
     }
 }
 
-/// What is free for this user on the disk of a folder, or of the nearest one above it that exists.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let existing = folder.ancestors().find(|parent| parent.is_dir())?;
-    let disk = rustix::fs::statvfs(existing).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+/// What places and logs take, where that is more than they may.
+fn over_budget(workspace: &Workspace, budget: Option<u64>) -> Option<u64> {
+    let budget = budget?;
+    used_bytes(workspace).ok().filter(|used| *used > budget)
 }

@@ -2,20 +2,20 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ledger_core::{Journal, JournalError, Run, RunId, State, TicketId};
+use jiff::Timestamp;
+use ledger_core::{EffectClass, Journal, JournalError, Run, RunId, State, TicketId};
 
-use super::DoctorFinding;
+use super::{DoctorFinding, journals};
 use crate::guard::end_leftovers;
-use crate::journal_file::JournalFile;
-use crate::lock::{LockHolder, TicketLock};
+use crate::lock::{LockHolder, TicketLock, runner_notes};
 use crate::run_files::RunFiles;
 use crate::run_history::{JOURNAL, KnownRun, MAX_RUN_BYTES, known_runs, tickets_with_runs};
 use crate::workspace::Workspace;
 
 /// Looks at every live run, and with `repair` as the holder of the locks, ends what dead runners left.
-pub(super) fn examine(workspace: &Workspace, repair: Option<&LockHolder>) -> Vec<DoctorFinding> {
+pub(super) fn examine(workspace: &Workspace, repair: Option<&LockHolder>, now: Timestamp) -> Vec<DoctorFinding> {
     let roots = workspace.roots();
     let tickets = match tickets_with_runs(workspace.repository(), roots) {
         Ok(tickets) => tickets,
@@ -40,6 +40,7 @@ pub(super) fn examine(workspace: &Workspace, repair: Option<&LockHolder>) -> Vec
                 ticket,
                 run: &known.run,
                 repair,
+                now,
             };
             whole += usize::from(examined.journal(known, &mut findings));
             examined.leftovers(&mut findings);
@@ -63,6 +64,7 @@ struct Examined<'a> {
     ticket: &'a TicketId,
     run: &'a RunId,
     repair: Option<&'a LockHolder>,
+    now: Timestamp,
 }
 
 impl Examined<'_> {
@@ -89,8 +91,16 @@ impl Examined<'_> {
         });
         let bytes = match bytes {
             Ok(Some(bytes)) => bytes,
-            // A run that was refused before it began, or is about to begin.
-            Ok(None) => return false,
+            // A run that was refused before it began, or is about to begin; or one whose journal was set aside.
+            Ok(None) => {
+                findings.extend(journals::aside(&self.folder()).into_iter().map(|name| {
+                    let name = journals::told(ticket.as_str(), run.as_str(), &name);
+                    let detail = about(&format!("its damaged journal was set aside as `{name}`"));
+                    let hint = format!("`foil verify {ticket}` shows what Git has of the run; keep the file as long as you want to know");
+                    DoctorFinding::warning(WHAT, detail).hint(hint)
+                }));
+                return false;
+            }
             Err(error) => {
                 findings.push(DoctorFinding::problem(WHAT, about(&error)));
                 return false;
@@ -99,6 +109,10 @@ impl Examined<'_> {
         let journal = match Journal::parse(&bytes) {
             Ok(journal) => journal,
             Err(JournalError::Empty) => return false,
+            Err(error) if journals::is_damaged(&error) => {
+                findings.push(self.damaged(&about(&error)));
+                return false;
+            }
             Err(error) => {
                 findings.push(DoctorFinding::problem(WHAT, about(&error)).hint(cannot_go_on));
                 return false;
@@ -122,30 +136,106 @@ impl Examined<'_> {
             return true;
         }
         if let Some(torn) = journal.torn {
+            let detail = format!("the last append was cut off, {} bytes", torn.bytes);
             let lock = self.lock();
-            let cut = lock.is_some() && JournalFile::open(&roots.journal(ticket, run)).is_ok();
-            let detail = about(&format!("the last append was cut off, {} bytes", torn.bytes));
-            let finding = DoctorFinding::warning(WHAT, detail);
-            findings.push(if cut {
-                finding.repaired()
-            } else {
-                finding.hint("the next run cuts them, as `foil doctor --repair` does")
+            let torn = bytes.get(torn.offset..).filter(|_| lock.is_some());
+            findings.push(match torn.map(|torn| journals::cut(&self.folder(), torn, self.now)) {
+                Some(Ok(name)) => {
+                    let name = journals::told(ticket.as_str(), run.as_str(), &name);
+                    DoctorFinding::warning(WHAT, about(&format!("{detail}; kept as `{name}`"))).repaired()
+                }
+                Some(Err(error)) => DoctorFinding::problem(WHAT, about(&error)),
+                None => DoctorFinding::warning(WHAT, about(&detail))
+                    .hint("the next run cuts them; `foil doctor --repair` does too, and keeps a copy"),
             });
+            drop(lock);
         }
         findings.extend(self.unfinished(&replayed, known));
+        findings.extend(self.lost_place(&replayed));
         true
     }
 
+    fn folder(&self) -> PathBuf {
+        self.workspace.roots().run(self.ticket, self.run)
+    }
+
+    /// A journal of which a line is damaged. With repair it gets another name, so that a new run can begin; what Git keeps of
+    /// the run is not touched.
+    fn damaged(&self, detail: &str) -> DoctorFinding {
+        const WHAT: &str = "journal";
+        let ticket = self.ticket;
+        let lock = self.lock();
+        let done = lock.as_ref().map(|_| journals::set_aside(&self.folder(), self.now));
+        drop(lock);
+        match done {
+            None => DoctorFinding::problem(WHAT, detail).hint(format!(
+                "`foil verify {ticket}` shows all, and nothing was changed; a copy from a backup may be whole. `foil doctor --repair` sets it aside under another name, \
+                 and then the next run of the ticket is a new one"
+            )),
+            Some(Ok(name)) => {
+                let name = journals::told(ticket.as_str(), self.run.as_str(), &name);
+                let detail = format!("{detail}; it was set aside as `{name}`, and the next run of the ticket is a new one");
+                DoctorFinding::warning(WHAT, detail).repaired()
+            }
+            Some(Err(error)) => DoctorFinding::problem(WHAT, format!("{detail}; it cannot be set aside: {error}")),
+        }
+    }
+
+    /// The worker's place of a run that goes on is not there any more. The next run makes it from the tree that is kept.
+    fn lost_place(&self, run: &Run) -> Option<DoctorFinding> {
+        const WHAT: &str = "place";
+        let tree = run.kept_tree().filter(|_| goes_on(run))?;
+        let place = self
+            .workspace
+            .roots()
+            .places()
+            .join(format!("{}-{}", self.ticket, self.run))
+            .join("work");
+        if place.exists() {
+            return None;
+        }
+        let about = format!("`{}`, run {}: the worker's place is gone", self.ticket, self.run);
+        if !self.workspace.repository().has_object(tree.0) {
+            let hint = "the run cannot go on without it: bring the object back, such as with `git fetch` from a clone that has it";
+            let detail = format!("{about}, and tree {} that was kept of it is not there", tree.short());
+            return Some(DoctorFinding::problem(WHAT, detail).hint(hint));
+        }
+        let detail = format!("{about}; tree {} is kept of it", tree.short());
+        let hint = format!(
+            "`foil run {}` makes it anew with what is in that tree, and goes on",
+            self.ticket
+        );
+        Some(DoctorFinding::warning(WHAT, detail).hint(hint))
+    }
+
     fn unfinished(&self, run: &Run, known: &KnownRun) -> Option<DoctorFinding> {
-        let detail = match run.state() {
+        let left = match run.state() {
             State::Climbing => "its runner was gone without a word",
             state if state.is_ended() && known.stored.is_none() && run.stored().is_none() => {
                 "it ended and is not kept in Git yet"
             }
             _ => return None,
         };
-        let finding = DoctorFinding::warning("run", format!("`{}`, run {}: {detail}", self.ticket, self.run));
-        Some(finding.hint(format!("`foil run {}` goes on where it was left", self.ticket)))
+        let again = format!("`foil run {}` goes on where it was left", self.ticket);
+        // What came of it is for the next run to see: it looks at the world, and this only reads what was written.
+        let (under_way, hint) = match run.pending().map(|pending| &pending.effect) {
+            None => (String::new(), again),
+            Some(effect) => {
+                let then = match effect.class() {
+                    EffectClass::AtMostOnce => "does not do that again, because nothing shows whether it was done",
+                    EffectClass::Recognisable => "looks whether that was done, and does it only if it was not",
+                    EffectClass::Repeatable => {
+                        "takes what is left of that, or does it again; what it cost stays counted"
+                    }
+                };
+                (
+                    format!(", in the middle of {}", effect.words()),
+                    format!("{again}: it {then}"),
+                )
+            }
+        };
+        let detail = format!("`{}`, run {}: {left}{under_way}", self.ticket, self.run);
+        Some(DoctorFinding::warning("run", detail).hint(hint))
     }
 
     /// Looks for records of guards that nobody removed, and with repair ends what they guarded.
@@ -171,6 +261,15 @@ impl Examined<'_> {
             Err(error) => DoctorFinding::problem(WHAT, about(&error)),
         });
         drop(lock);
+    }
+}
+
+/// Whether the next run of the ticket goes on with this one.
+fn goes_on(run: &Run) -> bool {
+    match run.state() {
+        State::Climbing | State::Paused { .. } => true,
+        State::Blocked(blocker) => blocker.resumable,
+        State::Canceled { .. } | State::Done => false,
     }
 }
 
@@ -205,8 +304,9 @@ fn locks(folder: &Path, repair: Option<&LockHolder>) -> Vec<DoctorFinding> {
             stale.push(ticket);
         }
     }
+    let mut findings = runner_notes_left(folder, repair.is_some());
     if stale.is_empty() {
-        return Vec::new();
+        return findings;
     }
     let count = stale.len();
     let cleared = match repair {
@@ -221,5 +321,32 @@ fn locks(folder: &Path, repair: Option<&LockHolder>) -> Vec<DoctorFinding> {
         WHAT,
         format!("{count} with the note of a runner that is gone; they are free"),
     );
-    vec![if cleared == count { finding.repaired() } else { finding }]
+    findings.push(if cleared == count { finding.repaired() } else { finding });
+    findings
+}
+
+/// Notes of whole runners that are gone, by which `foil stop` would look for them.
+fn runner_notes_left(folder: &Path, repair: bool) -> Vec<DoctorFinding> {
+    const WHAT: &str = "runners";
+    let notes = match runner_notes(folder) {
+        Ok(notes) => notes,
+        Err(error) => return vec![DoctorFinding::problem(WHAT, error)],
+    };
+    let gone: Vec<_> = notes
+        .into_iter()
+        .filter(|(_, note)| note.as_ref().is_none_or(|note| !note.process.is_alive()))
+        .collect();
+    if gone.is_empty() {
+        return Vec::new();
+    }
+    let finding = DoctorFinding::ok(WHAT, format!("{} left a note and is gone", count(gone.len())));
+    let removed = repair && gone.iter().all(|(path, _)| fs::remove_file(path).is_ok());
+    vec![if removed { finding.repaired() } else { finding }]
+}
+
+fn count(runners: usize) -> String {
+    match runners {
+        1 => "a runner".to_owned(),
+        several => format!("each of {several} runners"),
+    }
 }

@@ -26,6 +26,7 @@ impl Engine {
             plan: run.followed_plan(),
             rounds: run.rounds(),
             max_rounds: run.opened().max_rounds.unwrap_or_default(),
+            questions: run.questions(),
             results: match checked {
                 Some(checked) => &checked.results,
                 None => run.baseline().unwrap_or_default(),

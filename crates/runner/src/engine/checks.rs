@@ -127,11 +127,11 @@ impl Engine {
 }
 
 /// What was seen when the place was brought to the tree.
-struct Prepared {
+pub(super) struct Prepared {
     /// The tracked files that an earlier check had changed.
     changed: Vec<RepoPath>,
     /// The set-up commands that ran.
-    set_up: Vec<CheckResult>,
+    pub(super) set_up: Vec<CheckResult>,
 }
 
 /// The check place, and what brings it to the tree.
@@ -162,7 +162,7 @@ impl CheckPlace {
 
     /// Brings the place to exactly the tree, whatever an earlier check did to it, with what it is given beside it. None where the run
     /// is being stopped.
-    async fn prepare(
+    pub(super) async fn prepare(
         &self,
         leftovers: Leftovers,
         interrupted: &watch::Receiver<bool>,
@@ -200,7 +200,7 @@ impl CheckPlace {
     }
 
     /// What was set up is made anew before the next check.
-    fn set_up_is_spent(&self) {
+    pub(super) fn set_up_is_spent(&self) {
         self.places.with_runners(|runners| runners.is_set_up = false);
     }
 
@@ -270,7 +270,7 @@ pub(super) async fn run_all(
             true => AloneLock::wait(&plan.locks, stopped(interrupted)).await,
             false => Ok(None),
         };
-        let alone = alone.map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        let alone = alone.map_err(|error| Failed::of(&error))?;
         if spec.exclusive && alone.is_none() {
             return Ok(None);
         }
@@ -282,8 +282,7 @@ pub(super) async fn run_all(
         if ran.was_stopped() {
             return Ok(None);
         }
-        keep_output(outputs, &output, &ran.result)
-            .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        keep_output(outputs, &output, &ran.result).map_err(|error| Failed::of(&error))?;
         let missing_report = ran.report_problem.is_some();
         let result = with_known_failures(judged(ran.result, missing_report), spec, baseline);
         if !result.passed() {
@@ -389,8 +388,7 @@ fn judged(mut result: CheckResult, missing_report: bool) -> CheckResult {
 pub(super) fn failed(error: &CheckError) -> Failed {
     let code = match error {
         CheckError::Sandbox(_) | CheckError::Confinement(_) => BlockerCode::SandboxUnavailable,
-        CheckError::Io(error) => super::places::code_of(error),
-        _ => BlockerCode::NeedsPerson,
+        error => super::code_of(error),
     };
     let mut reason = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -415,6 +413,7 @@ fn check(spec: &CheckSpec) -> Check {
         },
         timeout: spec.timeout.to_std(),
         variables: spec.env.clone(),
+        given: Vec::new(),
         network: spec.network,
         report: spec.report.as_ref().and_then(policy::config::TestReport::path),
         proves: spec.proves.clone(),

@@ -217,7 +217,7 @@ pub(crate) fn unfinished(folder: &Path) -> PathBuf {
 
 fn is_made(folder: &Path) -> Result<(), Failed> {
     match std::fs::remove_file(unfinished(folder)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failed::new(code_of(&error), error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failed::of(&error)),
         _ => Ok(()),
     }
 }
@@ -245,9 +245,9 @@ fn open_or_create(
         Err(error) => return Err(failed(error)),
     }
     if let Some(parent) = folder.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| Failed::new(code_of(&error), error))?;
+        std::fs::create_dir_all(parent).map_err(|error| Failed::of(&error))?;
     }
-    std::fs::write(unfinished(folder), b"").map_err(|error| Failed::new(code_of(&error), error))?;
+    std::fs::write(unfinished(folder), b"").map_err(|error| Failed::of(&error))?;
     let refs = repository.snapshot_refs().map_err(|error| Failed::of(&error))?;
     let place = match left_out {
         Some(left_out) => Place::create_without(repository, folder, base, &refs, left_out),
@@ -290,14 +290,6 @@ fn other_tickets(plan: &RunPlan) -> Result<LeftOut, Failed> {
 
 fn failed(error: PlaceError) -> Failed {
     Failed::of(&error)
-}
-
-/// The blocker for an error of the file system.
-pub(super) fn code_of(error: &std::io::Error) -> BlockerCode {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => BlockerCode::DiskFull,
-        _ => BlockerCode::NeedsPerson,
-    }
 }
 
 impl Engine {

@@ -115,6 +115,7 @@ pub(super) async fn run_set_up(
                 .iter()
                 .map(|name| name.as_str().to_owned())
                 .collect(),
+            given: Vec::new(),
             network: command.network,
             report: None,
             proves: Vec::new(),
@@ -151,8 +152,7 @@ pub(super) async fn run_set_up(
                 return Err(Failed::new(BlockerCode::NeedsPerson, reason));
             }
         };
-        keep_output(&surroundings.outputs, &output, &ran.result)
-            .map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+        keep_output(&surroundings.outputs, &output, &ran.result).map_err(|error| Failed::of(&error))?;
         results.push(fitted(ran.result, &mut room));
     }
     Ok(Some(results))
@@ -235,7 +235,7 @@ impl Surroundings {
             outputs: plan.folders.run.join("checks"),
         };
         for folder in [&surroundings.outputs, &surroundings.temporary] {
-            std::fs::create_dir_all(folder).map_err(|error| Failed::new(super::places::code_of(&error), error))?;
+            std::fs::create_dir_all(folder).map_err(|error| Failed::of(&error))?;
         }
         Ok(surroundings)
     }

@@ -35,10 +35,8 @@ fn receipt_ref(ticket: &TicketId) -> Result<RefName, Failed> {
 }
 
 fn unstored(error: &(dyn std::error::Error + 'static)) -> Failed {
-    Failed {
-        reason: format!("the run could not be stored in Git: {error}"),
-        ..Failed::of(error)
-    }
+    let Failed { code, reason } = Failed::of(error);
+    Failed::new(code, format!("the run could not be stored in Git: {reason}"))
 }
 
 /// Stores an ended run, whose live folder this is, up to the line of its journal with this sum.

@@ -1,19 +1,26 @@
 //! Turns of the worker and of the reviewer.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use ledger_core::{
-    Activity, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review, Run,
-    ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
+    Activity, BlockerCode, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review,
+    Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
 };
+use policy::config::LimitsPolicy;
 use policy::hunks_to_justify;
+use tokio::time::Instant;
 
 use super::reading::SeenEnd;
 use super::{Engine, Failed, agent_log, blocked, ticket_folder};
 use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::children::children_in_words;
+use crate::disk;
+use crate::guard::Usage;
 use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::{departures, report_of};
+use crate::run_ticket::guards;
 use crate::weakened::found;
 
 impl Engine {
@@ -82,6 +89,7 @@ impl Engine {
             round: run.round().map(|round| &round.task),
             cause: attempt.and_then(|attempt| attempt.cause.as_ref()),
             findings: attempt.map_or(&[], |attempt| &attempt.findings),
+            questions: run.questions(),
             failed_checks: &failed,
             checks: &self.named_checks(),
             plan: self.given_plan(run),
@@ -187,6 +195,7 @@ impl Engine {
             patch_is_cut,
             checks: checked.map_or(&[], |checked| &checked.results),
             forbidden: &self.forbidden(),
+            questions: run.questions(),
             report: report_of(run),
             plan: run.followed_plan(),
             departures: &run
@@ -273,11 +282,16 @@ impl Engine {
         let _ = sender.send(Event::Activity(sent));
         let mut turn = self.agent.start_turn(request);
         let mut interrupted = self.interrupt.subscribe();
+        let mut watch = SilenceWatch::new(guards(&self.plan.folders.run), &self.plan.policy.limits);
         self.waiting(seq, async move {
             let mut asked = false;
             loop {
                 let event = tokio::select! {
                     event = turn.events.recv() => event,
+                    seen = watch.look() => {
+                        let _ = sender.send(Event::Activity(seen));
+                        continue;
+                    }
                     changed = interrupted.wait_for(|interrupt| *interrupt), if !asked => {
                         // Where the engine is gone, so is whoever would want the turn.
                         drop(changed);
@@ -286,9 +300,17 @@ impl Engine {
                         continue;
                     }
                 };
+                watch.heard();
                 match event {
                     Some(TurnEvent::Activity(activity)) => {
                         let _ = sender.send(Event::Activity(activity));
+                    }
+                    // Another turn would end the same way.
+                    Some(TurnEvent::Ended(crate::agent::TurnEnd {
+                        outcome: TurnOutcome::Failed(failure),
+                        ..
+                    })) if disk::ended_turn(&failure) => {
+                        return Err(Failed::new(BlockerCode::DiskFull, failure.message));
                     }
                     Some(TurnEvent::Ended(end)) => return blocked(move || observation(end)).await,
                     None => {
@@ -298,6 +320,56 @@ impl Engine {
                 }
             }
         });
+    }
+}
+
+/// Looks at the processes of an agent that says nothing.
+struct SilenceWatch {
+    records: PathBuf,
+    every: Duration,
+    last: Option<Usage>,
+    next: Instant,
+}
+
+/// How often it is looked, at the most.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+impl SilenceWatch {
+    /// Over the processes whose guards are recorded in this folder. The first look is only to compare the second with.
+    fn new(records: PathBuf, limits: &LimitsPolicy) -> Self {
+        // An agent that works in silence is to be seen before it is given up.
+        let every = (limits.idle_timeout.to_std() / 4).clamp(Duration::from_millis(100), LOOK_EVERY);
+        Self {
+            records,
+            every,
+            last: None,
+            next: Instant::now() + every,
+        }
+    }
+
+    /// The agent has said something: nothing has to be looked at for a while.
+    fn heard(&mut self) {
+        self.last = None;
+        self.next = Instant::now() + self.every;
+    }
+
+    /// What was used between two looks, once there were two in a silence.
+    async fn look(&mut self) -> Activity {
+        loop {
+            tokio::time::sleep_until(self.next).await;
+            self.next = Instant::now() + self.every;
+            let records = self.records.clone();
+            let now = tokio::task::spawn_blocking(move || Usage::below_guards(&records)).await;
+            let now = now.unwrap_or_default();
+            if let Some(last) = self.last.replace(now) {
+                let used = now.since(last);
+                return Activity::ProcessSeen {
+                    cpu_ms: used.cpu_ms,
+                    io_bytes: used.io_bytes,
+                    connections: used.connections,
+                };
+            }
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{AdviceEnd, CheckResult, JudgedAdvice, Plan, Round, RoundTask, Ticket};
+use ledger_core::{AdviceEnd, CheckResult, JudgedAdvice, Plan, Round, RoundTask, RunQuestion, Ticket};
 
+use super::answers::answers_to_reader;
 use super::planning::plan_in_words;
 use super::{Steering, answer, instructions, list, material, one_line, steering, what_is_asked};
 use crate::specs::LinkedSpecs;
@@ -21,6 +22,8 @@ pub struct AdviceTask<'a> {
     pub rounds: &'a [Round],
     /// The most rounds.
     pub max_rounds: u32,
+    /// What the writer asked, and what was answered.
+    pub questions: &'a [RunQuestion],
     /// What the checks show on the tree.
     pub results: &'a [CheckResult],
     /// The checks, as `name: command`.
@@ -50,6 +53,7 @@ pub fn advice_prompt(task: &AdviceTask<'_>) -> String {
     );
     why_again(&mut text, task);
     what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
+    answers_to_reader(&mut text, task.questions);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);
     list(&mut text, "Checks", task.checks);

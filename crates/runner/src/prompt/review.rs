@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{CheckResult, DriftFinding, Plan, Report, TestComparison, Ticket, WeakenedTest};
+use ledger_core::{CheckResult, DriftFinding, Plan, Report, RunQuestion, TestComparison, Ticket, WeakenedTest};
 
+use super::answers::answers_to_reader;
 use super::children::reviewed_whole;
 use super::gates::tests_compared;
 use super::planning::plan_in_words;
@@ -29,6 +30,8 @@ pub struct ReviewTask<'a> {
     pub plan: Option<&'a Plan>,
     /// Where the change departs from that, as the runner sees it.
     pub departures: &'a [String],
+    /// What the writer asked, and what was answered.
+    pub questions: &'a [RunQuestion],
     /// The writer's claim.
     pub report: Option<&'a Report>,
     /// What the repository tells every reviewer.
@@ -113,6 +116,7 @@ pub(super) fn what_was_asked(text: &mut String, task: &ReviewTask<'_>) {
     decisions(&mut asked, &ticket.file.decision);
     let _ = writeln!(text, "## What was asked\n");
     material(text, "ticket", &asked);
+    answers_to_reader(text, task.questions);
     if let Some(specs) = task.specs {
         let _ = writeln!(
             text,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ledger_core::{Event, IterationCause, Phase, PhaseEvidence, Record, Run, State};
+use ledger_core::{BlockerCode, Event, IterationCause, Phase, PhaseEvidence, Record, Run, State};
 
 use super::{RecordFacts, files, front_matter, heading, report_of, review_of, verification};
 use crate::capsule::BlockerCapsule;
@@ -134,7 +134,10 @@ fn setback(event: &Event) -> Option<String> {
     match event {
         Event::IterationStarted { n, cause } => {
             let why = match cause {
-                IterationCause::First | IterationCause::MoreToDo | IterationCause::Round { .. } => return None,
+                IterationCause::First
+                | IterationCause::MoreToDo
+                | IterationCause::Round { .. }
+                | IterationCause::Answered { .. } => return None,
                 IterationCause::ChecksFailed { checks } => format!("{} failed", checks.join(", ")),
                 IterationCause::TestsRefused { gate, reason } => format!("{gate}: {reason}"),
                 IterationCause::SpecDrift { findings } => {
@@ -152,6 +155,8 @@ fn setback(event: &Event) -> Option<String> {
         Event::ChildEnded(ended) if !ended.end.is_closed() => {
             Some(format!("child {} {}", ended.ticket, end_in_words(&ended.end)))
         }
+        // To have asked is no setback.
+        Event::Blocked(blocker) if blocker.code == BlockerCode::AnswerNeeded => None,
         Event::Blocked(blocker) => Some(format!(
             "stopped, and went on later: {}: {}",
             blocker.code, blocker.reason

@@ -2,8 +2,8 @@
 
 use ledger_core::{
     Activity, Advice, CheckComparison, CheckResult, ClaimedCommand, CommandOutcome, Curation, Event, ExpertReview,
-    Finding, MemoryNote, Observation, Plan, PlannedFile, ReaderEnd, Report, Review, SelfReview, TurnEnd, Violation,
-    WantedGrant, WeakenedTestAnswer,
+    Finding, MemoryNote, Observation, Plan, PlannedFile, Question, ReaderEnd, Report, Review, SelfReview, TurnEnd,
+    Violation, WantedGrant, WeakenedTestAnswer,
 };
 use policy::MAX_COMMAND_BYTES;
 
@@ -33,6 +33,7 @@ impl Redactor {
             Activity::PromptSent { .. }
             | Activity::ThreadStarted { .. }
             | Activity::CommandEnded { .. }
+            | Activity::ProcessSeen { .. }
             | Activity::Tokens { .. } => {}
         }
         activity
@@ -100,6 +101,12 @@ impl Redactor {
                     self.redact_result(result);
                 }
             }
+            Observation::HookEnded { result, set_up } => {
+                for result in std::iter::once(result).chain(set_up) {
+                    self.redact_result(result);
+                }
+            }
+            Observation::Notified { problem } => self.redact_all(problem.iter_mut()),
             Observation::RemoteSeen { .. }
             | Observation::Rebased { .. }
             | Observation::Pushed { .. }
@@ -167,10 +174,14 @@ impl Redactor {
             memory,
             self_review: SelfReview { checked, concerns },
             wanted_grants,
+            question,
             blocked_because,
             next_ticket,
         } = report;
         self.redact_all([summary, blocked_because, next_ticket]);
+        for Question { text, choices, default } in question {
+            self.redact_all([text, default].into_iter().chain(choices));
+        }
         for ClaimedCommand { command, outcome } in commands {
             self.redact_all([command, outcome]);
         }

@@ -7,13 +7,16 @@ use ledger_core::{
 use policy::{NextChild, Outcome, TrustFact, after_child, next_child};
 
 use super::opening::{new_run_id, open_run, opened};
-use super::{Earlier, EarlierRun, RunError, RunOptions, RunReport, Standing, earlier_runs, guards, over, refused};
+use super::{
+    Earlier, EarlierRun, RunError, RunOptions, RunReport, Standing, earlier_runs, guards, over, redactor, refused,
+};
 use crate::admit::Candidacy;
 use crate::drive::DriveError;
-use crate::engine::{RunFolders, keep_ended};
-use crate::guard::end_leftovers;
+use crate::engine::{RunFolders, keep_ended, notify_of_end};
+use crate::guard::{GuardProgram, end_leftovers};
 use crate::journal_file::JournalSink as _;
 use crate::lock::{LockHolder, TicketLock};
+use crate::notify::Notifier;
 use crate::target::look_at_target;
 use crate::workspace::Workspace;
 
@@ -23,6 +26,7 @@ pub struct Manager<'a> {
     workspace: &'a Workspace,
     ticket: TicketId,
     earlier: EarlierRun,
+    guard: GuardProgram,
     _lock: TicketLock,
 }
 
@@ -102,12 +106,13 @@ impl<'a> Manager<'a> {
             workspace,
             ticket: ticket.clone(),
             earlier,
+            guard: options.guard.clone(),
             _lock: lock,
         }))
     }
 
     /// What the run waits for now. Children that were closed without it are written down.
-    pub fn next(&mut self, mut observe: impl FnMut(&Run, &Record)) -> Result<Managed, RunError> {
+    pub async fn next(&mut self, mut observe: impl FnMut(&Run, &Record)) -> Result<Managed, RunError> {
         loop {
             let candidacy = Candidacy::gather(self.workspace, &self.ticket, Some(&self.earlier.run))?;
             let stuck = match next_child(&self.earlier.run, candidacy.children()) {
@@ -122,7 +127,7 @@ impl<'a> Manager<'a> {
                 Ok(NextChild::Stuck { child, reason }) => format!("`{child}` is not delivered: {reason}"),
                 Err(circle) => circle.to_string(),
             };
-            return self.stop(stuck, &mut observe);
+            return self.stop(stuck, &candidacy, &mut observe).await;
         }
     }
 
@@ -149,17 +154,38 @@ impl<'a> Manager<'a> {
         Ok(choice)
     }
 
-    fn stop(&mut self, reason: String, observe: &mut dyn FnMut(&Run, &Record)) -> Result<Managed, RunError> {
+    async fn stop(
+        &mut self,
+        reason: String,
+        candidacy: &Candidacy,
+        observe: &mut dyn FnMut(&Run, &Record),
+    ) -> Result<Managed, RunError> {
         let blocker = Blocker {
             // The next run of the parent looks at its children again.
             resumable: true,
             next_step: "`foil status` shows how its children stand; `foil run <ticket>` goes on".to_owned(),
             ..Blocker::new(BlockerCode::DependencyNotDone, reason)
         };
-        let folder = self.workspace.roots().run(&self.ticket, &self.earlier.run.opened().run);
+        let (roots, id) = (self.workspace.roots(), &self.earlier.run.opened().run);
+        let folders = RunFolders {
+            run: roots.run(&self.ticket, id),
+            places: roots.places().join(format!("{}-{id}", self.ticket)),
+        };
+        let redactor = redactor(self.workspace, &folders, &candidacy.policy);
+        let records = guards(&folders.run);
+        let notifier = Notifier {
+            policy: &candidacy.policy.notify,
+            guard: &self.guard,
+            records: Some(&records),
+            temporary: roots.user(),
+            redactor: &redactor,
+        };
         let mut driver = self.earlier.driver(observe);
         driver.record(Timestamp::now(), &Event::Blocked(blocker.clone()))?;
-        keep_ended(&mut driver, self.workspace.repository(), &folder)?;
+        if candidacy.facts.trust == TrustFact::Trusted {
+            notify_of_end(&mut driver, &notifier, &candidacy.ticket.file.title).await?;
+        }
+        keep_ended(&mut driver, self.workspace.repository(), &folders.run)?;
         Ok(Managed::Stopped(Box::new(RunReport {
             outcome: Outcome::Blocked(blocker),
             run: self.earlier.run.clone(),

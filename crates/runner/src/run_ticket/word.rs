@@ -96,16 +96,10 @@ pub fn give_word(
             _ => WordError::NotWaiting { ticket },
         })
     };
-    let locks = workspace.roots().locks();
     if !workspace.roots().ticket_runs(ticket).is_dir() {
         return Err(not_waiting()?);
     }
-    let io = |source| RunError::Io {
-        path: locks.clone(),
-        source,
-    };
-    let holder = LockHolder::current(now).map_err(io)?.for_upkeep();
-    let _lock = TicketLock::acquire(&locks, ticket, &holder).map_err(RunError::Locked)?;
+    let _lock = lock_for_upkeep(workspace, ticket, now)?;
     let Earlier { unfinished, .. } = earlier_runs(workspace, ticket)?;
     let waiting = unfinished.and_then(|earlier| earlier.run.waits_for_word().map(|tree| (earlier, tree)));
     let Some((mut earlier, tree)) = waiting else {
@@ -115,8 +109,7 @@ pub fn give_word(
         let ticket = ticket.clone();
         return Err(WordError::Rejected { ticket });
     }
-    let identity = workspace.repository().identity()?;
-    let by = format!("{} <{}>", identity.author.name, identity.author.email);
+    let by = person(workspace)?;
     let event = match word {
         PersonsWord::Accepted => Event::Accepted {
             by: by.clone(),
@@ -134,6 +127,27 @@ pub fn give_word(
     driver.record(now, &event)?;
     driver.journal.sync().map_err(DriveError::from)?;
     Ok(GivenWord { run, tree, by })
+}
+
+/// Who speaks, as Git knows the person.
+pub(super) fn person(workspace: &Workspace) -> Result<String, RepositoryError> {
+    let author = workspace.repository().identity()?.author;
+    Ok(format!("{} <{}>", author.name, author.email))
+}
+
+/// The lock of a ticket for somebody who only writes something down.
+pub(super) fn lock_for_upkeep(
+    workspace: &Workspace,
+    ticket: &TicketId,
+    now: Timestamp,
+) -> Result<TicketLock, RunError> {
+    let locks = workspace.roots().locks();
+    let io = |source| RunError::Io {
+        path: locks.clone(),
+        source,
+    };
+    let holder = LockHolder::current(now).map_err(io)?.for_upkeep();
+    Ok(TicketLock::acquire(&locks, ticket, &holder)?)
 }
 
 fn finding(because: &str) -> Finding {

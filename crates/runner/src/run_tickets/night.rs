@@ -5,13 +5,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{PauseCause, Run, RunId};
+use ledger_core::{NotificationEvent, PauseCause, Run, RunId};
 use policy::config::LimitsPolicy;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::guard::GuardProgram;
 use crate::journal_file::read_journal;
+use crate::notify::{Notifier, notification_of_night};
+use crate::redact::Redactor;
 use crate::run_history::tickets_with_runs;
+use crate::run_variables::Variables;
 use crate::workspace::Workspace;
 
 /// How long before the runner began spending counts too, so that a runner that is started anew begins no new night.
@@ -144,6 +148,34 @@ fn leave(stop: &watch::Sender<Option<PauseCause>>, cause: PauseCause) {
         stop.get_or_insert(cause);
         is_new
     });
+}
+
+/// Tells outside that the night is over, where the policy wants that. There is no journal of a night: nobody tells it again, because the runner of the
+/// next night has seen nothing of this one. Gives what went wrong.
+pub(super) async fn notify_of_night(workspace: &Workspace, guard: &GuardProgram, words: &str) -> Vec<String> {
+    let (Ok(policy), Ok(true)) = (workspace.policy(), workspace.is_policy_trusted()) else {
+        return Vec::new();
+    };
+    let about = NotificationEvent::NightOver;
+    let repository = workspace.repository_id().unwrap_or_default();
+    let notification = notification_of_night(&repository, words);
+    let mut variables = Variables::default();
+    variables.set("FOIL_EVENT", about.as_str());
+    variables.set("FOIL_REPOSITORY", &repository);
+    let notifier = Notifier {
+        policy: &policy.notify,
+        guard,
+        records: None,
+        temporary: workspace.roots().user(),
+        redactor: &Redactor::default(),
+    };
+    let mut problems = Vec::new();
+    for by in policy.notify.channels(about) {
+        if let Err(error) = notifier.send(by, &notification, &variables).await {
+            problems.push(format!("the {by}: {error}"));
+        }
+    }
+    problems
 }
 
 fn signed(duration: Duration) -> SignedDuration {

@@ -2,13 +2,16 @@
 
 use std::cell::RefCell;
 
+use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
-use policy::{Outcome, Queued, passes_by_itself};
+use policy::{Outcome, Queued};
 use tokio::sync::mpsc;
 
 use super::night::Night;
 use super::{Place, Witness};
+use crate::clean::make_room;
 use crate::leaving::Leaving;
+use crate::lock::LockHolder;
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
 use crate::workspace::Workspace;
 
@@ -79,7 +82,7 @@ pub(super) struct TicketWorker<'a, W> {
     /// Which tickets are to be left while others go on.
     pub(super) leaving: &'a Leaving,
     pub(super) place: Option<Place>,
-    /// What stopped the first of the children that was stopped by what passes.
+    /// What stopped the first of the children that was stopped by what passes, or waits for an answer.
     pub(super) stopped_by: &'a RefCell<Option<Blocker>>,
     pub(super) night: &'a Night,
 }
@@ -90,6 +93,17 @@ impl<W: Witness> TicketWorker<'_, W> {
         move |run, record| {
             self.night.see(run);
             show(run, record);
+        }
+    }
+
+    /// What `[disk] budget` wants. That there is no room is no reason not to run: the gates say whether there is enough.
+    fn make_room(&self) {
+        let now = Timestamp::now();
+        let Ok(holder) = LockHolder::current(now) else {
+            return;
+        };
+        if let Some(made) = make_room(self.workspace, &holder, now).transpose() {
+            self.witness.made_room(&made);
         }
     }
 
@@ -106,6 +120,7 @@ impl<W: Witness> TicketWorker<'_, W> {
     }
 
     async fn run(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
+        self.make_room();
         let managed = {
             let show = self.view(ticket);
             Manager::begin(self.workspace, ticket, &self.options, show).await?
@@ -131,7 +146,7 @@ impl<W: Witness> TicketWorker<'_, W> {
             ..*self
         };
         loop {
-            let child = match manager.next(self.view(parent))? {
+            let child = match manager.next(self.view(parent)).await? {
                 Managed::Parent => return Ok(None),
                 Managed::Stopped(report) => return Ok(Some(*report)),
                 Managed::Child(child) => child,
@@ -139,7 +154,8 @@ impl<W: Witness> TicketWorker<'_, W> {
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
             let choice = manager.ended(&child, &ran, self.view(parent))?;
-            let passing = stopped_by(&ran).filter(|blocker| passes_by_itself(blocker.code));
+            let waits = |code: BlockerCode| code.passes_by_itself() || code == BlockerCode::AnswerNeeded;
+            let passing = stopped_by(&ran).filter(|blocker| waits(blocker.code));
             let first = self.stopped_by.take().or(passing);
             self.stopped_by.replace(first);
             let is_left = is_left(&ran);

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, BlobId, Blocker, BlockerCode, Delivered, Digest, Journal, JournalError, Kind, Mode, ObjectId,
-    PackageName, PauseCause, Phase, PhaseEvidence, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
+    Approval, BlobId, Blocker, BlockerCode, Delivered, Journal, JournalError, Kind, Mode, ObjectId, PackageName,
+    PauseCause, Phase, PhaseEvidence, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
 };
 
+use super::health::{Room, StatusHealth};
 use super::next_steps::{AfterDelivery, after_no_delivery};
 use super::{
     BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, PackageStatus, PausedStatus, PolicyStatus, RepositoryStatus,
@@ -17,9 +18,11 @@ use super::{
 use crate::base::stored_receipt;
 use crate::capsule::BlockerCapsule;
 use crate::consent::{ConsentState, consent_state};
+use crate::disk::free_bytes;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
 use crate::packages::{LockStatus, Packages, PackagesError};
+use crate::questions::QuestionReport;
 use crate::rescue::{has_left_work, rescue_command};
 use crate::run_history::read_run;
 use crate::stack::stack_of;
@@ -363,7 +366,7 @@ impl<'a> World<'a> {
             && !run.state().is_ended()
             && TicketLock::holder(&self.workspace.roots().locks(), &row.id).is_some()
         {
-            return TicketState::Running(Box::new(RunStatus::of(run, Some(self.now))));
+            return TicketState::Running(Box::new(RunStatus::under_way(self.workspace, run, self.now)));
         }
         let consent = match &row.said {
             Said::Done => return TicketState::Done(Box::new(self.done(row, run.as_ref()))),
@@ -466,6 +469,7 @@ impl<'a> World<'a> {
     }
 
     fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
+        let unknown = run.map(crate::once_only::unknown).unwrap_or_default();
         let template = self.workspace.policy().ok().map(|policy| &policy.delivery.branch);
         let package = row.package.as_ref().map(PackageName::as_str);
         let branch = template.and_then(|template| {
@@ -484,6 +488,7 @@ impl<'a> World<'a> {
             && receipt.delivered.is_none()
         {
             return DoneStatus {
+                unknown,
                 next_steps: after_no_delivery(&row.id, receipt),
                 ..DoneStatus::default()
             };
@@ -497,6 +502,7 @@ impl<'a> World<'a> {
         else {
             return DoneStatus {
                 branch,
+                unknown,
                 ..DoneStatus::default()
             };
         };
@@ -518,6 +524,7 @@ impl<'a> World<'a> {
             pushed: remote.as_ref().map(ToString::to_string),
             merged,
             stacked: run.map(|run| self.unmerged_below(run)).unwrap_or_default(),
+            unknown,
             next_steps,
         }
     }
@@ -564,7 +571,22 @@ impl<'a> World<'a> {
         for ticket in &tickets {
             *counts.entry(ticket.state.name()).or_insert(0) += 1;
         }
-        let policy: Digest = self.workspace.policy_file().digest();
+        let policy = PolicyStatus {
+            digest: self.workspace.policy_file().digest(),
+            trusted: self.workspace.is_policy_trusted()?,
+        };
+        let misfits: Vec<_> = ledger
+            .misfits()
+            .iter()
+            .map(|misfit| MisfitStatus {
+                path: misfit.path.clone(),
+                reason: misfit.reason.to_string(),
+            })
+            .collect();
+        let room = Room {
+            free: free_bytes(&[self.workspace.roots().user(), self.workspace.repository().common_dir()]),
+            least: self.workspace.policy()?.disk.min_free.as_bytes(),
+        };
         Ok(StatusReport {
             schema: STATUS_SCHEMA,
             repository: RepositoryStatus {
@@ -575,22 +597,13 @@ impl<'a> World<'a> {
                 },
                 commit: self.head.commit(),
             },
-            policy: PolicyStatus {
-                digest: policy,
-                trusted: self.workspace.is_policy_trusted()?,
-            },
+            health: StatusHealth::of(&policy, room, &misfits, &tickets),
+            policy,
             ledger: ledger.dir().clone(),
             counts,
             tickets,
             packages,
-            misfits: ledger
-                .misfits()
-                .iter()
-                .map(|misfit| MisfitStatus {
-                    path: misfit.path.clone(),
-                    reason: misfit.reason.to_string(),
-                })
-                .collect(),
+            misfits,
         })
     }
 }
@@ -629,6 +642,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 retry_at: blocker.retry_at,
                 failed: BlockerCapsule::of(run, None).map_or_else(Vec::new, |capsule| capsule.failed),
                 waits_for_word: run.waits_for_word().is_some(),
+                question: QuestionReport::open(run),
                 rescue: has_left_work(run).then(|| rescue_command(id)),
                 run: RunStatus::of(run, None),
             }))

@@ -1,10 +1,14 @@
 //! A run as people want to see it, computed from the run alone.
 
 use jiff::Timestamp;
-use ledger_core::{Phase, Run, RunId, StackedTicket};
+use ledger_core::{MAX_DOCUMENT_BYTES, Phase, Run, RunId, StackedTicket};
+use policy::{Limits, Liveness, liveness};
 use serde::Serialize;
 
+use crate::packet::ticket_in_base;
+use crate::run_ticket::limits;
 use crate::stack::stack_of;
+use crate::workspace::{PolicyFile, Workspace};
 
 /// How far a run is and what it is doing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +30,18 @@ pub struct RunStatus {
     pub files_changed: Option<u64>,
     /// Tokens spent.
     pub tokens: u64,
+    /// Hooks and notifications of which nobody knows how they ended, in words; they are not done again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+    /// The most tokens that it may spend. Only of a run that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// How the agent is whose turn is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<Liveness>,
+    /// The limits that it was begun under: those of its base, tightened by its ticket. Only of a run that is under way.
+    #[serde(skip)]
+    pub limits: Option<Limits>,
     /// The delivered tickets that its base rests on, which were not merged when it began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacked: Vec<StackedTicket>,
@@ -61,10 +77,40 @@ impl RunStatus {
             }),
             files_changed: measured.map(|change| change.counts.total()),
             tokens: run.tokens().total,
+            unknown: crate::once_only::unknown(run),
+            max_tokens: None,
+            liveness: None,
+            limits: None,
             stacked: stack_of(run).to_vec(),
             started_at: run.opened_at(),
             last_event_at: run.last_at(),
             elapsed_seconds: u64::try_from(elapsed.as_secs()).unwrap_or(0),
         }
     }
+
+    /// The same of a run that is under way, with the limits that it was begun under.
+    pub(crate) fn under_way(workspace: &Workspace, run: &Run, now: Timestamp) -> Self {
+        Self::within(limits_of(workspace, run), run, now)
+    }
+
+    /// The same with these limits.
+    pub(crate) fn within(limits: Option<Limits>, run: &Run, now: Timestamp) -> Self {
+        // Only an agent says something of itself.
+        let live = run.pending().map(|pending| &pending.live);
+        let live = live.filter(|live| live.thread.is_some());
+        Self {
+            max_tokens: limits.map(|limits| limits.max_tokens),
+            liveness: live.map(|live| liveness(live, &limits.unwrap_or_default(), now)),
+            limits,
+            ..Self::of(run, Some(now))
+        }
+    }
+}
+
+fn limits_of(workspace: &Workspace, run: &Run) -> Option<Limits> {
+    let repository = workspace.repository();
+    let bytes = repository.read_file_at(run.base()?, &PolicyFile::path(), MAX_DOCUMENT_BYTES as u64);
+    let policy = PolicyFile::new(bytes.ok()?).policy.ok()?;
+    let of_ticket = ticket_in_base(workspace, run)?.limits;
+    Some(limits(&policy.limits).tightened(&of_ticket))
 }

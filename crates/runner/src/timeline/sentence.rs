@@ -9,8 +9,12 @@ use ledger_core::{
 use serde::Serialize;
 
 use self::observed::observed;
+use crate::agent::shorten;
 use crate::children::end_in_words;
 use crate::stack::stack_in_words;
+
+/// The most characters of a question and of a default in a sentence that has room for both.
+const QUOTED: usize = 140;
 
 /// What an event is about, where its kind alone does not say.
 pub(super) fn subject(event: &Event) -> Option<String> {
@@ -73,6 +77,9 @@ pub(super) fn sentence(event: &Event) -> String {
                     .unwrap_or_default();
                 format!("iteration {n} started: the change has parted from its specs{first}")
             }
+            IterationCause::Answered { question } => {
+                format!("iteration {n} started with the answer to question {question}")
+            }
             IterationCause::TurnFailed { reason } => format!("iteration {n} started: {reason}"),
         },
         Event::RepairStarted { round, n, findings } => {
@@ -112,6 +119,25 @@ pub(super) fn sentence(event: &Event) -> String {
                 first_finding(findings)
             )
         }
+        Event::QuestionAsked(asked) => format!(
+            "question {} to a person, who has until {} to answer: {}; else this holds: {}",
+            asked.n,
+            asked.expires_at,
+            shorten(&asked.question.text, QUOTED),
+            shorten(&asked.question.default, QUOTED)
+        ),
+        Event::QuestionSeen { question, by } => format!("question {question} was looked at by {by}"),
+        Event::QuestionAnswered {
+            question,
+            answer,
+            by: Some(by),
+        } => format!("question {question} answered by {by}: {answer}"),
+        Event::QuestionAnswered {
+            question,
+            answer,
+            by: None,
+            ..
+        } => format!("question {question} was answered by nobody in time, so its default holds: {answer}"),
         Event::Blocked(blocker) => format!("blocked, {}", blocker_words(blocker)),
         Event::Canceled { by, reason } => format!("canceled by {by}: {reason}"),
     }
@@ -292,6 +318,14 @@ fn intended(effect: &Effect) -> String {
         Effect::AskRemote { target } => format!("asking for `{target}`"),
         Effect::Push { target, new, .. } => format!("pushing {} to `{target}`", new.short()),
         Effect::Rebase { onto } => format!("bringing the change onto {}", onto.short()),
+        Effect::RunHook { hook, iteration, tree } if hook.is_of_iteration() => {
+            format!(
+                "running the hook `{hook}` of iteration {iteration} on tree {}",
+                tree.short()
+            )
+        }
+        Effect::RunHook { hook, tree, .. } => format!("running the hook `{hook}` on tree {}", tree.short()),
+        Effect::Notify { about, by } => format!("telling the {by} that the run is `{about}`"),
         Effect::StoreRun { name, .. } => format!("storing the run as `{}`", name.short()),
     }
 }
@@ -331,6 +365,13 @@ fn activity_words(activity: &Activity) -> String {
         Activity::Retrying { reason } => format!("the agent tries again: {reason}"),
         Activity::RequestDeclined { request, about } => format!("declined the agent's request {request}: {about}"),
         Activity::Warning { message } => format!("the agent warns: {message}"),
+        Activity::ProcessSeen {
+            cpu_ms,
+            io_bytes,
+            connections,
+        } => format!(
+            "the agent says nothing; since the last look {cpu_ms} ms of processor time, {io_bytes} bytes read and written, {connections} connections open"
+        ),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use counterfoil_runner::{CodexHome, CodexProgram, CodexProgramError, HomeSettings, OLDEST_CODEX, PINNED_CODEX};
+use counterfoil_runner::{
+    CodexHome, CodexProgram, CodexProgramError, CodexProtocol, HomeSettings, OLDEST_CODEX, PINNED_CODEX,
+};
 use toml::Table;
 
 use crate::world::{codex_path, scratch};
@@ -152,4 +154,26 @@ async fn the_real_codex_is_probed() {
     program.sandbox_probe(&home).await.unwrap();
     let error = program.login_status(&home).await.unwrap_err();
     assert!(matches!(error, CodexProgramError::NotLoggedIn { .. }), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs the real Codex; run by cargo xtask e2e"]
+async fn the_pinned_protocol_is_what_the_pinned_codex_says() {
+    let folder = scratch();
+    let program = CodexProgram::find(codex_path().to_str().unwrap(), None).await.unwrap();
+    let home = CodexHome::prepare(&folder.path().join("home"), &HomeSettings::default()).unwrap();
+    let said = program.protocol(&home, folder.path()).await.unwrap();
+    if said != CodexProtocol::pinned() {
+        let found = Path::new(env!("CARGO_TARGET_TMPDIR")).join("protocol.json");
+        std::fs::write(&found, serde_json::to_string_pretty(&said).unwrap() + "\n").unwrap();
+        panic!(
+            "it is other than src/agent/codex_app_server/protocol.json; see {}",
+            found.display()
+        );
+    }
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing but the home is left"
+    );
 }

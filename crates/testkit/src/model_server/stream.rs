@@ -205,7 +205,7 @@ pub(super) fn refusal(status: u16, body: Option<&Value>, retry_after: Option<u64
 fn usual_report() -> Value {
     json!({
         "turn": "{turn}", "status": "done", "summary": "", "commands": [], "skipped_checks": [], "deviations": [],
-        "risks": [], "memory": [], "self_review": { "checked": [], "concerns": [] }, "wanted_grants": [], "blocked_because": "",
+        "risks": [], "memory": [], "self_review": { "checked": [], "concerns": [] }, "wanted_grants": [], "question": [], "blocked_because": "",
         "next_ticket": "",
     })
 }

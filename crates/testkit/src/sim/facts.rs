@@ -7,9 +7,9 @@ use ledger_core::{
     CoveredFile, Curation, CurationEnd, DeliveryMode, Digest, Discovery, Event, EvidenceLabel, ExpertCall, ExpertEnd,
     ExpertField, ExpertReview, Finding, Grants, JOURNAL_FORMAT, Judge, JudgedAdvice, JudgedCuration,
     JudgedExpertReview, JudgedPlan, JudgedReview, Kind, ListedPath, MemoryNote, Mode, NamedTests, NoteKind, ObjectId,
-    Opened, OutputRecord, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, ReaderEnd, Recommendation, Report,
-    ReportStatus, Review, ReviewEnd, SelfReview, Severity, SourceLock, Strength, TestComparison, TestOrder, ThreadId,
-    ToldBy, Transitions, TreeId, TreesApart, Verdict, Violation,
+    Opened, OutputRecord, Plan, PlanEnd, PlanStatus, PreparedDelivery, PushTarget, Question, ReaderEnd, Recommendation,
+    Report, ReportStatus, Review, ReviewEnd, SelfReview, Severity, SourceLock, Strength, TestComparison, TestOrder,
+    ThreadId, ToldBy, Transitions, TreeId, TreesApart, Verdict, Violation,
 };
 use policy::{Inputs, Limits, Policy, StartFacts};
 
@@ -145,8 +145,22 @@ pub fn report(label: &str, status: ReportStatus) -> Report {
             concerns: Vec::new(),
         },
         wanted_grants: Vec::new(),
+        question: Vec::new(),
         blocked_because: String::new(),
         next_ticket: String::new(),
+    }
+}
+
+/// The same report with a question.
+pub fn asks(report: Report) -> Report {
+    let question = Question {
+        text: "Which of both?".to_owned(),
+        choices: vec!["left".to_owned(), "right".to_owned()],
+        default: "left".to_owned(),
+    };
+    Report {
+        question: vec![question],
+        ..report
     }
 }
 

@@ -64,6 +64,12 @@ pub(super) fn page(packet: &ReviewPacket) -> String {
             page.quote(&format!("{}: {}; {}", round.n, round.task.what, round.outcome()));
         }
     }
+    if !packet.questions.is_empty() {
+        page.heading("Questions of the worker's");
+        for question in &packet.questions {
+            page.quote(&question.line());
+        }
+    }
     page.change(packet);
     page.checks(packet);
     page.claims(packet);

@@ -5,13 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ledger_core::{Blocker, TicketId};
-use policy::{Held, Queued};
-use runner::{Place, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
+use ledger_core::{Blocker, BlockerCode, TicketId};
+use policy::{Held, Outcome, Queued};
+use runner::{CleanError, MadeRoom, Place, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
 
 use super::progress::Screen;
 use super::{NotRun, ReportRun, exit_of, tell, title_of};
 use crate::commands::Context;
+use crate::commands::clean::{size, words as kind};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{NOTICE, plain, styled};
@@ -114,6 +115,8 @@ impl Witness for Teller<'_> {
         match ran {
             Ok(report) => {
                 told.exit = told.exit.and(exit_of(&report));
+                told.is_over |=
+                    matches!(&report.outcome, Outcome::Blocked(blocker) if blocker.code == BlockerCode::DiskFull);
                 self.say(&mut told, || tell(&report, self.context));
                 if output.is_json() {
                     told.runs.push(ReportRun {
@@ -132,7 +135,7 @@ impl Witness for Teller<'_> {
                 let words = error.words(self.context.work_dir(), output);
                 let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
                 self.say(&mut told, || Ok(output.error(&text)?));
-                told.is_over |= of_this == Exit::Failed;
+                told.is_over |= of_this == Exit::Failed || error.code == Some(BlockerCode::DiskFull);
                 let ticket = ticket.clone();
                 told.not_run.push(NotRun { ticket, error });
             }
@@ -178,8 +181,12 @@ impl Witness for Teller<'_> {
 
     fn postponed(&self, ticket: &TicketId, stopped_by: &Blocker, until: Timestamp) {
         let at = until.to_zoned(TimeZone::system()).strftime("%a %H:%M");
+        let goes_on = match stopped_by.code {
+            BlockerCode::AnswerNeeded => format!("`foil answer {ticket}` answers it, else it goes on at {at}"),
+            _ => format!("it goes on at {at}, or later"),
+        };
         let text = format!(
-            "{} {ticket}: {} ({}); it goes on at {at}, or later\n",
+            "{} {ticket}: {} ({}); {goes_on}\n",
             styled(NOTICE, "waiting"),
             plain(&stopped_by.reason),
             stopped_by.code
@@ -188,6 +195,41 @@ impl Witness for Teller<'_> {
         (told.has_tried, told.is_idle) = (true, false);
         told.postponed.insert(ticket.clone());
         self.say(&mut told, || Ok(self.context.output.story(&text)?));
+    }
+
+    fn not_notified(&self, problem: &str) {
+        let text = format!(
+            "{}: nobody was told that the night is over: {}\n",
+            styled(NOTICE, "mind"),
+            plain(problem)
+        );
+        self.say(&mut self.told(), || Ok(self.context.output.story(&text)?));
+    }
+
+    fn made_room(&self, made: &Result<MadeRoom, CleanError>) {
+        let mut text = String::new();
+        match made {
+            Ok(made) => {
+                for item in &made.report.removed {
+                    let what = format!("{} of {}, run {}", kind(item.kind), item.ticket, item.run);
+                    text.push_str(&format!("made room: {what} gone, {}\n", size(item.bytes)));
+                }
+                if made.is_over() {
+                    text.push_str(&format!(
+                        "{}: places and logs take {}, and `[disk] budget` is {}; nothing more of them may go by itself, `foil clean` says why\n",
+                        styled(NOTICE, "mind"),
+                        size(made.used),
+                        size(made.budget)
+                    ));
+                }
+            }
+            Err(error) => {
+                let words = plain(&error.to_string());
+                text.push_str(&format!("{}: no room was made: {words}\n", styled(NOTICE, "mind")));
+            }
+        }
+        let output = self.context.output;
+        self.say(&mut self.told(), || Ok(output.story(&text)?));
     }
 
     fn nearly_spent(&self, words: &str) {

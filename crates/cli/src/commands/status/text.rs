@@ -1,7 +1,13 @@
 //! The status in words.
 
-use runner::{DoneStatus, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence};
+use anstyle::Style;
+use ledger_core::BlockerCode;
+use policy::Liveness;
+use runner::{
+    DoneStatus, QuestionReport, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence,
+};
 
+use crate::commands::since::local_time;
 use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table, thousands};
 
 /// How many tickets of a state are listed that nobody has to look at now.
@@ -65,6 +71,11 @@ pub(super) fn one(report: &StatusReport, ticket: &TicketStatus) -> String {
             text.push_str(&format!("    next: foil run {}\n", ticket.id));
         }
     }
+    if let TicketState::Blocked(blocked) = &ticket.state
+        && blocked.code != BlockerCode::Other
+    {
+        text.push_str(&format!("    more: foil explain --code {}\n", blocked.code));
+    }
     text.push_str(&packages(report, true));
     text
 }
@@ -109,14 +120,7 @@ fn packages(report: &StatusReport, in_full: bool) -> String {
 }
 
 fn heading(report: &StatusReport) -> String {
-    let repository = &report.repository;
-    let place = match (&repository.branch, &repository.commit) {
-        (Some(branch), Some(_)) => format!("on {}", plain(branch)),
-        (Some(branch), None) => format!("on {}, without a commit yet", plain(branch)),
-        (None, Some(commit)) => format!("at {}, on no branch", commit.short()),
-        (None, None) => "without a commit".to_owned(),
-    };
-    let mut text = format!("{} {place}\n", styled(HEADING, plain(&repository.id)));
+    let mut text = format!("{} {}\n", styled(HEADING, plain(&report.repository.id)), place(report));
     if !report.policy.trusted {
         text.push_str(&format!(
             "{}: nothing runs before `foil trust`\n",
@@ -126,17 +130,33 @@ fn heading(report: &StatusReport) -> String {
     text
 }
 
+/// Where the work tree stands.
+pub(super) fn place(report: &StatusReport) -> String {
+    let repository = &report.repository;
+    match (&repository.branch, &repository.commit) {
+        (Some(branch), Some(_)) => format!("on {}", plain(branch)),
+        (Some(branch), None) => format!("on {}, without a commit yet", plain(branch)),
+        (None, Some(commit)) => format!("at {}, on no branch", commit.short()),
+        (None, None) => "without a commit".to_owned(),
+    }
+}
+
 fn state_heading(name: &str) -> String {
-    let style = match name {
+    styled(style_of_state(name), name)
+}
+
+/// How the name of a state is shown.
+pub(super) fn style_of_state(name: &str) -> Style {
+    match name {
         "running" | "ready" | "done" => GOOD,
         "blocked" | "broken" => BAD,
         "paused" | "stale" | "waiting" => NOTICE,
         _ => HEADING,
-    };
-    styled(style, name)
+    }
 }
 
-fn counts(report: &StatusReport) -> String {
+/// How many tickets stand where.
+pub(super) fn counts(report: &StatusReport) -> String {
     if report.tickets.is_empty() {
         return format!(
             "no tickets in {}/tickets yet: `foil new \"<title>\"` makes one",
@@ -173,7 +193,8 @@ fn group(tickets: &[&TicketStatus]) -> String {
     text
 }
 
-fn details(ticket: &TicketStatus) -> Vec<String> {
+/// What is known of a ticket beside its title, a line each.
+pub(super) fn details(ticket: &TicketStatus) -> Vec<String> {
     match &ticket.state {
         TicketState::Draft | TicketState::Canceled => Vec::new(),
         TicketState::Ready { next_step, .. } => match next_step {
@@ -185,7 +206,10 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
             next(&stale.next_step),
         ],
         TicketState::Waiting(waiting) => vec![plain(&waiting.reason)],
-        TicketState::Running(run) => std::iter::once(progress(run)).chain(rests_on(run)).collect(),
+        TicketState::Running(run) => std::iter::once(progress(run))
+            .chain(rests_on(run))
+            .chain(minds(&run.unknown))
+            .collect(),
         TicketState::Paused(paused) => {
             let why = match paused.cause {
                 "person" => "a person has given their word".to_owned(),
@@ -193,6 +217,7 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
             };
             let mut lines = vec![format!("{why}; {}", progress(&paused.run))];
             lines.extend(rests_on(&paused.run));
+            lines.extend(minds(&paused.run.unknown));
             lines.push(next(&paused.next_step));
             lines
         }
@@ -202,8 +227,10 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
                 progress(&blocked.run),
             ];
             lines.extend(rests_on(&blocked.run));
+            lines.extend(minds(&blocked.run.unknown));
             let failed = blocked.failed.iter().take(SHOWN_FAILED);
             lines.extend(failed.map(|proof| format!("did not hold: {}", plain(&proof.line()))));
+            lines.extend(blocked.question.iter().flat_map(asked));
             lines.push(next(&blocked.next_step));
             let rescue = blocked.rescue.as_ref();
             lines.extend(rescue.map(|command| format!("its work is kept: `{command}` begins a new run with it")));
@@ -221,6 +248,26 @@ fn details(ticket: &TicketStatus) -> Vec<String> {
             lines
         }
     }
+}
+
+/// What is known of a question that waits for an answer.
+fn asked(question: &QuestionReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !question.choices.is_empty() {
+        let choices = question.choices.iter().zip(1..);
+        let choices: Vec<_> = choices.map(|(choice, n)| format!("{n}. {}", plain(choice))).collect();
+        lines.push(format!("choices: {}", choices.join("; ")));
+    }
+    let expires = local_time(question.expires_at);
+    lines.push(format!("default, from {expires} on: {}", plain(&question.default)));
+    let mut history = vec![format!("asked at {}", local_time(question.asked_at))];
+    history.extend(question.told.iter().map(|told| plain(told)));
+    history.push(match &question.seen {
+        Some(seen) => format!("looked at by {} at {}", plain(&seen.by), local_time(seen.at)),
+        None => "nobody has looked at it".to_owned(),
+    });
+    lines.push(history.join("; "));
+    lines
 }
 
 fn next(step: &str) -> String {
@@ -256,6 +303,7 @@ fn delivered(done: &DoneStatus) -> Vec<String> {
             "rests on {stack}, not merged: merging this branch brings {them} too"
         ));
     }
+    lines.extend(minds(&done.unknown));
     let rows: Vec<_> = done
         .next_steps
         .iter()
@@ -265,12 +313,25 @@ fn delivered(done: &DoneStatus) -> Vec<String> {
     lines
 }
 
+/// What nobody knows.
+fn minds(unknown: &[String]) -> impl Iterator<Item = String> + '_ {
+    unknown.iter().map(|words| format!("mind: {}", plain(words)))
+}
+
 /// What a run's base rests on, where that is delivered tickets.
 fn rests_on(run: &RunStatus) -> Option<String> {
     stack_sentence(&run.stacked)
 }
 
 fn progress(run: &RunStatus) -> String {
+    let mut parts = standing(run);
+    parts.extend(run.doing.as_deref().map(plain));
+    parts.extend(spent(run));
+    parts.join(", ")
+}
+
+/// Where a run stands.
+pub(super) fn standing(run: &RunStatus) -> Vec<String> {
     let mut parts = vec![run.phase.map_or("opened", |phase| phase.as_str()).to_owned()];
     if run.iteration > 0 {
         parts.push(format!("iteration {}", run.iteration));
@@ -278,19 +339,25 @@ fn progress(run: &RunStatus) -> String {
     if run.repair_rounds > 0 {
         parts.push(count(run.repair_rounds as usize, "repair round", "repair rounds"));
     }
-    if let Some(doing) = &run.doing {
-        parts.push(plain(doing));
+    // That it works is what anybody takes for granted.
+    if let Some(liveness) = run.liveness.filter(|liveness| *liveness != Liveness::Working) {
+        parts.push(liveness.words().to_owned());
     }
-    if let Some(files) = run.files_changed {
-        parts.push(count(
-            usize::try_from(files).unwrap_or(usize::MAX),
-            "file changed",
-            "files changed",
-        ));
-    }
-    parts.push(format!("{} tokens", thousands(run.tokens)));
-    parts.push(elapsed(run.elapsed_seconds));
-    parts.join(", ")
+    parts
+}
+
+/// What a run has come to and what it took.
+pub(super) fn spent(run: &RunStatus) -> Vec<String> {
+    let files = run
+        .files_changed
+        .map(|files| usize::try_from(files).unwrap_or(usize::MAX));
+    let files = files.map(|files| count(files, "file changed", "files changed"));
+    let of = run.max_tokens.map(|most| format!(" of {}", thousands(most)));
+    let tokens = format!("{}{} tokens", thousands(run.tokens), of.unwrap_or_default());
+    files
+        .into_iter()
+        .chain([tokens, elapsed(run.elapsed_seconds)])
+        .collect()
 }
 
 fn elapsed(seconds: u64) -> String {

@@ -27,6 +27,18 @@ impl Run {
             condition("store_run", self.state.is_ended(), "the run is not over")?;
             return condition("store_run", self.stored.is_none(), "it is stored already");
         }
+        if let Effect::Notify { about, by } = effect {
+            return self.permit_notification(*about, *by);
+        }
+        if let Effect::RunHook { hook, iteration, tree } = effect {
+            let is_over = self.state.is_ended();
+            condition(
+                "run_hook",
+                is_over != hook.is_of_iteration(),
+                "it is not the time for this hook",
+            )?;
+            return self.permit_hook(*hook, *iteration, *tree);
+        }
         condition("intended", !self.state.is_ended(), "the run is over")?;
         match effect {
             Effect::PreparePlaces { base } => {
@@ -235,7 +247,9 @@ impl Run {
                     "the target moved too often",
                 )
             }
-            Effect::Interrupt { .. } | Effect::StoreRun { .. } => Ok(()),
+            Effect::RunHook { .. } | Effect::Notify { .. } | Effect::Interrupt { .. } | Effect::StoreRun { .. } => {
+                Ok(())
+            }
         }
     }
 

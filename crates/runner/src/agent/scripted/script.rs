@@ -316,7 +316,7 @@ impl Answer {
                     "turn": "{turn}", "status": "done", "summary": "", "commands": [], "skipped_checks": [],
                     "deviations": [], "risks": [], "memory": [],
                     "self_review": { "checked": [], "concerns": [] },
-                    "wanted_grants": [], "blocked_because": "", "next_ticket": "",
+                    "wanted_grants": [], "question": [], "blocked_because": "", "next_ticket": "",
                 }),
                 fields,
             ),

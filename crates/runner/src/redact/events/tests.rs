@@ -74,6 +74,11 @@ fn no_field_of_a_report_keeps_a_secret_or_a_path() {
             concerns: vec![said()],
         },
         wanted_grants: wanted(),
+        question: vec![Question {
+            text: said(),
+            choices: vec![said()],
+            default: said(),
+        }],
         blocked_because: said(),
         next_ticket: said(),
     };
@@ -82,7 +87,7 @@ fn no_field_of_a_report_keeps_a_secret_or_a_path() {
         tokens: TokenCount::default(),
         thread: None,
     });
-    assert_clean(&text, 13);
+    assert_clean(&text, 16);
 }
 
 #[test]

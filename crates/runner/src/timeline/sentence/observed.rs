@@ -145,6 +145,9 @@ pub(super) fn observed(observation: &Observation) -> String {
             )
         }
         Observation::RefSeen { value: None, .. } => "the branch does not exist".to_owned(),
+        Observation::HookEnded { result, .. } => format!("the hook `{}` ended: {}", result.name, result.outcome),
+        Observation::Notified { problem: None } => "the notification was handed over".to_owned(),
+        Observation::Notified { problem: Some(problem) } => format!("the notification was not handed over: {problem}"),
         Observation::RunStored { commit } => format!("the run is stored in {}", commit.short()),
         Observation::Failed { code, reason } => format!("it could not be done, {code}: {reason}"),
         Observation::Lost { reason } => format!("nobody saw how it ended: {reason}"),
