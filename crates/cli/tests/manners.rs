@@ -7,10 +7,11 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 28] = [
+const VERBS: [&str; 29] = [
     "init",
     "trust",
     "new",
+    "plan",
     "package",
     "check",
     "approve",

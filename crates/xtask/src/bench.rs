@@ -8,6 +8,7 @@ mod journal;
 mod ledger;
 mod liveness;
 mod measure;
+mod night;
 mod program;
 mod push;
 mod repository;
@@ -44,7 +45,7 @@ struct Programs {
 
 type Group = fn(&Bench) -> Result<Vec<Row>, TaskError>;
 
-const GROUPS: [(&str, Group); 7] = [
+const GROUPS: [(&str, Group); 8] = [
     ("program", program::rows),
     ("journal", journal::rows),
     ("change-set", change_set::rows),
@@ -52,6 +53,7 @@ const GROUPS: [(&str, Group); 7] = [
     ("under-way", under_way::rows),
     ("push", push::rows),
     ("turns", turns::rows),
+    ("night", night::rows),
 ];
 
 /// Builds the release program, measures the named groups of rows, or all, and prints them as a Markdown table.

@@ -5,8 +5,10 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use runner::guard::ProcessIdentity;
+
 use crate::common::World;
-use crate::world::{WRITER, approved};
+use crate::world::{WRITER, approved, eventually};
 
 /// How long anything may take.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -178,6 +180,23 @@ fn the_view_gives_the_terminal_back_whatever_ends_it() {
         assert_eq!(said.code, Some(0), "{said}");
         assert_eq!(given_back(&world, terminal), Some(code), "{signal}");
     }
+}
+
+#[test]
+fn a_view_whose_terminal_is_gone_ends() {
+    let world = approved(WRITER);
+    // In a session of its own it is told nothing by a signal.
+    let line = format!(
+        "setsid --wait sh -c 'echo $$ > ../pid; exec {} status --watch'",
+        env!("CARGO_BIN_EXE_foil")
+    );
+    let mut terminal = Terminal::of_line(&world, 80, &line, &[]);
+    terminal.shows(&[ENTER, "0001-hello", "select"]);
+    let pid = std::fs::read_to_string(world.folder().join("pid")).unwrap();
+    let process = ProcessIdentity::of(pid.trim().parse().unwrap()).unwrap();
+    let process = process.expect("it runs");
+    drop(terminal);
+    eventually("it has ended", || !process.is_alive());
 }
 
 #[test]

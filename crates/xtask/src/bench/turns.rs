@@ -33,10 +33,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
             turns: bench.rounds + 1,
         };
         let pauses = run.pauses(bench)?;
-        let without: Samples = pauses
-            .iter()
-            .map(|pause| pause.whole.saturating_sub(pause.checks))
-            .collect();
+        let without: Samples = pauses.iter().map(Pause::without_checks).collect();
         let whole: Samples = pauses.iter().map(|pause| pause.whole).collect();
         let measuring: Samples = pauses.iter().map(|pause| pause.measuring).collect();
         rows.push(Row::within(
@@ -62,10 +59,17 @@ struct Run {
 
 /// Between the end of one turn and the intent of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pause {
+pub(super) struct Pause {
     whole: Duration,
     checks: Duration,
     measuring: Duration,
+}
+
+impl Pause {
+    /// What the runner itself took.
+    pub(super) fn without_checks(&self) -> Duration {
+        self.whole.saturating_sub(self.checks)
+    }
 }
 
 impl Run {
@@ -137,7 +141,7 @@ pub(super) fn only_journal(runs: &Path) -> Result<Journal, TaskError> {
 }
 
 /// Every time between a turn and the next.
-fn pauses(journal: &Journal) -> Vec<Pause> {
+pub(super) fn pauses(journal: &Journal) -> Vec<Pause> {
     let mut pauses = Vec::new();
     let mut open: Option<(jiff::Timestamp, Pause)> = None;
     let mut measuring_since = None;

@@ -13,6 +13,7 @@ use ratatui::crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -20,6 +21,9 @@ use crate::exit::Exit;
 
 /// How long a signal may wait until it is heeded.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// After this time from a signal on the view hangs.
+const HANGS: Duration = Duration::from_secs(2);
 
 /// Whether a view can be shown: a person sits at a terminal that can be drawn on.
 pub(super) fn is_there() -> bool {
@@ -67,23 +71,40 @@ impl Screen {
 
     /// Waits for something to happen, at most so long.
     pub(super) fn wait(&self, longest: Duration) -> io::Result<Happened> {
-        if let Some(exit) = self.signals.asked() {
-            return Ok(Happened::Asked(exit));
+        // What was typed at once is known at once; only then is it waited for more.
+        for longest in [Duration::ZERO, longest.min(PATIENCE)] {
+            let is_gone = is_gone_within(longest)?;
+            if let Some(exit) = self.signals.asked() {
+                return Ok(Happened::Asked(exit));
+            }
+            if is_gone {
+                return Ok(Happened::Asked(Exit::Terminated));
+            }
+            if event::poll(Duration::ZERO)? {
+                return Ok(match event::read()? {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => Happened::Pressed(key),
+                    Event::Resize(..) => Happened::Resized,
+                    _ => Happened::Nothing,
+                });
+            }
         }
-        let happened = event::poll(longest.min(PATIENCE)).and_then(|is_there| match is_there {
-            true => event::read().map(Some),
-            false => Ok(None),
-        });
-        // A terminal that is gone is told by a signal too, which says better what it was.
-        if let Some(exit) = self.signals.asked() {
-            return Ok(Happened::Asked(exit));
-        }
-        Ok(match happened? {
-            Some(Event::Key(key)) if key.kind != KeyEventKind::Release => Happened::Pressed(key),
-            Some(Event::Resize(..)) => Happened::Resized,
-            _ => Happened::Nothing,
-        })
+        Ok(Happened::Nothing)
     }
+}
+
+/// Waits until something is typed, a signal comes or the time is over. Whether the terminal is gone: reading from one that is
+/// would never end.
+fn is_gone_within(longest: Duration) -> io::Result<bool> {
+    let stdin = stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+    let longest = Timespec::try_from(longest).ok();
+    match rustix::event::poll(&mut terminal, longest.as_ref()) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(terminal[0].revents().intersects(gone))
 }
 
 impl Drop for Screen {
@@ -145,8 +166,13 @@ impl Signals {
     }
 }
 
+#[expect(clippy::exit, reason = "a view that hangs has nothing to lose")]
 async fn note(mut signal: Signal, asked: Arc<AtomicU8>, exit: Exit) {
     if signal.recv().await.is_some() {
         let _ = asked.compare_exchange(0, exit.code(), Ordering::Relaxed, Ordering::Relaxed);
+        // The terminal may have gone in the very moment in which it was read.
+        tokio::time::sleep(HANGS).await;
+        give_back();
+        std::process::exit(exit.code().into());
     }
 }
