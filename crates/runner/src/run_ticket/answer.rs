@@ -1,5 +1,7 @@
 //! A person's answer to the question that a run waits for.
 
+use std::time::{Duration, Instant};
+
 use git_delivery::RepositoryError;
 use jiff::Timestamp;
 use ledger_core::{AskedQuestion, Event, MAX_ANSWER_CHARACTERS, Question, RunId, RunQuestion, State, TicketId};
@@ -10,11 +12,15 @@ use super::{Earlier, EarlierRun, How, RunError, Standing, earlier_runs, guards, 
 use crate::drive::DriveError;
 use crate::guard::end_leftovers;
 use crate::journal_file::JournalSink as _;
-use crate::lock::TicketLock;
+use crate::lock::{LockError, TicketLock};
 use crate::questions::QuestionReport;
 use crate::redact::printable_lines;
 use crate::run_history::{HistoryError, read_run};
 use crate::workspace::Workspace;
+
+/// How long a runner that has asked is waited for, and how often it is looked whether it has left.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a person answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,7 +258,7 @@ impl Waiting {
         if !roots.ticket_runs(ticket).is_dir() {
             return Err(not_waiting(workspace, ticket)?);
         }
-        let lock = lock_for_upkeep(workspace, ticket, now)?;
+        let lock = lock_once_told(workspace, ticket, now)?;
         let Earlier { unfinished, .. } = earlier_runs(workspace, ticket)?;
         let open = unfinished.and_then(|earlier| {
             let question = earlier.run.waits_for_answer()?.clone();
@@ -263,13 +269,13 @@ impl Waiting {
         };
         let standing = Standing::of(workspace, ticket, Some(&earlier.run));
         let Standing { candidacy, how } = standing.map_err(RunError::from)?;
-        if how == How::Replaces {
-            let ticket = ticket.clone();
-            return Err(AnswerError::Changed { ticket });
-        }
         let admission = candidacy.admission();
         if !admission.is_ready() {
             return Err(refused(ticket, &admission).into());
+        }
+        if how == How::Replaces {
+            let ticket = ticket.clone();
+            return Err(AnswerError::Changed { ticket });
         }
         // A runner that died while it told somebody of the question is not at it any more.
         if let Some(pending) = earlier.run.pending().cloned() {
@@ -291,6 +297,24 @@ impl Waiting {
         driver.record(now, event)?;
         Ok(driver.journal.sync()?)
     }
+}
+
+/// The lock of the ticket. A runner that has stopped for the question keeps it as long as it tells of that, and who was told may be quick.
+fn lock_once_told(workspace: &Workspace, ticket: &TicketId, now: Timestamp) -> Result<TicketLock, AnswerError> {
+    let began = Instant::now();
+    loop {
+        match lock_for_upkeep(workspace, ticket, now) {
+            Err(RunError::Locked(LockError::Held { .. })) if began.elapsed() < PATIENCE && asks(workspace, ticket) => {
+                std::thread::sleep(PAUSE);
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn asks(workspace: &Workspace, ticket: &TicketId) -> bool {
+    read_run(workspace.repository(), workspace.roots(), ticket, None)
+        .is_ok_and(|read| read.run.waits_for_answer().is_some())
 }
 
 /// Why there is nothing to answer.
