@@ -441,7 +441,9 @@ fn fitted(run: &Run, event: Event, fit: bool) -> Event {
             findings,
         },
         Event::QuestionAsked(asked) if fit => Event::QuestionAsked(AskedQuestion {
-            n: u32::try_from(run.questions().len()).unwrap() + 1,
+            n: u32::try_from(run.questions().len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1),
             iteration,
             ..asked
         }),

@@ -289,8 +289,11 @@ fn median(mut values: Vec<i64>) -> Option<i64> {
     values.get(values.len() / 2).copied()
 }
 
+/// Whether the turn of such an agent is ended now.
+type Rule<'a> = &'a dyn Fn(&Live, Timestamp) -> bool;
+
 /// How many traces of a kind a rule ends, and how long after they were lost in the median.
-fn column(make: Make, rule: &dyn Fn(&Live, Timestamp) -> bool) -> String {
+fn column(make: Make, rule: Rule<'_>) -> String {
     let traces = (0..TRACES).map(|seed| make(Maker::new(seed + 1)));
     let ended: Vec<i64> = traces
         .filter_map(|trace| Some(ended_at(&trace, rule)? - trace.lost_from.unwrap_or(0)))
@@ -304,7 +307,7 @@ fn column(make: Make, rule: &dyn Fn(&Live, Timestamp) -> bool) -> String {
 
 /// Prints the tables, and what is said of the turns in these journals.
 pub(super) fn run(journals: &[String]) -> Result<(), TaskError> {
-    let rules: [&dyn Fn(&Live, Timestamp) -> bool; 3] = [&liveness, &silence(5), &silence(10)];
+    let rules: [Rule<'_>; 3] = [&liveness, &silence(5), &silence(10)];
     for (title, kinds) in [
         ("an agent that works: ended though it worked", &HEALTHY[..]),
         (
