@@ -1,6 +1,7 @@
 //! A question of the worker's: put once, answered once, and gone on with once.
 
 #[cfg(test)]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod support;
 
 use counterfoil_ledger_core as ledger_core;

@@ -152,7 +152,7 @@ pub use prompt::{
     report_repair_prompt, review_prompt, writer_prompt,
 };
 pub use questions::{AnswerReport, QuestionReport, SeenReport};
-pub use queue::{LeftTicket, Queue, QueueError, Queued, Retry};
+pub use queue::{LeftTicket, Queue, QueueError, Retry};
 pub use records::{
     RecordFacts, handoff_record, plan_record, report_of, result_record, review_of, review_record, strength_name,
 };

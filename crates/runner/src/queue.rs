@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use ledger_core::{Blocker, Mode, PackageName, TicketId};
 use policy::config::{Focus, Pick};
-use policy::{Candidate, Claim, Policy, SelectionError, ready_in_order, select_tickets};
+use policy::{Candidate, Claim, Policy, Queued, SelectionError, TicketsAtHand, ready_in_order, select_tickets};
 
 use crate::finding::Finding;
 use crate::ledger::Ledger;
@@ -48,15 +48,6 @@ pub struct LeftTicket {
     pub state: &'static str,
     /// Why, where that is known.
     pub reason: Option<String>,
-}
-
-/// A ticket that is about to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queued {
-    /// The ticket.
-    pub id: TicketId,
-    /// The package whose name it was meant by; none where it was named itself or chosen as a ready one.
-    pub package: Option<PackageName>,
 }
 
 /// Nothing can be chosen. Nothing was changed.
@@ -155,34 +146,6 @@ impl<'a> Queue<'a> {
         })
     }
 
-    /// What a ticket takes for itself as long as it runs; a parent, what its children take too. Of what cannot be read nobody knows.
-    pub fn claim(&self, id: &TicketId) -> Claim {
-        let read = self.ledger.ticket(id).and_then(|folder| folder.ticket().ok());
-        let own = match read {
-            Some(file) => Claim::of(id.clone(), &file, self.policy),
-            None => Claim::of_unknown(id.clone()),
-        };
-        let children = self
-            .parents
-            .iter()
-            .filter(|(child, parent)| *parent == id && *child != id);
-        children.fold(own, |claim, (child, _)| claim.with(self.claim(child)))
-    }
-
-    /// The tickets that a ticket waits for, whether they are done or not: those that it depends on, and the one before it in its package.
-    pub fn waits_for(&self, id: &TicketId) -> &[TicketId] {
-        let place = self.candidates.binary_search_by(|candidate| candidate.id.cmp(id));
-        place.map_or(&[], |place| &self.candidates[place].depends_on)
-    }
-
-    /// Before this moment the cause that stopped a ticket's run is not gone, where that is known. A parent that stopped waits for what its children wait for.
-    pub fn not_before(&self, id: &TicketId) -> Option<Timestamp> {
-        let Some(TicketState::Blocked(blocked)) = state_in(&self.report, id) else {
-            return None;
-        };
-        blocked.retry_at.or_else(|| self.first_answer(id))
-    }
-
     /// When the first question of a parent's children is over, where they have asked some.
     fn first_answer(&self, parent: &TicketId) -> Option<Timestamp> {
         let children = self
@@ -217,21 +180,6 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// When a ticket that could run was approved.
-    pub fn approved_at(&self, id: &TicketId) -> Option<Timestamp> {
-        let place = self
-            .candidates
-            .binary_search_by(|candidate| candidate.id.cmp(id))
-            .ok()?;
-        self.candidates[place].approved_at
-    }
-
-    /// The tickets that a runner of this clone works on, by their locks: a run has no journal yet as long as its remote, agent and sandbox are
-    /// looked at.
-    pub fn running(&self) -> &BTreeSet<TicketId> {
-        &self.running
-    }
-
     /// The tickets that are approved and neither done nor under way.
     pub fn left(&self) -> Vec<LeftTicket> {
         let left = |ticket: &TicketStatus| {
@@ -249,11 +197,6 @@ impl<'a> Queue<'a> {
             })
         };
         self.report.tickets.iter().filter_map(left).collect()
-    }
-
-    /// Every ready ticket, in the order in which they would run.
-    pub fn ready(&self) -> Vec<Queued> {
-        self.under_parents(by_themselves(ready_in_order(&self.candidates)))
     }
 
     /// The tickets that these names of tickets and packages mean, else those that are to be picked. Of a package, those that are neither
@@ -339,18 +282,57 @@ impl<'a> Queue<'a> {
     }
 }
 
-impl Queued {
-    /// Takes those tickets out of what is still to run that were meant with the same package, now that this one did not end done: in a
-    /// package nothing runs before all that comes before it is delivered.
-    pub fn hold_back(&self, waiting: &mut Vec<Self>) -> Vec<TicketId> {
-        let Some(package) = &self.package else {
-            return Vec::new();
+impl TicketsAtHand for Queue<'_> {
+    /// What a ticket takes for itself as long as it runs; a parent, what its children take too. Of what cannot be read nobody knows.
+    fn claim(&self, id: &TicketId) -> Claim {
+        let read = self.ledger.ticket(id).and_then(|folder| folder.ticket().ok());
+        let own = match read {
+            Some(file) => Claim::of(id.clone(), &file, self.policy),
+            None => Claim::of_unknown(id.clone()),
         };
-        let (held, rest) = std::mem::take(waiting)
-            .into_iter()
-            .partition(|queued: &Self| queued.package.as_ref() == Some(package));
-        *waiting = rest;
-        held.into_iter().map(|queued| queued.id).collect()
+        let children = self
+            .parents
+            .iter()
+            .filter(|(child, parent)| *parent == id && *child != id);
+        children.fold(own, |claim, (child, _)| claim.with(self.claim(child)))
+    }
+
+    /// The tickets that a ticket waits for, whether they are done or not: those that it depends on, and the one before it in its package.
+    fn waits_for(&self, id: &TicketId) -> &[TicketId] {
+        let place = self.candidates.binary_search_by(|candidate| candidate.id.cmp(id));
+        place.map_or(&[], |place| &self.candidates[place].depends_on)
+    }
+
+    /// Before this moment the cause that stopped a ticket's run is not gone, where that is known.
+    fn not_before(&self, id: &TicketId) -> Option<Timestamp> {
+        let Some(TicketState::Blocked(blocked)) = state_in(&self.report, id) else {
+            return None;
+        };
+        blocked.retry_at.or_else(|| self.first_answer(id))
+    }
+
+    fn waits_for_answer(&self, id: &TicketId) -> Option<Blocker> {
+        Queue::waits_for_answer(self, id)
+    }
+
+    /// When a ticket that could run was approved.
+    fn approved_at(&self, id: &TicketId) -> Option<Timestamp> {
+        let place = self
+            .candidates
+            .binary_search_by(|candidate| candidate.id.cmp(id))
+            .ok()?;
+        self.candidates[place].approved_at
+    }
+
+    /// The tickets that a runner of this clone works on, by their locks: a run has no journal yet as long as its remote, agent and sandbox are
+    /// looked at.
+    fn running(&self) -> &BTreeSet<TicketId> {
+        &self.running
+    }
+
+    /// Every ready ticket, in the order in which they would run.
+    fn ready(&self) -> Vec<Queued> {
+        self.under_parents(by_themselves(ready_in_order(&self.candidates)))
     }
 }
 
@@ -393,35 +375,4 @@ fn once_each(queued: Vec<Queued>) -> Vec<Queued> {
     let mut seen = std::collections::BTreeSet::new();
     let is_first = |queued: &Queued| seen.insert(queued.id.clone());
     queued.into_iter().filter(is_first).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn queued(id: &str, package: Option<&str>) -> Queued {
-        Queued {
-            id: id.parse().unwrap(),
-            package: package.map(|name| name.parse().unwrap()),
-        }
-    }
-
-    #[test]
-    fn only_what_was_meant_with_the_same_package_is_held_back() {
-        let rest = || {
-            vec![
-                queued("b", Some("p")),
-                queued("c", Some("q")),
-                queued("d", None),
-                queued("e", Some("p")),
-            ]
-        };
-        let mut waiting = rest();
-        let held = queued("a", Some("p")).hold_back(&mut waiting);
-        assert_eq!(held, ["b", "e"].map(|id| id.parse().unwrap()));
-        assert_eq!(waiting, [queued("c", Some("q")), queued("d", None)]);
-        let mut waiting = rest();
-        assert!(queued("a", None).hold_back(&mut waiting).is_empty());
-        assert_eq!(waiting, rest());
-    }
 }

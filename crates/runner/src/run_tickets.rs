@@ -1,16 +1,14 @@
 //! Running several tickets: one after the other, or at the same time where none is in another's way.
 
 mod night;
-mod retries;
 mod worker;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, TicketId};
-use policy::{Claim, Held, HeldBecause, Outcome, schedule};
+use ledger_core::{Blocker, PauseCause, Record, Run, TicketId};
+use policy::{Held, Outcome, Queued, Sitting, Sought, TicketEnd, WaitFor};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
@@ -18,25 +16,12 @@ use crate::clean::{CleanError, MadeRoom};
 use crate::leaving::Leaving;
 use crate::lock::{LockHolder, RunnerNote};
 use crate::moment::Moment;
-use crate::queue::{LeftTicket, Queue, QueueError, Queued, Retry};
+use crate::queue::{LeftTicket, Queue, QueueError, Retry};
 use crate::run_ticket::{RunError, RunOptions, RunReport};
 use crate::workspace::Workspace;
 
 use self::night::{Night, notify_of_night};
-use self::retries::Retries;
 use self::worker::{End, Ended, TicketWorker, stopped_by};
-
-/// How often it is looked whether a run of another process that is in the way has ended.
-const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
-
-/// How often it is looked whether a person has answered a question that a ticket waits for.
-const LOOK_FOR_ANSWERS: Duration = Duration::from_secs(5);
-
-/// The longest sleep in one piece: a clock may be set, and a machine sleep.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-
-/// How often in a row it may be impossible to tell what is ready, where it is looked for new tickets: somebody may be editing the policy.
-const MOST_FAILURES: u32 = 10;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -150,38 +135,25 @@ pub fn run_tickets(
         let night = &night;
         night.follow(runtime, what.options.stop.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut sitting = Sitting {
+        let mut host = Host {
             workspace,
             witness,
             receiver,
-            waiting: match &what.selection {
-                Selection::These(tickets) => tickets.clone(),
-                Selection::AllReady { .. } => Vec::new(),
-            },
+            sitting: Sitting::new(what.selection.sought(), what.slots, what.max_runs),
             what,
-            running: BTreeMap::new(),
-            tried: BTreeMap::new(),
-            begun: Vec::new(),
-            told: BTreeSet::new(),
-            cycles: 0,
-            retries: Retries::default(),
-            next_ready: None,
             night,
-            failures: 0,
             failed: None,
             has_panicked: false,
             has_paused: false,
-            waits_for_others: false,
-            waits_for_answers: false,
         };
         loop {
-            for queued in sitting.next_or_none() {
+            for queued in host.next_to_start() {
                 let options = RunOptions {
                     stop: night.stop(),
-                    ..sitting.what.options.clone()
+                    ..host.what.options.clone()
                 };
-                let place = Some(sitting.place_of(&queued.id));
-                let leaving = sitting.what.leaving.clone();
+                let place = Some(host.place_of(&queued.id));
+                let leaving = host.what.leaving.clone();
                 let (runtime, mut end) = (runtime.clone(), End::of(queued, sender.clone()));
                 scope.spawn(move || {
                     let stopped_by = RefCell::new(None);
@@ -198,13 +170,13 @@ pub fn run_tickets(
                     end.note(ran, stopped_by.into_inner());
                 });
             }
-            match runtime.block_on(sitting.wait()) {
+            match runtime.block_on(host.wait()) {
                 Waited::Nothing => break,
-                Waited::End(ended) => sitting.note(ended),
+                Waited::End(ended) => host.note(ended),
                 Waited::Time => {}
             }
         }
-        sitting.left()
+        host.left()
     });
     if let Some(words) = &ran.spent {
         for problem in runtime.block_on(notify_of_night(workspace, &guard, words)) {
@@ -215,39 +187,32 @@ pub fn run_tickets(
     Ok(ran)
 }
 
-/// One call of [`run_tickets`].
-struct Sitting<'a, W> {
+impl Selection {
+    fn sought(&self) -> Sought {
+        match self {
+            Self::These(tickets) => Sought::These(tickets.clone()),
+            Self::AllReady { poll, max_cycles, .. } => Sought::AllReady {
+                poll: *poll,
+                max_cycles: *max_cycles,
+            },
+        }
+    }
+}
+
+/// One call of [`run_tickets`]: asks the sitting what follows, does it, and tells it what has ended.
+struct Host<'a, W> {
     workspace: &'a Workspace,
     witness: &'a W,
     receiver: mpsc::UnboundedReceiver<Ended>,
     what: RunTickets,
-    /// Those that were asked for and not begun, or the ready ones as they were last seen.
-    waiting: Vec<Queued>,
-    running: BTreeMap<TicketId, Claim>,
-    /// Those that ran, with the approval that they ran by.
-    tried: BTreeMap<TicketId, Option<Timestamp>>,
-    /// They, in the order in which they were begun.
-    begun: Vec<TicketId>,
-    /// What was said of tickets that wait.
-    told: BTreeSet<(TicketId, String)>,
-    /// How often it was looked in vain.
-    cycles: u32,
-    retries: Retries,
-    /// When the first of those becomes ready that an earlier runner left to wait.
-    next_ready: Option<Timestamp>,
+    sitting: Sitting,
     night: &'a Night,
-    /// How often in a row it could not be told what is ready.
-    failures: u32,
-    /// Why it cannot be told any more: what runs is brought to its end.
+    /// Why it cannot be told any more what is ready: what runs is brought to its end.
     failed: Option<QueueError>,
     /// Whether the thread of a run has panicked.
     has_panicked: bool,
     /// Whether a run was paused because the night is over.
     has_paused: bool,
-    /// Whether a ticket waits for one that another process runs.
-    waits_for_others: bool,
-    /// Whether one waits for a person's answer.
-    waits_for_answers: bool,
 }
 
 /// What came of waiting.
@@ -258,7 +223,7 @@ enum Waited {
     Nothing,
 }
 
-impl<W: Witness> Sitting<'_, W> {
+impl<W: Witness> Host<'_, W> {
     fn is_asked_to_end(&self) -> bool {
         let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
         is_told
@@ -268,148 +233,39 @@ impl<W: Witness> Sitting<'_, W> {
             || !self.witness.goes_on()
     }
 
-    /// How many more may be begun; one that is tried again was begun before.
-    fn room(&self) -> usize {
-        let most = self.what.max_runs.map_or(usize::MAX, |most| most as usize);
-        most.saturating_sub(self.begun.len())
-    }
-
     fn place_of(&self, ticket: &TicketId) -> Place {
-        let n = self.begun.iter().position(|begun| begun == ticket).unwrap_or_default() + 1;
-        Place {
-            n,
-            of: self.begun.len() + self.waiting.len(),
-        }
-    }
-
-    fn next_or_none(&mut self) -> Vec<Queued> {
-        match self.next_to_start() {
-            Ok(start) => {
-                self.failures = 0;
-                start
-            }
-            Err(error) => {
-                self.failures += 1;
-                let polls = matches!(self.what.selection, Selection::AllReady { poll: Some(_), .. });
-                if !polls || self.failures >= MOST_FAILURES {
-                    self.failed = Some(error);
-                }
-                self.waiting.clear();
-                Vec::new()
-            }
-        }
+        let (n, of) = self.sitting.place_of(ticket);
+        Place { n, of }
     }
 
     /// The tickets that start now.
-    fn next_to_start(&mut self) -> Result<Vec<Queued>, QueueError> {
+    fn next_to_start(&mut self) -> Vec<Queued> {
         if self.is_asked_to_end() {
-            self.waiting.clear();
-            return Ok(Vec::new());
+            self.sitting.begin_no_more();
+            return Vec::new();
         }
         let retry = match &self.what.selection {
             Selection::AllReady { retry, .. } => *retry,
             Selection::These(_) => Retry::default(),
         };
         let now = Moment::now().at;
-        let queue = Queue::look(self.workspace, now, retry)?;
-        if matches!(self.what.selection, Selection::AllReady { .. }) {
-            let mut ready = queue.ready();
-            ready.retain(|queued| {
-                let tried = self.tried.get(&queued.id);
-                let is_tried = tried == Some(&queue.approved_at(&queued.id)) || self.retries.waits(&queued.id, now);
-                // What another process works on is its own.
-                !queue.running().contains(&queued.id) && !self.running.contains_key(&queued.id) && !is_tried
-            });
-            self.tell_asked(&queue, &ready);
-            let not_before = |queued: &Queued| queue.not_before(&queued.id).filter(|at| now < *at);
-            self.next_ready = ready.iter().filter_map(not_before).min();
-            ready.retain(|queued| not_before(queued).is_none());
-            self.waiting = ready;
-        }
-        if self.room() == 0 {
-            self.waiting.retain(|queued| self.begun.contains(&queued.id));
-        }
-        if self.retries.holds(now) {
-            return Ok(Vec::new());
-        }
-        let mut claims = Vec::new();
-        for (place, queued) in self.waiting.iter().enumerate() {
-            let before = self.waiting[..place]
-                .iter()
-                .map(|before| (&before.id, before.package.as_ref()));
-            let waits = queue.waits_for(&queued.id);
-            let mut unfinished = before.chain(self.running.keys().map(|id| (id, None)));
-            let comes_later = unfinished
-                .any(|(id, package)| waits.contains(id) || (package.is_some() && package == queued.package.as_ref()));
-            if !comes_later {
-                claims.push(queue.claim(&queued.id));
+        let queue = match Queue::look(self.workspace, now, retry) {
+            Ok(queue) => queue,
+            Err(error) => {
+                if self.sitting.cannot_look() {
+                    self.failed = Some(error);
+                }
+                return Vec::new();
             }
-        }
-        // What others run here is in the way too; of a ticket itself, its lock says so.
-        let elsewhere: Vec<_> = queue
-            .running()
-            .iter()
-            .filter(|id| !self.running.contains_key(*id) && !self.waiting.iter().any(|queued| queued.id == **id))
-            .map(|id| queue.claim(id))
-            .collect();
-        let beside: Vec<_> = self.running.values().chain(&elsewhere).cloned().collect();
-        let mut room = self.room();
-        let mut decided = schedule(&claims, &beside, self.what.slots + elsewhere.len());
-        decided.start.retain(|ticket| {
-            let is_new = !self.begun.contains(ticket);
-            let may_start = !is_new || room > 0;
-            room = room.saturating_sub(usize::from(is_new && may_start));
-            may_start
-        });
-        self.tell_held(decided.held, &elsewhere);
-        let (start, waiting) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition::<Vec<_>, _>(|queued| decided.start.contains(&queued.id));
-        self.waiting = waiting;
-        for queued in &start {
-            let claim = claims.iter().find(|claim| claim.ticket == queued.id).cloned();
-            let claim = claim.unwrap_or_else(|| Claim::of_unknown(queued.id.clone()));
-            self.running.insert(queued.id.clone(), claim);
-            self.tried.insert(queued.id.clone(), queue.approved_at(&queued.id));
-            // One that is tried again was begun before.
-            if !self.begun.contains(&queued.id) {
-                self.begun.push(queued.id.clone());
-            }
-            self.cycles = 0;
-        }
-        Ok(start)
-    }
-
-    /// Of what runs here, everybody sees that it runs.
-    fn tell_held(&mut self, held: Vec<Held>, elsewhere: &[Claim]) {
-        let is_elsewhere = |held: &Held| match &held.because {
-            HeldBecause::NoSlot => false,
-            HeldBecause::SamePaths(other)
-            | HeldBecause::Serialized(other)
-            | HeldBecause::SameResource { with: other, .. } => elsewhere.iter().any(|claim| claim.ticket == *other),
         };
-        let mut news: Vec<_> = held.into_iter().filter(is_elsewhere).collect();
-        self.waits_for_others = !news.is_empty();
-        news.retain(|held| self.told.insert((held.ticket.clone(), held.because.to_string())));
-        if !news.is_empty() {
-            self.witness.held(&news);
+        let starting = self.sitting.start(&queue, now);
+        if !starting.held.is_empty() {
+            self.witness.held(&starting.held);
         }
-    }
-
-    /// Of tickets that wait for an answer, each is told once for each question.
-    fn tell_asked(&mut self, queue: &Queue<'_>, ready: &[Queued]) {
-        self.waits_for_answers = false;
-        for Queued { id, .. } in ready {
-            let Some(blocker) = queue.waits_for_answer(id) else {
-                continue;
-            };
-            self.waits_for_answers = true;
-            if let Some(until) = blocker.retry_at
-                && self.told.insert((id.clone(), format!("asked until {until}")))
-            {
-                self.witness.postponed(id, &blocker, until);
-            }
+        for (ticket, blocker, until) in &starting.asked {
+            self.witness.postponed(ticket, blocker, *until);
         }
+        starting.start
     }
 
     /// Waits until something may have changed.
@@ -421,56 +277,23 @@ impl<W: Witness> Sitting<'_, W> {
             self.witness.nearly_spent(&words);
         }
         let ends = self.is_asked_to_end();
-        if ends && self.running.is_empty() {
-            return Waited::Nothing;
-        }
-        let mut sleep = if ends { None } else { self.time_to_next_look() };
-        if self.running.is_empty() && self.waiting.is_empty() && sleep.is_none() {
-            sleep = match self.what.selection {
-                Selection::AllReady {
-                    poll: Some(poll),
-                    max_cycles,
-                    ..
-                } if self.room() > 0 => {
-                    self.cycles += 1;
-                    if max_cycles.is_some_and(|most| self.cycles >= most) {
-                        return Waited::Nothing;
-                    }
+        let sleep = match self.sitting.wait(Moment::now().at, ends, self.night.ends_at()) {
+            WaitFor::Nothing => return Waited::Nothing,
+            WaitFor::Change { time, is_idle } => {
+                if is_idle {
                     self.witness.idle();
-                    Some(poll)
                 }
-                _ => return Waited::Nothing,
-            };
-        }
+                time
+            }
+        };
         let (mut stop, mut drain) = (self.what.options.stop.clone(), self.what.drain.clone());
         tokio::select! {
-            Some(ended) = self.receiver.recv(), if !self.running.is_empty() => Waited::End(ended),
+            Some(ended) = self.receiver.recv(), if self.sitting.runs() > 0 => Waited::End(ended),
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Waited::Time,
             Ok(_) = stop.wait_for(Option::is_some), if !ends => Waited::Time,
             Ok(_) = drain.wait_for(|drains| *drains), if !ends => Waited::Time,
             else => Waited::Nothing,
         }
-    }
-
-    /// When it is to be looked again although no run ended.
-    fn time_to_next_look(&self) -> Option<Duration> {
-        let now = Moment::now().at;
-        let next = [self.retries.next(now), self.next_ready].into_iter().flatten().min();
-        let until = |at: Timestamp| at.duration_since(now).try_into().unwrap_or_default();
-        let next = next.map(|at| LONGEST_SLEEP.min(until(at)));
-        let has_nothing_else = self.running.is_empty() && !self.waiting.is_empty() && next.is_none();
-        let others = (self.waits_for_others || has_nothing_else).then_some(LOOK_AT_OTHERS);
-        let poll = match self.what.selection {
-            Selection::AllReady { poll, .. } => {
-                let has_room = !self.running.is_empty() && self.running.len() < self.what.slots;
-                poll.filter(|_| has_room || next.is_some())
-            }
-            Selection::These(_) => None,
-        };
-        let answers = self.waits_for_answers.then_some(LOOK_FOR_ANSWERS);
-        let end_of_night = self.night.ends_at().filter(|_| !self.running.is_empty());
-        let end_of_night = end_of_night.map(|at| LONGEST_SLEEP.min(until(at)));
-        [next, others, answers, poll, end_of_night].into_iter().flatten().min()
     }
 
     fn note(&mut self, ended: Ended) {
@@ -479,42 +302,32 @@ impl<W: Witness> Sitting<'_, W> {
             ran,
             child_stopped_by,
         } = ended;
-        self.running.remove(&queued.id);
         let Some(ran) = ran else {
             // The scope hands on the panic of its thread, once the others have ended.
+            self.sitting
+                .ended(&queued.id, &TicketEnd::default(), Moment::now().at, false);
             self.has_panicked = true;
             return;
         };
-        let is_done = matches!(&ran, Ok(report) if report.outcome == Outcome::Done);
+        let end = TicketEnd {
+            is_done: matches!(&ran, Ok(report) if report.outcome == Outcome::Done),
+            stopped_by: child_stopped_by.or_else(|| stopped_by(&ran)),
+            waits_for_word: matches!(&ran, Ok(report) if report.run.waits_for_word().is_some()),
+        };
         self.has_paused |= is_paused_for_the_night(&ran);
-        let goes_on = matches!(self.what.selection, Selection::AllReady { .. }) && !self.is_asked_to_end();
-        let stopped_by = child_stopped_by.or_else(|| stopped_by(&ran));
-        let stopped_by = stopped_by.filter(|_| goes_on && !is_done);
-        if stopped_by
-            .as_ref()
-            .is_some_and(|stopped_by| stopped_by.code == BlockerCode::AnswerNeeded)
-        {
+        let is_asked_to_end = self.is_asked_to_end();
+        let again = self.sitting.ended(&queued.id, &end, Moment::now().at, !is_asked_to_end);
+        if end.waits_for_answer(!is_asked_to_end) && matches!(self.what.selection, Selection::AllReady { .. }) {
             // What it waits for is told when it is looked at next.
-            self.tried.remove(&queued.id);
             return;
         }
-        if let Some(stopped_by) = stopped_by
-            && let Some(until) = self.retries.after(&queued.id, &stopped_by, Moment::now().at)
-        {
-            self.tried.remove(&queued.id);
-            self.witness.postponed(&queued.id, &stopped_by, until);
+        if let (Some(until), Some(stopped_by)) = (again, &end.stopped_by) {
+            self.witness.postponed(&queued.id, stopped_by, until);
             return;
-        }
-        if is_done {
-            self.retries.reset();
-        }
-        if matches!(&ran, Ok(report) if report.run.waits_for_word().is_some()) {
-            // It goes on by the same approval, once a person has said it.
-            self.tried.remove(&queued.id);
         }
         self.witness.ended(&queued.id, ran);
-        if !is_done && !self.is_asked_to_end() {
-            let held = queued.hold_back(&mut self.waiting);
+        if !end.is_done && !self.is_asked_to_end() {
+            let held = self.sitting.hold_back(&queued);
             if !held.is_empty() {
                 self.witness.held_back(&held, &queued);
             }
@@ -524,14 +337,14 @@ impl<W: Witness> Sitting<'_, W> {
     fn left(&mut self) -> RanTickets {
         let over = self.night.over(Moment::now().at);
         let mut ran = RanTickets {
-            begun: self.begun.len(),
+            begun: self.sitting.begun(),
             left: Vec::new(),
             spent: None,
             failed: self.failed.take(),
         };
         let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
         let may_look = matches!(self.what.selection, Selection::AllReady { .. }) && ran.failed.is_none() && !is_told;
-        if may_look && self.room() > 0 {
+        if may_look && self.sitting.room() > 0 {
             match Queue::look(self.workspace, Moment::now().at, Retry::default()) {
                 Ok(queue) => ran.left = queue.left(),
                 Err(error) => ran.failed = Some(error),

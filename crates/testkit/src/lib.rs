@@ -3,3 +3,4 @@
 
 pub mod model_server;
 pub mod repo;
+pub mod sim;

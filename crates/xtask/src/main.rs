@@ -12,6 +12,7 @@ mod command;
 mod deny;
 mod e2e;
 mod error;
+mod night;
 mod package;
 mod purity;
 mod reference;
@@ -62,6 +63,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Spend simulated nights of many tickets, each from a seed; one that goes wrong is printed with the command that repeats it
+    Night(night::Nights),
     /// Measure the release program beside plain tools, and print a table of medians and ratios
     Bench {
         /// Groups of rows, such as `status`; without any all. `liveness`, and journals to look at: how often agents would be ended wrongly
@@ -96,6 +99,7 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::Unused => unused::run(workspace),
         Task::Codex => codex::fetch(workspace).map(|program| println!("{}", program.display())),
         Task::E2e { arguments } => e2e::run(workspace, arguments),
+        Task::Night(nights) => night::run(workspace, nights),
         Task::Bench { names, quick } => bench::run(workspace, names, *quick),
         Task::Package => package::run(workspace),
     }

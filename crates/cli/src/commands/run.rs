@@ -5,8 +5,8 @@ pub(super) mod signals;
 mod teller;
 
 use ledger_core::{PauseCause, PhaseEvidence, Run, TicketId};
-use policy::Outcome;
 use policy::config::Pick;
+use policy::{Outcome, TicketsAtHand as _};
 use runner::guard::GuardProgram;
 use runner::{
     LeaveRequests, LeftTicket, Moment, Queue, Retry, ReviewPacket, RunOptions, RunReport, RunTickets, Selection,

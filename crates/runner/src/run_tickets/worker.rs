@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
-use policy::Outcome;
+use policy::{Outcome, Queued};
 use tokio::sync::mpsc;
 
 use super::night::Night;
@@ -12,7 +12,6 @@ use super::{Place, Witness};
 use crate::clean::make_room;
 use crate::leaving::Leaving;
 use crate::lock::LockHolder;
-use crate::queue::Queued;
 use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
 use crate::workspace::Workspace;
 

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger_core::{Blocker, BlockerCode, TicketId};
-use policy::{Held, Outcome};
-use runner::{CleanError, MadeRoom, Place, Queued, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
+use policy::{Held, Outcome, Queued};
+use runner::{CleanError, MadeRoom, Place, ReviewPacket, RunError, RunReport, View, Witness, Workspace};
 
 use super::progress::Screen;
 use super::{NotRun, ReportRun, exit_of, tell, title_of};

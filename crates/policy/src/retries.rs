@@ -13,7 +13,7 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(30);
 
 /// What stopped runs for causes that pass without anybody doing anything.
 #[derive(Debug, Default)]
-pub(super) struct Retries {
+pub(crate) struct Retries {
     /// When each ticket is tried again.
     at: BTreeMap<TicketId, Timestamp>,
     /// Until when no ticket is begun, because each would meet the same.
@@ -24,7 +24,7 @@ pub(super) struct Retries {
 
 impl Retries {
     /// When a ticket is tried again whose run was stopped by this at this moment. None: not by itself.
-    pub(super) fn after(&mut self, ticket: &TicketId, stopped_by: &Blocker, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn after(&mut self, ticket: &TicketId, stopped_by: &Blocker, now: Timestamp) -> Option<Timestamp> {
         if !stopped_by.code.passes_by_itself() {
             // What was in the way is not any more.
             self.in_a_row = 0;
@@ -48,22 +48,22 @@ impl Retries {
     }
 
     /// A run was done: nothing is in the way.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.in_a_row = 0;
     }
 
     /// Whether nothing is to be begun now.
-    pub(super) fn holds(&self, now: Timestamp) -> bool {
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
         self.hold.is_some_and(|until| now < until)
     }
 
     /// Whether this ticket is to be tried again, and its time has not come.
-    pub(super) fn waits(&self, ticket: &TicketId, now: Timestamp) -> bool {
+    pub(crate) fn waits(&self, ticket: &TicketId, now: Timestamp) -> bool {
         self.at.get(ticket).is_some_and(|at| now < *at)
     }
 
     /// The next time at which something can be begun that could not now.
-    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let hold = self.hold.filter(|until| now < *until);
         let next = self.at.values().filter(|at| now < **at).min().copied();
         // Nothing begins before the hold ends.

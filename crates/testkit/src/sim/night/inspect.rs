@@ -1,0 +1,135 @@
+//! What has to hold in the morning, ticket by ticket.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use ledger_core::{DeliveryMode, Event, Journal, Observation, Run, State, verify_chain};
+
+use super::behaviour::Ending;
+use super::tickets::Standing;
+use super::world::{TicketWorld, label_of, lock};
+use super::{Night, NightReport};
+
+impl Night {
+    /// How a ticket has to end.
+    pub(super) fn ending_of(&self, ticket: usize) -> Ending {
+        let this = &self.tickets[ticket];
+        let is_done = |first: &usize| self.ending_of(*first) == Ending::Done;
+        match this.waits_for.iter().all(is_done) {
+            true => this.behaviour.ending(),
+            false => Ending::Waits,
+        }
+    }
+
+    /// Compares every ticket with how it had to end, and the records with what was done.
+    pub(super) fn inspect(&self, began: Timestamp) -> Result<NightReport, String> {
+        let world = lock(&self.world);
+        let mut report = NightReport {
+            sittings: self.sittings,
+            tally: world.tally,
+            took: world.now.duration_since(began),
+            ..NightReport::default()
+        };
+        for (ticket, of) in world.tickets.iter().enumerate() {
+            let behaviour = self.tickets[ticket].behaviour;
+            let named = |what: String| format!("ticket {} ({behaviour:?}): {what}", of.id);
+            let ending = self.ending_of(ticket);
+            match (&self.standings[ticket], ending) {
+                (Standing::Open, Ending::Waits) => report.waiting += 1,
+                (Standing::Done, Ending::Done) => report.done += 1,
+                (Standing::Blocked(blocker), Ending::Blocked(code)) if blocker.code == code => report.blocked += 1,
+                (standing, _) => return Err(named(format!("it is {standing:?} and had to end {ending:?}"))),
+            }
+            delivered_once(of, self.tickets[ticket].delivery, ending).map_err(named)?;
+            if ending != Ending::Waits {
+                recorded(of, ending).map_err(named)?;
+            } else if !of.journal.bytes.is_empty() {
+                return Err(named("it was begun before what it waits for was done".to_owned()));
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// No ref is moved twice, and none for a ticket that is not done, unless only the step after it was refused.
+fn delivered_once(of: &TicketWorld, delivery: DeliveryMode, ending: Ending) -> Result<(), String> {
+    let is_done = ending == Ending::Done;
+    let pushes = delivery == DeliveryMode::Push;
+    // A branch is there before it is pushed, and once more after the target has moved.
+    let moves = match delivery {
+        DeliveryMode::None => 0..=0,
+        _ if is_done => 1..=1,
+        _ if pushes => 0..=1,
+        _ => 0..=0,
+    };
+    if !moves.contains(&of.branch_moves) {
+        return Err(format!("its branch was moved {} times", of.branch_moves));
+    }
+    if of.remote_moves != u32::from(is_done && pushes) {
+        return Err(format!("its target was moved {} times", of.remote_moves));
+    }
+    Ok(())
+}
+
+/// The records hold every turn that was taken, once, with what it cost, and the end is stored.
+fn recorded(of: &TicketWorld, ending: Ending) -> Result<(), String> {
+    verify_chain(&of.journal.bytes).map_err(|error| error.to_string())?;
+    let journal = Journal::parse(&of.journal.bytes).map_err(|error| error.to_string())?;
+    let run = Run::replay(&journal.records).map_err(|refusal| refusal.to_string())?;
+    if run.stored().is_none() || of.stored.is_empty() {
+        return Err("its run is not stored".to_owned());
+    }
+    if ending == Ending::Done && (*run.state() != State::Done || of.stored.len() != 1 && run.receipt().is_none()) {
+        return Err("it is done and its run is not".to_owned());
+    }
+    let mut intents: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut spent = 0_u64;
+    for record in &journal.records {
+        match &record.event {
+            Event::Intended(effect) => {
+                if let Some(label) = label_of(effect)
+                    && intents.insert(record.seq, label).is_some()
+                {
+                    return Err(format!("two records have number {}", record.seq));
+                }
+            }
+            Event::Observed { of, observation } => {
+                *ends.entry(*of).or_default() += 1;
+                spent = spent.saturating_add(reported(observation));
+            }
+            _ => {}
+        }
+    }
+    let mut most = 0_u64;
+    for (label, turn) in &of.turns {
+        if intents.get(&turn.seq) != Some(&label.as_str()) {
+            return Err(format!("the turn {label} was taken and is recorded nowhere"));
+        }
+        if ends.get(&turn.seq) != Some(&1) {
+            return Err(format!(
+                "the end of the turn {label} is recorded {:?} times",
+                ends.get(&turn.seq)
+            ));
+        }
+        most = most.saturating_add(turn.spent);
+    }
+    let counted = run.tokens().total;
+    if counted < spent || counted > most {
+        return Err(format!(
+            "{counted} tokens are counted, at least {spent} were reported and at most {most} spent"
+        ));
+    }
+    Ok(())
+}
+
+/// The tokens that an agent's end says.
+fn reported(observation: &Observation) -> u64 {
+    match observation {
+        Observation::PlanEnded { tokens, .. }
+        | Observation::TurnEnded { tokens, .. }
+        | Observation::ReviewEnded { tokens, .. }
+        | Observation::CurationEnded { tokens, .. } => tokens.total,
+        _ => 0,
+    }
+}
