@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use common::{LOOP, World, said};
 
-const VERBS: [&str; 29] = [
+const VERBS: [&str; 30] = [
     "init",
     "trust",
     "new",
@@ -24,6 +24,7 @@ const VERBS: [&str; 29] = [
     "review",
     "accept",
     "reject",
+    "answer",
     "deliver",
     "verify",
     "stop",

@@ -18,6 +18,7 @@ mod night;
 mod package;
 mod plan;
 mod processes;
+mod questions;
 mod real_repository;
 mod refusals;
 mod rounds;

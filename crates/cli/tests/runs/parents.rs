@@ -15,7 +15,7 @@ const GUIDE: &str = "## A parent and its children";
 const PARENT: &str = "0009-goal";
 
 /// A world with an approved parent of two children, the second of which goes on from the first; with these further lines in the policy.
-fn family(policy: &str) -> World {
+pub(crate) fn family(policy: &str) -> World {
     family_in(World::new(), policy)
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::common::{Said, World, said_by};
 use crate::going_on::{killed_after, records, run_folders};
 use crate::parallel::beside;
+use crate::parents::family;
 use crate::seen;
 use crate::world::{
     CONTRACT, TICKET, WRITER, approved, approved_with, begin, blocked, done, eventually, is_harmless, journaled, json,
@@ -283,6 +284,36 @@ fn a_runner_that_waits_goes_on_with_the_default_at_its_time() {
     let said = world.foil(&["run", "--all"]);
     assert_eq!(said.code, Some(0), "{said}");
     assert_said(&world, "by default");
+}
+
+#[test]
+fn a_parent_waits_for_what_its_child_has_asked_and_goes_on_with_the_answer() {
+    let world = family("");
+    let question = "{ text = \"Which?\", choices = [], default = \"none\" }";
+    let asks = asks("turn = 1\nprompt_contains = \"Write two.\"\n", question);
+    script(&world, "a", &asks.replace("hello.txt", "two.txt"));
+    let runner = world
+        .foil_command()
+        .args(["run", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut parent = Value::Null;
+    eventually("the child has asked, and its parent has stopped", || {
+        let status = json(&world.foil(&["status", "--json"]));
+        parent = status["tickets"][2].clone();
+        status["tickets"][1]["question"]["n"] == 1 && parent["state"] == "blocked"
+    });
+    assert_eq!(parent["code"], "dependency_not_done", "{parent}");
+    let said = world.foil(&["answer", "0002-two", "this one"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let said = said_by(runner.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(0), "{said}");
+    let parent = world.foil(&["events", "0009-goal"]).stdout;
+    let looked = parent.matches("taken up again after a blocker").count();
+    assert_eq!(looked, 1, "nobody looked in between: {parent}");
+    assert_eq!(world.foil(&["verify"]).code, Some(0));
 }
 
 #[test]

@@ -154,14 +154,16 @@ impl<W: Witness> TicketWorker<'_, W> {
             // A child may be a parent itself.
             let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
             let choice = manager.ended(&child, &ran, self.view(parent))?;
-            let waits = |code: BlockerCode| code.passes_by_itself() || code == BlockerCode::AnswerNeeded;
-            let passing = stopped_by(&ran).filter(|blocker| waits(blocker.code));
-            let first = self.stopped_by.take().or(passing);
+            let asked = stopped_by(&ran).filter(|blocker| blocker.code == BlockerCode::AnswerNeeded);
+            let passing = stopped_by(&ran).filter(|blocker| blocker.code.passes_by_itself());
+            let first = self.stopped_by.take().or(passing).or_else(|| asked.clone());
             self.stopped_by.replace(first);
             let is_left = is_left(&ran);
-            // What is tried again has not ended yet.
-            if choice != Choice::Retry {
-                self.witness.ended(&child, ran);
+            // What is tried again, or waits for an answer, has not ended yet.
+            match asked.as_ref().and_then(|asked| Some((asked, asked.retry_at?))) {
+                Some((asked, until)) => self.witness.postponed(&child, asked, until),
+                None if choice != Choice::Retry => self.witness.ended(&child, ran),
+                None => {}
             }
             if let Some(cause) = *self.options.stop.borrow() {
                 return Err(RunError::Stopped { cause });
