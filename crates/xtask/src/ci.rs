@@ -42,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
         counts = all;
         result
     }));
-    ended.push(step("night", || night::run(workspace, &night::CUT)));
+    ended.push(step("night", || night::cut(workspace)));
     ended.push(step("e2e", || {
         let (later, result) = e2e::run_counted(workspace, &["--no-fail-fast".to_owned()])?;
         counts = counts.with_skipped_ones_run(later);

@@ -9,14 +9,6 @@ use crate::e2e;
 use crate::error::TaskError;
 use crate::workspace::Workspace;
 
-/// What a change has to pass: small enough to be waited for, and every seed of it always the same.
-pub(crate) const CUT: Nights = Nights {
-    seeds: NonZero::new(20),
-    tickets: NonZero::new(200),
-    seed: None,
-    real: false,
-};
-
 const SEEDS: u64 = 20;
 const TICKETS: u64 = 1000;
 const FIRST_SEED: u64 = 1;
@@ -51,21 +43,21 @@ pub(crate) fn run(workspace: &Workspace, nights: &Nights) -> Result<(), TaskErro
         nights.seeds.map_or(seeds, NonZero::get),
         nights.tickets.map_or(TICKETS, NonZero::get),
     ];
-    let mut command = cargo(
-        workspace,
-        &[
-            "run",
-            "--profile",
-            "night",
-            "--package",
-            "testkit",
-            "--features",
-            "night",
-            "--example",
-            "night",
-            "--",
-        ],
-    );
-    command.args(numbers.map(|number| number.to_string()));
+    spend(workspace, "night", numbers)
+}
+
+/// What a change has to pass: always the same seeds, few enough to be waited for as the tests were built.
+pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
+    spend(workspace, "dev", [FIRST_SEED, SEEDS, 200])
+}
+
+/// First seed, seeds and tickets.
+fn spend(workspace: &Workspace, profile: &str, numbers: [u64; 3]) -> Result<(), TaskError> {
+    let program = ["--package", "testkit", "--features", "night", "--example", "night"];
+    let mut command = cargo(workspace, &["run", "--profile", profile]);
+    command
+        .args(program)
+        .arg("--")
+        .args(numbers.map(|number| number.to_string()));
     succeed(command)
 }

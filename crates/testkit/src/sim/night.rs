@@ -438,9 +438,9 @@ impl Night {
         Ok(failed)
     }
 
-    /// The runner is gone, with everything that it had in memory.
+    /// The runner is gone, with everything that it had in memory. What it left to read is read.
     fn bury(&mut self, death: Death) -> Result<(), String> {
-        self.running.clear();
+        let mut left: BTreeSet<usize> = std::mem::take(&mut self.running).into_keys().collect();
         self.names.clear();
         {
             let mut world = lock(&self.world);
@@ -448,11 +448,11 @@ impl Night {
                 Death::Killed => world.tally.kills += 1,
                 Death::PowerCut => {
                     world.tally.power_cuts += 1;
-                    world.lose_power();
+                    left.extend(world.lose_power());
                 }
             }
         }
-        for ticket in 0..self.tickets.len() {
+        for ticket in left {
             let read = self.read(ticket)?.map(|(run, _)| run);
             let standing = Standing::of(read.as_ref());
             if self.told_done.contains(&ticket) && standing != Standing::Done {

@@ -465,13 +465,18 @@ impl World {
         }
     }
 
-    /// The runner is gone, and with it every agent. Where the power was cut, the disk keeps what was synced and any part of the rest.
-    pub(super) fn lose_power(&mut self) {
-        for of in &mut self.tickets {
+    /// The disk keeps what was synced and any part of the rest. The tickets whose journals had a rest.
+    pub(super) fn lose_power(&mut self) -> Vec<usize> {
+        let mut lost = Vec::new();
+        for (ticket, of) in self.tickets.iter_mut().enumerate() {
             let stored = &mut of.journal;
-            let kept = self.chance.usize(stored.synced..=stored.bytes.len());
-            stored.bytes.truncate(kept);
+            if stored.synced < stored.bytes.len() {
+                let kept = self.chance.usize(stored.synced..=stored.bytes.len());
+                stored.bytes.truncate(kept);
+                lost.push(ticket);
+            }
         }
+        lost
     }
 }
 
