@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use ledger_core::{DeliveryMode, Event, Journal, Observation, Run, State, verify_chain};
+use ledger_core::{DeliveryMode, Event, Journal, Observation, PhaseEvidence, Run, State, verify_chain};
 
 use super::behaviour::Ending;
 use super::tickets::Standing;
@@ -79,38 +79,48 @@ fn recorded(of: &TicketWorld, ending: Ending) -> Result<(), String> {
     if run.stored().is_none() || of.stored.is_empty() {
         return Err("its run is not stored".to_owned());
     }
-    if ending == Ending::Done && (*run.state() != State::Done || of.stored.len() != 1 && run.receipt().is_none()) {
-        return Err("it is done and its run is not".to_owned());
+    if (*run.state() == State::Done) != (ending == Ending::Done) {
+        return Err(format!("its run is {:?}", run.state()));
     }
-    let mut intents: BTreeMap<u64, &str> = BTreeMap::new();
-    let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut taken: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut ends: BTreeMap<u64, Vec<&Observation>> = BTreeMap::new();
     let mut spent = 0_u64;
+    // The line of the last end, and how often what stands since then is stored.
+    let (mut is_over, mut kept) = (false, 0);
     for record in &journal.records {
         match &record.event {
             Event::Intended(effect) => {
-                if let Some(label) = label_of(effect)
-                    && intents.insert(record.seq, label).is_some()
-                {
-                    return Err(format!("two records have number {}", record.seq));
+                if let Some(label) = label_of(effect) {
+                    taken.insert(record.seq, label);
                 }
             }
             Event::Observed { of, observation } => {
-                *ends.entry(*of).or_default() += 1;
+                ends.entry(*of).or_default().push(observation);
                 spent = spent.saturating_add(reported(observation));
             }
+            Event::Blocked(_) | Event::Entered(PhaseEvidence::Done { .. }) => (is_over, kept) = (true, 0),
             _ => {}
         }
+        kept += usize::from(is_over && of.stored.contains(&record.sum));
+    }
+    if kept != 1 {
+        return Err(format!("its end is stored {kept} times"));
     }
     let mut most = 0_u64;
     for (label, turn) in &of.turns {
-        if intents.get(&turn.seq) != Some(&label.as_str()) {
+        if taken.get(&turn.seq) != Some(&label.as_str()) {
             return Err(format!("the turn {label} was taken and is recorded nowhere"));
         }
-        if ends.get(&turn.seq) != Some(&1) {
-            return Err(format!(
-                "the end of the turn {label} is recorded {:?} times",
-                ends.get(&turn.seq)
-            ));
+        let ends = ends.get(&turn.seq).map_or(&[][..], Vec::as_slice);
+        match (ends, &turn.end) {
+            ([_], None) => {}
+            ([seen], Some(end)) if *seen == end => {}
+            ([seen], Some(_)) => {
+                return Err(format!(
+                    "the turn {label} came to an end, and what is recorded is {seen:?}"
+                ));
+            }
+            _ => return Err(format!("the end of the turn {label} is recorded {} times", ends.len())),
         }
         most = most.saturating_add(turn.spent);
     }
