@@ -19,7 +19,7 @@ struct SmallDisk {
 const SIZE: &str = "24m";
 
 /// More pages than a run of these tests takes.
-const ENOUGH_PAGES: u64 = 400;
+const ENOUGH_PAGES: u64 = 1_000;
 
 impl SmallDisk {
     /// Puts a folder, with all that is in it, on a small file system of memory in a mount namespace of its own. `None`, and a
