@@ -441,7 +441,7 @@ fn fitted(run: &Run, event: Event, fit: bool) -> Event {
             findings,
         },
         Event::QuestionAsked(asked) if fit => Event::QuestionAsked(AskedQuestion {
-            n: u32::try_from(run.questions().len()).unwrap() + 1,
+            n: u32::try_from(run.questions().len()).unwrap_or(0) + 1,
             iteration,
             ..asked
         }),
