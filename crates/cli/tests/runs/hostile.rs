@@ -316,7 +316,7 @@ attacks! {
     leaves_a_daemon_that_ignores_signals: NARROW,
         [hello(), run("setsid sh -c 'trap \"\" TERM INT HUP; cd $WORLD; while :; do sleep 0.2; done' & true")], done() => HELLO;
     prints_without_end: NARROW, [hello(), run("head -c 300000000 /dev/zero | tr '\\0' x")], done() => HELLO;
-    says_a_lot: NARROW, [hello(), (0..200).map(|n| step("message", &[("text", &format!("{n}{}", "x".repeat(5000)))])).collect()], done() => HELLO;
+    says_a_lot: NARROW, [hello(), (0..200).map(|n| step("message", &[("text", &format!("{}{n}", "x".repeat(5000)))])).collect()], done() => HELLO;
     says_the_same_over_and_over: NARROW, [hello(), (0..200).map(|_| step("message", &[("text", "Done!")])).collect()], done() => Blocked("livelock");
 }
 
