@@ -441,13 +441,7 @@ fn fitted(run: &Run, event: Event, fit: bool) -> Event {
             findings,
         },
         Event::QuestionAsked(asked) if fit => Event::QuestionAsked(AskedQuestion {
-<<<<<<< HEAD
-            n: u32::try_from(run.questions().len())
-                .unwrap_or(u32::MAX)
-                .saturating_add(1),
-=======
             n: u32::try_from(run.questions().len()).unwrap_or(0) + 1,
->>>>>>> questions
             iteration,
             ..asked
         }),

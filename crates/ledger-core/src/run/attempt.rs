@@ -11,6 +11,7 @@ use crate::blocker::Blocker;
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::comparison::TestComparison;
+use crate::digest::Digest;
 use crate::drift::SpecDrift;
 use crate::effect::Effect;
 use crate::event::{IterationCause, ResumeCause};
@@ -180,7 +181,7 @@ pub struct Live {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repetition {
     /// The last actions, the latest last.
-    recent: VecDeque<String>,
+    recent: VecDeque<(Digest, String)>,
     /// For each length of a cycle, how many actions in a row were the same as that many actions before.
     streaks: [u32; MAX_CYCLE],
 }
@@ -188,7 +189,7 @@ pub struct Repetition {
 /// The longest cycle of actions that is noticed.
 const MAX_CYCLE: usize = 4;
 
-/// The most characters of an action that are compared.
+/// The most characters of an action that are shown.
 const MAX_ACTION: usize = 400;
 
 impl Repetition {
@@ -203,20 +204,30 @@ impl Repetition {
         let all = self.streaks.iter().enumerate().map(of);
         let (times, length) = all.rev().max_by_key(|(times, _)| *times).unwrap_or((1, 1));
         let skipped = self.recent.len().saturating_sub(length);
-        (times, self.recent.iter().skip(skipped).map(String::as_str).collect())
+        (
+            times,
+            self.recent
+                .iter()
+                .skip(skipped)
+                .map(|(_, shown)| shown.as_str())
+                .collect(),
+        )
     }
 
-    fn note(&mut self, action: String) {
-        let action: String = action.chars().take(MAX_ACTION).collect();
+    fn note(&mut self, action: &str) {
+        let digest = Digest::of(action);
+        let shown: String = action.chars().take(MAX_ACTION).collect();
         for (index, streak) in self.streaks.iter_mut().enumerate() {
             let before = self.recent.len().checked_sub(index.saturating_add(1));
-            let is_same = before.and_then(|before| self.recent.get(before)) == Some(&action);
+            let is_same = before
+                .and_then(|before| self.recent.get(before))
+                .is_some_and(|(before, _)| *before == digest);
             *streak = if is_same { streak.saturating_add(1) } else { 0 };
         }
         if self.recent.len() == MAX_CYCLE {
             self.recent.pop_front();
         }
-        self.recent.push_back(action);
+        self.recent.push_back((digest, shown));
     }
 }
 
@@ -403,7 +414,7 @@ impl Live {
             Activity::CommandEnded { item, exit_code, .. } => {
                 if let Some(ended) = self.open_commands.remove(item) {
                     let code = exit_code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-                    self.repetition.note(format!("{} (exit code {code})", ended.command));
+                    self.repetition.note(&format!("{} (exit code {code})", ended.command));
                 }
                 self.doing = "thinking".to_owned();
             }
@@ -413,7 +424,7 @@ impl Live {
                 self.doing = format!("editing {}", paths.join(", "));
             }
             Activity::Message { text } => {
-                self.repetition.note(format!("says: {text}"));
+                self.repetition.note(&format!("says: {text}"));
                 self.doing = format!("saying: {text}");
             }
             Activity::Tokens { spent } => self.spent = *spent,

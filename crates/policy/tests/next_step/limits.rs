@@ -165,8 +165,8 @@ fn a_provider_that_does_not_answer_is_left_for_later() {
     assert_eq!(world.step(10), waits_until(11), "since the first");
     let down = world.interruption(BlockerCode::AgentUnavailable, "the provider has not answered for 10m");
     assert_eq!(world.step(11), down);
-    world.sees(2, message());
-    assert_eq!(world.step(11), waits_until(12), "silence counts again");
+    world.sees(10, message());
+    assert_eq!(world.step(11), waits_until(20), "silence counts again");
 }
 
 #[test]
