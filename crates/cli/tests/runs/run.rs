@@ -109,7 +109,7 @@ fn what_runs_now_is_shown_while_it_runs() {
         "running",
         "implementation_complete, iteration 1, ",
         "checks",
-        "1 file changed, 1.2k tokens, ",
+        "1 file changed, 1.2k of 5.0M tokens, ",
     ] {
         assert!(shown.stdout.contains(part), "{part}: {shown}");
     }
