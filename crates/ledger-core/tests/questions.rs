@@ -1,5 +1,4 @@
 //! A question of the worker's: put once, answered once, and gone on with once.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #[cfg(test)]
 #[expect(dead_code, reason = "other tests use the rest of it")]
