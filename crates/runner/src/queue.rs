@@ -22,6 +22,8 @@ pub struct Queue<'a> {
     packages: Packages,
     report: StatusReport,
     candidates: Vec<Candidate>,
+    /// Those whose run is over and not kept in Git, because its runner died before.
+    unkept: Vec<TicketId>,
     /// Of each ticket that names one, its parent.
     parents: BTreeMap<TicketId, TicketId>,
     policy: &'a Policy,
@@ -96,7 +98,9 @@ impl<'a> Queue<'a> {
             let file = folder.as_ref().and_then(|folder| folder.ticket().ok());
             let ready = match &ticket.state {
                 TicketState::Ready { .. } | TicketState::Paused(_) => true,
-                TicketState::Blocked(blocked) => (blocked.resumable || retry == Retry::All) && !blocked.waits_for_word,
+                TicketState::Blocked(blocked) => {
+                    (blocked.resumable || retry == Retry::All && !blocked.unkept) && !blocked.waits_for_word
+                }
                 _ => false,
             };
             let approval = folder
@@ -134,7 +138,14 @@ impl<'a> Queue<'a> {
         for candidate in &mut candidates {
             candidate.ready &= parents.get(&candidate.id).is_none_or(|parent| !owners.contains(parent));
         }
+        let is_unkept = |ticket: &&TicketStatus| match &ticket.state {
+            TicketState::Done(done) => done.unkept,
+            TicketState::Blocked(blocked) => blocked.unkept,
+            _ => false,
+        };
+        let unkept = report.tickets.iter().filter(is_unkept).map(|ticket| ticket.id.clone());
         Ok(Self {
+            unkept: unkept.collect(),
             candidates,
             ledger,
             packages,
@@ -330,9 +341,11 @@ impl TicketsAtHand for Queue<'_> {
         &self.running
     }
 
-    /// Every ready ticket, in the order in which they would run.
+    /// First those of which only the record is to be kept, then every ready ticket, in the order in which they would run.
     fn ready(&self) -> Vec<Queued> {
-        self.under_parents(by_themselves(ready_in_order(&self.candidates)))
+        let mut queued = by_themselves(self.unkept.clone());
+        queued.extend(self.under_parents(by_themselves(ready_in_order(&self.candidates))));
+        queued
     }
 }
 

@@ -537,7 +537,7 @@ fn still_waits(run: &Run) -> bool {
 }
 
 /// How a run ended that never goes on.
-fn over(run: &Run) -> Option<Outcome> {
+pub(crate) fn over(run: &Run) -> Option<Outcome> {
     match run.state() {
         State::Blocked(blocker) if !blocker.resumable => Some(Outcome::Blocked(blocker.clone())),
         State::Canceled { .. } => Some(Outcome::Canceled),

@@ -240,6 +240,9 @@ pub struct BlockedStatus {
     /// The command that begins a new run with what this one left, where it left work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescue: Option<String>,
+    /// Whether its run is over and not kept in Git, because its runner died before: `foil run` keeps it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unkept: bool,
     /// The run.
     pub run: RunStatus,
 }
@@ -266,6 +269,9 @@ pub struct DoneStatus {
     /// Hooks and notifications of which nobody knows how they ended, in words; they are not done again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
+    /// Whether its run is over and not kept in Git, because its runner died before: `foil run` keeps it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unkept: bool,
     /// The exact commands that come next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_steps: Vec<NextStep>,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger_core::{BlockerCode, Effect, Event, Journal, Phase, Record, Run, State};
+use ledger_core::{BlockerCode, Effect, Event, Journal, Phase, PhaseEvidence, Record, Run, State};
 
 use crate::common::World;
 use crate::world::{TICKET, approved, blocked, done, json, run_folder, run_id, under_way};
@@ -34,19 +34,28 @@ fn stored(world: &World) -> usize {
 /// Takes a finished run back to the moment after this event was written, as if the runner had been killed there: no ref moved,
 /// and what was anchored stays.
 pub(crate) fn killed_after(world: &World, is_last: impl Fn(&Event) -> bool) {
-    let folder = run_folder(world);
-    let last = records(&folder)
-        .iter()
-        .position(|record| is_last(&record.event))
-        .unwrap();
-    let text = std::fs::read_to_string(folder.join("journal.jsonl")).unwrap();
-    let kept: String = text.split_inclusive('\n').take(last + 1).collect();
-    std::fs::write(folder.join("journal.jsonl"), kept).unwrap();
-    let run = format!("refs/counterfoil/runs/{TICKET}/{}", run_id(world));
+    let last = position(world, is_last);
+    unkept_from(world, last + 1);
     let receipt = format!("refs/counterfoil/receipts/{TICKET}");
-    for name in [&run, &receipt, BRANCH] {
+    for name in [&receipt, BRANCH] {
         world.git(&["update-ref", "-d", name]);
     }
+}
+
+/// Where this event is in the journal of the ticket's only run.
+fn position(world: &World, is_it: impl Fn(&Event) -> bool) -> usize {
+    let records = records(&run_folder(world));
+    records.iter().position(|record| is_it(&record.event)).unwrap()
+}
+
+/// Leaves so many records of the ticket's only run, which is not kept in Git then.
+fn unkept_from(world: &World, records: usize) {
+    let journal = run_folder(world).join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let kept: String = text.split_inclusive('\n').take(records).collect();
+    std::fs::write(&journal, kept).unwrap();
+    let run = format!("refs/counterfoil/runs/{TICKET}/{}", run_id(world));
+    world.git(&["update-ref", "-d", &run]);
 }
 
 #[test]
@@ -388,4 +397,50 @@ fn a_delivered_run_that_cannot_be_kept_says_so_and_is_kept_by_the_next() {
     let said = world.foil(&["run", TICKET]);
     assert_eq!(said.code, Some(0), "{said}");
     assert_eq!((stored(&world), world.foil(&["verify", TICKET]).code), (1, Some(0)));
+}
+
+/// A runner that dies between the receipt and the end leaves a ticket that counts as done: nobody would name it again.
+#[test]
+fn what_a_dead_runner_delivered_and_did_not_keep_is_kept_by_the_next_run_of_all() {
+    for (last, more) in [("receipt", 0), ("end", 1), ("intent to keep it", 2)] {
+        let world = done();
+        let end = position(&world, |event| {
+            matches!(event, Event::Entered(PhaseEvidence::Done { .. }))
+        });
+        unkept_from(&world, end + more);
+        let branch = world.git(&["rev-parse", BRANCH]);
+
+        let ticket = &json(&world.foil(&["status", "--json"]))["tickets"][0];
+        assert_eq!(ticket["state"], "done", "{last}");
+        assert_eq!(ticket["unkept"], true, "{last}");
+        assert_eq!(
+            ticket["next_steps"][0]["command"],
+            format!("foil run {TICKET}"),
+            "{last}"
+        );
+        let said = world.foil(&["run", "--all"]);
+        assert_eq!(said.code, Some(0), "{last}: {said}");
+        assert_eq!(stored(&world), 1, "{last}");
+        assert_eq!(
+            world.git(&["rev-parse", BRANCH]),
+            branch,
+            "{last}: nothing is delivered twice"
+        );
+        assert_eq!(world.foil(&["verify", TICKET]).code, Some(0), "{last}");
+        let ticket = &json(&world.foil(&["status", "--json"]))["tickets"][0];
+        assert_eq!(ticket.get("unkept"), None, "{last}");
+    }
+}
+
+#[test]
+fn a_blocked_run_that_was_not_kept_is_kept_and_tried_again_only_where_that_is_asked_for() {
+    let world = blocked();
+    let end = position(&world, |event| matches!(event, Event::Blocked(_)));
+    unkept_from(&world, end + 1);
+    assert_eq!(world.foil(&["run", "--all"]).code, Some(10));
+    assert_eq!((stored(&world), run_folders(&world).len()), (1, 1));
+
+    unkept_from(&world, end + 1);
+    assert_eq!(world.foil(&["run", "--all", "--retry-blocked"]).code, Some(10));
+    assert_eq!((stored(&world), run_folders(&world).len()), (2, 2));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
+use git_delivery::{Head, ObjectError, RefError, Repository, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
     Approval, BlobId, Blocker, BlockerCode, Delivered, Journal, JournalError, Kind, Mode, ObjectId, PackageName,
@@ -10,7 +10,7 @@ use ledger_core::{
 };
 
 use super::health::{Room, StatusHealth};
-use super::next_steps::{AfterDelivery, after_no_delivery};
+use super::next_steps::{AfterDelivery, after_no_delivery, keep_record};
 use super::{
     BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, PackageStatus, PausedStatus, PolicyStatus, RepositoryStatus,
     RunStatus, STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
@@ -19,12 +19,14 @@ use crate::base::stored_receipt;
 use crate::capsule::BlockerCapsule;
 use crate::consent::{ConsentState, consent_state};
 use crate::disk::free_bytes;
+use crate::engine::has_delivered;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
 use crate::packages::{LockStatus, Packages, PackagesError};
 use crate::questions::QuestionReport;
 use crate::rescue::{has_left_work, rescue_command};
 use crate::run_history::read_run;
+use crate::run_ticket::over;
 use crate::stack::stack_of;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -369,7 +371,7 @@ impl<'a> World<'a> {
             return TicketState::Running(Box::new(RunStatus::under_way(self.workspace, run, self.now)));
         }
         let consent = match &row.said {
-            Said::Done => return TicketState::Done(Box::new(self.done(row, run.as_ref()))),
+            Said::Done => return TicketState::Done(Box::new(self.done_as_recorded(row, run.as_ref()))),
             Said::BadReceipt(reason) => {
                 return TicketState::Broken(Box::new(damaged(
                     reason.to_string(),
@@ -389,7 +391,7 @@ impl<'a> World<'a> {
         }
         // The ref of its receipt only saves reading this.
         if run.as_ref().is_some_and(|run| *run.state() == State::Done) {
-            return TicketState::Done(Box::new(self.done(row, run.as_ref())));
+            return TicketState::Done(Box::new(self.done_as_recorded(row, run.as_ref())));
         }
         if let Some(state) = run.as_ref().and_then(|run| unfinished(&row.id, run, consent)) {
             return state;
@@ -468,6 +470,15 @@ impl<'a> World<'a> {
         Ok(None)
     }
 
+    fn done_as_recorded(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
+        let mut done = self.done(row, run);
+        done.unkept = run.is_some_and(|run| is_unkept(run, self.workspace.repository()));
+        if done.unkept {
+            done.next_steps.insert(0, keep_record(&row.id));
+        }
+        done
+    }
+
     fn done(&self, row: &Row, run: Option<&Run>) -> DoneStatus {
         let unknown = run.map(crate::once_only::unknown).unwrap_or_default();
         let template = self.workspace.policy().ok().map(|policy| &policy.delivery.branch);
@@ -526,6 +537,7 @@ impl<'a> World<'a> {
             stacked: run.map(|run| self.unmerged_below(run)).unwrap_or_default(),
             unknown,
             next_steps,
+            ..DoneStatus::default()
         }
     }
 
@@ -644,6 +656,7 @@ fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<Ticket
                 waits_for_word: run.waits_for_word().is_some(),
                 question: QuestionReport::open(run),
                 rescue: has_left_work(run).then(|| rescue_command(id)),
+                unkept: over(run).is_some() && run.stored().is_none(),
                 run: RunStatus::of(run, None),
             }))
         }),
@@ -670,6 +683,11 @@ fn paused(cause: &'static str, next_step: String, run: &Run) -> TicketState {
         next_step,
         run: RunStatus::of(run, None),
     }))
+}
+
+/// Whether nothing is left of a run but to say that it has ended, and to keep it in Git.
+fn is_unkept(run: &Run, repository: &Repository) -> bool {
+    run.stored().is_none() && (over(run).is_some() || has_delivered(run, repository))
 }
 
 fn is_history(run: &Run, consent: &ConsentState) -> bool {

@@ -19,6 +19,14 @@ pub(super) fn after_no_delivery(id: &TicketId, receipt: &Receipt) -> Vec<NextSte
     ]
 }
 
+/// What comes first where a runner died between the delivery and the record of it.
+pub(super) fn keep_record(id: &TicketId) -> NextStep {
+    NextStep {
+        purpose: "keep its record in Git",
+        command: format!("foil run {id}"),
+    }
+}
+
 fn clean_up() -> NextStep {
     NextStep {
         purpose: "remove what the run left",

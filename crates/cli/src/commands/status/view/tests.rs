@@ -92,6 +92,7 @@ fn tickets() -> Vec<TicketStatus> {
                 waits_for_word: false,
                 question: None,
                 rescue: Some("foil run --from-rescue 0004-rate-limit".to_owned()),
+                unkept: false,
                 run: run("nothing"),
             })),
         ),
