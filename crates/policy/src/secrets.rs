@@ -8,9 +8,10 @@ mod patterns;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use ledger_core::{Digest, RepoPath};
-use regex::bytes::{Regex, RegexSet};
+use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
 
 use crate::config::{Fingerprint, Policy};
 use file_names::forbidden_name;
@@ -44,9 +45,19 @@ pub struct SecretFinding {
 /// ```
 #[derive(Debug, Clone)]
 pub struct SecretRules {
+    /// Those of the policy.
+    own: RuleSet,
+    exceptions: BTreeSet<Fingerprint>,
+}
+
+/// Compiled when they are first needed, and once for all runs: they take much time and memory.
+static BUILT_IN: LazyLock<RuleSet> = LazyLock::new(built_in);
+
+/// Rules, and which of them can match at all, as one automaton.
+#[derive(Debug, Clone)]
+struct RuleSet {
     set: RegexSet,
     rules: Vec<Rule>,
-    exceptions: BTreeSet<Fingerprint>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,38 +67,50 @@ struct Rule {
     check: fn(&[u8]) -> bool,
 }
 
+#[expect(clippy::expect_used, reason = "the built-in patterns compile, which a test shows")]
+fn built_in() -> RuleSet {
+    let rules = PATTERNS.iter().map(|pattern| Rule {
+        name: pattern.name.to_owned(),
+        regex: Regex::new(pattern.regex).expect("a built-in pattern"),
+        check: pattern.check,
+    });
+    RuleSet::new(rules.collect())
+}
+
+impl RuleSet {
+    fn new(rules: Vec<Rule>) -> Self {
+        // A set that is too large as one automaton is refused; the rules then run one by one, which finds the same.
+        let set = RegexSetBuilder::new(rules.iter().map(|rule| rule.regex.as_str()))
+            .size_limit(64 << 20)
+            .build()
+            .unwrap_or_default();
+        Self { set, rules }
+    }
+
+    /// The rules that may match somewhere.
+    fn matching(&self, content: &[u8]) -> impl Iterator<Item = &Rule> {
+        let matched = (!self.set.is_empty()).then(|| self.set.matches(content));
+        let may_match = move |index| matched.as_ref().is_none_or(|matched| matched.matched(index));
+        let rules = self.rules.iter().enumerate();
+        rules.filter(move |(index, _)| may_match(*index)).map(|(_, rule)| rule)
+    }
+}
+
 impl SecretRules {
     /// The built-in patterns, those of the policy, and its exceptions.
     #[expect(
         clippy::expect_used,
-        reason = "the built-in patterns compile, which a test shows; each of the policy's compiled when it was read"
+        reason = "each of the policy's patterns compiled when it was read"
     )]
     pub fn new(policy: &Policy) -> Self {
-        let built_in = PATTERNS.iter().map(|pattern| Rule {
-            name: pattern.name.to_owned(),
-            regex: Regex::new(pattern.regex).expect("a built-in pattern"),
-            check: pattern.check,
+        let patterns = policy.scope.secrets.patterns.iter().enumerate();
+        let own = patterns.map(|(index, pattern)| Rule {
+            name: format!("pattern {} of the policy", index + 1),
+            regex: pattern.regex().expect("a pattern that was read"),
+            check: |_| true,
         });
-        let own = policy
-            .scope
-            .secrets
-            .patterns
-            .iter()
-            .enumerate()
-            .map(|(index, pattern)| Rule {
-                name: format!("pattern {} of the policy", index + 1),
-                regex: pattern.regex().expect("a pattern that was read"),
-                check: |_| true,
-            });
-        let rules: Vec<_> = built_in.chain(own).collect();
-        // A set that is too large as one automaton is refused; the rules then run one by one, which finds the same.
-        let set = regex::bytes::RegexSetBuilder::new(rules.iter().map(|rule| rule.regex.as_str()))
-            .size_limit(64 << 20)
-            .build()
-            .unwrap_or_default();
         Self {
-            set,
-            rules,
+            own: RuleSet::new(own.collect()),
             exceptions: policy.scope.secrets.exceptions.iter().cloned().collect(),
         }
     }
@@ -199,11 +222,7 @@ impl SecretRules {
 
     /// Hands over where every secret stands, rule by rule, until `keep_going` says no.
     fn each_match(&self, content: &[u8], mut keep_going: impl FnMut(&Rule, Range<usize>) -> bool) {
-        let matched = self.set.matches(content);
-        for (index, rule) in self.rules.iter().enumerate() {
-            if !self.set.is_empty() && !matched.matched(index) {
-                continue;
-            }
+        for rule in BUILT_IN.matching(content).chain(self.own.matching(content)) {
             for captures in rule.regex.captures_iter(content) {
                 let Some(found) = captures.get(1).or_else(|| captures.get(0)) else {
                     continue;

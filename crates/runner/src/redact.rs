@@ -3,7 +3,7 @@
 mod events;
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use policy::{Policy, SecretRules};
 
@@ -18,9 +18,6 @@ const SHORTEST_VALUE: usize = 8;
 
 /// Folders that most machines have.
 const COMMON_FOLDERS: [&str; 9] = ["/bin", "/sbin", "/usr", "/lib", "/etc", "/dev", "/proc", "/sys", "/tmp"];
-
-/// Compiled when the first text is looked at.
-type LazyRules = LazyLock<SecretRules, Box<dyn FnOnce() -> SecretRules + Send>>;
 
 /// Replaces paths by words and masks secrets.
 ///
@@ -41,7 +38,7 @@ pub struct Redactor {
     paths: Vec<(String, String)>,
     /// Longest first.
     secrets: Vec<String>,
-    rules: Option<Arc<LazyRules>>,
+    rules: Option<Arc<SecretRules>>,
 }
 
 impl Redactor {
@@ -119,14 +116,13 @@ impl Redactor {
     /// Masks what looks like a secret under this policy.
     #[must_use]
     pub fn patterns_of(mut self, policy: &Policy) -> Self {
-        let policy = policy.clone();
-        self.rules = Some(Arc::new(LazyLock::new(Box::new(move || SecretRules::new(&policy)))));
+        self.rules = Some(Arc::new(SecretRules::new(policy)));
         self
     }
 
-    /// The rules of [`Redactor::patterns_of`]: compiling them once more takes longer than most of what they are used for.
+    /// The rules of [`Redactor::patterns_of`].
     pub(crate) fn secret_rules(&self) -> Option<&SecretRules> {
-        self.rules.as_ref().map(|rules| LazyLock::force(rules))
+        self.rules.as_deref()
     }
 
     /// The text in printable lines, with words for paths and masks for secrets.

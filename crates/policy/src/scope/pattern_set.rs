@@ -1,6 +1,7 @@
 //! Several path patterns as one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 use ledger_core::RepoPath;
@@ -18,9 +19,12 @@ pub(crate) struct PatternSet {
     folders: GlobSet,
 }
 
-/// Several path patterns as one, which forbid something: neither case nor normal forms count.
+/// Several path patterns as one, which forbid something: neither case nor normal forms count. All sets of the same patterns are one in memory.
 #[derive(Debug, Clone)]
-pub(crate) struct FoldedSet {
+pub(crate) struct FoldedSet(Arc<Folded>);
+
+#[derive(Debug)]
+struct Folded {
     texts: Vec<String>,
     exact: BTreeSet<Vec<u8>>,
     /// Two globs for each text: as written without ASCII case, and folded. Index / 2 is the text's.
@@ -63,8 +67,37 @@ impl PatternSet {
     }
 }
 
+/// The sets that are in use. Runs of one policy have the same ones, and each takes long to compile and much memory.
+static IN_USE: Mutex<BTreeMap<Vec<String>, Weak<Folded>>> = Mutex::new(BTreeMap::new());
+
 impl FoldedSet {
     pub(crate) fn new(key: &'static str, patterns: &[PathPattern]) -> Result<Self, InvalidScope> {
+        let texts: Vec<_> = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        // Whoever else wants the same set now waits for it.
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = in_use.get(&texts).and_then(Weak::upgrade) {
+            return Ok(Self(known));
+        }
+        let compiled = Arc::new(Folded::compile(key, patterns, texts.clone())?);
+        in_use.retain(|_, known| known.strong_count() > 0);
+        in_use.insert(texts, Arc::downgrade(&compiled));
+        Ok(Self(compiled))
+    }
+
+    /// The first pattern that means this path on any file system. Being forbidden is the safe answer, so here case and
+    /// normal forms do not count.
+    pub(crate) fn find(&self, path: &RepoPath) -> Option<&str> {
+        self.0.texts.get(self.position(path)?).map(String::as_str)
+    }
+
+    /// The place of that pattern among those that the set was made of.
+    pub(super) fn position(&self, path: &RepoPath) -> Option<usize> {
+        self.0.position(path)
+    }
+}
+
+impl Folded {
+    fn compile(key: &'static str, patterns: &[PathPattern], texts: Vec<String>) -> Result<Self, InvalidScope> {
         let mut globs = GlobSetBuilder::new();
         for pattern in patterns {
             let written = pattern.glob(true).map_err(|error| too_large(key, &error))?;
@@ -76,7 +109,6 @@ impl FoldedSet {
             globs.add(written);
             globs.add(fold);
         }
-        let texts: Vec<_> = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         Ok(Self {
             exact: texts.iter().map(|text| folded_text(text).into_bytes()).collect(),
             globs: globs.build().map_err(|error| too_large(key, &error))?,
@@ -84,14 +116,7 @@ impl FoldedSet {
         })
     }
 
-    /// The first pattern that means this path on any file system. Being forbidden is the safe answer, so here case and
-    /// normal forms do not count.
-    pub(crate) fn find(&self, path: &RepoPath) -> Option<&str> {
-        self.texts.get(self.position(path)?).map(String::as_str)
-    }
-
-    /// The place of that pattern among those that the set was made of.
-    pub(super) fn position(&self, path: &RepoPath) -> Option<usize> {
+    fn position(&self, path: &RepoPath) -> Option<usize> {
         let folded = folded_path(path);
         let exact = || {
             let same = |text: &String| folded_text(text).as_bytes() == folded;
