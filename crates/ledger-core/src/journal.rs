@@ -176,6 +176,36 @@ impl Journal {
     }
 }
 
+/// Reads a journal line by line, from wherever its bytes come: the records of a long one take much memory.
+///
+/// ```
+/// use counterfoil_ledger_core::{Event, Head, JournalReader, PauseCause};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let event = Event::Paused { cause: PauseCause::Stop };
+/// let (line, head) = Head::default().line(jiff::Timestamp::UNIX_EPOCH, &event)?;
+/// let mut reader = JournalReader::default();
+/// assert_eq!(reader.next(&line)?.map(|record| record.event), Some(event));
+/// assert_eq!(reader.next(b"{\"seq\":1,\"at")?, None);
+/// assert_eq!(reader.end()?.head, head);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Default)]
+pub struct JournalReader(chain::Chain);
+
+impl JournalReader {
+    /// The record of the next line, of these bytes with its newline, without which only the last may be. None where they are what is left of an append
+    /// that was cut off.
+    pub fn next(&mut self, line: &[u8]) -> Result<Option<Record>, JournalError> {
+        let line = self.0.next(line)?;
+        line.map(|line| decode(&line)).transpose()
+    }
+
+    /// What was read. Refuses a journal without a whole line.
+    pub fn end(&self) -> Result<ChainSummary, JournalError> {
+        self.0.end()
+    }
+}
+
 fn decode(line: &chain::Line<'_>) -> Result<Record, JournalError> {
     let shape = |reason: String| JournalError::Shape {
         line: line.number,

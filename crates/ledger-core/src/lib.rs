@@ -82,7 +82,8 @@ pub use goal_plan::{
 pub use hook::HookPoint;
 pub use id::{InvalidName, PackageName, RunId, SteeringName, ThreadId, TicketId};
 pub use journal::{
-    ChainSummary, EncodeError, Head, Journal, JournalError, MAX_LINE_BYTES, Record, TornTail, verify_chain,
+    ChainSummary, EncodeError, Head, Journal, JournalError, JournalReader, MAX_LINE_BYTES, Record, TornTail,
+    verify_chain,
 };
 pub use mode::{Discipline, Mode};
 pub use notification::{Notification, NotificationChannel, NotificationEvent, NotifiedBlocker};
@@ -113,7 +114,7 @@ pub use run::{
     Pending, PushedRef, QuestionAnswer, RanHook, Refusal, RefusedChange, RefusedPush, Repetition, Round, Run,
     RunQuestion, SeenQuestion, SeenRemote, SentNotification, StartedThread, State, Totals,
 };
-pub use schema::{answer_schema_of, schema_of, schemas};
+pub use schema::{answer_schema_of, schema, schema_of, schemas};
 pub use spec::{
     Ambiguity, CurrentProblem, CurrentRequirements, DecisionId, Delta, DeltaChange, DeltaException, DeltaHandling,
     DeltaItem, DeltaItemId, Design, DesignDecision, FileChange, ImpactedFile, MAX_SPEC_BYTES, MAX_SPEC_PROBLEMS,

@@ -11,6 +11,7 @@ mod questions;
 mod refusal;
 mod rounds;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -297,11 +298,19 @@ impl Run {
 
     /// The run that these records amount to. Refuses what a runner could not have written.
     pub fn replay<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<Self, Refusal> {
+        Self::try_replay(records.into_iter().map(Ok::<_, Refusal>))
+    }
+
+    /// The same for records that may turn out to be none, such as those that are read one by one.
+    pub fn try_replay<R: Borrow<Record>, E: From<Refusal>>(
+        records: impl IntoIterator<Item = Result<R, E>>,
+    ) -> Result<Self, E> {
         let mut records = records.into_iter();
-        let first = records.next().ok_or(Refusal::NotOpened)?;
-        let mut run = Self::open(first.at, &first.event)?;
+        let first = records.next().ok_or(Refusal::NotOpened)??;
+        let mut run = Self::open(first.borrow().at, &first.borrow().event)?;
         for record in records {
-            run.apply(record.at, &record.event)?;
+            let record = record?;
+            run.apply(record.borrow().at, &record.borrow().event)?;
         }
         Ok(run)
     }

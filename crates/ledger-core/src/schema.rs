@@ -69,26 +69,37 @@ pub fn answer_schema_of<T: JsonSchema>() -> Schema {
 
 /// The schemas of this crate's documents by name, in alphabetical order.
 pub fn schemas() -> Vec<(&'static str, Schema)> {
-    vec![
-        ("advice", answer_schema_of::<Advice>()),
-        ("approval", schema_of::<Approval>("approval")),
-        ("cancellation", schema_of::<Cancellation>("cancellation")),
-        ("curation", answer_schema_of::<Curation>()),
-        ("evidence", schema_of::<EvidenceIndex>("evidence")),
-        ("expert", answer_schema_of::<ExpertReview>()),
-        ("goal_plan", answer_schema_of::<GoalPlan>()),
-        ("journal", schema_of::<JournalLine>("journal")),
-        ("notification", schema_of::<Notification>("notification")),
-        ("package", schema_of::<Package>("package")),
-        ("receipt", schema_of::<Receipt>("receipt")),
-        ("plan", answer_schema_of::<Plan>()),
-        ("report", answer_schema_of::<Report>()),
-        ("review", answer_schema_of::<Review>()),
-        ("statement", schema_of::<Statement>("statement")),
-        ("steering", schema_of::<SteeringHead>("steering")),
-        ("ticket", schema_of::<TicketFile>("ticket")),
-    ]
+    SCHEMAS.iter().map(|(name, schema)| (*name, schema())).collect()
 }
+
+/// The schema of one document or answer, as [`schemas`] has it.
+pub fn schema(name: &str) -> Option<Schema> {
+    let (_, schema) = SCHEMAS.iter().find(|(known, _)| *known == name)?;
+    Some(schema())
+}
+
+/// A schema's name, and what makes it: all of them together take a while.
+type NamedSchema = (&'static str, fn() -> Schema);
+
+const SCHEMAS: [NamedSchema; 17] = [
+    ("advice", answer_schema_of::<Advice>),
+    ("approval", || schema_of::<Approval>("approval")),
+    ("cancellation", || schema_of::<Cancellation>("cancellation")),
+    ("curation", answer_schema_of::<Curation>),
+    ("evidence", || schema_of::<EvidenceIndex>("evidence")),
+    ("expert", answer_schema_of::<ExpertReview>),
+    ("goal_plan", answer_schema_of::<GoalPlan>),
+    ("journal", || schema_of::<JournalLine>("journal")),
+    ("notification", || schema_of::<Notification>("notification")),
+    ("package", || schema_of::<Package>("package")),
+    ("plan", answer_schema_of::<Plan>),
+    ("receipt", || schema_of::<Receipt>("receipt")),
+    ("report", answer_schema_of::<Report>),
+    ("review", answer_schema_of::<Review>),
+    ("statement", || schema_of::<Statement>("statement")),
+    ("steering", || schema_of::<SteeringHead>("steering")),
+    ("ticket", || schema_of::<TicketFile>("ticket")),
+];
 
 /// Gives every property a title for editors, and those that only tell one form from another a description.
 fn name_properties(schema: &mut Schema) {

@@ -10,7 +10,7 @@ use policy::{ContextFacts, ContextSize, SteeringFacts};
 use crate::base::stored_receipt;
 use crate::ledger::{Ledger, TicketFolder, join};
 use crate::prompt::{HandOff, HandOffs};
-use crate::records::{setbacks, stopped_handoff};
+use crate::records::{setback, setbacks, stopped_handoff};
 use crate::run_history::read_run;
 use crate::state::StateRoots;
 
@@ -129,7 +129,8 @@ impl HandOffSearch<'_> {
             let records = &read.journal.records;
             let is_end = |record: &Record| matches!(record.event, Event::Blocked(_));
             let end = records.iter().rposition(is_end).unwrap_or(records.len());
-            stopped_handoff(&read.run, &setbacks(&folder, &records[..end]))
+            let of_run = records[..end].iter().filter_map(|record| setback(&record.event));
+            stopped_handoff(&read.run, &setbacks(&folder, of_run))
         });
         let path = join(self.dir, &format!("tickets/{ticket}/handoff.md"));
         let (Some(text), Some(path)) = (text, path) else {

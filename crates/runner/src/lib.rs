@@ -38,6 +38,7 @@ mod hand_offs;
 mod hook;
 mod init;
 mod journal_file;
+mod journal_records;
 pub mod junit;
 mod leaving;
 mod ledger;

@@ -20,7 +20,7 @@ use crate::round_reports::round_reports;
 use crate::stack::{stack_of, stack_sentence};
 
 pub use handoff::handoff_record;
-pub(crate) use handoff::{setbacks, stopped_handoff};
+pub(crate) use handoff::{setback, setbacks, stopped_handoff};
 pub(crate) use plan::departures;
 pub use plan::plan_record;
 

@@ -20,7 +20,8 @@ use crate::disk::is_full;
 use crate::drive::{DriveError, Driver, drive};
 use crate::engine::{Engine, RunFolders, RunPlan, end_for_changed_sources, has_delivered, store_ended};
 use crate::guard::{GuardProgram, LeftoverError, end_leftovers};
-use crate::journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal, read_journal};
+use crate::journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal};
+use crate::journal_records::replay;
 use crate::lock::{LockError, LockHolder, TicketLock};
 use crate::redact::Redactor;
 use crate::rescue::{RescueError, left_work};
@@ -518,9 +519,7 @@ fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, Run
     for id in runs {
         // Those before are history: one that is damaged stands in nobody's way, and `foil doctor` shows it.
         let path = roots.journal(ticket, &id);
-        let known = read_journal(&path).is_ok_and(|journal| {
-            Run::replay(&journal.records).is_ok_and(|run| over(&run).is_some() && run.stored().is_none())
-        });
+        let known = replay(&path).is_ok_and(|run| over(&run).is_some() && run.stored().is_none());
         if known
             && let Ok(OpenedJournal { file, records, .. }) = JournalFile::open(&path)
             && let Ok(run) = Run::replay(&records)

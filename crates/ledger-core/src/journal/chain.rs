@@ -31,54 +31,73 @@ pub(super) struct Line<'a> {
 const SUM_KEY: &[u8] = b",\"sum\":\"sha256:";
 const TAIL_BYTES: usize = SUM_KEY.len() + 64 + 2;
 
+/// A chain as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    head: Head,
+    lines: usize,
+    /// How many bytes its whole lines have.
+    offset: usize,
+    torn: Option<TornTail>,
+    unterminated: bool,
+}
+
+impl Chain {
+    /// The next line, of these bytes with its newline. None where they are what is left of an append that was cut off.
+    pub(super) fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Line<'a>>, JournalError> {
+        self.lines += 1;
+        if self.torn.is_some() || self.unterminated {
+            return Err(JournalError::Shape {
+                line: self.lines,
+                reason: "the line before it has no end".to_owned(),
+            });
+        }
+        let content = bytes.strip_suffix(b"\n");
+        if content.is_none() && summed(bytes).is_none() {
+            self.torn = Some(TornTail {
+                offset: self.offset,
+                bytes: bytes.len(),
+            });
+            return Ok(None);
+        }
+        let line = check(content.unwrap_or(bytes), self.lines, &self.head)?;
+        self.head = Head {
+            next: self.head.next + 1,
+            sum: line.sum,
+        };
+        self.offset += bytes.len();
+        self.unterminated = content.is_none();
+        Ok(Some(line))
+    }
+
+    /// What it amounts to. Refuses one without a whole line.
+    pub(super) fn end(&self) -> Result<ChainSummary, JournalError> {
+        if self.head.next == 0 {
+            return Err(JournalError::Empty);
+        }
+        Ok(ChainSummary {
+            head: self.head,
+            torn: self.torn,
+            unterminated: self.unterminated,
+        })
+    }
+}
+
 pub(super) fn each_line<'a>(
     bytes: &'a [u8],
     mut visit: impl FnMut(Line<'a>) -> Result<(), JournalError>,
 ) -> Result<ChainSummary, JournalError> {
-    let mut head = Head::default();
-    let mut offset = 0;
-    let mut number = 0;
-    while offset < bytes.len() {
-        number += 1;
-        let rest = &bytes[offset..];
-        let newline = memchr::memchr(b'\n', rest);
-        let content = &rest[..newline.unwrap_or(rest.len())];
-        if newline.is_none() && summed(content).is_none() {
-            if number == 1 {
-                return Err(JournalError::Empty);
-            }
-            return Ok(ChainSummary {
-                head,
-                torn: Some(TornTail {
-                    offset,
-                    bytes: rest.len(),
-                }),
-                unterminated: false,
-            });
+    let mut chain = Chain::default();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, after) = rest.split_at(end);
+        if let Some(line) = chain.next(line)? {
+            visit(line)?;
         }
-        let line = check(content, number, &head)?;
-        head = Head {
-            next: head.next + 1,
-            sum: line.sum,
-        };
-        visit(line)?;
-        let Some(newline) = newline else {
-            return Ok(ChainSummary {
-                head,
-                torn: None,
-                unterminated: true,
-            });
-        };
-        offset += newline + 1;
+        rest = after;
     }
-    if number == 0 {
-        return Err(JournalError::Empty);
-    }
-    Ok(ChainSummary {
-        head,
-        torn: None,
-        unterminated: false,
-    })
+    chain.end()
 }
 
 /// The bytes under the sum, and the sum, where the sum is right.

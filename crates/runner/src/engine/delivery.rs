@@ -5,28 +5,27 @@ use std::sync::Arc;
 
 use git_delivery::{CommitDraft, CommitTime, Expected, RefError, Repository};
 use ledger_core::{
-    BlockerCode, CommitId, Digest, Journal, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, RunId,
-    TicketId, TreeId,
+    BlockerCode, CommitId, Digest, Kind, Observation, PreparedDelivery, RefName, RepoPath, Run, RunId, TicketId, TreeId,
 };
 
 use policy::may_stack;
 
-use super::storage::journal_up_to;
+use super::storage::each_record_up_to;
 use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::closeout::{Closeout, CloseoutError};
 use crate::memory::with_notes;
-use crate::records::{RecordFacts, handoff_record, plan_record, result_record, review_record, setbacks};
+use crate::records::{RecordFacts, handoff_record, plan_record, result_record, review_record, setback, setbacks};
 
 impl Engine {
     pub(super) fn prepare_delivery(&mut self, seq: u64, tree: TreeId, journal: Digest, run: &Run) {
         let (plan, repository, run) = (Arc::clone(&self.plan), Arc::clone(&self.repository), run.clone());
         self.blocking(seq, move || {
             // What is delivered could not be verified without it.
-            let bytes = journal_up_to(&plan.folders.run, journal)?;
-            let known = Journal::parse(&bytes)
-                .map(|journal| journal.records)
-                .unwrap_or_default();
-            let setbacks = setbacks(&plan.folders.run, &known);
+            let mut of_run = Vec::new();
+            each_record_up_to(&plan.folders.run, journal, |record| {
+                of_run.extend(setback(&record.event))
+            })?;
+            let setbacks = setbacks(&plan.folders.run, of_run);
             let delivery = prepare(&plan, &repository, seq, tree, journal, &run, &setbacks)?;
             Ok(Observation::DeliveryPrepared { delivery })
         });

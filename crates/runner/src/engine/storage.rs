@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use git_delivery::{CommitTime, Expected, RefError, Repository};
 use ledger_core::{
-    BlockerCode, CommitId, Digest, EvidenceIndex, Observation, RefName, RepoPath, Run, State, Statement, TicketId,
-    verify_chain,
+    BlockerCode, CommitId, Digest, EvidenceIndex, Observation, Record, RefName, RepoPath, Run, State, Statement,
+    TicketId, verify_chain,
 };
 
 use super::delivery::trailers;
 use super::{Engine, Failed};
+use crate::journal_records::{JournalRecords, ReplayError};
+use crate::run_history::JOURNAL;
 
 /// The most bytes of check output that are stored with a run.
 const MAX_ARTIFACT_BYTES: u64 = 16 * 1024 * 1024;
@@ -39,6 +41,9 @@ fn unstored(error: &(dyn std::error::Error + 'static)) -> Failed {
     Failed::new(code, format!("the run could not be stored in Git: {reason}"))
 }
 
+/// Held while a run is stored: its whole journal is in memory then, and many runs may end at the same time.
+static STORING: Mutex<()> = Mutex::new(());
+
 /// Stores an ended run, whose live folder this is, up to the line of its journal with this sum.
 pub(super) fn store(
     folder: &Path,
@@ -47,6 +52,7 @@ pub(super) fn store(
     journal: Digest,
     run: &Run,
 ) -> Result<CommitId, Failed> {
+    let _one = STORING.lock().unwrap_or_else(PoisonError::into_inner);
     let earlier = repository
         .resolve(name)
         .map_err(|error| unstored(&error))?
@@ -116,15 +122,8 @@ fn point_receipt_at(repository: &Repository, name: &RefName, commit: CommitId) -
 
 /// The journal's bytes up to the line with this sum, as they are on the disk. Where somebody else has written there, they are
 /// no longer what the run rests on.
-pub(super) fn journal_up_to(folder: &Path, head: Digest) -> Result<Vec<u8>, Failed> {
-    let changed = |what: &dyn std::fmt::Display| {
-        let reason = format!("the journal of the run is not as this runner wrote it: {what}");
-        Failed::new(BlockerCode::NeedsPerson, reason)
-    };
-    let mut bytes = std::fs::read(folder.join("journal.jsonl")).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => changed(&"it is gone"),
-        _ => unstored(&error),
-    })?;
+fn journal_up_to(folder: &Path, head: Digest) -> Result<Vec<u8>, Failed> {
+    let mut bytes = std::fs::read(folder.join(JOURNAL)).map_err(|error| unread(&error))?;
     let mark = format!(",\"sum\":\"{head}\"}}\n");
     let at = bytes
         .windows(mark.len())
@@ -133,6 +132,34 @@ pub(super) fn journal_up_to(folder: &Path, head: Digest) -> Result<Vec<u8>, Fail
     bytes.truncate(at + mark.len());
     verify_chain(&bytes).map_err(|error| changed(&error))?;
     Ok(bytes)
+}
+
+/// Hands over the records of a journal up to the line with this sum, under the same condition.
+pub(super) fn each_record_up_to(folder: &Path, head: Digest, mut visit: impl FnMut(&Record)) -> Result<(), Failed> {
+    let records = JournalRecords::open(&folder.join(JOURNAL)).map_err(|error| unread(&error))?;
+    for record in records {
+        let record = record.map_err(|error| match error {
+            ReplayError::Io(error) => unread(&error),
+            error => changed(&error),
+        })?;
+        visit(&record);
+        if record.sum == head {
+            return Ok(());
+        }
+    }
+    Err(changed(&"its last line is missing"))
+}
+
+fn changed(what: &dyn std::fmt::Display) -> Failed {
+    let reason = format!("the journal of the run is not as this runner wrote it: {what}");
+    Failed::new(BlockerCode::NeedsPerson, reason)
+}
+
+fn unread(error: &std::io::Error) -> Failed {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => changed(&"it is gone"),
+        _ => unstored(error),
+    }
 }
 
 /// What is to be seen of a run that was to be stored when its runner died.

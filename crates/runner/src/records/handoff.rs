@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ledger_core::{BlockerCode, Event, IterationCause, Phase, PhaseEvidence, Record, Run, State};
+use ledger_core::{BlockerCode, Event, IterationCause, Phase, PhaseEvidence, Run, State};
 
 use super::{RecordFacts, files, front_matter, heading, report_of, review_of, verification};
 use crate::capsule::BlockerCapsule;
 use crate::children::end_in_words;
-use crate::journal_file::read_journal;
+use crate::journal_records::replay;
 use crate::markdown::{code, inline, quote, quotes};
 use crate::stack::{stack_of, stack_sentence};
 
@@ -117,11 +117,10 @@ pub(crate) fn stopped_handoff(run: &Run, setbacks: &[String]) -> Option<String> 
     Some(text)
 }
 
-/// What did not work before this run came to its end: iterations and repair rounds of it, by its journal, and earlier runs of the ticket
-/// that lie beside its folder.
-pub(crate) fn setbacks(run_folder: &Path, records: &[Record]) -> Vec<String> {
+/// What did not work before this run came to its end: what of it is a [`setback`], and earlier runs of the ticket that lie beside its folder.
+pub(crate) fn setbacks(run_folder: &Path, of_run: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut found = earlier_runs(run_folder);
-    found.extend(records.iter().filter_map(|record| setback(&record.event)));
+    found.extend(of_run);
     let more = found.len().saturating_sub(MAX_SETBACKS);
     found.truncate(MAX_SETBACKS);
     if more > 0 {
@@ -130,7 +129,8 @@ pub(crate) fn setbacks(run_folder: &Path, records: &[Record]) -> Vec<String> {
     found
 }
 
-fn setback(event: &Event) -> Option<String> {
+/// An iteration or a repair round that had to be, a child that did not end well, a stop.
+pub(crate) fn setback(event: &Event) -> Option<String> {
     match event {
         Event::IterationStarted { n, cause } => {
             let why = match cause {
@@ -177,8 +177,7 @@ fn earlier_runs(run_folder: &Path) -> Vec<String> {
     names.sort();
     let last = names.split_off(names.len().saturating_sub(MAX_EARLIER));
     let ended = |name: &std::ffi::OsString| {
-        let journal = read_journal(&runs.join(name).join("journal.jsonl")).ok()?;
-        let run = Run::replay(&journal.records).ok()?;
+        let run = replay(&runs.join(name).join("journal.jsonl")).ok()?;
         let id = &run.opened().run;
         match run.state() {
             State::Blocked(blocker) => Some(format!("run {id} stopped: {}: {}", blocker.code, blocker.reason)),

@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{NotificationEvent, PauseCause, Run, RunId};
+use ledger_core::{NotificationEvent, PauseCause, Record, Run, RunId};
 use policy::config::LimitsPolicy;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::guard::GuardProgram;
-use crate::journal_file::read_journal;
+use crate::journal_records::{JournalRecords, ReplayError, replay};
 use crate::notify::{Notifier, notification_of_night};
 use crate::redact::Redactor;
 use crate::run_history::tickets_with_runs;
@@ -191,11 +191,14 @@ fn spent_since(workspace: &Workspace, since: Timestamp) -> u64 {
             let path = roots.journal(&ticket, &run);
             let written = std::fs::metadata(&path).and_then(|found| found.modified());
             if written.is_ok_and(|at| at >= SystemTime::from(since))
-                && let Ok(journal) = read_journal(&path)
+                && let Ok(now) = replay(&path)
+                && let Ok(records) = JournalRecords::open(&path)
             {
-                let earlier = journal.records.iter().take_while(|record| record.at < since).count();
-                let at = |count: usize| Run::replay(&journal.records[..count]).map_or(0, |run| run.tokens().total);
-                spent = spent.saturating_add(at(journal.records.len()).saturating_sub(at(earlier)));
+                let is_earlier =
+                    |record: &Result<Record, ReplayError>| record.as_ref().is_ok_and(|record| record.at < since);
+                let before = Run::try_replay(records.take_while(is_earlier));
+                let spent_before = before.map_or(0, |run| run.tokens().total);
+                spent = spent.saturating_add(now.tokens().total.saturating_sub(spent_before));
             }
         }
     }

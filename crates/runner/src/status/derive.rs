@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use git_delivery::{Head, ObjectError, RefError, Repository, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, BlobId, Blocker, BlockerCode, Delivered, Journal, JournalError, Kind, Mode, ObjectId, PackageName,
-    PauseCause, Phase, PhaseEvidence, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
+    Approval, BlobId, Blocker, BlockerCode, Delivered, Kind, Mode, ObjectId, PackageName, PauseCause, Phase,
+    PhaseEvidence, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
 };
 
 use super::health::{Room, StatusHealth};
@@ -20,6 +20,7 @@ use crate::capsule::BlockerCapsule;
 use crate::consent::{ConsentState, consent_state};
 use crate::disk::free_bytes;
 use crate::engine::has_delivered;
+use crate::journal_records::replay;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
 use crate::packages::{LockStatus, Packages, PackagesError};
@@ -454,18 +455,11 @@ impl<'a> World<'a> {
         let roots = self.workspace.roots();
         let unlisted = |error| format!("its runs cannot be listed: {error}");
         for run in roots.runs_of(id).map_err(unlisted)?.into_iter().rev() {
-            let of_run = |error: &dyn std::fmt::Display| format!("the journal of run {run}: {error}");
-            let bytes = match std::fs::read(roots.journal(id, &run)) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                other => other.map_err(|error| of_run(&error))?,
-            };
-            return match Journal::parse(&bytes) {
-                Err(JournalError::Empty) => continue,
-                Err(error) => Err(of_run(&error)),
-                Ok(journal) => Run::replay(&journal.records)
-                    .map(Some)
-                    .map_err(|refusal| of_run(&format_args!("it holds a step that may not follow: {refusal}"))),
-            };
+            match replay(&roots.journal(id, &run)) {
+                Ok(run) => return Ok(Some(run)),
+                Err(error) if error.never_began() => {}
+                Err(error) => return Err(format!("the journal of run {run}: {error}")),
+            }
         }
         Ok(None)
     }
