@@ -25,7 +25,7 @@ use ledger_core::{Activity, AgentFailure, AgentKind, ThreadId, TokenCount};
 use serde::{Deserialize, Serialize};
 
 pub use child::AgentGuard;
-pub(crate) use child::inherited_environment;
+pub(crate) use child::{OWN_ARENAS, inherited_environment};
 pub use codex_app_server::{CodexAppServer, CodexProtocol, ProtocolDrift, ProtocolError};
 pub use codex_exec::CodexExec;
 pub use codex_home::{CodexHome, CodexHomeError, HomeSettings};

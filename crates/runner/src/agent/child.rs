@@ -41,11 +41,18 @@ pub(super) struct Launch {
     pub(super) env: Vec<(OsString, OsString)>,
 }
 
+/// Is set where `MALLOC_ARENA_MAX` was set for this process alone.
+pub(crate) const OWN_ARENAS: &str = "COUNTERFOIL_OWN_ARENAS";
+
 /// The environment of this process without Git's, Codex' and our own variables, which would point into the user's
 /// repository or home.
 pub(crate) fn inherited_environment() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| {
+    let own_arenas = std::env::var_os(OWN_ARENAS).is_some();
+    std::env::vars_os().filter(move |(name, _)| {
         let name = name.to_string_lossy();
+        if own_arenas && name == "MALLOC_ARENA_MAX" {
+            return false;
+        }
         !["GIT_", "CODEX_", "FOIL_", "COUNTERFOIL_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
