@@ -98,6 +98,9 @@ impl RunPlan {
     }
 }
 
+/// Events that wait to be recorded before whatever causes them is held up: a worker may say more than can be written.
+const WAITING_EVENTS: usize = 64;
+
 /// The executor of one run.
 pub struct Engine {
     plan: Arc<RunPlan>,
@@ -108,8 +111,8 @@ pub struct Engine {
     /// How checks and their tests ended, where that is needed again.
     endings: compare::KnownEndings,
     agent: Box<dyn Agent>,
-    events: mpsc::UnboundedReceiver<Event>,
-    sender: mpsc::UnboundedSender<Event>,
+    events: mpsc::Receiver<Event>,
+    sender: mpsc::Sender<Event>,
     stop: watch::Receiver<Option<PauseCause>>,
     /// Ends the effect under way when it is sent `true`.
     interrupt: watch::Sender<bool>,
@@ -131,7 +134,7 @@ impl Engine {
         agent: Box<dyn Agent>,
         stop: watch::Receiver<Option<PauseCause>>,
     ) -> Self {
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(WAITING_EVENTS);
         Self {
             plan: Arc::new(plan),
             repository,
@@ -167,7 +170,7 @@ impl Engine {
         tokio::spawn(async move {
             let observation = observe(work).await;
             // The drive may be gone; then nobody is left to tell.
-            let _ = sender.send(Event::Observed { of: seq, observation });
+            let _ = sender.send(Event::Observed { of: seq, observation }).await;
         });
     }
 }

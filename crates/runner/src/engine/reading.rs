@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use git_delivery::Repository;
-use ledger_core::{
-    BlockerCode, Event, GivenFile, InvalidReport, Observation, ReaderEnd, Run, ThreadId, TokenCount, TreeId,
-};
+use ledger_core::{BlockerCode, GivenFile, InvalidReport, Observation, ReaderEnd, Run, ThreadId, TokenCount, TreeId};
 
 use super::places::Places;
 use super::set_up::{NAMED_PATHS, named};
@@ -28,10 +26,7 @@ impl Engine {
     ) {
         match prompt {
             Ok(prompt) => self.forward(seq, self.request(role, label, prompt), given, end),
-            Err(failed) => {
-                let observation = failed.observation();
-                let _ = self.sender.send(Event::Observed { of: seq, observation });
-            }
+            Err(failed) => self.waiting(seq, std::future::ready(Err(failed))),
         }
     }
 

@@ -279,19 +279,16 @@ impl Engine {
             given,
         };
         let sender = self.sender.clone();
-        let _ = sender.send(Event::Activity(sent));
         let mut turn = self.agent.start_turn(request);
         let mut interrupted = self.interrupt.subscribe();
         let mut watch = SilenceWatch::new(guards(&self.plan.folders.run), &self.plan.policy.limits);
         self.waiting(seq, async move {
             let mut asked = false;
+            let _ = sender.send(Event::Activity(sent)).await;
             loop {
-                let event = tokio::select! {
-                    event = turn.events.recv() => event,
-                    seen = watch.look() => {
-                        let _ = sender.send(Event::Activity(seen));
-                        continue;
-                    }
+                let (event, is_from_agent) = tokio::select! {
+                    event = turn.events.recv() => (event, true),
+                    seen = watch.look() => (Some(TurnEvent::Activity(seen)), false),
                     changed = interrupted.wait_for(|interrupt| *interrupt), if !asked => {
                         // Where the engine is gone, so is whoever would want the turn.
                         drop(changed);
@@ -300,10 +297,12 @@ impl Engine {
                         continue;
                     }
                 };
-                watch.heard();
+                if is_from_agent {
+                    watch.heard();
+                }
                 match event {
                     Some(TurnEvent::Activity(activity)) => {
-                        let _ = sender.send(Event::Activity(activity));
+                        let _ = sender.send(Event::Activity(activity)).await;
                     }
                     // Another turn would end the same way.
                     Some(TurnEvent::Ended(crate::agent::TurnEnd {
@@ -389,8 +388,5 @@ pub(super) fn turn_end(outcome: TurnOutcome, label: &str) -> TurnEnd {
 
 /// The schema that an answer is asked to have.
 fn schema_of_answer(name: &str) -> serde_json::Value {
-    ledger_core::schemas()
-        .into_iter()
-        .find(|(schema, _)| *schema == name)
-        .map_or(serde_json::Value::Null, |(_, schema)| schema.to_value())
+    ledger_core::schema(name).map_or(serde_json::Value::Null, |schema| schema.to_value())
 }

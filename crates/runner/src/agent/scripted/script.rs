@@ -100,8 +100,12 @@ pub(super) enum Step {
         #[serde(default)]
         may_fail: bool,
     },
-    /// Says something.
-    Message { text: String },
+    /// Says something, once or more often. `{n}` stands for how often it was said by then.
+    Message {
+        text: String,
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// Warns.
     Warning { text: String },
     /// Claims to have run a command, without running it.
@@ -116,6 +120,10 @@ pub(super) enum Step {
     Decline { request: String, about: String },
     /// Waits.
     Wait { milliseconds: u64 },
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// A path below the place.

@@ -58,9 +58,12 @@ impl Player<'_> {
                 self.edited(&[path]).await;
             }
             Step::Run { command, may_fail } => return self.run(&label(command), *may_fail, number).await,
-            Step::Message { text } => {
-                let text = self.redaction.end_of(&label(text), 400);
-                self.sink.activity(Activity::Message { text }).await;
+            Step::Message { text, times } => {
+                let text = label(text);
+                for n in 1..=*times {
+                    let text = self.redaction.end_of(&text.replace("{n}", &n.to_string()), 400);
+                    self.sink.activity(Activity::Message { text }).await;
+                }
             }
             Step::Warning { text } => {
                 let message = self.redaction.text(&label(text), 400);
