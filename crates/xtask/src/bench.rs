@@ -78,14 +78,22 @@ pub(crate) fn run(workspace: &Workspace, names: &[String], quick: bool) -> Resul
     };
     std::fs::create_dir_all(&bench.folder).map_err(TaskError::file(&bench.folder))?;
     let mut rows = Vec::new();
+    let mut measured = Ok(());
     for (name, group) in GROUPS {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             eprintln!("measuring {name}");
-            rows.extend(group(&bench)?);
+            match group(&bench) {
+                Ok(of_group) => rows.extend(of_group),
+                Err(error) => {
+                    measured = Err(error);
+                    break;
+                }
+            }
         }
     }
+    // What was measured before something went wrong was measured.
     print!("{}", table::markdown(&rows));
-    Ok(())
+    measured
 }
 
 fn build(workspace: &Workspace) -> Result<Programs, TaskError> {

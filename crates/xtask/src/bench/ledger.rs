@@ -60,11 +60,11 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
         ));
         if count == small {
             for verb in ["status", "check"] {
-                let peak = peak_memory(&bench.programs.foil, &[verb], world.root());
+                let peak = peak_memory(&world.command(&bench.programs.foil, &[verb]));
                 rows.push(Row::size(
                     format!("memory of `foil {verb}`, {count} tickets, at its peak"),
                     peak,
-                    40,
+                    Some(40),
                 ));
             }
         }

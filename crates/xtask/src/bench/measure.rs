@@ -1,7 +1,6 @@
 //! Measuring how long programs take.
 
 use std::fmt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -77,14 +76,17 @@ fn elapsed(mut command: Command) -> Result<Duration, TaskError> {
     })
 }
 
-/// The most memory that a program held, as `/usr/bin/time` sees it; none where there is no such program.
-pub(super) fn peak_memory(program: &Path, arguments: &[&str], folder: &Path) -> Option<u64> {
+/// The most memory that a command's process held, as `/usr/bin/time` sees it; none where there is no such program or the command cannot be run.
+pub(super) fn peak_memory(measured: &Command) -> Option<u64> {
     let mut command = Command::new("/usr/bin/time");
     command
         .args(["-f", "%M"])
-        .arg(program)
-        .args(arguments)
-        .current_dir(folder);
+        .arg(measured.get_program())
+        .args(measured.get_args());
+    command.current_dir(measured.get_current_dir()?);
+    for (name, value) in measured.get_envs() {
+        command.env(name, value?);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let output = command.output().ok()?;
     let text = String::from_utf8(output.stderr).ok()?;

@@ -8,12 +8,13 @@ use super::Bench;
 use super::measure::{Samples, peak_memory};
 use super::repository::TestRepository;
 use super::table::Row;
-use super::turns::{only_journal, pauses};
+use super::turns::{Pause, only_journal, pauses};
 use crate::error::TaskError;
 
 /// What a turn to the next may cost, as with one run.
 const GOAL: Duration = Duration::from_millis(15);
-/// How long a turn takes. Far less than any real one, and long enough for what the runner does meanwhile.
+/// How long the shortest turn takes for each run beside it; the longest, not twice as long. Far less than any real one, and long enough for what
+/// the runner does meanwhile for all of them.
 const TURN_MILLISECONDS: u64 = 500;
 /// Runs at the same time whose turns are measured.
 const RUNS: usize = 8;
@@ -26,25 +27,20 @@ const OUTPUT_GOAL: u64 = 8;
 
 pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
     let tickets = if bench.quick { 1_000 } else { 10_000 };
-    let turns = bench.rounds + 1;
-    let mut all = Vec::new();
     let several = Night {
         tickets,
         runs: RUNS,
         events: 0,
-        turns,
+        turns: if bench.quick { 8 } else { 20 },
         prints: 0,
     };
     let world = several.spent(bench)?;
+    let mut of_runs = Vec::new();
     for run in 0..RUNS {
         let journal = only_journal(&world.root().join(".git/counterfoil/runs").join(id(run)))?;
-        all.extend(pauses(&journal).iter().map(|pause| pause.without_checks()));
+        of_runs.push(pauses(&journal));
     }
-    if all.len() != RUNS * (turns - 1) {
-        let reason = format!("there are {} pauses between turns", all.len());
-        return Err(TaskError::unreadable("the runs' journals", reason));
-    }
-    let pauses: Samples = all.into_iter().collect();
+    let pauses = while_all_run(&of_runs);
     let events = if bench.quick { EVENTS / 10 } else { EVENTS };
     let long = Night {
         tickets: 0,
@@ -53,7 +49,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
         turns: 1,
         prints: 0,
     };
-    let daemon = long.memory(bench)?;
+    let (daemon, alone) = (long.memory(bench, true)?, long.memory(bench, false)?);
     let quiet = Night {
         runs: 1,
         events: 0,
@@ -64,8 +60,8 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
         ..quiet
     };
     let more = quiet
-        .memory(bench)?
-        .zip(loud.memory(bench)?)
+        .memory(bench, false)?
+        .zip(loud.memory(bench, false)?)
         .map(|(quiet, loud)| loud.saturating_sub(quiet));
     Ok(vec![
         Row::within(
@@ -76,16 +72,26 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
             GOAL,
         ),
         Row::size(
-            format!("memory of a runner with {MANY_RUNS} runs at the same time and {events} events"),
+            format!("memory of the daemon's worker: {MANY_RUNS} runs at the same time, {events} events"),
             daemon,
-            DAEMON_GOAL,
+            Some(DAEMON_GOAL),
         ),
+        Row::size("the same of a `foil run` in a terminal", alone, None),
         Row::size(
             format!("what a check that prints {} MiB adds to it", loud.prints >> 20),
             more,
-            OUTPUT_GOAL,
+            Some(OUTPUT_GOAL),
         ),
     ])
+}
+
+/// What each pause cost that began after the first of the last run to begin and before the last of the first to end: before, places are made.
+fn while_all_run(runs: &[Vec<Pause>]) -> Samples {
+    let from = runs.iter().filter_map(|pauses| Some(pauses.first()?.began)).max();
+    let until = runs.iter().filter_map(|pauses| Some(pauses.last()?.began)).min();
+    let all = runs.iter().flatten();
+    let within = all.filter(|pause| from <= Some(pause.began) && Some(pause.began) <= until);
+    within.map(Pause::without_checks).collect()
 }
 
 fn id(run: usize) -> String {
@@ -119,14 +125,15 @@ impl Night {
     }
 
     /// The most memory that the runner held.
-    fn memory(self, bench: &Bench) -> Result<Option<u64>, TaskError> {
+    fn memory(self, bench: &Bench, in_background: bool) -> Result<Option<u64>, TaskError> {
         let world = self.world(bench)?;
         let jobs = self.runs.to_string();
-        let peak = peak_memory(
-            &bench.programs.foil,
-            &["--quiet", "run", "--all", "--jobs", &jobs],
-            world.root(),
-        );
+        let mut command = world.command(&bench.programs.foil, &["--quiet", "run", "--all", "--jobs", &jobs]);
+        if in_background {
+            // As the daemon starts it.
+            command.env("MALLOC_ARENA_MAX", "2");
+        }
+        let peak = peak_memory(&command);
         for run in 0..self.runs {
             // It was measured doing something.
             only_journal(&world.root().join(".git/counterfoil/runs").join(id(run)))?;
@@ -173,16 +180,20 @@ impl Night {
         for run in 0..self.runs {
             let id = id(run);
             let head = format!("role = \"writer\"\nprompt_contains = \"Write {id}.txt.\"\n");
+            // Turns of real workers do not all end at the same moment.
+            let takes = TURN_MILLISECONDS * (self.runs + run) as u64;
             let write = |text: &str| {
                 format!(
-                    "[[step]]\ndo = \"wait\"\nmilliseconds = {TURN_MILLISECONDS}\n[[step]]\ndo = \"write\"\npath = \"{id}.txt\"\ntext = \"{text}\\n\"\n\
+                    "[[step]]\ndo = \"wait\"\nmilliseconds = {takes}\n[[step]]\ndo = \"write\"\npath = \"{id}.txt\"\ntext = \"{text}\\n\"\n\
                      [answer]\nreport = {{ summary = \"wrote it\" }}\n"
                 )
             };
             let mut last = format!("{head}turn = {}\n", self.turns);
-            for number in 0..self.events / self.runs {
-                let _ = writeln!(last, "[[step]]\ndo = \"message\"\ntext = \"step {number}\"");
-            }
+            let _ = writeln!(
+                last,
+                "[[step]]\ndo = \"message\"\ntext = \"step {{n}}\"\ntimes = {}",
+                self.events / self.runs
+            );
             last.push_str(&write("right"));
             let other = format!("{head}{}", write("wrong {turn}"));
             for (name, text) in [("a", &last), ("b", &other)] {

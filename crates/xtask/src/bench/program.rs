@@ -22,6 +22,6 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
     let bytes = std::fs::metadata(foil).map_err(TaskError::file(foil))?.len();
     Ok(vec![
         Row::within("`foil --version`", &version, Duration::from_millis(10)),
-        Row::size("release program, stripped", Some(bytes), 25),
+        Row::size("release program, stripped", Some(bytes), Some(25)),
     ])
 }

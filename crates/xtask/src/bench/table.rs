@@ -59,8 +59,8 @@ impl Row {
         }
     }
 
-    /// A size in bytes that may be at most `goal` MiB; none where it could not be measured.
-    pub(super) fn size(what: impl Into<String>, bytes: Option<u64>, goal: u64) -> Self {
+    /// A size in bytes, where it could be measured, that may be at most `goal` MiB, where there is one.
+    pub(super) fn size(what: impl Into<String>, bytes: Option<u64>, goal: Option<u64>) -> Self {
         Self {
             what: what.into(),
             ours: bytes.map_or_else(
@@ -69,8 +69,8 @@ impl Row {
             ),
             theirs: String::new(),
             ratio: None,
-            goal: format!("≤ {goal} MiB"),
-            met: bytes.map(|bytes| bytes <= goal * 1024 * 1024),
+            goal: goal.map(|goal| format!("≤ {goal} MiB")).unwrap_or_default(),
+            met: bytes.zip(goal).map(|(bytes, goal)| bytes <= goal * 1024 * 1024),
         }
     }
 
@@ -140,8 +140,8 @@ mod tests {
             Row::against("status", &samples(&[90, 80, 100]), &samples(&[100]), "find", 1.0),
             Row::within("version", &samples(&[11]), Duration::from_millis(10)),
             Row::told("with the checks", &samples(&[7])),
-            Row::size("memory", Some(41 << 20), 40),
-            Row::size("memory", None, 40),
+            Row::size("memory", Some(41 << 20), Some(40)),
+            Row::size("memory", None, Some(40)),
             Row::growth("linear", &samples(&[1000]), &samples(&[100]), 11.0),
         ];
         insta::assert_snapshot!(markdown(&rows), @r"

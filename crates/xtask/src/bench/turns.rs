@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use ledger_core::{Effect, Event, Journal, Observation};
 
 use super::Bench;
@@ -60,6 +61,8 @@ struct Run {
 /// Between the end of one turn and the intent of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pause {
+    /// When it began.
+    pub(super) began: Timestamp,
     whole: Duration,
     checks: Duration,
     measuring: Duration,
@@ -143,30 +146,28 @@ pub(super) fn only_journal(runs: &Path) -> Result<Journal, TaskError> {
 /// Every time between a turn and the next.
 pub(super) fn pauses(journal: &Journal) -> Vec<Pause> {
     let mut pauses = Vec::new();
-    let mut open: Option<(jiff::Timestamp, Pause)> = None;
+    let mut open: Option<Pause> = None;
     let mut measuring_since = None;
-    let since = |at: jiff::Timestamp, earlier: jiff::Timestamp| {
-        Duration::try_from(at.duration_since(earlier)).unwrap_or_default()
-    };
+    let since = |at: Timestamp, earlier: Timestamp| Duration::try_from(at.duration_since(earlier)).unwrap_or_default();
     for record in &journal.records {
         match &record.event {
             Event::Observed {
                 observation: Observation::TurnEnded { .. },
                 ..
             } => {
-                let pause = Pause {
+                open = Some(Pause {
+                    began: record.at,
                     whole: Duration::ZERO,
                     checks: Duration::ZERO,
                     measuring: Duration::ZERO,
-                };
-                open = Some((record.at, pause));
+                });
             }
             Event::Intended(Effect::MeasureChanges { .. }) => measuring_since = Some(record.at),
             Event::Observed {
                 observation: Observation::ChangesMeasured { .. },
                 ..
             } => {
-                if let (Some((_, pause)), Some(began)) = (&mut open, measuring_since) {
+                if let (Some(pause), Some(began)) = (&mut open, measuring_since) {
                     pause.measuring += since(record.at, began);
                 }
             }
@@ -174,7 +175,7 @@ pub(super) fn pauses(journal: &Journal) -> Vec<Pause> {
                 observation: Observation::ChecksRan { results, .. },
                 ..
             } => {
-                if let Some((_, pause)) = &mut open {
+                if let Some(pause) = &mut open {
                     pause.checks += results
                         .iter()
                         .map(|result| Duration::from_millis(result.duration_ms))
@@ -182,8 +183,8 @@ pub(super) fn pauses(journal: &Journal) -> Vec<Pause> {
                 }
             }
             Event::Intended(Effect::TakeTurn { .. }) => {
-                if let Some((ended, mut pause)) = open.take() {
-                    pause.whole = since(record.at, ended);
+                if let Some(mut pause) = open.take() {
+                    pause.whole = since(record.at, pause.began);
                     pauses.push(pause);
                 }
             }
