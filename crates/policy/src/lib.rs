@@ -19,6 +19,7 @@ mod liveness;
 mod manager;
 mod memory;
 mod next_step;
+mod pauses;
 mod plan;
 mod quick_flow;
 mod retries;

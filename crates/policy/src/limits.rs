@@ -27,6 +27,8 @@ pub struct Limits {
     pub max_repeats: u32,
     /// The most tokens.
     pub max_tokens: u64,
+    /// The most tokens of one turn; none: no such limit.
+    pub turn_tokens: Option<u64>,
     /// How long a runner may be at work on the run.
     pub max_wall: Duration,
     /// At which part of tokens and time a warning is given, in percent.
@@ -47,6 +49,7 @@ impl Default for Limits {
             answer_within: Duration::minutes(8 * 60),
             max_repeats: 25,
             max_tokens: 5_000_000,
+            turn_tokens: None,
             max_wall: Duration::minutes(8 * 60),
             soft_percent: 80,
         }

@@ -26,6 +26,7 @@ use ledger_core::{
 
 use self::write::stops_at_once;
 use crate::inputs::{Inputs, Outcome, Step, signed};
+use crate::pauses::spread;
 
 /// The next step of a run.
 ///
@@ -213,9 +214,9 @@ fn and_more(more: impl TryInto<usize>) -> String {
     }
 }
 
-/// Wait longer after each failure in a row: 1 s, 2 s, 4 s, … at most a minute.
+/// Wait longer after each failure in a row: 1 s, 2 s, 4 s, … at most a minute, and up to a quarter more.
 fn back_off(since: Timestamp, failures: u32) -> Timestamp {
     let seconds = 1_u64 << failures.saturating_sub(1).min(6);
     let pause = signed(ledger_core::Duration::seconds(seconds.min(60)));
-    since.checked_add(pause).unwrap_or(Timestamp::MAX)
+    since.checked_add(spread(pause, since)).unwrap_or(Timestamp::MAX)
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{Blocker, TicketId};
 
-/// How often in a row something is tried again whose end nobody knows: about eight hours.
+use crate::pauses::spread;
+
+/// How often in a row something is tried again whose end nobody knows: eight to ten hours.
 const MOST_IN_A_ROW: u32 = 20;
 
-/// The longest pause before that.
+/// The longest pause before that, but for what it is spread by.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(30);
 
 /// What stopped runs for causes that pass without anybody doing anything.
@@ -37,7 +39,7 @@ impl Retries {
             None if self.in_a_row >= MOST_IN_A_ROW => return None,
             None => {
                 self.in_a_row += 1;
-                now.checked_add(pause(self.in_a_row)).unwrap_or(Timestamp::MAX)
+                now.checked_add(pause(self.in_a_row, now)).unwrap_or(Timestamp::MAX)
             }
         };
         self.at.insert(ticket.clone(), until);
@@ -71,10 +73,10 @@ impl Retries {
     }
 }
 
-/// One minute, two, four, … at most half an hour.
-fn pause(in_a_row: u32) -> SignedDuration {
+/// One minute, two, four, … at most half an hour, and up to a quarter more.
+fn pause(in_a_row: u32, now: Timestamp) -> SignedDuration {
     let minutes = 1_i64 << in_a_row.saturating_sub(1).min(10);
-    SignedDuration::from_mins(minutes).min(LONGEST_PAUSE)
+    spread(SignedDuration::from_mins(minutes).min(LONGEST_PAUSE), now)
 }
 
 #[cfg(test)]
@@ -91,6 +93,14 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn after_pause(in_a_row: u32, now: Timestamp) -> Timestamp {
+        now.checked_add(pause(in_a_row, now)).unwrap()
+    }
+
+    fn just_before(at: Timestamp) -> Timestamp {
+        at.checked_sub(SignedDuration::from_nanos(1)).unwrap()
+    }
+
     #[test]
     fn only_what_passes_is_tried_again_and_what_meets_all_holds_all() {
         let mut retries = Retries::default();
@@ -101,16 +111,22 @@ mod tests {
         );
         assert_eq!(retries.after(&id("a"), &blocked(BlockerCode::AgentAuth), at(0)), None);
         let again = retries.after(&id("a"), &blocked(BlockerCode::RemoteUnreachable), at(0));
-        assert_eq!(again, Some(at(60)));
-        assert!(retries.waits(&id("a"), at(59)) && !retries.waits(&id("a"), at(60)));
+        let first = after_pause(1, at(0));
+        assert_eq!(again, Some(first));
+        assert!(retries.waits(&id("a"), just_before(first)) && !retries.waits(&id("a"), first));
         assert!(!retries.holds(at(0)) && !retries.waits(&id("b"), at(0)));
         for ticket in ["b", "c"] {
             let again = retries.after(&id(ticket), &blocked(BlockerCode::AgentUnavailable), at(0));
-            assert_eq!(again, Some(at(120)), "the second in a row, for all that run");
+            assert_eq!(
+                again,
+                Some(after_pause(2, at(0))),
+                "the second in a row, for all that run"
+            );
         }
-        assert!(retries.holds(at(119)) && !retries.holds(at(120)));
-        assert_eq!(retries.next(at(0)), Some(at(120)), "nothing begins before");
-        assert_eq!(retries.next(at(120)), None);
+        let second = after_pause(2, at(0));
+        assert!(retries.holds(just_before(second)) && !retries.holds(second));
+        assert_eq!(retries.next(at(0)), Some(second), "nothing begins before");
+        assert_eq!(retries.next(second), None);
     }
 
     #[test]
@@ -129,7 +145,12 @@ mod tests {
             .map(|_| {
                 let began = now;
                 now = retries.after(&id("a"), &unknown, began)?;
-                Some(now.duration_since(began).as_mins())
+                let pause = now.duration_since(began);
+                // A quarter more at the most.
+                [1, 2, 4, 8, 16, 30].into_iter().find(|minutes| {
+                    let least = SignedDuration::from_mins(*minutes);
+                    least <= pause && pause <= least + least / 4
+                })
             })
             .collect();
         let expected = [1, 2, 4, 8, 16].into_iter().chain(std::iter::repeat_n(30, 15));
@@ -137,9 +158,9 @@ mod tests {
         assert_eq!(pauses, expected);
         assert_eq!(retries.after(&id("b"), &unknown, now), None, "nor for others");
         retries.reset();
-        let again = now.checked_add(pause(1)).unwrap();
+        let again = after_pause(1, now);
         assert_eq!(retries.after(&id("a"), &unknown, now), Some(again));
         // A time that has passed says nothing.
-        assert_eq!(retries.after(&id("a"), &known, again), again.checked_add(pause(2)).ok());
+        assert_eq!(retries.after(&id("a"), &known, again), Some(after_pause(2, again)));
     }
 }

@@ -558,6 +558,7 @@ pub(crate) fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         command_timeout: policy.command_timeout,
         answer_within: policy.answer_within,
         max_tokens: policy.max_tokens,
+        turn_tokens: policy.turn_tokens,
         max_wall: policy.max_wall,
         soft_percent: u8::try_from(policy.soft.of(100)).unwrap_or(100),
     }

@@ -40,6 +40,10 @@ pub struct LimitsPolicy {
     /// The most tokens of a run
     #[schemars(range(min = 1))]
     pub max_tokens: u64,
+    /// The most tokens of one turn
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_tokens: Option<u64>,
     /// How long a run may take
     pub max_wall: Duration,
     /// The part of a limit at which a warning is given
@@ -69,6 +73,7 @@ impl Default for LimitsPolicy {
             answer_within: Duration::minutes(8 * 60),
             max_repeats: 25,
             max_tokens: 5_000_000,
+            turn_tokens: None,
             max_wall: Duration::minutes(8 * 60),
             soft: Share::thousandths(800),
             ticket_failures: 5,

@@ -22,6 +22,7 @@ fn errors_name_line_column_and_what_would_be_right() {
         "[limits]\nturn_timeout = \"soon\"\n",
         "[limits]\nsoft = 1.5\n",
         "[limits]\nnight_tokens = 0\n",
+        "[limits]\nturn_tokens = 0\n",
         "[limits]\nnight_wall = \"0s\"\n",
         "[disk]\nmin_free = \"2 gigs\"\n",
         "[disk]\nbudget = 2\n",

@@ -346,9 +346,14 @@ fn limits(policy: &Policy) -> Option<Contradiction> {
             "`max_tokens` must be at least 1",
         ));
     }
-    if limits.night_tokens == Some(0) {
-        let message = "`night_tokens` must be at least 1";
-        return Some(Contradiction::at(&["limits", "night_tokens"], message));
+    for (name, limit) in [
+        ("turn_tokens", limits.turn_tokens),
+        ("night_tokens", limits.night_tokens),
+    ] {
+        if limit == Some(0) {
+            let message = format!("`{name}` must be at least 1");
+            return Some(Contradiction::at(&["limits", name], message));
+        }
     }
     None
 }

@@ -28,14 +28,14 @@ pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp
     if !is_agent_at_work(pending) {
         return Step::Wait { until: None };
     }
-    if let Some(blocker) = spent_budget(run, inputs, now) {
+    if let Some(blocker) = spent_budget(run, inputs, now).or_else(|| spent_turn(pending, inputs)) {
         return interrupt(pending, Some(blocker));
     }
     let deadlines = deadlines(run, pending, inputs);
     if let Some((_, blocker)) = deadlines.iter().find(|(deadline, _)| *deadline <= now) {
         return interrupt(pending, Some(blocker.clone()));
     }
-    if let Some(message) = warning(run, inputs, now) {
+    if let Some(message) = warning(run, pending, inputs, now) {
         return Step::Record(Event::Warned { message });
     }
     Step::Wait {
@@ -166,6 +166,13 @@ pub(super) fn spent_budget(run: &Run, inputs: &Inputs, now: Timestamp) -> Option
     None
 }
 
+/// Tokens of the turn that is under way.
+fn spent_turn(pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
+    let (tokens, most) = (pending.live.spent.total, inputs.limits.turn_tokens?);
+    let reason = format!("the turn has spent {tokens} tokens of at most {most}");
+    (tokens >= most).then(|| Blocker::new(BlockerCode::BudgetExhausted, reason))
+}
+
 fn active(run: &Run, now: Timestamp) -> SignedDuration {
     run.active()
         .saturating_add(now.duration_since(run.last_at()).max(SignedDuration::ZERO))
@@ -198,12 +205,17 @@ fn deadlines(run: &Run, pending: &Pending, inputs: &Inputs) -> Vec<(Timestamp, B
 }
 
 /// A limit that comes near, said once.
-fn warning(run: &Run, inputs: &Inputs, now: Timestamp) -> Option<String> {
+fn warning(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Option<String> {
     let limits = &inputs.limits;
     let percent = u64::from(limits.soft_percent);
     let near = |spent: u64, limit: u64| u128::from(spent) * 100 >= u128::from(limit) * u128::from(percent);
     let seconds = u64::try_from(active(run, now).as_secs()).unwrap_or(0);
+    let turn_tokens = limits.turn_tokens.unwrap_or(u64::MAX);
     let warnings = [
+        (
+            near(pending.live.spent.total, turn_tokens),
+            format!("{percent} % of the {turn_tokens} tokens of a turn are spent"),
+        ),
         (
             near(run.tokens().total, limits.max_tokens),
             format!("{percent} % of {} tokens are spent", limits.max_tokens),

@@ -191,6 +191,30 @@ fn that_tokens_come_near_their_limit_is_said_once() {
 }
 
 #[test]
+fn a_turn_that_spends_what_a_turn_may_is_interrupted() {
+    let mut world = AtWork::with(Limits {
+        turn_tokens: Some(100),
+        ..limits()
+    });
+    world.sees(1, spent(79));
+    assert_eq!(world.step(1), waits_until(11));
+    world.sees(1, spent(80));
+    let warned = Event::Warned {
+        message: "80 % of the 100 tokens of a turn are spent".to_owned(),
+    };
+    assert_eq!(world.step(1), Step::Record(warned.clone()));
+    world.apply(1, &warned);
+    world.sees(2, spent(99));
+    assert_eq!(world.step(2), waits_until(12));
+    world.sees(3, spent(100));
+    let exhausted = world.interruption(
+        BlockerCode::BudgetExhausted,
+        "the turn has spent 100 tokens of at most 100",
+    );
+    assert_eq!(world.step(3), exhausted);
+}
+
+#[test]
 fn that_time_comes_near_its_limit_is_said_once() {
     let mut world = AtWork::with(Limits {
         max_wall: Duration::minutes(50),
