@@ -1,9 +1,10 @@
 //! `foil run`, `foil explain` and `foil status` of what runs.
 
+use ledger_core::{Activity, Event};
 use serde_json::Value;
 
 use crate::seen;
-use crate::world::{Runner, TICKET, approved, done, eventually, json, unchosen};
+use crate::world::{Runner, TICKET, approved, done, eventually, journaled, json, unchosen};
 
 #[test]
 fn a_dry_run_names_what_would_run_and_runs_nothing() {
@@ -168,4 +169,23 @@ fn documents_of_the_other_verbs_keep_their_form() {
     keys.remove("hint");
     let keys: Vec<_> = keys.into_iter().collect();
     seen!("doctor_keys", format!("{}\n{}", top.join(" "), keys.join(" ")));
+}
+
+#[test]
+fn all_that_a_worker_says_is_recorded_however_fast_it_says_it() {
+    let world = approved(
+        "role = \"writer\"\n[[step]]\ndo = \"message\"\ntext = \"step {n}\"\ntimes = 5000\n\
+         [[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n[answer]\nreport = { summary = \"wrote it\" }\n",
+    );
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let steps: Vec<_> = journaled(&world)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Activity(Activity::Message { text }) => Some(text),
+            _ => None,
+        })
+        .collect();
+    let expected: Vec<_> = (1..=5000).map(|n| format!("step {n}")).collect();
+    assert_eq!(steps, expected);
 }
