@@ -6,6 +6,7 @@ mod stream;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -52,13 +53,25 @@ impl RecordedRequest {
 
     /// The last tool result, as text.
     pub fn last_tool_output(&self) -> Option<String> {
-        let input = self.body.get("input")?.as_array()?;
-        let output = input.iter().rev().find(|item| is_tool_output(item))?.get("output")?;
-        Some(match output {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        })
+        last_tool_output(&self.body)
     }
+}
+
+fn last_tool_output(body: &Value) -> Option<String> {
+    let input = body.get("input")?.as_array()?;
+    let output = input.iter().rev().find(|item| is_tool_output(item))?.get("output")?;
+    Some(match output {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    })
+}
+
+/// The number by which Codex knows the command under way that the last tool result tells of.
+fn session_under_way(body: &Value) -> Option<u64> {
+    let output = last_tool_output(body)?;
+    let (_, after) = output.split_once("session ID ")?;
+    let number = after.split(|character: char| !character.is_ascii_digit()).next()?;
+    number.parse().ok()
 }
 
 #[derive(Debug)]
@@ -170,7 +183,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
-    let label = turn_label(&prompt).unwrap_or("unknown").to_owned();
+    let turn = stream::Turn {
+        label: turn_label(&prompt).unwrap_or("unknown").to_owned(),
+        session: session_under_way(&body),
+    };
     let free_answer = FREE
         .iter()
         .find(|(words, _)| prompt.starts_with(words))
@@ -199,9 +215,12 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
                 cached: 0,
                 output: 0,
             };
-            stream::respond(&reply(fields), free, &label, serial).await
+            stream::respond(&reply(fields), free, &turn, serial).await
         }
-        (Some(rule), _) => stream::respond(&rule.reply, rule.usage, &label, serial).await,
+        (Some(rule), _) => {
+            tokio::time::sleep(Duration::from_millis(rule.thinks_ms)).await;
+            stream::respond(&rule.reply, rule.usage, &turn, serial).await
+        }
         // A 400 is not repeated by Codex: the mistake in the script shows at once.
         (None, None) => stream::refusal(
             400,
@@ -305,6 +324,15 @@ mod tests {
         ]});
         assert_eq!(place_in_turn(&body), ("second".to_owned(), 2));
         assert_eq!(place_in_turn(&Value::Null), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_command_under_way_is_known_by_the_number_of_the_last_tool_result() {
+        let output =
+            |text: &str| json!({ "input": [{ "type": "function_call_output", "call_id": "a", "output": text }] });
+        let under_way = "Wall time: 10.0 seconds\nProcess running with session ID 4821\nOutput:\n";
+        assert_eq!(session_under_way(&output(under_way)), Some(4821));
+        assert_eq!(session_under_way(&output("Process exited with code 0")), None);
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct Rule {
     /// The tokens that the answer claims to have cost.
     #[serde(default)]
     pub usage: Usage,
+    /// How long the model thinks before it answers, in milliseconds: until then nothing of the answer is sent.
+    #[serde(default)]
+    pub thinks_ms: u64,
 }
 
 /// Tokens of one answer.
@@ -92,6 +95,8 @@ pub enum Reply {
     Curation(Map<String, Value>),
     /// A shell command.
     Shell(String),
+    /// A look at the command under way that the last tool result tells of, for so many milliseconds or until it ends.
+    Look(u64),
     /// A patch in Codex' format, from `*** Begin Patch` to `*** End Patch`.
     Patch(String),
     /// A call of any function tool.
@@ -172,6 +177,7 @@ impl Rule {
             times: None,
             reply,
             usage: Usage::default(),
+            thinks_ms: 0,
         }
     }
 }

@@ -13,8 +13,17 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::script::{Reply, Usage};
 
-/// The answer to a request whose turn has this label. `serial` makes ids unique.
-pub(super) async fn respond(reply: &Reply, usage: Usage, label: &str, serial: usize) -> Response {
+/// What an answer takes from its turn.
+pub(super) struct Turn {
+    /// Its label.
+    pub(super) label: String,
+    /// The number of the command under way, where the last tool result tells of one.
+    pub(super) session: Option<u64>,
+}
+
+/// The answer to a request of this turn. `serial` makes ids unique.
+pub(super) async fn respond(reply: &Reply, usage: Usage, turn: &Turn, serial: usize) -> Response {
+    let label = turn.label.as_str();
     let text = |text: &str| text.replace("{turn}", label);
     match reply {
         Reply::Message(said) => items(serial, vec![message(serial, &text(said))], usage),
@@ -51,6 +60,10 @@ pub(super) async fn respond(reply: &Reply, usage: Usage, label: &str, serial: us
         Reply::Shell(command) => {
             let arguments = json!({ "cmd": text(command) });
             items(serial, vec![call(serial, "exec_command", None, &arguments)], usage)
+        }
+        Reply::Look(milliseconds) => {
+            let arguments = json!({ "session_id": turn.session, "chars": "", "yield_time_ms": milliseconds });
+            items(serial, vec![call(serial, "write_stdin", None, &arguments)], usage)
         }
         Reply::Patch(patch) => {
             let item = json!({
