@@ -157,7 +157,7 @@ pub enum Activity {
     ProcessSeen {
         /// Processor time, in milliseconds.
         cpu_ms: u64,
-        /// Bytes read and written, whatever from and to.
+        /// Bytes read and written by what the agent started, whatever from and to. Its own program does not count.
         io_bytes: u64,
         /// Network connections that are open now.
         connections: u32,

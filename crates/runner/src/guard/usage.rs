@@ -7,12 +7,16 @@ use std::path::Path;
 use super::census::{Seen, descent_of};
 use super::leftovers::GuardRecord;
 
+/// The name of the agent's program where a wrapper is the guard's child, as npm installs it. Whoever takes this name gets less patience, not more.
+const AGENT: &str = "codex";
+
 /// What the processes below guards have used up to now, and their open network connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// Processor time, in milliseconds.
     pub(crate) cpu_ms: u64,
-    /// Bytes read and written, whatever from and to.
+    /// Bytes read and written by what agents started, whatever from and to. An agent's own program counts for nothing here: Codex
+    /// writes its logs and its state for as long as it lives, also while it waits for an answer that never comes.
     pub(crate) io_bytes: u64,
     /// TCP connections that are established.
     pub(crate) connections: u32,
@@ -23,9 +27,10 @@ impl Usage {
     pub(crate) fn below_guards(records: &Path) -> Self {
         let established = established();
         let mut usage = Self::default();
-        for guard in guards_in(records) {
-            for process in descent_of(guard) {
-                usage.add(&process, &established);
+        for record in guards_in(records) {
+            for process in descent_of(record.guard.pid) {
+                let is_child = record.child.as_ref().is_some_and(|child| child.pid == process.pid);
+                usage.add(&process, is_child || process.name == AGENT, &established);
             }
         }
         usage
@@ -40,22 +45,24 @@ impl Usage {
         }
     }
 
-    fn add(&mut self, process: &Seen, established: &BTreeSet<u64>) {
+    fn add(&mut self, process: &Seen, is_agent: bool, established: &BTreeSet<u64>) {
         let pid = process.pid;
         self.cpu_ms = self.cpu_ms.saturating_add(cpu_ms(pid).unwrap_or(0));
-        self.io_bytes = self.io_bytes.saturating_add(io_bytes(pid).unwrap_or(0));
+        if !is_agent {
+            self.io_bytes = self.io_bytes.saturating_add(io_bytes(pid).unwrap_or(0));
+        }
         let open = sockets_of(pid).filter(|inode| established.contains(inode)).count();
         self.connections = self.connections.saturating_add(u32::try_from(open).unwrap_or(u32::MAX));
     }
 }
 
-fn guards_in(records: &Path) -> Vec<i32> {
+fn guards_in(records: &Path) -> Vec<GuardRecord> {
     let entries = fs::read_dir(records).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| {
             let bytes = fs::read(entry.path()).ok()?;
             let record: GuardRecord = serde_json::from_slice(&bytes).ok()?;
-            record.guard.is_alive().then_some(record.guard.pid)
+            record.guard.is_alive().then_some(record)
         })
         .collect()
 }
@@ -158,6 +165,37 @@ mod tests {
         }
         assert_eq!((quiet.cpu_ms, quiet.connections), (0, 0));
         assert!(used.cpu_ms >= 200, "{used:?}");
+    }
+
+    #[test]
+    fn what_the_agents_own_program_reads_and_writes_counts_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        record(folder.path());
+        let copying = |name: &str| {
+            let program = folder.path().join(name);
+            std::os::unix::fs::symlink("/bin/cat", &program).unwrap();
+            let mut command = std::process::Command::new(program);
+            command
+                .arg("/dev/zero")
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let used_by = |name: &str| {
+            let before = Usage::below_guards(folder.path());
+            let mut child = copying(name);
+            // Both are busy, so that is waited for; only one of them moves bytes that count.
+            let mut used = Usage::default();
+            while used.cpu_ms < 100 {
+                std::thread::sleep(Duration::from_millis(20));
+                used = Usage::below_guards(folder.path()).since(before);
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            used
+        };
+        assert_eq!(used_by("codex").io_bytes, 0);
+        assert!(used_by("copier").io_bytes > 1_000_000);
     }
 
     #[test]
