@@ -14,6 +14,7 @@ mod deliveries;
 mod experts;
 mod failures;
 mod interactive;
+mod liveness;
 mod night;
 mod package;
 mod plan;
