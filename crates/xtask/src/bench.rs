@@ -63,7 +63,7 @@ pub(crate) fn run(workspace: &Workspace, names: &[String], quick: bool) -> Resul
     if let [first, journals @ ..] = names
         && first == "liveness"
     {
-        return liveness::run(journals);
+        return liveness::run(workspace, journals);
     }
     if let Some(unknown) = names.iter().find(|name| GROUPS.iter().all(|(known, _)| known != name)) {
         let known: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();

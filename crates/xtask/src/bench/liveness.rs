@@ -1,19 +1,24 @@
-//! How often liveness ends an agent that works, and how often it misses one that does not: on traces that are made from a seed, beside a rule that only
-//! knows silence. Nothing is measured in time; every figure follows from the traces.
+//! How often liveness ends an agent that works, and how often it misses one that does not: on traces that were recorded of the real Codex and on such that are
+//! made from a seed, beside a rule that only knows silence. Nothing is measured in time; every figure follows from the traces.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{Activity, Event, Journal, Live, TokenCount};
 use policy::{Limits, ending_cause};
+use serde::Deserialize;
 
 use crate::error::TaskError;
+use crate::workspace::Workspace;
 
 /// How many traces of each kind are made.
 const TRACES: u64 = 200;
 
 /// A turn is over by then in any case.
 const TURN: i64 = 30 * 60;
+
+/// Where the traces of the real Codex are.
+const RECORDED: &str = "fixtures/liveness";
 
 /// What an agent is seen doing, each at its second, until it ends or the turn is over.
 struct Trace {
@@ -305,9 +310,84 @@ fn column(make: Make, rule: Rule<'_>) -> String {
     }
 }
 
+/// One line of a recorded trace: what was seen so long after the turn began, or that it was over.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    at_ms: i64,
+    activity: Option<Activity>,
+}
+
+/// The traces of the real Codex in one folder, by name. The end-to-end tests of `foil` record them.
+fn recorded(folder: &Path) -> Result<Vec<(String, Trace)>, TaskError> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(TaskError::file(folder))? {
+        paths.push(entry.map_err(TaskError::file(folder))?.path());
+    }
+    paths.sort();
+    let is_lost = folder.ends_with("lost");
+    let trace = |path: PathBuf| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).map_err(TaskError::file(&path))?;
+        let mut seen = Vec::new();
+        let mut ends_at = None;
+        for line in text.lines() {
+            let line: Line = serde_json::from_str(line).map_err(|error| unreadable(&path, error))?;
+            let second = line.at_ms.div_euclid(1_000);
+            match line.activity {
+                Some(activity) => seen.push((second, activity)),
+                None => ends_at = Some(second),
+            }
+        }
+        let ends_at = ends_at.ok_or_else(|| unreadable(&path, "its last line does not say when the turn was over"))?;
+        let lost_from = is_lost.then_some(0);
+        Ok((
+            name,
+            Trace {
+                seen,
+                ends_at,
+                lost_from,
+            },
+        ))
+    };
+    paths.into_iter().map(trace).collect()
+}
+
+fn unreadable(path: &Path, reason: impl ToString) -> TaskError {
+    TaskError::unreadable(path.display().to_string(), reason.to_string())
+}
+
+/// Prints what each rule makes of the recorded traces in these folders.
+fn of_recorded(fixtures: &Path, rules: [Rule<'_>; 3]) -> Result<(), TaskError> {
+    for (kind, title, wrong) in [
+        ("working", "the real Codex, working", "ended though it worked"),
+        ("lost", "the real Codex, lost", "not ended"),
+    ] {
+        let traces = recorded(&fixtures.join(kind))?;
+        println!("\n| {title} | liveness | 5 min of silence | 10 min of silence |");
+        println!("| --- | --- | --- | --- |");
+        let mut wrongs = [0; 3];
+        for (name, trace) in &traces {
+            let mut cells = Vec::new();
+            for (rule, wrongs) in rules.iter().zip(&mut wrongs) {
+                let ended = ended_at(trace, rule);
+                *wrongs += u32::from(ended.is_some() != trace.lost_from.is_some());
+                cells.push(ended.map_or("left alone".to_owned(), |second| {
+                    format!("ended after {}:{:02} min", second / 60, second % 60)
+                }));
+            }
+            println!("| {name}, {} min | {} |", (trace.ends_at + 30) / 60, cells.join(" | "));
+        }
+        let wrongs = wrongs.map(|wrongs| wrongs.to_string());
+        println!("| **{wrong}, of {}** | {} |", traces.len(), wrongs.join(" | "));
+    }
+    Ok(())
+}
+
 /// Prints the tables, and what is said of the turns in these journals.
-pub(super) fn run(journals: &[String]) -> Result<(), TaskError> {
+pub(super) fn run(workspace: &Workspace, journals: &[String]) -> Result<(), TaskError> {
     let rules: [Rule<'_>; 3] = [&liveness, &silence(5), &silence(10)];
+    of_recorded(&workspace.root().join(RECORDED), rules)?;
     for (title, kinds) in [
         ("an agent that works: ended though it worked", &HEALTHY[..]),
         (
@@ -359,6 +439,18 @@ fn of_journal(path: &Path) -> Result<(), TaskError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_real_codex_is_left_alone_where_it_works_and_given_up_where_it_is_lost() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(RECORDED);
+        for (kind, is_lost) in [("working", false), ("lost", true)] {
+            let traces = recorded(&fixtures.join(kind)).unwrap();
+            assert!(traces.len() >= 10, "{kind}: {}", traces.len());
+            for (name, trace) in traces {
+                assert_eq!(ended_at(&trace, liveness).is_some(), is_lost, "{kind}/{name}");
+            }
+        }
+    }
 
     #[test]
     fn no_agent_that_works_is_ended_and_none_that_is_lost_is_missed() {
