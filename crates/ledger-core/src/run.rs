@@ -43,6 +43,7 @@ use crate::parent::Child;
 use crate::phase::{DeliveryMode, Discovery, Phase, PhaseEvidence, PreparedDelivery, SourceLock};
 use crate::plan::Plan;
 use crate::receipt::{DeliveredRun, Receipt};
+use crate::review::Finding;
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +146,8 @@ pub struct Run {
     last_checked: Option<CheckedTree>,
     unmeasured: bool,
     refused: Vec<RefusedChange>,
+    /// What was found in the last of them, until a review passes.
+    to_mend: Vec<Finding>,
     /// The last tree that had tests alone, and on which checks failed.
     tests_alone: Option<TreeId>,
     pending: Option<Pending>,
@@ -272,6 +275,7 @@ impl Run {
             last_checked: None,
             unmeasured: false,
             refused: Vec::new(),
+            to_mend: Vec::new(),
             tests_alone: None,
             pending: None,
             totals: Totals::default(),
@@ -509,6 +513,11 @@ impl Run {
     /// The changes that a reviewer or a person refused, in order.
     pub fn refused(&self) -> &[RefusedChange] {
         &self.refused
+    }
+
+    /// What was found in the last of them, and no review has found mended yet, however many iterations it takes.
+    pub fn to_mend(&self) -> &[Finding] {
+        &self.to_mend
     }
 
     /// The last tree in which tests were all that differed from the base, and on which checks failed, where the policy wants that.

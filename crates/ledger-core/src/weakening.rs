@@ -23,6 +23,9 @@ pub struct WeakenedTest {
     pub after: Option<LineRange>,
     /// A few words of it, lines of the base with `-` in front, of the tree with `+`.
     pub excerpt: String,
+    /// Whether it is seen against a tree of this run that was refused, in place of the base: a repair took away what the change had brought.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_repair: bool,
 }
 
 /// Lines of a file, counted from 1, the last one included.
@@ -79,6 +82,7 @@ impl WeakenedTest {
     pub fn place(&self) -> String {
         let (lines, base) = match (self.after, self.before) {
             (Some(after), _) => (Some(after), ""),
+            (None, Some(before)) if self.of_repair => (Some(before), " of the refused tree"),
             (None, Some(before)) => (Some(before), " of the base"),
             (None, None) => (None, ""),
         };
@@ -124,6 +128,7 @@ pub enum WeakeningVerdict {
 ///     before: None,
 ///     after: None,
 ///     excerpt: String::new(),
+///     of_repair: false,
 /// };
 /// assert_eq!(unjustified(&[hunk], &[])[0].place, "tests/mail.rs");
 /// ```
@@ -167,6 +172,7 @@ mod tests {
             before: Some(LineRange { first: 4, last: 6 }),
             after: None,
             excerpt: "- assert!(sent());".to_owned(),
+            of_repair: false,
         }
     }
 

@@ -82,7 +82,7 @@ pub use steering::{
 };
 pub use test_weakening::{
     InlineTests, MAX_TEST_BYTES, MAX_TEST_FILE_BYTES, MAX_WEAKENED_TESTS, TestChange, TestContent, TestRules,
-    changed_tests, hunks_to_justify, inline_tests, weakened_tests,
+    changed_tests, hunks_to_justify, inline_tests, weakened_tests, with_those_of_repairs,
 };
 pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
 pub use unkept::{UnkeptKey, looser_limits, unasked_experts};

@@ -155,9 +155,39 @@ fn listed(found: Vec<Found>) -> Vec<WeakenedTest> {
             before: found.before,
             after: found.after,
             excerpt: found.excerpt,
+            of_repair: false,
         })
         .collect();
-    let listed = fitting(&hunks).min(MAX_WEAKENED_TESTS);
+    cut(&mut hunks);
+    hunks
+}
+
+/// The hunks of a change, followed by those that it has only against trees of its run that were refused: what the change had brought, and
+/// a repair has weakened again. At most as many as [`weakened_tests`] lists.
+pub fn with_those_of_repairs(
+    mut hunks: Vec<WeakenedTest>,
+    of_repairs: impl IntoIterator<Item = WeakenedTest>,
+) -> Vec<WeakenedTest> {
+    for mut hunk in of_repairs {
+        if hunks.iter().any(|known| is_same(known, &hunk)) {
+            continue;
+        }
+        hunk.id = format!("W{}", hunks.len() + 1);
+        hunk.of_repair = true;
+        hunks.push(hunk);
+    }
+    cut(&mut hunks);
+    hunks
+}
+
+/// Whether two hunks of different trees are the same: ids are counted anew for each tree, and lines move.
+fn is_same(one: &WeakenedTest, other: &WeakenedTest) -> bool {
+    (&one.path, one.how, &one.excerpt) == (&other.path, other.how, &other.excerpt)
+}
+
+/// Leaves as many hunks as a list may have, and one that counts the rest.
+fn cut(hunks: &mut Vec<WeakenedTest>) {
+    let listed = fitting(hunks).min(MAX_WEAKENED_TESTS);
     let more = hunks.len() - listed;
     // Of the rest only the first path is named; a reviewer has to look at all of it.
     if let (true, Some(first)) = (more > 0, hunks.get(listed).cloned()) {
@@ -170,7 +200,6 @@ fn listed(found: Vec<Found>) -> Vec<WeakenedTest> {
             ..first
         });
     }
-    hunks
 }
 
 fn snapshot(change: &TestChange, changes: &[TestChange], texts: Option<(Option<&str>, Option<&str>)>) -> Option<Found> {

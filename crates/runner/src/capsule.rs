@@ -161,7 +161,7 @@ fn failed(run: &Run) -> Vec<FailedProof> {
     let reviewed = review_of(run).map(|review| &review.findings);
     // What a person found comes after every review.
     let rejected = attempt.and_then(|attempt| attempt.rejection.as_ref());
-    let findings = rejected.or(reviewed).or(attempt.map(|attempt| &attempt.findings));
+    let findings = rejected.or(reviewed).map_or(run.to_mend(), Vec::as_slice);
     let checked = attempt
         .and_then(|attempt| attempt.checked.as_ref())
         .or(run.last_checked());
@@ -172,8 +172,7 @@ fn failed(run: &Run) -> Vec<FailedProof> {
         .filter(|finding| finding.blocks)
         .take(NAMED);
     let mut failed: Vec<_> = findings
-        .into_iter()
-        .flatten()
+        .iter()
         .map(|finding| FailedProof {
             what: finding.place.clone(),
             outcome: format!(

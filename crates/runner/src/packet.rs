@@ -237,11 +237,7 @@ impl ReviewPacket {
                 None => None,
             },
             review: review.map(|review| review.summary.clone()),
-            findings: match (review, run.attempt()) {
-                (Some(review), _) => review.findings.clone(),
-                (None, Some(attempt)) => attempt.findings.clone(),
-                (None, None) => Vec::new(),
-            },
+            findings: review.map_or(run.to_mend(), |review| &review.findings).to_vec(),
             experts: expert_opinions(run),
             residual_risks: review.map(|review| review.residual_risks.clone()).unwrap_or_default(),
             iterations: run.totals().iterations,

@@ -275,10 +275,13 @@ fn given(text: &mut String, given: Given<'_>) {
 
 fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
     if !task.findings.is_empty() {
-        let _ = writeln!(
-            text,
-            "## Repair\n\nA reviewer looked at the change that is now in your checkout and refused it. Repair exactly this:\n"
-        );
+        let refused = match task.cause {
+            None => "A reviewer looked at the change that is now in your checkout and refused it. Repair exactly this:",
+            Some(_) => {
+                "A reviewer refused an earlier state of the change in your checkout. Repair exactly this, as far as it is not done:"
+            }
+        };
+        let _ = writeln!(text, "## Repair\n\n{refused}\n");
         for finding in task.findings {
             let _ = writeln!(
                 text,
@@ -291,7 +294,9 @@ fn why_this_turn(text: &mut String, task: &WriterTask<'_>) {
             );
         }
         text.push('\n');
-        return;
+        if task.cause.is_none() {
+            return;
+        }
     }
     match task.cause {
         None | Some(IterationCause::First) if task.is_rescued => {

@@ -416,6 +416,31 @@ fn a_repair_that_weakens_a_test_needs_the_reviewers_word_where_the_policy_only_w
 }
 
 #[test]
+fn a_repair_that_takes_away_a_test_of_its_own_change_needs_the_reviewers_word() {
+    let shortened = (SHOWN.0, "# It is shown elsewhere.\n");
+    let world = project("", BY_REPORT, CONTRACT, &[turn(&[FIXED, SHOWN]), turn(&[shortened])]);
+    let scripts = world.folder().join("scripts");
+    let review = |name: &str, condition: &str, answer: &str| {
+        let text = format!("role = \"reviewer\"\n{condition}\n[answer]\nreview = {{ {answer} }}\n");
+        std::fs::write(scripts.join(name), text).unwrap();
+    };
+    review("reviewer.toml", "", "verdict = \"fail\", summary = \"centuries\"");
+    // Against the base nothing is weaker: the test was never in it.
+    review(
+        "a_second.toml",
+        "prompt_contains = \"of the refused tree: a test was removed\"",
+        "verdict = \"pass\", summary = \"good\"",
+    );
+    let (said, packet) = run(&world);
+    assert_eq!(packet["blocker"]["code"], "repair_limit", "{said}");
+    let finding = &packet["findings"][0];
+    assert_eq!(
+        finding["actual"], "a test was removed; the reviewer said nothing about it",
+        "{said}"
+    );
+}
+
+#[test]
 fn a_stopped_run_tells_in_short_what_is_needed_to_decide() {
     let contract = CONTRACT.replace("allowed", "goal = \"leap years have a day more\"\nallowed");
     let broken = [("src/year.py", "def days(year):\n    return 364\n")];

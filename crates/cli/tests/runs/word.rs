@@ -120,6 +120,35 @@ fn what_is_rejected_is_repaired_with_the_persons_words_and_waits_again() {
     );
 }
 
+#[test]
+fn what_is_to_be_repaired_is_told_until_a_review_has_found_it_mended() {
+    let world = waiting(WRITER);
+    let script = |name: &str, text: String| std::fs::write(world.folder().join("scripts").join(name), text).unwrap();
+    let writes = |turn: u32, told: &str, text: &str| {
+        format!(
+            "role = \"writer\"\nturn = {turn}\nprompt_contains = \"{told}\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\n\
+             text = \"{text}\\n\"\n[answer]\nreport = {{ summary = \"in Esperanto\" }}\n"
+        )
+    };
+    // The check wants a hello; the turn after it failed has both to mend.
+    script("a_2.toml", writes(2, "say it in Esperanto", "saluton"));
+    script("a_3.toml", writes(3, "say it in Esperanto", "hello, saluton"));
+    script(
+        "a_reviewer.toml",
+        "role = \"reviewer\"\nprompt_contains = \"say it in Esperanto\"\n[answer]\nreview = { verdict = \"pass\", summary = \"mended\" }\n"
+            .to_owned(),
+    );
+    let said = world.foil(&["reject", TICKET, "--because", "say it in Esperanto"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_waits(&world);
+    let (_, packet) = run(&world);
+    assert_eq!(
+        (&packet["iterations"], &packet["review"]),
+        (&3.into(), &"mended".into()),
+        "{packet:#}"
+    );
+}
+
 /// The guide, whose words are held to what happens.
 const GUIDE: &str = include_str!("../../../../docs/guide.md");
 

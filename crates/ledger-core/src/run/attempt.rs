@@ -33,8 +33,6 @@ pub struct Attempt {
     pub cause: Option<IterationCause>,
     /// The round that it belongs to, as long as the advisor has not said that all is done.
     pub round: Option<u32>,
-    /// What it has to repair.
-    pub findings: Vec<Finding>,
     /// When it was started.
     pub since: Timestamp,
     /// Turns taken to get a valid report.
@@ -250,12 +248,11 @@ const BUSY_IO_BYTES: u64 = 64 * 1024;
 const MAX_OPEN_COMMANDS: usize = 256;
 
 impl Attempt {
-    pub(super) fn new(n: u32, cause: Option<IterationCause>, findings: Vec<Finding>, since: Timestamp) -> Self {
+    pub(super) fn new(n: u32, cause: Option<IterationCause>, since: Timestamp) -> Self {
         Self {
             n,
             round: None,
             cause,
-            findings,
             since,
             report_repairs: 0,
             thread: None,

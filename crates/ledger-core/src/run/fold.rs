@@ -12,6 +12,7 @@ use crate::object::{CommitId, TreeId};
 use crate::parent::{Child, Choice};
 use crate::phase::{Phase, PhaseEvidence};
 use crate::receipt::{DeliveredRun, Receipt};
+use crate::review::Verdict;
 
 impl Run {
     /// Changes the run by an event that [`Self::permit`] has let pass.
@@ -24,7 +25,15 @@ impl Run {
                 self.accepted = self.tree().map(accepted);
                 self.wait_for_runner();
             }
-            Event::Entered(evidence) => self.enter(evidence.phase(), Some(evidence.clone())),
+            Event::Entered(evidence) => {
+                if let PhaseEvidence::IndependentReviewComplete {
+                    verdict: Verdict::Pass, ..
+                } = evidence
+                {
+                    self.to_mend.clear();
+                }
+                self.enter(evidence.phase(), Some(evidence.clone()));
+            }
             Event::NotRequired { phase, .. } => self.enter(*phase, None),
             Event::ChildEnded(ended) => {
                 let earlier = self.children.get(&ended.ticket);
@@ -43,7 +52,7 @@ impl Run {
                 if let IterationCause::SpecDrift { .. } = cause {
                     self.totals.spec_drifts += 1;
                 }
-                let mut attempt = Attempt::new(*n, Some(cause.clone()), Vec::new(), at);
+                let mut attempt = Attempt::new(*n, Some(cause.clone()), at);
                 attempt.round = match cause {
                     IterationCause::Round { round, task } => {
                         self.begin_round(*round, task);
@@ -61,7 +70,8 @@ impl Run {
                 self.totals.repair_rounds = *round;
                 self.remember_refusals();
                 self.refused.extend(self.attempt.as_ref().and_then(refused));
-                self.go_back(Attempt::new(*n, None, findings.clone(), at));
+                self.to_mend.clone_from(findings);
+                self.go_back(Attempt::new(*n, None, at));
             }
             Event::Intended(Effect::Interrupt { because, .. }) => {
                 if let Some(pending) = &mut self.pending {

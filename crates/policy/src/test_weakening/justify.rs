@@ -2,6 +2,7 @@
 
 use ledger_core::{Run, WeakenedTest};
 
+use super::is_same;
 use crate::config::{GateLevel, Gates};
 
 /// The hunks of the change that was measured last which a reviewer has to justify one by one: all with `block`. With `warn` those that
@@ -12,10 +13,6 @@ pub fn hunks_to_justify(run: &Run, gates: &Gates) -> Vec<WeakenedTest> {
     match (gates.test_weakening, run.refused().first()) {
         (GateLevel::Block, _) => hunks.to_vec(),
         (GateLevel::Warn, Some(first)) => {
-            // Ids are counted anew for each tree, and lines move.
-            let is_same = |one: &WeakenedTest, other: &WeakenedTest| {
-                (&one.path, one.how, &one.excerpt) == (&other.path, other.how, &other.excerpt)
-            };
             let mut left: Vec<&WeakenedTest> = first.weakened.iter().collect();
             let mut hunks = hunks.to_vec();
             hunks.retain(|hunk| match left.iter().position(|known| is_same(known, hunk)) {

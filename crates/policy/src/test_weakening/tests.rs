@@ -657,6 +657,7 @@ fn what_cannot_be_read_is_listed_as_such() {
             before: None,
             after: None,
             excerpt: expected.to_owned(),
+            of_repair: false,
         };
         assert_eq!(hunks, [expected]);
     }

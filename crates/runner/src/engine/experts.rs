@@ -23,12 +23,10 @@ impl Engine {
         let call = run.expert_calls().into_iter().find(|call| call.judge == judge);
         let call = call.ok_or_else(uncalled)?;
         let (patch, patch_is_cut) = self.show_to_reader(tree, run)?;
-        let repaired = run.attempt().map_or(&[][..], |attempt| &attempt.findings);
         Ok(self.with_review(label, (&patch, patch_is_cut), run, |review| {
             expert_prompt(&ExpertTask {
                 call: &call,
                 review: review.clone(),
-                repaired,
             })
         }))
     }

@@ -82,7 +82,8 @@ impl Engine {
             let facts = facts(&plan, rules, &repository, set, &measured.findings)?;
             let violations = judge_changes(set, &facts, &rules.scope, &plan.policy, &plan.ticket.file);
             let drift = drift(&plan, &repository, set, &facts)?;
-            let weakened = weakened(&plan, &rules.tests, &repository, set).map_err(|error| Failed::of(&error))?;
+            let weakened =
+                weakened(&plan, &rules.tests, &repository, set, &refused).map_err(|error| Failed::of(&error))?;
             // Nothing comes of what is forbidden, and it may hold what fits into no other tree.
             let (tests, same_as) = if violations.is_empty() {
                 let tests = changed_tests(&plan, &rules.tests, &repository, set, alone)?;

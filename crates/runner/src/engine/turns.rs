@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review,
-    Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
+    Activity, BlockerCode, Digest, Event, GivenFile, IterationCause, JudgedReview, MAX_GIVEN_FILES, Observation, Phase,
+    Report, Review, Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
 };
 use policy::config::LimitsPolicy;
 use policy::hunks_to_justify;
@@ -77,8 +77,17 @@ impl Engine {
             })
             .unwrap_or_default();
         let told = &self.plan.instructions;
-        let repairs = attempt.is_some_and(|attempt| !attempt.findings.is_empty());
-        let instructions = told.repair.as_ref().filter(|_| repairs).or(told.writer.as_ref());
+        // A round is one task, and the advisor was told what is to be mended.
+        let is_round = matches!(
+            attempt.and_then(|attempt| attempt.cause.as_ref()),
+            Some(IterationCause::Round { .. })
+        );
+        let findings = if is_round { &[] } else { run.to_mend() };
+        let instructions = told
+            .repair
+            .as_ref()
+            .filter(|_| !findings.is_empty())
+            .or(told.writer.as_ref());
         let workspace = &self.plan.policy.workspace;
         let set_up: Vec<_> = workspace.setup.iter().map(|command| command.run.clone()).collect();
         prompt(&WriterTask {
@@ -88,7 +97,7 @@ impl Engine {
             is_rescued: run.opened().rescued.is_some(),
             round: run.round().map(|round| &round.task),
             cause: attempt.and_then(|attempt| attempt.cause.as_ref()),
-            findings: attempt.map_or(&[], |attempt| &attempt.findings),
+            findings,
             questions: run.questions(),
             failed_checks: &failed,
             checks: &self.named_checks(),
@@ -210,6 +219,7 @@ impl Engine {
             specs: self.plan.specs.as_ref(),
             children: &children_in_words(run),
             drift: crate::drift::found(run),
+            repaired: run.to_mend(),
         })
     }
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{ExpertCall, Finding, Judge, Plan, Ticket};
+use ledger_core::{ExpertCall, Judge, Plan, Ticket};
 
 use super::planning::plan_in_words;
-use super::review::{ReviewTask, checks_on_the_tree, the_change, what_is_known, what_was_asked};
+use super::review::{ReviewTask, checks_on_the_tree, the_change, to_be_repaired, what_is_known, what_was_asked};
 use super::{Steering, answer, instructions, list, material, one_line, steering, what_is_asked};
 use crate::specs::LinkedSpecs;
 
@@ -16,8 +16,6 @@ pub struct ExpertTask<'a> {
     pub call: &'a ExpertCall,
     /// The change, as the reviewer is given it.
     pub review: ReviewTask<'a>,
-    /// What was to be repaired since an earlier tree.
-    pub repaired: &'a [Finding],
 }
 
 /// What an expert's turn about a plan is about.
@@ -81,15 +79,7 @@ pub fn expert_prompt(task: &ExpertTask<'_>) -> String {
         "what calls for you",
         &one_line(&format!("{path}{}", task.call.trigger)),
     );
-    if !task.repaired.is_empty() {
-        let _ = writeln!(
-            text,
-            "## What was to be repaired\n\nAn earlier tree of this change was refused for these. Look whether what is of your field is mended.\n"
-        );
-        let lines: Vec<_> = task.repaired.iter().map(crate::records::finding_line).collect();
-        let lines: Vec<_> = lines.iter().map(|line| format!("- {}", one_line(line))).collect();
-        material(&mut text, "earlier findings", &lines.join("\n"));
-    }
+    to_be_repaired(&mut text, review, "Look whether what is of your field is mended.");
     the_change(&mut text, review);
     what_to_look_for(&mut text, judge);
     let _ = writeln!(

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{CheckResult, DriftFinding, Plan, Report, RunQuestion, TestComparison, Ticket, WeakenedTest};
+use ledger_core::{
+    CheckResult, DriftFinding, Finding, Plan, Report, RunQuestion, TestComparison, Ticket, WeakenedTest,
+};
 
 use super::answers::answers_to_reader;
 use super::children::reviewed_whole;
@@ -50,6 +52,8 @@ pub struct ReviewTask<'a> {
     pub children: &'a [String],
     /// Where the change parts from them in a way that does not block it.
     pub drift: &'a [DriftFinding],
+    /// What an earlier tree of the change was refused for.
+    pub repaired: &'a [Finding],
 }
 
 /// The reviewer's prompt.
@@ -84,6 +88,11 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
     if owns_tickets {
         reviewed_whole(&mut text, task.children);
     }
+    to_be_repaired(
+        &mut text,
+        task,
+        "Look for each of them whether it is mended; one that is not is a finding again, and the change cannot pass with it.",
+    );
     the_change(&mut text, task);
     let _ = writeln!(
         text,
@@ -140,6 +149,20 @@ pub(super) fn checks_on_the_tree(text: &mut String, task: &ReviewTask<'_>) {
     for check in task.checks {
         let _ = writeln!(text, "- `{}`: {} ({} ms)", check.name, check.outcome, check.duration_ms);
     }
+}
+
+/// What an earlier tree of the change was refused for, and what is to be done about it.
+pub(super) fn to_be_repaired(text: &mut String, task: &ReviewTask<'_>, look: &str) {
+    if task.repaired.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "## What was to be repaired\n\nAn earlier tree of this change was refused for these. {look}\n"
+    );
+    let line = |finding: &Finding| format!("- {}", one_line(&crate::records::finding_line(finding)));
+    let lines: Vec<_> = task.repaired.iter().map(line).collect();
+    material(text, "earlier findings", &lines.join("\n"));
 }
 
 /// What was seen and said of the change.

@@ -116,6 +116,7 @@ fn every_prompt_holds_all_that_was_agreed() {
         specs: None,
         children: &[],
         drift: &[],
+        repaired: &[],
         ticket: &ticket,
         label: "run/4",
         patch: "",
@@ -262,11 +263,13 @@ fn a_reviewer_is_asked_for_each_weakened_test_and_told_what_the_policy_wants() {
         before: Some(LineRange { first: 3, last: 3 }),
         after: None,
         excerpt: "- assert!(ok()); ~~~~".to_owned(),
+        of_repair: false,
     }];
     let task = ReviewTask {
         specs: None,
         children: &[],
         drift: &[],
+        repaired: &[],
         ticket: &ticket,
         label: "run/4",
         patch: "",

@@ -223,6 +223,7 @@ fn no_hunk_that_weakens_tests_keeps_a_secret_or_a_path() {
         before: None,
         after: None,
         excerpt: said(),
+        of_repair: false,
     };
     let text = redacted(Observation::ChangesMeasured {
         change: change.summary(),
