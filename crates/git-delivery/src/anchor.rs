@@ -1,5 +1,7 @@
 //! Anchors: refs of ours that keep a run's objects alive from before any event names them.
 
+use std::{fs, io};
+
 use ledger_core::{InvalidRefName, ObjectId, RefName, RunId};
 
 use crate::refs::RefError;
@@ -63,6 +65,26 @@ impl Repository {
             anchors.push(Anchor { name, object });
         })?;
         Ok(anchors)
+    }
+
+    /// Removes the locks that a dead runner left where it was about to keep something for this run. Only for whoever keeps all others from
+    /// running it: nobody else makes refs there, and Git, which packs them, locks only those that are there already.
+    pub fn drop_dead_locks(&self, run: &RunId) -> io::Result<()> {
+        let entries = match fs::read_dir(self.common_dir().join(ROOT).join(run.as_str())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let names_nothing = path.with_extension("").try_exists().is_ok_and(|exists| !exists);
+            if path.extension().is_some_and(|end| end == "lock") && names_nothing {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The runs that keep something, in the order of their ids. Names that are no run id are left alone.

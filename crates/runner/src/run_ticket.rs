@@ -496,6 +496,13 @@ fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, Run
         path: roots.ticket_runs(ticket),
         source,
     })?;
+    for id in &runs {
+        let dropped = workspace.repository().drop_dead_locks(id);
+        dropped.map_err(|source| RunError::Io {
+            path: roots.run(ticket, id),
+            source,
+        })?;
+    }
     let mut unfinished = None;
     while let Some(id) = runs.pop() {
         let path = roots.journal(ticket, &id);
