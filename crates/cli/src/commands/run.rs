@@ -314,6 +314,10 @@ fn run_all(
     if args.in_background && ran.spent.is_some() && stop.borrow().is_none() {
         return Ok(Exit::NightOver);
     }
+    if args.in_background && told.is_full && stop.borrow().is_none() {
+        // Not the end of the night: the daemon tries again, and once there is room it goes on.
+        return Ok(Exit::Failed);
+    }
     if !ran.left.is_empty() || ran.spent.is_some() {
         exit = exit.and(Exit::Blocked);
     }

@@ -212,6 +212,9 @@ fn a_full_disk_keeps_the_other_tickets_from_being_begun() {
     let run = disk.foil(&world, &["run", "--all", "--json"]);
     assert_eq!(stopped_for(&run), "disk_full", "{run}");
     assert_eq!(json(&run)["runs"].as_array().unwrap().len(), 1, "{run}");
+    // The daemon takes that for an end that it does not leave it at.
+    let run = disk.foil(&world, &["run", "--all", "--in-background"]);
+    assert_eq!(run.code, Some(1), "{run}");
     disk.leave_free(&world, ENOUGH_PAGES);
     let run = disk.foil(&world, &["run", "--all", "--retry-blocked", "--json"]);
     assert_eq!(run.code, Some(0), "{run}");

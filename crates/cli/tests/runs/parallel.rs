@@ -551,3 +551,23 @@ fn a_runner_that_only_waits_can_be_stopped_too() {
             .all(|name| !name.to_string_lossy().starts_with("runner-"))
     );
 }
+
+#[test]
+fn a_ticket_that_cannot_be_run_for_an_error_keeps_no_other_from_running() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-first", "priority = 5\n", "echo 1 >1.txt"),
+            ("0002-second", "", "echo 2 >2.txt"),
+        ],
+    );
+    // Something that is no lock is where its lock belongs.
+    let in_the_way = world.root().join(".git/counterfoil/locks/0001-first.lock");
+    std::fs::create_dir_all(in_the_way).unwrap();
+    let said = world.foil(&["run", "--all", "--jobs", "1", "--json"]);
+    assert_eq!(said.code, Some(1), "{said}");
+    let report = json(&said);
+    assert_eq!(report["not_run"][0]["ticket"], "0001-first", "{said}");
+    assert_eq!(report["runs"][0]["ticket"], "0002-second", "{said}");
+    assert_eq!(report["runs"][0]["packet"]["outcome"], "done", "{said}");
+}

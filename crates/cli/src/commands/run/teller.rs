@@ -18,6 +18,9 @@ use crate::failure::Failure;
 use crate::output::{NOTICE, plain, styled};
 use crate::story::FailureFacts;
 
+/// After this many tickets in a row that could not be run for an error of the machine's, it is the machine and none of them.
+const MOST_IN_A_ROW: u32 = 3;
+
 /// Tells of runs as they begin and end.
 pub(super) struct Teller<'a> {
     workspace: &'a Workspace,
@@ -45,8 +48,12 @@ pub(super) struct Told {
     is_idle: bool,
     /// Tickets that wait to be tried again.
     postponed: BTreeSet<TicketId>,
-    /// Whether an error of the machine's was met, which would meet every other ticket too.
-    is_over: bool,
+    /// Whether the disk is full, which would meet every other ticket too.
+    pub(super) is_full: bool,
+    /// How many tickets in a row could not be run for an error of the machine's.
+    failed_in_a_row: u32,
+    /// Whether nobody reads what is told any more.
+    is_unread: bool,
     failure: Option<Failure>,
 }
 
@@ -71,7 +78,9 @@ impl<'a> Teller<'a> {
                 has_tried: false,
                 is_idle: false,
                 postponed: BTreeSet::new(),
-                is_over: false,
+                is_full: false,
+                failed_in_a_row: 0,
+                is_unread: false,
                 failure: None,
             }),
         }
@@ -96,7 +105,7 @@ impl<'a> Teller<'a> {
     /// Says something; where nobody reads any more, nothing else is begun.
     fn say(&self, told: &mut Told, say: impl FnOnce() -> Result<(), Failure>) {
         if let Err(failure) = self.screen.suspend(say) {
-            told.is_over = true;
+            told.is_unread = true;
             told.failure.get_or_insert(failure);
         }
     }
@@ -115,7 +124,8 @@ impl Witness for Teller<'_> {
         match ran {
             Ok(report) => {
                 told.exit = told.exit.and(exit_of(&report));
-                told.is_over |=
+                told.failed_in_a_row = 0;
+                told.is_full |=
                     matches!(&report.outcome, Outcome::Blocked(blocker) if blocker.code == BlockerCode::DiskFull);
                 self.say(&mut told, || tell(&report, self.context));
                 if output.is_json() {
@@ -135,7 +145,11 @@ impl Witness for Teller<'_> {
                 let words = error.words(self.context.work_dir(), output);
                 let text = format!("{} {ticket}\n{words}", styled(NOTICE, "not run"));
                 self.say(&mut told, || Ok(output.error(&text)?));
-                told.is_over |= of_this == Exit::Failed || error.code == Some(BlockerCode::DiskFull);
+                told.is_full |= error.code == Some(BlockerCode::DiskFull);
+                match of_this {
+                    Exit::Failed => told.failed_in_a_row += 1,
+                    _ => told.failed_in_a_row = 0,
+                }
                 let ticket = ticket.clone();
                 told.not_run.push(NotRun { ticket, error });
             }
@@ -143,7 +157,8 @@ impl Witness for Teller<'_> {
     }
 
     fn goes_on(&self) -> bool {
-        !self.told().is_over
+        let told = self.told();
+        !told.is_full && !told.is_unread && told.failed_in_a_row < MOST_IN_A_ROW
     }
 
     fn held(&self, held: &[Held]) {
