@@ -2,7 +2,7 @@
 
 use git_delivery::{CommitTime, Identity, MergeAll, ObjectError, Person, RefError, Repository};
 use ledger_core::{
-    BaseReason, Blocker, BlockerCode, CommitId, InvalidRefName, InvalidRepoPath, Receipt, RefName, RepoPath,
+    BaseReason, Blocker, BlockerCode, CommitId, EntryMode, InvalidRefName, InvalidRepoPath, Receipt, RefName, RepoPath,
     StackedTicket, TicketId, TreeId,
 };
 
@@ -37,7 +37,8 @@ pub fn dependency_state(
         .ok()
         .and_then(|path| repository.entry_at(tip_tree, &path).ok())
         .flatten();
-    if recorded.is_some() {
+    // What it says is not read: whoever may commit to the base may say what is done, also of what was done before there was a ledger.
+    if recorded.is_some_and(|side| side.mode == EntryMode::File) {
         return DependencyState::InBase;
     }
     match stored_receipt(repository, ticket) {

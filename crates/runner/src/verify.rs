@@ -548,6 +548,11 @@ impl Verifier<'_> {
                 wrong.push(file.path.to_string());
             }
         }
+        let policy = PolicyFile::path();
+        let bytes = self.repository.read_file_at(receipt.base, &policy, MAX_STORED_BYTES);
+        if bytes.map(|bytes| Digest::of(bytes.unwrap_or_default())).ok() != Some(lock.policy) {
+            wrong.push(policy.to_string());
+        }
         let count = files().chain(others()).count();
         if wrong.is_empty() {
             self.matches("source lock", format!("{count} files in base {}", receipt.base.short()));

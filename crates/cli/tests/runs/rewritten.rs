@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use git_delivery::CommitTime;
 use ledger_core::{
-    Effect, Event, EvidenceIndex, Head, Journal, ObjectId, PhaseEvidence, Receipt, RepoPath, Run, Statement,
+    Digest, Effect, Event, EvidenceIndex, Head, Journal, ObjectId, PhaseEvidence, Receipt, RepoPath, Run, Statement,
 };
 
 use crate::common::World;
@@ -275,6 +275,17 @@ fn a_journal_that_names_other_commits_than_were_delivered_differs_by_what_is_wro
             "records commit names the journal",
         ]
     );
+}
+
+#[test]
+fn a_journal_that_names_another_policy_than_the_base_has_differs() {
+    let forger = Forger::of(done());
+    std::fs::remove_dir_all(run_folder(&forger.world)).unwrap();
+    let policy = Digest::of(forger.world.read("counterfoil.toml")).to_string();
+    let other = Digest::of("[review]\nindependent = \"off\"\n").to_string();
+    forger.store(&written_anew(&forger.journal, &[(&policy, &other)]), |_| ());
+    let differing = forger.differing();
+    assert!(differing.contains(&"source lock".to_owned()), "{differing:?}");
 }
 
 #[test]
