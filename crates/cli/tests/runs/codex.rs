@@ -181,12 +181,14 @@ fn the_skill_names_only_verbs_that_exist_and_leaves_a_persons_word_to_a_person()
         let said = world.foil(&[verb, "--help"]);
         assert_eq!(said.code, Some(0), "{verb}: {said}");
     }
-    for expected in ["plan", "check", "run", "status", "review", "explain", "approve"] {
+    for expected in [
+        "plan", "check", "run", "status", "review", "explain", "approve", "answer",
+    ] {
         assert!(verbs.contains(expected), "{verbs:?}");
     }
     let (_, persons) = skill.split_once("## What only a person does").unwrap();
     let persons = persons.split("\n## ").next().unwrap();
-    for word in ["approve", "trust", "accept", "reject", "cancel"] {
+    for word in ["approve", "trust", "answer", "accept", "reject", "cancel"] {
         assert!(persons.contains(&format!("`foil {word}`")), "{word}");
     }
     assert!(persons.contains("Never run them"), "{persons}");

@@ -250,6 +250,7 @@ fn bad_commands_are_seen_through_wrappers_and_quotes() {
         "git send-email x.patch",
         "npm publish",
         "foil accept 0001-hello",
+        "foil answer 0001-hello --choice 1",
         "foil -C .. trust",
         "cd .. && foil deliver 0001-hello --here",
         "npm --workspace a publish",
