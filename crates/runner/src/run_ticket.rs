@@ -6,6 +6,8 @@ mod opening;
 mod parent;
 mod word;
 
+use std::path::{Path, PathBuf};
+
 use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, RunId, State, TicketId};
@@ -187,6 +189,7 @@ pub async fn run_ticket(
     for over in &mut unstored {
         let folder = roots.run(ticket, &over.run.opened().run);
         store_ended(&mut over.driver(&mut observe), repository, &folder)?;
+        tidy_up(&over.run, keeps_places(workspace), &places_of(workspace, &over.run));
     }
     if let Some(EarlierRun { run, .. }) = &unfinished {
         // Whatever the gates will say: what a dead runner left is not left any longer.
@@ -196,6 +199,7 @@ pub async fn run_ticket(
         Some((Some(outcome), mut ended)) => {
             let folder = roots.run(ticket, &ended.run.opened().run);
             store_ended(&mut ended.driver(&mut observe), repository, &folder)?;
+            tidy_up(&ended.run, keeps_places(workspace), &places_of(workspace, &ended.run));
             return Ok(RunReport {
                 outcome,
                 run: ended.run,
@@ -252,7 +256,7 @@ pub async fn run_ticket(
     };
     let folders = RunFolders {
         run: roots.run(ticket, &id),
-        places: roots.places().join(format!("{ticket}-{id}")),
+        places: roots.places_of(ticket, &id),
     };
     let agent_guard = AgentGuard {
         program: options.guard.clone(),
@@ -373,7 +377,8 @@ async fn drive_ready(
     let driven = drive(&mut run, &mut journal, &mut inputs, &mut engine, observe).await;
     engine.close().await;
     let outcome = driven?;
-    tidy_up(&run, &inputs, &folders);
+    let keep = inputs.policy.workspace.keep == policy::config::KeepPlaces::Always;
+    tidy_up(&run, keep, &folders.places);
     Ok(Driven { run, outcome })
 }
 
@@ -508,7 +513,10 @@ fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, Run
         let path = roots.journal(ticket, &id);
         let OpenedJournal { file, records, .. } = match JournalFile::open(&path) {
             Ok(opened) => opened,
-            Err(error) if error.never_began() => continue,
+            Err(error) if error.never_began() => {
+                drop_unbegun(workspace, ticket, &id)?;
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
         let run = Run::replay(&records).map_err(|source| RunError::Replay { run: id, source })?;
@@ -535,6 +543,31 @@ fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, Run
         }
     }
     Ok(Earlier { unstored, unfinished })
+}
+
+/// Removes what is left of a run whose runner died before it had begun: a journal without a whole line, what checks printed in the run that it
+/// was to deliver, and what it was to keep of what was there before it. Where anything else is there all of it is left alone.
+fn drop_unbegun(workspace: &Workspace, ticket: &TicketId, run: &RunId) -> Result<(), RunError> {
+    let repository = workspace.repository();
+    let folder = workspace.roots().run(ticket, run);
+    let io = |source| RunError::Io {
+        path: folder.clone(),
+        source,
+    };
+    let anchors = repository.anchors(run).map_err(RunError::Anchor)?;
+    let was_there = |name: &str| name == "delivers" || name.starts_with("base-");
+    let mut entries = std::fs::read_dir(&folder).map_err(io)?;
+    let is_of_the_beginning = entries.all(|entry| {
+        let name = entry.map(|entry| entry.file_name()).unwrap_or_default();
+        name == "journal.jsonl" || name == "journal.new" || name == "checks"
+    });
+    if !is_of_the_beginning || !anchors.iter().all(|anchor| was_there(&anchor.name)) {
+        return Ok(());
+    }
+    for anchor in &anchors {
+        repository.release_anchor(run, &anchor.name).map_err(RunError::Anchor)?;
+    }
+    std::fs::remove_dir_all(&folder).map_err(io)
 }
 
 /// Whether nothing is gained by taking the run up now: it has asked a person, and everybody was told who is to be.
@@ -638,10 +671,21 @@ fn redactor(workspace: &Workspace, folders: &RunFolders, policy: &Policy) -> Red
 
 /// The places of a run that is done and kept in Git go, unless the policy keeps them. Those of any other may hold work that
 /// nothing else holds: `foil clean` keeps that first.
-fn tidy_up(run: &Run, inputs: &Inputs, folders: &RunFolders) {
-    let keep = inputs.policy.workspace.keep == policy::config::KeepPlaces::Always;
+fn tidy_up(run: &Run, keep: bool, places: &Path) {
     if *run.state() == State::Done && run.stored().is_some() && !keep {
         // What cannot be removed now is shown by `foil clean`.
-        let _ = Place::remove(&folders.places);
+        let _ = Place::remove(places);
     }
+}
+
+/// Whether the places of a run stay that a dead runner ended: also where nobody can tell what the policy wants.
+fn keeps_places(workspace: &Workspace) -> bool {
+    let keep = workspace.policy().map(|policy| policy.workspace.keep);
+    keep.map_or(true, |keep| keep == policy::config::KeepPlaces::Always)
+}
+
+/// The folder of a run's places.
+fn places_of(workspace: &Workspace, run: &Run) -> PathBuf {
+    let opened = run.opened();
+    workspace.roots().places_of(&opened.ticket, &opened.run)
 }

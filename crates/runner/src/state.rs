@@ -57,6 +57,11 @@ impl StateRoots {
         self.runs().join(ticket.as_str())
     }
 
+    /// The folder of a run's places.
+    pub fn places_of(&self, ticket: &TicketId, run: &RunId) -> PathBuf {
+        self.places().join(format!("{ticket}-{run}"))
+    }
+
     /// The folder of one run.
     pub fn run(&self, ticket: &TicketId, run: &RunId) -> PathBuf {
         self.ticket_runs(ticket).join(run.as_str())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ledger_core::{BlockerCode, Effect, Event, Journal, Phase, PhaseEvidence, Record, Run, State};
 
 use crate::common::World;
-use crate::world::{TICKET, approved, blocked, done, json, run_folder, run_id, under_way};
+use crate::world::{TICKET, WRITER, approved, blocked, done, json, run_folder, run_id, under_way};
 
 const BRANCH: &str = "refs/heads/foil/0001-hello";
 
@@ -443,4 +443,34 @@ fn a_blocked_run_that_was_not_kept_is_kept_and_tried_again_only_where_that_is_as
     unkept_from(&world, end + 1);
     assert_eq!(world.foil(&["run", "--all", "--retry-blocked"]).code, Some(10));
     assert_eq!((stored(&world), run_folders(&world).len()), (2, 2));
+}
+
+#[test]
+fn a_lock_that_a_dead_runner_left_beside_what_a_run_keeps_goes() {
+    let world = crate::word::waiting_for_a_word();
+    let run = crate::world::run_folder(&world);
+    let kept = world
+        .root()
+        .join(".git/refs/counterfoil/keep")
+        .join(run.file_name().unwrap());
+    let lock = kept.join("tree-9-99.lock");
+    std::fs::write(&lock, "").unwrap();
+    assert_eq!(world.foil(&["accept", TICKET]).code, Some(0));
+    assert!(!lock.exists());
+}
+
+#[test]
+fn what_is_left_of_a_run_that_never_began_goes_and_nothing_else() {
+    let world = approved(WRITER);
+    let runs = world.root().join(".git/counterfoil/runs").join(TICKET);
+    let unbegun = runs.join("01a21f46-493f-77de-aa53-2a0a3439945a");
+    let set_aside = runs.join("01a21f46-493f-77de-aa53-2a0a3439945b");
+    for (folder, file) in [(&unbegun, "journal.jsonl"), (&set_aside, "journal-damaged.jsonl")] {
+        std::fs::create_dir_all(folder.join("checks")).unwrap();
+        std::fs::write(folder.join(file), "{\"seq\":").unwrap();
+    }
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(!unbegun.exists());
+    assert!(set_aside.join("journal-damaged.jsonl").exists());
 }

@@ -28,6 +28,11 @@ fn waiting(writer: &str) -> World {
     world
 }
 
+/// The same, for others.
+pub(crate) fn waiting_for_a_word() -> World {
+    waiting(WRITER)
+}
+
 fn run(world: &World) -> (Said, Value) {
     let said = world.foil(&["run", TICKET, "--json"]);
     let packet = json(&said)["runs"][0]["packet"].clone();

@@ -24,7 +24,7 @@ pub(super) struct PlacesFolder {
 
 /// Where a run's places are.
 pub(super) fn places_of(roots: &StateRoots, ticket: &TicketId, run: &RunId) -> PathBuf {
-    roots.places().join(format!("{ticket}-{run}"))
+    roots.places_of(ticket, run)
 }
 
 /// All folders that are named as places of a run. Links and other names are passed over: they are not ours.

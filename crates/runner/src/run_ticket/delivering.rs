@@ -108,7 +108,7 @@ pub(crate) async fn begin_or_go_on(
     };
     let folders = RunFolders {
         run: roots.run(ticket, &id),
-        places: roots.places().join(format!("{ticket}-{id}")),
+        places: roots.places_of(ticket, &id),
     };
     let earlier = match (earlier, begins) {
         (Some(earlier), _) => earlier,
@@ -146,6 +146,11 @@ fn begin(
         receipt,
         event,
     } = start;
+    // By its folder whoever comes after a runner that dies here knows that there was to be a run.
+    std::fs::create_dir_all(&folders.run).map_err(|source| RunError::Io {
+        path: folders.run.clone(),
+        source,
+    })?;
     if let Some(tree) = run.tree() {
         workspace.repository().anchor(id, "delivers", tree.0)?;
     }

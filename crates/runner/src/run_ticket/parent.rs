@@ -85,7 +85,7 @@ impl<'a> Manager<'a> {
                 let id = new_run_id(ticket)?;
                 let folders = RunFolders {
                     run: roots.run(ticket, &id),
-                    places: roots.places().join(format!("{ticket}-{id}")),
+                    places: roots.places_of(ticket, &id),
                 };
                 open_run(repository, &folders, opened(&candidacy, repository, &id)?, &mut observe)?
             }
