@@ -524,6 +524,7 @@ impl TicketFile {
             dependencies,
             protected,
             migrations,
+            network,
             ..
         } = &self.grants;
         let said = [
@@ -538,6 +539,7 @@ impl TicketFile {
             (vec!["grants", "dependencies"], !dependencies.is_empty()),
             (vec!["grants", "protected"], !protected.is_empty()),
             (vec!["grants", "migrations"], *migrations),
+            (vec!["grants", "network"], *network),
         ];
         let (path, _) = said.into_iter().find(|(_, is_said)| *is_said)?;
         let key = path.join(".");

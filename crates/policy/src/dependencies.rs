@@ -31,6 +31,16 @@ enum Format {
     Opaque,
 }
 
+/// Endings of manifests that are named after their project.
+const OPAQUE_ENDINGS: [&str; 7] = [
+    ".gemspec", ".csproj", ".fsproj", ".vbproj", ".cabal", ".opam", ".nimble",
+];
+
+fn is_in_requirements(path: &RepoPath) -> bool {
+    let folder = path.as_bytes().rsplit(|byte| *byte == b'/').nth(1);
+    folder.is_some_and(|folder| folder.eq_ignore_ascii_case(b"requirements"))
+}
+
 fn format_of(path: &RepoPath) -> Option<Format> {
     let name = path.file_name().to_ascii_lowercase();
     let name = std::str::from_utf8(&name).ok()?;
@@ -49,7 +59,36 @@ fn format_of(path: &RepoPath) -> Option<Format> {
         | "composer.lock" | "mix.lock" | "pubspec.lock" | "package.resolved" | "gradle.lockfile"
         | "libs.versions.toml" | "packages.lock.json" | "podfile" | "podfile.lock" | "conanfile.txt" | "vcpkg.json"
         | "flake.lock" => Format::Opaque,
-        _ if name.ends_with(".gemspec") => Format::Opaque,
+        "pom.xml"
+        | "build.gradle"
+        | "build.gradle.kts"
+        | "settings.gradle"
+        | "settings.gradle.kts"
+        | "build.sbt"
+        | "project.clj"
+        | "mix.exs"
+        | "rebar.config"
+        | "pubspec.yaml"
+        | "package.swift"
+        | "cartfile"
+        | "cartfile.resolved"
+        | "setup.py"
+        | "setup.cfg"
+        | "environment.yml"
+        | "environment.yaml"
+        | "pnpm-workspace.yaml"
+        | "deno.json"
+        | "deno.jsonc"
+        | "go.work"
+        | "go.work.sum"
+        | "conanfile.py"
+        | "directory.packages.props"
+        | "packages.config"
+        | "stack.yaml"
+        | "elm.json" => Format::Opaque,
+        _ if OPAQUE_ENDINGS.iter().any(|ending| name.ends_with(ending)) => Format::Opaque,
+        // `requirements/base.txt` and its like.
+        _ if name.ends_with(".txt") && is_in_requirements(path) => Format::Requirements,
         _ => return None,
     })
 }
@@ -103,6 +142,28 @@ mod tests {
             Some(DependencyChange::Unknown) => "unknown".to_owned(),
             Some(DependencyChange::Names(names)) => names.into_iter().collect::<Vec<_>>().join(" "),
         }
+    }
+
+    #[test]
+    fn every_manifest_of_a_package_says_which_dependencies_there_are() {
+        let more = [
+            "web/App.csproj",
+            "requirements/base.txt",
+            "go.work",
+            "deno.json",
+            "pnpm-workspace.yaml",
+        ];
+        for name in crate::PACKAGE_MANIFESTS.iter().copied().chain(more) {
+            assert!(is_dependency_file(&name.parse().unwrap()), "{name}");
+        }
+        for name in ["notes/base.txt", "gradle.rs", "setup.pyi"] {
+            assert!(!is_dependency_file(&name.parse().unwrap()), "{name}");
+        }
+        assert_eq!(
+            change("pom.xml", "<project/>", "<project><dependencies/></project>"),
+            "unknown"
+        );
+        assert_eq!(change("requirements/base.txt", "a==1\n", "a==1\nb==2\n"), "b");
     }
 
     #[test]

@@ -123,6 +123,7 @@ fn a_ticket_that_asks_for_an_answer_cannot_name_what_changes() {
         ("[grants]\ndependencies = [\"time\"]\n", "grants.dependencies"),
         ("[grants]\nprotected = [\"AGENTS.md\"]\n", "grants.protected"),
         ("[grants]\nmigrations = true\n", "grants.migrations"),
+        ("[grants]\nnetwork = true\n", "grants.network"),
         (
             "[specs]\nmode = \"full\"\nrequirements = \"r\"\ndesign = \"d\"\ntasks = \"t\"\n",
             "specs.mode",
