@@ -157,18 +157,21 @@ fn a_folder_of_the_repository_and_a_linked_work_tree_are_judged_alike() {
 #[test]
 fn a_conversation_is_told_the_paths_of_its_ticket_word_for_word() {
     let world = on_ticket();
-    world.ticket(
-        TICKET,
-        "title = \"Rotate tokens\"\nmode = \"loop\"\n[scope]\nallowed = [\"src/token_store.rs\"]\nforbidden = [\".env\"]\n",
+    let deep = format!("src/{}token.rs", "deep/".repeat(40));
+    let contract = format!(
+        "title = \"Rotate tokens\"\nmode = \"loop\"\n[scope]\nallowed = [\"src/token_store.rs\", \"{deep}\"]\nforbidden = [\".env\"]\n"
     );
+    world.ticket(TICKET, &contract);
     world.commit_all("Narrow the ticket");
     for (event, name) in [("session-start", "SessionStart"), ("subagent-start", "SubagentStart")] {
         let start = json!({ "session_id": "s", "cwd": world.root(), "hook_event_name": name, "source": "startup" });
         let told = ask(&world, &[event], &start.to_string());
         let answer: Value = serde_json::from_str(&told.stdout).unwrap();
         let context = answer["hookSpecificOutput"]["additionalContext"].as_str().unwrap();
-        let expected = "Only these paths may change:\n- `src/token_store.rs`\nThese may not change:\n- `.env`\n";
-        assert!(context.contains(expected), "{context}");
+        let expected = format!(
+            "Only these paths may change:\n- `src/token_store.rs`\n- `{deep}`\nThese may not change:\n- `.env`\n"
+        );
+        assert!(context.contains(&expected), "{context}");
     }
 }
 

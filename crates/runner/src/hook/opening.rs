@@ -94,7 +94,8 @@ fn about(text: &mut String, dir: &str, ticket: &ActiveTicket, branch: Option<&st
         }
         let _ = writeln!(text, "{what}:");
         for pattern in patterns.iter().take(MAX_PATTERNS) {
-            let _ = writeln!(text, "- `{}`", words(pattern));
+            // A pattern that is cut would be another scope.
+            let _ = writeln!(text, "- `{}`", inline(pattern));
         }
         more(text, patterns.len(), MAX_PATTERNS);
     }
