@@ -252,6 +252,17 @@ impl Place {
         &self.folder
     }
 
+    /// Whether somebody has removed it, or all that was in it but its `.git`, and left what is noted beside it.
+    pub fn is_gone(&self) -> bool {
+        match std::fs::read_dir(&self.folder) {
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Ok(mut entries) => {
+                let holds_something = entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != ".git"));
+                self.index.len() > 0 && !holds_something
+            }
+        }
+    }
+
     /// The commit that it was made of.
     pub fn base(&self) -> CommitId {
         self.index.origin.base

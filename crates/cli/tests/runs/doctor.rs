@@ -234,6 +234,38 @@ fn a_place_that_is_gone_is_named_and_the_next_run_makes_it_anew_from_what_is_kep
 }
 
 #[test]
+fn a_place_that_was_removed_or_emptied_by_itself_is_made_anew() {
+    for everything_but in [None, Some(".git")] {
+        let world = approved(WRITER);
+        let reviewer = world.folder().join("scripts/reviewer.toml");
+        let honest = std::fs::read_to_string(&reviewer).unwrap();
+        let logged_out = "role = \"reviewer\"\n[end]\nfail = { class = \"auth\", message = \"no login\" }\n";
+        std::fs::write(&reviewer, logged_out).unwrap();
+        assert_eq!(world.foil(&["run", TICKET]).code, Some(10));
+        let places = std::fs::read_dir(world.state_home().join("counterfoil/places")).unwrap();
+        let work = places.map(|entry| entry.unwrap().path().join("work")).next().unwrap();
+        for entry in std::fs::read_dir(&work).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                _ if path.file_name().unwrap().to_str() == everything_but => {}
+                true => std::fs::remove_dir_all(path).unwrap(),
+                false => std::fs::remove_file(path).unwrap(),
+            }
+        }
+        if everything_but.is_none() {
+            std::fs::remove_dir(&work).unwrap();
+        }
+        std::fs::write(&reviewer, honest).unwrap();
+
+        let run = world.foil(&["run", TICKET]);
+
+        assert_eq!(run.code, Some(0), "{everything_but:?}: {run}");
+        assert_eq!(world.git(&["show", &format!("foil/{TICKET}:hello.txt")]), "hello");
+        assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+    }
+}
+
+#[test]
 fn schemas_of_an_older_foil_are_written_anew_and_edited_ones_are_left() {
     let world = done();
     let path = "ledger/schemas/ticket.schema.json";

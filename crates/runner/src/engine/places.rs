@@ -239,8 +239,8 @@ fn open_or_create(
         Place::remove(folder).map_err(failed)?;
     }
     match Place::open(folder) {
-        Ok(place) if place.base() == base => return Ok((place, Origin::Found)),
-        // Of another base, or never finished: in neither has anybody worked on this run.
+        Ok(place) if place.base() == base && !place.is_gone() => return Ok((place, Origin::Found)),
+        // Of another base, or never finished: in neither has anybody worked on this run. Or there is nothing left in it to lose.
         Ok(_) | Err(PlaceError::Index(PlaceIndexError::Missing { .. })) => Place::remove(folder).map_err(failed)?,
         Err(error) => return Err(failed(error)),
     }
