@@ -10,6 +10,7 @@ mod carry;
 mod change_set;
 mod commit;
 mod contents;
+mod crash_point;
 mod diff;
 mod fast_forward;
 mod git_program;
@@ -31,6 +32,8 @@ pub use anchor::{Anchor, AnchorError};
 pub use beneath::{make_usable, make_writable};
 pub use change_set::{ChangeSetError, Finding, MeasureOptions, Measured};
 pub use commit::{CommitDraft, CommitError, CommitTime};
+#[doc(hidden)]
+pub use crash_point::crash_point;
 pub use diff::{DiffError, LineCount, Patch};
 pub use fast_forward::{Begun, FastForward, FastForwardError, IndexLock, OwnChange};
 pub use git_program::{GitProgramError, GitVersion, MINIMUM_GIT_VERSION, installed_git};

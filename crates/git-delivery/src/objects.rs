@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use gix::objs::FindExt as _;
 use ledger_core::{BlobId, CommitId, EntryMode, ObjectId, RepoPath, Side, TreeId};
 
+use crate::crash_point::crash_point;
 use crate::repository::Repository;
 
 /// The most entries of one tree that are listed. Small objects can describe endless trees.
@@ -403,6 +404,7 @@ impl<'a> DurableWriter<'a> {
         let known = theirs(id);
         if !self.local.objects.exists(&known) {
             self.local.objects.write_buf(kind, bytes).map_err(not_written)?;
+            crash_point("an object is written and not brought to the disk");
         }
         // One that exists may have been written without a flush by somebody else.
         self.written.borrow_mut().insert(known);
@@ -417,7 +419,9 @@ impl<'a> DurableWriter<'a> {
     /// Brings everything that was written to the disk.
     pub(crate) fn finish(self) -> Result<(), ObjectError> {
         let objects = self.local.objects.store_ref().path().to_owned();
-        flush(&objects, &self.into_ids())
+        flush(&objects, &self.into_ids())?;
+        crash_point("objects are brought to the disk");
+        Ok(())
     }
 }
 

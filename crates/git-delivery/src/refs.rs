@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::ByteSlice;
 use ledger_core::{ObjectId, RefName};
 
+use crate::crash_point::crash_point;
 use crate::git_program::GitProgramError;
 use crate::objects::{ObjectError, ours, sync_folder};
 use crate::repository::Repository;
@@ -217,7 +218,9 @@ impl Repository {
             Expected::Missing => format!("create {name}\0{new}\0"),
             Expected::Is(old) => format!("update {name}\0{new}\0{old}\0"),
         };
+        crash_point("a ref is about to move");
         self.change_ref(name, &order, reason, expected)?;
+        crash_point("a ref has moved");
         // Git brings the ref's file to the disk, but not the folders that name it.
         let mut folder = self.common_dir().join(name.as_str());
         while folder.pop() && folder.starts_with(self.common_dir()) {
@@ -243,11 +246,14 @@ impl Repository {
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
         let mut lock = self.lock_file(name, &lock_path)?;
+        crash_point("an anchor's name is locked");
         // Looked at while nobody else can make it.
         let made = match self.resolve(name) {
             Ok(None) => writeln!(lock, "{object}")
                 .and_then(|()| lock.sync_all())
+                .inspect(|()| crash_point("an anchor is written beside its name"))
                 .and_then(|()| fs::rename(&lock_path, &path))
+                .inspect(|()| crash_point("an anchor has its name"))
                 .map(|()| None)
                 .map_err(not_written),
             other => other,
@@ -301,6 +307,7 @@ impl Repository {
         if let Some(at) = self.checked_out_at(name) {
             return Err(RefError::CheckedOut { name: name.clone(), at });
         }
+        crash_point("a ref is about to be deleted");
         self.change_ref(name, &format!("delete {name}\0{old}\0"), "deleted", Expected::Is(old))
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ledger_core::{CommitId, ObjectId, RefName};
 
+use crate::crash_point::crash_point;
 use crate::git_program::{Answer, Call, GitProgramError};
 use crate::refs::{Expected, RefError};
 use crate::repository::{Repository, RepositoryError};
@@ -151,6 +152,7 @@ impl Repository {
             ])
             .arg(format!("+{branch}:{kept}"));
         let answer = self.heard(call, remote, &addresses, patience)?;
+        crash_point("a remote was fetched from");
         if answer.status == Some(0) {
             return Ok(self.resolve(&kept)?.map(CommitId));
         }
@@ -230,7 +232,9 @@ impl Repository {
             .arg(format!("--force-with-lease={branch}:{expected}"))
             .args(["--", remote])
             .arg(format!("{new}:{branch}"));
+        crash_point("a push is about to begin");
         let answer = self.heard(call, remote, &addresses, patience)?;
+        crash_point("a push has ended");
         let told = String::from_utf8_lossy(&answer.stdout);
         let line = told.lines().find_map(|line| {
             let (flag, rest) = line.split_once('\t')?;

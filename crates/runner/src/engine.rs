@@ -27,7 +27,7 @@ mod weakening;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use git_delivery::{Identity, Repository};
+use git_delivery::{Identity, Repository, crash_point};
 use jiff::Timestamp;
 use ledger_core::{
     BlockerCode, CommitId, Effect, Event, Observation, PauseCause, Pending, Run, RunId, Ticket, TicketId,
@@ -169,6 +169,7 @@ impl Engine {
         let sender = self.sender.clone();
         tokio::spawn(async move {
             let observation = observe(work).await;
+            crash_point("an effect has ended and is not recorded");
             // The drive may be gone; then nobody is left to tell.
             let _ = sender.send(Event::Observed { of: seq, observation }).await;
         });
@@ -250,6 +251,7 @@ impl Executor for Engine {
             return;
         }
         self.interrupt = watch::channel(false).0;
+        crash_point("an effect is recorded and has not begun");
         match effect {
             Effect::PreparePlaces { base } => self.prepare_places(seq, *base, run),
             Effect::RunChecks { purpose, tree, checks } => match base_of(run) {

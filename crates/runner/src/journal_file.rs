@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use git_delivery::crash_point;
 use jiff::Timestamp;
 use ledger_core::{EncodeError, Event, Head, Journal, JournalError, Record, TornTail};
 
@@ -92,6 +93,7 @@ impl JournalFile {
             .create_new(true)
             .open(path)
             .map_err(failed)?;
+        crash_point("an empty journal is made");
         sync_folder(path).map_err(failed)?;
         Ok(Self {
             file,
@@ -113,8 +115,10 @@ impl JournalFile {
         let mut file = File::create(&unfinished).map_err(failed)?;
         file.write_all(lines).map_err(failed)?;
         file.sync_all().map_err(failed)?;
+        crash_point("a journal is written beside its name");
         // A link, unlike a renaming, never takes the place of a file.
         std::fs::hard_link(&unfinished, path).map_err(failed)?;
+        crash_point("a journal has its name");
         std::fs::remove_file(&unfinished).map_err(failed)?;
         sync_folder(path).map_err(failed)?;
         Self::open(path)
@@ -127,6 +131,11 @@ impl JournalFile {
             source,
         };
         let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(failed)?;
+        // It has its name already where [`Self::create_with`] was cut off.
+        match std::fs::remove_file(path.with_extension("new")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let journal = Journal::parse(&bytes).map_err(|source| JournalFileError::Damaged {
@@ -174,11 +183,13 @@ pub fn read_journal(path: &Path) -> Result<Journal, JournalFileError> {
 impl JournalSink for JournalFile {
     fn append(&mut self, at: Timestamp, event: &Event) -> Result<Record, JournalFileError> {
         let (line, head) = self.head.line(at, event)?;
+        crash_point("an event is about to be appended");
         // One write: a reader sees the whole line or a tail that it knows to be torn.
         self.file.write_all(&line).map_err(|source| JournalFileError::Io {
             path: self.path.clone(),
             source,
         })?;
+        crash_point("an event is appended");
         let record = Record {
             seq: self.head.next,
             at,
@@ -193,7 +204,9 @@ impl JournalSink for JournalFile {
         self.file.sync_data().map_err(|source| JournalFileError::Io {
             path: self.path.clone(),
             source,
-        })
+        })?;
+        crash_point("the journal is brought to the disk");
+        Ok(())
     }
 
     fn head(&self) -> Head {

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod certify;
 mod ci;
 mod codex;
 mod command;
@@ -73,6 +74,8 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Let the real program die at every point that it passes, and count what is lost, doubled or left over
+    Certify(certify::Certificate),
     /// Package every published crate and build it from its package
     Package,
 }
@@ -101,6 +104,7 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::E2e { arguments } => e2e::run(workspace, arguments),
         Task::Night(nights) => night::run(workspace, nights),
         Task::Bench { names, quick } => bench::run(workspace, names, *quick),
+        Task::Certify(certificate) => certify::run(workspace, certificate),
         Task::Package => package::run(workspace),
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ledger_core::{EntryMode, ObjectId, RepoPath, Side};
 
 use super::staging::nul_separated;
+use crate::crash_point::crash_point;
 use crate::git_program::GitProgramError;
 use crate::repository::Repository;
 
@@ -156,13 +157,17 @@ impl IndexLock {
             _ => {}
         }
         File::create_new(&own)?;
+        crash_point("the lock of the user's index is made beside its name");
         match fs::hard_link(&own, &lock) {
-            Ok(()) => Ok(Some(Self {
-                index,
-                lock,
-                own,
-                is_released: false,
-            })),
+            Ok(()) => {
+                crash_point("the user's index is locked");
+                Ok(Some(Self {
+                    index,
+                    lock,
+                    own,
+                    is_released: false,
+                }))
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_file(&own)?;
                 Ok(None)
@@ -226,7 +231,9 @@ impl IndexLock {
 
     /// Makes a prepared copy the index, and gives the lock back.
     pub(super) fn install(mut self, copy: &Path) -> io::Result<()> {
+        crash_point("the user's index is about to be replaced");
         fs::rename(copy, &self.index)?;
+        crash_point("the user's index is replaced");
         if let Some(folder) = self.index.parent() {
             File::open(folder)?.sync_all()?;
         }

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::beneath::{Root, open_file, split};
+use crate::crash_point::crash_point;
 use crate::objects::blob_id;
 
 const FOLDER: OFlags = OFlags::RDONLY
@@ -258,7 +259,9 @@ impl<'a> Writer<'a> {
             },
         };
         let renamed = replaced.and_then(|before| {
+            crash_point("a file of the user's is kept and its new one is written beside it");
             rustix::fs::renameat(&folder, self.temporary.as_slice(), &folder, name)?;
+            crash_point("a file of the user's is replaced");
             Ok(before)
         });
         match renamed {

@@ -13,6 +13,8 @@ use std::time::Duration;
 use ledger_core::{BlobId, CommitId, EntryMode, ObjectId, Side, TreeId};
 use rustix::fs::{Mode, Stat};
 
+use crate::crash_point::crash_point;
+
 const MAGIC: &[u8; 8] = b"foilidx1";
 /// Where the path begins and how long it is, id, mode and kind, two times, size, inode.
 const ENTRY_SIZE: usize = 8 + 4 + 20 + 4 + 8 + 8 + 8 + 8;
@@ -340,7 +342,9 @@ impl PlaceIndex {
         io::Seek::rewind(&mut file).map_err(failed)?;
         file.write_all(&bytes).map_err(failed)?;
         drop(file);
+        crash_point("the facts of a place are written beside their name");
         std::fs::rename(&temporary, path).map_err(failed)?;
+        crash_point("the facts of a place are noted");
         Ok(tick)
     }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use git_delivery::{OwnChange, Repository};
+use git_delivery::{OwnChange, Repository, crash_point};
 use ledger_core::{CommitId, Digest, RefName, RepoPath, RunId, TicketId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,9 @@ impl Room {
             let mut file = File::create(&temporary)?;
             file.write_all(&bytes)?;
             file.sync_all()?;
+            crash_point("a note of a delivery is written beside its name");
             fs::rename(&temporary, self.folder.join(name))?;
+            crash_point("a note of a delivery is made");
             self.sync()
         });
         written.map_err(|source| DeliverError::Io { name, source })

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use git_delivery::crash_point;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,7 @@ impl GuardRecord {
         let mut new = tempfile::NamedTempFile::new_in(folder)?;
         new.write_all(&serde_json::to_vec(self)?)?;
         new.persist(file)?;
+        crash_point("a guard is noted");
         Ok(())
     }
 

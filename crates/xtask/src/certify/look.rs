@@ -1,0 +1,197 @@
+//! What a world shows of what was done in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use ledger_core::{Effect, Event, Journal, Observation, TurnEnd};
+
+use super::world::{Mode, TICKET, World};
+use crate::error::TaskError;
+
+/// Everything that must be the same however often the runner died, a line for each thing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    lines: BTreeMap<String, u64>,
+    /// Notifications that somebody got.
+    pub(super) told: u64,
+}
+
+impl Seen {
+    fn add(&mut self, line: String) {
+        *self.lines.entry(line).or_default() += 1;
+    }
+
+    /// What is not as it is where nobody died, in words.
+    pub(super) fn differences(&self, reference: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        for (line, count) in &reference.lines {
+            let here = self.lines.get(line).copied().unwrap_or(0);
+            if here < *count {
+                differences.push(format!("lost: {line} ({here} of {count})"));
+            }
+        }
+        for (line, count) in &self.lines {
+            let there = reference.lines.get(line).copied().unwrap_or(0);
+            // What a run keeps it keeps anew with each attempt.
+            if *count > there && !line.starts_with("refs/counterfoil/keep/") {
+                let word = if there == 0 { "left over" } else { "doubled" };
+                differences.push(format!("{word}: {line} ({count} for {there})"));
+            }
+        }
+        // Told at most once, and nobody is told where it is not known whether somebody was.
+        if self.told > 1 {
+            differences.push(format!("doubled: a notification ({})", self.told));
+        }
+        differences
+    }
+}
+
+/// Looks at all of a world.
+pub(super) fn look(world: &World) -> Result<Seen, TaskError> {
+    let mut seen = Seen::default();
+    // What a dead runner left of what it had finished goes when a person or the budget says so; what stays is an orphan.
+    world.succeeds(&["clean", "--apply"])?;
+    refs(world, &mut seen)?;
+    for name in ["state", "home", "repository/.git/counterfoil"] {
+        files(&world.path(name), name, &mut seen);
+    }
+    locks(&world.path("repository/.git"), &mut seen);
+    seen.add(format!(
+        "the person's work tree: {}",
+        world
+            .git(&["status", "--porcelain=v2", "--branch", "--untracked-files=all"])?
+            .lines()
+            .filter(|line| !line.starts_with("# branch.oid"))
+            .collect::<Vec<_>>()
+            .join("; ")
+    ));
+    for line in lines_of(&world.path("pushes")) {
+        let name = line.split(' ').nth(2).unwrap_or_default();
+        seen.add(format!("a push to {name}"));
+    }
+    seen.told = lines_of(&world.path("told")).len() as u64;
+    for process in world.processes() {
+        seen.add(format!("a process: {process}"));
+    }
+    world.git(&["fsck", "--strict", "--no-dangling", "--no-progress"])?;
+    if world.mode != Mode::Here {
+        world.succeeds(&["verify", TICKET])?;
+    }
+    world.succeeds(&["check"])?;
+    Ok(seen)
+}
+
+/// Every ref, with what it means where that must be the same: ids of commits hold the time.
+fn refs(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
+    let list = world.git(&["for-each-ref", "--format=%(refname) %(objecttype)"])?;
+    for line in list.lines() {
+        let (name, kind) = line.split_once(' ').unwrap_or((line, ""));
+        let meaning = match name.starts_with("refs/heads/") && kind == "commit" {
+            true => {
+                let count = world.git(&["rev-list", "--count", name])?;
+                let files = world.git(&["ls-tree", "-r", name, "hello.txt", "README"])?;
+                format!("{count} commits, {files}")
+            }
+            false => kind.to_owned(),
+        };
+        seen.add(format!("{}: {meaning}", without_ids(name)));
+    }
+    Ok(())
+}
+
+/// The names of all files.
+fn files(folder: &Path, shown: &str, seen: &mut Seen) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = format!("{shown}/{}", entry.file_name().to_string_lossy());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files(&entry.path(), &name, seen),
+            _ => seen.add(format!("the file {}", without_ids(&name))),
+        }
+    }
+}
+
+/// Locks of Git's, which keep others out.
+fn locks(folder: &Path, seen: &mut Seen) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => locks(&path, seen),
+            false
+                if path.extension().is_some_and(|end| end == "lock")
+                    && !path.starts_with(folder.join("counterfoil")) =>
+            {
+                seen.add(format!("the lock {}", without_ids(&path.display().to_string())));
+            }
+            false => {}
+        }
+    }
+}
+
+fn lines_of(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// A name in which run ids and object ids do not differ.
+fn without_ids(name: &str) -> String {
+    let is_id = |word: &str| word.len() >= 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    name.split_inclusive(['/', '.', ':', ' '])
+        .map(|part| {
+            let word = part.trim_end_matches(['/', '.', ':', ' ']);
+            let end = &part[word.len()..];
+            // What is kept is named by the number of its event.
+            let unnumbered = word.trim_end_matches(|digit: char| digit.is_ascii_digit());
+            match is_id(word) {
+                true => format!("<id>{end}"),
+                false if unnumbered.ends_with('-') => format!("{unnumbered}<n>{end}"),
+                false => part.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// What the journals say of effects that may be done once and no more.
+pub(super) fn counted(world: &World) -> Result<Vec<String>, TaskError> {
+    let folder = world.path("repository/.git/counterfoil/runs").join(TICKET);
+    let mut findings = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(TaskError::file(&folder))?.flatten() {
+        let path = entry.path().join("journal.jsonl");
+        let bytes = fs::read(&path).unwrap_or_default();
+        if !bytes.contains(&b'\n') {
+            // Its runner died before the run had begun.
+            continue;
+        }
+        let journal =
+            Journal::parse(&bytes).map_err(|error| TaskError::unreadable(path.display().to_string(), error))?;
+        let mut once = BTreeMap::<String, u64>::new();
+        let mut reported = 0_u64;
+        for record in &journal.records {
+            match &record.event {
+                Event::Intended(effect @ (Effect::RunHook { .. } | Effect::Notify { .. })) => {
+                    *once.entry(format!("{effect:?}")).or_default() += 1;
+                }
+                Event::Observed {
+                    observation:
+                        Observation::TurnEnded {
+                            end: TurnEnd::Reported { .. },
+                            ..
+                        },
+                    ..
+                } => reported += 1,
+                _ => {}
+            }
+        }
+        for (effect, count) in once.into_iter().filter(|(_, count)| *count > 1) {
+            findings.push(format!("doubled: {effect} ({count} times)"));
+        }
+        if reported > 1 {
+            findings.push(format!(
+                "doubled: a turn of the worker whose report was there ({reported} times)"
+            ));
+        }
+    }
+    Ok(findings)
+}
