@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, GivenFile, IterationCause, JudgedReview, MAX_GIVEN_FILES, Observation, Phase,
-    Report, Review, Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
+    Activity, BlockerCode, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review,
+    Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
 };
 use policy::config::LimitsPolicy;
 use policy::hunks_to_justify;
@@ -77,12 +77,7 @@ impl Engine {
             })
             .unwrap_or_default();
         let told = &self.plan.instructions;
-        // A round is one task, and the advisor was told what is to be mended.
-        let is_round = matches!(
-            attempt.and_then(|attempt| attempt.cause.as_ref()),
-            Some(IterationCause::Round { .. })
-        );
-        let findings = if is_round { &[] } else { run.to_mend() };
+        let findings = run.to_mend();
         let instructions = told
             .repair
             .as_ref()
