@@ -207,14 +207,20 @@ fn a_journal_of_a_newer_foil_is_no_damage() {
     assert!(path.exists());
 }
 
-#[test]
-fn a_place_that_is_gone_is_named_and_the_next_run_makes_it_anew_from_what_is_kept() {
+/// A world whose run has its work done and no reviewer, who is not logged in, and what logs in.
+fn stopped_before_its_review() -> (World, impl FnOnce()) {
     let world = approved(WRITER);
     let reviewer = world.folder().join("scripts/reviewer.toml");
     let honest = std::fs::read_to_string(&reviewer).unwrap();
     let logged_out = "role = \"reviewer\"\n[end]\nfail = { class = \"auth\", message = \"no login\" }\n";
     std::fs::write(&reviewer, logged_out).unwrap();
     assert_eq!(world.foil(&["run", TICKET]).code, Some(10));
+    (world, move || std::fs::write(reviewer, honest).unwrap())
+}
+
+#[test]
+fn a_place_that_is_gone_is_named_and_the_next_run_makes_it_anew_from_what_is_kept() {
+    let (world, log_in) = stopped_before_its_review();
     assert_eq!(findings(&world.foil(&["doctor", "--json"]), "place"), [] as [Value; 0]);
     let places = world.state_home().join("counterfoil/places");
     std::fs::remove_dir_all(&places).unwrap();
@@ -226,7 +232,7 @@ fn a_place_that_is_gone_is_named_and_the_next_run_makes_it_anew_from_what_is_kep
     let hint = format!("`foil run {TICKET}` makes it anew with what is in that tree, and goes on");
     assert_eq!(finding["hint"], hint.as_str());
 
-    std::fs::write(&reviewer, honest).unwrap();
+    log_in();
     let run = world.foil(&["run", TICKET]);
     assert_eq!(run.code, Some(0), "{run}");
     assert_eq!(world.git(&["show", &format!("foil/{TICKET}:hello.txt")]), "hello");
@@ -236,12 +242,7 @@ fn a_place_that_is_gone_is_named_and_the_next_run_makes_it_anew_from_what_is_kep
 #[test]
 fn a_place_that_was_removed_or_emptied_by_itself_is_made_anew() {
     for everything_but in [None, Some(".git")] {
-        let world = approved(WRITER);
-        let reviewer = world.folder().join("scripts/reviewer.toml");
-        let honest = std::fs::read_to_string(&reviewer).unwrap();
-        let logged_out = "role = \"reviewer\"\n[end]\nfail = { class = \"auth\", message = \"no login\" }\n";
-        std::fs::write(&reviewer, logged_out).unwrap();
-        assert_eq!(world.foil(&["run", TICKET]).code, Some(10));
+        let (world, log_in) = stopped_before_its_review();
         let places = std::fs::read_dir(world.state_home().join("counterfoil/places")).unwrap();
         let work = places.map(|entry| entry.unwrap().path().join("work")).next().unwrap();
         for entry in std::fs::read_dir(&work).unwrap() {
@@ -255,7 +256,7 @@ fn a_place_that_was_removed_or_emptied_by_itself_is_made_anew() {
         if everything_but.is_none() {
             std::fs::remove_dir(&work).unwrap();
         }
-        std::fs::write(&reviewer, honest).unwrap();
+        log_in();
 
         let run = world.foil(&["run", TICKET]);
 

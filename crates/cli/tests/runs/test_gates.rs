@@ -386,6 +386,17 @@ fn a_repair_that_changes_layout_alone_is_none() {
     );
 }
 
+/// The reviewer refuses the change, and passes the first prompt that has these words, without a word on any test.
+fn refused_once(world: &World, told: &str) {
+    let review = |name: &str, condition: &str, answer: &str| {
+        let text = format!("role = \"reviewer\"\n{condition}\n[answer]\nreview = {{ {answer} }}\n");
+        std::fs::write(world.folder().join("scripts").join(name), text).unwrap();
+    };
+    review("reviewer.toml", "", "verdict = \"fail\", summary = \"centuries\"");
+    let condition = format!("prompt_contains = \"{told}\"");
+    review("a_second.toml", &condition, "verdict = \"pass\", summary = \"good\"");
+}
+
 #[test]
 fn a_repair_that_weakens_a_test_needs_the_reviewers_word_where_the_policy_only_warns() {
     let weaker = (
@@ -393,18 +404,8 @@ fn a_repair_that_weakens_a_test_needs_the_reviewers_word_where_the_policy_only_w
         "from year import days\n\ndef test_common():\n    assert days(2023) in (365, 366)\n",
     );
     let world = project("", BY_REPORT, CONTRACT, &[turn(&[FIXED]), turn(&[weaker])]);
-    let scripts = world.folder().join("scripts");
-    let review = |name: &str, condition: &str, answer: &str| {
-        let text = format!("role = \"reviewer\"\n{condition}\n[answer]\nreview = {{ {answer} }}\n");
-        std::fs::write(scripts.join(name), text).unwrap();
-    };
-    review("reviewer.toml", "", "verdict = \"fail\", summary = \"centuries\"");
     // It would pass the repair, and says nothing of the test.
-    review(
-        "a_second.toml",
-        "prompt_contains = \"For each of them `weakened_tests` must hold one answer\"",
-        "verdict = \"pass\", summary = \"good\"",
-    );
+    refused_once(&world, "For each of them `weakened_tests` must hold one answer");
     let (said, packet) = run(&world);
     assert_eq!(packet["blocker"]["code"], "repair_limit", "{said}");
     let finding = &packet["findings"][0];
@@ -419,18 +420,8 @@ fn a_repair_that_weakens_a_test_needs_the_reviewers_word_where_the_policy_only_w
 fn a_repair_that_takes_away_a_test_of_its_own_change_needs_the_reviewers_word() {
     let shortened = (SHOWN.0, "# It is shown elsewhere.\n");
     let world = project("", BY_REPORT, CONTRACT, &[turn(&[FIXED, SHOWN]), turn(&[shortened])]);
-    let scripts = world.folder().join("scripts");
-    let review = |name: &str, condition: &str, answer: &str| {
-        let text = format!("role = \"reviewer\"\n{condition}\n[answer]\nreview = {{ {answer} }}\n");
-        std::fs::write(scripts.join(name), text).unwrap();
-    };
-    review("reviewer.toml", "", "verdict = \"fail\", summary = \"centuries\"");
     // Against the base nothing is weaker: the test was never in it.
-    review(
-        "a_second.toml",
-        "prompt_contains = \"of the refused tree: a test was removed\"",
-        "verdict = \"pass\", summary = \"good\"",
-    );
+    refused_once(&world, "of the refused tree: a test was removed");
     let (said, packet) = run(&world);
     assert_eq!(packet["blocker"]["code"], "repair_limit", "{said}");
     let finding = &packet["findings"][0];

@@ -119,10 +119,7 @@ fn locks(folder: &Path, seen: &mut Seen) {
         let path = entry.path();
         match path.is_dir() {
             true => locks(&path, seen),
-            false
-                if path.extension().is_some_and(|end| end == "lock")
-                    && !path.starts_with(folder.join("counterfoil")) =>
-            {
+            false if path.extension().is_some_and(|end| end == "lock") => {
                 seen.add(format!("the lock {}", without_ids(&path.display().to_string())));
             }
             false => {}
