@@ -23,6 +23,7 @@ mod set_up;
 mod storage;
 mod turns;
 mod weakening;
+mod whole;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

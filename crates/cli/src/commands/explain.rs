@@ -219,7 +219,7 @@ fn explain_ticket(ticket: &TicketId, context: &Context<'_>) -> Result<Exit, Fail
 fn experts(ticket: &TicketFile, review: &ReviewPolicy) -> (Vec<ExpertField>, Vec<ExpertField>) {
     let discipline = ticket.mode.discipline();
     let is_off = review.independent == IndependentReview::Off && discipline.review_may_be_off;
-    if is_off || !discipline.may_change {
+    if is_off || !(discipline.may_change || discipline.owns_tickets) {
         return (Vec::new(), Vec::new());
     }
     let mut fields = ExpertField::ALL.to_vec();

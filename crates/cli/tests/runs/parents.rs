@@ -177,6 +177,90 @@ fn the_reviewer_of_the_whole_sees_what_all_children_changed() {
 }
 
 #[test]
+fn what_nobody_reviewed_in_a_child_calls_for_its_experts_and_gates_on_the_whole() {
+    let world = family("[review]\nindependent = \"off\"\n[gates]\ncode_review = \"block\"\n");
+    writer(&world, "one", &runs("mkdir db; echo one | tee one.txt >db/tables.sql"));
+    let script = |name: &str, text: &str| {
+        let path = world.folder().join("scripts").join(name);
+        std::fs::write(path, text).unwrap();
+    };
+    script(
+        "a-code.toml",
+        "role = \"expert\"\nprompt_contains = \"+++ b/two.txt\"\n[answer]\nexpert = { summary = \"seen\" }\n",
+    );
+    fails(&world.foil(&["run", PARENT]), 0);
+    let packet = |ticket: &str| json_of(&world.foil(&["review", ticket, "--json"]))["packet"].clone();
+    assert_eq!(
+        packet(ONE)["experts"],
+        Value::Null,
+        "reviews are off for a ticket of this mode"
+    );
+    let asked: Vec<_> = packet(PARENT)["experts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|expert| {
+            (
+                expert["expert"].clone(),
+                expert["trigger"].clone(),
+                expert["path"].clone(),
+            )
+        })
+        .collect();
+    let asked_for = |expert: &str, trigger: &str| (json!(expert), json!(trigger), json!("db/tables.sql"));
+    assert_eq!(
+        asked,
+        [
+            asked_for("data_migration", "schema_data: it says how data is stored"),
+            asked_for("code_review", "the policy asks for it"),
+        ]
+    );
+}
+
+#[test]
+fn tests_that_a_child_weakened_are_told_and_judged_on_the_whole() {
+    let world = World::new();
+    world.write("test_it.py", "def test_it():\n    assert True\n");
+    let world = family_in(world, "[review]\nindependent = \"off\"\nexperts = [\"test\"]\n");
+    writer(
+        &world,
+        "one",
+        &runs("echo one >one.txt; printf 'def test_it():\\n    pass\\n' >test_it.py"),
+    );
+    let script = "role = \"expert\"\n[answer]\nexpert = { summary = \"no loss\" }\n";
+    std::fs::write(world.folder().join("scripts/expert.toml"), script).unwrap();
+    let said = world.foil(&["run", PARENT, "--json"]);
+    fails(&said, 0);
+    let report = json_of(&said);
+    let packet = packet_of(&report, PARENT);
+    assert_eq!(packet["experts"][0]["expert"], "test", "{packet}");
+    assert!(packet["warnings"].to_string().contains("test_it.py:2"), "{packet}");
+}
+
+#[test]
+fn what_is_worth_knowing_of_the_whole_is_noted_by_the_parent() {
+    let world = World::new();
+    world.write("agent/state.md", "# State\n");
+    let world = family_in(world, "");
+    let script = |name: &str, text: &str| {
+        let path = world.folder().join("scripts").join(name);
+        std::fs::write(path, text).unwrap();
+    };
+    script(
+        "z-curator.toml",
+        "role = \"curator\"\n[answer]\ncuration = { notes = [] }\n",
+    );
+    script(
+        "a-curator.toml",
+        "role = \"curator\"\nprompt_contains = \"one.txt\\ntwo.txt\\n\"\n[answer]\ncuration = { notes = [{ path = \"agent/state.md\", kind = \"state\", title = \"Both are there\", text = \"One and two.\", source = \"two.txt\" }] }\n",
+    );
+    fails(&world.foil(&["run", PARENT]), 0);
+    let noted = world.git(&["show", &format!("foil/{PARENT}:agent/state.md")]);
+    assert!(noted.contains("Both are there"), "{noted}");
+    fails(&world.foil(&["verify", PARENT]), 0);
+}
+
+#[test]
 fn a_child_that_stops_keeps_the_parent_back_and_the_next_run_goes_on() {
     let world = family("");
     writer(

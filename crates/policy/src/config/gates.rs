@@ -77,10 +77,20 @@ impl GatesPolicy {
         }
     }
 
-    /// What the gates do for this ticket: nothing where nothing may change.
+    /// What the gates do for this ticket: nothing where nothing may change. The whole that a parent brings together is held to those
+    /// that ask a reviewer; the others ask for the base of one change, and every child was held to them.
     pub fn of_ticket(&self, ticket: &TicketFile) -> Gates {
-        if ticket.mode.discipline().may_change {
-            self.of(ticket.kind)
+        let gates = self.of(ticket.kind);
+        let discipline = ticket.mode.discipline();
+        if discipline.may_change {
+            gates
+        } else if discipline.owns_tickets {
+            Gates {
+                cleanup_review: gates.cleanup_review,
+                code_review: gates.code_review,
+                test_weakening: gates.test_weakening,
+                ..Gates::default()
+            }
         } else {
             Gates::default()
         }

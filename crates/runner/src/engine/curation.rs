@@ -5,8 +5,10 @@ use ledger_core::{BlockerCode, Curation, JudgedCuration, Observation, Run, TreeI
 use policy::{MemoryFacts, MemoryPaths, SecretRules, note_violations};
 
 use super::reading::SeenEnd;
+use super::whole::{began, whole};
 use super::{Engine, Failed, RunPlan, base_of};
 use crate::agent::Role;
+use crate::children::children_in_words;
 use crate::memory::{memory_files, text_at, with_notes};
 use crate::prompt::{CurationTask, curation_prompt};
 use crate::records::{report_of, review_of};
@@ -22,13 +24,18 @@ impl Engine {
     fn prompt_for_curation(&self, tree: TreeId, label: &str, run: &Run) -> Result<String, Failed> {
         self.bring_review_to(base_of(run)?, tree)?;
         let memory = memory(&self.plan, &self.repository, run, tree)?;
+        let whole = match began(run) {
+            Some(since) => Some(whole(&self.repository, since, tree)?.summary()),
+            None => None,
+        };
         let attempt = run.attempt();
         let checked = attempt.and_then(|attempt| attempt.checked.as_ref());
         let curation = attempt.and_then(|attempt| attempt.curation.as_ref());
         Ok(curation_prompt(&CurationTask {
             ticket: &self.plan.ticket,
             label,
-            changed: run.change().map_or(&[], |change| &change.paths),
+            changed: whole.as_ref().or(run.change()).map_or(&[], |change| &change.paths),
+            children: &children_in_words(run),
             checks: checked.map_or(&[], |checked| &checked.results),
             report: report_of(run),
             review: review_of(run),

@@ -17,6 +17,7 @@ use policy::{
 use super::changed_tests::{changed_tests, same_as};
 use super::drift::{drift, looks_at_contracts};
 use super::weakening::weakened;
+use super::whole::{began, whole};
 use super::{Engine, Failed, RunPlan, scope_of};
 use crate::manifests::Manifests;
 
@@ -63,6 +64,7 @@ impl Engine {
             Arc::clone(&self.rules),
         );
         let (alone, refused, reviews) = (run.tests_alone(), run.refused().to_vec(), run.opened().review);
+        let since = began(run);
         self.blocking(seq, move || {
             let options = MeasureOptions {
                 keep: true,
@@ -82,8 +84,14 @@ impl Engine {
             let facts = facts(&plan, rules, &repository, set, &measured.findings)?;
             let violations = judge_changes(set, &facts, &rules.scope, &plan.policy, &plan.ticket.file);
             let drift = drift(&plan, &repository, set, &facts)?;
+            // Of what it brings together a parent's own change shows nothing.
+            let whole = match since {
+                Some(since) => Some(whole(&repository, since, set.tree)?),
+                None => None,
+            };
+            let reviewed = whole.as_ref().unwrap_or(set);
             let weakened =
-                weakened(&plan, &rules.tests, &repository, set, &refused).map_err(|error| Failed::of(&error))?;
+                weakened(&plan, &rules.tests, &repository, reviewed, &refused).map_err(|error| Failed::of(&error))?;
             // Nothing comes of what is forbidden, and it may hold what fits into no other tree.
             let (tests, same_as) = if violations.is_empty() {
                 let tests = changed_tests(&plan, &rules.tests, &repository, set, alone)?;
@@ -98,10 +106,13 @@ impl Engine {
                         .map_err(|error| Failed::of(&error))?;
                 }
             }
-            let experts = if reviews && violations.is_empty() {
-                experts(&plan, rules, &repository, set, &facts, &weakened)?
-            } else {
-                Vec::new()
+            let experts = match &whole {
+                _ if !reviews || !violations.is_empty() => Vec::new(),
+                Some(whole) => {
+                    let facts = self::facts(&plan, rules, &repository, whole, &[])?;
+                    experts(&plan, rules, &repository, whole, &facts, &weakened)?
+                }
+                None => experts(&plan, rules, &repository, set, &facts, &weakened)?,
             };
             Ok(Observation::ChangesMeasured {
                 change: set.summary(),

@@ -7,6 +7,7 @@ use ledger_core::{BlockerCode, GivenFile, InvalidReport, Observation, ReaderEnd,
 
 use super::places::Places;
 use super::set_up::{NAMED_PATHS, named};
+use super::whole::began;
 use super::{Engine, Failed, RunPlan, base_of};
 use crate::agent::{Role, TurnEnd, TurnOutcome};
 
@@ -74,10 +75,8 @@ impl Engine {
     pub(super) fn show_to_reader(&self, tree: TreeId, run: &Run) -> Result<(String, bool), Failed> {
         let base = base_of(run)?;
         self.bring_review_to(base, tree)?;
-        // The whole of what a parent brings together began before its own base.
-        let since = run.discovery().and_then(|found| found.since);
         let limit = self.plan.policy.review.max_diff.as_bytes();
-        self.patch(since.unwrap_or(base), tree, limit)
+        self.patch(began(run).unwrap_or(base), tree, limit)
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn reviewed_whole(text: &mut String, children: &[String]) {
     );
 }
 
-fn listed(text: &mut String, children: &[String]) {
+/// How the children ended, where there are any.
+pub(super) fn listed(text: &mut String, children: &[String]) {
     let lines: Vec<_> = children.iter().map(|line| one_line(line)).collect();
     list(text, "Children", &lines);
 }

@@ -7,6 +7,7 @@ use ledger_core::{
     Ticket,
 };
 
+use super::children::listed;
 use super::{Steering, answer, instructions, material, one_line, steering};
 
 /// What a curator's turn is about.
@@ -18,6 +19,8 @@ pub struct CurationTask<'a> {
     pub label: &'a str,
     /// What is changed, as far as the change set lists it.
     pub changed: &'a [ListedPath],
+    /// How the children of a parent ended.
+    pub children: &'a [String],
     /// The checks on the tree.
     pub checks: &'a [CheckResult],
     /// The writer's claim.
@@ -64,6 +67,7 @@ pub fn curation_prompt(task: &CurationTask<'_>) -> String {
         let _ = writeln!(changed, "{}", listed.path);
     }
     material(&mut text, "changed files", &changed);
+    listed(&mut text, task.children);
     let _ = writeln!(text, "## Checks that the runner ran\n");
     let mut checks = String::new();
     for check in task.checks {
