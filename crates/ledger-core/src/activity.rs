@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::id::ThreadId;
-use crate::object::BlobId;
+use crate::object::{BlobId, TreeId};
 use crate::path::RepoPath;
 
 /// Which kind of agent takes the turns.
@@ -152,8 +152,7 @@ pub enum Activity {
         /// What it was about, shortened.
         about: String,
     },
-    /// What the agent's processes have used since the runner last looked at them. Looked at only while the agent says nothing: the one thing here that is nobody's
-    /// word.
+    /// What the agent's processes have used since the runner last looked at them. Looked at only while the agent says nothing; this is nobody's word.
     ProcessSeen {
         /// Processor time, in milliseconds.
         cpu_ms: u64,
@@ -161,6 +160,12 @@ pub enum Activity {
         io_bytes: u64,
         /// Network connections that are open now.
         connections: u32,
+    },
+    /// The worker's files are as they were never before in this turn. Looked at only while the agent does the same over and over, and
+    /// nobody's word either.
+    TreeChanged {
+        /// What they amount to now.
+        tree: TreeId,
     },
     /// The agent reported something that did not end the turn.
     Warning {

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `working` | its own events | nothing |
 //! | `working_silent` | no event for a minute, but a command that may still run, processor time, input and output, or an open connection | it is waited for |
-//! | `livelock` | the same actions over and over, no file edited in between | the turn ends with `livelock` |
+//! | `livelock` | the same actions over and over, no file changed in between, by the agent's word or by a look at its files | the turn ends with `livelock` |
 //! | `provider_down` | requests that are made again for two minutes | it is waited for; after `[limits] idle_timeout` the turn ends with `agent_unavailable`, and is taken again later |
 //! | `waiting_for_person` | requests for approvals that nobody will give | the turn ends with `needs_person` |
 //! | `dead` | none of all that for `[limits] idle_timeout`, with an open connection for twice as long | the turn ends with `stalled` |
@@ -114,7 +114,7 @@ pub(crate) fn repeats_itself(live: &Live, limits: &Limits) -> Option<Blocker> {
     }
     let cycle: Vec<_> = cycle.iter().map(|action| format!("`{action}`")).collect();
     let reason = format!(
-        "the worker did {} {times} times in a row, and edited nothing",
+        "the worker did {} {times} times in a row, and changed no file",
         cycle.join(", ")
     );
     Some(Blocker::new(BlockerCode::Livelock, reason))
@@ -334,7 +334,7 @@ mod tests {
         let stopped = repeats_itself(&seen(&cycle(&[("ls", 0), ("cat a", 1)], 25)), &limits).unwrap();
         assert_eq!(
             stopped.reason,
-            "the worker did `ls (exit code 0)`, `cat a (exit code 1)` 25 times in a row, and edited nothing"
+            "the worker did `ls (exit code 0)`, `cat a (exit code 1)` 25 times in a row, and changed no file"
         );
         // Another outcome is another action, and an edited file is progress.
         let mut passes = cycle(&[("cargo test", 101)], 24);

@@ -22,6 +22,7 @@ mod remote;
 mod set_up;
 mod storage;
 mod turns;
+mod watching;
 mod weakening;
 mod whole;
 

@@ -317,6 +317,10 @@ attacks! {
         [hello(), run("setsid sh -c 'trap \"\" TERM INT HUP; cd $WORLD; while :; do sleep 0.2; done' & true")], done() => HELLO;
     prints_without_end: NARROW, [hello(), run("head -c 300000000 /dev/zero | tr '\\0' x")], done() => HELLO;
     says_a_lot: NARROW, [hello(), (0..200).map(|n| step("message", &[("text", &format!("{}{n}", "x".repeat(5000)))])).collect()], done() => HELLO;
+    does_the_same_over_and_over: NARROW, [hello(), (0..200).map(|_| run("true")).collect()], done() => Blocked("livelock");
+    goes_round_in_two_states: NARROW,
+        [hello(), (0..200).map(|_| run("test -e hello.txt && mv hello.txt h || mv h hello.txt")).collect()], done() => Blocked("livelock");
+    does_the_same_while_files_change: NARROW, [(0..60).map(|_| run("echo more >>hello.txt")).collect(), hello()], done() => HELLO;
     says_the_same_over_and_over: NARROW, [hello(), (0..200).map(|_| step("message", &[("text", "Done!")])).collect()], done() => Blocked("livelock");
 }
 

@@ -175,7 +175,7 @@ pub struct Live {
     pub commands: u64,
 }
 
-/// Actions that follow each other in the same way again and again, without an edited file in between.
+/// Actions that follow each other in the same way again and again, without a changed file in between.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repetition {
     /// The last actions, the latest last.
@@ -370,17 +370,23 @@ impl Live {
 
     /// Takes in what the agent is seen doing at this time.
     pub fn see(&mut self, at: Timestamp, activity: &Activity) {
-        if let Activity::ProcessSeen {
-            cpu_ms,
-            io_bytes,
-            connections,
-        } = activity
-        {
-            if *cpu_ms >= BUSY_CPU_MS || *io_bytes >= BUSY_IO_BYTES {
-                self.busy_at = Some(at);
+        match activity {
+            Activity::ProcessSeen {
+                cpu_ms,
+                io_bytes,
+                connections,
+            } => {
+                if *cpu_ms >= BUSY_CPU_MS || *io_bytes >= BUSY_IO_BYTES {
+                    self.busy_at = Some(at);
+                }
+                self.is_connected = *connections > 0;
+                return;
             }
-            self.is_connected = *connections > 0;
-            return;
+            Activity::TreeChanged { .. } => {
+                self.repetition = Repetition::default();
+                return;
+            }
+            _ => {}
         }
         self.last_activity = self.last_activity.max(at);
         self.retrying_since = match activity {
@@ -428,7 +434,7 @@ impl Live {
             Activity::Retrying { reason } => self.doing = format!("waiting to retry: {reason}"),
             Activity::PromptSent { .. } => self.doing = "reading the prompt".to_owned(),
             Activity::RequestDeclined { .. } => self.declined = self.declined.saturating_add(1),
-            Activity::Warning { .. } | Activity::ProcessSeen { .. } => {}
+            Activity::Warning { .. } | Activity::ProcessSeen { .. } | Activity::TreeChanged { .. } => {}
         }
     }
 }

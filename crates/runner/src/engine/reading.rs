@@ -26,7 +26,7 @@ impl Engine {
         end: SeenEnd,
     ) {
         match prompt {
-            Ok(prompt) => self.forward(seq, self.request(role, label, prompt), given, end),
+            Ok(prompt) => self.forward(seq, self.request(role, label, prompt), given, None, end),
             Err(failed) => self.waiting(seq, std::future::ready(Err(failed))),
         }
     }

@@ -1,23 +1,19 @@
 //! Turns of the worker and of the reviewer.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use ledger_core::{
     Activity, BlockerCode, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review,
     Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
 };
-use policy::config::LimitsPolicy;
 use policy::hunks_to_justify;
-use tokio::time::Instant;
 
 use super::reading::SeenEnd;
+use super::watching::{SilenceWatch, TreeWatch};
 use super::{Engine, Failed, agent_log, blocked, ticket_folder};
 use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::children::children_in_words;
 use crate::disk;
-use crate::guard::Usage;
 use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
 use crate::records::{departures, report_of};
 use crate::run_ticket::guards;
@@ -53,13 +49,21 @@ impl Engine {
             request.network = false;
         }
         let expected = label.to_owned();
-        self.forward(seq, request, self.given_with_hand_offs(run), move |end| {
+        let trees = (request.access == Access::Write).then(|| self.watch_of_trees(run));
+        self.forward(seq, request, self.given_with_hand_offs(run), trees, move |end| {
             Ok(Observation::TurnEnded {
                 end: turn_end(end.outcome, &expected),
                 tokens: end.tokens,
                 thread: end.thread,
             })
         });
+    }
+
+    /// A watch over a writer's files, which are as they were measured last or those of the base.
+    fn watch_of_trees(&self, run: &Run) -> TreeWatch {
+        let base = || self.repository.commit_tree_id(run.base()?).ok();
+        let tree = run.change().map(|change| change.tree).or_else(base);
+        TreeWatch::new(&self.plan, &self.repository, &self.places, tree)
     }
 
     /// The prompt that this makes of what the turn is about.
@@ -276,6 +280,7 @@ impl Engine {
         seq: u64,
         request: TurnRequest,
         given: Vec<GivenFile>,
+        mut trees: Option<TreeWatch>,
         observation: impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + 'static,
     ) {
         let sent = Activity::PromptSent {
@@ -307,7 +312,13 @@ impl Engine {
                 }
                 match event {
                     Some(TurnEvent::Activity(activity)) => {
-                        let _ = sender.send(Event::Activity(activity)).await;
+                        let changed = match &mut trees {
+                            Some(trees) => trees.after(&activity).await,
+                            None => None,
+                        };
+                        for activity in std::iter::once(activity).chain(changed) {
+                            let _ = sender.send(Event::Activity(activity)).await;
+                        }
                     }
                     // Another turn would end the same way.
                     Some(TurnEvent::Ended(crate::agent::TurnEnd {
@@ -324,56 +335,6 @@ impl Engine {
                 }
             }
         });
-    }
-}
-
-/// Looks at the processes of an agent that says nothing.
-struct SilenceWatch {
-    records: PathBuf,
-    every: Duration,
-    last: Option<Usage>,
-    next: Instant,
-}
-
-/// How often it is looked, at the most.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
-
-impl SilenceWatch {
-    /// Over the processes whose guards are recorded in this folder. The first look is only to compare the second with.
-    fn new(records: PathBuf, limits: &LimitsPolicy) -> Self {
-        // An agent that works in silence is to be seen before it is given up.
-        let every = (limits.idle_timeout.to_std() / 4).clamp(Duration::from_millis(100), LOOK_EVERY);
-        Self {
-            records,
-            every,
-            last: None,
-            next: Instant::now() + every,
-        }
-    }
-
-    /// The agent has said something: nothing has to be looked at for a while.
-    fn heard(&mut self) {
-        self.last = None;
-        self.next = Instant::now() + self.every;
-    }
-
-    /// What was used between two looks, once there were two in a silence.
-    async fn look(&mut self) -> Activity {
-        loop {
-            tokio::time::sleep_until(self.next).await;
-            self.next = Instant::now() + self.every;
-            let records = self.records.clone();
-            let now = tokio::task::spawn_blocking(move || Usage::below_guards(&records)).await;
-            let now = now.unwrap_or_default();
-            if let Some(last) = self.last.replace(now) {
-                let used = now.since(last);
-                return Activity::ProcessSeen {
-                    cpu_ms: used.cpu_ms,
-                    io_bytes: used.io_bytes,
-                    connections: used.connections,
-                };
-            }
-        }
     }
 }
 

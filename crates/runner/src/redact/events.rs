@@ -34,6 +34,7 @@ impl Redactor {
             | Activity::ThreadStarted { .. }
             | Activity::CommandEnded { .. }
             | Activity::ProcessSeen { .. }
+            | Activity::TreeChanged { .. }
             | Activity::Tokens { .. } => {}
         }
         activity

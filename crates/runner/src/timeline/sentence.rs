@@ -365,6 +365,7 @@ fn activity_words(activity: &Activity) -> String {
         Activity::Retrying { reason } => format!("the agent tries again: {reason}"),
         Activity::RequestDeclined { request, about } => format!("declined the agent's request {request}: {about}"),
         Activity::Warning { message } => format!("the agent warns: {message}"),
+        Activity::TreeChanged { .. } => "the agent repeats itself, and files change by it".to_owned(),
         Activity::ProcessSeen {
             cpu_ms,
             io_bytes,
