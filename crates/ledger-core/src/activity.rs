@@ -76,7 +76,18 @@ impl TokenCount {
 /// The most files that are recorded as given with a prompt.
 pub const MAX_GIVEN_FILES: usize = 100;
 
-/// A file that a prompt gives or tells to read: of the base, or the hand-off of another ticket.
+/// How much a prompt gives or tells to read, beside the ticket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GivenSize {
+    /// Files, also those beyond [`MAX_GIVEN_FILES`].
+    pub files: u64,
+    /// Their sizes together, in bytes.
+    pub bytes: u64,
+    /// The lines that a ticket's `max_summary_lines` counts, with those of hand-offs.
+    pub lines: u64,
+}
+
+/// A file that an agent is given or told to read: of the base, or the hand-off of another ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GivenFile {
     /// Its path.
@@ -95,9 +106,13 @@ pub enum Activity {
         digest: Digest,
         /// Length of the prompt in bytes.
         bytes: u64,
-        /// The files of the base that it gives or tells to read, at most [`MAX_GIVEN_FILES`].
+        /// The files of the base that it gives or tells to read, and the instructions to agents that its reader takes from its place by itself.
+        /// The first [`MAX_GIVEN_FILES`].
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         given: Vec<GivenFile>,
+        /// How much that is in all; none in journals of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<GivenSize>,
     },
     /// The agent is ready and has named the conversation.
     ThreadStarted {

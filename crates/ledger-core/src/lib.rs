@@ -50,7 +50,8 @@ mod wanted_grant;
 mod weakening;
 
 pub use activity::{
-    Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, GivenFile, MAX_GIVEN_FILES, TokenCount,
+    Activity, AgentFailure, AgentFailureClass, AgentIdentity, AgentKind, GivenFile, GivenSize, MAX_GIVEN_FILES,
+    TokenCount,
 };
 pub use advice::{Advice, AdviceNext, MAX_TASK_FILES, RoundTask};
 pub use approval::{Approval, ApprovalKind, Cancellation, CoveredFile, LabelConsent, Signature};

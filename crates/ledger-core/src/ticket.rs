@@ -134,13 +134,14 @@ pub struct Context {
     /// `max_summary_lines` leave room; one that does not fit is only named
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prior_work: Vec<TicketId>,
-    /// Files that the worker must read first
+    /// Files of the base that the worker must read first
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<RequiredFile>,
-    /// The most files that a worker may be given to read: `required`, linked specs and steering packs together
+    /// The most files that a worker may be given to read: `required`, linked specs and steering packs together; 50 where it is not said
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_files: Option<u32>,
-    /// The most lines that a worker may be told: `problem`, `current`, `desired` and the texts of steering packs together
+    /// The most lines that a worker may be told: `problem`, `current`, `desired` and the texts of steering packs
+    /// together; 1000 where it is not said
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_summary_lines: Option<u32>,
     /// Steering packs that this ticket asks for beside those that are given anyway. The approval covers them

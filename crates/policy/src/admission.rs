@@ -347,11 +347,17 @@ pub fn admit(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Ad
     gates.extend(gates::specs(ticket, facts));
     gates.extend(gates::spec_conflict(facts));
     gates.extend(gates::quick_flow(ticket, policy, facts));
-    gates.extend([
+    let mut earlier = vec![
         others::dependencies(ticket, policy, facts),
         others::package(policy, facts),
-    ]);
-    gates.extend(others::children(ticket, policy, facts));
+    ];
+    earlier.extend(others::children(ticket, policy, facts));
+    // What is still to be delivered before it may bring the files along.
+    let waits = earlier.iter().any(|gate| gate.verdict != Verdict::Yes);
+    gates.extend(earlier);
+    if !waits {
+        gates.extend(context_gates::required(facts));
+    }
     gates.extend([
         gates::claim(facts),
         gates::failures(policy, facts),

@@ -15,7 +15,15 @@ pub struct ContextFacts {
     pub secrets: Vec<(RepoPath, SecretFinding)>,
     /// Those that are larger than anything that a worker is told to read, with their bytes.
     pub too_large: Vec<(RepoPath, u64)>,
+    /// Those of `[context] required` that are no files where a run would start.
+    pub missing: Vec<RepoPath>,
 }
+
+/// The most files that a worker is given where its ticket does not say.
+pub const DEFAULT_CONTEXT_FILES: u32 = 50;
+
+/// The most lines that a worker is given where its ticket does not say.
+pub const DEFAULT_CONTEXT_LINES: u32 = 1000;
 
 /// How much a worker is given to read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +34,7 @@ pub struct ContextSize {
     pub lines: usize,
 }
 
-/// A limit of the ticket's for what is read, and how much there is.
+/// A limit for what is read, and how much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContextLimit {
     /// The key below `[context]`.
@@ -37,15 +45,27 @@ pub struct ContextLimit {
     pub has: usize,
     /// How many there may be.
     pub most: u32,
+    /// Whether the ticket says so itself.
+    pub is_set: bool,
 }
 
 impl std::fmt::Display for ContextLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { key, what, has, most } = self;
+        let Self {
+            key,
+            what,
+            has,
+            most,
+            is_set,
+        } = self;
         write!(
             f,
             "the worker is given {has} {what} to read, and `context.{key}` is {most}"
-        )
+        )?;
+        match is_set {
+            true => Ok(()),
+            false => f.write_str(" where a ticket does not set it"),
+        }
     }
 }
 
@@ -64,39 +84,65 @@ pub fn context_files(
 }
 
 impl ContextSize {
-    /// What this ticket gives with these packs and these files.
-    pub fn of(ticket: &TicketFile, packs: &[(SteeringName, SteeringPack)], files: &[RepoPath]) -> Self {
+    /// What this ticket gives with packs of these texts and with this many files.
+    pub fn of<'a>(ticket: &'a TicketFile, packs: impl IntoIterator<Item = &'a str>, files: usize) -> Self {
         let context = &ticket.context;
-        let own = [&context.problem, &context.current, &context.desired]
-            .into_iter()
-            .map(String::as_str);
-        let texts = own.chain(packs.iter().map(|(_, pack)| pack.text.as_str()));
-        let lines = texts.flat_map(str::lines).filter(|line| !line.trim().is_empty());
+        let own = [&context.problem, &context.current, &context.desired].map(String::as_str);
         Self {
-            files: files.len(),
-            lines: lines.count(),
+            files,
+            lines: own.into_iter().chain(packs).map(full_lines).sum(),
         }
     }
 
-    /// What the ticket limits, with how much there is of it.
-    pub fn limits(&self, ticket: &TicketFile) -> impl Iterator<Item = ContextLimit> + use<> {
-        let limit = |key, what, has, most: Option<u32>| {
-            Some(ContextLimit {
-                key,
-                what,
-                has,
-                most: most?,
-            })
+    /// The same with one more file, whose text is given.
+    pub fn with_file(self, text: &str) -> Self {
+        Self {
+            files: self.files.saturating_add(1),
+            lines: self.lines.saturating_add(full_lines(text)),
+        }
+    }
+
+    /// What is limited, by the ticket or else by the defaults, with how much there is of it.
+    pub fn limits(&self, ticket: &TicketFile) -> [ContextLimit; 2] {
+        let limit = |key, what, has, set: Option<u32>, default| ContextLimit {
+            key,
+            what,
+            has,
+            most: set.unwrap_or(default),
+            is_set: set.is_some(),
         };
         let context = &ticket.context;
-        let files = limit("max_files", "files", self.files, context.max_files);
-        let lines = limit("max_summary_lines", "lines", self.lines, context.max_summary_lines);
-        [files, lines].into_iter().flatten()
+        let (files, lines) = (context.max_files, context.max_summary_lines);
+        [
+            limit("max_files", "files", self.files, files, DEFAULT_CONTEXT_FILES),
+            limit("max_summary_lines", "lines", self.lines, lines, DEFAULT_CONTEXT_LINES),
+        ]
     }
 
     /// The first limit that is exceeded.
     pub fn over(&self, ticket: &TicketFile) -> Option<ContextLimit> {
         let is_over = |limit: &ContextLimit| limit.has > usize::try_from(limit.most).unwrap_or(usize::MAX);
-        self.limits(ticket).find(is_over)
+        self.limits(ticket).into_iter().find(is_over)
+    }
+}
+
+/// How many lines of a text are not empty.
+fn full_lines(text: &str) -> usize {
+    text.lines().filter(|line| !line.trim().is_empty()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_of_tickets_says_what_holds_where_a_ticket_does_not() {
+        let schema = ledger_core::schema("ticket").unwrap().to_value().to_string();
+        for default in [DEFAULT_CONTEXT_FILES, DEFAULT_CONTEXT_LINES] {
+            assert!(
+                schema.contains(&format!("together; {default} where it is not said")),
+                "{default}"
+            );
+        }
     }
 }

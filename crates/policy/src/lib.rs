@@ -50,7 +50,9 @@ pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProbl
 pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs, check_specs_of_whole};
 pub use commands::{MAX_COMMAND_BYTES, judge_command};
 pub use config::{Policy, policy_schema};
-pub use context_budget::{ContextFacts, ContextLimit, ContextSize, context_files};
+pub use context_budget::{
+    ContextFacts, ContextLimit, ContextSize, DEFAULT_CONTEXT_FILES, DEFAULT_CONTEXT_LINES, context_files,
+};
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step};
 pub use limits::Limits;

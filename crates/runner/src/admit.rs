@@ -257,10 +257,6 @@ impl Candidacy {
         let chosen = steering.chosen(&file, &PolicyScope::new(&policy), locked, || {
             files_of(repository, tip.as_ref()).map(Into::into)
         })?;
-        let context = match &tip {
-            Some(tip) => steering.context(&file, &policy, &chosen, repository, tip.commit)?,
-            None => ContextFacts::default(),
-        };
         let given = steering.covered(&chosen)?;
         let (specs, specs_fact) = specs_of(workspace, &folder, &here, &file, &policy);
         if standing.as_ref().is_some_and(|standing| standing.has_one_branch) {
@@ -300,6 +296,13 @@ impl Candidacy {
                 whole.push(child.clone());
             }
         }
+        let context = match &tip {
+            Some(tip) => {
+                let commits = [tip.commit].into_iter().chain(stacked.iter().map(|other| other.commit));
+                steering.context(&file, &policy, &chosen, repository, &commits.collect::<Vec<_>>())?
+            }
+            None => ContextFacts::default(),
+        };
         let before = standing.as_ref().and_then(|standing| Some(&standing.before.last()?.0));
         let hand_offs = match &tip {
             Some(tip) => HandOffSearch {

@@ -118,6 +118,16 @@ pub enum Role {
     Curator,
 }
 
+impl Role {
+    /// Whether it is instructed by its place. Whoever judges what a worker did there is not.
+    pub(crate) fn instructions(self) -> ProjectInstructions {
+        match self {
+            Self::Planner | Self::Writer => ProjectInstructions::On,
+            Self::Reviewer | Self::Advisor | Self::Expert | Self::Curator => ProjectInstructions::Off,
+        }
+    }
+}
+
 /// Which conversation a turn belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ThreadChoice {

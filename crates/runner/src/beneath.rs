@@ -119,6 +119,15 @@ pub(crate) fn read_at(folder: impl AsFd, name: &[u8]) -> Result<Vec<u8>, FilePro
     Ok(bytes)
 }
 
+/// Whether there is a plain file below `root`. No link is followed.
+pub(crate) fn is_file_beneath(root: &Path, path: &RepoPath) -> bool {
+    let Ok(folder) = open_folder(root, folders_of(path)) else {
+        return false;
+    };
+    let stat = rustix::fs::statat(&folder, OsStr::from_bytes(path.file_name()), AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
 /// The names of the folders in a folder below `root`, in order; none where it cannot be listed. Names that are no UTF-8 are left out.
 pub(crate) fn folders_beneath(root: &Path, path: &RepoPath) -> Vec<String> {
     let listed = open_folder(root, path.parts()).and_then(rustix::fs::Dir::read_from);

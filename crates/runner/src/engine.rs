@@ -10,6 +10,7 @@ mod delivery;
 mod drift;
 mod ended;
 mod experts;
+mod given;
 mod hooks;
 mod look;
 mod measure;

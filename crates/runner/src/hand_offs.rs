@@ -77,18 +77,15 @@ impl HandOffSearch<'_> {
         (packs, context): (&SteeringFacts, &ContextFacts),
     ) -> Result<HandOffs, ObjectError> {
         let mut found = HandOffs::default();
-        let mut size = ContextSize::of(ticket, &packs.packs, &context.files);
+        let texts = packs.packs.iter().map(|(_, pack)| pack.text.as_str());
+        let mut size = ContextSize::of(ticket, texts, context.files.len());
         for (other, is_family) in related(id, ticket, before, self.committed) {
             let hand_off = match self.latest(&other)? {
                 None if is_family => self.elsewhere(&other)?,
                 found => found,
             };
             let Some(hand_off) = hand_off else { continue };
-            let lines = hand_off.text.lines().filter(|line| !line.trim().is_empty()).count();
-            let grown = ContextSize {
-                files: size.files.saturating_add(1),
-                lines: size.lines.saturating_add(lines),
-            };
+            let grown = size.with_file(&hand_off.text);
             if found.given.len() < MAX_HAND_OFFS && grown.over(ticket).is_none() {
                 size = grown;
                 found.given.push(hand_off);

@@ -1,7 +1,7 @@
 //! The ledger's steering packs: read from a commit or a work tree, and chosen for a ticket.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -36,6 +36,9 @@ pub(crate) enum PackProblem {
     /// Its name is none.
     #[error("its name is no name of a steering pack")]
     Name,
+    /// Its ending is that of another kind of Markdown file.
+    #[error("the names of packs end in `.md`")]
+    Ending,
     /// It lies in a folder of its own.
     #[error("packs lie directly in the folder `steering`, not in folders below it")]
     Nested,
@@ -92,7 +95,13 @@ impl SteeringFiles {
 
     fn add(&mut self, dir: &RepoPath, path: RepoPath, read: impl FnOnce() -> Result<Vec<u8>, FileProblem>) {
         let below = path.as_bytes().get(dir.as_bytes().len() + 1..).unwrap_or_default();
-        let Some(stem) = below.strip_suffix(b".md") else { return };
+        let Some(stem) = below.strip_suffix(b".md") else {
+            // Whoever wrote it took it for a pack, and it would have steered nobody.
+            if is_markdown(below) {
+                self.unusable.push((path, PackProblem::Ending));
+            }
+            return;
+        };
         if stem.contains(&b'/') {
             return self.unusable.push((path, PackProblem::Nested));
         }
@@ -188,14 +197,15 @@ impl SteeringFiles {
         Ok(files)
     }
 
-    /// What is known of the files that a worker is given to read, as they are in this commit.
+    /// What is known of the files that a worker is given to read, as they are in the first of these commits that has them: the one that a
+    /// run would start from, and those that it would be stacked on.
     pub(crate) fn context(
         &self,
         ticket: &TicketFile,
         policy: &Policy,
         facts: &SteeringFacts,
         repository: &Repository,
-        commit: CommitId,
+        commits: &[CommitId],
     ) -> Result<ContextFacts, ObjectError> {
         let files = context_files(ticket, &facts.packs, |name| self.path(name));
         let mut found = ContextFacts {
@@ -206,13 +216,15 @@ impl SteeringFiles {
             return Ok(found);
         }
         let rules = SecretRules::new(policy);
+        let required: BTreeSet<_> = ticket.context.required.iter().map(|file| &file.path).collect();
         for path in &found.files {
-            match repository.read_file_at(commit, path, MAX_CONTEXT_BYTES) {
+            match read_in(repository, commits, path) {
                 Ok(Some(bytes)) => {
                     let secrets = rules.scan(path, &bytes).into_iter();
                     found.secrets.extend(secrets.map(|secret| (path.clone(), secret)));
                 }
-                // A folder, or not there: nothing to read.
+                // A folder, a link, or not there. Linked specs are looked at on their own.
+                Ok(None) if required.contains(path) && !is_copied(policy, path) => found.missing.push(path.clone()),
                 Ok(None) => {}
                 Err(ObjectError::TooLarge { size, .. }) => found.too_large.push((path.clone(), size)),
                 Err(error) => return Err(error),
@@ -220,6 +232,32 @@ impl SteeringFiles {
         }
         Ok(found)
     }
+}
+
+/// The bytes of a file in the first of these commits that has it.
+fn read_in(repository: &Repository, commits: &[CommitId], path: &RepoPath) -> Result<Option<Vec<u8>>, ObjectError> {
+    for commit in commits {
+        if let Some(bytes) = repository.read_file_at(*commit, path, MAX_CONTEXT_BYTES)? {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the policy has this file, which nobody tracks, copied to where the worker is.
+pub(crate) fn is_copied(policy: &Policy, path: &RepoPath) -> bool {
+    let copied = policy.workspace.copy.iter();
+    copied.map(RepoPath::as_bytes).any(|copied| {
+        let below = path.as_bytes().strip_prefix(copied);
+        below.is_some_and(|below| below.is_empty() || below.starts_with(b"/"))
+    })
+}
+
+/// Whether a file by this name is Markdown, however its ending is written.
+fn is_markdown(name: &[u8]) -> bool {
+    let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    let known: [&[u8]; 4] = [b"md", b"markdown", b"mdown", b"mkd"];
+    name.contains(&b'.') && known.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// The names of the files in a folder of a work tree and the folders in it, in their order. No link is followed.

@@ -44,6 +44,8 @@ fn told(world: &World) -> (String, Vec<String>) {
         _ => None,
     });
     let given = given.unwrap().into_iter().map(|file| file.path.to_string());
+    // Every worker here takes the instructions of the repository from its place.
+    let given = given.filter(|path| path != "AGENTS.md");
     (
         packet["report"]["summary"].as_str().unwrap().to_owned(),
         given.collect(),

@@ -277,7 +277,10 @@ fn a_plan_of_a_person_takes_the_place_of_a_planner_and_a_record_of_an_earlier_ru
         _ => None,
     });
     let given: Vec<_> = given.unwrap().into_iter().map(|file| file.path.to_string()).collect();
-    assert_eq!(given, [format!("ledger/tickets/{TICKET}/plan.md")]);
+    assert_eq!(
+        given,
+        [format!("ledger/tickets/{TICKET}/plan.md"), "AGENTS.md".to_owned()]
+    );
 
     let world = planned_by(&[never], CONTRACT, |world| {
         world.write(&format!("ledger/tickets/{TICKET}/plan.md"), "---\nrecord: plan\n---\n");

@@ -1,5 +1,7 @@
 //! Steering packs: who is given which, and what stops a ticket before it begins.
 
+use ledger_core::{Activity, Event};
+
 use crate::common::World;
 use crate::seen;
 use crate::world::{CONTRACT, TICKET, approved_with, json, run_folder};
@@ -151,6 +153,8 @@ fn what_is_wrong_with_a_pack_is_shown_at_its_place_and_no_ticket_that_it_stops_c
     world.write("ledger/steering/-x.md", pack(ALWAYS, "x"));
     world.write("ledger/steering/empty.md", pack(ALWAYS, ""));
     world.write("ledger/steering/deep/er/nested.md", pack(ALWAYS, "x"));
+    world.write("ledger/steering/Shouted.MD", pack(ALWAYS, "x"));
+    world.write("ledger/steering/long.markdown", pack(ALWAYS, "x"));
     std::os::unix::fs::symlink("security.md", world.root().join("ledger/steering/link.md")).unwrap();
     seen!("steering_check", world.foil(&["check"]));
     let said = world.foil(&["approve", TICKET]);
@@ -236,6 +240,123 @@ fn a_context_over_its_budget_or_with_a_secret_is_refused_with_the_numbers() {
     });
     assert_eq!(refused(&env).0, "secret_found");
     seen!("context_refused", all);
+}
+
+#[test]
+fn what_has_to_be_read_and_nobody_can_is_refused_at_its_place() {
+    let contract = format!(
+        "{CONTRACT}[context]\nrequired = [{{ path = \"src/atuh.rs\", reason = \"a slip\" }}, {{ path = \"docs\", reason = \"a folder\" }}, \
+         {{ path = \"link\", reason = \"a link\" }}, {{ path = \"README\", reason = \"the tone\" }}]\n"
+    );
+    let world = World::initialized();
+    world.write("README", "a project\n");
+    world.write("docs/index.md", "# Docs\n");
+    std::os::unix::fs::symlink("README", world.root().join("link")).unwrap();
+    world.ticket(TICKET, &contract);
+    world.commit_all("A ticket with slips");
+    seen!("required_missing", world.foil(&["check"]));
+    assert_eq!(world.foil(&["approve", TICKET]).code, Some(3));
+
+    // It was there when the ticket was approved.
+    let required = format!("{CONTRACT}[context]\nrequired = [{{ path = \"README\", reason = \"the tone\" }}]\n");
+    let world = steered(&required, "`README`: the tone", |world| {
+        world.write("README", "a project\n")
+    });
+    world.git(&["rm", "--quiet", "README"]);
+    world.commit_all("No more README");
+    let (code, words) = refused(&world);
+    assert_eq!(code, "needs_person", "{words}");
+    assert!(
+        words.contains("the base has no file `README`, which `[context] required` names"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_file_that_an_earlier_ticket_makes_can_be_read_by_the_next() {
+    let next = "0002-answer";
+    let contract = CONTRACT.replace("hello.txt", "answer.txt");
+    let contract = format!(
+        "{contract}depends_on = [\"{TICKET}\"]\n[context]\nrequired = [{{ path = \"hello.txt\", reason = \"the tone\" }}]\n"
+    );
+    // A table of the contract's is open at its end.
+    let contract = contract.replace(&format!("depends_on = [\"{TICKET}\"]\n"), "");
+    let contract = format!("depends_on = [\"{TICKET}\"]\n{contract}");
+    let world = steered(CONTRACT, "", |world| {
+        world.ticket(next, &contract);
+    });
+    let checked = world.foil(&["check"]);
+    assert_eq!(checked.code, Some(0), "{checked}");
+    assert!(
+        checked
+            .stderr
+            .contains("there is no file `hello.txt` for the worker to read, unless a ticket before this one makes it"),
+        "{checked}"
+    );
+    assert_eq!(world.foil(&["approve", next]).code, Some(0));
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+    let writer = world.folder().join("scripts/writer.toml");
+    let script = std::fs::read_to_string(&writer).unwrap();
+    std::fs::write(&writer, script.replace("\"hello.txt\"", "\"answer.txt\"")).unwrap();
+    let said = world.foil(&["run", next, "--json"]);
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+}
+
+#[test]
+fn what_a_worker_takes_from_its_place_by_itself_is_recorded_with_how_much_it_is_in_all() {
+    let required: String = (0..120)
+        .map(|number| format!("{{ path = \"docs/{number:03}\", reason = \"x\" }}, "))
+        .collect();
+    let contract = format!("{CONTRACT}[context]\nmax_files = 130\nproblem = \"two\\nlines\"\nrequired = [");
+    let few = format!("{contract}{{ path = \"README\", reason = \"the tone\" }}]\n");
+    let many = format!("{contract}{required}]\n");
+    let prepare = |world: &World| {
+        world.write("README", "a project\n");
+        for number in 0..120 {
+            world.write(&format!("docs/{number:03}"), "12345\n");
+        }
+        world.write("AGENTS.md", "Be kind.\n");
+        world.write("sub/AGENTS.md", "Be short.\n");
+        world.write(".agents/skills/greet/SKILL.md", "---\nname: greet\n---\n");
+        world.write(".agents/skills/greet/notes.md", "not read at first\n");
+    };
+    let given = |contract: &str, prepare: &dyn Fn(&World)| {
+        let world = steered(contract, "", |world| prepare(world));
+        assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+        let journal = std::fs::read(run_folder(&world).join("journal.jsonl")).unwrap();
+        let records = ledger_core::Journal::parse(&journal).unwrap().records.into_iter();
+        let prompts = records.filter_map(|record| match record.event {
+            Event::Activity(Activity::PromptSent { given, size, .. }) => Some((given, size.unwrap())),
+            _ => None,
+        });
+        let told = prompts.map(|(given, size)| {
+            let paths: Vec<_> = given.into_iter().map(|file| file.path.to_string()).collect();
+            (paths, (size.files, size.bytes, size.lines))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let found = given(&few, &prepare);
+    let paths = ["README", "AGENTS.md", ".agents/skills/greet/SKILL.md"];
+    assert_eq!(found.len(), 3, "planner, writer and reviewer");
+    for (told, size) in &found[..2] {
+        assert_eq!(
+            (told.as_slice(), *size),
+            (paths.map(str::to_owned).as_slice(), (3, 10 + 9 + 20, 2))
+        );
+    }
+    assert_eq!(
+        found[2],
+        (vec!["README".to_owned()], (1, 10, 2)),
+        "nobody instructs a reviewer"
+    );
+    let found = given(&few, &|world| {
+        prepare(world);
+        world.write("AGENTS.override.md", "Be brief.\n");
+    });
+    assert!(found[1].0.contains(&"AGENTS.override.md".to_owned()));
+    assert!(!found[1].0.contains(&"AGENTS.md".to_owned()));
+    let found = given(&many, &prepare);
+    assert_eq!((found[1].0.len(), found[1].1.0), (100, 122));
 }
 
 #[test]

@@ -563,6 +563,7 @@ impl Climb {
             digest: Digest::of("prompt"),
             bytes: 6,
             given: Vec::new(),
+            size: None,
         }));
         self.apply(thread_started(writer()));
         self.enter(PhaseEvidence::WriterAssigned {

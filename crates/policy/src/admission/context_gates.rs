@@ -58,15 +58,30 @@ pub(super) fn context(ticket: &TicketFile, facts: &AdmissionFacts) -> Option<Gat
         let detail = format!("`{path}`, which the worker is told to read, has {bytes} bytes");
         return Some(no(NAME, BlockerCode::ContextOverBudget, detail));
     }
-    let size = ContextSize::of(ticket, &facts.steering.packs, &facts.context.files);
+    let packs = facts.steering.packs.iter().map(|(_, pack)| pack.text.as_str());
+    let size = ContextSize::of(ticket, packs, facts.context.files.len());
     if let Some(over) = size.over(ticket) {
         return Some(no(NAME, BlockerCode::ContextOverBudget, over.to_string()));
     }
     let within: Vec<_> = size
         .limits(ticket)
+        .iter()
+        .filter(|limit| limit.is_set)
         .map(|limit| format!("{} of {} {}", limit.has, limit.most, limit.what))
         .collect();
     (!within.is_empty()).then(|| yes(NAME, within.join(", ")))
+}
+
+/// None where everything is there that the worker has to read.
+pub(super) fn required(facts: &AdmissionFacts) -> Option<Gate> {
+    let first = facts.context.missing.first()?;
+    let first = format!("the base has no file `{first}`, which `[context] required` names");
+    Some(no_but(
+        "required",
+        BlockerCode::NeedsPerson,
+        with_more(first, facts.context.missing.len()),
+        "name a file that is committed there, or take it out, and approve the ticket again",
+    ))
 }
 
 fn with_more(first: impl Display, all: usize) -> String {

@@ -3,6 +3,7 @@
 use ledger_core::{ApprovalKind, CoveredFile, LabelConsent, Mode, SteeringName, SteeringPack};
 
 use super::*;
+use crate::context_budget::DEFAULT_CONTEXT_FILES;
 use crate::secrets::SecretRules;
 use crate::spec_claims::ClaimedSpec;
 
@@ -492,6 +493,33 @@ fn steering_that_contradicts_itself_or_cannot_be_used_stops_the_ticket() {
 }
 
 #[test]
+fn a_file_that_has_to_be_read_is_missed_once_nothing_is_awaited_that_could_bring_it() {
+    let missing = |state| {
+        let mut facts = AdmissionFacts {
+            dependencies: vec![DependencyFact {
+                id: "a".parse().unwrap(),
+                state,
+            }],
+            ..facts()
+        };
+        facts.context.missing = vec![path("x"), path("y")];
+        let admission = admit(&ticket("depends_on = [\"a\"]\n"), &Policy::default(), &facts);
+        let gates = admission.gates.iter();
+        let refused: Vec<_> = gates.filter(|gate| gate.verdict != Verdict::Yes).collect();
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        (refused[0].name, refused[0].detail.clone())
+    };
+    assert_eq!(missing(DependencyState::NotDelivered).0, "dependencies");
+    assert_eq!(
+        missing(DependencyState::InBase),
+        (
+            "required",
+            "the base has no file `x`, which `[context] required` names; and 1 more".to_owned()
+        )
+    );
+}
+
+#[test]
 fn what_a_worker_is_given_to_read_is_counted() {
     let judged = |limits: &str, context: ContextFacts| {
         let contract = format!("[context]\nproblem = \"\"\"\none\n\ntwo\n\"\"\"\n{limits}\n");
@@ -535,6 +563,26 @@ fn what_a_worker_is_given_to_read_is_counted() {
             (Some(told.to_owned()), Some(BlockerCode::ContextOverBudget))
         );
     }
+    let many = ContextFacts {
+        files: (0..=DEFAULT_CONTEXT_FILES)
+            .map(|number| path(&number.to_string()))
+            .collect(),
+        ..ContextFacts::default()
+    };
+    assert_eq!(
+        judged("", many.clone()),
+        (
+            Some(
+                "the worker is given 51 files to read, and `context.max_files` is 50 where a ticket does not set it"
+                    .to_owned()
+            ),
+            Some(BlockerCode::ContextOverBudget)
+        )
+    );
+    assert_eq!(
+        judged("max_files = 51", many),
+        (Some("51 of 51 files".to_owned()), None)
+    );
     let context = ContextFacts {
         too_large: vec![(path("b"), 1 << 30)],
         ..two_files()

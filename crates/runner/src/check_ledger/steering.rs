@@ -3,15 +3,16 @@
 use std::sync::OnceLock;
 
 use git_delivery::Repository;
-use ledger_core::{RepoPath, SteeringName, SteeringPack, TicketFile};
+use ledger_core::{RepoPath, RequiredFile, SteeringName, SteeringPack, TicketFile};
 use policy::{
-    ContextSize, InvalidScope, PolicyScope, RuleSource, SteeringConflict, SteeringFacts, check_steering_patterns,
-    context_files, steering_conflicts,
+    ContextSize, InvalidScope, Policy, PolicyScope, RuleSource, SteeringConflict, SteeringFacts,
+    check_steering_patterns, context_files, steering_conflicts,
 };
 
+use crate::beneath::is_file_beneath;
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{TicketFileName, TicketFolder};
-use crate::steering_files::{PackProblem, SteeringFiles};
+use crate::steering_files::{PackProblem, SteeringFiles, is_copied};
 
 /// The packs of the work tree, read when a ticket is looked at.
 pub(super) struct SteeringRules<'a> {
@@ -61,6 +62,7 @@ impl<'a> SteeringRules<'a> {
                 PackProblem::File(problem) => Finding::in_file(path.clone(), problem),
                 PackProblem::Name => finding("rename the file, as in `security.md`"),
                 PackProblem::Nested => finding("move it up, or give it another ending than `.md`"),
+                PackProblem::Ending => finding("let its name end in `.md`, or in `.txt` if it is none"),
             }
         });
         let patterns = files.packs.iter().filter_map(|(name, (pack, bytes))| {
@@ -133,6 +135,44 @@ impl<'a> SteeringRules<'a> {
         findings
     }
 
+    /// What the ticket tells the worker to read and nobody can. A ticket that comes after others may be told to read what they bring.
+    pub(super) fn required(
+        &self,
+        folder: &TicketFolder<'_>,
+        ticket: &TicketFile,
+        contract: &[u8],
+        policy: &Policy,
+    ) -> Vec<Finding> {
+        let comes_after_others = !ticket.depends_on.is_empty()
+            || ticket.package.is_some()
+            || ticket.parent.is_some()
+            || ticket.mode.discipline().owns_tickets;
+        let required = ticket.context.required.iter().enumerate();
+        let missing = required.filter(|(_, file)| !self.has_file(&file.path) && !is_copied(policy, &file.path));
+        let finding = |(index, file): (usize, &RequiredFile)| {
+            let (severity, unless) = match comes_after_others {
+                true => (FindingSeverity::Warning, ", unless a ticket before this one makes it"),
+                false => (FindingSeverity::Error, ""),
+            };
+            let message = format!("there is no file `{}` for the worker to read{unless}", file.path);
+            let keys = ["context", "required", &index.to_string(), "path"];
+            let path = folder.path(TicketFileName::Ticket);
+            Finding::at(severity, path, contract, &keys, message)
+                .with_hint("name a file, no folder and no link, that is committed; or take it out")
+        };
+        missing.map(finding).collect()
+    }
+
+    /// Whether the work tree has this file, or the commit that is checked out: not all of that has to be in a work tree.
+    fn has_file(&self, path: &RepoPath) -> bool {
+        let is_committed = || {
+            let commit = self.repository.head().ok()?.commit()?;
+            let tree = self.repository.commit_tree_id(commit).ok()?;
+            Some(self.repository.entry_at(tree, path).ok()??.mode.is_file())
+        };
+        is_file_beneath(self.repository.work_dir(), path) || is_committed().unwrap_or(false)
+    }
+
     fn budget(
         &self,
         ticket: &TicketFile,
@@ -140,7 +180,8 @@ impl<'a> SteeringRules<'a> {
         find: impl Fn(FindingSeverity, &[&str], String, String) -> Finding,
     ) -> Vec<Finding> {
         let files = context_files(ticket, &facts.packs, |name| self.files().path(name));
-        let size = ContextSize::of(ticket, &facts.packs, &files);
+        let texts = facts.packs.iter().map(|(_, pack)| pack.text.as_str());
+        let size = ContextSize::of(ticket, texts, files.len());
         size.over(ticket)
             .map(|over| {
                 find(

@@ -64,6 +64,7 @@ impl<'a> TicketRules<'a> {
         if is_open {
             findings.extend(self.quick.findings(folder, ticket, contract));
             findings.extend(self.steering.findings(folder, ticket, contract, &self.scope));
+            findings.extend(self.steering.required(folder, ticket, contract, self.scope.policy()));
             findings.extend(self.quick.without_specs(folder, ticket, contract));
         }
         let mut specs = SpecReport::read(folder, ticket, contract, &self.scope);

@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn take_advice(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
         let prompt = self.prompt_for_advice(tree, label, run);
         let end = self.end_of_advice(tree, label);
-        self.read(seq, Role::Advisor, label, prompt, self.given(run), end);
+        self.read(seq, Role::Advisor, label, prompt, self.given(Role::Advisor, run), end);
     }
 
     fn prompt_for_advice(&self, tree: TreeId, label: &str, run: &Run) -> Result<String, Failed> {

@@ -18,7 +18,7 @@ impl Engine {
     pub(super) fn take_curation(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
         let prompt = self.prompt_for_curation(tree, label, run);
         let end = self.end_of_curation(tree, label, run);
-        self.read(seq, Role::Curator, label, prompt, self.given(run), end);
+        self.read(seq, Role::Curator, label, prompt, self.given(Role::Curator, run), end);
     }
 
     fn prompt_for_curation(&self, tree: TreeId, label: &str, run: &Run) -> Result<String, Failed> {

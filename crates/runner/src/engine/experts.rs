@@ -15,7 +15,7 @@ impl Engine {
             ExpertSubject::Tree { tree } => self.prompt_about_tree(judge, tree, label, run),
         };
         let end = self.end_of_expert(judge, subject, label);
-        self.read(seq, Role::Expert, label, prompt, self.given(run), end);
+        self.read(seq, Role::Expert, label, prompt, self.given(Role::Expert, run), end);
     }
 
     fn prompt_about_tree(&self, judge: Judge, tree: TreeId, label: &str, run: &Run) -> Result<String, Failed> {

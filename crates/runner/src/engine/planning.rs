@@ -12,7 +12,7 @@ impl Engine {
     /// The planner sees the base, where nobody writes.
     pub(super) fn take_plan(&mut self, seq: u64, label: &str, run: &Run) {
         let prompt = self.prompt_for_plan(label, run);
-        let given = self.given_with_hand_offs(run);
+        let given = self.given(Role::Planner, run);
         self.read(seq, Role::Planner, label, prompt, given, self.end_of_plan(label));
     }
 

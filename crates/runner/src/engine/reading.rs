@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use git_delivery::Repository;
-use ledger_core::{BlockerCode, GivenFile, InvalidReport, Observation, ReaderEnd, Run, ThreadId, TokenCount, TreeId};
+use ledger_core::{BlockerCode, InvalidReport, Observation, ReaderEnd, Run, ThreadId, TokenCount, TreeId};
 
+use super::given::GivenContext;
 use super::places::Places;
 use super::set_up::{NAMED_PATHS, named};
 use super::whole::began;
@@ -22,7 +23,7 @@ impl Engine {
         role: Role,
         label: &str,
         prompt: Result<String, Failed>,
-        given: Vec<GivenFile>,
+        given: GivenContext,
         end: SeenEnd,
     ) {
         match prompt {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use ledger_core::{
-    Activity, BlockerCode, Digest, Event, GivenFile, JudgedReview, MAX_GIVEN_FILES, Observation, Phase, Report, Review,
-    Run, ThreadId, TreeId, TurnEnd, TurnPurpose, unjustified,
+    Activity, BlockerCode, Digest, Event, JudgedReview, Observation, Phase, Report, Review, Run, ThreadId, TreeId,
+    TurnEnd, TurnPurpose, unjustified,
 };
 use policy::hunks_to_justify;
 
+use super::given::GivenContext;
 use super::reading::SeenEnd;
 use super::watching::{SilenceWatch, TreeWatch};
 use super::{Engine, Failed, agent_log, blocked, ticket_folder};
-use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
+use crate::agent::{Access, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::children::children_in_words;
 use crate::disk;
 use crate::prompt::{Given, GivenPlan, ReviewTask, WriterTask, report_repair_prompt, review_prompt, writer_prompt};
@@ -50,7 +51,7 @@ impl Engine {
         }
         let expected = label.to_owned();
         let trees = (request.access == Access::Write).then(|| self.watch_of_trees(run));
-        self.forward(seq, request, self.given_with_hand_offs(run), trees, move |end| {
+        self.forward(seq, request, self.given(Role::Writer, run), trees, move |end| {
             Ok(Observation::TurnEnded {
                 end: turn_end(end.outcome, &expected),
                 tokens: end.tokens,
@@ -124,7 +125,7 @@ impl Engine {
     }
 
     /// The plan that the writer is to follow.
-    fn given_plan<'a>(&self, run: &'a Run) -> GivenPlan<'a> {
+    pub(super) fn given_plan<'a>(&self, run: &'a Run) -> GivenPlan<'a> {
         match run.followed_plan() {
             Some(plan) => GivenPlan::Made(plan),
             None if run.evidence(Phase::PlanRecorded).is_some() => {
@@ -132,45 +133,6 @@ impl Engine {
             }
             None => GivenPlan::None,
         }
-    }
-
-    /// The files that a prompt gives or tells to read, as they are in the base. What is not there, or no file, is none.
-    pub(super) fn given(&self, run: &Run) -> Vec<GivenFile> {
-        let Some(tree) = run.base().and_then(|base| self.repository.commit_tree_id(base).ok()) else {
-            return Vec::new();
-        };
-        let packs = self.plan.instructions.steering.iter().map(|pack| &pack.path);
-        let ticket = &self.plan.ticket.file;
-        let required = ticket.context.required.iter().map(|file| &file.path);
-        let plan = match self.given_plan(run) {
-            GivenPlan::Written(path) => path.parse().ok(),
-            GivenPlan::Made(_) | GivenPlan::None => None,
-        };
-        packs
-            .chain(required)
-            .chain(&plan)
-            .chain(ticket.specs.files())
-            .filter_map(|path| {
-                let side = self.repository.entry_at(tree, path).ok()??;
-                Some(GivenFile {
-                    path: path.clone(),
-                    blob: side.id,
-                })
-            })
-            .take(MAX_GIVEN_FILES)
-            .collect()
-    }
-
-    /// The same with the hand-offs, as they were read.
-    pub(super) fn given_with_hand_offs(&self, run: &Run) -> Vec<GivenFile> {
-        let mut given = self.given(run);
-        let hand_offs = self.plan.hand_offs.given.iter().map(|hand_off| GivenFile {
-            path: hand_off.path.clone(),
-            blob: hand_off.blob,
-        });
-        given.extend(hand_offs);
-        given.truncate(MAX_GIVEN_FILES);
-        given
     }
 
     /// What the policy forbids to every ticket.
@@ -183,7 +145,7 @@ impl Engine {
         let shown = self.show_to_reader(tree, run);
         let prompt = shown.map(|(patch, is_cut)| self.with_review(label, (&patch, is_cut), run, review_prompt));
         let end = self.end_of_review(tree, label, run);
-        self.read(seq, Role::Reviewer, label, prompt, self.given(run), end);
+        self.read(seq, Role::Reviewer, label, prompt, self.given(Role::Reviewer, run), end);
     }
 
     /// The prompt that this makes of what a review is about.
@@ -246,13 +208,13 @@ impl Engine {
     }
 
     pub(super) fn request(&self, role: Role, label: &str, prompt: String) -> TurnRequest {
-        let (place, answer, access, instructions) = match role {
-            Role::Writer => ("work", "report", Access::Write, ProjectInstructions::On),
-            Role::Planner => ("review", "plan", Access::ReadOnly, ProjectInstructions::On),
-            Role::Reviewer => ("review", "review", Access::ReadOnly, ProjectInstructions::Off),
-            Role::Advisor => ("review", "advice", Access::ReadOnly, ProjectInstructions::Off),
-            Role::Expert => ("review", "expert", Access::ReadOnly, ProjectInstructions::Off),
-            Role::Curator => ("review", "curation", Access::ReadOnly, ProjectInstructions::Off),
+        let (place, answer, access) = match role {
+            Role::Writer => ("work", "report", Access::Write),
+            Role::Planner => ("review", "plan", Access::ReadOnly),
+            Role::Reviewer => ("review", "review", Access::ReadOnly),
+            Role::Advisor => ("review", "advice", Access::ReadOnly),
+            Role::Expert => ("review", "expert", Access::ReadOnly),
+            Role::Curator => ("review", "curation", Access::ReadOnly),
         };
         let agent = &self.plan.policy.agent;
         let granted = self.plan.ticket.file.grants.network;
@@ -267,7 +229,7 @@ impl Engine {
             network: access == Access::Write && (agent.network || granted),
             model: agent.model.clone(),
             effort: agent.reasoning_effort.clone(),
-            instructions,
+            instructions: role.instructions(),
             config: agent.config.clone().into_iter().collect(),
             env: BTreeMap::new(),
             log: agent_log(&self.plan),
@@ -279,14 +241,15 @@ impl Engine {
         &mut self,
         seq: u64,
         request: TurnRequest,
-        given: Vec<GivenFile>,
+        given: GivenContext,
         mut trees: Option<TreeWatch>,
         observation: impl FnOnce(crate::agent::TurnEnd) -> Result<Observation, Failed> + Send + 'static,
     ) {
         let sent = Activity::PromptSent {
             digest: Digest::of(&request.prompt),
             bytes: u64::try_from(request.prompt.len()).unwrap_or(u64::MAX),
-            given,
+            given: given.files,
+            size: Some(given.size),
         };
         let sender = self.sender.clone();
         let mut turn = self.agent.start_turn(request);
