@@ -409,6 +409,58 @@ fn hooks_and_monitors_do_not_run() {
 }
 
 #[test]
+fn a_repository_of_the_users_is_known_again_by_its_commit_and_nothing_of_it_runs() {
+    let world = World::with(&[("a", "1\n")]);
+    let canary = world.path("canary");
+    for path in ["nested", "sub"] {
+        world.write(&format!("{path}/file"), "1\n");
+        let inside = world.repo().join(path);
+        git_in(&inside, &["init", "-q"]);
+        for (key, value) in [("user.name", "Ada"), ("user.email", "ada@example.org")] {
+            git_in(&inside, &["config", key, value]);
+        }
+        git_in(&inside, &["add", "--all"]);
+        git_in(&inside, &["commit", "-q", "-m", "one"]);
+    }
+    let linked = git_in(&world.repo().join("sub"), &["rev-parse", "HEAD"]);
+    world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{linked},sub")]);
+    world.git(&["commit", "-q", "-m", "a submodule"]);
+    for path in ["nested", "sub"] {
+        let inside = world.repo().join(path);
+        let plant = format!("touch {}", canary.display());
+        for (key, value) in [("core.fsmonitor", plant.as_str()), ("filter.x.clean", &plant)] {
+            git_in(&inside, &["config", key, value]);
+        }
+        fs::write(inside.join(".gitattributes"), "* filter=x\n").unwrap();
+    }
+    let own = || -> Vec<_> {
+        let own = world.open().own_changes().unwrap().into_iter();
+        own.map(|change| (change.path.to_string(), change.identity)).collect()
+    };
+    // As a commit does, but without a look at the files, which would be theirs to filter.
+    let commit = |path: &str| {
+        let inside = world.repo().join(path);
+        let more = git_in(&inside, &["commit-tree", "-m", "more", "-p", "HEAD", "HEAD^{tree}"]);
+        git_in(&inside, &["update-ref", "HEAD", &more]);
+    };
+    let first = own();
+    assert_eq!(
+        first.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
+        ["nested"]
+    );
+    commit("sub");
+    let second = own();
+    assert_eq!((second.len(), &second[0]), (2, &first[0]));
+    commit("nested");
+    commit("sub");
+    let third = own();
+    assert_eq!(third.len(), 2);
+    assert!(third.iter().all(|change| !second.contains(change)), "{third:?}");
+    assert_eq!(own(), third);
+    assert!(!canary.exists());
+}
+
+#[test]
 fn only_a_branch_that_goes_on_is_brought_forward() {
     let (world, to) = ahead(&[("a", "1\n")], |world| world.write("a", "2\n"));
     let first = world.commit("main");

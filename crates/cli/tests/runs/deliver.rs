@@ -93,6 +93,72 @@ fn what_stays_is_told_once_as_long_as_it_is_the_same() {
     assert_eq!(told(&world), "2 changes of yours stay as before: one.txt, two.txt\n");
 }
 
+/// A PATH with a `git` that does this first whenever it is asked for the status.
+fn with_git(world: &World, before_status: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tools = world.folder().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let program = format!(
+        "#!/bin/sh\nPATH=${{PATH#*:}}\ncase \" $* \" in *\" status \"*) {before_status} ;; esac\nexec git \"$@\"\n"
+    );
+    std::fs::write(tools.join("git"), program).unwrap();
+    std::fs::set_permissions(tools.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", tools.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn of_two_that_deliver_here_at_the_same_time_one_does_and_the_other_says_so() {
+    let world = done();
+    let (begun, go) = (world.folder().join("begun"), world.folder().join("go"));
+    let wait = format!(
+        ": >{}; while ! test -e {}; do sleep 0.05; done",
+        begun.display(),
+        go.display()
+    );
+    let path = with_git(&world, &wait);
+    let mut command = world.foil_command();
+    command.env("PATH", path).args(["deliver", TICKET, "--here", "--json"]);
+    let first = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("the first has begun", || begun.exists());
+    let main = world.git(&["rev-parse", "main"]);
+    let second = deliver(&world, &["--json"]);
+    assert_eq!(world.git(&["rev-parse", "main"]), main, "{second}");
+    std::fs::write(&go, "").unwrap();
+    let first = crate::common::said_by(first.wait_with_output().unwrap());
+    assert_eq!(
+        (first.code, &json(&first)["outcome"]),
+        (Some(0), &"delivered".into()),
+        "{first}"
+    );
+    seen!("deliver_here_twice", second);
+    assert_eq!(json(&deliver(&world, &["--json"]))["outcome"], "already_there");
+    assert_eq!(world.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_change_that_is_made_meanwhile_is_told() {
+    let world = done();
+    world.write("notes.txt", "mine\n");
+    world.write("other.txt", "mine\n");
+    // Whoever types at the same time does so before it is looked for the second time.
+    let seen = world.folder().join("seen");
+    let notes = world.root().join("notes.txt");
+    let path = with_git(
+        &world,
+        &format!(
+            "if [ -e {seen} ]; then echo more >>{notes}; fi; : >{seen}",
+            seen = seen.display(),
+            notes = notes.display(),
+        ),
+    );
+    let mut command = world.foil_command();
+    let said = crate::common::said(command.env("PATH", path).args(["deliver", TICKET, "--here", "--json"]));
+    assert_eq!(said.code, Some(0), "{said}");
+    let told = &json(&said)["changed_meanwhile"];
+    assert_eq!(*told, serde_json::json!(["notes.txt"]), "{said}");
+    assert_eq!(world.read("notes.txt"), "mine\nmore\n", "and it stays");
+}
+
 #[test]
 fn a_change_that_stays_is_told_again_whatever_became_of_it() {
     type Change = (&'static str, fn(&World));

@@ -1,8 +1,11 @@
 //! The user's uncommitted changes, each with an identity by which it is known again.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use ledger_core::{Digest, RepoPath};
 use rustix::fs::AtFlags;
@@ -18,7 +21,8 @@ use crate::repository::Repository;
 pub struct OwnChange {
     /// The path; that of the folder for a repository in the work tree.
     pub path: RepoPath,
-    /// Digest of what is there: kind, permissions, size, content, and the entries of the index with their flags.
+    /// Digest of what is there: kind, permissions, size, content, and the entries of the index with their flags. Of a repository that
+    /// lies there, the commit that it is at: what is not committed in it would have to be read by its own filters.
     pub identity: Digest,
 }
 
@@ -68,7 +72,7 @@ impl Repository {
             for entry in index.0.get(&path).into_iter().flatten() {
                 facts.extend_from_slice(format!("\n{entry:?}").as_bytes());
             }
-            let found = describe(&root, &path).map_err(|source| failed(&path, source))?;
+            let found = describe(self.work_dir(), &root, &path).map_err(|source| failed(&path, source))?;
             facts.extend_from_slice(format!("\n{found}").as_bytes());
             let identity = Digest::of(facts);
             changes.push(OwnChange { path, identity });
@@ -77,7 +81,7 @@ impl Repository {
     }
 }
 
-fn describe(root: &Root, path: &RepoPath) -> io::Result<String> {
+fn describe(work_dir: &Path, root: &Root, path: &RepoPath) -> io::Result<String> {
     let (above, name) = split(path.as_bytes());
     let folder = match root.folder(above) {
         Ok(folder) => folder,
@@ -91,9 +95,24 @@ fn describe(root: &Root, path: &RepoPath) -> io::Result<String> {
     let content = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
         rustix::fs::FileType::RegularFile => digest(open_file(folder.as_fd(), name)?)?,
         rustix::fs::FileType::Symlink => Digest::of(rustix::fs::readlinkat(&folder, name, Vec::new())?.to_bytes()),
+        rustix::fs::FileType::Directory => {
+            let head = head_of(&work_dir.join(OsStr::from_bytes(path.as_bytes())));
+            return Ok(format!("{:o} {head}", stat.st_mode));
+        }
         _ => return Ok(format!("{:o}", stat.st_mode)),
     };
     Ok(format!("{:o} {} {content}", stat.st_mode, stat.st_size))
+}
+
+/// The commit that a repository is at, which lies in a folder. Only its files are read: nothing that it configures is started.
+fn head_of(folder: &Path) -> String {
+    let Ok(nested) = gix::open_opts(folder, gix::open::Options::isolated()) else {
+        return "no repository".to_owned();
+    };
+    match nested.head().map(|head| head.into_peeled_id()) {
+        Ok(Ok(commit)) => commit.to_string(),
+        _ => "no commit".to_owned(),
+    }
 }
 
 /// The digest of a file of any size.
