@@ -35,6 +35,29 @@ pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
 /// assert_eq!(judge_command("bash -lc 'cargo test && git push origin HEAD'", &policy, &granted), None);
 /// ```
 pub fn judge_command(line: &str, policy: &Policy, grants: &Grants) -> Option<Violation> {
+    judge(line, policy, grants, |_| None)
+}
+
+/// The same for a line that is started in a repository which a person works in: what throws away work there or rewrites its history needs
+/// a grant as well. A worker of a run has a place of its own, where that costs nobody anything.
+///
+/// ```
+/// use counterfoil_policy::{Policy, judge_command, judge_command_beside_person};
+/// use ledger_core::Grants;
+/// let (policy, none) = (Policy::default(), Grants::default());
+/// assert_eq!(judge_command("git reset --hard", &policy, &none), None);
+/// assert!(judge_command_beside_person("git reset --hard", &policy, &none).is_some());
+/// ```
+pub fn judge_command_beside_person(line: &str, policy: &Policy, grants: &Grants) -> Option<Violation> {
+    judge(line, policy, grants, rules::judge_beside_person)
+}
+
+fn judge(
+    line: &str,
+    policy: &Policy,
+    grants: &Grants,
+    further: impl Fn(&Command) -> Option<(BlockerCode, String)>,
+) -> Option<Violation> {
     if line.len() > MAX_COMMAND_BYTES {
         return Some(Violation {
             code: BlockerCode::UnsafeAction,
@@ -56,7 +79,8 @@ pub fn judge_command(line: &str, policy: &Policy, grants: &Grants) -> Option<Vio
         };
         let found = denied()
             .map(|detail| (BlockerCode::UnsafeAction, detail))
-            .or_else(|| rules::judge(command, grants, with_network))?;
+            .or_else(|| rules::judge(command, grants, with_network))
+            .or_else(|| further(command))?;
         (!is_granted).then_some(Violation {
             code: found.0,
             path: None,

@@ -48,7 +48,7 @@ pub use admission::{
 };
 pub use changes::{ChangeFacts, FileFacts, MAX_VIOLATIONS, WalkFinding, WalkProblem, judge_changes};
 pub use checks::{CheckSpec, DEFAULT_CHECK_TIMEOUT, InvalidChecks, check_specs, check_specs_of_whole};
-pub use commands::{MAX_COMMAND_BYTES, judge_command};
+pub use commands::{MAX_COMMAND_BYTES, judge_command, judge_command_beside_person};
 pub use config::{Policy, policy_schema};
 pub use context_budget::{
     ContextFacts, ContextLimit, ContextSize, DEFAULT_CONTEXT_FILES, DEFAULT_CONTEXT_LINES, context_files,

@@ -176,6 +176,50 @@ fn a_conversation_is_told_the_paths_of_its_ticket_word_for_word() {
 }
 
 #[test]
+fn what_a_conversation_is_told_is_bounded_and_says_what_it_leaves_out() {
+    let world = on_ticket();
+    let patterns = |name: &str| -> String { (0..33).map(|number| format!("\"{name}/{number:02}\", ")).collect() };
+    let title = "long ".repeat(36);
+    let contract = format!(
+        "title = \"{title}\"\nmode = \"loop\"\n[scope]\nallowed = [{}]\nforbidden = [{}]\n",
+        patterns("src"),
+        patterns("old")
+    );
+    world.ticket(TICKET, &contract);
+    for number in 2..=25 {
+        world.ticket(&format!("{number:04}-more"), CONTRACT);
+    }
+    world.commit_all("Much to do");
+    let context = |event: &str, name: &str| {
+        let start = json!({ "session_id": "s", "cwd": world.root(), "hook_event_name": name, "source": "startup" });
+        let told = ask(&world, &[event], &start.to_string());
+        let answer: Value = serde_json::from_str(&told.stdout).unwrap();
+        answer["hookSpecificOutput"]["additionalContext"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    for (event, name) in [("session-start", "SessionStart"), ("subagent-start", "SubagentStart")] {
+        let told = context(event, name);
+        for folder in ["src", "old"] {
+            let shown = told
+                .lines()
+                .filter(|line| line.starts_with(&format!("- `{folder}/")))
+                .count();
+            assert_eq!(shown, 30, "{told}");
+            assert!(told.contains(&format!("- `{folder}/29`\n- and 3 more\n")), "{told}");
+        }
+        assert!(!told.contains(&title[..130]), "{told}");
+        assert!(told.contains(&title[..110]), "{told}");
+    }
+    let told = context("session-start", "SessionStart");
+    let listed = told.split("Open tickets:\n").nth(1).unwrap();
+    assert_eq!(listed.lines().count(), 21, "{listed}");
+    assert!(listed.ends_with("- and 5 more\n"), "{listed}");
+    assert!(!context("subagent-start", "SubagentStart").contains("Open tickets"));
+}
+
+#[test]
 fn a_link_is_no_way_out_of_the_scope() {
     let world = on_ticket();
     symlink("..", world.root().join("src/up")).unwrap();
@@ -215,6 +259,8 @@ fn commands_are_judged_as_those_of_a_worker_are() {
     let mut all = String::new();
     for bad in [
         json!("git push origin HEAD"),
+        json!("git reset --hard HEAD~1"),
+        json!(["git", "commit", "--amend", "--no-edit"]),
         json!(["bash", "-lc", "cargo publish"]),
         json!("echo x > README.md"),
         json!("sh -c 'cat y >> ./docs/../README.md'"),
@@ -239,6 +285,7 @@ fn without_a_ticket_only_a_persons_word_is_refused() {
         assert_eq!(tool(&world, "apply_patch", patch(good)), None, "{good}");
     }
     assert_eq!(tool(&world, "Bash", "git push"), None);
+    assert_eq!(tool(&world, "Bash", "git reset --hard"), None);
     assert!(
         tool(&world, "Bash", "foil -C . trust")
             .unwrap()

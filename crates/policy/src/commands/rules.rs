@@ -5,6 +5,7 @@ mod credentials;
 mod deploy;
 mod destroy;
 mod install;
+mod lose;
 mod migrate;
 mod network;
 mod publish;
@@ -39,6 +40,11 @@ pub(super) fn judge(command: &Command, grants: &Grants, with_network: bool) -> F
         .or_else(|| install::installs(command, grants))
         .or_else(|| (!grants.migrations).then(|| migrate::migrates(command))?)
         .or_else(|| (!with_network).then(|| network::reaches_out(command))?)
+}
+
+/// What the command would do to a repository that a person works in.
+pub(super) fn judge_beside_person(command: &Command) -> Found {
+    lose::loses_work(command)
 }
 
 /// `arguments` without options that take a value, up to `count` plain words.

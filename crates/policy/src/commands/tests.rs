@@ -575,3 +575,133 @@ fn reaching_other_machines_needs_its_grant() {
     };
     assert_eq!(refused, Some(expected), "only the host is repeated");
 }
+
+#[test]
+fn beside_a_person_git_may_not_throw_work_away_or_rewrite_history() {
+    let code = |line: &str, grants: &Grants| {
+        judge_command_beside_person(line, &Policy::default(), grants).map_or("-", |violation| violation.code.as_str())
+    };
+    let none = Grants::default();
+    let mut failures = Vec::new();
+    for line in [
+        "git reset --hard",
+        "git reset --hard origin/main",
+        "git -C sub reset -q --hard HEAD~1",
+        "git reset --merge",
+        "git reset HEAD~2",
+        "git reset --soft main",
+        "git reset @{1}",
+        "git clean -fdx",
+        "git clean --force -d",
+        "git commit --amend --no-edit",
+        "git commit --am -m x",
+        "git rebase main",
+        "git rebase -i HEAD~3",
+        "git rebase --onto main a b",
+        "git pull --rebase",
+        "git pull -r origin main",
+        "git stash drop",
+        "git stash clear",
+        "git update-ref refs/heads/main HEAD~1",
+        "git branch -D topic",
+        "git branch -f main HEAD~1",
+        "git branch --delete --force topic",
+        "git branch -M main",
+        "git tag -d v1",
+        "git tag -f v1",
+        "git checkout -- .",
+        "git checkout .",
+        "git checkout HEAD -- src/a.rs",
+        "git checkout main src/a.rs",
+        "git checkout -f main",
+        "git checkout -B main origin/main",
+        "git restore .",
+        "git restore -s HEAD~1 src/a.rs",
+        "git restore --staged --worktree .",
+        "git restore -SW .",
+        "git switch -f main",
+        "git switch --discard-changes main",
+        "git switch -C main origin/main",
+        "git rm -rf src",
+        "git worktree remove --force ../linked",
+        "git worktree remove -f ../linked",
+        "git filter-branch --tree-filter x",
+        "git filter-repo --path a",
+        "git gc --prune=now",
+        "git prune",
+        "git reflog expire --expire=now --all",
+        "git reflog delete HEAD@{1}",
+        "git read-tree --reset -u HEAD",
+        "git checkout-index -f -a",
+        "bash -lc 'cargo test && git reset --hard'",
+        "git --no-pager -c core.x=y reset --hard",
+    ] {
+        if code(line, &none) != "unsafe_action" {
+            failures.push(format!("passes: {line}"));
+        }
+        // Of a worker in its own place it is no business.
+        if self::code(line) != "-" {
+            failures.push(format!("stops a worker: {line}"));
+        }
+        let granted = Grants {
+            commands: vec![line.to_owned()],
+            ..Grants::default()
+        };
+        if code(line, &granted) != "-" {
+            failures.push(format!("is not granted: {line}"));
+        }
+    }
+    for line in [
+        "git status",
+        "git add -A",
+        "git commit -m 'never --amend'",
+        "git commit -am x",
+        "git reset",
+        "git reset HEAD src/a.rs",
+        "git reset -- src/a.rs",
+        "git reset src/a.rs",
+        "git reset --soft HEAD",
+        "git clean -n",
+        "git clean -fdxn",
+        "git clean --dry-run -d",
+        "git rebase --help",
+        "git pull --ff-only",
+        "git pull --rebase=false",
+        "git stash",
+        "git stash list",
+        "git stash pop",
+        "git branch",
+        "git branch -d merged",
+        "git branch topic main",
+        "git tag v1",
+        "git tag --list",
+        "git checkout main",
+        "git checkout -b topic origin/main",
+        "git checkout --detach HEAD",
+        "git checkout -",
+        "git restore --staged src/a.rs",
+        "git restore -S .",
+        "git switch main",
+        "git switch -c topic main",
+        "git rm src/a.rs",
+        "git rm -n -f src/a.rs",
+        "git worktree list",
+        "git worktree remove ../linked",
+        "git worktree prune",
+        "git gc",
+        "git gc --auto",
+        "git prune -n",
+        "git reflog",
+        "git reflog show main",
+        "git read-tree HEAD",
+        "git log --grep='reset --hard'",
+        "git grep -f reset",
+        "git show stash@{0}",
+        "echo git reset --hard",
+    ] {
+        if code(line, &none) != "-" {
+            failures.push(format!("is refused: {line}"));
+        }
+    }
+    assert_eq!(failures, Vec::<String>::new());
+}

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use git_delivery::Repository;
 use ledger_core::{CommitId, RepoPath, TicketId};
-use policy::{CommandWrites, ScopeRules, UnclearPatch, command_writes, consent_command, judge_command, patch_paths};
+use policy::{
+    CommandWrites, ScopeRules, UnclearPatch, command_writes, consent_command, judge_command_beside_person, patch_paths,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -266,7 +268,7 @@ impl Judge<'_> {
         let Some((ticket, _)) = &self.scope else {
             return Ok(());
         };
-        match judge_command(line, &self.ledger.policy, &ticket.file.grants) {
+        match judge_command_beside_person(line, &self.ledger.policy, &ticket.file.grants) {
             None => Ok(()),
             Some(violation) => Err(HookRefusal::Command {
                 ticket: ticket.id.clone(),
