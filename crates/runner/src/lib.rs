@@ -29,6 +29,7 @@ mod drift;
 mod drive;
 mod engine;
 mod executor;
+mod expert_fields;
 mod expert_opinions;
 mod file_stamp;
 mod finding;

@@ -1,5 +1,9 @@
 //! The roles that people can give to Codex' sub-agents: one writer, and many who only read.
 
+use ledger_core::Judge;
+
+use crate::expert_fields::looks_for;
+
 /// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Profile {
@@ -9,6 +13,8 @@ pub(super) struct Profile {
     pub(super) description: &'static str,
     /// What it is told.
     instructions: &'static str,
+    /// The expert of runs whose field it looks at too.
+    judge: Option<Judge>,
 }
 
 /// The only role that writes.
@@ -19,6 +25,14 @@ const fn profile(name: &'static str, description: &'static str, instructions: &'
         name,
         description,
         instructions,
+        judge: None,
+    }
+}
+
+const fn expert(judge: Judge, name: &'static str, description: &'static str, instructions: &'static str) -> Profile {
+    Profile {
+        judge: Some(judge),
+        ..profile(name, description, instructions)
     }
 }
 
@@ -39,37 +53,44 @@ pub(super) const PROFILES: [Profile; 14] = [
         "Judges the diff of one ticket independently of its writer: pass or fail, with findings. Reads only.",
         include_str!("profiles/reviewer.md"),
     ),
-    profile(
+    expert(
+        Judge::Architecture,
         "foil-expert-architecture",
         "Looks at structure: module borders, dependencies, public interfaces, abstractions. Reads only.",
         include_str!("profiles/expert-architecture.md"),
     ),
-    profile(
+    expert(
+        Judge::Test,
         "foil-expert-test",
         "Looks at proof: missing, weak and flaky tests, fixtures, checks. Reads only.",
         include_str!("profiles/expert-test.md"),
     ),
-    profile(
+    expert(
+        Judge::Security,
         "foil-expert-security",
         "Looks at misuse: untrusted input, rights, secrets, new dependencies. Reads only.",
         include_str!("profiles/expert-security.md"),
     ),
-    profile(
+    expert(
+        Judge::UxAccessibility,
         "foil-expert-ux-accessibility",
         "Looks at what people see and do: flow, words, keyboard, accessibility. Reads only.",
         include_str!("profiles/expert-ux-accessibility.md"),
     ),
-    profile(
+    expert(
+        Judge::Performance,
         "foil-expert-performance",
         "Looks at cost: growth, queries, memory, start-up and build time. Reads only.",
         include_str!("profiles/expert-performance.md"),
     ),
-    profile(
+    expert(
+        Judge::DataMigration,
         "foil-expert-data-migration",
         "Looks at stored data: schemas, formats, backfills, what cannot be undone. Reads only.",
         include_str!("profiles/expert-data-migration.md"),
     ),
-    profile(
+    expert(
+        Judge::ReleaseDocs,
         "foil-expert-release-docs",
         "Looks at what users are told: changelog, versions, installation, documentation. Reads only.",
         include_str!("profiles/expert-release-docs.md"),
@@ -112,9 +133,21 @@ impl Profile {
             false => ("sandbox_mode = \"read-only\"\n", format!("\n{READER}")),
         };
         format!(
-            "name = \"{}\"\ndescription = \"{}\"\n{sandbox}developer_instructions = '''\n{}{reader}'''\n",
-            self.name, self.description, self.instructions
+            "name = \"{}\"\ndescription = \"{}\"\n{sandbox}developer_instructions = '''\n{}{}{reader}'''\n",
+            self.name,
+            self.description,
+            self.instructions,
+            self.looks_for()
         )
+    }
+
+    /// What an expert looks for, in the words that the experts of runs are told.
+    fn looks_for(&self) -> String {
+        let Some(judge) = self.judge else {
+            return String::new();
+        };
+        let lines = looks_for(judge).iter().map(|line| format!("- {line}\n"));
+        format!("\nLook for:\n\n{}", lines.collect::<String>())
     }
 }
 
@@ -122,7 +155,30 @@ impl Profile {
 mod tests {
     use std::collections::BTreeSet;
 
+    use ledger_core::ExpertField;
+
     use super::*;
+
+    #[test]
+    fn every_expert_of_runs_is_a_role_that_looks_for_the_same() {
+        for field in ExpertField::ALL {
+            let judge = Judge::from(field);
+            let of_field: Vec<_> = PROFILES.iter().filter(|profile| profile.judge == Some(judge)).collect();
+            assert_eq!(of_field.len(), 1, "{judge}");
+            assert_eq!(
+                of_field[0].name,
+                format!("foil-expert-{}", judge.to_string().replace(['_', ' '], "-"))
+            );
+            let told = of_field[0].toml();
+            for line in looks_for(judge) {
+                assert!(told.contains(&format!("\n- {line}\n")), "{judge}: {line}");
+            }
+        }
+        assert_eq!(
+            PROFILES.iter().filter(|profile| profile.judge.is_some()).count(),
+            ExpertField::ALL.len()
+        );
+    }
 
     #[test]
     fn exactly_one_role_writes_and_none_names_a_model() {
