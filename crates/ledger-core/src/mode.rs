@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::phase::{NotRequiredCode, Phase};
+
 /// How much discipline the change needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -130,5 +132,24 @@ impl Discipline {
     /// Whether there is anything that checks could be run on.
     pub fn is_checked(&self) -> bool {
         self.may_change || self.owns_tickets
+    }
+
+    /// Whether the change may be held to specs. What needs them is not small.
+    pub fn may_have_specs(&self) -> bool {
+        self.may_change && !self.is_small
+    }
+
+    /// With which reason a run may go without this phase; none: it never does. What is delivered, and how far, the policy says for every mode
+    /// alike.
+    pub fn skips(&self, phase: Phase) -> Option<NotRequiredCode> {
+        match phase {
+            Phase::PlanRecorded if !self.plans => Some(NotRequiredCode::NoPlan),
+            // What is to be done in a round is seen by what the checks show.
+            Phase::FocusedTestsPassed if !self.goes_in_rounds => Some(NotRequiredCode::NoChecks),
+            Phase::SelfReviewComplete | Phase::IndependentReviewComplete if self.review_may_be_off => {
+                Some(NotRequiredCode::Mode)
+            }
+            _ => None,
+        }
     }
 }

@@ -495,8 +495,11 @@ impl TicketFile {
             }
         }
         if self.specs.mode == SpecMode::Full {
-            if self.mode == Mode::Quick {
-                let message = "a ticket in mode `quick` has no specs: what needs them is not that small".to_owned();
+            if self.mode.discipline().is_small {
+                let message = format!(
+                    "a ticket in mode `{}` has no specs: what needs them is not that small",
+                    self.mode.as_str()
+                );
                 return at(&["specs", "mode"], message);
             }
             for kind in [SpecKind::Requirements, SpecKind::Design, SpecKind::Tasks] {

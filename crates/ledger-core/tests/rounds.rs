@@ -189,3 +189,19 @@ fn no_more_rounds_begin_than_the_run_has() {
         "`iteration_started` may not follow: no more rounds are allowed"
     );
 }
+
+#[test]
+fn what_is_told_of_the_number_of_rounds_is_what_is_held_to() {
+    let (usual, most) = (TicketLimits::DEFAULT_ROUNDS, TicketLimits::MAX_ROUNDS);
+    let schema = ledger_core::schema("ticket").unwrap().to_value();
+    let rounds = &schema["$defs"]["TicketLimits"]["properties"]["max_rounds"];
+    assert_eq!(rounds["maximum"], most);
+    let told = rounds["description"].as_str().unwrap();
+    assert!(told.ends_with(&format!("; {usual} where it is not said")), "{told}");
+    let ticket = format!(
+        "title = \"x\"\nmode = \"bounded_rounds\"\n[scope]\nallowed = []\n[limits]\nmax_rounds = {}\n",
+        most + 1
+    );
+    let error = TicketFile::parse(ticket.as_bytes()).unwrap_err();
+    assert!(error.hint.unwrap().ends_with(&format!("at most {most} rounds")));
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger_core::{BlockerCode, Change, ChangeSet, EntryMode, Grants, Mode, RepoPath, TicketFile, Violation, fitting};
+use ledger_core::{BlockerCode, Change, ChangeSet, EntryMode, Grants, RepoPath, TicketFile, Violation, fitting};
 
 use crate::config::Policy;
 use crate::dependencies::{DependencyChange, is_dependency_file};
@@ -151,7 +151,7 @@ pub fn judge_changes(
             detail: finding.problem.to_string(),
         });
     }
-    if ticket.mode == Mode::Quick {
+    if ticket.mode.discipline().is_small {
         match QuickFlow::new(policy) {
             Ok(quick) => found.extend(
                 quick

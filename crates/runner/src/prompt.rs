@@ -15,8 +15,8 @@ mod review;
 use std::fmt::Write as _;
 
 use ledger_core::{
-    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, MAX_QUESTIONS, Mode, Plan, RepoPath,
-    RoundTask, RunQuestion, SteeringName, TestSummary, Ticket, TicketFile,
+    CheckResult, Decision, DecisionStatus, Finding, Grants, IterationCause, MAX_QUESTIONS, Plan, RepoPath, RoundTask,
+    RunQuestion, SteeringName, TestSummary, Ticket, TicketFile,
 };
 use policy::MAX_QUICK_FILES;
 use policy::config::Gates;
@@ -215,7 +215,7 @@ fn what_is_asked(text: &mut String, ticket: &Ticket, forbidden: &[String], specs
         spec_section(text, specs);
     }
     scope(text, file, forbidden);
-    if file.mode == Mode::Quick {
+    if file.mode.discipline().is_small {
         small(text);
     }
     list(text, "Stop, and report `blocked`, when", &file.stop_when);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use ledger_core::{Blocker, Mode, PackageName, TicketId};
+use ledger_core::{Blocker, PackageName, TicketId};
 use policy::config::{Focus, Pick};
 use policy::{Candidate, Claim, Policy, Queued, SelectionError, TicketsAtHand, ready_in_order, select_tickets};
 
@@ -132,7 +132,7 @@ impl<'a> Queue<'a> {
         let owners: BTreeSet<TicketId> = candidates
             .iter()
             .filter(|candidate| candidate.ready || running.contains(&candidate.id))
-            .filter(|candidate| mode_in(&report, &candidate.id) == Some(Mode::Parent))
+            .filter(|candidate| owns_tickets(&report, &candidate.id))
             .map(|candidate| candidate.id.clone())
             .collect();
         for candidate in &mut candidates {
@@ -262,7 +262,7 @@ impl<'a> Queue<'a> {
         let parents: Vec<TicketId> = queued
             .iter()
             .map(|queued| queued.id.clone())
-            .filter(|id| mode_in(&self.report, id) == Some(Mode::Parent))
+            .filter(|id| owns_tickets(&self.report, id))
             .collect();
         for parent in parents {
             let is_child = |queued: &Queued| self.parents.get(&queued.id) == Some(&parent);
@@ -354,8 +354,9 @@ fn ticket_in<'r>(report: &'r StatusReport, id: &TicketId) -> Option<&'r TicketSt
     report.tickets.get(place)
 }
 
-fn mode_in(report: &StatusReport, id: &TicketId) -> Option<Mode> {
-    ticket_in(report, id)?.mode
+fn owns_tickets(report: &StatusReport, id: &TicketId) -> bool {
+    let mode = ticket_in(report, id).and_then(|ticket| ticket.mode);
+    mode.is_some_and(|mode| mode.discipline().owns_tickets)
 }
 
 fn state_in<'r>(report: &'r StatusReport, id: &TicketId) -> Option<&'r TicketState> {

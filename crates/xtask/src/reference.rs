@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::{Discipline, Mode};
+use ledger_core::{Discipline, Mode, NotRequiredCode, Phase, TicketLimits};
+use policy::MAX_QUICK_FILES;
 use serde_json::{Map, Value};
 
 /// Where it is, below the workspace.
@@ -30,7 +31,8 @@ pub(crate) fn page(files: &[(&str, Value)]) -> String {
 fn modes(page: &mut String) {
     page.push_str(
         "\n## Modes\n\nWhat a ticket's `mode` asks of a run beside what every run has.\n\n\
-         | mode | `[scope] allowed` | plan | experts | self-review, independent review | notes of a curator | files may change | limits |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
+         | mode | `[scope] allowed` | plan | experts | self-review, independent review | notes of a curator | files may change | specs | limits |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for mode in Mode::ALL {
         let Discipline {
@@ -44,6 +46,7 @@ fn modes(page: &mut String) {
             is_small,
             owns_tickets,
         } = mode.discipline();
+        let specs = mode.discipline().may_have_specs();
         let said = |yes: bool| if yes { "yes" } else { "no" };
         let scope = if needs_scope { "needed" } else { "may be absent" };
         let reviews = if review_may_be_off {
@@ -58,23 +61,71 @@ fn modes(page: &mut String) {
         } else {
             "none"
         };
-        let limits = if is_small {
-            "the lines of a small change"
-        } else if goes_in_rounds {
-            "rounds of one task each, at most 5 or `[limits] max_rounds`; needs a check"
-        } else if owns_tickets {
-            "its children are delivered first"
-        } else {
-            "–"
-        };
+        let mut limits = Vec::new();
+        if is_small {
+            limits.push(format!(
+                "the lines of a small change, such as at most {MAX_QUICK_FILES} files"
+            ));
+        }
+        if goes_in_rounds {
+            let (usual, most) = (TicketLimits::DEFAULT_ROUNDS, TicketLimits::MAX_ROUNDS);
+            limits.push(format!(
+                "rounds of one task each, at most {usual}, or up to {most} by `[limits] max_rounds`"
+            ));
+        }
+        if mode.discipline().skips(Phase::FocusedTestsPassed).is_none() {
+            limits.push("needs a check".to_owned());
+        }
+        if owns_tickets {
+            limits.push("its children are delivered first".to_owned());
+        }
+        if limits.is_empty() {
+            limits.push("–".to_owned());
+        }
         let _ = writeln!(
             page,
-            "| `{}` | {scope} | {} | {experts} | {reviews} | {} | {} | {limits} |",
+            "| `{}` | {scope} | {} | {experts} | {reviews} | {} | {} | {} | {} |",
             mode.as_str(),
             said(plans),
             said(curates),
-            said(may_change)
+            said(may_change),
+            if specs { "may be linked" } else { "none" },
+            limits.join("; ")
         );
+    }
+    phases(page);
+}
+
+/// The phases that a run of some mode may go without, by the same table.
+fn phases(page: &mut String) {
+    page.push_str(
+        "\nEvery run climbs the same phases in the same order. These are the ones that it may go without by its mode, with the code in the journal; those of the delivery follow \
+         `[delivery] mode` alone.\n\n| phase |",
+    );
+    for mode in Mode::ALL {
+        let _ = write!(page, " `{}` |", mode.as_str());
+    }
+    page.push_str("\n| --- |");
+    page.push_str(&" --- |".repeat(Mode::ALL.len()));
+    page.push('\n');
+    for phase in Phase::ALL {
+        if Mode::ALL.iter().all(|mode| mode.discipline().skips(phase).is_none()) {
+            continue;
+        }
+        let _ = write!(page, "| `{phase}` |");
+        for mode in Mode::ALL {
+            let discipline = mode.discipline();
+            let when = match discipline.skips(phase) {
+                None => "never left out",
+                Some(NotRequiredCode::NoPlan) => "without a person's `plan.md` (`no_plan`)",
+                Some(NotRequiredCode::NoChecks) if !discipline.is_checked() => "always (`no_checks`)",
+                Some(NotRequiredCode::NoChecks) => "without any check (`no_checks`)",
+                Some(NotRequiredCode::Mode) => "where the policy switches reviews off (`mode`)",
+                Some(NotRequiredCode::DeliveryMode) => "where nothing is delivered (`delivery_mode`)",
+            };
+            let _ = write!(page, " {when} |");
+        }
+        page.push('\n');
     }
 }
 

@@ -13,7 +13,6 @@ use crate::changed_tests::TestOrder;
 use crate::effect::Effect;
 use crate::event::{DeliveryOpened, Event, IterationCause, PauseCause, ResumeCause};
 use crate::evidence::divided;
-use crate::mode::Mode;
 use crate::object::TreeId;
 use crate::observation::Observation;
 use crate::phase::{DeliveryMode, NotRequiredCode, Phase, PhaseEvidence};
@@ -142,7 +141,8 @@ impl Run {
             Event::Paused { cause } => {
                 condition("paused", self.pending.is_none(), "an effect is under way")?;
                 condition("paused", *cause != PauseCause::Person, "a person's word says it")?;
-                let first = self.phase == Some(Phase::SourceLockValidated) && self.opened.mode == Mode::Parent;
+                let first =
+                    self.phase == Some(Phase::SourceLockValidated) && self.opened.mode.discipline().owns_tickets;
                 condition(
                     "paused",
                     first || *cause != PauseCause::Children,
@@ -264,16 +264,12 @@ impl Run {
     }
 
     fn permit_not_required(&self, phase: Phase, code: NotRequiredCode) -> Result<(), Refusal> {
-        let mode_goes_without = self.opened.mode == Mode::Loop && !self.opened.review;
+        let by_mode = self.opened.mode.discipline().skips(phase);
         let delivery = self.opened.delivery;
         let expected = match phase {
             Phase::PlanRecorded if !self.opened.plan => Some(NotRequiredCode::NoPlan),
-            Phase::FocusedTestsPassed if self.opened.checks.is_empty() && !self.has_drifted() => {
-                Some(NotRequiredCode::NoChecks)
-            }
-            Phase::SelfReviewComplete | Phase::IndependentReviewComplete if mode_goes_without => {
-                Some(NotRequiredCode::Mode)
-            }
+            Phase::FocusedTestsPassed if self.opened.checks.is_empty() && !self.has_drifted() => by_mode,
+            Phase::SelfReviewComplete | Phase::IndependentReviewComplete if !self.opened.review => by_mode,
             Phase::GitDeliveryStarted | Phase::ExplicitPathsStaged | Phase::Committed
                 if delivery == DeliveryMode::None =>
             {
@@ -406,5 +402,69 @@ fn fits(effect: &Effect, observation: &Observation) -> bool {
         Observation::HookEnded { .. } => matches!(effect, Effect::RunHook { .. }),
         Observation::Notified { .. } => matches!(effect, Effect::Notify { .. }),
         Observation::RunStored { .. } => matches!(effect, Effect::StoreRun { .. }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{JOURNAL_FORMAT, Opened};
+    use crate::mode::Mode;
+
+    fn opened(mode: Mode, has_everything: bool) -> Run {
+        let discipline = mode.discipline();
+        let opened = Opened {
+            format: JOURNAL_FORMAT,
+            foil: "0.1.0".to_owned(),
+            ticket: "0001-x".parse().unwrap(),
+            run: "r1".parse().unwrap(),
+            repository: "local".to_owned(),
+            mode,
+            delivery: DeliveryMode::Branch,
+            plan: discipline.plans || has_everything,
+            curate: false,
+            review: !discipline.review_may_be_off || has_everything,
+            experts: match discipline.needs_experts {
+                true => vec![crate::ExpertField::Security],
+                false => Vec::new(),
+            },
+            checks: match has_everything || discipline.goes_in_rounds {
+                true => vec!["tests".to_owned()],
+                false => Vec::new(),
+            },
+            max_repair_rounds: 3,
+            max_rounds: discipline.goes_in_rounds.then_some(5),
+            target: None,
+            rescued: None,
+        };
+        Run::open(Timestamp::UNIX_EPOCH, &Event::Opened(opened)).unwrap()
+    }
+
+    #[test]
+    fn a_run_goes_without_exactly_the_phases_that_the_table_of_modes_says() {
+        let codes = [
+            NotRequiredCode::Mode,
+            NotRequiredCode::DeliveryMode,
+            NotRequiredCode::NoChecks,
+            NotRequiredCode::NoPlan,
+        ];
+        let of_delivery = [Phase::Pushed, Phase::HeadEqualsUpstreamProved, Phase::Proposed];
+        for mode in Mode::ALL {
+            let (poor, rich) = (opened(mode, false), opened(mode, true));
+            for phase in Phase::ALL.into_iter().filter(|phase| !of_delivery.contains(phase)) {
+                for code in codes {
+                    let may = poor.permit_not_required(phase, code).is_ok();
+                    assert_eq!(
+                        may,
+                        mode.discipline().skips(phase) == Some(code),
+                        "{mode:?} {phase} {code:?}"
+                    );
+                    assert!(
+                        rich.permit_not_required(phase, code).is_err(),
+                        "{mode:?} {phase} {code:?}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The gates one by one.
 
-use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, Mode, RepoPath, TicketFile};
+use ledger_core::{ApprovalKind, Blocker, BlockerCode, DecisionStatus, RepoPath, TicketFile};
 
 use super::{
     AdmissionFacts, ApprovalFact, ConsumedFact, Gate, HeadFact, SpecsFact, TargetFact, TargetState, TrustFact, Verdict,
@@ -374,7 +374,7 @@ pub(super) fn spec_conflict(facts: &AdmissionFacts) -> Option<Gate> {
 /// None where the ticket is not in quick mode.
 pub(super) fn quick_flow(ticket: &TicketFile, policy: &Policy, facts: &AdmissionFacts) -> Option<Gate> {
     const NAME: &str = "quick_flow";
-    if ticket.mode != Mode::Quick {
+    if !ticket.mode.discipline().is_small {
         return None;
     }
     let crossed = match QuickFlow::new(policy) {

@@ -8,8 +8,8 @@ use crate::guard::ProcessIdentity;
 use git_delivery::{Repository, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, Blocker, BlockerCode, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, Mode, ObservedRef, RefName,
-    RepoPath, State, TicketFile, TicketId,
+    Approval, Blocker, BlockerCode, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef, RefName, RepoPath,
+    State, TicketFile, TicketId,
 };
 use policy::{ApprovalFact, ClaimFact, ConsumedFact, Policy, PolicyScope, QuickFlow, SpecsFact, TrustFact, has_specs};
 
@@ -83,7 +83,7 @@ pub(super) fn manifests_for(
     repository: &Repository,
     tip: Option<&Tip>,
 ) -> Result<BTreeSet<RepoPath>, AdmitError> {
-    let (Mode::Quick, Some(tip), Ok(rules)) = (file.mode, tip, QuickFlow::new(policy)) else {
+    let (true, Some(tip), Ok(rules)) = (file.mode.discipline().is_small, tip, QuickFlow::new(policy)) else {
         return Ok(BTreeSet::new());
     };
     let tree = repository.commit_tree_id(tip.commit)?;

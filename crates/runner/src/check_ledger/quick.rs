@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use git_delivery::Repository;
-use ledger_core::{Mode, RepoPath, SpecMode, TicketFile};
+use ledger_core::{RepoPath, SpecMode, TicketFile};
 use policy::config::GateLevel;
 use policy::{Crossing, Policy, QuickFlow, QuickTrigger};
 
@@ -74,7 +74,7 @@ impl<'a> QuickRules<'a> {
 
     /// What is too much for quick mode, as parts of the ticket that are not finished.
     pub(super) fn findings(&self, folder: &TicketFolder<'_>, ticket: &TicketFile, contract: &[u8]) -> Vec<Finding> {
-        if ticket.mode != Mode::Quick {
+        if !ticket.mode.discipline().is_small {
             return Vec::new();
         }
         // A policy whose patterns cannot be used is told of elsewhere.

@@ -1,7 +1,7 @@
 //! What is wrong with one ticket, on its own.
 
 use git_delivery::Repository;
-use ledger_core::{DecisionStatus, Mode, SpecKind, TicketFile, document_text};
+use ledger_core::{DecisionStatus, SpecKind, TicketFile, document_text};
 use policy::{
     InvalidChecks, InvalidScope, Policy, PolicyScope, SpecClaim, check_specs, has_specs, looser_limits, unasked_experts,
 };
@@ -149,7 +149,8 @@ fn contract_findings(
         finding.hint = hint.map(str::to_owned);
         findings.push(finding);
     };
-    if ticket.scope.allowed.as_ref().is_some_and(Vec::is_empty) && ticket.mode != Mode::Research && !ticket.docs_only {
+    let changes_files = ticket.mode.discipline().may_change && !ticket.docs_only;
+    if changes_files && ticket.scope.allowed.as_ref().is_some_and(Vec::is_empty) {
         find(
             FindingSeverity::Unfinished,
             &["scope", "allowed"],

@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use git_delivery::{ChangeSetError, Finding, MeasureOptions, Repository, WalkError};
 use ledger_core::{
-    BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, ExpertCall, Mode, Observation, Run, TreeId,
-    WeakenedTest,
+    BlobId, BlockerCode, Change, ChangeSet, CommitId, EntryMode, ExpertCall, Observation, Run, TreeId, WeakenedTest,
 };
 use policy::config::GateLevel;
 use policy::{
@@ -197,8 +196,8 @@ fn facts(
         walk: walk_findings(findings),
         ..ChangeFacts::default()
     };
-    let is_quick = plan.ticket.file.mode == Mode::Quick;
-    if is_quick || rules.routing.asks_for_contracts() {
+    let is_small = plan.ticket.file.mode.discipline().is_small;
+    if is_small || rules.routing.asks_for_contracts() {
         let base = repository
             .commit_tree_id(set.base)
             .map_err(|error| Failed::of(&error))?;
@@ -206,7 +205,7 @@ fn facts(
             .above(set.changes.iter().map(|change| &change.path))
             .map_err(|error| Failed::of(&error))?;
     }
-    let with_contracts = is_quick || looks_at_contracts(plan);
+    let with_contracts = is_small || looks_at_contracts(plan);
     for change in &set.changes {
         let known = facts_of(repository, change, &rules.secrets, with_contracts).map_err(|error| Failed::of(&error))?;
         facts.files.insert(change.path.clone(), known);

@@ -1,5 +1,5 @@
 use ledger_core::{
-    AskedQuestion, BlockerCode, JudgedPlan, LineRange, PlanEnd, PlanStatus, PlannedChange, PlannedFile, Question,
+    AskedQuestion, BlockerCode, JudgedPlan, LineRange, Mode, PlanEnd, PlanStatus, PlannedChange, PlannedFile, Question,
     QuestionAnswer, Violation, WeakenedTest, Weakening,
 };
 

@@ -1,7 +1,6 @@
 //! What may be said of the children of a parent ticket.
 
 use super::condition;
-use crate::mode::Mode;
 use crate::parent::{ChildEnd, ChildEnded, Choice};
 use crate::phase::Phase;
 use crate::run::{Refusal, Run};
@@ -9,7 +8,7 @@ use crate::run::{Refusal, Run};
 impl Run {
     pub(super) fn permit_child(&self, ended: &ChildEnded) -> Result<(), Refusal> {
         const EVENT: &str = "child_ended";
-        let owns = self.opened.mode == Mode::Parent && ended.ticket != self.opened.ticket;
+        let owns = self.opened.mode.discipline().owns_tickets && ended.ticket != self.opened.ticket;
         condition(EVENT, owns, "the ticket has no such child")?;
         condition(
             EVENT,
@@ -34,7 +33,7 @@ impl Run {
     /// Whether the run may choose its base: that of a parent holds all its children.
     pub(super) fn has_its_children(&self) -> bool {
         let mut children = self.children.values();
-        self.opened.mode != Mode::Parent
+        !self.opened.mode.discipline().owns_tickets
             || !self.children.is_empty() && children.all(|child| child.ended.end.is_closed())
     }
 }
