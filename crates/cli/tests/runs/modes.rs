@@ -97,3 +97,28 @@ fn the_rounds_of_the_guide_do_one_task_each() {
     let (world, _) = ran(ROUNDS, &scripts, "");
     assert_eq!(events(&world, "round "), shown(ROUNDS));
 }
+
+#[test]
+fn the_standard_ticket_of_the_guide_is_planned_before_it_is_written() {
+    const PLAN: &str = "### The plan";
+    let planned = |turn: u32, input: u32, more: &str, name: &str| {
+        format!(
+            "role = \"planner\"\nturn = {turn}\n[tokens]\ninput = {input}\noutput = 240\n[answer.plan]\napproach = \"one line that names her{name}\"\nsteps = [\"write `hello.txt`\"]\n\
+             files = [{{ path = \"hello.txt\", change = \"create\", reason = \"AC-1\" }}{more}]\n\
+             proof = [\"AC-1: the check `names Ada`\"]\nstop_conditions = [\"the greeting is kept elsewhere\"]\n"
+        )
+    };
+    let readme = ", { path = \"README\", change = \"edit\", reason = \"tell of it\" }";
+    let scripts = [
+        turn("", "hello Ada"),
+        planned(1, 9260, readme, ", and a word in README"),
+        planned(2, 11000, "", ""),
+    ];
+    let (world, packet) = ran(PLAN, &scripts, "");
+    assert_eq!(packet["verdict"], "pass");
+    assert_eq!(events(&world, "planning ended"), shown(PLAN));
+    let plan = format!("foil/{TICKET}:ledger/tickets/{TICKET}/plan.md");
+    let plan = world.git(&["show", &plan]);
+    let (_, told) = plan.split_once("\n## Approach\n").unwrap();
+    assert_eq!(format!("## Approach\n{told}"), in_guide(PLAN, "markdown").trim_end());
+}

@@ -65,6 +65,22 @@ fn an_answer_is_reviewed_and_delivered_with_the_records_and_nothing_else_changes
 }
 
 #[test]
+fn the_answer_of_the_guide_stands_in_the_record_as_the_guide_shows_it() {
+    let shown = in_guide("### A question", "markdown").trim_end();
+    let answer: Vec<_> = shown.lines().filter_map(|line| line.strip_prefix("> ")).collect();
+    let world = asked("");
+    let script = world.folder().join("scripts/a-researcher.toml");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let (before, _) = text.split_once("report = ").unwrap();
+    let summary = serde_json::to_string(&answer.join("\n")).unwrap();
+    std::fs::write(&script, format!("{before}report = {{ summary = {summary} }}\n")).unwrap();
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+    let record = world.git(&["show", &format!("{BRANCH}:ledger/tickets/{TICKET}/result.md")]);
+    assert!(record.contains(&format!("\n{shown}\n")), "{record}");
+}
+
+#[test]
 fn an_answer_that_the_reviewer_refuses_is_given_anew_and_judged_again() {
     let finding = "findings = [{ severity = \"high\", place = \"README\", expected = \"who\", actual = \"nobody\", required_repair = \"look again\" }]";
     // The researcher's turns count as readers' too.
