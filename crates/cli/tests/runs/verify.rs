@@ -76,12 +76,11 @@ fn assert_differs(world: &World, words: &str) {
     assert!(line.is_some_and(|line| line.contains("DIFFERS")), "{said}");
 }
 
-#[test]
-fn a_finished_run_whose_receipt_is_gone_differs_and_the_rest_is_still_compared() {
-    let world = done();
-    let name = run_ref(&world);
+/// Stores the ticket's only run without this file.
+fn without(world: &World, file: &str) {
+    let name = run_ref(world);
     let listed = world.git(&["ls-tree", &name]);
-    let without: Vec<_> = listed.lines().filter(|line| !line.ends_with("receipt.json")).collect();
+    let without: Vec<_> = listed.lines().filter(|line| !line.ends_with(file)).collect();
     let list = world.folder().join("list");
     std::fs::write(&list, without.join("\n") + "\n").unwrap();
     let mut mktree = world.command("git");
@@ -91,7 +90,26 @@ fn a_finished_run_whose_receipt_is_gone_differs_and_the_rest_is_still_compared()
     let commit = world.git(&["commit-tree", "-m", &message, tree.trim()]);
     world.git(&["update-ref", &name, &commit]);
     world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), &commit]);
-    std::fs::remove_dir_all(run_folder(&world)).unwrap();
+    std::fs::remove_dir_all(run_folder(world)).unwrap();
+}
+
+#[test]
+fn a_run_that_is_stored_without_a_statement_is_told() {
+    let world = done();
+    without(&world, "statement.json");
+    let said = world.foil(&["verify", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let line = said.stdout.lines().find(|line| line.contains("statement"));
+    assert!(
+        line.is_some_and(|line| line.contains("what is stored has none")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_finished_run_whose_receipt_is_gone_differs_and_the_rest_is_still_compared() {
+    let world = done();
+    without(&world, "receipt.json");
     assert_differs(&world, "what is stored of it has none");
     let said = world.foil(&["verify", TICKET]);
     assert!(said.stdout.contains("tree of the change commit"), "{said}");
