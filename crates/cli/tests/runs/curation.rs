@@ -306,3 +306,40 @@ fn the_repository_tells_curators_what_it_wants() {
         "{said}"
     );
 }
+
+#[test]
+fn what_the_user_has_in_memory_files_and_folders_of_tickets_is_in_the_way_only_where_the_delivery_writes() {
+    let result = format!("ledger/tickets/{TICKET}/result.md");
+    let earlier = "ledger/tickets/0000-earlier/notes.md";
+    let world = curated_by(&[curator(&note(MEMORY, "It is loud."))], CONTRACT, |world| {
+        world.write("agent/other.md", "# Other\n");
+        world.write(earlier, "as it was\n");
+    });
+    let (said, packet) = run(&world);
+    assert_eq!(packet["outcome"], "done", "{said}");
+    for path in ["agent/other.md", earlier, "ledger/tickets/0002-next/prompt.md"] {
+        world.write(path, "mine\n");
+    }
+    let deliver = || world.foil(&["deliver", TICKET, "--here", "--json"]);
+    let state = world.read(MEMORY);
+    for (path, before) in [(MEMORY, Some(state.as_str())), (&result, None)] {
+        world.write(path, "mine\n");
+        let said = deliver();
+        let error = json(&said)["error"].clone();
+        assert_eq!(error["code"], "baseline_overlap", "{path}: {said}");
+        assert!(error["message"].as_str().unwrap().contains(path), "{said}");
+        assert_eq!(world.read(path), "mine\n");
+        match before {
+            Some(before) => world.write(path, before),
+            None => std::fs::remove_file(world.root().join(path)).unwrap(),
+        }
+    }
+    let said = deliver();
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(world.read(MEMORY).contains("It is loud"));
+    assert_eq!(
+        world.git(&["status", "--porcelain", "--untracked-files=all"]),
+        format!(" M agent/other.md\n M {earlier}\n?? ledger/tickets/0002-next/prompt.md")
+    );
+    assert_eq!(world.read(earlier), "mine\n");
+}

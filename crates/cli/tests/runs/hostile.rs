@@ -282,6 +282,24 @@ attacks! {
             git commit -q --amend -m again; git update-ref refs/heads/main HEAD; git tag v9; git checkout -qb foil/0001-hello; \
             git update-ref refs/counterfoil/receipts/0001-hello HEAD")],
         done() => HELLO;
+    leaves_a_merge_unfinished: NARROW,
+        [run("export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b; git checkout -qb side && echo side >README && \
+            git commit -qam side && git checkout -q --detach HEAD~1 && git merge -q --no-ff --no-commit side; \
+            test -e .git/MERGE_HEAD && git checkout -q HEAD -- README"), hello()],
+        done() => HELLO;
+    says_that_a_merge_is_unfinished: NARROW, [hello(), run("git rev-parse HEAD >.git/MERGE_HEAD && : >.git/MERGE_MSG")], done() => HELLO;
+    leaves_a_rebase_unfinished: NARROW,
+        [hello(), run("export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b; git add -A; git commit -qm one; \
+            git rebase -q --exec false HEAD~1; test -d .git/rebase-merge")],
+        done() => HELLO;
+    resets_stashes_and_cleans: NARROW,
+        [write("README", "mine\n"), write("src/new.rs", ""), run("git reset -q --hard && git clean -fdxq && echo x >README && \
+            git -c user.name=a -c user.email=a@b stash -q && git stash drop -q"), hello()],
+        done() => HELLO;
+    adds_a_work_tree_and_collects_what_is_lost: NARROW,
+        [hello(), run("git worktree add -q --detach .git/linked HEAD && git branch -q -f side HEAD && git branch -q -D side && \
+            git reflog expire --expire=now --all && git gc -q --prune=now")],
+        done() => HELLO;
     deletes_its_git_folder: NARROW, [hello(), run("rm -rf .git")], done() => HELLO;
     makes_its_git_folder_a_link: NARROW, [hello(), run("rm -rf .git && ln -s $WORLD/repo/.git .git")], done() => HELLO;
 

@@ -238,3 +238,27 @@ fn no_agent_has_a_part_in_it() {
     assert_eq!(said.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&said.stdout).contains(BRANCH));
 }
+
+#[test]
+fn of_two_that_deliver_at_the_same_time_one_does_and_the_other_says_so() {
+    let world = done_nowhere();
+    let begin = || {
+        let mut command = world.foil_command();
+        command.args(["deliver", TICKET, "--json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let both = [begin(), begin()].map(|process| crate::common::said_by(process.wait_with_output().unwrap()));
+    let mut codes = both.each_ref().map(|said| said.code);
+    codes.sort();
+    assert_eq!(codes, [Some(0), Some(11)], "{} {}", both[0], both[1]);
+    let other = both.iter().find(|said| said.code == Some(11)).unwrap();
+    let error = json_of(other)["error"].clone();
+    let told = error["message"].as_str().unwrap();
+    let is_told = error["code"] == "claimed_elsewhere" || told.contains("is delivered to `foil/0001-hello` already");
+    assert!(is_told, "{other}");
+    assert_eq!(world.git(&["for-each-ref", "refs/heads/foil"]).lines().count(), 1);
+    assert_eq!(world.git(&["rev-list", "--count", &format!("main..{BRANCH}")]), "2");
+    let receipts = format!("refs/counterfoil/receipts/{TICKET}");
+    assert_eq!(world.git(&["for-each-ref", &receipts]).lines().count(), 1);
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}

@@ -60,7 +60,11 @@ const WAYS: [Way; 2] = [Way::File, Way::Http];
 impl Way {
     /// What [`pushing_with`] gives, with a remote that is reached so.
     fn pushing(self, steps: &str, more: &str) -> World {
-        let world = pushing_with(steps, more);
+        self.reaching("origin", pushing_with(steps, more))
+    }
+
+    /// This world with its remote of this name reached so.
+    fn reaching(self, name: &str, world: World) -> World {
         if matches!(self, Self::Http) {
             let path = remote(&world);
             world.git(&[
@@ -72,7 +76,7 @@ impl Way {
             ]);
             let server = http::serve(world.folder().to_owned());
             let address = format!("http://ada:s3cret@127.0.0.1:{}/remote.git", server.port);
-            world.git(&["remote", "set-url", "origin", &address]);
+            world.git(&["remote", "set-url", name, &address]);
         }
         world
     }
@@ -251,7 +255,11 @@ fn over_http_no_credential_of_the_address_is_told() {
 
 #[test]
 fn only_the_remote_that_the_policy_names_is_touched() {
-    let world = pushing_to("upstream", "", "remote = \"upstream\"\n");
+    WAYS.into_iter().for_each(only_the_named_remote_is_touched);
+}
+
+fn only_the_named_remote_is_touched(way: Way) {
+    let world = way.reaching("upstream", pushing_to("upstream", "", "remote = \"upstream\"\n"));
     let before = tip(&world);
     // One that Git itself would choose, and which is behind.
     let origin = world.folder().join("origin.git");
@@ -279,6 +287,38 @@ fn only_the_remote_that_the_policy_names_is_touched() {
         1
     );
     assert_eq!(refs(), untouched);
+}
+
+#[test]
+fn a_target_of_another_name_than_main_is_the_base_and_the_only_branch_that_moves() {
+    for way in WAYS {
+        let world = way.pushing("", "");
+        let path = remote(&world);
+        let path = path.to_str().unwrap();
+        let policy = world.read("counterfoil.toml");
+        world.write(
+            "counterfoil.toml",
+            policy.replace("target = \"main\"", "target = \"release/1.x\""),
+        );
+        world.write("older.txt", "only there\n");
+        world.commit_all("Deliver to a branch of its own");
+        assert_eq!(world.foil(&["trust"]).code, Some(0));
+        world.git(&["push", "-q", "origin", "main:refs/heads/release/1.x"]);
+        let at = |branch: &str| world.git(&["--git-dir", path, "rev-parse", &format!("refs/heads/{branch}")]);
+        let (main, before) = (at("main"), at("release/1.x"));
+        assert_ne!(main, before);
+        let said = run(&world);
+        assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{way:?}: {said}");
+        let ours = world.git(&["rev-parse", &format!("foil/{TICKET}")]);
+        assert_eq!(at("release/1.x"), ours, "{way:?}");
+        assert_eq!(world.git(&["rev-parse", &format!("{ours}~2")]), before);
+        assert_eq!(at("main"), main);
+        let refs = world.git(&["--git-dir", path, "for-each-ref", "--format=%(refname)"]);
+        assert_eq!(refs, "refs/heads/main\nrefs/heads/release/1.x");
+        let verified = world.foil(&["verify", TICKET]);
+        assert_eq!(verified.code, Some(0), "{verified}");
+        assert!(verified.stdout.contains("`origin/release/1.x` points at"), "{verified}");
+    }
 }
 
 #[test]

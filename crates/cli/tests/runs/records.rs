@@ -99,6 +99,65 @@ fn both_commits_name_their_ticket_their_run_and_the_journal_before_them() {
 }
 
 #[test]
+fn a_message_of_the_policys_that_names_no_ticket_keeps_the_trailers_that_do() {
+    let world = approved_with(crate::world::WRITER, LOOP, |world| {
+        let policy = world.read("counterfoil.toml");
+        world.write(
+            "counterfoil.toml",
+            format!("{policy}[delivery]\nmessage = \"--amend: a {{kind}}\"\n"),
+        );
+    });
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let run = run_id(&world);
+    let shown = |format: &str| world.git(&["log", "-1", &format!("--format={format}"), "foil/0001-hello^"]);
+    assert_eq!(shown("%s"), "--amend: a feature");
+    let trailers = shown("%(trailers:only)");
+    assert!(
+        trailers.starts_with(&format!(
+            "Counterfoil-Ticket: {TICKET}\nCounterfoil-Run: {run}\nCounterfoil-Journal: sha256:"
+        )),
+        "{trailers}"
+    );
+    assert_eq!(
+        shown("%P"),
+        world.git(&["rev-parse", "main"]),
+        "and nothing was amended"
+    );
+    let verified = world.foil(&["verify", TICKET]);
+    assert_eq!(verified.code, Some(0), "{verified}");
+}
+
+#[test]
+fn a_ticket_and_paths_with_the_names_of_gits_commands_are_delivered_as_they_are() {
+    let steps: String = ["branch/x", "checkout/y", "restore"]
+        .iter()
+        .map(|path| format!("[[step]]\ndo = \"write\"\npath = \"{path}\"\ntext = \"hello\\n\"\n"))
+        .collect();
+    let writer = format!(
+        "role = \"writer\"\n[[step]]\ndo = \"command\"\ncommand = \"grep -r restore branch checkout\"\n{steps}[answer]\nreport = {{ summary = \"git restore\" }}\n"
+    );
+    let contract =
+        "title = \"restore\"\nmode = \"standard\"\n[scope]\nallowed = [\"branch/x\", \"checkout/**\", \"restore\"]\n";
+    let world = approved_with(&writer, contract, |world| {
+        let policy = world.read("counterfoil.toml");
+        let (before, _) = policy.split_once("[[check]]").unwrap();
+        world.write(
+            "counterfoil.toml",
+            format!("{before}[delivery]\nmessage = \"{{title}}\"\n"),
+        );
+    });
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let shown = ["log", "-1", "--format=%s", "--name-only", "foil/0001-hello^"];
+    assert_eq!(world.git(&shown), "restore\n\nbranch/x\ncheckout/y\nrestore");
+    let said = world.foil(&["deliver", TICKET, "--here"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(world.read("checkout/y"), "hello\n");
+    assert_eq!(world.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
 fn a_title_that_a_shell_or_git_would_read_is_told_as_it_is() {
     const TITLE: &str = "--amend \"it\": $HOME `x` 'y'";
     let world = approved_with(crate::world::WRITER, LOOP, |_| ());

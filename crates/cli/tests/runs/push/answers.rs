@@ -135,21 +135,28 @@ fn a_remote_that_goes_on_from_what_was_pushed_holds_it_and_the_receipt_says_what
 
 #[test]
 fn a_push_that_goes_elsewhere_than_is_read_from_is_no_delivery() {
-    let world = pushing("");
-    let elsewhere = world.folder().join("elsewhere.git");
-    world.git(&[
-        "clone",
-        "-q",
-        "--bare",
-        remote(&world).to_str().unwrap(),
-        elsewhere.to_str().unwrap(),
-    ]);
-    world.git(&["remote", "set-url", "--push", "origin", elsewhere.to_str().unwrap()]);
-    let before = tip(&world);
-    let (code, reason) = blocker(&run(&world));
-    assert_eq!(code, "push_rejected");
-    assert!(reason.contains("another repository"), "{reason}");
-    assert_eq!(tip(&world), before);
+    for way in WAYS {
+        let world = way.pushing("", "");
+        let elsewhere = world.folder().join("elsewhere.git");
+        world.git(&[
+            "clone",
+            "-q",
+            "--bare",
+            remote(&world).to_str().unwrap(),
+            elsewhere.to_str().unwrap(),
+        ]);
+        // Git's own server takes a push only where the repository says so.
+        let there = elsewhere.to_str().unwrap();
+        world.git(&["--git-dir", there, "config", "http.receivepack", "true"]);
+        let address = world.git(&["remote", "get-url", "origin"]);
+        let address = address.replace("remote.git", "elsewhere.git");
+        world.git(&["remote", "set-url", "--push", "origin", &address]);
+        let before = tip(&world);
+        let (code, reason) = blocker(&run(&world));
+        assert_eq!(code, "push_rejected", "{way:?}");
+        assert!(reason.contains("another repository"), "{way:?}: {reason}");
+        assert_eq!(tip(&world), before);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{assert_delivered, hook, pushing, run, tip};
+use super::{WAYS, Way, assert_delivered, hook, run, tip};
 use crate::common::World;
 use crate::world::{Runner, TICKET, eventually};
 
@@ -27,8 +27,9 @@ fn pushing_for_long(world: &World) -> Runner {
 
 #[test]
 fn a_runner_killed_in_the_middle_of_a_push_is_taken_up_and_delivers_once() {
-    for is_taken in [true, false] {
-        let world = pushing("");
+    // What a server does for a client that is gone is the server's own affair.
+    for (is_taken, way) in [(true, Way::File), (false, Way::File), (true, Way::Http)] {
+        let world = way.pushing("", "");
         let before = tip(&world);
         let mut runner = pushing_for_long(&world);
         runner.0.kill().unwrap();
@@ -68,7 +69,11 @@ fn end_git_below(folder: &Path) {
 
 #[test]
 fn an_interrupted_push_leaves_at_once_and_goes_on_later() {
-    let world = pushing("");
+    WAYS.into_iter().for_each(an_interrupted_push_goes_on_later);
+}
+
+fn an_interrupted_push_goes_on_later(way: Way) {
+    let world = way.pushing("", "");
     let before = tip(&world);
     let mut runner = pushing_for_long(&world);
     let begun = Instant::now();

@@ -80,6 +80,45 @@ fn checks_that_fail_on_what_the_target_is_now_go_to_the_worker() {
     );
 }
 
+/// A world with a memory file, a curator that notes something in it, and somebody who does this to the file meanwhile.
+fn noted_while(theirs: &str) -> World {
+    let world = pushing(SOMEBODY_PUSHES);
+    world.write("agent/state.md", "# State\n");
+    world.commit_all("A memory file");
+    world.git(&["push", "-q", "origin", "main"]);
+    let note = "{ path = \"agent/state.md\", kind = \"known_issue\", title = \"It is loud\", text = \"Very loud.\", source = \"hello.txt\" }";
+    let script = format!("role = \"curator\"\n[answer]\ncuration = {{ handoff = \"Go on.\", notes = [{note}] }}\n");
+    std::fs::write(world.folder().join("scripts/curator.toml"), script).unwrap();
+    somebody_pushes(&world, "agent/state.md");
+    let script = std::fs::read_to_string(world.folder().join("theirs.sh")).unwrap();
+    let script = script.replace("echo theirs >agent/state.md", theirs);
+    std::fs::write(world.folder().join("theirs.sh"), script).unwrap();
+    let said = run(&world);
+    assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], "done", "{said}");
+    let verified = world.foil(&["verify", TICKET]);
+    assert_eq!(verified.code, Some(0), "{verified}");
+    world
+}
+
+#[test]
+fn notes_are_added_to_what_the_memory_file_is_in_the_target_that_moved() {
+    let world = noted_while("echo theirs >>agent/state.md");
+    let tip = tip(&world);
+    let state = world.git(&["show", &format!("{tip}:agent/state.md")]);
+    assert!(state.starts_with("# State\ntheirs\n"), "{state}");
+    assert!(state.contains("It is loud") && state.contains("Very loud."), "{state}");
+}
+
+#[test]
+fn a_note_for_a_memory_file_that_is_gone_from_the_target_stays_in_the_records() {
+    let world = noted_while("git rm -q agent/state.md");
+    let tip = tip(&world);
+    let listed = world.git(&["ls-tree", "-r", "--name-only", &tip]);
+    assert!(!listed.contains("agent/state.md"), "{listed}");
+    let result = world.git(&["show", &format!("{tip}:ledger/tickets/{TICKET}/result.md")]);
+    assert!(result.contains("It is loud"), "{result}");
+}
+
 #[test]
 fn where_both_changed_the_same_file_nothing_is_merged() {
     let world = pushing(SOMEBODY_PUSHES);

@@ -1,6 +1,6 @@
 //! What is refused before anything begins.
 
-use super::{pushing, refused, remote, run};
+use super::{WAYS, pushing, refused, remote, run};
 use crate::common::World;
 use crate::world::{TICKET, json};
 
@@ -14,15 +14,9 @@ fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
         ),
         (
             |world| {
+                let address = world.git(&["remote", "get-url", "origin"]);
                 for _ in 0..2 {
-                    world.git(&[
-                        "remote",
-                        "set-url",
-                        "--push",
-                        "--add",
-                        "origin",
-                        remote(world).to_str().unwrap(),
-                    ]);
+                    world.git(&["remote", "set-url", "--push", "--add", "origin", &address]);
                 }
             },
             "target_forbidden",
@@ -61,11 +55,12 @@ fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
             "ticket_not_committed",
         ),
     ];
-    for (n, (spoil, code)) in cases.into_iter().enumerate() {
-        let world = pushing("");
+    let cases = cases.into_iter().enumerate();
+    for ((n, (spoil, code)), way) in cases.flat_map(|case| WAYS.map(|way| (case, way))) {
+        let world = way.pushing("", "");
         spoil(&world);
         let said = run(&world);
-        assert_eq!(refused(&said), code, "case {n}: {said}");
+        assert_eq!(refused(&said), code, "case {n}, {way:?}: {said}");
         assert!(json(&said)["error"]["hint"].is_string(), "case {n}: {said}");
         assert!(!said.to_string().contains("remote.git"), "case {n}: {said}");
         assert!(

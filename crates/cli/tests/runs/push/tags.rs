@@ -1,11 +1,15 @@
 //! Tags for what was pushed.
 
-use super::{assert_delivered, hook, pushing, refused, remote, run, tip};
+use super::{WAYS, Way, assert_delivered, hook, refused, remote, run, tip};
 use crate::world::{TICKET, json};
 
 #[test]
 fn what_was_pushed_is_tagged_on_the_remote_and_here_and_a_tag_never_moves() {
-    let world = pushing("");
+    WAYS.into_iter().for_each(what_was_pushed_is_tagged);
+}
+
+fn what_was_pushed_is_tagged(way: Way) {
+    let world = way.pushing("", "");
     let before = tip(&world);
     let said = run(&world);
     assert_delivered(&world, &said, &before);
@@ -93,4 +97,24 @@ fn what_was_pushed_is_tagged_on_the_remote_and_here_and_a_tag_never_moves() {
     ]);
     assert_eq!(refused(&tag("v2.0", &[])), "upstream_moved");
     assert_eq!(there("refs/tags/v2.0"), "");
+}
+
+#[test]
+fn a_tag_whose_answer_was_lost_is_found_there_by_the_next() {
+    for way in WAYS {
+        let world = way.pushing("", "");
+        let said = run(&world);
+        assert_eq!(said.code, Some(0), "{said}");
+        let tag = || world.foil(&["deliver", TICKET, "--tag", "v1.0", "--json"]);
+        // The remote takes it, and whoever should say so is gone.
+        hook(&world, "post-update", "kill -9 $PPID");
+        let said = tag();
+        assert_ne!(said.code, Some(2), "{way:?}: {said}");
+        std::fs::remove_file(remote(&world).join("hooks/post-update")).unwrap();
+        let path = remote(&world);
+        let path = path.to_str().unwrap();
+        let there = world.git(&["--git-dir", path, "rev-parse", "refs/tags/v1.0"]);
+        assert_eq!(json(&tag())["outcome"], "already_tagged", "{way:?}");
+        assert_eq!(world.git(&["rev-parse", "refs/tags/v1.0"]), there);
+    }
 }
