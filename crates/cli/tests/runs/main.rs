@@ -39,6 +39,7 @@ mod logs;
 mod modes;
 mod notifications;
 mod overview;
+mod own_hooks;
 mod packages;
 mod packages_on_one_branch;
 mod parallel;
