@@ -1,5 +1,6 @@
 //! The certificate: what of the promises can be counted is counted, with the real program, real Git and real files.
 
+mod contention;
 mod crash;
 mod look;
 mod world;
@@ -30,6 +31,9 @@ pub(crate) struct Certificate {
     /// How many pairs of deaths, the second of them while the first is recovered from
     #[arg(long, value_name = "N", default_value_t = 500)]
     pairs: usize,
+    /// How many rounds of 64 processes that contend for one ticket
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    rounds: usize,
     /// The seed of what is chosen by chance
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -51,11 +55,13 @@ pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<()
     };
     let figures = crash::certify(&folder, &foil, &modes, &plan)?;
     println!("{}", Figures::table(&figures));
-    let broken = figures.into_iter().flat_map(|figures| figures.broken).collect();
+    let contention = contention::certify(&folder.join("worlds"), &foil, certificate.rounds)?;
+    println!("{}", contention.table());
+    let broken = figures.into_iter().flat_map(|figures| figures.broken);
     nothing_found(
-        "what is promised of a run that dies does not hold",
-        broken,
-        "each line names where the process died: `COUNTERFOIL_CRASH_AT` repeats it",
+        "what is promised of a run that dies, or of several at once, does not hold",
+        broken.chain(contention.broken).collect(),
+        "a line about a death names where the process died: `COUNTERFOIL_CRASH_AT` repeats it",
     )
 }
 
@@ -65,6 +71,7 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
         deliveries: Vec::new(),
         every: CUT,
         pairs: 40,
+        rounds: 5,
         seed: 1,
         quick: true,
     };

@@ -1,5 +1,6 @@
 //! A repository with one ticket, which a run can be let die in again and again.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -91,6 +92,17 @@ pub(super) enum End {
     Exited(i32, String),
     /// By the signal that it sent to itself.
     Died,
+}
+
+impl End {
+    /// That of a command which has ended.
+    pub(super) fn of(output: &Output) -> Self {
+        match output.status.code() {
+            Some(code) => Self::Exited(code, words(output)),
+            None if output.status.signal() == Some(9) => Self::Died,
+            None => Self::Exited(-1, format!("{}", output.status)),
+        }
+    }
 }
 
 impl World {
@@ -214,10 +226,10 @@ impl World {
 
     /// Runs Git and gives what it prints.
     pub(super) fn git(&self, arguments: &[&str]) -> Result<String, TaskError> {
-        let mut command = Command::new("git");
+        let mut command = self.prepared("git", "repository");
         command.args(arguments);
         let said = line(&command);
-        let output = self.run(command)?;
+        let output = capture(command)?;
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
             false => Err(TaskError::unreadable(said, words(&output))),
@@ -237,7 +249,7 @@ impl World {
 
     /// Runs `foil`; it dies at this point, and writes down those that it passes.
     pub(super) fn foil(&self, arguments: &[&str], at: Option<&str>, log: Option<&Path>) -> Result<End, TaskError> {
-        let mut command = Command::new(&self.foil);
+        let mut command = self.prepared(&self.foil, "repository");
         command.args(arguments);
         if let Some(at) = at {
             command.env("COUNTERFOIL_CRASH_AT", at);
@@ -245,22 +257,31 @@ impl World {
         if let Some(log) = log {
             command.env("COUNTERFOIL_CRASH_LOG", log);
         }
-        let output = self.run(command)?;
-        Ok(match output.status.code() {
-            Some(code) => End::Exited(code, words(&output)),
-            None if output.status.signal() == Some(9) => End::Died,
-            None => End::Exited(-1, format!("{}", output.status)),
-        })
+        Ok(End::of(&capture(command)?))
     }
 
-    fn run(&self, mut command: Command) -> Result<Output, TaskError> {
+    /// Runs `foil` in a folder of the world.
+    pub(super) fn foil_in(&self, folder: &str, arguments: &[&str]) -> Result<End, TaskError> {
+        let mut command = self.prepared(&self.foil, folder);
+        command.args(arguments);
+        Ok(End::of(&capture(command)?))
+    }
+
+    /// The program that is certified.
+    pub(super) fn program(&self) -> &Path {
+        &self.foil
+    }
+
+    /// A program that is to run in a folder of the world, and knows nothing of what is outside.
+    pub(super) fn prepared(&self, program: impl AsRef<OsStr>, folder: &str) -> Command {
+        let mut command = Command::new(program);
         command
-            .current_dir(self.path("repository"))
+            .current_dir(self.path(folder))
             .env("HOME", self.path("home"))
             .env("XDG_STATE_HOME", self.path("state"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .stdin(Stdio::null());
-        capture(command)
+        command
     }
 
     /// Processes that are still there although nothing should be, after a while.
