@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::document::{DocumentError, document_text, locate, read_toml};
 use crate::object::BlobId;
 use crate::path::RepoPath;
+use crate::spec::RequirementId;
 
 /// `approval.toml`: a person's consent to exactly these bytes. An edit of any covered file voids it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +31,9 @@ pub struct Approval {
     /// Every covered file
     #[schemars(length(min = 1))]
     pub file: Vec<CoveredFile>,
+    /// What the linked delta modifies or removes, as it was required then
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<ReplacedRequirement>,
     /// Reserved for a signature over the rest
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Signature>,
@@ -75,6 +79,18 @@ pub struct CoveredFile {
     /// Its blob
     pub blob: BlobId,
     /// SHA-256 of its bytes
+    pub sha256: Digest,
+}
+
+/// A current requirement that consent lets a delta modify or remove, by what it says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplacedRequirement {
+    /// Its name
+    pub requirement: RequirementId,
+    /// The file of the current specs that has it
+    pub path: RepoPath,
+    /// SHA-256 of its row, without the spaces around its cells
     pub sha256: Digest,
 }
 

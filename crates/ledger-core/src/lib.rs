@@ -54,7 +54,7 @@ pub use activity::{
     TokenCount,
 };
 pub use advice::{Advice, AdviceNext, MAX_TASK_FILES, RoundTask};
-pub use approval::{Approval, ApprovalKind, Cancellation, CoveredFile, LabelConsent, Signature};
+pub use approval::{Approval, ApprovalKind, Cancellation, CoveredFile, LabelConsent, ReplacedRequirement, Signature};
 pub use blocker::{Blocker, BlockerCode};
 pub use bounded::{MAX_LIST_BYTES, fitting};
 pub use change::{
@@ -121,7 +121,7 @@ pub use spec::{
     DeltaItem, DeltaItemId, Design, DesignDecision, FileChange, ImpactedFile, MAX_SPEC_BYTES, MAX_SPEC_PROBLEMS,
     MAX_SPEC_ROWS, MOST_OF_ONE_NAME, PlannedTest, ProofItem, Requirement, RequirementId, Requirements, SpecFolder,
     SpecKind, SpecProblem, SpecReading, SpecSet, SpecSeverity, SpecSources, Task, TaskId, TaskRole, Tasks, Trace,
-    spec_skeleton, with_delta,
+    replaced_by, spec_skeleton, with_delta,
 };
 pub use statement::{PredicateType, Statement, StatementForm, Subject, SubjectDigest};
 pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};

@@ -341,6 +341,18 @@ pub enum DecisionStatus {
     Superseded,
 }
 
+impl DecisionStatus {
+    /// The word for it in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Proposed => "proposed",
+            Self::Accepted => "accepted",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
 /// Consent to exact actions that are denied by default. Nothing wider follows from any of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

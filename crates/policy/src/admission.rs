@@ -7,7 +7,8 @@ mod others;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::{
-    Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, PackageName, RepoPath, RunId, TicketFile, TicketId,
+    Approval, Blocker, BlockerCode, Cancellation, CommitId, Digest, PackageName, ReplacedRequirement, RepoPath, RunId,
+    TicketFile, TicketId,
 };
 
 pub use others::may_stack;
@@ -41,6 +42,8 @@ pub struct AdmissionFacts {
     pub must_cover: Vec<RepoPath>,
     /// The digest at the base of each file that the approval covers or has to cover; none: it is not there.
     pub at_base: BTreeMap<RepoPath, Option<Digest>>,
+    /// Requirements that the approval lets the ticket's delta replace, and that say something else at the base.
+    pub overtaken: Vec<ReplacedRequirement>,
     /// Files of the ticket whose committed bytes at the base are not those in the work tree.
     pub uncommitted: Vec<RepoPath>,
     /// The package manifests of the base above the files that a ticket in quick mode names: files with a name of

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use git_delivery::{Head, Identity, Operation, Repository};
 use ledger_core::{
     BaseReason, Blocker, BlockerCode, CommitId, CoveredFile, Digest, Discovery, MAX_DOCUMENT_BYTES, ObservedRef,
-    PushTarget, RefName, RepoPath, Run, SourceLock, StackedTicket, Ticket, TicketFile, TicketId, TreeId,
+    PushTarget, RefName, ReplacedRequirement, RepoPath, Run, SourceLock, StackedTicket, Ticket, TicketFile, TicketId,
+    TreeId,
 };
 use policy::{
     Admission, AdmissionFacts, ApprovalFact, CheckSpec, ChildFact, ContextFacts, HeadFact, InvalidChecks, Policy,
@@ -34,7 +35,7 @@ use crate::other_tickets::OtherTickets;
 use crate::packages::{Packages, SharedBranch, is_as_pinned, package_standing, pinned_files};
 use crate::prompt::{HandOffs, Instructions, Steering};
 use crate::prompt_files::PromptFiles;
-use crate::specs::LinkedSpecs;
+use crate::specs::{LinkedSpecs, overtaken_in};
 use crate::status::nearest_id;
 use crate::steering_files::SteeringFiles;
 use crate::target::{last_seen, push_target};
@@ -194,6 +195,10 @@ impl Candidacy {
             }
         }
         let (approval, approval_file) = approval_of(committed_folder.as_ref(), &approval_path);
+        let overtaken = match &tip {
+            Some(tip) => overtaken_in(repository, repository.commit_tree_id(tip.commit)?, replaces(&approval))?,
+            None => Vec::new(),
+        };
         let covered = match &approval {
             ApprovalFact::Found(approval) => approval.file.iter().map(|file| file.path.clone()).collect(),
             _ => Vec::new(),
@@ -340,6 +345,7 @@ impl Candidacy {
             approval,
             must_cover,
             at_base,
+            overtaken,
             uncommitted,
             manifests,
             steering: chosen,
@@ -541,6 +547,7 @@ impl Candidacy {
                 return Err(missing(BlockerCode::SourceLockMismatch, &reason));
             }
         }
+        refuse_unfit_delta(repository, tree, &self.facts.approval, self.specs.as_ref())?;
         let has_memory = has_memory(repository, tree, &self.policy)?;
         Ok(Ready {
             checks,
@@ -566,6 +573,36 @@ impl Candidacy {
             identity,
             repository: self.repository,
         })
+    }
+}
+
+/// The base may be another than where the ticket was looked at: tickets that it is stacked on bring their own current specs.
+fn refuse_unfit_delta(
+    repository: &Repository,
+    base: TreeId,
+    approval: &ApprovalFact,
+    specs: Option<&LinkedSpecs>,
+) -> Result<(), AdmitError> {
+    let refused = |code, reason| Err(AdmitError::Base(Blocker::new(code, reason)));
+    if let Some(overtaken) = overtaken_in(repository, base, replaces(approval))?.first() {
+        let (requirement, path) = (&overtaken.requirement, &overtaken.path);
+        let reason = format!(
+            "`{requirement}` says something else in `{path}` of the base than when its replacement was approved"
+        );
+        return refused(BlockerCode::ApprovalStale, reason);
+    }
+    let Some(specs) = specs else { return Ok(()) };
+    match specs.unfit_in(repository, base)? {
+        None => Ok(()),
+        Some(problem) => refused(BlockerCode::SpecConflict, problem.to_string()),
+    }
+}
+
+/// The current requirements that an approval lets a delta replace.
+fn replaces(approval: &ApprovalFact) -> &[ReplacedRequirement] {
+    match approval {
+        ApprovalFact::Found(approval) => &approval.replaces,
+        ApprovalFact::Missing | ApprovalFact::Invalid { .. } => &[],
     }
 }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use git_delivery::{CommittedHere, GitProgramError, HereError, ObjectError, RepositoryError, blob_id};
 use ledger_core::{
-    Approval, ApprovalKind, CommitId, CoveredFile, Digest, Package, PackageName, RepoPath, TicketFile, TicketId,
+    Approval, ApprovalKind, CommitId, CoveredFile, Digest, Package, PackageName, ReplacedRequirement, RepoPath,
+    TicketFile, TicketId,
 };
 
 use self::fitness::Fitness;
@@ -46,6 +47,8 @@ pub struct PlannedApproval {
     pub ticket: TicketFile,
     /// Every covered file.
     pub files: Vec<CoveredFile>,
+    /// The current requirements that its delta modifies or removes.
+    pub replaces: Vec<ReplacedRequirement>,
     /// Whether these very bytes are approved already.
     pub already: bool,
     /// What is worth knowing and does not stand in the way.
@@ -229,6 +232,7 @@ impl ApprovalPlan {
                 repository: self.repository.clone(),
                 label: None,
                 file: planned.files.clone(),
+                replaces: planned.replaces.clone(),
                 signature: None,
             };
             let text = approval.to_toml().map_err(|error| ApproveError::Encode {
@@ -475,14 +479,16 @@ fn plan(fitness: &Fitness<'_>, folder: &TicketFolder<'_>) -> Result<PlannedAppro
         });
         bytes.insert(path, content);
     }
+    let replaces = fitness.replaced_by(folder, &ticket);
     let already = matches!(
         consent_state(folder, &contract, &ticket, fitness.repository_id),
         ConsentState::Approved { .. }
-    ) && covers(folder, &files);
+    ) && covers(folder, &files, &replaces);
     Ok(PlannedApproval {
         id: folder.id().clone(),
         ticket,
         files,
+        replaces,
         already,
         warnings,
         approval_path: folder.path(TicketFileName::Approval),
@@ -490,8 +496,8 @@ fn plan(fitness: &Fitness<'_>, folder: &TicketFolder<'_>) -> Result<PlannedAppro
     })
 }
 
-/// Whether the approval that is there covers exactly these files.
-fn covers(folder: &TicketFolder<'_>, files: &[CoveredFile]) -> bool {
+/// Whether the approval that is there covers exactly these files, and lets exactly these requirements be replaced.
+fn covers(folder: &TicketFolder<'_>, files: &[CoveredFile], replaces: &[ReplacedRequirement]) -> bool {
     let Ok(Some(approval)) = folder.approval() else {
         return false;
     };
@@ -500,5 +506,5 @@ fn covers(folder: &TicketFolder<'_>, files: &[CoveredFile]) -> bool {
         files.sort();
         files
     };
-    sorted(&approval.file) == sorted(files)
+    sorted(&approval.file) == sorted(files) && approval.replaces == replaces
 }

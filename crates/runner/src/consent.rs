@@ -1,7 +1,7 @@
 //! Whether a ticket's approval stands: who approved, and whether every covered file still has the approved bytes.
 
 use jiff::Timestamp;
-use ledger_core::{Approval, Digest, RepoPath, TicketFile};
+use ledger_core::{Approval, Digest, RepoPath, RequirementId, TicketFile};
 
 use crate::ledger::{FileProblem, TicketFileName, TicketFolder};
 
@@ -36,7 +36,7 @@ pub enum ConsentState {
 }
 
 /// How a file differs from what was approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StaleReason {
     /// Its bytes are others.
     #[error("it changed after the approval")]
@@ -47,6 +47,12 @@ pub enum StaleReason {
     /// The approval does not speak of it.
     #[error("the approval does not cover it")]
     NotCovered,
+    /// It has a requirement that the delta modifies or removes, and says something else of it.
+    #[error("`{requirement}` says something else there than when its replacement was approved")]
+    Requirement {
+        /// The requirement.
+        requirement: RequirementId,
+    },
 }
 
 /// The files that an approval of this ticket must cover: contract, prompt, a plan that a person wrote, linked specs, the steering packs that it names, and the
@@ -122,6 +128,17 @@ pub fn consent_state(
             path: file.path.clone(),
             how,
         };
+    }
+    for replaced in &approval.replaces {
+        let bytes = folder.read_path(&replaced.path).ok().flatten();
+        if !replaced.is_in(bytes.as_deref()) {
+            return ConsentState::Stale {
+                path: replaced.path.clone(),
+                how: StaleReason::Requirement {
+                    requirement: replaced.requirement.clone(),
+                },
+            };
+        }
     }
     ConsentState::Approved {
         by: approval.by,

@@ -1,15 +1,16 @@
 //! The specs that a ticket links: read from where its ledger is, and held against the ticket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::{ObjectError, Repository};
 use ledger_core::{
-    DeltaHandling, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SpecFolder, SpecKind, SpecReading,
-    SpecSet, SpecSeverity, SpecSources, TicketFile, TicketId, TreeId, document_text, with_delta,
+    Approval, CurrentProblem, DeltaHandling, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, ReplacedRequirement,
+    RepoPath, SourceLock, SpecFolder, SpecKind, SpecReading, SpecSet, SpecSeverity, SpecSources, TicketFile, TicketId,
+    TreeId, document_text, replaced_by, with_delta,
 };
 use policy::{
-    Policy, PolicyScope, SpecClaim, SpecConflict, TracePlace, has_specs, open_spec_decisions, spec_conflicts,
-    trace_gaps,
+    ClaimedSpec, Policy, PolicyScope, SpecClaim, SpecConflict, TracePlace, has_specs, open_spec_decisions,
+    spec_conflicts, trace_gaps,
 };
 
 use crate::approve::is_delivered;
@@ -57,18 +58,30 @@ impl LinkedSpecs {
     ) -> Result<BTreeMap<RepoPath, Option<Vec<u8>>>, ObjectError> {
         let mut current = BTreeMap::new();
         for path in self.current_paths() {
-            let side = repository.entry_at(tree, path)?;
-            let bytes = match side {
-                None => None,
-                Some(side) if matches!(side.mode, EntryMode::File | EntryMode::Executable) => {
-                    Some(repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64)?)
-                }
-                // What is no plain file has no requirements, and is not replaced by one.
-                Some(_) => Some(Vec::new()),
-            };
-            current.insert(path.clone(), bytes);
+            current.insert(path.clone(), current_file(repository, tree, path)?);
         }
         Ok(current)
+    }
+
+    /// The first item of the delta that cannot be brought into the current specs of a tree.
+    pub(crate) fn unfit_in(
+        &self,
+        repository: &Repository,
+        tree: TreeId,
+    ) -> Result<Option<CurrentProblem>, ObjectError> {
+        let brought = with_delta(&self.set, &self.current_in(repository, tree)?);
+        Ok(brought.err().and_then(|problems| problems.into_iter().next()))
+    }
+
+    /// The first requirement that the delta replaces and that is another in the second tree.
+    pub(crate) fn overtaken_between(
+        &self,
+        repository: &Repository,
+        before: TreeId,
+        after: TreeId,
+    ) -> Result<Option<ReplacedRequirement>, ObjectError> {
+        let replaced = replaced_by(&self.set, &self.current_in(repository, before)?);
+        Ok(overtaken_in(repository, after, &replaced)?.into_iter().next())
     }
 
     fn current_paths(&self) -> impl Iterator<Item = &RepoPath> {
@@ -114,6 +127,40 @@ impl LinkedSpecs {
         let requirements = self.files.first()?.path.clone();
         Some(SpecClaim::new(id.clone(), ticket, requirements, &self.set))
     }
+}
+
+/// A file of the current specs in a tree; none where it is not there.
+fn current_file(repository: &Repository, tree: TreeId, path: &RepoPath) -> Result<Option<Vec<u8>>, ObjectError> {
+    match repository.entry_at(tree, path)? {
+        None => Ok(None),
+        Some(side) if matches!(side.mode, EntryMode::File | EntryMode::Executable) => {
+            Ok(Some(repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64)?))
+        }
+        // What is no plain file has no requirements, and is not replaced by one.
+        Some(_) => Ok(Some(Vec::new())),
+    }
+}
+
+/// Those of these requirements of which the current specs of a tree say something else.
+pub(crate) fn overtaken_in(
+    repository: &Repository,
+    tree: TreeId,
+    replaced: &[ReplacedRequirement],
+) -> Result<Vec<ReplacedRequirement>, ObjectError> {
+    let mut overtaken = Vec::new();
+    for replaced in replaced {
+        let bytes = current_file(repository, tree, &replaced.path)?;
+        if !replaced.is_in(bytes.as_deref()) {
+            overtaken.push(replaced.clone());
+        }
+    }
+    Ok(overtaken)
+}
+
+/// The approval that a run was started with; the reason where it cannot be read.
+pub(crate) fn approval_of(repository: &Repository, lock: &SourceLock) -> Result<Approval, String> {
+    let bytes = repository.read_blob(lock.approval.blob, MAX_DOCUMENT_BYTES as u64);
+    Approval::parse(&bytes.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
 }
 
 /// What came of reading the specs that a ticket links.
@@ -392,6 +439,30 @@ pub(crate) fn claim_of(
     specs
         .claim(folder.id(), ticket)
         .filter(|_| !is_delivered(workspace, folder))
+}
+
+/// The requirements that the delta of a ticket replaces, as they are required where its folder is. Those that a ticket before it works on
+/// too, and that is not merged there, are left out: what they will say is not known yet.
+pub(crate) fn replaced_in(
+    folder: &TicketFolder<'_>,
+    ticket: &TicketFile,
+    policy: &Policy,
+    before: &[TicketFolder<'_>],
+) -> Vec<ReplacedRequirement> {
+    let linked = |folder: &TicketFolder<'_>, ticket: &TicketFile| Reader::new(folder, ticket, b"", policy)?.linked();
+    let Some(specs) = linked(folder, ticket) else {
+        return Vec::new();
+    };
+    let read = |path: &RepoPath| (path.clone(), folder.read_path(path).ok().flatten());
+    let current = specs.current_paths().map(read).collect();
+    let claimed = before.iter().filter_map(|other| {
+        let ticket = other.ticket().ok()?;
+        linked(other, &ticket)?.claim(other.id(), &ticket)
+    });
+    let claimed: BTreeSet<_> = claimed.flat_map(|claim| claim.on).collect();
+    let mut replaced = replaced_by(&specs.set, &current);
+    replaced.retain(|item| !claimed.contains(&ClaimedSpec::Requirement(item.requirement.clone())));
+    replaced
 }
 
 /// What others work on at the same time as this ticket with these specs.

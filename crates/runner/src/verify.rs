@@ -11,8 +11,8 @@ use std::path::Path;
 use git_delivery::{Anchor, AnchorError, Repository};
 use ledger_core::{
     CommitId, CoveredFile, DeliveredRun, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal,
-    JournalError, MAX_DOCUMENT_BYTES, Observation, Receipt, Record, RefName, RepoPath, Run, RunId, SourceLock,
-    Statement, TicketFile, TicketId, TreeId,
+    JournalError, MAX_DOCUMENT_BYTES, Observation, Receipt, Record, RefName, ReplacedRequirement, RepoPath, Run, RunId,
+    SourceLock, Statement, TicketFile, TicketId, TreeId,
 };
 use policy::MemoryPaths;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::base::receipt_bytes;
 use crate::closeout::Closeout;
 use crate::memory::with_notes;
 use crate::packages::{is_as_pinned, pinned_files};
-use crate::specs::LinkedSpecs;
+use crate::specs::{LinkedSpecs, approval_of, overtaken_in};
 use crate::state::StateRoots;
 use crate::workspace::PolicyFile;
 
@@ -673,8 +673,21 @@ impl Verifier<'_> {
         }
         let specs = ledger_of(lock).and_then(|ledger| LinkedSpecs::in_tree(self.repository, tree, &ticket, &ledger));
         let specs = specs.ok_or("the specs of the ticket cannot be read in the tree")?;
+        if let Some(overtaken) = self.overtaken(lock, tree)? {
+            let (requirement, path) = (&overtaken.requirement, &overtaken.path);
+            return Err(format!(
+                "`{requirement}` says something else in `{path}` of the tree than when its replacement was approved"
+            ));
+        }
         let closeout = Closeout::of(self.repository, tree, &specs);
         closeout.map(Some).map_err(|error| error.to_string())
+    }
+
+    /// The first requirement that the approval lets the delta replace, and that is another in the tree.
+    fn overtaken(&self, lock: &SourceLock, tree: TreeId) -> Result<Option<ReplacedRequirement>, String> {
+        let approval = approval_of(self.repository, lock)?;
+        let overtaken = overtaken_in(self.repository, tree, &approval.replaces).map_err(|error| error.to_string())?;
+        Ok(overtaken.into_iter().next())
     }
 
     /// What the notes of the run have to make of its memory files, computed again from the tree; the reason where that cannot be told.

@@ -15,9 +15,10 @@ const NAMES: [&str; 4] = ["requirements", "design", "tasks", "delta"];
 const YEAR: &str = "fn days(year: u32) -> u32 {\n    365\n}\n";
 
 /// What the worker of the example writes.
-const LEAP: &str = "[[step]]\ndo = \"write\"\npath = \"src/year.rs\"\n\
+pub(crate) const LEAP: &str = "[[step]]\ndo = \"write\"\npath = \"src/year.rs\"\n\
     text = \"fn days(year: u32) -> u32 {\\n    365\\n}\\n\\npub fn is_leap(year: u32) -> bool {\\n    year % 4 == 0\\n}\\n\"\n";
-const TEST: &str = "[[step]]\ndo = \"write\"\npath = \"tests/year.sh\"\ntext = \"grep -q is_leap src/year.rs\\n\"\n";
+pub(crate) const TEST: &str =
+    "[[step]]\ndo = \"write\"\npath = \"tests/year.sh\"\ntext = \"grep -q is_leap src/year.rs\\n\"\n";
 const CENTURY: &str = "[[step]]\ndo = \"write\"\npath = \"src/century.rs\"\n\
     text = \"pub fn century(year: u32) -> u32 {\\n    year / 100\\n}\\n\"\n";
 
@@ -32,7 +33,7 @@ pub(crate) fn in_guide(language: &str) -> Vec<String> {
         .collect()
 }
 
-fn spec(name: &str) -> String {
+pub(crate) fn spec(name: &str) -> String {
     format!("ledger/specs/changes/{TICKET}/{name}.md")
 }
 
@@ -505,6 +506,85 @@ fn a_standard_ticket_says_why_it_has_no_specs_for_what_specs_are_for() {
     assert_ne!(said.code, Some(0), "{said}");
 }
 
+/// The delta of the guide, which modifies what it adds there.
+pub(crate) fn modifying(delta: &str) -> String {
+    let (head, rest) = delta.split_once("## ADDED").unwrap();
+    let (table, rest) = rest.split_once("## MODIFIED\n\nNone.").unwrap();
+    let table = table
+        .replace("| New behaviour", "| Existing behaviour | New behaviour")
+        .replace("| --- |\n", "| --- | --- |\n")
+        .replace(
+            "| ADD-001 | accepted | REQ-001 | a public function |",
+            "| MOD-001 | accepted | REQ-001 | others could ask | everybody can |",
+        );
+    format!("{head}## ADDED\n\nNone.\n\n## MODIFIED{table}{rest}")
+}
+
+/// What is required now, in a world of tickets that modify it.
+pub(crate) const CURRENT: &str = "ledger/specs/current/calendar/requirements.md";
+pub(crate) const REQUIRED: &str = "# calendar\n\n## Requirements\n\n\
+    | Requirement ID | Status | Requirement | Acceptance criteria | Proof target |\n| --- | --- | --- | --- | --- |\n\
+    | REQ-001 | accepted | Years have 365 days | always | none |\n| REQ-009 | accepted | Years have months | always | none |\n";
+
+#[test]
+fn a_requirement_that_changed_since_its_replacement_was_approved_is_not_overwritten() {
+    let world = world(&[LEAP, TEST], |world| {
+        world.write(CURRENT, REQUIRED);
+        replace(
+            world,
+            &spec("delta"),
+            &in_guide("markdown")[3],
+            &modifying(&in_guide("markdown")[3]),
+        );
+    });
+    let approval = world.read(&format!("ledger/tickets/{TICKET}/approval.toml"));
+    assert!(
+        approval.contains("[[replaces]]\nrequirement = \"REQ-001\"\n"),
+        "{approval}"
+    );
+    let said = world.foil(&["approve", TICKET]);
+    assert!(said.stdout.contains("already"), "{said}");
+
+    // Another row of the same file is nobody's concern.
+    replace(&world, CURRENT, "Years have months", "Years have twelve months");
+    world.commit_all("Count the months");
+    assert_eq!(world.foil(&["check"]).stderr, "");
+    replace(&world, CURRENT, "Years have 365 days", "Years have 366 days at times");
+    world.commit_all("Somebody changes what is required");
+
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(11), "{said}");
+    seen!("specs_replaced_changed", format!("{said}{}", world.foil(&["check"])));
+    assert!(!world.root().join(".git/counterfoil/runs").exists());
+
+    // Whoever approves it again has seen it.
+    assert_eq!(world.foil(&["approve", TICKET]).code, Some(0));
+    let (said, packet) = run(&world);
+    assert_eq!(packet["outcome"], "done", "{said}");
+    let current = world.git(&["show", &format!("foil/{TICKET}:{CURRENT}")]);
+    assert!(
+        current.contains("Others can ask") && current.contains("twelve months"),
+        "{current}"
+    );
+    assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+}
+
+#[test]
+fn a_delta_that_modifies_what_is_not_current_is_not_approved() {
+    let world = draft(|world| {
+        replace(
+            world,
+            &spec("delta"),
+            &in_guide("markdown")[3],
+            &modifying(&in_guide("markdown")[3]),
+        );
+        world.write(CURRENT, REQUIRED.replace("REQ-001", "REQ-002"));
+    });
+    let said = world.foil(&["approve", TICKET]);
+    assert_ne!(said.code, Some(0), "{said}");
+    assert!(said.stderr.contains("it has no `REQ-001`"), "{said}");
+}
+
 #[test]
 fn a_ticket_that_follows_another_modifies_what_that_one_added() {
     let world = done_with_specs();
@@ -518,17 +598,7 @@ fn a_ticket_that_follows_another_modifies_what_that_one_added() {
         world.write(&spec(name).replace(TICKET, second), text);
     }
     let delta = spec("delta").replace(TICKET, second);
-    let row = "| ADD-001 | accepted | REQ-001 | a public function |";
-    let text = world.read(&delta);
-    let (head, rest) = text.split_once("## ADDED").unwrap();
-    let (table, rest) = rest.split_once("## MODIFIED\n\nNone.").unwrap();
-    let table = table.replace("| New behaviour", "| Existing behaviour | New behaviour");
-    let table = table.replace("| --- |\n", "| --- | --- |\n");
-    let table = table.replace(
-        row,
-        "| MOD-001 | accepted | REQ-001 | others could ask | everybody can |",
-    );
-    world.write(&delta, format!("{head}## ADDED\n\nNone.\n\n## MODIFIED{table}{rest}"));
+    world.write(&delta, modifying(&world.read(&delta)));
 
     // What it modifies is on a branch as yet: that is told, and stops nothing.
     let said = world.foil(&["approve", second]);

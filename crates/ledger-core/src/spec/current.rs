@@ -6,8 +6,11 @@ use std::ops::Range;
 use super::reader::Reader;
 use super::requirements::{COLUMNS, items};
 use super::{
-    DeltaChange, DeltaItem, DeltaItemId, MAX_SPEC_BYTES, Requirement, SpecKind, SpecProblem, SpecSet, SpecSeverity,
+    DeltaChange, DeltaItem, DeltaItemId, MAX_SPEC_BYTES, Requirement, RequirementId, SpecKind, SpecProblem, SpecSet,
+    SpecSeverity,
 };
+use crate::approval::ReplacedRequirement;
+use crate::digest::Digest;
 use crate::document::document_text;
 use crate::path::RepoPath;
 use crate::ticket::DecisionStatus;
@@ -31,6 +34,38 @@ impl CurrentRequirements {
             false => Err(problems),
         }
     }
+}
+
+impl ReplacedRequirement {
+    /// Whether a file of the current specs still says of the requirement what it said then. `bytes` is none where the file is not there.
+    pub fn is_in(&self, bytes: Option<&[u8]>) -> bool {
+        bytes.and_then(|bytes| said_of(bytes, &self.requirement)) == Some(self.sha256)
+    }
+}
+
+/// What accepted items of the delta modify or remove, as it is required now, in the order of the delta. What is not there is left out.
+/// `current` has each file that the delta names.
+pub fn replaced_by(set: &SpecSet, current: &BTreeMap<RepoPath, Option<Vec<u8>>>) -> Vec<ReplacedRequirement> {
+    let items = set.delta.iter().flat_map(|delta| delta.applied());
+    let replacing = items.filter(|item| item.change != DeltaChange::Added);
+    let replaced = replacing.filter_map(|item| {
+        let bytes = current.get(&item.current)?.as_ref()?;
+        Some(ReplacedRequirement {
+            requirement: item.requirement.clone(),
+            path: item.current.clone(),
+            sha256: said_of(bytes, &item.requirement)?,
+        })
+    });
+    replaced.collect()
+}
+
+/// The digest of what a file of the current specs says of a requirement; none where it says nothing that can be read.
+fn said_of(bytes: &[u8], id: &RequirementId) -> Option<Digest> {
+    let current = CurrentRequirements::parse(bytes).ok()?;
+    let row = current.items.iter().find(|item| item.id == *id)?;
+    let status = row.status.as_str();
+    let cells = [id.as_str(), status, &row.text, &row.criteria, &row.proof];
+    Some(Digest::of(format!("| {} |", cells.join(" | "))))
 }
 
 /// The byte order mark.

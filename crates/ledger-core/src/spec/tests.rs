@@ -332,6 +332,36 @@ fn brought(text: Option<&str>) -> Result<String, Vec<String>> {
 }
 
 #[test]
+fn what_a_delta_replaces_is_told_apart_by_what_its_row_says() {
+    let replaced = replaced_by(&set(DELTA), &current(Some(CURRENT)));
+    let ids: Vec<_> = replaced.iter().map(|item| item.requirement.as_str()).collect();
+    assert_eq!(ids, ["REQ-002", "REQ-900"], "what is added replaces nothing");
+    let held = |text: &str| {
+        replaced
+            .iter()
+            .map(|item| item.is_in(Some(text.as_bytes())))
+            .collect::<Vec<_>>()
+    };
+    for same in [
+        CURRENT.replace('\n', "\r\n"),
+        CURRENT.replace("| ever |", "|  ever|"),
+        CURRENT.replace("Kept", "Not kept"),
+    ] {
+        assert_eq!(held(&same), [true, true], "{same}");
+    }
+    for other in [
+        CURRENT.replace("Nothing is said", "Much is said"),
+        CURRENT.replace("| accepted | REQ-002", "| superseded | REQ-002"),
+        CURRENT.replace("REQ-002", "REQ-003"),
+        CURRENT.replace("said | ever | none", "said | ever | nothing"),
+    ] {
+        assert_eq!(held(&other), [false, true], "{other}");
+    }
+    assert!(!replaced[0].is_in(None));
+    assert_eq!(replaced_by(&set(DELTA), &current(None)), []);
+}
+
+#[test]
 fn a_delivered_delta_changes_its_rows_and_nothing_else() {
     insta::assert_snapshot!(brought(Some(CURRENT)).unwrap());
     let windows = brought(Some(&CURRENT.replace('\n', "\r\n"))).unwrap();

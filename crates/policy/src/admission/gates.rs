@@ -305,6 +305,15 @@ pub(super) fn approval_current(facts: &AdmissionFacts) -> Gate {
             None => return unknown(NAME, format!("`{}` was not looked at", file.path)),
         }
     }
+    if let Some(overtaken) = facts.overtaken.first() {
+        let (requirement, path) = (&overtaken.requirement, &overtaken.path);
+        return no_but(
+            NAME,
+            BlockerCode::ApprovalStale,
+            format!("`{requirement}` says something else in `{path}` than when its replacement was approved"),
+            "look at what it says now, mend the delta where it matters, and approve the ticket again",
+        );
+    }
     yes(NAME, format!("{} files are as they were approved", approval.file.len()))
 }
 

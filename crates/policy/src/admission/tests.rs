@@ -33,6 +33,7 @@ fn approval() -> Approval {
         repository: "owner/name".into(),
         label: None,
         file: vec![covered("t/ticket.toml"), covered("t/prompt.md")],
+        replaces: Vec::new(),
         signature: None,
     }
 }
@@ -50,6 +51,7 @@ fn facts() -> AdmissionFacts {
         approval: ApprovalFact::Found(approval()),
         must_cover: names.map(path).to_vec(),
         at_base: names.map(|name| (path(name), Some(Digest::of(name)))).into(),
+        overtaken: Vec::new(),
         uncommitted: Vec::new(),
         manifests: BTreeSet::new(),
         steering: SteeringFacts::default(),
@@ -245,6 +247,16 @@ fn each_gate_says_no_for_its_own_reason() {
         (
             "[[decision]]\nid = \"DEC-1\"\nstatus = \"proposed\"\ndecision = \"x\"\nblocks = true\n",
             Box::new(|_| {}),
+        ),
+        (
+            "",
+            Box::new(|facts| {
+                facts.overtaken = vec![ReplacedRequirement {
+                    requirement: "REQ-001".parse().unwrap(),
+                    path: path("ledger/specs/current/mail/requirements.md"),
+                    sha256: Digest::of("row"),
+                }]
+            }),
         ),
         (SPECS, Box::new(|_| {})),
         (

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use ledger_core::{TicketFile, TicketId};
+use ledger_core::{ReplacedRequirement, TicketFile, TicketId};
 use policy::{Policy, SpecConflict, spec_conflicts};
 
 use crate::check_ledger::{Relations, TicketRules};
 use crate::finding::Finding;
 use crate::ledger::{FileProblem, Ledger, TicketFolder};
 use crate::packages::Packages;
-use crate::specs::{conflict_findings, open_claims};
+use crate::specs::{conflict_findings, open_claims, replaced_in};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What tickets are held to. What takes the whole ledger is computed once, however many tickets a package has.
@@ -48,6 +48,15 @@ impl<'a> Fitness<'a> {
     /// What all tickets of the ledger say of each other.
     pub(super) fn relations(&self) -> &Relations {
         self.relations.get_or_init(|| Relations::of(self.ledger, self.packages))
+    }
+
+    /// What the ticket's delta replaces, as far as no ticket before it, of those that it names or of its package, changes that first.
+    pub(super) fn replaced_by(&self, folder: &TicketFolder<'_>, ticket: &TicketFile) -> Vec<ReplacedRequirement> {
+        let package = ticket.package.as_ref().and_then(|name| self.packages.get(name));
+        let of_package = package.into_iter().flat_map(|package| &package.tickets);
+        let before = of_package.take_while(|id| *id != folder.id()).chain(&ticket.depends_on);
+        let before: Vec<_> = before.filter_map(|id| self.ledger.ticket(id)).collect();
+        replaced_in(folder, ticket, self.policy, &before)
     }
 
     /// Everything that is wrong with a ticket, on its own and beside the others.

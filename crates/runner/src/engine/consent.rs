@@ -15,6 +15,7 @@ use super::{Engine, Failed, RunPlan, ticket_folder};
 use crate::beneath::read_beneath;
 use crate::ledger::FileProblem;
 use crate::packages::{is_as_pinned, pinned_files};
+use crate::specs::{approval_of, overtaken_in};
 
 impl Engine {
     /// Looks at the covered files where the person who gave the consent would change them: in the work tree, and on the
@@ -86,6 +87,12 @@ fn look(
         if !is_as_pinned(repository, tree, ledger, file).map_err(|error| Failed::of(&error))? {
             return Ok(changed(file));
         }
+    }
+    let approval =
+        approval_of(repository, lock).map_err(|error| Failed::new(BlockerCode::SourceLockMismatch, error))?;
+    let overtaken = overtaken_in(repository, tree, &approval.replaces).map_err(|error| Failed::of(&error))?;
+    if let Some(overtaken) = overtaken.into_iter().next() {
+        return Ok(Consent::Changed { path: overtaken.path });
     }
     Ok(Consent::Current)
 }

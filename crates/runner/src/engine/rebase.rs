@@ -61,6 +61,18 @@ fn carry(plan: &RunPlan, repository: &Repository, seq: u64, onto: CommitId, run:
             "`{path}` changed in the target, and the run was started from it"
         )));
     }
+    if let Some(specs) = &plan.specs
+        && let Some(overtaken) = specs
+            .overtaken_between(repository, before, after)
+            .map_err(|error| failed(&error))?
+    {
+        let (requirement, path) = (&overtaken.requirement, &overtaken.path);
+        let reason = format!(
+            "`{requirement}` in `{path}` changed in the target, and the delta would overwrite that: look at what it \
+             says now, mend the delta where it matters, and approve the ticket again"
+        );
+        return Err(Failed::new(BlockerCode::SpecConflict, reason));
+    }
     // Lines that both changed are nobody's to choose between. What is merged is checked and reviewed as what it has become.
     let carried = match repository
         .carry_merging(before, tree, after)

@@ -3,11 +3,12 @@
 use std::process::Command;
 
 use super::{
-    DONE, SOMEBODY_PUSHES, WAYS, assert_delivered, blocker, hook, intents, pushing, pushing_with, remote, run,
+    DONE, PUSH, SOMEBODY_PUSHES, WAYS, assert_delivered, blocker, hook, intents, pushing, pushing_with, remote, run,
     somebody_pushes, tip,
 };
 use crate::common::World;
-use crate::world::{TICKET, json};
+use crate::specs::{CURRENT, LEAP, REQUIRED, TEST, in_guide, modifying, set_up, spec};
+use crate::world::{TICKET, approved_in, json};
 
 #[test]
 fn where_the_policy_says_so_a_target_that_moved_stops_the_run_and_its_work_is_not_lost() {
@@ -132,6 +133,52 @@ fn where_both_changed_the_same_file_nothing_is_merged() {
         "theirs"
     );
     assert_eq!(tip(&world), theirs);
+}
+
+#[test]
+fn a_requirement_that_changed_in_the_target_is_not_overwritten() {
+    let row = |text: &str| format!("sed -i 's/{text}/Years have 366 days at times/' {CURRENT}");
+    for (theirs, overtakes) in [(row("Years have 365 days"), true), (row("Years have months"), false)] {
+        let script = format!("role = \"writer\"\n{SOMEBODY_PUSHES}{LEAP}{TEST}{DONE}");
+        let world = World::new();
+        let script = script.replace("$WORLD", world.folder().to_str().unwrap());
+        let world = approved_in(world, &script, &in_guide("toml")[0], |world| {
+            set_up(world);
+            world.write(CURRENT, REQUIRED);
+            world.write(&spec("delta"), modifying(&in_guide("markdown")[3]));
+            let path = remote(world);
+            world.git(&["init", "-q", "--bare", "-b", "main", path.to_str().unwrap()]);
+            world.git(&["remote", "add", "origin", path.to_str().unwrap()]);
+            let policy = world.read("counterfoil.toml");
+            world.write("counterfoil.toml", format!("{policy}{PUSH}"));
+        });
+        world.git(&["push", "-q", "origin", "main"]);
+        somebody_pushes(&world, "theirs.txt");
+        let script = std::fs::read_to_string(world.folder().join("theirs.sh")).unwrap();
+        std::fs::write(
+            world.folder().join("theirs.sh"),
+            script.replace("echo theirs >theirs.txt", &theirs),
+        )
+        .unwrap();
+        let said = run(&world);
+        if !overtakes {
+            assert_eq!(said.code, Some(0), "{said}");
+            continue;
+        }
+        let (code, reason) = blocker(&said);
+        assert_eq!(code, "spec_conflict", "{reason}");
+        assert!(
+            reason.starts_with(&format!("`REQ-001` in `{CURRENT}` changed in the target")),
+            "{reason}"
+        );
+        let there = world.git(&[
+            "--git-dir",
+            remote(&world).to_str().unwrap(),
+            "show",
+            &format!("main:{CURRENT}"),
+        ]);
+        assert!(there.contains("Years have 366 days at times"), "{there}");
+    }
 }
 
 #[test]
