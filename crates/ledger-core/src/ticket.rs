@@ -357,7 +357,7 @@ impl DecisionStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grants {
-    /// Dependencies that may be added
+    /// Dependencies that may be added, replaced or removed, and files that may name any
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<String>,
     /// Protected paths that may change

@@ -11,7 +11,7 @@ use crate::ticket::Grants;
 pub struct WantedGrant {
     /// What kind of action it would allow
     pub kind: GrantKind,
-    /// The dependency's name, the protected path, or the exact command line; empty for migrations and network
+    /// The dependency's name, or the path of a file in which dependencies are not read by name; the protected path, or the exact command line; empty for migrations and network
     pub name: String,
     /// Why the ticket cannot be done without it
     pub reason: String,

@@ -204,6 +204,9 @@ fn judge_change(
     if let Some(violation) = rules.judge(path) {
         add(violation.code, violation.detail);
     }
+    if let Some(detail) = missing_dependency(change, facts, grants) {
+        add(BlockerCode::GrantMissing, detail);
+    }
     let is_submodule = |mode| mode == EntryMode::Submodule;
     let modes = [change.before, change.after]
         .into_iter()
@@ -257,12 +260,6 @@ fn judge_change(
             }
         }
     }
-    if after.mode != EntryMode::Symlink && is_dependency_file(path) {
-        let change = facts.and_then(|facts| facts.dependencies.as_ref());
-        if let Some(detail) = missing_dependency(change.unwrap_or(&DependencyChange::Unknown), path, grants) {
-            add(BlockerCode::GrantMissing, detail);
-        }
-    }
 }
 
 fn judge_filter(facts: Option<&FileFacts>, policy: &Policy, add: &mut impl FnMut(BlockerCode, String)) {
@@ -281,33 +278,50 @@ fn judge_filter(facts: Option<&FileFacts>, policy: &Policy, add: &mut impl FnMut
     }
 }
 
-/// What a ticket that grants dependencies does not grant. A lock file also names what the granted ones need themselves,
-/// so for it any grant will do; a manifest must match by name.
-fn missing_dependency(change: &DependencyChange, path: &RepoPath, grants: &Grants) -> Option<String> {
+/// What a ticket does not grant of what a change does to dependencies. Its grants are names, and paths of files whose every change is granted. A
+/// lock file also names what the granted ones need themselves, so for that any grant will do, but not for content from elsewhere.
+fn missing_dependency(change: &Change, facts: Option<&FileFacts>, grants: &Grants) -> Option<String> {
+    let path = &change.path;
+    let is_granted_whole = || {
+        grants
+            .dependencies
+            .iter()
+            .any(|granted| granted.as_bytes() == path.as_bytes())
+    };
+    let has_same_content = change.before.map(|side| side.id) == change.after.map(|side| side.id);
+    if !is_dependency_file(path) || has_same_content || is_granted_whole() {
+        return None;
+    }
     let granted: BTreeSet<String> = grants.dependencies.iter().map(|name| plain_name(name)).collect();
-    match change {
-        DependencyChange::Unknown if granted.is_empty() => {
-            Some("it says which dependencies there are, and the ticket has no `[grants] dependencies`".to_owned())
-        }
-        DependencyChange::Unknown => None,
-        DependencyChange::Names(_) if !granted.is_empty() && is_lock_file(path) => None,
-        DependencyChange::Names(names) => {
-            let missing: Vec<_> = names
-                .iter()
-                .filter(|name| !granted.contains(&plain_name(name)))
-                .collect();
-            let shown: Vec<_> = missing.iter().take(5).map(|name| shown_name(name)).collect();
-            let more = match missing.len() {
-                0 => return None,
-                count if count > 5 => format!(" and {} more", count - 5),
-                _ => String::new(),
-            };
-            Some(format!(
-                "it adds or replaces {}{more}, which the ticket does not grant",
-                shown.join(", ")
-            ))
+    let missing = |names: &BTreeSet<String>| -> Option<String> {
+        let missing: Vec<_> = names
+            .iter()
+            .filter(|name| !granted.contains(&plain_name(name)))
+            .collect();
+        (!missing.is_empty()).then(|| shown_names(&missing))
+    };
+    let is_link = change.after.is_some_and(|after| after.mode == EntryMode::Symlink);
+    match facts.and_then(|facts| facts.dependencies.as_ref()).filter(|_| !is_link) {
+        None | Some(DependencyChange::Unknown) => Some(format!(
+            "it says which dependencies there are, in a way that is not read, and the ticket does not grant the whole file: \
+             `[grants] dependencies` does not name `{path}`"
+        )),
+        Some(DependencyChange::Locked { replaced, .. }) if !granted.is_empty() => missing(replaced).map(|names| {
+            format!("it takes {names} from elsewhere, or with other content, which the ticket does not grant")
+        }),
+        Some(DependencyChange::Locked { names, .. } | DependencyChange::Names(names)) => {
+            missing(names).map(|names| format!("it adds, replaces or removes {names}, which the ticket does not grant"))
         }
     }
+}
+
+fn shown_names(names: &[&String]) -> String {
+    let shown: Vec<_> = names.iter().take(5).map(|name| shown_name(name)).collect();
+    let more = match names.len().saturating_sub(5) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn shown_name(name: &str) -> String {
@@ -318,11 +332,6 @@ fn shown_name(name: &str) -> String {
 /// Registries take `-` and `_` for the same, some also case.
 fn plain_name(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-")
-}
-
-fn is_lock_file(path: &RepoPath) -> bool {
-    let name = path.file_name().to_ascii_lowercase();
-    name.ends_with(b".lock") || name.ends_with(b"-lock.json") || name.ends_with(b"-shrinkwrap.json")
 }
 
 /// Where tools of many languages keep changes of a database.

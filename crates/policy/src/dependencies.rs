@@ -1,19 +1,28 @@
-//! Which dependencies a change of a manifest or lock file adds. Best effort: where a file cannot be read, the answer is
+//! Which dependencies a change of a manifest or lock file adds, replaces or removes. Best effort: where a file cannot be read, the answer is
 //! "unknown", never "none".
 
 mod formats;
+mod locked;
 
 use std::collections::BTreeSet;
 
 use ledger_core::RepoPath;
 
 use formats::{Entries, entries};
+use locked::{LockFormat, Locked};
 
 /// What a change does to the dependencies of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DependencyChange {
-    /// It adds these, or changes where or in which version they come from. Empty: nothing of that.
+    /// It adds or removes these, or changes where or in which version they come from. Empty: nothing of that.
     Names(BTreeSet<String>),
+    /// It is a lock file, which also names what dependencies need themselves.
+    Locked {
+        /// All that it adds, replaces or removes.
+        names: BTreeSet<String>,
+        /// Those that were there before, and now come from elsewhere, or have other content in the same version.
+        replaced: BTreeSet<String>,
+    },
     /// It changed, and nobody can tell what that adds.
     Unknown,
 }
@@ -22,12 +31,11 @@ pub enum DependencyChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     CargoToml,
-    CargoLock,
     PackageJson,
-    PackageLock,
     PyProject,
     Requirements,
     GoMod,
+    Lock(LockFormat),
     Opaque,
 }
 
@@ -46,9 +54,9 @@ fn format_of(path: &RepoPath) -> Option<Format> {
     let name = std::str::from_utf8(&name).ok()?;
     Some(match name {
         "cargo.toml" => Format::CargoToml,
-        "cargo.lock" => Format::CargoLock,
+        "cargo.lock" => Format::Lock(LockFormat::Cargo),
         "package.json" => Format::PackageJson,
-        "package-lock.json" | "npm-shrinkwrap.json" => Format::PackageLock,
+        "package-lock.json" | "npm-shrinkwrap.json" => Format::Lock(LockFormat::Npm),
         "pyproject.toml" => Format::PyProject,
         "go.mod" => Format::GoMod,
         _ if (name.starts_with("requirements") || name.starts_with("constraints")) && name.ends_with(".txt") => {
@@ -98,8 +106,13 @@ pub fn is_dependency_file(path: &RepoPath) -> bool {
     format_of(path).is_some()
 }
 
-/// What the change of a file does to dependencies; none: the file says nothing about them. A removal adds nothing. What
-/// stays within the repository (a path, a workspace's own entry) is no dependency.
+/// Whether a file says which dependencies there are in a way that is not read: every change of it is one of dependencies.
+pub fn is_opaque_dependency_file(path: &RepoPath) -> bool {
+    format_of(path) == Some(Format::Opaque)
+}
+
+/// What the change of a file does to dependencies; none: the file says nothing about them. What stays within the repository (a path, a
+/// workspace's own entry) is no dependency.
 ///
 /// ```
 /// use counterfoil_policy::{DependencyChange, dependency_change};
@@ -111,25 +124,36 @@ pub fn is_dependency_file(path: &RepoPath) -> bool {
 /// ```
 pub fn dependency_change(path: &RepoPath, before: Option<&[u8]>, after: Option<&[u8]>) -> Option<DependencyChange> {
     let format = format_of(path)?;
-    let nothing = DependencyChange::Names(BTreeSet::new());
-    let Some(after) = after else { return Some(nothing) };
-    if before == Some(after) {
-        return Some(nothing);
+    if before == after {
+        return Some(DependencyChange::Names(BTreeSet::new()));
     }
-    let old = match before.map(|before| entries(format, before)) {
-        None => Entries::new(),
-        Some(Some(entries)) => entries,
-        // What could not be read before is compared with nothing: then everything that is there counts as added.
-        Some(None) => Entries::new(),
-    };
-    Some(match entries(format, after) {
-        None => DependencyChange::Unknown,
-        Some(new) => {
-            let is_new = |(key, origin): &(&(String, String), &String)| old.get(*key) != Some(*origin);
-            let added = new.iter().filter(is_new);
-            DependencyChange::Names(added.map(|((_, name), _)| name.clone()).collect())
+    Some(match format {
+        Format::Lock(format) => {
+            let read = |side: Option<&[u8]>| side.map_or(Some(Locked::default()), |bytes| Locked::read(format, bytes));
+            match (read(before), read(after)) {
+                (Some(old), Some(new)) => old.changed_to(&new),
+                _ => DependencyChange::Unknown,
+            }
+        }
+        format => {
+            let read = |side: Option<&[u8]>| side.map_or(Some(Entries::new()), |bytes| entries(format, bytes));
+            // What could not be read before is compared with nothing: then everything that is there counts as added.
+            match (read(before), read(after)) {
+                (_, None) => DependencyChange::Unknown,
+                (None, Some(_)) if after.is_none() => DependencyChange::Unknown,
+                (old, Some(new)) => DependencyChange::Names(changed(&old.unwrap_or_default(), &new)),
+            }
         }
     })
+}
+
+/// The names of which one side says something that the other does not.
+fn changed(old: &Entries, new: &Entries) -> BTreeSet<String> {
+    let differ = |these: &Entries, those: &Entries| -> Vec<String> {
+        let differing = these.iter().filter(|(key, origin)| those.get(*key) != Some(*origin));
+        differing.map(|((_, name), _)| name.clone()).collect()
+    };
+    differ(new, old).into_iter().chain(differ(old, new)).collect()
 }
 
 #[cfg(test)]
@@ -141,6 +165,16 @@ mod tests {
             None => "-".to_owned(),
             Some(DependencyChange::Unknown) => "unknown".to_owned(),
             Some(DependencyChange::Names(names)) => names.into_iter().collect::<Vec<_>>().join(" "),
+            Some(DependencyChange::Locked { names, replaced }) => {
+                let mark = |name: &String| {
+                    if replaced.contains(name) {
+                        format!("!{name}")
+                    } else {
+                        name.clone()
+                    }
+                };
+                names.iter().map(mark).collect::<Vec<_>>().join(" ")
+            }
         }
     }
 
@@ -252,11 +286,84 @@ mod tests {
     }
 
     #[test]
-    fn removing_a_file_or_leaving_it_adds_nothing() {
+    fn what_is_removed_is_named_like_what_is_added() {
+        for (path, before, after, expected) in [
+            (
+                "Cargo.toml",
+                "[dependencies]\na = \"1\"\nb = \"1\"\n",
+                "[dependencies]\na = \"1\"\n",
+                "b",
+            ),
+            ("package.json", "{\"dependencies\": {\"a\": \"1\"}}", "{}", "a"),
+            ("requirements.txt", "a==1\nb==1\n", "a==1\n", "b"),
+            ("go.mod", "module x\nrequire a/b v1\n", "module x\n", "a/b"),
+        ] {
+            assert_eq!(change(path, before, after), expected, "{path}: {after}");
+        }
+        let removed =
+            |path: &str, before: &str| dependency_change(&path.parse().unwrap(), Some(before.as_bytes()), None);
+        let a = DependencyChange::Names(["a".to_owned()].into());
+        assert_eq!(removed("Cargo.toml", "[dependencies]\na = \"1\"\n"), Some(a));
+        assert_eq!(
+            removed("Cargo.toml", "[package]\n"),
+            Some(DependencyChange::Names(BTreeSet::new()))
+        );
+        assert_eq!(removed("yarn.lock", "x"), Some(DependencyChange::Unknown));
+        assert_eq!(removed("Cargo.toml", "not toml"), Some(DependencyChange::Unknown));
+    }
+
+    #[test]
+    fn a_file_that_is_left_as_it_is_changes_nothing() {
         let path: RepoPath = "yarn.lock".parse().unwrap();
         let nothing = Some(DependencyChange::Names(BTreeSet::new()));
-        assert_eq!(dependency_change(&path, Some(b"x"), None), nothing);
         assert_eq!(dependency_change(&path, Some(b"x"), Some(b"x")), nothing);
+    }
+
+    #[test]
+    fn what_a_lock_file_takes_from_elsewhere_is_told_from_what_is_new() {
+        let cargo = |name: &str, version: &str, source: &str, checksum: &str| {
+            format!(
+                "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\nchecksum = \"{checksum}\"\n"
+            )
+        };
+        let a = cargo("a", "1", "registry", "x");
+        for (after, expected) in [
+            (cargo("a", "1", "registry", "y"), "!a"),
+            (cargo("a", "1", "git+https://b", "x"), "!a"),
+            (cargo("a", "2", "git+https://b", "y"), "!a"),
+            (cargo("a", "2", "registry", "y"), "a"),
+            (format!("{a}{}", cargo("b", "1", "git+https://b", "y")), "b"),
+            (format!("{a}{}", cargo("a", "2", "registry", "y")), "a"),
+            (String::new(), "a"),
+        ] {
+            assert_eq!(change("Cargo.lock", &a, &after), expected, "{after}");
+        }
+        let git = |rev: &str| cargo("a", "1", &format!("git+https://b?branch=main#{rev}"), "");
+        assert_eq!(
+            change("Cargo.lock", &git("1"), &git("2")),
+            "!a",
+            "the same version, and other content"
+        );
+
+        let npm = |version: &str, host: &str, integrity: &str| {
+            format!(
+                "{{\"packages\": {{\"node_modules/a\": {{\"version\": \"{version}\", \"resolved\": \"https://{host}/a-{version}.tgz\", \
+                 \"integrity\": \"{integrity}\"}}}}}}"
+            )
+        };
+        let before = npm("1", "r.org", "x");
+        for (after, expected) in [
+            (npm("1", "r.org", "y"), "!a"),
+            (npm("1", "r.org", ""), "!a"),
+            (npm("1", "evil.org", "x"), "!a"),
+            (npm("2", "evil.org", "y"), "!a"),
+            (npm("2", "r.org", "y"), "a"),
+        ] {
+            assert_eq!(change("package-lock.json", &before, &after), expected, "{after}");
+        }
+        // npm writes down later what it did not know before.
+        assert_eq!(change("package-lock.json", &npm("1", "r.org", ""), &before), "a");
+        assert_eq!(change("package-lock.json", "no json", &before), "unknown");
     }
 
     proptest::proptest! {

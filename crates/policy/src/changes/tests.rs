@@ -86,6 +86,21 @@ fn each_kind_of_change_is_judged_as_what_it_is() {
         )),
         ..searched()
     };
+    let locked = |list: &[&str], replaced: &[&str]| {
+        let all = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+        FileFacts {
+            dependencies: Some(DependencyChange::Locked {
+                names: all(list),
+                replaced: all(replaced),
+            }),
+            ..searched()
+        }
+    };
+    let unknown = || FileFacts {
+        dependencies: Some(DependencyChange::Unknown),
+        ..searched()
+    };
+    let whole = format!("{TICKET}[grants]\ndependencies = [\"yarn.lock\", \"Cargo.toml\"]\n");
     let granted = format!("{TICKET}[grants]\ndependencies = [\"email_address\"]\nmigrations = true\n");
     let (old, new) = (side(File, "1"), side(File, "2"));
     for (ticket, path, before, after, facts, expected) in [
@@ -196,10 +211,44 @@ fn each_kind_of_change_is_judged_as_what_it_is() {
             names(&["email-address", "evil"]),
             "grant_missing",
         ),
-        (TICKET, "Cargo.lock", old, new, names(&["serde"]), "grant_missing"),
-        (&granted, "Cargo.lock", old, new, names(&["serde"]), ""),
-        (TICKET, "yarn.lock", old, new, searched(), "grant_missing"),
-        (&granted, "yarn.lock", old, new, searched(), ""),
+        (&whole, "Cargo.toml", old, new, names(&["email-address", "evil"]), ""),
+        (TICKET, "Cargo.toml", old, None, names(&["serde"]), "grant_missing"),
+        (TICKET, "Cargo.toml", old, None, names(&[]), ""),
+        (&granted, "Cargo.toml", old, None, names(&["email_address"]), ""),
+        (
+            &granted,
+            "Cargo.toml",
+            old,
+            side(Symlink, "2"),
+            link("src/other.toml"),
+            "grant_missing",
+        ),
+        (TICKET, "Cargo.lock", old, new, locked(&["serde"], &[]), "grant_missing"),
+        (&granted, "Cargo.lock", old, new, locked(&["serde"], &[]), ""),
+        (
+            &granted,
+            "Cargo.lock",
+            old,
+            new,
+            locked(&["serde"], &["serde"]),
+            "grant_missing",
+        ),
+        (
+            &granted,
+            "Cargo.lock",
+            old,
+            new,
+            locked(&["email-address"], &["email-address"]),
+            "",
+        ),
+        (TICKET, "yarn.lock", old, new, unknown(), "grant_missing"),
+        (&granted, "yarn.lock", old, new, unknown(), "grant_missing"),
+        (&granted, "yarn.lock", old, new, searched(), "grant_missing"),
+        (&granted, "yarn.lock", old, None, unknown(), "grant_missing"),
+        (&whole, "yarn.lock", old, new, unknown(), ""),
+        (&whole, "src/yarn.lock", old, new, unknown(), "grant_missing"),
+        (&whole, "yarn.lock", old, None, unknown(), ""),
+        (TICKET, "yarn.lock", old, side(Executable, "1"), searched(), ""),
         (
             TICKET,
             "db/migrate/001_users.rb",

@@ -377,6 +377,16 @@ fn a_dependency_needs_its_name_in_the_grants() {
         "poetry add left-pad",
         "bash -lc 'cd x && bun add left-pad'",
         "bundle add left-pad",
+        "dart pub add left-pad",
+        "dart pub add 'dev:left-pad:^1.0.0'",
+        "flutter pub add left-pad",
+        "deno add npm:left-pad@1",
+        "deno install jsr:left-pad",
+        "npx jsr add left-pad",
+        "go mod edit -require=left-pad@v1.0.0",
+        "go mod edit -replace left-pad=example.org/evil@v1",
+        "pixi add left-pad",
+        "dotnet package add left-pad --version 1",
     ] {
         assert_eq!(code(line), "grant_missing", "{line}");
         let grants = Grants {

@@ -1,4 +1,4 @@
-//! Reading manifests and lock files, as far as dependencies go.
+//! Reading manifests, as far as dependencies go.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,11 @@ pub(super) fn entries(format: Format, content: &[u8]) -> Option<Entries> {
     let text = std::str::from_utf8(content).ok()?;
     match format {
         Format::CargoToml => cargo_toml(text),
-        Format::CargoLock => cargo_lock(text),
         Format::PackageJson => package_json(text),
-        Format::PackageLock => package_lock(text),
         Format::PyProject => pyproject(text),
         Format::Requirements => requirements(text),
         Format::GoMod => Some(go_mod(text)),
-        Format::Opaque => None,
+        Format::Lock(_) | Format::Opaque => None,
     }
 }
 
@@ -96,21 +94,6 @@ fn cargo_section(section: &str, list: &toml::Value, found: &mut Entries) {
     }
 }
 
-fn cargo_lock(text: &str) -> Option<Entries> {
-    let document: toml::Table = toml::from_str(text).ok()?;
-    let packages = document.get("package").and_then(toml::Value::as_array);
-    let mut found = Entries::new();
-    for package in packages.into_iter().flatten() {
-        let field = |key: &str| package.get(key).and_then(toml::Value::as_str);
-        // A package without a source is one of the repository's own.
-        if let (Some(name), Some(version), Some(source)) = (field("name"), field("version"), field("source")) {
-            let origin = format!("{source} {}", field("checksum").unwrap_or_default());
-            found.insert((version.to_owned(), name.to_owned()), origin);
-        }
-    }
-    Some(found)
-}
-
 fn is_own(requirement: &str) -> bool {
     ["workspace:", "file:", "link:", "portal:"]
         .iter()
@@ -138,37 +121,6 @@ fn package_json(text: &str) -> Option<Entries> {
                 found.insert((section.to_owned(), name.clone()), requirement.to_string());
             }
         }
-    }
-    Some(found)
-}
-
-fn package_lock(text: &str) -> Option<Entries> {
-    let document: serde_json::Value = serde_json::from_str(text).ok()?;
-    let mut found = Entries::new();
-    for (place, package) in document
-        .get("packages")
-        .and_then(|list| list.as_object())
-        .into_iter()
-        .flatten()
-    {
-        let Some((_, name)) = place.rsplit_once("node_modules/") else {
-            continue;
-        };
-        if package.get("link").and_then(serde_json::Value::as_bool) == Some(true) {
-            continue;
-        }
-        let field = |key: &str| package.get(key).map(ToString::to_string).unwrap_or_default();
-        let origin = format!("{} {} {}", field("version"), field("resolved"), field("integrity"));
-        found.insert((place.clone(), name.to_owned()), origin);
-    }
-    // The first format has no `packages`.
-    for (name, package) in document
-        .get("dependencies")
-        .and_then(|list| list.as_object())
-        .into_iter()
-        .flatten()
-    {
-        found.insert(("dependencies".to_owned(), name.clone()), package.to_string());
     }
     Some(found)
 }

@@ -6,8 +6,8 @@ use crate::dependencies::DependencyChange;
 
 pub(super) fn dependency_evidence(change: Option<&DependencyChange>) -> String {
     match change {
-        Some(DependencyChange::Names(names)) if !names.is_empty() => {
-            format!("it adds or replaces {}", listed(names.iter()))
+        Some(DependencyChange::Names(names) | DependencyChange::Locked { names, .. }) if !names.is_empty() => {
+            format!("it adds, replaces or removes {}", listed(names.iter()))
         }
         _ => "it says which dependencies there are".to_owned(),
     }

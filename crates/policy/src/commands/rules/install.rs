@@ -46,6 +46,7 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
     if is_help(command) {
         return None;
     }
+    let (edits, of_dart) = (go_edits(command), dart_names(&words));
     let names: &[&str] = match (command.program(), words.as_slice()) {
         ("npm", ["install" | "i" | "add" | "in" | "isntall", names @ ..]) => names,
         ("pnpm" | "yarn" | "bun", ["add" | "install" | "i", names @ ..]) => names,
@@ -63,6 +64,17 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
             names
         }
         ("swift", ["package", "add-dependency", names @ ..]) => names,
+        ("dart" | "flutter", ["pub", "add", ..] | ["pub", "global", "activate", ..]) => of_dart.as_slice(),
+        ("deno" | "jsr", ["add" | "install" | "i", names @ ..]) => names,
+        ("npx" | "pnpx" | "bunx", ["jsr", "add" | "install" | "i", names @ ..]) => names,
+        (
+            "rye" | "hatch" | "pixi" | "opam" | "nimble" | "cabal" | "luarocks" | "cpanm",
+            ["add" | "install", names @ ..],
+        ) => names,
+        ("cargo", ["binstall", names @ ..]) => names,
+        ("conan" | "nuget" | "vcpkg", ["install" | "add", names @ ..]) => names,
+        ("dotnet", ["package", "add", name, ..]) => std::slice::from_ref(name),
+        ("go", ["mod", "edit", ..]) => edits.as_slice(),
         _ => &[],
     };
     let is_local = |name: &str| {
@@ -89,8 +101,44 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
     Some((BlockerCode::GrantMissing, detail))
 }
 
-/// The name without the version that is asked for.
+/// What `go mod edit` is told to require or to replace.
+fn go_edits(command: &Command) -> Vec<&str> {
+    let options = ["-require", "--require", "-replace", "--replace", "-tool", "--tool"];
+    let mut named = Vec::new();
+    let mut arguments = command.arguments().iter();
+    while let Some(word) = arguments.next() {
+        match word.split_once('=') {
+            Some((option, name)) if options.contains(&option) => named.push(name),
+            None if options.contains(&word.as_str()) => named.extend(arguments.next().map(String::as_str)),
+            _ => {}
+        }
+    }
+    // A folder of the repository in place of a dependency is none of the network's.
+    let stays = |name: &&str| {
+        name.split_once('=')
+            .is_some_and(|(_, by)| by.starts_with("./") || by.starts_with("../"))
+    };
+    named.retain(|name| !stays(name));
+    named
+}
+
+/// What `dart pub add` is told to add: `dev:name:^1.0.0` is a name between words.
+fn dart_names<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let skipped = if words.get(1) == Some(&"global") { 3 } else { 2 };
+    let bare = |word: &&'a str| {
+        let named = word.strip_prefix("dev:").or_else(|| word.strip_prefix("override:"));
+        named.unwrap_or(word).split(':').next().unwrap_or_default()
+    };
+    words.iter().skip(skipped).map(bare).collect()
+}
+
+/// The name without the version that is asked for, and without the registry that Deno writes before it.
 fn bare_name(name: &str) -> &str {
+    let prefixes = ["npm:", "jsr:", "dev:", "override:"];
+    let name = prefixes
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name);
     let scoped = usize::from(name.starts_with('@'));
     let end = name[scoped..]
         .find(['@', '=', '<', '>', '~', '!', '[', ';', ' '])
