@@ -85,7 +85,7 @@ pub const MAX_PLANNED_FILES: usize = 200;
 
 impl Plan {
     /// Reads the answer to the planning turn with this label. Refuses anything else, however close, and a plan that says nothing: without
-    /// an approach or a proof, with a path that is none, with more than [`MAX_PLANNED_FILES`] files.
+    /// an approach, a proof or a condition to stop, with a path that is none, with more than [`MAX_PLANNED_FILES`] files.
     pub fn parse(text: &str, turn: &str) -> Result<Self, InvalidReport> {
         let plan: Self = parse_answer(text)?;
         same_turn(&plan.turn, turn)?;
@@ -108,6 +108,10 @@ impl Plan {
         }
         if self.proof.iter().all(|proof| proof.trim().is_empty()) {
             return Some("`proof` is empty: a plan says what will show that the change is right".to_owned());
+        }
+        if self.stop_conditions.iter().all(|condition| condition.trim().is_empty()) {
+            let why = "a plan says when the writer has to stop rather than go on";
+            return Some(format!("`stop_conditions` is empty: {why}"));
         }
         if self.files.len() > MAX_PLANNED_FILES {
             let count = self.files.len();
@@ -140,7 +144,7 @@ mod tests {
         serde_json::json!({
             "turn": "run/plan-2", "status": "planned", "approach": "Say it.", "steps": ["write"],
             "files": [{ "path": "src/hello.rs", "change": "create", "reason": "the greeting" }],
-            "proof": ["AC-1: `cargo test`"], "stop_conditions": [], "risks": [], "wanted_grants": [], "blocked_because": "",
+            "proof": ["AC-1: `cargo test`"], "stop_conditions": ["it has another caller"], "risks": [], "wanted_grants": [], "blocked_because": "",
         })
     }
 
@@ -160,6 +164,7 @@ mod tests {
                 refused(|plan| plan["turn"] = "run/plan-1".into()),
                 refused(|plan| plan["approach"] = " ".into()),
                 refused(|plan| plan["proof"] = serde_json::json!(["", " "])),
+                refused(|plan| plan["stop_conditions"] = serde_json::json!([" "])),
                 refused(|plan| plan["files"][0]["path"] = "../secret".into()),
                 refused(|plan| plan["files"][0]["path"] = "/etc/passwd".into()),
                 refused(|plan| plan["files"][0]["change"] = "rename".into()),

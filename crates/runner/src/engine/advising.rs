@@ -48,7 +48,9 @@ impl Engine {
             Advice::parse,
             |advice, of, _| {
                 let rules = scope_of(of)?;
-                let violations = advice.task().map(|task| task_violations(&task, &rules));
+                let violations = advice
+                    .task()
+                    .map(|task| task_violations(&task, &rules, &of.ticket.file.grants));
                 Ok(JudgedAdvice {
                     advice,
                     violations: violations.unwrap_or_default(),

@@ -39,7 +39,7 @@ impl Engine {
             "planning",
             Plan::parse,
             |plan, of, _| {
-                let violations = plan_violations(&plan, &scope_of(of)?);
+                let violations = plan_violations(&plan, &scope_of(of)?, &of.ticket.file.grants);
                 Ok(JudgedPlan { plan, violations })
             },
             |end, tokens, thread| Observation::PlanEnded { end, tokens, thread },

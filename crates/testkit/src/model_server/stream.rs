@@ -226,7 +226,7 @@ fn usual_report() -> Value {
 fn usual_plan() -> Value {
     json!({
         "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [], "proof": ["the checks"],
-        "stop_conditions": [], "risks": [], "wanted_grants": [], "blocked_because": "",
+        "stop_conditions": ["the ticket is wrong"], "risks": [], "wanted_grants": [], "blocked_because": "",
     })
 }
 

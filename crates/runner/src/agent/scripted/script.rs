@@ -331,7 +331,7 @@ impl Answer {
             Self::Plan(fields) => filled(
                 json!({
                     "turn": "{turn}", "status": "planned", "approach": "as the ticket says", "steps": [], "files": [],
-                    "proof": ["the checks"], "stop_conditions": [], "risks": [], "wanted_grants": [],
+                    "proof": ["the checks"], "stop_conditions": ["the ticket is wrong"], "risks": [], "wanted_grants": [],
                     "blocked_because": "",
                 }),
                 fields,
