@@ -33,6 +33,19 @@ pub enum GrantKind {
     Network,
 }
 
+impl GrantKind {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dependency => "dependency",
+            Self::ProtectedPath => "protected_path",
+            Self::Command => "command",
+            Self::Migrations => "migrations",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// The most grants that are shown of one answer, and the most characters of a name.
 const MAX_SHOWN: usize = 20;
 const MAX_NAME: usize = 200;

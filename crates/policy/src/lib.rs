@@ -39,6 +39,7 @@ mod test_weakening;
 mod tool_use;
 mod unkept;
 mod waves;
+mod wishes;
 mod write_scope;
 
 pub use acceptance::{acceptance_proofs, unproved};
@@ -89,4 +90,5 @@ pub use test_weakening::{
 pub use tool_use::{CommandWrites, UnclearPatch, command_writes, consent_command, patch_paths};
 pub use unkept::{UnkeptKey, looser_limits, unasked_experts};
 pub use waves::{Waiting, WavesError, waves};
+pub use wishes::grantable;
 pub use write_scope::WriteScope;

@@ -66,7 +66,10 @@ impl QuickFlow {
             protected: ProtectedPaths::new(policy)?,
             forbidden: FoldedSet::new("scope.forbidden", &policy.scope.forbidden)?,
             docs: PatternSet::new("scope.docs_roots", &policy.scope.docs_roots)?,
-            has_check: !policy.check.is_empty(),
+            has_check: policy
+                .check
+                .iter()
+                .any(|check| can_prove(check.run.as_deref(), check.argv.as_deref())),
         })
     }
 
@@ -290,8 +293,9 @@ impl QuickFlow {
 
     /// What the ticket crosses by what it says or leaves out, beside its paths.
     fn judge_words(&self, ticket: &TicketFile, found: &mut Found) {
-        if !self.has_check && ticket.check.is_empty() {
-            let evidence = "neither policy nor ticket has a check";
+        let mut of_ticket = ticket.check.iter();
+        if !self.has_check && !of_ticket.any(|check| can_prove(check.run.as_deref(), check.argv.as_deref())) {
+            let evidence = "neither policy nor ticket has a check that shows anything";
             found.add(QuickTrigger::ProofUnavailable, evidence.to_owned());
         }
         if ticket.acceptance.is_empty() && ticket.scope.goal.trim().is_empty() {
@@ -350,6 +354,24 @@ fn module_name(folder: &[u8]) -> String {
         b"" => "the repository's root".to_owned(),
         folder => format!("`{}`", shown(&String::from_utf8_lossy(folder), 60)),
     }
+}
+
+/// Whether a check could show that a change is right: anything but one that succeeds whatever changed, or that looks at white space alone, as
+/// the one does that `foil init` writes where it finds no tests.
+fn can_prove(run: Option<&str>, argv: Option<&[String]>) -> bool {
+    let words: Vec<&str> = match (run, argv) {
+        (Some(line), _) => line.split_whitespace().collect(),
+        (None, Some(argv)) => argv.iter().map(String::as_str).collect(),
+        (None, None) => return false,
+    };
+    // What is joined with another command is judged by a person.
+    let is_joined = words.iter().any(|word| word.contains([';', '&', '|', '\n']));
+    let shows_nothing = match words.as_slice() {
+        [] | ["true" | ":" | "/bin/true" | "/usr/bin/true" | "echo", ..] | ["exit", "0"] => true,
+        ["git", rest @ ..] => rest.contains(&"diff") && rest.contains(&"--check"),
+        _ => false,
+    };
+    is_joined || !shows_nothing
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use ledger_core::{
-    Acceptance, AcceptanceProof, Blocker, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox, DriftVerdict,
-    Finding, ListedPath, MAX_DOCUMENT_BYTES, NO_MEMORY_UPDATE, Phase, PhaseEvidence, Plan, RemoteDelivery, RepoPath,
-    Report, Run, StackedTicket, State, TestComparison, TicketFile, TokenCount,
+    Acceptance, AcceptanceProof, Blocker, BlockerCode, ChangeCounts, ChangeSummary, CheckResult, CheckSandbox,
+    DriftVerdict, Finding, ListedPath, MAX_DOCUMENT_BYTES, NO_MEMORY_UPDATE, Phase, PhaseEvidence, Plan,
+    RemoteDelivery, RepoPath, Report, Run, StackedTicket, State, TestComparison, TicketFile, TokenCount, TurnEnd,
 };
 use serde::Serialize;
 
@@ -468,6 +468,31 @@ pub fn sentence(item: &Acceptance) -> String {
         .join(", ")
 }
 
+/// What the worker says last that the ticket would have to grant, where the run did not stop for that.
+fn wishes(run: &Run) -> Option<String> {
+    let TurnEnd::Reported { report } = &run.attempt()?.turn.as_ref()?.end else {
+        return None;
+    };
+    let wanted = &report.wanted_grants;
+    let asks = [BlockerCode::GrantMissing, BlockerCode::QuickFlowEscalation];
+    let stopped_for_it = matches!(run.state(), State::Blocked(blocker) if asks.contains(&blocker.code));
+    if wanted.is_empty() || stopped_for_it {
+        return None;
+    }
+    let each = wanted.iter().take(5).map(|wish| {
+        let kind = wish.kind.as_str();
+        match wish.name.trim() {
+            "" => format!("{kind} ({})", wish.reason),
+            name => format!("{kind} `{name}` ({})", wish.reason),
+        }
+    });
+    let each: Vec<_> = each.collect();
+    Some(format!(
+        "the worker says that the ticket would have to grant: {}",
+        each.join(", ")
+    ))
+}
+
 fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
     let mut warnings = Vec::new();
     if run.opened().checks.is_empty() && run.opened().mode.discipline().is_checked() {
@@ -493,6 +518,7 @@ fn warnings(run: &Run, checks: &[CheckResult]) -> Vec<String> {
             run.opened().ticket
         ));
     }
+    warnings.extend(wishes(run));
     warnings.extend(crate::once_only::problems(run));
     warnings.extend(crate::compared::warnings(run));
     warnings.extend(crate::drift::warnings(run));

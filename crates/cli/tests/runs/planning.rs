@@ -179,6 +179,30 @@ fn a_grant_that_is_asked_for_is_given_only_by_a_new_approval() {
 }
 
 #[test]
+fn what_a_worker_asks_for_and_does_without_is_told_with_the_result() {
+    let script = crate::world::WRITER.replace(
+        "report = { ",
+        "report = { wanted_grants = [{ kind = \"dependency\", name = \"figlet\", reason = \"letters\" }], ",
+    );
+    let world = approved_with(&script, CONTRACT, |_| ());
+    let (said, packet) = run(&world);
+    assert_eq!(packet["outcome"], "done", "{said}");
+    let warning = "the worker says that the ticket would have to grant: dependency `figlet` (letters)";
+    assert!(
+        packet["warnings"].as_array().unwrap().contains(&warning.into()),
+        "{packet:#}"
+    );
+}
+
+#[test]
+fn what_no_grant_reaches_is_not_offered() {
+    let script = "role = \"writer\"\n[answer]\nreport = { status = \"blocked\", blocked_because = \"the policy is wrong\", \
+                  wanted_grants = [{ kind = \"protected_path\", name = \"counterfoil.toml\", reason = \"to mend it\" }] }\n";
+    let (said, packet) = run(&approved_with(script, CONTRACT, |_| ()));
+    assert_eq!(packet["blocker"]["code"], "agent_blocked", "{said}");
+}
+
+#[test]
 fn a_worker_asks_for_a_grant_in_the_same_way() {
     let script = "role = \"writer\"\n[answer]\nreport = { status = \"blocked\", blocked_because = \"no letters\", \
                   wanted_grants = [{ kind = \"command\", name = \"npm install\", reason = \"letters\" }, \

@@ -171,7 +171,7 @@ fn every_line_that_was_crossed_is_told_and_recorded() {
     );
     let (said, packet) = run(&world, &[]);
     let reason = "the change is more than quick mode allows: broad_file_scope: 4 files, and quick mode has at most 3; \
-                  `package.json`: dependencies: it adds or replaces `left`; \
+                  `package.json`: dependencies: it adds, replaces or removes `left`; \
                   `src/lib.rs`: public_api_shared_contract: it adds `pub fn hello()`; \
                   `src/session.css`: security_auth_privacy: `session` stands in its path; \
                   `src/session.css`: visual_flow_ambiguity: people see it, and no check shows how it looks";
@@ -221,6 +221,34 @@ fn a_path_out_of_scope_is_that_and_nothing_else_while_the_change_is_small() {
 }
 
 #[test]
+fn what_a_quick_ticket_could_not_grant_is_left_for_a_standard_one() {
+    let asks = "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"src/lib.rs\"\ntext = \"fn hello() {}\\n\"\n[answer]\n\
+                report = { status = \"blocked\", blocked_because = \"no letters\", \
+                wanted_grants = [{ kind = \"dependency\", name = \"figlet\", reason = \"letters\" }] }\n";
+    let installs =
+        "role = \"writer\"\n[[step]]\ndo = \"command\"\ncommand = \"cargo add figlet\"\n[end]\nnever = true\n";
+    for (writer, reason) in [
+        (
+            asks,
+            "the worker asks for a grant, and no ticket in quick mode gives any",
+        ),
+        (
+            installs,
+            "the worker begins a command that needs a grant, and no ticket in quick mode gives any",
+        ),
+    ] {
+        let world = world(QUICK, &[]);
+        std::fs::write(world.folder().join("scripts/writer.toml"), writer).unwrap();
+        let (said, packet) = run(&world, &[]);
+        assert_eq!(packet["blocker"]["code"], "quick_flow_escalation", "{said}");
+        assert!(
+            packet["blocker"]["reason"].as_str().unwrap().starts_with(reason),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_quick_ticket_without_a_check_is_not_run() {
     let world = world(QUICK, &[]);
     let policy = world.read("counterfoil.toml");
@@ -234,7 +262,8 @@ fn a_quick_ticket_without_a_check_is_not_run() {
     let explained = json(&world.foil(&["explain", TICKET, "--json"]));
     let gates = explained["gates"].as_array().unwrap();
     let gate = gates.iter().find(|gate| gate["name"] == "quick_flow").unwrap();
-    let reason = "more than quick mode allows: proof_unavailable (neither policy nor ticket has a check)";
+    let reason =
+        "more than quick mode allows: proof_unavailable (neither policy nor ticket has a check that shows anything)";
     assert_eq!(gate["blocker"]["code"], "quick_flow_escalation", "{gate:#}");
     assert_eq!(gate["detail"], reason, "{gate:#}");
 }

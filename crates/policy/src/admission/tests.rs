@@ -345,7 +345,7 @@ fn every_mode_can_be_admitted_and_a_parent_needs_delivered_children() {
 }
 
 /// What is small enough for quick mode.
-const SMALL: &str = "[scope]\nallowed = [\"src/a.rs\"]\ngoal = \"y\"\n[[check]]\nname = \"c\"\nrun = \"true\"\n";
+const SMALL: &str = "[scope]\nallowed = [\"src/a.rs\"]\ngoal = \"y\"\n[[check]]\nname = \"c\"\nrun = \"make test\"\n";
 
 #[test]
 fn a_ticket_in_quick_mode_is_refused_where_it_says_more_than_that_allows() {

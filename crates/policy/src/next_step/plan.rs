@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use ledger_core::{
     Blocker, BlockerCode, Effect, EndedPlan, Event, JudgedPlan, MAX_FAILED_ANSWERS, NotRequiredCode, PauseCause, Phase,
-    PhaseEvidence, Plan, PlanStatus, ReaderEnd, Run, wanted_lines,
+    PhaseEvidence, Plan, PlanStatus, ReaderEnd, Run, WantedGrant, wanted_lines,
 };
 
 use super::{FailedAnswer, blocked, enter, experts, not_required, turn_label};
 use crate::inputs::{Inputs, Step};
+use crate::wishes::grantable;
 
 pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     if !run.opened().plan {
@@ -104,19 +105,33 @@ fn judged(run: &Run, plan: &Plan, inputs: &Inputs, now: Timestamp) -> Step {
 
 /// The end of a run whose planner says that the ticket cannot be done as it is.
 fn unplannable(run: &Run, plan: &Plan, inputs: &Inputs) -> Option<Step> {
-    if let Some(lines) = wanted_lines(&inputs.grants, &plan.wanted_grants) {
-        return Some(blocked(run, BlockerCode::GrantMissing, asked_for("planner", &lines)));
+    if let Some(step) = asks_for_grants(run, inputs, "planner", &plan.wanted_grants) {
+        return Some(step);
     }
     let because = plan.blocked_because.trim();
     (plan.status == PlanStatus::Blocked)
         .then(|| blocked(run, BlockerCode::AgentBlocked, format!("the planner says: {because}")))
 }
 
-/// What a person reads who could grant it.
-pub(super) fn asked_for(who: &str, lines: &str) -> String {
+/// The end of a run in which an agent asks for what a person could grant. No ticket in quick mode grants anything: there the work is kept for a
+/// standard one.
+pub(super) fn asks_for_grants(run: &Run, inputs: &Inputs, who: &str, wanted: &[WantedGrant]) -> Option<Step> {
+    let mode = run.opened().mode;
+    let lines = wanted_lines(&inputs.grants, &grantable(&inputs.policy, mode, wanted))?;
     let lines: Vec<_> = lines.lines().map(|line| format!("`{line}`")).collect();
-    format!(
-        "the {who} asks for a grant that the ticket does not give; to give all of it, its `ticket.toml` would say {}",
-        lines.join(", ")
-    )
+    let lines = lines.join(", ");
+    Some(match mode.discipline().is_small {
+        true => {
+            let reason = format!(
+                "the {who} asks for a grant, and no ticket in quick mode gives any; a standard one that gives all of it would say {lines}"
+            );
+            blocked(run, BlockerCode::QuickFlowEscalation, reason)
+        }
+        false => {
+            let reason = format!(
+                "the {who} asks for a grant that the ticket does not give; to give all of it, its `ticket.toml` would say {lines}"
+            );
+            blocked(run, BlockerCode::GrantMissing, reason)
+        }
+    })
 }

@@ -53,7 +53,7 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
     if !is_agent_at_work(pending) || pending.stopped_for().is_some() {
         return None;
     }
-    let because = misbehaviour(pending, inputs)?;
+    let because = misbehaviour(run, pending, inputs)?;
     Some(Effect::Interrupt {
         of: pending.seq,
         because: Some(because),
@@ -136,7 +136,7 @@ pub(super) fn assigned(run: &Run) -> Option<Step> {
 /// The most commands that an agent may have open at once.
 const MAX_OPEN_COMMANDS: usize = 64;
 
-fn misbehaviour(pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
+fn misbehaviour(run: &Run, pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
     let open = &pending.live.open_commands;
     if open.len() > MAX_OPEN_COMMANDS {
         let reason = format!("the worker has {} commands under way at once", open.len());
@@ -147,7 +147,18 @@ fn misbehaviour(pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
     }
     open.values().find_map(|command| {
         let violation = judge_command(&command.command, &inputs.policy, &inputs.grants)?;
-        Some(Blocker::new(violation.code, violation.detail))
+        let is_small = run.opened().mode.discipline().is_small;
+        Some(match violation.code {
+            // Its hint would be to grant it, and no ticket in quick mode can.
+            BlockerCode::GrantMissing if is_small => {
+                let reason = format!(
+                    "the worker begins a command that needs a grant, and no ticket in quick mode gives any: it {}",
+                    violation.detail
+                );
+                Blocker::new(BlockerCode::QuickFlowEscalation, reason)
+            }
+            code => Blocker::new(code, violation.detail),
+        })
     })
 }
 

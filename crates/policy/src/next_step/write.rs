@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use ledger_core::{
     AgentFailure, AgentFailureClass, Attempt, Blocker, BlockerCode, ChangedTests, CheckPurpose, CheckResult, Effect,
     EndedTurn, Event, IterationCause, MeasuredChange, PauseCause, Phase, PhaseEvidence, Report, ReportStatus, Run,
-    TurnEnd, TurnPurpose, Violation, wanted_lines,
+    TurnEnd, TurnPurpose, Violation,
 };
 
-use super::plan::asked_for;
+use super::plan::asks_for_grants;
 use super::{and_more, back_off, blocked, enter, places, questions, rounds, stopped, turn_label, under_way};
 use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
@@ -164,8 +164,8 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         return step;
     }
     if report.status == ReportStatus::Blocked {
-        if let Some(lines) = wanted_lines(&inputs.grants, &report.wanted_grants) {
-            return blocked(run, BlockerCode::GrantMissing, asked_for("worker", &lines));
+        if let Some(step) = asks_for_grants(run, inputs, "worker", &report.wanted_grants) {
+            return step;
         }
         if let Some(question) = report.asks() {
             return questions::next(run, question, inputs, now);

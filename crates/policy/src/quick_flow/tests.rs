@@ -163,7 +163,28 @@ fn a_ticket_needs_a_check_and_a_goal_or_an_acceptance_item() {
         names(&rules.of_ticket(&TicketFile::parse(text.as_bytes()).unwrap(), &BTreeSet::new()))
     };
     let acceptance = "[[acceptance]]\nid = \"A\"\nthen = \"t\"\n";
-    let check = "[[check]]\nname = \"c\"\nrun = \"true\"\n";
+    let check = "[[check]]\nname = \"c\"\nrun = \"make test\"\n";
+    for nothing in [
+        "run = \"git diff --check HEAD\"",
+        "argv = [\"git\", \"diff\", \"--check\"]",
+        "run = \" true \"",
+        "run = \"exit 0\"",
+    ] {
+        let check = format!("{acceptance}[[check]]\nname = \"a\"\n{nothing}\n");
+        assert_eq!(told("", &check), "proof_unavailable", "{nothing}");
+        assert_eq!(
+            told(&format!("[[check]]\nname = \"a\"\n{nothing}\n"), acceptance),
+            "proof_unavailable",
+            "{nothing}"
+        );
+    }
+    for something in [
+        "run = \"git diff --check && cargo test\"",
+        "run = \"git diff --exit-code\"",
+    ] {
+        let check = format!("{acceptance}[[check]]\nname = \"a\"\n{something}\n");
+        assert_eq!(told("", &check), "", "{something}");
+    }
     assert_eq!(told("", acceptance), "proof_unavailable");
     assert_eq!(told("", &format!("{acceptance}{check}")), "");
     assert_eq!(told(POLICY, acceptance), "");
