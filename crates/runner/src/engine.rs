@@ -28,7 +28,7 @@ mod weakening;
 mod whole;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use git_delivery::{Identity, Repository, crash_point};
 use jiff::Timestamp;
@@ -38,7 +38,7 @@ use ledger_core::{
 use policy::config::Gates;
 use policy::{CheckSpec, Policy, ScopeRules};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::agent::Agent;
 use crate::disk::is_full;
@@ -119,6 +119,26 @@ pub struct Engine {
     stop: watch::Receiver<Option<PauseCause>>,
     /// Ends the effect under way when it is sent `true`.
     interrupt: watch::Sender<bool>,
+    under_way: UnderWay,
+}
+
+/// The work of the last effect. It goes no further once its engine is gone: a drive that failed leaves nothing at work.
+#[derive(Debug, Default)]
+struct UnderWay(Mutex<Option<AbortHandle>>);
+
+impl UnderWay {
+    fn set(&self, work: AbortHandle) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let work = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(work) = work {
+            work.abort();
+        }
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -149,6 +169,7 @@ impl Engine {
             sender,
             stop,
             interrupt: watch::channel(false).0,
+            under_way: UnderWay::default(),
         }
     }
 
@@ -169,6 +190,7 @@ impl Engine {
     }
 
     fn report(&self, seq: u64, work: JoinHandle<Result<Observation, Failed>>) {
+        self.under_way.set(work.abort_handle());
         let sender = self.sender.clone();
         tokio::spawn(async move {
             let observation = observe(work).await;

@@ -132,6 +132,12 @@ pub enum RunError {
     /// The drive failed.
     #[error(transparent)]
     Drive(#[from] DriveError),
+    /// The runner itself failed in this run, see [`crate::run_tickets`].
+    #[error("foil itself failed here, which is a defect: {words}")]
+    Panicked {
+        /// What it said.
+        words: String,
+    },
     /// The file system refused.
     #[error("{}: {source}", path.display())]
     Io {

@@ -21,7 +21,7 @@ use crate::run_ticket::{RunError, RunOptions, RunReport};
 use crate::workspace::Workspace;
 
 use self::night::{Night, notify_of_night};
-use self::worker::{End, Ended, TicketWorker, stopped_by};
+use self::worker::{Ended, TicketWorker, stopped_by};
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -143,7 +143,6 @@ pub fn run_tickets(
             what,
             night,
             failed: None,
-            has_panicked: false,
             has_paused: false,
         };
         loop {
@@ -154,7 +153,7 @@ pub fn run_tickets(
                 };
                 let place = Some(host.place_of(&queued.id));
                 let leaving = host.what.leaving.clone();
-                let (runtime, mut end) = (runtime.clone(), End::of(queued, sender.clone()));
+                let (runtime, sender) = (runtime.clone(), sender.clone());
                 scope.spawn(move || {
                     let stopped_by = RefCell::new(None);
                     let worker = TicketWorker {
@@ -166,8 +165,13 @@ pub fn run_tickets(
                         stopped_by: &stopped_by,
                         night,
                     };
-                    let ran = runtime.block_on(worker.bring_to_its_end(&end.ended.queued.id));
-                    end.note(ran, stopped_by.into_inner());
+                    let ran = runtime.block_on(worker.bring_to_its_end(&queued.id));
+                    // Where nobody listens, everything is over.
+                    let _ = sender.send(Ended {
+                        queued,
+                        ran,
+                        child_stopped_by: stopped_by.take(),
+                    });
                 });
             }
             match runtime.block_on(host.wait()) {
@@ -209,8 +213,6 @@ struct Host<'a, W> {
     night: &'a Night,
     /// Why it cannot be told any more what is ready: what runs is brought to its end.
     failed: Option<QueueError>,
-    /// Whether the thread of a run has panicked.
-    has_panicked: bool,
     /// Whether a run was paused because the night is over.
     has_paused: bool,
 }
@@ -226,11 +228,7 @@ enum Waited {
 impl<W: Witness> Host<'_, W> {
     fn is_asked_to_end(&self) -> bool {
         let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
-        is_told
-            || self.failed.is_some()
-            || self.has_panicked
-            || self.night.over(Moment::now().at).is_some()
-            || !self.witness.goes_on()
+        is_told || self.failed.is_some() || self.night.over(Moment::now().at).is_some() || !self.witness.goes_on()
     }
 
     fn place_of(&self, ticket: &TicketId) -> Place {
@@ -302,13 +300,6 @@ impl<W: Witness> Host<'_, W> {
             ran,
             child_stopped_by,
         } = ended;
-        let Some(ran) = ran else {
-            // The scope hands on the panic of its thread, once the others have ended.
-            self.sitting
-                .ended(&queued.id, &TicketEnd::default(), Moment::now().at, false);
-            self.has_panicked = true;
-            return;
-        };
         let end = TicketEnd {
             is_done: matches!(&ran, Ok(report) if report.outcome == Outcome::Done),
             stopped_by: child_stopped_by.or_else(|| stopped_by(&ran)),

@@ -193,6 +193,11 @@ fn run(error: &RunError) -> Option<String> {
         error if error.code() == Some(BlockerCode::DiskFull) => {
             Some("free some space (`foil clean` shows what could go), then run it again: it goes on where it stopped".to_owned())
         }
+        RunError::Panicked { .. } => Some(format!(
+            "report it at {}/issues, with what was printed here and with `foil logs <ticket> --bundle run.tar`; \
+             other tickets are not affected, and `foil run <ticket>` goes on where this run was",
+            env!("CARGO_PKG_REPOSITORY")
+        )),
         RunError::Rescue(error) => rescue(error),
         RunError::Target(error) => target(error),
         RunError::Agent(problem) => Some(problem.hint.clone()),

@@ -2,14 +2,24 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
+use ledger_core::{Activity, Blocker, Event, TicketId};
+use policy::{Held, Queued};
+use runner::guard::GuardProgram;
+use runner::{
+    CleanError, Leaving, MadeRoom, Place, Retry, RunError, RunOptions, RunReport, RunTickets, Selection, View, Witness,
+    run_tickets,
+};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::common::{LOOP, World, said_by};
 use crate::packages::{runs, writer};
+use crate::processes::assert_none_below;
 use crate::seen;
-use crate::world::{Runner, eventually, json};
+use crate::world::{Runner, eventually, json, workspace};
 
 /// A world with these approved tickets: their ids, what their contracts say besides, and what their workers run, where `$MEET` is a folder that all of
 /// them see.
@@ -570,4 +580,91 @@ fn a_ticket_that_cannot_be_run_for_an_error_keeps_no_other_from_running() {
     assert_eq!(report["not_run"][0]["ticket"], "0001-first", "{said}");
     assert_eq!(report["runs"][0]["ticket"], "0002-second", "{said}");
     assert_eq!(report["runs"][0]["packet"]["outcome"], "done", "{said}");
+}
+
+/// A witness with a defect: it panics once the worker of one ticket is at work, which a file shows.
+struct Panics {
+    ticket: TicketId,
+    at_work: std::path::PathBuf,
+    ended: Mutex<Vec<(String, String)>>,
+}
+
+impl Witness for Panics {
+    fn begins(&self, ticket: &TicketId, _: Option<Place>) -> View<'_> {
+        let is_it = *ticket == self.ticket;
+        Box::new(move |_, record| {
+            if is_it && matches!(record.event, Event::Activity(Activity::CommandStarted { .. })) {
+                eventually("at work", || self.at_work.exists());
+                panic!("a defect of\nours");
+            }
+        })
+    }
+
+    fn ended(&self, ticket: &TicketId, ran: Result<RunReport, RunError>) {
+        let words = match ran {
+            Ok(report) => format!("{:?}", report.outcome),
+            Err(error) => error.to_string(),
+        };
+        self.ended.lock().unwrap().push((ticket.to_string(), words));
+    }
+
+    fn goes_on(&self) -> bool {
+        true
+    }
+
+    fn held(&self, _: &[Held]) {}
+    fn held_back(&self, _: &[TicketId], _: &Queued) {}
+    fn postponed(&self, _: &TicketId, _: &Blocker, _: Timestamp) {}
+    fn idle(&self) {}
+    fn not_notified(&self, _: &str) {}
+    fn made_room(&self, _: &Result<MadeRoom, CleanError>) {}
+    fn nearly_spent(&self, _: &str) {}
+}
+
+#[test]
+fn a_run_that_panics_is_a_failure_of_its_ticket_alone_and_leaves_nothing_at_work() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), "touch $MEET/a; sleep 60"),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+        ],
+    );
+    let witness = Panics {
+        ticket: "0001-a".parse().unwrap(),
+        at_work: world.folder().join("meet/a"),
+        ended: Mutex::default(),
+    };
+    let what = RunTickets {
+        selection: Selection::AllReady {
+            retry: Retry::default(),
+            poll: None,
+            max_cycles: None,
+        },
+        slots: 1,
+        max_runs: None,
+        options: RunOptions {
+            guard: GuardProgram::at(env!("CARGO_BIN_EXE_foil")).unwrap(),
+            stop: watch::Sender::new(None).subscribe(),
+            model: None,
+            from_rescue: false,
+            allow_temporary: false,
+        },
+        drain: watch::Sender::new(false).subscribe(),
+        leaving: Leaving::default(),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ran = run_tickets(&workspace(&world), what, runtime.handle(), &witness).unwrap();
+    assert_eq!(ran.begun, 2);
+    assert_none_below(world.folder(), std::time::Duration::ZERO);
+    let ended = witness.ended.into_inner().unwrap();
+    let defect = "foil itself failed here, which is a defect: a defect of ours";
+    assert_eq!(
+        ended,
+        [("0001-a", defect), ("0002-b", "Done")].map(|(ticket, words)| (ticket.to_owned(), words.to_owned()))
+    );
+    assert_states(&world, &[("0001-a", "paused"), ("0002-b", "done")]);
+    writer(&world, "0001-a", &runs("echo a >a.txt"));
+    let said = world.foil(&["run", "--all"]);
+    assert_eq!(said.code, Some(0), "{said}");
 }

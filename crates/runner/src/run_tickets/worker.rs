@@ -1,25 +1,33 @@
 //! One ticket of several: it is run on a thread of its own, and its end is told whatever becomes of that.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, Choice, PauseCause, Record, Run, TicketId};
 use policy::{Outcome, Queued};
-use tokio::sync::mpsc;
 
 use super::night::Night;
 use super::{Place, Witness};
+use crate::agent::shorten;
 use crate::clean::make_room;
+use crate::guard::end_leftovers;
 use crate::leaving::Leaving;
-use crate::lock::LockHolder;
-use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, run_ticket};
+use crate::lock::{LockHolder, TicketLock};
+use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, guards, run_ticket};
 use crate::workspace::Workspace;
+
+/// How many characters of what a panic says are told.
+const MOST_WORDS: usize = 500;
 
 /// A ticket that is not run any more.
 pub(super) struct Ended {
     pub(super) queued: Queued,
-    /// What came of it; none where its thread panicked.
-    pub(super) ran: Option<Result<RunReport, RunError>>,
+    /// What came of it.
+    pub(super) ran: Result<RunReport, RunError>,
     /// What stopped the first of its children that was stopped by what passes.
     pub(super) child_stopped_by: Option<Blocker>,
 }
@@ -36,41 +44,6 @@ pub(super) fn stopped_by(ran: &Result<RunReport, RunError>) -> Option<Blocker> {
             let code = error.code().filter(|code| *code == BlockerCode::RemoteUnreachable)?;
             Some(Blocker::new(code, error.to_string()))
         }
-    }
-}
-
-/// Tells of the end of a ticket when it is dropped: also where its thread panics, because nobody may wait for it then.
-pub(super) struct End {
-    pub(super) ended: Ended,
-    sender: mpsc::UnboundedSender<Ended>,
-}
-
-impl End {
-    pub(super) fn of(queued: Queued, sender: mpsc::UnboundedSender<Ended>) -> Self {
-        Self {
-            ended: Ended {
-                queued,
-                ran: None,
-                child_stopped_by: None,
-            },
-            sender,
-        }
-    }
-
-    pub(super) fn note(&mut self, ran: Result<RunReport, RunError>, child_stopped_by: Option<Blocker>) {
-        self.ended.ran = Some(ran);
-        self.ended.child_stopped_by = child_stopped_by;
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        // Where nobody listens, everything is over.
-        let _ = self.sender.send(Ended {
-            queued: self.ended.queued.clone(),
-            ran: self.ended.ran.take(),
-            child_stopped_by: self.ended.child_stopped_by.take(),
-        });
     }
 }
 
@@ -116,7 +89,26 @@ impl<W: Witness> TicketWorker<'_, W> {
             },
             ..*self
         };
-        told.run(ticket).await
+        let ran = unless_it_panics(told.run(ticket)).await;
+        if let Err(RunError::Panicked { .. }) = &ran {
+            self.end_what_is_left(ticket);
+        }
+        ran
+    }
+
+    /// Ends what a run that panicked has started, before anything begins that it would be in the way of.
+    fn end_what_is_left(&self, ticket: &TicketId) {
+        let roots = self.workspace.roots();
+        let lock = LockHolder::current(Timestamp::now())
+            .ok()
+            .and_then(|holder| TicketLock::acquire(&roots.locks(), ticket, &holder).ok());
+        // Whoever holds the lock has seen to it.
+        if lock.is_some() {
+            for run in roots.runs_of(ticket).unwrap_or_default() {
+                // What does not end is seen by the next run of the ticket, which does not begin beside it.
+                let _ = end_leftovers(&guards(&roots.run(ticket, &run)));
+            }
+        }
     }
 
     async fn run(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
@@ -174,6 +166,27 @@ impl<W: Witness> TicketWorker<'_, W> {
             }
         }
     }
+}
+
+/// What comes of a run, where a panic is a failure of this run alone: others go on. What it left half-changed in memory is gone with it, and what it did
+/// is in its journal and its places.
+async fn unless_it_panics(run: impl Future<Output = Result<RunReport, RunError>>) -> Result<RunReport, RunError> {
+    let mut run = pin!(run);
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| {
+            let words = words_of(&*panic);
+            Poll::Ready(Err(RunError::Panicked { words }))
+        })
+    })
+    .await
+}
+
+/// What a panic says.
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    shorten(words.unwrap_or("it does not say what"), MOST_WORDS)
 }
 
 /// Whether somebody had this ticket left.
