@@ -89,7 +89,7 @@ impl Exit {
                 BundleError::History(error) | BundleError::Log(LogError::History(error)) => history(error),
                 _ => Self::Failed,
             },
-            Failure::Stop(_) | Failure::Clean(_) | Failure::Packages(_) => Self::Failed,
+            Failure::Stop(_) | Failure::Clean(_) | Failure::Packages(_) | Failure::Schedule(_) => Self::Failed,
             Failure::Daemon(DaemonError::AlreadyRunning { .. }) => Self::Refused,
             Failure::Daemon(_) | Failure::DaemonNotBegun { .. } => Self::Failed,
             Failure::Service(error) => match error {

@@ -78,6 +78,8 @@ pub(crate) enum Failure {
     #[error("the demo went wrong: {0}")]
     Demo(String),
     #[error(transparent)]
+    Schedule(runner::lock::ScheduleLockError),
+    #[error(transparent)]
     Select(#[from] policy::SelectionError),
     #[error(transparent)]
     Run(#[from] runner::RunError),
@@ -101,6 +103,7 @@ impl From<runner::QueueError> for Failure {
             runner::QueueError::Status(error) => Self::Status(error),
             runner::QueueError::Packages(error) => Self::Packages(error),
             runner::QueueError::Running(error) => Self::Stop(error),
+            runner::QueueError::Schedule(error) => Self::Schedule(error),
             runner::QueueError::Select(error) => Self::Select(error),
             runner::QueueError::BrokenPackage { name, finding } => Self::BrokenPackage { name, finding },
         }

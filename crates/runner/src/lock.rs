@@ -1,10 +1,10 @@
-//! One run a ticket per clone, and one exclusive check: file locks that the system drops with the process that held them.
+//! One run a ticket per clone, one exclusive check, and one runner that chooses: file locks that the system drops with the process that held them.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ledger_core::TicketId;
@@ -252,6 +252,57 @@ impl AloneLock {
         }
     }
 }
+
+/// The right to look at what runs in this clone and to lock the tickets that start, until it is dropped or the process ends: what two runners choose at the same
+/// moment would not see each other. Never held while a run works.
+#[derive(Debug)]
+pub(crate) struct ScheduleLock {
+    _file: File,
+}
+
+/// No runner got the right to choose in time.
+#[derive(Debug, thiserror::Error)]
+pub enum ScheduleLockError {
+    /// Another one has it for longer than choosing takes.
+    #[error("another `foil run` of this clone has been choosing its tickets for {} s: it is stopped, or the machine is too busy", .waited.as_secs())]
+    Held {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The lock file cannot be used.
+    #[error("the lock by which runners choose their tickets is not usable: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl ScheduleLock {
+    /// Waits for it, in the folder of locks, for at most `patience`. None where it is not wanted any more.
+    pub(crate) fn wait(
+        folder: &Path,
+        patience: Duration,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Option<Self>, ScheduleLockError> {
+        fs::create_dir_all(folder)?;
+        // No name of a ticket's lock.
+        let file = open_lock(&folder.join("schedule"))?;
+        let began = Instant::now();
+        while is_wanted() {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(fs::TryLockError::WouldBlock) => {}
+                Err(fs::TryLockError::Error(error)) => return Err(error.into()),
+            }
+            let waited = began.elapsed();
+            if waited >= patience {
+                return Err(ScheduleLockError::Held { waited });
+            }
+            std::thread::sleep(CHOICE_POLL);
+        }
+        Ok(None)
+    }
+}
+
+/// How often it is looked whether another runner has chosen.
+const CHOICE_POLL: Duration = Duration::from_millis(5);
 
 /// Opens a file for locking, which is made if need be. No link is followed.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {

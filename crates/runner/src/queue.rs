@@ -9,6 +9,7 @@ use policy::{Candidate, Claim, Policy, Queued, SelectionError, TicketsAtHand, re
 
 use crate::finding::Finding;
 use crate::ledger::Ledger;
+use crate::lock::ScheduleLockError;
 use crate::packages::{Named, Packages, PackagesError, package_path};
 use crate::questions::QuestionReport;
 use crate::status::{StatusError, StatusReport, TicketState, TicketStatus, nearest_id, status};
@@ -64,6 +65,9 @@ pub enum QueueError {
     /// Who runs cannot be told.
     #[error(transparent)]
     Running(#[from] StopError),
+    /// Another runner does not let this one choose.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleLockError),
     /// The names do not say what to run.
     #[error(transparent)]
     Select(#[from] SelectionError),

@@ -34,6 +34,7 @@ use crate::workspace::{Workspace, WorkspaceError};
 
 pub use self::answer::{AnswerError, GivenAnswer, OpenQuestion, PersonsAnswer, give_answer, see_question};
 pub(crate) use self::delivering::{DeliveryStart, begin_or_go_on};
+pub(crate) use self::parent::Begun;
 pub use self::parent::{Managed, Manager};
 pub use self::word::{GivenWord, PersonsWord, WordError, give_word};
 
@@ -180,14 +181,31 @@ pub async fn run_ticket(
     workspace: &Workspace,
     ticket: &TicketId,
     options: &RunOptions,
+    observe: impl FnMut(&Run, &Record),
+) -> Result<RunReport, RunError> {
+    let lock = lock_ticket(workspace, ticket)?;
+    run_locked_ticket(workspace, ticket, options, lock, observe).await
+}
+
+/// Locks a ticket, to run it.
+pub(crate) fn lock_ticket(workspace: &Workspace, ticket: &TicketId) -> Result<TicketLock, RunError> {
+    let locks = workspace.roots().locks();
+    let holder = LockHolder::current(Timestamp::now()).map_err(|source| RunError::Io {
+        path: locks.clone(),
+        source,
+    })?;
+    Ok(TicketLock::acquire(&locks, ticket, &holder)?)
+}
+
+/// The same of a ticket that is locked.
+pub(crate) async fn run_locked_ticket(
+    workspace: &Workspace,
+    ticket: &TicketId,
+    options: &RunOptions,
+    lock: TicketLock,
     mut observe: impl FnMut(&Run, &Record),
 ) -> Result<RunReport, RunError> {
-    let io = |path: std::path::PathBuf| move |source| RunError::Io { path, source };
     let (roots, repository) = (workspace.roots(), workspace.repository());
-    let locks = roots.locks();
-    let holder = LockHolder::current(Timestamp::now()).map_err(io(locks.clone()))?;
-    let lock = TicketLock::acquire(&locks, ticket, &holder)?;
-
     let Earlier {
         mut unstored,
         unfinished,

@@ -14,14 +14,17 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clean::{CleanError, MadeRoom};
 use crate::leaving::Leaving;
-use crate::lock::{LockHolder, RunnerNote};
+use crate::lock::{LockHolder, RunnerNote, ScheduleLock, TicketLock};
 use crate::moment::Moment;
 use crate::queue::{LeftTicket, Queue, QueueError, Retry};
-use crate::run_ticket::{RunError, RunOptions, RunReport};
+use crate::run_ticket::{RunError, RunOptions, RunReport, lock_ticket};
 use crate::workspace::Workspace;
 
 use self::night::{Night, notify_of_night};
 use self::worker::{Ended, TicketWorker, stopped_by};
+
+/// How long another runner of the clone may take to choose its tickets: to look at all of them once and to lock those that start.
+const LONGEST_CHOICE: Duration = Duration::from_secs(30);
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -146,7 +149,7 @@ pub fn run_tickets(
             has_paused: false,
         };
         loop {
-            for queued in host.next_to_start() {
+            for Locked { queued, lock } in host.next_to_start() {
                 let options = RunOptions {
                     stop: night.stop(),
                     ..host.what.options.clone()
@@ -165,7 +168,7 @@ pub fn run_tickets(
                         stopped_by: &stopped_by,
                         night,
                     };
-                    let ran = runtime.block_on(worker.bring_to_its_end(&queued.id));
+                    let ran = runtime.block_on(worker.bring_to_its_end(&queued.id, lock));
                     // Where nobody listens, everything is over.
                     let _ = sender.send(Ended {
                         queued,
@@ -217,6 +220,12 @@ struct Host<'a, W> {
     has_paused: bool,
 }
 
+/// A ticket that starts.
+struct Locked {
+    queued: Queued,
+    lock: TicketLock,
+}
+
 /// What came of waiting.
 enum Waited {
     End(Ended),
@@ -236,12 +245,30 @@ impl<W: Witness> Host<'_, W> {
         Place { n, of }
     }
 
-    /// The tickets that start now.
-    fn next_to_start(&mut self) -> Vec<Queued> {
+    /// The tickets that start now. From the look at what runs until all of them are locked no other runner of the clone chooses.
+    fn next_to_start(&mut self) -> Vec<Locked> {
         if self.is_asked_to_end() {
             self.sitting.begin_no_more();
             return Vec::new();
         }
+        let locks = self.workspace.roots().locks();
+        let chooses = ScheduleLock::wait(&locks, LONGEST_CHOICE, || !self.is_asked_to_end());
+        let _chooses = match chooses {
+            Ok(Some(lock)) => lock,
+            Ok(None) => {
+                self.sitting.begin_no_more();
+                return Vec::new();
+            }
+            Err(error) => {
+                self.cannot_look(error.into());
+                return Vec::new();
+            }
+        };
+        let started = self.choose();
+        started.into_iter().filter_map(|queued| self.lock(queued)).collect()
+    }
+
+    fn choose(&mut self) -> Vec<Queued> {
         let retry = match &self.what.selection {
             Selection::AllReady { retry, .. } => *retry,
             Selection::These(_) => Retry::default(),
@@ -250,9 +277,7 @@ impl<W: Witness> Host<'_, W> {
         let queue = match Queue::look(self.workspace, now, retry) {
             Ok(queue) => queue,
             Err(error) => {
-                if self.sitting.cannot_look() {
-                    self.failed = Some(error);
-                }
+                self.cannot_look(error);
                 return Vec::new();
             }
         };
@@ -264,6 +289,29 @@ impl<W: Witness> Host<'_, W> {
             self.witness.postponed(ticket, blocker, *until);
         }
         starting.start
+    }
+
+    fn cannot_look(&mut self, error: QueueError) {
+        if self.sitting.cannot_look() {
+            self.failed = Some(error);
+        }
+    }
+
+    /// None where it cannot be: that is its end.
+    fn lock(&mut self, queued: Queued) -> Option<Locked> {
+        // Whoever sees the lock may ask for its end.
+        self.what.leaving.begin(&queued.id);
+        match lock_ticket(self.workspace, &queued.id) {
+            Ok(lock) => Some(Locked { queued, lock }),
+            Err(error) => {
+                self.note(Ended {
+                    queued,
+                    ran: Err(error),
+                    child_stopped_by: None,
+                });
+                None
+            }
+        }
     }
 
     /// Waits until something may have changed.

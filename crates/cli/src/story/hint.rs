@@ -3,7 +3,7 @@
 use git_delivery::{FastForwardError, HereError, Operation, RefError, RemoteError, RepositoryError, UnsupportedKind};
 use ledger_core::BlockerCode;
 use policy::SelectionError;
-use runner::lock::LockError;
+use runner::lock::{LockError, ScheduleLockError};
 use runner::{
     AdmitError, AnswerError, ApproveError, BundleError, CancelError, CheckLedgerError, CodexFilesError, DaemonError,
     DeliverError, GoalError, InitError, LedgerError, LogError, NewTicketError, PackageError, RescueError, RunError,
@@ -47,6 +47,12 @@ pub(super) fn hint(failure: &Failure) -> Option<String> {
         Failure::Follow(_) => Some("`foil verify` shows what else is damaged; nothing was changed".to_owned()),
         Failure::Stop(StopError::NotTheHolder { .. }) => {
             Some("it was left alone; `foil doctor` looks at the locks".to_owned())
+        }
+        Failure::Schedule(ScheduleLockError::Held { .. }) => {
+            Some("`foil stop` asks every runner of this clone to leave; then run it again".to_owned())
+        }
+        Failure::Schedule(ScheduleLockError::Io(_)) => {
+            Some("look at who may write in `.git/counterfoil/locks`, and at the disk".to_owned())
         }
         Failure::Daemon(DaemonError::AlreadyRunning { .. }) => {
             Some("`foil daemon status` shows what it does; `foil daemon stop` ends it in good order".to_owned())

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{Activity, Blocker, Event, TicketId};
@@ -357,6 +357,50 @@ fn what_another_process_runs_is_in_the_way_too() {
         said.stderr.contains("waiting 0002-b: `0001-a` uses `staging` too"),
         "{said}"
     );
+}
+
+#[test]
+fn of_two_runners_that_start_at_the_same_moment_one_waits() {
+    const ROUNDS: usize = 20;
+    const WAITS: &str = "uses `staging` too";
+    let using = |path: &str| format!("resources = [\"staging\"]\n{}", scope(path));
+    let world = world_of(
+        "[limits]\nmax_iterations = 100\n",
+        &[
+            ("0001-a", &using("a.txt"), "sleep 600"),
+            ("0002-b", &using("b.txt"), "sleep 600"),
+        ],
+    );
+    let begin = |ticket: &str, start: &Barrier| {
+        let mut command = world.foil_command();
+        command
+            .args(["run", ticket])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        start.wait();
+        let mut runner = Runner(command.spawn().unwrap());
+        let mut told = BufReader::new(runner.0.stderr.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let line = told.find(|line| line.contains(WAITS) || line.contains("sleep 600"));
+        // Kept open: nobody goes on for a reader that is gone.
+        (runner, line.unwrap().contains(WAITS), told)
+    };
+    for round in 0..ROUNDS {
+        let start = Barrier::new(2);
+        let runners = std::thread::scope(|scope| {
+            let runners = ["0001-a", "0002-b"].map(|ticket| scope.spawn(|| begin(ticket, &start)));
+            runners.map(|runner| runner.join().unwrap())
+        });
+        let waiting = runners.iter().filter(|(_, waits, _)| *waits).count();
+        assert_eq!(waiting, 1, "round {round}");
+        for (runner, ..) in &runners {
+            signal(runner, "-INT");
+        }
+        for (mut runner, _, _told) in runners {
+            assert_eq!(runner.0.wait().unwrap().code(), Some(130));
+        }
+    }
 }
 
 /// A worker that meets a limit of its provider, which is lifted so many seconds from now.

@@ -9,14 +9,15 @@ use ledger_core::{
 use policy::TrustFact;
 
 use super::opening::new_run_id;
-use super::{Driven, Earlier, EarlierRun, RunError, RunOptions, RunReport, drive_ready, earlier_runs, over, refused};
+use super::{
+    Driven, Earlier, EarlierRun, RunError, RunOptions, RunReport, drive_ready, earlier_runs, lock_ticket, over, refused,
+};
 use crate::admit::{AdmitError, Candidacy};
 use crate::agent::{Agent, Turn, TurnEnd, TurnRequest};
 use crate::deliver::DeliverError;
 use crate::drive::DriveError;
 use crate::engine::{RunFolders, has_delivered, store_ended};
 use crate::journal_file::{JournalFile, OpenedJournal};
-use crate::lock::{LockHolder, TicketLock};
 use crate::workspace::Workspace;
 
 /// What a run that delivers begins with.
@@ -49,13 +50,7 @@ pub(crate) async fn begin_or_go_on(
     mut observe: impl FnMut(&Run, &Record),
 ) -> Result<RunReport, DeliverError> {
     let (roots, repository) = (workspace.roots(), workspace.repository());
-    let locks = roots.locks();
-    let io = |source| RunError::Io {
-        path: locks.clone(),
-        source,
-    };
-    let holder = LockHolder::current(Timestamp::now()).map_err(io)?;
-    let lock = TicketLock::acquire(&locks, ticket, &holder).map_err(RunError::from)?;
+    let lock = lock_ticket(workspace, ticket)?;
     let Earlier { unstored, unfinished } = earlier_runs(workspace, ticket)?;
     let (ended, cut_off) = match unfinished {
         Some(earlier) if over(&earlier.run).is_some() => (Some(earlier), None),

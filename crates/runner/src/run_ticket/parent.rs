@@ -8,14 +8,15 @@ use policy::{NextChild, Outcome, TrustFact, after_child, next_child};
 
 use super::opening::{new_run_id, open_run, opened};
 use super::{
-    Earlier, EarlierRun, RunError, RunOptions, RunReport, Standing, earlier_runs, guards, over, redactor, refused,
+    Earlier, EarlierRun, RunError, RunOptions, RunReport, Standing, earlier_runs, guards, lock_ticket, over, redactor,
+    refused,
 };
 use crate::admit::Candidacy;
 use crate::drive::DriveError;
 use crate::engine::{RunFolders, keep_ended, notify_of_end};
 use crate::guard::{GuardProgram, end_leftovers};
 use crate::journal_file::JournalSink as _;
-use crate::lock::{LockHolder, TicketLock};
+use crate::lock::TicketLock;
 use crate::notify::Notifier;
 use crate::target::look_at_target;
 use crate::workspace::Workspace;
@@ -27,7 +28,14 @@ pub struct Manager<'a> {
     ticket: TicketId,
     earlier: EarlierRun,
     guard: GuardProgram,
-    _lock: TicketLock,
+    lock: TicketLock,
+}
+
+/// Whether the run of a ticket waits for children.
+pub(crate) enum Begun<'a> {
+    Managed(Manager<'a>),
+    /// It is no parent, or has got past its children.
+    Unmanaged(TicketLock),
 }
 
 /// What a parent's run waits for.
@@ -48,26 +56,35 @@ impl<'a> Manager<'a> {
         workspace: &'a Workspace,
         ticket: &TicketId,
         options: &RunOptions,
-        mut observe: impl FnMut(&Run, &Record),
+        observe: impl FnMut(&Run, &Record),
     ) -> Result<Option<Manager<'a>>, RunError> {
+        let lock = lock_ticket(workspace, ticket)?;
+        match Self::begin_locked(workspace, ticket, options, lock, observe).await? {
+            Begun::Managed(manager) => Ok(Some(manager)),
+            Begun::Unmanaged(_) => Ok(None),
+        }
+    }
+
+    /// The same of a ticket that is locked.
+    pub(crate) async fn begin_locked(
+        workspace: &'a Workspace,
+        ticket: &TicketId,
+        options: &RunOptions,
+        lock: TicketLock,
+        mut observe: impl FnMut(&Run, &Record),
+    ) -> Result<Begun<'a>, RunError> {
         let candidacy = Candidacy::gather(workspace, ticket, None)?;
         if !candidacy.ticket.file.mode.discipline().owns_tickets {
-            return Ok(None);
+            return Ok(Begun::Unmanaged(lock));
         }
         let (roots, repository) = (workspace.roots(), workspace.repository());
-        let locks = roots.locks();
-        let holder = LockHolder::current(Timestamp::now()).map_err(|source| RunError::Io {
-            path: locks.clone(),
-            source,
-        })?;
-        let lock = TicketLock::acquire(&locks, ticket, &holder)?;
         let Earlier { unfinished, .. } = earlier_runs(workspace, ticket)?;
         if let Some(EarlierRun { run, .. }) = &unfinished {
             end_leftovers(&guards(&roots.run(ticket, &run.opened().run)))?;
         }
         let goes_on = |earlier: &EarlierRun| over(&earlier.run).is_none() && earlier.run.discovery().is_none();
         if unfinished.as_ref().is_some_and(|earlier| !goes_on(earlier)) {
-            return Ok(None);
+            return Ok(Begun::Unmanaged(lock));
         }
         look_at_target(workspace, &options.stop).await?;
         let Standing { mut candidacy, how } =
@@ -79,7 +96,7 @@ impl<'a> Manager<'a> {
         }
         let now = Timestamp::now();
         let mut earlier = match unfinished {
-            Some(_) if how == super::How::Replaces => return Ok(None),
+            Some(_) if how == super::How::Replaces => return Ok(Begun::Unmanaged(lock)),
             Some(earlier) => earlier,
             None => {
                 let id = new_run_id(ticket)?;
@@ -102,13 +119,18 @@ impl<'a> Manager<'a> {
         let cause = PauseCause::Children;
         driver.record(now, &Event::Paused { cause })?;
         driver.journal.sync().map_err(DriveError::from)?;
-        Ok(Some(Self {
+        Ok(Begun::Managed(Self {
             workspace,
             ticket: ticket.clone(),
             earlier,
             guard: options.guard.clone(),
-            _lock: lock,
+            lock,
         }))
+    }
+
+    /// The lock of the parent, which is now to be run itself.
+    pub(crate) fn into_lock(self) -> TicketLock {
+        self.lock
     }
 
     /// What the run waits for now. Children that were closed without it are written down.

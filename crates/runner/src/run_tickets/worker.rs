@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 use jiff::Timestamp;
@@ -17,7 +17,9 @@ use crate::clean::make_room;
 use crate::guard::end_leftovers;
 use crate::leaving::Leaving;
 use crate::lock::{LockHolder, TicketLock};
-use crate::run_ticket::{Managed, Manager, RunError, RunOptions, RunReport, guards, run_ticket};
+use crate::run_ticket::{
+    Begun, Managed, Manager, RunError, RunOptions, RunReport, guards, lock_ticket, run_locked_ticket,
+};
 use crate::workspace::Workspace;
 
 /// How many characters of what a panic says are told.
@@ -45,6 +47,13 @@ pub(super) fn stopped_by(ran: &Result<RunReport, RunError>) -> Option<Blocker> {
             Some(Blocker::new(code, error.to_string()))
         }
     }
+}
+
+/// What came of the children of a parent.
+enum Children {
+    /// The parent itself is to be run.
+    AllClosed(TicketLock),
+    Stopped(RunReport),
 }
 
 /// Runs one ticket, and before a parent its children.
@@ -80,8 +89,8 @@ impl<W: Witness> TicketWorker<'_, W> {
         }
     }
 
-    pub(super) async fn bring_to_its_end(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
-        self.leaving.begin(ticket);
+    /// Runs a ticket that is locked.
+    pub(super) async fn bring_to_its_end(&self, ticket: &TicketId, lock: TicketLock) -> Result<RunReport, RunError> {
         let told = Self {
             options: RunOptions {
                 stop: self.leaving.stop_of(ticket, self.options.stop.clone()),
@@ -89,7 +98,7 @@ impl<W: Witness> TicketWorker<'_, W> {
             },
             ..*self
         };
-        let ran = unless_it_panics(told.run(ticket)).await;
+        let ran = unless_it_panics(Box::pin(told.run(ticket, lock))).await;
         if let Err(RunError::Panicked { .. }) = &ran {
             self.end_what_is_left(ticket);
         }
@@ -99,11 +108,8 @@ impl<W: Witness> TicketWorker<'_, W> {
     /// Ends what a run that panicked has started, before anything begins that it would be in the way of.
     fn end_what_is_left(&self, ticket: &TicketId) {
         let roots = self.workspace.roots();
-        let lock = LockHolder::current(Timestamp::now())
-            .ok()
-            .and_then(|holder| TicketLock::acquire(&roots.locks(), ticket, &holder).ok());
-        // Whoever holds the lock has seen to it.
-        if lock.is_some() {
+        // Whoever else has locked it has seen to it.
+        if let Ok(_lock) = lock_ticket(self.workspace, ticket) {
             for run in roots.runs_of(ticket).unwrap_or_default() {
                 // What does not end is seen by the next run of the ticket, which does not begin beside it.
                 let _ = end_leftovers(&guards(&roots.run(ticket, &run)));
@@ -111,23 +117,26 @@ impl<W: Witness> TicketWorker<'_, W> {
         }
     }
 
-    async fn run(&self, ticket: &TicketId) -> Result<RunReport, RunError> {
+    async fn run(&self, ticket: &TicketId, lock: TicketLock) -> Result<RunReport, RunError> {
         self.make_room();
-        let managed = {
+        let begun = {
             let show = self.view(ticket);
-            Manager::begin(self.workspace, ticket, &self.options, show).await?
+            Box::pin(Manager::begin_locked(self.workspace, ticket, &self.options, lock, show)).await?
         };
-        if let Some(manager) = managed
-            && let Some(report) = self.children_first(ticket, manager).await?
-        {
-            return Ok(report);
-        }
+        let lock = match begun {
+            Begun::Unmanaged(lock) => lock,
+            Begun::Managed(manager) => match self.children_first(ticket, manager).await? {
+                Children::AllClosed(lock) => lock,
+                Children::Stopped(report) => return Ok(report),
+            },
+        };
         let show = self.view(ticket);
-        run_ticket(self.workspace, ticket, &self.options, show).await
+        // Threads have small stacks, and a child runs within its parent.
+        Box::pin(run_locked_ticket(self.workspace, ticket, &self.options, lock, show)).await
     }
 
-    /// Runs the children of a parent. None: all of them are closed, and the parent itself is to be run.
-    async fn children_first(&self, parent: &TicketId, mut manager: Manager<'_>) -> Result<Option<RunReport>, RunError> {
+    /// Runs the children of a parent.
+    async fn children_first(&self, parent: &TicketId, mut manager: Manager<'_>) -> Result<Children, RunError> {
         // What is left of earlier work is the named ticket's to begin with.
         let of_child = Self {
             options: RunOptions {
@@ -139,12 +148,16 @@ impl<W: Witness> TicketWorker<'_, W> {
         };
         loop {
             let child = match manager.next(self.view(parent)).await? {
-                Managed::Parent => return Ok(None),
-                Managed::Stopped(report) => return Ok(Some(*report)),
+                Managed::Parent => return Ok(Children::AllClosed(manager.into_lock())),
+                Managed::Stopped(report) => return Ok(Children::Stopped(*report)),
                 Managed::Child(child) => child,
             };
             // A child may be a parent itself.
-            let ran = Box::pin(of_child.bring_to_its_end(&child)).await;
+            self.leaving.begin(&child);
+            let ran = match lock_ticket(self.workspace, &child) {
+                Ok(lock) => Box::pin(of_child.bring_to_its_end(&child, lock)).await,
+                Err(error) => Err(error),
+            };
             let choice = manager.ended(&child, &ran, self.view(parent))?;
             let asked = stopped_by(&ran).filter(|blocker| blocker.code == BlockerCode::AnswerNeeded);
             let passing = stopped_by(&ran).filter(|blocker| blocker.code.passes_by_itself());
@@ -170,8 +183,9 @@ impl<W: Witness> TicketWorker<'_, W> {
 
 /// What comes of a run, where a panic is a failure of this run alone: others go on. What it left half-changed in memory is gone with it, and what it did
 /// is in its journal and its places.
-async fn unless_it_panics(run: impl Future<Output = Result<RunReport, RunError>>) -> Result<RunReport, RunError> {
-    let mut run = pin!(run);
+async fn unless_it_panics(
+    mut run: Pin<Box<impl Future<Output = Result<RunReport, RunError>>>>,
+) -> Result<RunReport, RunError> {
     std::future::poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)));
         polled.unwrap_or_else(|panic| {
