@@ -118,6 +118,83 @@ pub struct DaemonState {
     /// When the next worker is started, while none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_start: Option<Timestamp>,
+    /// Since when the worker that runs has run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_since: Option<Timestamp>,
+}
+
+/// After this many failures in a row somebody has to look at a daemon.
+const FAILING: u32 = 3;
+
+impl DaemonState {
+    /// Whether its workers fail again and again: what failed before is forgotten once one has worked for a while.
+    pub fn is_failing(&self, now: Timestamp) -> bool {
+        let has_worked = self.worker_since.is_some_and(|since| restart::has_worked(since, now));
+        self.failures >= FAILING && !has_worked
+    }
+
+    /// The same, of a daemon that has ended.
+    fn ended(self) -> Self {
+        Self {
+            worker: None,
+            worker_since: None,
+            next_start: None,
+            ..self
+        }
+    }
+
+    /// Whether the daemon that wrote this is at work, as far as it knew.
+    fn says_at_work(&self) -> bool {
+        self.worker.is_some() || self.next_start.is_some()
+    }
+}
+
+/// Why somebody has to look at the daemon of a clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DaemonTrouble {
+    /// Its workers fail again and again.
+    Failing {
+        /// How often in a row.
+        failures: u32,
+        /// How the last one ended, in words.
+        last_end: Option<String>,
+    },
+    /// It was at work and is gone without a word: killed, or the machine went down.
+    Gone,
+}
+
+/// What is wrong with the daemon of this clone at this moment, if anything. That none was started is no trouble. Takes no lock.
+pub fn daemon_trouble(files: &DaemonFiles, now: Timestamp) -> Option<DaemonTrouble> {
+    match running_daemon(files) {
+        Some(RunningDaemon { state, .. }) => state.is_failing(now).then_some(DaemonTrouble::Failing {
+            failures: state.failures,
+            last_end: state.last_end_in_words,
+        }),
+        None => noted(files)
+            .is_some_and(|state| state.says_at_work())
+            .then_some(DaemonTrouble::Gone),
+    }
+}
+
+/// Forgets a daemon that is gone without a word; whether there was one to forget.
+///
+/// # Errors
+/// Where what it left cannot be changed.
+pub fn forget_gone_daemon(files: &DaemonFiles) -> io::Result<bool> {
+    let was_at_work = |state: &DaemonState| state.says_at_work();
+    if noted(files).is_none_or(|state| !was_at_work(&state)) {
+        return Ok(false);
+    }
+    let holder = LockHolder::current(Moment::now().at)?;
+    let Some(_lock) = NotedLock::acquire(&files.lock(), &holder)? else {
+        // One has just begun, and notes how it stands itself.
+        return Ok(false);
+    };
+    let Some(state) = noted(files).filter(was_at_work) else {
+        return Ok(false);
+    };
+    write_note(files, &state.ended())?;
+    Ok(true)
 }
 
 /// A daemon that runs.
@@ -136,12 +213,15 @@ pub fn running_daemon(files: &DaemonFiles) -> Option<RunningDaemon> {
     if !has_open(&holder.process, &files.lock()).unwrap_or(true) {
         return None;
     }
-    let state = fs::read(files.state()).ok();
-    let state = state.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Some(RunningDaemon {
         holder,
-        state: state.unwrap_or_default(),
+        state: noted(files).unwrap_or_default(),
     })
+}
+
+/// What the last daemon has noted.
+fn noted(files: &DaemonFiles) -> Option<DaemonState> {
+    serde_json::from_slice(&fs::read(files.state()).ok()?).ok()
 }
 
 /// Asks the daemon of this clone to leave, and waits until it has, at most `patience`. Never kills. None: none runs.
@@ -282,6 +362,7 @@ pub async fn run_daemon(
         let (end, words) = match start(&options, &leftovers).await {
             Ok(mut worker) => {
                 state.worker = ProcessIdentity::of(worker.pid()).ok().flatten();
+                state.worker_since = Some(began);
                 state.next_start = None;
                 note(files, &state);
                 let mut keep = |bytes: &[u8]| {
@@ -301,6 +382,7 @@ pub async fn run_daemon(
         let next = restarts.after(end, began, now);
         state = DaemonState {
             worker: None,
+            worker_since: None,
             failures: restarts.failures,
             last_end: Some(end),
             last_end_in_words: Some(words.clone()),
@@ -320,6 +402,7 @@ pub async fn run_daemon(
         );
         if is_asked_to_end(at, &mut options.signals).await {
             log.line("asked to leave", Moment::now().at);
+            note(files, &state.ended());
             return Ok(WorkerEnd::Left);
         }
     }
@@ -395,13 +478,38 @@ async fn is_asked_to_end(at: Timestamp, DaemonSignals(signals): &mut DaemonSigna
     }
 }
 
-/// Those who ask see the old state or the new one. That it cannot be written stops nothing.
+/// That it cannot be written stops nothing.
 fn note(files: &DaemonFiles, state: &DaemonState) {
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&files.folder)?;
-        file.write_all(&serde_json::to_vec(state)?)?;
-        file.persist(files.state()).map_err(|error| error.error)?;
-        Ok(())
-    };
-    let _ = write();
+    let _ = write_note(files, state);
+}
+
+/// Those who ask see the old state or the new one.
+fn write_note(files: &DaemonFiles, state: &DaemonState) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(&files.folder)?;
+    file.write_all(&serde_json::to_vec(state)?)?;
+    file.persist(files.state()).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn one_fails_after_three_failures_in_a_row_until_a_worker_has_worked() {
+        let now = Timestamp::UNIX_EPOCH;
+        let failing = |failures, minutes: Option<i64>| {
+            let worker_since = minutes.map(|minutes| now.checked_sub(SignedDuration::from_mins(minutes)).unwrap());
+            let state = DaemonState {
+                failures,
+                worker_since,
+                ..DaemonState::default()
+            };
+            state.is_failing(now)
+        };
+        assert!(!failing(2, None) && failing(3, None) && failing(4, Some(9)));
+        assert!(!failing(4, Some(10)), "what failed before is forgotten");
+    }
 }

@@ -115,8 +115,8 @@ pub use codex_files::{
 pub use codex_setup::{CodexState, CodexStatus, codex_login, codex_status};
 pub use consent::{ConsentState, StaleReason, consent_state, required_files};
 pub use daemon::{
-    DaemonError, DaemonFiles, DaemonOptions, DaemonSignals, DaemonState, RunningDaemon, WorkerEnd, leave_session,
-    run_daemon, running_daemon, stop_daemon,
+    DaemonError, DaemonFiles, DaemonOptions, DaemonSignals, DaemonState, DaemonTrouble, RunningDaemon, WorkerEnd,
+    daemon_trouble, forget_gone_daemon, leave_session, run_daemon, running_daemon, stop_daemon,
 };
 pub use deliver::{
     DeliverError, DeliveredHere, HereOutcome, TagOutcome, Tagged, deliver_here, deliver_later, deliver_tag,

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use ledger_core::TicketId;
 use serde::Serialize;
 
+use crate::daemon::{DaemonFiles, DaemonTrouble, daemon_trouble};
 use crate::file_stamp::TreeStamp;
 use crate::lock::TicketLock;
 use crate::status::{RunStatus, StatusError, StatusReport, TicketState, status, ticket_status};
@@ -62,6 +63,8 @@ pub struct OverviewWatch {
 struct Seen {
     workspace: Workspace,
     stamp: TreeStamp,
+    /// A daemon that is killed leaves every file as it was.
+    daemon: Option<DaemonTrouble>,
     read_at: Timestamp,
     overview: Overview,
 }
@@ -119,6 +122,7 @@ impl OverviewWatch {
         let workspace = Workspace::open(&self.from, &self.settings)?;
         // Before anything is read: what changes meanwhile is then seen by the next look.
         let stamp = stamp_of(&workspace);
+        let daemon = daemon_trouble(&DaemonFiles::of(workspace.roots()), now);
         let status = match &self.only {
             Some(ticket) => ticket_status(&workspace, ticket, now)?,
             None => status(&workspace, now)?,
@@ -127,6 +131,7 @@ impl OverviewWatch {
         Ok(Seen {
             workspace,
             stamp,
+            daemon,
             read_at: now,
             overview: Overview {
                 status,
@@ -140,7 +145,8 @@ impl Seen {
     fn has_not_changed(&self, now: Timestamp) -> bool {
         let since = now.duration_since(self.read_at);
         let is_recent = !since.is_negative() && since < LONGEST_RELIED_ON;
-        is_recent && stamp_of(&self.workspace).shows_no_change_since(&self.stamp)
+        let daemon = daemon_trouble(&DaemonFiles::of(self.workspace.roots()), now);
+        is_recent && daemon == self.daemon && stamp_of(&self.workspace).shows_no_change_since(&self.stamp)
     }
 
     /// Whether the status has all that these new lines tell, but for how far runs are that are under way.

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use ledger_core::{Duration as Wait, TicketId};
 use runner::guard::GuardProgram;
 use runner::{
-    Ask, DaemonFiles, DaemonOptions, DaemonSignals, RunningDaemon, StopOutcome, WorkerEnd, Workspace, leave_session,
-    run_daemon, running_daemon, running_tickets, stop_daemon,
+    Ask, DaemonFiles, DaemonOptions, DaemonSignals, DaemonTrouble, Moment, RunningDaemon, StopOutcome, WorkerEnd,
+    Workspace, daemon_trouble, forget_gone_daemon, leave_session, run_daemon, running_daemon, running_tickets,
+    stop_daemon,
 };
 use serde::Serialize;
 
@@ -52,7 +53,8 @@ enum DaemonVerb {
         #[arg(long, hide = true)]
         detached: bool,
     },
-    /// Whether it runs, how its worker is, and the end of its log; ends with 10 where none runs
+    /// Whether it runs, how its worker is, and the end of its log; ends with 10 where none runs, or its worker fails again and
+    /// again
     #[command(after_help = "Examples:\n  foil daemon status\n  foil daemon status --json")]
     Status,
     /// Ask it to leave in good order: nothing is lost
@@ -128,6 +130,10 @@ const SHOWN_LINES: usize = 5;
 struct Report {
     schema: &'static str,
     running: bool,
+    /// Whether its workers fail again and again.
+    failing: bool,
+    /// Whether one was at work, and is gone without a word.
+    gone: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -282,12 +288,22 @@ fn status(workspace: &Workspace, files: &DaemonFiles, context: &Context<'_>) -> 
         return answer(workspace, files, context, "counterfoil.daemon.status/1");
     }
     let Some(daemon) = running_daemon(files) else {
-        let text = format!("{}: `foil daemon start` starts it\n", styled(NOTICE, "not running"));
+        let text = match daemon_trouble(files, Moment::now().at) {
+            Some(_) => format!(
+                "{}: it was at work, and is gone without a word\n  next: `foil daemon start` goes on; `foil daemon stop` forgets it\n",
+                styled(BAD, "not running")
+            ),
+            None => format!("{}: `foil daemon start` starts it\n", styled(NOTICE, "not running")),
+        };
         context.output.answer(&text)?;
         return Ok(Exit::Blocked);
     };
     context.output.answer(&words(&daemon, workspace, files)?)?;
-    Ok(Exit::Done)
+    Ok(if daemon.state.is_failing(Moment::now().at) {
+        Exit::Blocked
+    } else {
+        Exit::Done
+    })
 }
 
 fn words(daemon: &RunningDaemon, workspace: &Workspace, files: &DaemonFiles) -> Result<String, Failure> {
@@ -299,6 +315,10 @@ fn words(daemon: &RunningDaemon, workspace: &Workspace, files: &DaemonFiles) -> 
         holder.process.pid
     );
     let failures = count(state.failures as usize, "failure", "failures");
+    if state.is_failing(Moment::now().at) {
+        let failing = styled(BAD, "failing");
+        text.push_str(&format!("  {failing}: {failures} in a row; its log says why\n"));
+    }
     match (&state.worker, state.next_start) {
         (Some(worker), _) => text.push_str(&format!("  worker:  process {}\n", worker.pid)),
         (None, Some(at)) => {
@@ -345,12 +365,19 @@ fn answer(
     schema: &'static str,
 ) -> Result<Exit, Failure> {
     let daemon = running_daemon(files);
-    let exit = if daemon.is_some() { Exit::Done } else { Exit::Blocked };
+    let trouble = daemon_trouble(files, Moment::now().at);
+    let exit = if daemon.is_some() && trouble.is_none() {
+        Exit::Done
+    } else {
+        Exit::Blocked
+    };
     let holder = daemon.as_ref().map(|daemon| daemon.holder.clone());
     let state = daemon.map(|daemon| daemon.state).unwrap_or_default();
     context.output.json(&Report {
         schema,
         running: holder.is_some(),
+        failing: matches!(trouble, Some(DaemonTrouble::Failing { .. })),
+        gone: matches!(trouble, Some(DaemonTrouble::Gone)),
         pid: holder.as_ref().map(|holder| holder.process.pid),
         since: holder.as_ref().map(|holder| holder.since),
         worker: state.worker.map(|worker| worker.pid),
@@ -371,6 +398,8 @@ fn stop(drain: bool, wait: Option<Wait>, files: &DaemonFiles, context: &Context<
         pid: Option<i32>,
         /// Whether it is still there.
         running: bool,
+        /// Whether one was forgotten that was gone without a word.
+        forgotten: bool,
     }
     let ask = if drain { Ask::BeginNoMore } else { Ask::Leave };
     let patience = wait
@@ -383,14 +412,17 @@ fn stop(drain: bool, wait: Option<Wait>, files: &DaemonFiles, context: &Context<
         Some(StopOutcome::StillThere { pid } | StopOutcome::Left { pid, .. }) => Some(pid),
         Some(StopOutcome::NotRunning) | None => None,
     };
+    let forgotten = pid.is_none() && forget_gone_daemon(files)?;
     if context.output.is_json() {
         context.output.json(&Stopped {
             schema: "counterfoil.daemon.stop/1",
             pid,
             running: is_there,
+            forgotten,
         })?;
     } else {
         context.output.answer(&match pid {
+            None if forgotten => "Forgotten: the daemon of this clone was gone without a word.\n".to_owned(),
             None => "Nothing to do: no daemon of this clone runs.\n".to_owned(),
             Some(pid) if is_there => format!(
                 "{}: process {pid} leaves when it has ended {}\n",

@@ -30,8 +30,8 @@ pub(crate) struct StatusArgs {
     /// Show it as it changes: the whole screen on a terminal, until `q`; elsewhere again whenever something changed
     #[arg(long)]
     watch: bool,
-    /// End with another code than 0 where somebody has to look: 10 a ticket is blocked or its runner is gone, 11 the policy is
-    /// not trusted, 3 a ticket cannot be read, 12 a record is damaged, 1 the disk is full
+    /// End with another code than 0 where somebody has to look: 10 a ticket is blocked or its runner is gone, or the daemon fails
+    /// again and again or is gone, 11 the policy is not trusted, 3 a ticket cannot be read, 12 a record is damaged, 1 the disk is full
     #[arg(long, conflicts_with = "watch")]
     health: bool,
 }
@@ -56,7 +56,9 @@ pub(super) fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, Fail
 /// What somebody has to look at, as an exit code.
 fn exit_of(health: &StatusHealth) -> Exit {
     let codes = health.reasons.iter().map(|reason| match reason.code {
-        HealthCode::TicketBlocked | HealthCode::RunnerGone => Exit::Blocked,
+        HealthCode::TicketBlocked | HealthCode::RunnerGone | HealthCode::DaemonFailing | HealthCode::DaemonGone => {
+            Exit::Blocked
+        }
         HealthCode::PolicyNotTrusted => Exit::Refused,
         HealthCode::NoTicket | HealthCode::TicketBroken => Exit::Invalid,
         HealthCode::RecordBroken => Exit::Unverified,

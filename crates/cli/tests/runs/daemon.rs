@@ -131,10 +131,26 @@ fn nothing_is_left_of_a_daemon_that_is_killed_and_the_next_goes_on() {
     let [own, worker] = ["pid", "worker"].map(|key| daemon.process(key).unwrap());
     kill(&own);
     eventually("its worker is gone too", || !worker.is_alive());
-    assert_eq!(world.foil(&["daemon", "status"]).code, Some(10));
+    let said = world.foil(&["daemon", "status"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    assert!(
+        said.stdout.contains("it was at work, and is gone without a word"),
+        "{said}"
+    );
+    let health = &json(&world.foil(&["status", "--json"]))["health"];
+    assert_eq!(
+        (&health["state"], &health["reasons"][0]["code"]),
+        (&"error".into(), &"daemon_gone".into())
+    );
     std::fs::write(meet.join("go"), "").unwrap();
-    let _next = Daemon::start(&world, &[]);
+    let next = Daemon::start(&world, &[]);
     eventually("it is done", || is_done(&world, 0));
+    assert_eq!(json(&world.foil(&["status", "--json"]))["health"]["state"], "ok");
+    kill(&next.process("pid").unwrap());
+    eventually("it is gone", || world.foil(&["status", "--health"]).code == Some(10));
+    let said = world.foil(&["daemon", "stop"]);
+    assert!(said.stdout.starts_with("Forgotten:"), "{said}");
+    assert_eq!(world.foil(&["status", "--health"]).code, Some(0));
 }
 
 #[test]
@@ -219,14 +235,19 @@ fn a_policy_that_cannot_be_used_is_told_and_once_it_is_mended_all_goes_on() {
     world.write("counterfoil.toml", format!("{policy}[nonsense]\n"));
     kill(&daemon.process("worker").unwrap());
     eventually("it fails again and again", || {
-        daemon.status()["failures"].as_u64() >= Some(2)
+        daemon.status()["failures"].as_u64() >= Some(3)
     });
     let said = world.foil(&["daemon", "status"]);
-    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(said.code, Some(10), "{said}");
+    assert!(said.stdout.contains("failing: 3 failures in a row"), "{said}");
     assert!(said.stdout.contains("nonsense"), "the log says why: {said}");
+    assert_eq!(daemon.status()["failing"], true);
     let refused = world.foil(&["daemon", "start"]);
     assert_eq!(refused.code, Some(3), "{refused}");
     world.write("counterfoil.toml", policy);
+    let health = world.foil(&["status", "--health"]);
+    assert_eq!(health.code, Some(10), "{health}");
+    assert!(health.stdout.contains("the daemon's worker has failed"), "{health}");
     std::fs::write(meet.join("go"), "").unwrap();
     eventually("it is done", || is_done(&world, 0));
 }

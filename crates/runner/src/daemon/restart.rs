@@ -56,7 +56,7 @@ impl Restarts {
                 Next::StartAt(next.max(soonest))
             }
             WorkerEnd::Failed => {
-                if now.duration_since(began) >= WORKED {
+                if has_worked(began, now) {
                     self.failures = 0;
                 }
                 self.failures = self.failures.saturating_add(1);
@@ -64,6 +64,11 @@ impl Restarts {
             }
         }
     }
+}
+
+/// Whether a worker that runs since then has worked long enough for what failed before to be forgotten.
+pub(super) fn has_worked(since: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(since) >= WORKED
 }
 
 /// One second, two, four, … at most five minutes.

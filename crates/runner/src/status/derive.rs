@@ -18,6 +18,7 @@ use super::{
 use crate::base::stored_receipt;
 use crate::capsule::BlockerCapsule;
 use crate::consent::{ConsentState, consent_state};
+use crate::daemon::{DaemonFiles, daemon_trouble};
 use crate::disk::free_bytes;
 use crate::engine::has_delivered;
 use crate::journal_records::replay;
@@ -593,6 +594,7 @@ impl<'a> World<'a> {
             free: free_bytes(&[self.workspace.roots().user(), self.workspace.repository().common_dir()]),
             least: self.workspace.policy()?.disk.min_free.as_bytes(),
         };
+        let daemon = daemon_trouble(&DaemonFiles::of(self.workspace.roots()), self.now);
         Ok(StatusReport {
             schema: STATUS_SCHEMA,
             repository: RepositoryStatus {
@@ -603,7 +605,7 @@ impl<'a> World<'a> {
                 },
                 commit: self.head.commit(),
             },
-            health: StatusHealth::of(&policy, room, &misfits, &tickets),
+            health: StatusHealth::of(&policy, room, daemon.as_ref(), &misfits, &tickets),
             policy,
             ledger: ledger.dir().clone(),
             counts,

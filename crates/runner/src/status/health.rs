@@ -3,6 +3,8 @@
 use ledger_core::{BlockerCode, TicketId};
 use serde::Serialize;
 
+use crate::daemon::DaemonTrouble;
+
 use super::{MisfitStatus, PolicyStatus, TicketState, TicketStatus};
 
 /// Whether runs work, and why not.
@@ -53,6 +55,10 @@ pub enum HealthCode {
     PolicyNotTrusted,
     /// Less is free than the policy wants.
     DiskLow,
+    /// The daemon's workers fail again and again.
+    DaemonFailing,
+    /// The daemon was at work, and is gone without a word.
+    DaemonGone,
     /// A folder among the tickets is none.
     NoTicket,
     /// A file of a ticket cannot be read.
@@ -69,7 +75,9 @@ impl HealthCode {
     /// How bad it is.
     pub fn state(self) -> HealthState {
         match self {
-            Self::PolicyNotTrusted | Self::DiskLow | Self::RecordBroken => HealthState::Error,
+            Self::PolicyNotTrusted | Self::DiskLow | Self::DaemonFailing | Self::DaemonGone | Self::RecordBroken => {
+                HealthState::Error
+            }
             Self::NoTicket | Self::TicketBroken | Self::TicketBlocked | Self::RunnerGone => HealthState::Degraded,
         }
     }
@@ -84,7 +92,13 @@ pub(super) struct Room {
 }
 
 impl StatusHealth {
-    pub(super) fn of(policy: &PolicyStatus, room: Room, misfits: &[MisfitStatus], tickets: &[TicketStatus]) -> Self {
+    pub(super) fn of(
+        policy: &PolicyStatus,
+        room: Room,
+        daemon: Option<&DaemonTrouble>,
+        misfits: &[MisfitStatus],
+        tickets: &[TicketStatus],
+    ) -> Self {
         let mut reasons = Vec::new();
         if !policy.trusted {
             reasons.push(HealthReason {
@@ -99,6 +113,7 @@ impl StatusHealth {
                 ..HealthReason::new(HealthCode::DiskLow, reason)
             });
         }
+        reasons.extend(daemon.map(HealthReason::of_daemon));
         reasons.extend(misfits.iter().map(|misfit| {
             let reason = format!("`{}`: {}", misfit.path, misfit.reason);
             HealthReason::new(HealthCode::NoTicket, reason)
@@ -120,6 +135,29 @@ impl HealthReason {
             blocker: None,
             reason: reason.into(),
             next_step: None,
+        }
+    }
+
+    fn of_daemon(trouble: &DaemonTrouble) -> Self {
+        match trouble {
+            DaemonTrouble::Failing { failures, last_end } => {
+                let end = last_end.as_ref().map(|end| format!(", the last with {end}"));
+                let reason = format!(
+                    "the daemon's worker has failed {failures} times in a row{}",
+                    end.unwrap_or_default()
+                );
+                Self {
+                    next_step: Some("foil daemon status".to_owned()),
+                    ..Self::new(HealthCode::DaemonFailing, reason)
+                }
+            }
+            DaemonTrouble::Gone => Self {
+                next_step: Some("foil daemon start".to_owned()),
+                ..Self::new(
+                    HealthCode::DaemonGone,
+                    "the daemon was at work, and is gone without a word",
+                )
+            },
         }
     }
 
@@ -160,7 +198,7 @@ mod tests {
     fn health(trusted: bool, free: Option<u64>) -> StatusHealth {
         let digest = ledger_core::Digest::of("policy");
         let room = Room { free, least: 2 << 30 };
-        StatusHealth::of(&PolicyStatus { digest, trusted }, room, &[], &[])
+        StatusHealth::of(&PolicyStatus { digest, trusted }, room, None, &[], &[])
     }
 
     #[test]
@@ -173,6 +211,28 @@ mod tests {
             (HealthState::Error, HealthCode::DiskLow)
         );
         assert_eq!(low.reasons[0].reason, "1024 MiB free, and 2048 MiB must stay free");
+    }
+
+    #[test]
+    fn a_daemon_that_fails_again_and_again_or_is_gone_is_an_error() {
+        let digest = ledger_core::Digest::of("policy");
+        let room = Room { free: None, least: 0 };
+        let policy = PolicyStatus { digest, trusted: true };
+        let of = |trouble: DaemonTrouble| StatusHealth::of(&policy, room, Some(&trouble), &[], &[]);
+        let failing = of(DaemonTrouble::Failing {
+            failures: 3,
+            last_end: Some("exit code 1".to_owned()),
+        });
+        assert_eq!(failing.state, HealthState::Error);
+        assert_eq!(
+            failing.reasons[0].reason,
+            "the daemon's worker has failed 3 times in a row, the last with exit code 1"
+        );
+        let gone = of(DaemonTrouble::Gone);
+        assert_eq!(
+            (gone.state, gone.reasons[0].code),
+            (HealthState::Error, HealthCode::DaemonGone)
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@ use anstyle::Style;
 use ledger_core::BlockerCode;
 use policy::Liveness;
 use runner::{
-    DoneStatus, QuestionReport, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words, stack_sentence,
+    DoneStatus, HealthCode, QuestionReport, RunStatus, StatusReport, TicketState, TicketStatus, stack_in_words,
+    stack_sentence,
 };
 
 use crate::commands::since::local_time;
@@ -125,6 +126,19 @@ fn heading(report: &StatusReport) -> String {
         text.push_str(&format!(
             "{}: nothing runs before `foil trust`\n",
             styled(NOTICE, "the policy is not trusted")
+        ));
+    }
+    let reasons = report.health.reasons.iter();
+    let said_here = [HealthCode::DiskLow, HealthCode::DaemonFailing, HealthCode::DaemonGone];
+    for reason in reasons.filter(|reason| said_here.contains(&reason.code)) {
+        let next = reason
+            .next_step
+            .as_ref()
+            .map(|step| format!("; next: `{}`", plain(step)));
+        text.push_str(&format!(
+            "{}{}\n",
+            styled(BAD, plain(&reason.reason)),
+            next.unwrap_or_default()
         ));
     }
     text
