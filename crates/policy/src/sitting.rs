@@ -355,16 +355,16 @@ impl Sitting {
         held
     }
 
-    /// What to wait for until something may have changed. `ends`: nothing more is begun, whatever is ready; `ends_at`: when all that runs has to be
-    /// told to leave.
-    pub fn wait(&mut self, now: Timestamp, ends: bool, ends_at: Option<Timestamp>) -> WaitFor {
+    /// What to wait for until something may have changed. `ends`: nothing more is begun, whatever is ready; `look_at`: when whoever holds it has to look
+    /// at what runs, such as to tell it to leave.
+    pub fn wait(&mut self, now: Timestamp, ends: bool, look_at: Option<Timestamp>) -> WaitFor {
         if ends && self.running.is_empty() {
             return WaitFor::Nothing;
         }
         let time = if ends {
             None
         } else {
-            self.time_to_next_look(now, ends_at)
+            self.time_to_next_look(now, look_at)
         };
         if !self.running.is_empty() || !self.waiting.is_empty() || time.is_some() {
             let is_idle = false;
@@ -389,7 +389,7 @@ impl Sitting {
     }
 
     /// When it is to be looked again although no run ended.
-    fn time_to_next_look(&self, now: Timestamp, ends_at: Option<Timestamp>) -> Option<Duration> {
+    fn time_to_next_look(&self, now: Timestamp, look_at: Option<Timestamp>) -> Option<Duration> {
         let next = [self.retries.next(now), self.next_ready].into_iter().flatten().min();
         let until = |at: Timestamp| at.duration_since(now).try_into().unwrap_or_default();
         let next = next.map(|at| LONGEST_SLEEP.min(until(at)));
@@ -403,9 +403,9 @@ impl Sitting {
             Sought::These(_) => None,
         };
         let answers = self.waits_for_answers.then_some(LOOK_FOR_ANSWERS);
-        let end = ends_at.filter(|_| !self.running.is_empty());
-        let end = end.map(|at| LONGEST_SLEEP.min(until(at)));
-        [next, others, answers, poll, end].into_iter().flatten().min()
+        let look = look_at.filter(|_| !self.running.is_empty());
+        let look = look.map(|at| LONGEST_SLEEP.min(until(at)));
+        [next, others, answers, poll, look].into_iter().flatten().min()
     }
 
     /// A ticket that was started has ended. When it is tried again, where what stopped it passes by itself; `may_retry`: nobody has asked for an end.

@@ -265,7 +265,7 @@ pub struct DaemonOptions {
     pub guard: GuardProgram,
     /// The program of the worker.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Its arguments, which `--night-began <time>` follows.
     pub arguments: Vec<OsString>,
     /// Where it is started.
     pub directory: PathBuf,
@@ -359,7 +359,7 @@ pub async fn run_daemon(
     let mut state = DaemonState::default();
     loop {
         let began = Moment::now().at;
-        let (end, words) = match start(&options, &leftovers).await {
+        let (end, words) = match start(&options, restarts.night_at(began), &leftovers).await {
             Ok(mut worker) => {
                 state.worker = ProcessIdentity::of(worker.pid()).ok().flatten();
                 state.worker_since = Some(began);
@@ -412,9 +412,10 @@ pub async fn run_daemon(
 /// second variable says that the first is ours, so that it is not handed on to agents.
 const FEW_ARENAS: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), (OWN_ARENAS, "1")];
 
-async fn start(options: &DaemonOptions, leftovers: &Path) -> Result<GuardedChild, GuardError> {
+async fn start(options: &DaemonOptions, night: Timestamp, leftovers: &Path) -> Result<GuardedChild, GuardError> {
     GuardedCommand::new(&options.program)
         .args(&options.arguments)
+        .args(["--night-began", &night.to_string()])
         .envs(std::env::vars_os())
         .envs(
             FEW_ARENAS

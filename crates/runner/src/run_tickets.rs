@@ -51,6 +51,8 @@ pub struct RunTickets {
     pub slots: usize,
     /// How many at the most, children of parents not counted.
     pub max_runs: Option<u32>,
+    /// When the night began whose `[limits] night_wall` counts; none: it begins now.
+    pub night_began: Option<Timestamp>,
     /// How each is driven. `from_rescue` is for the tickets themselves, not for their children.
     pub options: RunOptions,
     /// Becomes true when no more tickets are to be begun; those that run are brought to their end.
@@ -126,7 +128,7 @@ pub fn run_tickets(
     let night = Night::begin(
         workspace,
         &workspace.policy()?.limits,
-        Moment::now().at,
+        (what.night_began, Moment::now().at),
         watch::Sender::new(None),
     );
     // Without it `foil stop` does not find this runner while it waits; everything else works.
@@ -319,11 +321,12 @@ impl<W: Witness> Host<'_, W> {
         if self.night.over(Moment::now().at).is_some() {
             self.night.pause();
         }
-        if let Some(words) = self.night.warning() {
+        let now = Moment::now().at;
+        while let Some(words) = self.night.warning(now) {
             self.witness.nearly_spent(&words);
         }
         let ends = self.is_asked_to_end();
-        let sleep = match self.sitting.wait(Moment::now().at, ends, self.night.ends_at()) {
+        let sleep = match self.sitting.wait(now, ends, self.night.next_look(now)) {
             WaitFor::Nothing => return Waited::Nothing,
             WaitFor::Change { time, is_idle } => {
                 if is_idle {

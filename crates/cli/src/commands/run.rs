@@ -4,6 +4,7 @@ mod progress;
 pub(super) mod signals;
 mod teller;
 
+use jiff::Timestamp;
 use ledger_core::{PauseCause, PhaseEvidence, Run, TicketId};
 use policy::config::Pick;
 use policy::{Outcome, TicketsAtHand as _};
@@ -65,6 +66,9 @@ pub(crate) struct RunArgs {
     /// For the daemon: end with a code of its own when the night is over
     #[arg(long, hide = true)]
     in_background: bool,
+    /// For the daemon: when the night began in which it starts this anew
+    #[arg(long, hide = true, value_name = "TIME")]
+    night_began: Option<Timestamp>,
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
@@ -284,6 +288,7 @@ fn run_all(
         selection,
         slots: slots as usize,
         max_runs: args.max_runs,
+        night_began: args.night_began,
         options: RunOptions {
             guard: GuardProgram::current()?,
             stop: signals.stop,

@@ -51,6 +51,13 @@ fn log_of(world: &World) -> String {
     std::fs::read_to_string(world.root().join(".git/counterfoil/daemon/daemon.log")).unwrap()
 }
 
+/// When the night of a worker began, as it was told.
+fn night_of(worker: &ProcessIdentity) -> Option<String> {
+    let line = std::fs::read_to_string(format!("/proc/{}/cmdline", worker.pid)).ok()?;
+    let (_, night) = line.split_once("--night-began\0")?;
+    night.split_once('\0').map(|(began, _)| began.to_owned())
+}
+
 /// Writes a file, once it may.
 fn when_told(file: &str) -> String {
     format!("touch $MEET/{file}; until test -e $MEET/go; do sleep 0.02; done; echo x >{file}")
@@ -109,9 +116,13 @@ fn a_worker_that_is_killed_is_started_again_and_goes_on() {
     let meet = world.folder().join("meet");
     eventually("at work", || meet.join("a.txt").exists());
     let worker = daemon.process("worker").unwrap();
+    let night = night_of(&worker);
+    assert!(night.is_some());
     kill(&worker);
     eventually("another one works", || {
-        daemon.process("worker").is_some_and(|now| now != worker)
+        daemon
+            .process("worker")
+            .is_some_and(|now| now != worker && night_of(&now) == night)
     });
     std::fs::write(meet.join("go"), "").unwrap();
     eventually("it is done", || is_done(&world, 0));

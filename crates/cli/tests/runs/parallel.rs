@@ -512,7 +512,7 @@ fn a_night_costs_no_more_than_it_may() {
 #[test]
 fn a_night_takes_no_longer_than_it_may() {
     let world = world_of(
-        "[limits]\nnight_wall = \"2s\"\n",
+        "[limits]\nnight_wall = \"2s\"\nsoft = 0.5\n",
         &[("0001-a", &scope("a.txt"), ""), ("0002-b", &scope("b.txt"), "")],
     );
     for id in ["0001-a", "0002-b"] {
@@ -520,6 +520,7 @@ fn a_night_takes_no_longer_than_it_may() {
     }
     let said = world.foil(&["run", "--all", "--jobs", "2"]);
     assert_eq!(said.code, Some(10), "{said}");
+    assert!(said.stderr.contains("mind: the night has taken 1 of its 2 s"), "{said}");
     assert!(
         said.stderr.contains("the night is over: the night has taken its 2 s"),
         "{said}"
@@ -687,6 +688,7 @@ fn a_run_that_panics_is_a_failure_of_its_ticket_alone_and_leaves_nothing_at_work
         },
         slots: 1,
         max_runs: None,
+        night_began: None,
         options: RunOptions {
             guard: GuardProgram::at(env!("CARGO_BIN_EXE_foil")).unwrap(),
             stop: watch::Sender::new(None).subscribe(),

@@ -54,7 +54,7 @@ pub struct LimitsPolicy {
     /// The most tokens that all runs of one `foil run` spend together with those of the 24 hours before it; then they are paused
     #[serde(skip_serializing_if = "Option::is_none")]
     pub night_tokens: Option<u64>,
-    /// How long one `foil run` works at most; then its runs are paused
+    /// How long one `foil run` works at most, all workers of a daemon's night together; then its runs are paused
     #[serde(skip_serializing_if = "Option::is_none")]
     pub night_wall: Option<Duration>,
 }

@@ -37,20 +37,29 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// From the beginning of one night to that of the next.
 const NIGHT: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often in a row workers have failed.
+/// How often in a row workers have failed, and the night that they work in.
 #[derive(Debug, Default)]
 pub(super) struct Restarts {
     pub(super) failures: u32,
+    /// When the night began, while it lasts.
+    night: Option<Timestamp>,
 }
 
 impl Restarts {
+    /// The night in which a worker begins at this moment: one that is started again begins no new one.
+    pub(super) fn night_at(&mut self, now: Timestamp) -> Timestamp {
+        let lasts = |began: &Timestamp| *began <= now && now.duration_since(*began) < NIGHT;
+        *self.night.insert(self.night.filter(lasts).unwrap_or(now))
+    }
+
     /// What follows the end of a worker.
     pub(super) fn after(&mut self, end: WorkerEnd, began: Timestamp, now: Timestamp) -> Next {
         match end {
             WorkerEnd::Finished | WorkerEnd::Left => Next::End,
             WorkerEnd::NightOver => {
                 self.failures = 0;
-                let next = began.checked_add(NIGHT).unwrap_or(Timestamp::MAX);
+                let night = self.night.take().unwrap_or(began);
+                let next = night.checked_add(NIGHT).unwrap_or(Timestamp::MAX);
                 // A clock that was set back makes no busy loop.
                 let soonest = now.checked_add(LONGEST_PAUSE).unwrap_or(Timestamp::MAX);
                 Next::StartAt(next.max(soonest))
@@ -116,7 +125,10 @@ mod tests {
 
     #[test]
     fn the_next_night_begins_a_day_after_the_last_began() {
-        let mut restarts = Restarts { failures: 3 };
+        let mut restarts = Restarts {
+            failures: 3,
+            night: None,
+        };
         let day = 24 * 60 * 60;
         assert_eq!(
             restarts.after(WorkerEnd::NightOver, at(0), at(3600)),
@@ -127,5 +139,26 @@ mod tests {
             restarts.after(WorkerEnd::NightOver, at(0), at(2 * day)),
             Next::StartAt(at(2 * day + 300))
         );
+    }
+
+    #[test]
+    fn a_worker_that_is_started_again_works_in_the_same_night() {
+        let hour = 60 * 60;
+        let mut restarts = Restarts::default();
+        assert_eq!(restarts.night_at(at(0)), at(0));
+        restarts.after(WorkerEnd::Failed, at(0), at(hour));
+        assert_eq!(restarts.night_at(at(hour)), at(0));
+        assert_eq!(
+            restarts.after(WorkerEnd::NightOver, at(hour), at(2 * hour)),
+            Next::StartAt(at(24 * hour)),
+            "a day after the night began, not the worker"
+        );
+        assert_eq!(restarts.night_at(at(24 * hour)), at(24 * hour));
+        assert_eq!(
+            restarts.night_at(at(48 * hour)),
+            at(48 * hour),
+            "none lasts longer than a day"
+        );
+        assert_eq!(restarts.night_at(at(hour)), at(hour), "a clock that was set back");
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Night {
     wall: Option<Duration>,
     soft_percent: u64,
     spent: Mutex<Spent>,
+    /// Which of its two limits it was said of that they come near.
+    warned: Mutex<Warned>,
     /// Becomes `Some` when all runs are to leave.
     stop: watch::Sender<Option<PauseCause>>,
 }
@@ -39,21 +41,27 @@ struct Spent {
     before: u64,
     /// What each run had spent when it was first seen and when it was last seen.
     runs: BTreeMap<RunId, (u64, u64)>,
-    is_warned: bool,
+}
+
+#[derive(Debug, Default)]
+struct Warned {
+    tokens: bool,
+    wall: bool,
 }
 
 impl Night {
-    /// A night that begins now, with what was spent in this clone before.
+    /// A night that began then, or begins now, with what was spent in this clone before.
     pub(super) fn begin(
         workspace: &Workspace,
         limits: &LimitsPolicy,
-        now: Timestamp,
+        (began, now): (Option<Timestamp>, Timestamp),
         stop: watch::Sender<Option<PauseCause>>,
     ) -> Self {
         let since = now.checked_sub(NIGHT).unwrap_or(Timestamp::MIN);
         let before = limits.night_tokens.map_or(0, |_| spent_since(workspace, since));
         Self {
-            began: now,
+            // A clock that was set back makes no night longer.
+            began: began.unwrap_or(now).min(now),
             tokens: limits.night_tokens,
             wall: limits.night_wall.map(|wall| wall.to_std()),
             soft_percent: limits.soft.of(100),
@@ -61,6 +69,7 @@ impl Night {
                 before,
                 ..Spent::default()
             }),
+            warned: Mutex::default(),
             stop,
         }
     }
@@ -116,22 +125,40 @@ impl Night {
         Some(format!("the night has taken its {} s", wall.as_secs()))
     }
 
-    /// When the time of the night is up.
-    pub(super) fn ends_at(&self) -> Option<Timestamp> {
-        self.began.checked_add(signed(self.wall?)).ok()
+    /// The next moment at which its time is up, or comes near that.
+    pub(super) fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = |part: Duration| self.began.checked_add(signed(part)).ok();
+        let soft = at(self.soft_wall()?).filter(|soft| now < *soft);
+        soft.or_else(|| at(self.wall?))
     }
 
-    /// That it comes near its end: said once.
-    pub(super) fn warning(&self) -> Option<String> {
-        let limit = self.tokens?;
-        let spent = self.spent();
-        let is_near = u128::from(spent) * 100 >= u128::from(limit) * u128::from(self.soft_percent);
-        if !is_near || spent >= limit {
+    /// After this part of its time somebody is told.
+    fn soft_wall(&self) -> Option<Duration> {
+        let percent = u32::try_from(self.soft_percent).unwrap_or(100);
+        Some(self.wall?.saturating_mul(percent) / 100)
+    }
+
+    /// That it comes near one of its ends: each is said once.
+    pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
+        if self.over(now).is_some() {
             return None;
         }
-        let mut state = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = !std::mem::replace(&mut state.is_warned, true);
-        is_news.then(|| format!("{spent} of the {limit} tokens of a night are spent"))
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_news = |said: fn(&mut Warned) -> &mut bool| !std::mem::replace(said(&mut warned), true);
+        let tokens = self.tokens_come_near().filter(|_| is_news(|warned| &mut warned.tokens));
+        tokens.or_else(|| self.wall_comes_near(now).filter(|_| is_news(|warned| &mut warned.wall)))
+    }
+
+    fn tokens_come_near(&self) -> Option<String> {
+        let (limit, spent) = (self.tokens?, self.spent());
+        let is_near = u128::from(spent) * 100 >= u128::from(limit) * u128::from(self.soft_percent);
+        is_near.then(|| format!("{spent} of the {limit} tokens of a night are spent"))
+    }
+
+    fn wall_comes_near(&self, now: Timestamp) -> Option<String> {
+        let (wall, taken) = (self.wall?, now.duration_since(self.began));
+        let is_near = taken >= signed(self.soft_wall()?);
+        is_near.then(|| format!("the night has taken {} of its {} s", taken.as_secs(), wall.as_secs()))
     }
 
     fn spent(&self) -> u64 {
@@ -203,4 +230,46 @@ fn spent_since(workspace: &Workspace, since: Timestamp) -> u64 {
         }
     }
     spent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn time_that_comes_near_its_end_is_told_once_as_tokens_are() {
+        let night = Night {
+            began: at(1000),
+            tokens: Some(100),
+            wall: Some(Duration::from_secs(60)),
+            soft_percent: 80,
+            spent: Mutex::new(Spent {
+                before: 80,
+                ..Spent::default()
+            }),
+            warned: Mutex::default(),
+            stop: watch::Sender::new(None),
+        };
+        let mut told = Vec::new();
+        let mut look = |second| {
+            while let Some(words) = night.warning(at(second)) {
+                told.push(words);
+            }
+            night.next_look(at(second)).unwrap().as_second()
+        };
+        assert_eq!([1000, 1047, 1048, 1059].map(&mut look), [1048, 1048, 1060, 1060]);
+        assert_eq!(
+            told,
+            [
+                "80 of the 100 tokens of a night are spent",
+                "the night has taken 48 of its 60 s"
+            ]
+        );
+        assert_eq!(night.over(at(1059)), None);
+        assert_eq!(night.over(at(1060)).unwrap(), "the night has taken its 60 s");
+    }
 }
