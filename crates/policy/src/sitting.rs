@@ -151,6 +151,8 @@ pub struct Sitting {
     max_runs: Option<u32>,
     /// Those that were asked for and not begun, or the ready ones as they were last seen.
     waiting: Vec<Queued>,
+    /// Those that were asked for with a package, and do not run because one before them did not end done.
+    held_back: BTreeSet<TicketId>,
     running: BTreeMap<TicketId, Claim>,
     /// Those that ran, with the approval that they ran by.
     tried: BTreeMap<TicketId, Option<Timestamp>>,
@@ -183,6 +185,7 @@ impl Sitting {
             slots,
             max_runs,
             waiting,
+            held_back: BTreeSet::new(),
             running: BTreeMap::new(),
             tried: BTreeMap::new(),
             begun: BTreeMap::new(),
@@ -199,6 +202,17 @@ impl Sitting {
     /// How many were begun; one that is tried again counts once.
     pub fn begun(&self) -> usize {
         self.begun.len()
+    }
+
+    /// The tickets that were asked for by their names and not begun, but for those that were held back.
+    pub fn not_begun(&self) -> Vec<TicketId> {
+        let Sought::These(tickets) = &self.sought else {
+            return Vec::new();
+        };
+        let ids = tickets.iter().map(|queued| &queued.id);
+        ids.filter(|id| !self.begun.contains_key(*id) && !self.held_back.contains(*id))
+            .cloned()
+            .collect()
     }
 
     /// How many run.
@@ -446,7 +460,9 @@ impl Sitting {
             .into_iter()
             .partition(|queued: &Queued| queued.package.as_ref() == Some(package));
         self.waiting = rest;
-        held.into_iter().map(|queued| queued.id).collect()
+        let held: Vec<_> = held.into_iter().map(|queued| queued.id).collect();
+        self.held_back.extend(held.iter().cloned());
+        held
     }
 }
 
@@ -475,6 +491,8 @@ mod tests {
         let held = sitting.hold_back(&queued("a", Some("p")));
         assert_eq!(held, ["b", "e"].map(|id| id.parse().unwrap()));
         assert_eq!(sitting.waiting, [queued("c", Some("q")), queued("d", None)]);
+        sitting.begin_no_more();
+        assert_eq!(sitting.not_begun(), ["c", "d"].map(|id| id.parse().unwrap()));
         let mut sitting = rest();
         assert!(sitting.hold_back(&queued("a", None)).is_empty());
         assert_eq!(sitting.waiting, rest().waiting);

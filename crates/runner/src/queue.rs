@@ -42,7 +42,7 @@ pub enum Retry {
     All,
 }
 
-/// A ticket that is approved and not done.
+/// A ticket that was to be run and is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftTicket {
     /// The ticket.
@@ -195,23 +195,35 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The tickets that are approved and neither done nor under way.
+    /// The tickets that are approved and not done.
     pub fn left(&self) -> Vec<LeftTicket> {
-        let left = |ticket: &TicketStatus| {
-            let reason = match &ticket.state {
-                TicketState::Blocked(blocked) => Some(format!("{} ({})", blocked.reason, blocked.code)),
-                TicketState::Waiting(waiting) => Some(waiting.reason.clone()),
-                TicketState::Stale(stale) => Some(stale.reason.clone()),
-                TicketState::Ready { .. } | TicketState::Paused(_) => None,
-                _ => return None,
-            };
-            Some(LeftTicket {
-                id: ticket.id.clone(),
-                state: ticket.state.name(),
-                reason,
-            })
-        };
-        self.report.tickets.iter().filter_map(left).collect()
+        let tickets = self.report.tickets.iter();
+        tickets.filter(|ticket| self.is_left(ticket)).map(left_ticket).collect()
+    }
+
+    /// Those of these that are not done.
+    pub fn left_of(&self, ids: &[TicketId]) -> Vec<LeftTicket> {
+        let open = ids.iter().filter(|id| self.is_open(id));
+        open.filter_map(|id| ticket_in(&self.report, id))
+            .map(left_ticket)
+            .collect()
+    }
+
+    fn is_left(&self, ticket: &TicketStatus) -> bool {
+        match &ticket.state {
+            TicketState::Blocked(_)
+            | TicketState::Waiting(_)
+            | TicketState::Stale(_)
+            | TicketState::Ready { .. }
+            | TicketState::Paused(_)
+            | TicketState::Running(_) => true,
+            // What cannot be read was approved where somebody has tried to.
+            TicketState::Broken(_) => {
+                let folder = self.ledger.ticket(&ticket.id);
+                folder.is_some_and(|folder| !matches!(folder.approval(), Ok(None)))
+            }
+            TicketState::Draft | TicketState::Done(_) | TicketState::Canceled => false,
+        }
     }
 
     /// The tickets that these names of tickets and packages mean, else those that are to be picked. Of a package, those that are neither
@@ -350,6 +362,22 @@ impl TicketsAtHand for Queue<'_> {
         let mut queued = by_themselves(self.unkept.clone());
         queued.extend(self.under_parents(by_themselves(ready_in_order(&self.candidates))));
         queued
+    }
+}
+
+fn left_ticket(ticket: &TicketStatus) -> LeftTicket {
+    let reason = match &ticket.state {
+        TicketState::Blocked(blocked) => Some(format!("{} ({})", blocked.reason, blocked.code)),
+        TicketState::Waiting(waiting) => Some(waiting.reason.clone()),
+        TicketState::Stale(stale) => Some(stale.reason.clone()),
+        TicketState::Running(_) => Some("another process runs it".to_owned()),
+        TicketState::Broken(broken) => Some(broken.reason.clone()),
+        _ => None,
+    };
+    LeftTicket {
+        id: ticket.id.clone(),
+        state: ticket.state.name(),
+        reason,
     }
 }
 

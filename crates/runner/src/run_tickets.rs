@@ -103,7 +103,8 @@ pub trait Witness: Sync {
 pub struct RanTickets {
     /// How many were begun, children of parents not counted.
     pub begun: usize,
-    /// Of [`Selection::AllReady`], the tickets that are approved and not done, unless the runner was asked to leave or to run only some.
+    /// Of [`Selection::AllReady`], the tickets that are approved and not done, whoever runs them; else those that were asked for and not begun. None where
+    /// the runner was asked to leave.
     pub left: Vec<LeftTicket>,
     /// What of `[limits] night_tokens` and `night_wall` is used up, in words; then all runs were paused.
     pub spent: Option<String>,
@@ -384,16 +385,29 @@ impl<W: Witness> Host<'_, W> {
             spent: None,
             failed: self.failed.take(),
         };
-        let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
-        let may_look = matches!(self.what.selection, Selection::AllReady { .. }) && ran.failed.is_none() && !is_told;
-        if may_look && self.sitting.room() > 0 {
-            match Queue::look(self.workspace, Moment::now().at, Retry::default()) {
-                Ok(queue) => ran.left = queue.left(),
+        if ran.failed.is_none() && self.what.options.stop.borrow().is_none() {
+            match self.left_tickets() {
+                Ok(left) => ran.left = left,
                 Err(error) => ran.failed = Some(error),
             }
         }
         ran.spent = over.filter(|_| self.has_paused || !ran.left.is_empty());
         ran
+    }
+}
+
+impl<W> Host<'_, W> {
+    fn left_tickets(&self) -> Result<Vec<LeftTicket>, QueueError> {
+        let not_begun = self.sitting.not_begun();
+        let seeks_all = matches!(self.what.selection, Selection::AllReady { .. });
+        if !seeks_all && not_begun.is_empty() {
+            return Ok(Vec::new());
+        }
+        let queue = Queue::look(self.workspace, Moment::now().at, Retry::default())?;
+        Ok(match seeks_all {
+            true => queue.left(),
+            false => queue.left_of(&not_begun),
+        })
     }
 }
 

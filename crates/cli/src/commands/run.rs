@@ -30,6 +30,9 @@ use crate::story::FailureFacts;
 /// Codex works on the ticket in a checkout of its own. The runner computes what changed, runs the checks where the worker
 /// cannot write, has the result reviewed by another thread, and commits exactly the reviewed tree on a branch. Your work
 /// tree, index and branches stay as they are. A run that was interrupted, or stopped for a reason that is gone, goes on.
+///
+/// Ends with 0 only where all that was asked for is done, with `--all` every approved ticket. Else with 10 and a list of what is left, also where
+/// `--max-runs` or `foil stop --drain` left it, or another process runs it; with another code where something else went wrong.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  foil run                          the only ticket that is ready\n  foil run 0042-validate-email\n  foil run --next                   the first of several\n  foil run --all                    all that is ready, until nothing is\n  foil run --all --jobs 4           four at a time, where none is in another's way\n  foil run --continuous             and go on looking, overnight\n  foil run --dry-run                what would be run\n  foil run --from-rescue 0042-validate-email   a new run with what the last one left\n  foil run sign-up                  the tickets of a package, until one is not done"
@@ -87,7 +90,7 @@ struct Report {
     /// Tickets of packages that wait, because one before them is not done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waiting: Vec<TicketId>,
-    /// Tickets that are approved and not done, although everything ran that could.
+    /// With `--all`, tickets that are approved and not done; else those that were asked for and not begun.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<Left>,
     /// What of the night's limits is used up, where that ended it.
@@ -346,7 +349,7 @@ fn run_all(
     Ok(exit)
 }
 
-/// Says which approved tickets are not done although everything ran that could.
+/// Says which tickets are left that are not done.
 fn tell_left(left: &[LeftTicket], context: &Context<'_>) -> Result<(), Failure> {
     const MOST: usize = 20;
     if left.is_empty() {
@@ -355,7 +358,7 @@ fn tell_left(left: &[LeftTicket], context: &Context<'_>) -> Result<(), Failure> 
     let mut text = format!(
         "{}: {}\n",
         styled(NOTICE, "not done"),
-        count(left.len(), "approved ticket", "approved tickets")
+        count(left.len(), "ticket", "tickets")
     );
     for ticket in left.iter().take(MOST) {
         let reason = ticket

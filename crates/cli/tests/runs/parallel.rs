@@ -273,7 +273,7 @@ fn a_drained_runner_ends_what_it_has_begun() {
     assert_eq!(said.code, Some(0), "{said}");
     assert!(said.stdout.contains("leaves when it has ended its runs"), "{said}");
     std::fs::write(meet.join("go"), "").unwrap();
-    assert_eq!(runner.0.wait().unwrap().code(), Some(0));
+    assert_eq!(runner.0.wait().unwrap().code(), Some(10), "not all is done");
     assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
 }
 
@@ -290,8 +290,78 @@ fn as_many_run_as_were_asked_for() {
     let dry = world.foil(&["run", "--all", "--max-runs", "2", "--dry-run"]);
     assert_eq!(dry.stdout, "0003-c\n0001-a\n");
     let said = world.foil(&["run", "--all", "--max-runs", "2", "--jobs", "3"]);
-    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(said.code, Some(10), "{said}");
+    assert!(said.stderr.contains("not done: 1 ticket\n  ready 0002-b\n"), "{said}");
     assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready"), ("0003-c", "done")]);
+    let said = world.foil(&["run", "--all", "--max-runs", "1"]);
+    assert_eq!(said.code, Some(0), "{said}");
+}
+
+#[test]
+fn named_tickets_that_were_not_begun_are_left() {
+    let world = world_of(
+        "",
+        &[
+            ("0001-a", &scope("a.txt"), "echo a >a.txt"),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+        ],
+    );
+    let said = world.foil(&["run", "0001-a", "0002-b", "--max-runs", "1", "--json"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    let left = &json(&said)["left"];
+    assert_eq!(
+        (&left[0]["ticket"], &left[0]["state"]),
+        (&"0002-b".into(), &"ready".into())
+    );
+    assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
+}
+
+#[test]
+fn all_is_not_done_while_another_process_runs_a_ticket_or_one_cannot_be_read() {
+    let world = world_of(
+        "",
+        &[
+            (
+                "0001-a",
+                &scope("a.txt"),
+                "touch $MEET/a; until test -e $MEET/go; do sleep 0.02; done; echo a >a.txt",
+            ),
+            ("0002-b", &scope("b.txt"), "echo b >b.txt"),
+            ("0003-c", &scope("c.txt"), "echo c >c.txt"),
+        ],
+    );
+    world.ticket("0004-draft", "nonsense\n");
+    let mut first = beside(&world, &["run", "0001-a"]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a").exists());
+    world.write("ledger/tickets/0003-c/ticket.toml", "nonsense\n");
+    let said = world.foil(&["run", "--all", "--json"]);
+    assert_eq!(said.code, Some(10), "{said}");
+    let left = json(&said)["left"].clone();
+    let left: Vec<_> = left
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|left| (&left["ticket"], &left["state"]))
+        .collect();
+    assert_eq!(
+        left,
+        [
+            (&"0001-a".into(), &"running".into()),
+            (&"0003-c".into(), &"broken".into())
+        ]
+    );
+    std::fs::write(meet.join("go"), "").unwrap();
+    assert_eq!(first.0.wait().unwrap().code(), Some(0));
+    assert_states(
+        &world,
+        &[
+            ("0001-a", "done"),
+            ("0002-b", "done"),
+            ("0003-c", "broken"),
+            ("0004-draft", "broken"),
+        ],
+    );
 }
 
 #[test]
@@ -576,7 +646,7 @@ fn what_may_be_begun_is_still_tried_again() {
     eventually("it is blocked", || states(&world)[0].1 == "blocked");
     writer(&world, "0001-a", &runs("echo a >a.txt"));
     let said = said_by(runner.wait_with_output().unwrap());
-    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(said.code, Some(10), "{said}");
     assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
 }
 
