@@ -42,7 +42,7 @@ pub enum SelectionError {
         /// They, in the order in which they would run.
         ready: Vec<TicketId>,
     },
-    /// Tickets that wait for each other.
+    /// All that were named wait for each other.
     #[error("these tickets depend on each other: {}", list(.tickets))]
     Cycle {
         /// They, in order of their names.
@@ -59,7 +59,8 @@ fn list(tickets: &[TicketId]) -> String {
 }
 
 /// The tickets to run, in order. Named ones are taken as they are named, each once, dependencies among them first: whether
-/// they may run is for their gates to say. Without a name the only ready ticket is taken; with [`Pick::Next`] the first
+/// they may run is for their gates to say. Those that depend on each other come last, where their gates refuse them; only where no other is named, nothing is
+/// chosen. Without a name the only ready ticket is taken; with [`Pick::Next`] the first
 /// of several; none ready gives an empty list.
 ///
 /// ```
@@ -121,11 +122,10 @@ fn named_in_order(all: &[Candidate], named: &[TicketId]) -> Result<Vec<TicketId>
     let (order, rest) = in_order(&chosen, |candidate| {
         (place.get(&candidate.id).copied(), candidate.id.clone())
     });
-    if rest.is_empty() {
-        Ok(order)
-    } else {
-        Err(SelectionError::Cycle { tickets: rest })
+    if order.is_empty() && !rest.is_empty() {
+        return Err(SelectionError::Cycle { tickets: rest });
     }
+    Ok(order.into_iter().chain(rest).collect())
 }
 
 /// The tickets so that each comes after those that it depends on, else by `key`; and those that wait for each other.
@@ -254,7 +254,14 @@ mod tests {
             chosen(&all, &["c"], Pick::Only),
             "these tickets depend on each other: `c`"
         );
-        assert_eq!(ready_in_order(&all).len(), 3);
+        let mut all = all.to_vec();
+        all.push(candidate("d", 0, &[], true));
+        assert_eq!(
+            chosen(&all, &["b", "a", "d"], Pick::Only),
+            "d a b",
+            "a circle is no reason against another ticket"
+        );
+        assert_eq!(ready_in_order(&all).len(), 4);
     }
 
     proptest::proptest! {

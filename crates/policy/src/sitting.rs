@@ -498,6 +498,60 @@ mod tests {
         assert_eq!(sitting.waiting, rest().waiting);
     }
 
+    /// Tickets of which some are ready.
+    struct Ready(Vec<Queued>, BTreeSet<TicketId>);
+
+    impl TicketsAtHand for Ready {
+        fn ready(&self) -> Vec<Queued> {
+            self.0.clone()
+        }
+        fn approved_at(&self, _: &TicketId) -> Option<Timestamp> {
+            None
+        }
+        fn not_before(&self, _: &TicketId) -> Option<Timestamp> {
+            None
+        }
+        fn waits_for(&self, _: &TicketId) -> &[TicketId] {
+            &[]
+        }
+        fn running(&self) -> &BTreeSet<TicketId> {
+            &self.1
+        }
+        fn claim(&self, id: &TicketId) -> Claim {
+            Claim::of_unknown(id.clone())
+        }
+    }
+
+    #[test]
+    fn it_is_looked_in_vain_as_often_in_a_row_as_was_asked_for() {
+        let poll = Duration::from_secs(60);
+        let sought = Sought::AllReady {
+            poll: Some(poll),
+            max_cycles: Some(3),
+        };
+        let mut sitting = Sitting::new(sought, 1, None);
+        let now = Timestamp::UNIX_EPOCH;
+        let nothing = Ready(Vec::new(), BTreeSet::new());
+        let look_in_vain = |sitting: &mut Sitting| {
+            assert_eq!(sitting.start(&nothing, now), Starting::default());
+            sitting.wait(now, false, None)
+        };
+        let again = WaitFor::Change {
+            time: Some(poll),
+            is_idle: true,
+        };
+        assert_eq!([(); 2].map(|()| look_in_vain(&mut sitting)), [again; 2]);
+        let one = Ready(vec![queued("a", None)], BTreeSet::new());
+        assert_eq!(sitting.start(&one, now).start, one.0);
+        let end = TicketEnd {
+            is_done: true,
+            ..TicketEnd::default()
+        };
+        sitting.ended(&one.0[0].id, &end, now, true);
+        let looks = [(); 3].map(|()| look_in_vain(&mut sitting));
+        assert_eq!(looks, [again, again, WaitFor::Nothing], "counted anew after a run");
+    }
+
     #[test]
     fn where_it_cannot_be_told_what_is_ready_only_a_runner_that_polls_looks_again_and_not_for_ever() {
         let sought = |poll| Sought::AllReady { poll, max_cycles: None };

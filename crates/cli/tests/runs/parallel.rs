@@ -317,6 +317,18 @@ fn named_tickets_that_were_not_begun_are_left() {
 }
 
 #[test]
+fn named_tickets_that_depend_on_each_other_keep_no_other_from_running() {
+    let world = world_of("", &[("0003-c", &scope("c.txt"), "echo c >c.txt")]);
+    for (id, other) in [("0001-a", "0002-b"), ("0002-b", "0001-a")] {
+        world.ticket(id, &format!("{LOOP}depends_on = [\"{other}\"]\n"));
+    }
+    world.commit_all("A circle, which nobody can approve");
+    let said = world.foil(&["run", "0001-a", "0002-b", "0003-c"]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert_states(&world, &[("0001-a", "draft"), ("0002-b", "draft"), ("0003-c", "done")]);
+}
+
+#[test]
 fn all_is_not_done_while_another_process_runs_a_ticket_or_one_cannot_be_read() {
     let world = world_of(
         "",
