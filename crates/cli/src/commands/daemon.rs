@@ -181,7 +181,8 @@ fn start(
     workspace.policy()?;
     let (program, arguments) = daemon_command(worker, workspace)?;
     std::fs::create_dir_all(files.folder())?;
-    let words = files.folder().join("start.log");
+    // Of its own: another may be started at the same moment.
+    let words = files.folder().join(format!("start-{}.log", std::process::id()));
     let mut child = Command::new(program)
         .args(arguments)
         .args(["--detached", "--quiet", "--color", "never"])
@@ -202,6 +203,7 @@ fn start(
                 break;
             }
             context.output.error(&std::fs::read_to_string(&words)?)?;
+            std::fs::remove_file(&words)?;
             let is_refused = ended.code() == Some(i32::from(Exit::Refused.code()));
             return Ok(if is_refused { Exit::Refused } else { Exit::Failed });
         }
@@ -210,6 +212,7 @@ fn start(
         }
         std::thread::sleep(POLL);
     }
+    std::fs::rename(&words, files.folder().join("start.log"))?;
     if context.output.is_json() {
         return answer(workspace, files, context, "counterfoil.daemon.start/1");
     }

@@ -1,6 +1,7 @@
 //! `foil daemon`
 
 use std::process::Command;
+use std::sync::Barrier;
 
 use runner::guard::ProcessIdentity;
 use serde_json::Value;
@@ -261,4 +262,28 @@ fn a_policy_that_cannot_be_used_is_told_and_once_it_is_mended_all_goes_on() {
     assert!(health.stdout.contains("the daemon's worker has failed"), "{health}");
     std::fs::write(meet.join("go"), "").unwrap();
     eventually("it is done", || is_done(&world, 0));
+}
+
+#[test]
+fn of_two_that_are_started_at_the_same_moment_one_works_and_the_other_says_so() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let daemon = Daemon(&world);
+    let start = Barrier::new(2);
+    let said = std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| {
+            scope.spawn(|| {
+                start.wait();
+                world.foil(&["daemon", "start"])
+            })
+        });
+        both.map(|one| one.join().unwrap())
+    });
+    let mut codes = said.each_ref().map(|said| said.code);
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(11)], "{} {}", said[0], said[1]);
+    let refused = said.iter().find(|said| said.code == Some(11)).unwrap();
+    assert!(refused.stderr.contains("at work already"), "{refused}");
+    let won = said.iter().find(|said| said.code == Some(0)).unwrap();
+    let pid = daemon.process("pid").unwrap().pid;
+    assert!(won.stdout.contains(&format!("process {pid}\n")), "{won}");
 }
