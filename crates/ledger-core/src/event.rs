@@ -326,4 +326,7 @@ pub enum ResumeCause {
     Blocker,
     /// The run is over, but could not be stored. It stays over.
     Unstored,
+    /// The machine's clock was set, or the machine slept, while its runner was there. The time since the event before is not the
+    /// run's, and nothing else changes.
+    Clock,
 }

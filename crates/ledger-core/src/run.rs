@@ -332,10 +332,11 @@ impl Run {
         // Before a runner takes the run up, and once the run is over, nobody is at work.
         let at_work = self.state == State::Climbing && !matches!(event, Event::Resumed { .. });
         self.fold(at, event);
-        let at = self.last_at.max(at);
         if at_work {
-            self.active = self.active.saturating_add(at.duration_since(self.last_at));
+            let since = at.duration_since(self.last_at).max(SignedDuration::ZERO);
+            self.active = self.active.saturating_add(since);
         }
+        // It may lie before that of the last event, where the clock was set back between two runners.
         self.last_at = at;
         self.next_seq += 1;
         Ok(())
@@ -362,7 +363,7 @@ impl Run {
     }
 
     /// How long a runner has been at work on it up to [`Self::last_at`]: neither pauses nor the time after a runner died
-    /// count.
+    /// count, nor by how much the machine's clock was set.
     pub fn active(&self) -> SignedDuration {
         self.active
     }

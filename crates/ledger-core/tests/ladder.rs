@@ -89,6 +89,9 @@ fn candidates(run: &Run, whole: &[Event]) -> Vec<Event> {
         Event::Resumed {
             after: ResumeCause::Unstored,
         },
+        Event::Resumed {
+            after: ResumeCause::Clock,
+        },
         Event::Warned {
             message: "80 % of the tokens are spent".to_owned(),
         },

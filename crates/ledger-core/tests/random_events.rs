@@ -372,6 +372,7 @@ fn event() -> impl Strategy<Value = Event> {
         ResumeCause::Crash,
         ResumeCause::Blocker,
         ResumeCause::Unstored,
+        ResumeCause::Clock,
     ]);
     prop_oneof![
         1 => Just(Event::Opened(opened(STANDARD))),
@@ -488,7 +489,7 @@ proptest! {
                 continue;
             }
             prop_assert_eq!(run.next_seq(), before.next_seq() + 1);
-            prop_assert!(run.last_at() >= before.last_at());
+            prop_assert!(run.active() >= before.active());
             if run.phase() > before.phase() {
                 let next = before.phase().map_or(Some(Phase::SourceLockValidated), Phase::next);
                 prop_assert_eq!(run.phase(), next);

@@ -197,12 +197,7 @@ impl<'a> FailedAnswer<'a> {
         if tries >= MAX_FAILED_ANSWERS.min(inputs.limits.runner_failures.max(1)) {
             return give_up(tries, reason);
         }
-        let wait = back_off(self.at, tries);
-        if now < wait {
-            Step::Wait { until: Some(wait) }
-        } else {
-            ask()
-        }
+        wait_after(self.at, tries, now).unwrap_or_else(ask)
     }
 }
 
@@ -214,9 +209,32 @@ fn and_more(more: impl TryInto<usize>) -> String {
     }
 }
 
-/// Wait longer after each failure in a row: 1 s, 2 s, 4 s, … at most a minute, and up to a quarter more.
+/// The pause after so many failures in a row, as long as it lasts. What failed at a time that is still to come failed before the clock was
+/// set back, which nobody has to wait for.
+fn wait_after(failed_at: Timestamp, failures: u32, now: Timestamp) -> Option<Step> {
+    let until = back_off(failed_at, failures);
+    (failed_at <= now && now < until).then_some(Step::Wait { until: Some(until) })
+}
+
+/// Longer after each failure in a row: 1 s, 2 s, 4 s, … at most a minute, and up to a quarter more.
 fn back_off(since: Timestamp, failures: u32) -> Timestamp {
     let seconds = 1_u64 << failures.saturating_sub(1).min(6);
     let pause = signed(ledger_core::Duration::seconds(seconds.min(60)));
     since.checked_add(spread(pause, since)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_failure_that_is_still_to_come_because_the_clock_was_set_back() {
+        let failed_at: Timestamp = "2026-01-01T08:00:00Z".parse().unwrap();
+        let waits = |passed: SignedDuration| wait_after(failed_at, 1, failed_at.checked_add(passed).unwrap()).is_some();
+        assert!(waits(SignedDuration::ZERO) && waits(SignedDuration::from_millis(999)));
+        assert!(!waits(SignedDuration::from_secs(2)));
+        assert!(!waits(SignedDuration::from_hours(8)) && !waits(SignedDuration::from_hours(-8)));
+    }
 }

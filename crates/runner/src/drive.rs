@@ -36,8 +36,11 @@ pub async fn drive<E: Executor, J: JournalSink>(
         journal,
         observe: &mut observe,
     };
+    // Nobody has been at work since the clock was first set.
+    executor.set_clock();
     driver.take_up(executor, inputs).await?;
     loop {
+        driver.set_clock(executor)?;
         inputs.head = driver.journal.head().sum;
         inputs.stop = executor.stop_requested();
         let step = next_step(driver.run, inputs, executor.now());
@@ -109,6 +112,16 @@ impl<J: JournalSink> Driver<'_, J> {
         *self.run = next;
         (self.observe)(self.run, &record);
         Ok(())
+    }
+
+    /// Brings the time of the run and of the machine together between two effects. What they were apart counts for nothing.
+    fn set_clock<E: Executor>(&mut self, executor: &mut E) -> Result<(), DriveError> {
+        let is_between = self.run.pending().is_none() && *self.run.state() == State::Climbing;
+        if !is_between || !executor.set_clock() {
+            return Ok(());
+        }
+        let after = ResumeCause::Clock;
+        self.record(executor.now(), &Event::Resumed { after })
     }
 
     /// Takes the run up, and looks at what an earlier runner left under way. In this order: the time in which no runner

@@ -29,6 +29,7 @@ mod whole;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use git_delivery::{Identity, Repository, crash_point};
 use jiff::Timestamp;
@@ -47,6 +48,7 @@ use crate::guard::GuardProgram;
 use crate::packages::SharedBranch;
 use crate::prompt::{HandOffs, Instructions};
 use crate::redact::Redactor;
+use crate::run_clock::{ClockReading, RunClock};
 use crate::sandbox::{Confinement, Sandbox};
 use crate::specs::LinkedSpecs;
 
@@ -120,6 +122,7 @@ pub struct Engine {
     /// Ends the effect under way when it is sent `true`.
     interrupt: watch::Sender<bool>,
     under_way: UnderWay,
+    clock: RunClock,
 }
 
 /// The work of the last effect. It goes no further once its engine is gone: a drive that failed leaves nothing at work.
@@ -170,6 +173,7 @@ impl Engine {
             stop,
             interrupt: watch::channel(false).0,
             under_way: UnderWay::default(),
+            clock: RunClock::new(ClockReading::now()),
         }
     }
 
@@ -328,7 +332,11 @@ impl Executor for Engine {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        self.clock.at(Instant::now())
+    }
+
+    fn set_clock(&mut self) -> bool {
+        self.clock.set_by(ClockReading::now())
     }
 
     fn stop_requested(&self) -> Option<PauseCause> {
@@ -339,8 +347,9 @@ impl Executor for Engine {
 impl Engine {
     /// The next event, unless it is time to wake up or to stop.
     async fn receive(&mut self, wake: Option<Timestamp>) -> Option<Event> {
+        let now = self.now();
         let pause = wake.map(|at| {
-            let left = at.duration_since(Timestamp::now());
+            let left = at.duration_since(now);
             std::time::Duration::try_from(left).unwrap_or_default()
         });
         let already_told = self.stop.borrow_and_update().is_some();

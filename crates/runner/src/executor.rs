@@ -20,8 +20,14 @@ pub trait Executor {
     /// would have recorded. The last is the [`Event::Observed`] of that effect.
     fn look(&mut self, pending: &Pending, run: &Run) -> impl Future<Output = Vec<Event>> + Send;
 
-    /// The time.
+    /// The time of the run, which goes on evenly whatever becomes of the machine's clock.
     fn now(&self) -> Timestamp;
+
+    /// Sets the time of the run by the machine's clock, where they are apart, and answers whether they were. Asked for only while nothing is
+    /// under way whose time is limited.
+    fn set_clock(&mut self) -> bool {
+        false
+    }
 
     /// Whether somebody asked the runner to leave.
     fn stop_requested(&self) -> Option<PauseCause>;

@@ -66,6 +66,7 @@ mod records;
 pub mod redact;
 mod rescue;
 mod round_reports;
+mod run_clock;
 mod run_files;
 mod run_history;
 mod run_ticket;
@@ -160,6 +161,7 @@ pub use records::{
 };
 pub use rescue::{LeftWork, RescueError, has_left_work, left_work, rescue_command};
 pub use round_reports::RoundReport;
+pub use run_clock::{ClockReading, RunClock};
 pub use run_history::{HistoryError, KnownRun, ReadRun, known_runs, read_run, tickets_with_runs};
 pub use run_ticket::{
     AnswerError, GivenAnswer, GivenWord, Managed, Manager, OpenQuestion, PersonsAnswer, PersonsWord, RunError,

@@ -1,12 +1,14 @@
 //! How a run is taken up that an earlier runner left.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use counterfoil_runner::{Executor, JournalFileError, JournalSink, drive};
+use std::time::{Duration, Instant};
+
+use counterfoil_runner::{ClockReading, Executor, JournalFileError, JournalSink, RunClock, drive};
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
-    Activity, BaseReason, BlobId, BlockerCode, CommitId, CoveredFile, DeliveryMode, Digest, Discovery, Effect, Event,
-    Head, JOURNAL_FORMAT, Mode, ObjectId, Observation, Opened, PauseCause, Pending, Record, ResumeCause, Run,
-    SourceLock, TokenCount, TreeId, TurnEnd,
+    Activity, AgentFailure, AgentFailureClass, BaseReason, BlobId, BlockerCode, CommitId, CoveredFile, DeliveryMode,
+    Digest, Discovery, Effect, Event, Head, JOURNAL_FORMAT, Mode, ObjectId, Observation, Opened, PauseCause, Pending,
+    Record, ResumeCause, Run, SourceLock, TokenCount, TreeId, TurnEnd,
 };
 use policy::{Inputs, Limits, Outcome, Policy, StartFacts, Step, next_step};
 
@@ -273,4 +275,148 @@ async fn a_run_that_is_over_and_could_not_be_stored_is_stored() {
 
     assert_eq!(outcome.unwrap(), Outcome::Canceled);
     assert!(run.stored().is_some());
+}
+
+/// A machine whose clock is set a minute after a turn began. Then the worker is silent for a while before it fails, and the runner is asked to leave.
+struct SetClock {
+    now: ClockReading,
+    clock: RunClock,
+    jump: Option<SignedDuration>,
+    silence: Duration,
+    started: Vec<(u64, Effect)>,
+    stop: bool,
+}
+
+impl SetClock {
+    fn pass(&mut self, time: Duration) {
+        self.now.steady += time;
+        self.now.machine += time;
+    }
+}
+
+impl Executor for SetClock {
+    fn start(&mut self, seq: u64, effect: &Effect, _run: &Run) {
+        self.started.push((seq, effect.clone()));
+    }
+
+    async fn next_event(&mut self, wake: Option<Timestamp>) -> Option<Event> {
+        let (seq, effect) = self.started.last()?.clone();
+        let (of, observation) = match effect {
+            Effect::PreparePlaces { .. } => {
+                let (copied, set_up) = (Vec::new(), Vec::new());
+                (
+                    seq,
+                    Observation::PlacesReady {
+                        anew: true,
+                        copied,
+                        set_up,
+                    },
+                )
+            }
+            Effect::Interrupt { of, .. } => (of, Observation::Interrupted),
+            _ => {
+                if let Some(jump) = self.jump.take() {
+                    self.pass(Duration::from_secs(60));
+                    self.now.machine += jump;
+                    let text = "I go on.".to_owned();
+                    return Some(Event::Activity(Activity::Message { text }));
+                }
+                let left = wake.map_or(Duration::MAX, |wake| {
+                    wake.duration_since(self.now()).try_into().unwrap()
+                });
+                let silence = self.silence.min(left);
+                self.pass(silence);
+                self.silence -= silence;
+                if silence == left {
+                    return None;
+                }
+                let failure = AgentFailure::new(AgentFailureClass::Server, "503".to_owned());
+                let (tokens, thread) = (TokenCount::default(), None);
+                let end = TurnEnd::Failed { failure };
+                (seq, Observation::TurnEnded { end, tokens, thread })
+            }
+        };
+        self.stop = !matches!(observation, Observation::PlacesReady { .. });
+        Some(Event::Observed { of, observation })
+    }
+
+    async fn look(&mut self, _pending: &Pending, _run: &Run) -> Vec<Event> {
+        Vec::new()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.at(self.now.steady)
+    }
+
+    fn set_clock(&mut self) -> bool {
+        self.clock.set_by(self.now)
+    }
+
+    fn stop_requested(&self) -> Option<PauseCause> {
+        self.stop.then_some(PauseCause::Stop)
+    }
+}
+
+/// The run after a turn in which the clock was set by this much, and the code that the turn was interrupted with.
+async fn after_clock_was_set(jump: SignedDuration, silence: Duration) -> (Run, SetClock, Option<BlockerCode>) {
+    let mut run = in_a_turn();
+    let now = ClockReading {
+        machine: run.last_at(),
+        steady: Instant::now(),
+    };
+    let mut world = SetClock {
+        now,
+        clock: RunClock::new(now),
+        jump: Some(jump),
+        silence,
+        started: Vec::new(),
+        stop: false,
+    };
+    let driven = drive(&mut run, &mut Memory::default(), &mut inputs(), &mut world, |_, _| {}).await;
+    assert_eq!(driven.unwrap(), Outcome::Paused(PauseCause::Stop));
+    let interrupted = world.started.iter().find_map(|(_, effect)| match effect {
+        Effect::Interrupt { because, .. } => because.as_ref().map(|blocker| blocker.code),
+        _ => None,
+    });
+    (run, world, interrupted)
+}
+
+const EIGHT_HOURS: SignedDuration = SignedDuration::from_hours(8);
+
+#[tokio::test]
+async fn a_clock_that_is_set_ends_no_turn_and_takes_nothing_of_the_time_of_a_run() {
+    for jump in [EIGHT_HOURS, -EIGHT_HOURS] {
+        let (run, world, interrupted) = after_clock_was_set(jump, Duration::from_secs(300)).await;
+        assert_eq!(interrupted, None, "{jump}");
+        assert_eq!(run.active(), SignedDuration::from_mins(6), "{jump}");
+        assert_eq!(
+            run.last_at(),
+            world.now.machine,
+            "the journal has the machine's time again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_lets_no_turn_go_unwatched() {
+    for jump in [EIGHT_HOURS, -EIGHT_HOURS] {
+        let (run, world, interrupted) = after_clock_was_set(jump, Duration::from_secs(60 * 60)).await;
+        assert_eq!(interrupted, Some(BlockerCode::Stalled), "{jump}");
+        assert_eq!(run.active(), SignedDuration::from_mins(11), "{jump}");
+        assert_eq!(run.last_at(), world.now.machine);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_between_two_runners_takes_no_limit_away() {
+    let mut run = in_a_turn();
+    let later = run.last_at() + EIGHT_HOURS;
+    let message = |text: &str| Event::Activity(Activity::Message { text: text.to_owned() });
+    run.apply(later, &message("I work.")).unwrap();
+    let (active, back) = (run.active(), later - EIGHT_HOURS);
+    let after = ResumeCause::Crash;
+    run.apply(back, &Event::Resumed { after }).unwrap();
+    run.apply(back + SignedDuration::from_mins(5), &message("I still work."))
+        .unwrap();
+    assert_eq!(run.active(), active + SignedDuration::from_mins(5));
 }

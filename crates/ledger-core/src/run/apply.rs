@@ -156,9 +156,14 @@ impl Run {
                     State::Blocked(blocker) if blocker.resumable => ResumeCause::Blocker,
                     State::Blocked(_) | State::Canceled { .. } | State::Done => ResumeCause::Unstored,
                 };
-                condition("resumed", *after == left, "the run was not left like that")?;
+                let clock_was_set = *after == ResumeCause::Clock && self.state == State::Climbing;
+                condition(
+                    "resumed",
+                    *after == left || clock_was_set,
+                    "the run was not left like that",
+                )?;
                 // After a crash the run is taken up first, and what was under way is looked at then.
-                let looked_at = self.pending.is_none() || left == ResumeCause::Crash;
+                let looked_at = self.pending.is_none() || *after == ResumeCause::Crash;
                 condition("resumed", looked_at, "an effect has not been looked at")?;
                 let to_store = self.stored.is_none() && self.failure.is_some();
                 condition(

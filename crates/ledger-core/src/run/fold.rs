@@ -243,9 +243,13 @@ impl Run {
     }
 
     fn resume(&mut self, after: ResumeCause) {
-        if after == ResumeCause::Unstored {
-            self.failure = None;
-            return;
+        match after {
+            ResumeCause::Unstored => {
+                self.failure = None;
+                return;
+            }
+            ResumeCause::Clock => return,
+            ResumeCause::Pause | ResumeCause::Crash | ResumeCause::Blocker => {}
         }
         self.state = State::Climbing;
         for child in self.children.values_mut() {

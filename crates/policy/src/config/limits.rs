@@ -44,7 +44,7 @@ pub struct LimitsPolicy {
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_tokens: Option<u64>,
-    /// How long a run may take
+    /// How long a run may take. The time that the machine sleeps does not count, here and for turns, nor does it matter when its clock is set
     pub max_wall: Duration,
     /// The part of a limit at which a warning is given
     pub soft: Share,

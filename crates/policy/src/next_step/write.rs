@@ -10,7 +10,7 @@ use ledger_core::{
 };
 
 use super::plan::asks_for_grants;
-use super::{and_more, back_off, blocked, enter, places, questions, rounds, stopped, turn_label, under_way};
+use super::{and_more, blocked, enter, places, questions, rounds, stopped, turn_label, under_way, wait_after};
 use crate::config::GateLevel;
 use crate::inputs::{Inputs, Step};
 
@@ -126,9 +126,10 @@ fn after_failure(run: &Run, failure: &AgentFailure, at: Timestamp, inputs: &Inpu
         };
         return blocked(run, code, reason);
     }
-    let wait = back_off(at, failures);
-    if failures > 0 && now < wait {
-        return Step::Wait { until: Some(wait) };
+    if failures > 0
+        && let Some(wait) = wait_after(at, failures, now)
+    {
+        return wait;
     }
     let reason = match failure.class {
         AgentFailureClass::ContextWindow => CONTEXT_FULL.to_owned(),

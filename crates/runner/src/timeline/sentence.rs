@@ -104,6 +104,7 @@ pub(super) fn sentence(event: &Event) -> String {
             ResumeCause::Crash => "taken up again: the last runner was gone without a word".to_owned(),
             ResumeCause::Blocker => "taken up again after a blocker".to_owned(),
             ResumeCause::Unstored => "taken up again to be stored".to_owned(),
+            ResumeCause::Clock => "went on after the machine's clock was set, or the machine slept".to_owned(),
         },
         Event::Warned { message } => format!("warning: {message}"),
         Event::Accepted { by, tree } => {
