@@ -96,7 +96,7 @@ pub struct Totals {
     pub verification_failures: u32,
     /// Iterations that were started because the change had parted from its specs.
     pub spec_drifts: u32,
-    /// Reported turns in a row whose tree had occurred before.
+    /// Reported turns in a row whose tree had occurred before: as that of another turn, or as what the run began with.
     pub repeated_trees: u32,
     /// How often a gate about tests sent the worker back.
     pub tests_refused: u32,

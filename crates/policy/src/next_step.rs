@@ -86,9 +86,12 @@ fn ascend(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     if let Some(blocker) = run.stopped_for() {
         return stopped(run, blocker.clone());
     }
-    // What has been delivered is finished, whatever it costs; and what is done has cost what it has.
+    // What has been delivered is finished, whatever it costs; and what is done, or is only to be delivered, has cost what it has.
     let delivered = run.moved().is_some() || run.phase() >= Some(Phase::Committed) || run.delivers().is_some();
-    if let (false, Some(spent)) = (delivered, under_way::spent_budget(run, inputs, now)) {
+    if !delivered
+        && let Some(spent) = under_way::spent_budget(run, inputs, now)
+        && !judge::is_passed(run, inputs, now)
+    {
         return stopped(run, spent);
     }
     match run.phase() {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::ended_reader::{EndedCuration, EndedReader, still_counts};
 use super::experts::EndedExpert;
 use crate::activity::{Activity, AgentIdentity, TokenCount};
-use crate::blocker::Blocker;
+use crate::blocker::{Blocker, BlockerCode};
 use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::comparison::TestComparison;
@@ -270,19 +270,25 @@ impl Attempt {
     }
 
     /// Why the policy stopped the last turn, the last review, an expert or the curator, where it did. As long as there is a reason, nothing comes
-    /// of the iteration.
+    /// of the iteration. That nothing was left for somebody whose word stops nothing is none.
     pub fn stopped_for(&self) -> Option<&Blocker> {
         let turn = self.turn.as_ref().and_then(|turn| turn.interrupted_for.as_ref());
         let review = self
             .review
             .as_ref()
             .and_then(|review| review.turn.interrupted_for.as_ref());
-        let expert = self
-            .experts
-            .values()
-            .find_map(|expert| expert.turn.interrupted_for.as_ref());
+        let expert = self.experts.iter().find_map(|(judge, expert)| {
+            let because = expert.turn.interrupted_for.as_ref()?;
+            let dispensable = because.code == BlockerCode::BudgetExhausted && self.is_advisory(*judge);
+            (!dispensable).then_some(because)
+        });
         let curation = self.curation.as_ref().and_then(EndedCuration::stopped_for);
         turn.or(review).or(expert).or(curation)
+    }
+
+    fn is_advisory(&self, judge: Judge) -> bool {
+        let calls = self.measured.iter().flat_map(|measured| &measured.experts);
+        calls.into_iter().any(|call| call.judge == judge && call.is_advisory)
     }
 
     /// The worker writes again: whatever came of an earlier turn of this iteration counts for nothing.

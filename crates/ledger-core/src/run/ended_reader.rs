@@ -82,10 +82,15 @@ impl EndedCuration {
         (refused.is_empty() && self.interrupted_for.is_none()).then_some(curation)
     }
 
-    /// Why the policy stopped the curator, where that stops the run. That it took too long does not: a change is not held up by
+    /// Why the policy stopped the curator, where that stops the run. That it took too long or too much does not: a change is not held up by
     /// somebody who has nothing to say about it.
     pub(super) fn stopped_for(&self) -> Option<&Blocker> {
-        let too_long = |blocker: &&Blocker| matches!(blocker.code, BlockerCode::TurnTimeout | BlockerCode::Stalled);
+        let too_long = |blocker: &&Blocker| {
+            matches!(
+                blocker.code,
+                BlockerCode::TurnTimeout | BlockerCode::Stalled | BlockerCode::BudgetExhausted
+            )
+        };
         self.interrupted_for.as_ref().filter(|blocker| !too_long(blocker))
     }
 }

@@ -6,8 +6,10 @@ use super::attempt::{CheckedTree, EndedReview, EndedTurn, MeasuredChange, Pendin
 use super::ended_reader::{EndedCuration, EndedPlan, EndedReader};
 use super::{EffectFailure, MovedRef, PushedRef, RefusedPush, Run, SeenRemote};
 use crate::activity::{AgentFailure, AgentFailureClass};
+use crate::change::ChangeSummary;
 use crate::changed_tests::ChangedTests;
 use crate::effect::{CheckPurpose, Effect, TurnPurpose};
+use crate::event::Rescued;
 use crate::evidence::CheckResult;
 use crate::object::TreeId;
 use crate::observation::{Observation, TurnEnd};
@@ -66,7 +68,7 @@ impl Run {
                 let turn = self.attempt.as_ref().and_then(|attempt| attempt.turn.as_ref());
                 // A turn that was cut off goes on later; that its tree stands still says nothing.
                 if turn.is_some_and(reported) && !is_carried {
-                    let again = self.totals.trees.contains(&change.tree);
+                    let again = self.has_occurred(change);
                     self.totals.repeated_trees = if again { self.totals.repeated_trees + 1 } else { 0 };
                 }
                 self.totals.trees.push(change.tree);
@@ -146,6 +148,14 @@ impl Run {
             Observation::Lost { reason } => self.cut_off(at, pending, Some(reason)),
             Observation::Interrupted => self.cut_off(at, pending, None),
         }
+    }
+
+    /// Whether a turn ended where one before it did, or where the run began.
+    fn has_occurred(&self, change: &ChangeSummary) -> bool {
+        let is_rescued = |rescued: &Rescued| rescued.tree == change.tree;
+        change.counts.total() == 0
+            || self.opened.rescued.as_ref().is_some_and(is_rescued)
+            || self.totals.trees.contains(&change.tree)
     }
 
     fn checks_ran(&mut self, pending: &Pending, tree: TreeId, results: &[CheckResult]) {

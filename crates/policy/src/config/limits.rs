@@ -16,7 +16,7 @@ pub struct LimitsPolicy {
     /// The most repair rounds after a review
     #[schemars(range(min = 0, max = 3))]
     pub max_repair_rounds: u32,
-    /// Iterations in a row that end in a tree that had occurred before
+    /// Iterations in a row that end in a tree that had occurred before, or in what the run began with
     #[schemars(range(min = 1, max = 1000))]
     pub no_progress: u32,
     /// Turns in a row that fail for reasons outside the ticket
@@ -37,7 +37,7 @@ pub struct LimitsPolicy {
     /// How often in a row the worker may do the same one to four actions without editing a file in between; 0: no limit
     #[schemars(range(min = 0, max = 10000))]
     pub max_repeats: u32,
-    /// The most tokens of a run
+    /// The most tokens of a run. A change that has passed its review is delivered all the same, without what is only useful, such as notes to memory
     #[schemars(range(min = 1))]
     pub max_tokens: u64,
     /// The most tokens of one turn

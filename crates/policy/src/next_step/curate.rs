@@ -7,6 +7,7 @@ use ledger_core::{
     TreeId, Violation,
 };
 
+use super::under_way::spent_budget;
 use super::{FailedAnswer, and_more, blocked, enter, places, turn_label};
 use crate::inputs::{Inputs, Step};
 
@@ -20,9 +21,10 @@ pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     let (Some(tree), Some(attempt)) = (run.tree(), run.attempt()) else {
         return blocked(run, BlockerCode::TreeMismatch, "the run stands on no tree");
     };
-    match &attempt.curation {
-        None => ask(run, tree),
-        Some(ended) => after(run, tree, ended, attempt.failed_curations, inputs, now),
+    match (&attempt.curation, spent_budget(run, inputs, now)) {
+        (None, Some(spent)) => without_notes(&spent.reason),
+        (None, None) => ask(run, tree),
+        (Some(ended), _) => after(run, tree, ended, attempt.failed_curations, inputs, now),
     }
 }
 
@@ -42,9 +44,12 @@ fn after(run: &Run, tree: TreeId, ended: &EndedCuration, tries: u32, inputs: &In
             curation: Some(curation.digest()),
         });
     }
-    // It took too long: every other reason has stopped the run.
+    // It took too long or too much: every other reason has stopped the run.
     if let Some(blocker) = &ended.interrupted_for {
         return without_notes(&blocker.reason);
+    }
+    if let Some(spent) = spent_budget(run, inputs, now) {
+        return without_notes(&spent.reason);
     }
     let mut failed = FailedAnswer::of(ended, tries);
     if failed.stops.is_some() {

@@ -5,6 +5,7 @@ use ledger_core::{
     Blocker, BlockerCode, Effect, EndedExpert, ExpertReview, ExpertSubject, Judge, Recommendation, Run, TreeId,
 };
 
+use super::under_way::spent_budget;
 use super::{FailedAnswer, blocked, stopped, turn_label};
 use crate::inputs::{Inputs, Step};
 
@@ -12,7 +13,7 @@ use crate::inputs::{Inputs, Step};
 enum Word {
     /// It has answered, in a conversation of its own.
     Given,
-    /// It gave no answer that can be used, also when asked again. It is one whose word stops nothing.
+    /// It gave no answer that can be used, also when asked again, or nothing is left to ask it with. It is one whose word stops nothing.
     Missing,
     /// This comes first.
     Open(Step),
@@ -48,11 +49,19 @@ fn word(run: &Run, judge: Judge, subject: ExpertSubject, is_advisory: bool, inpu
             label: turn_label(run, judge.as_str()),
         })
     };
+    // Whose word stops nothing is not waited for with what there is not.
+    let skips = is_advisory && spent_budget(run, inputs, now).is_some();
     let Some(ended) = run.expert(judge, &subject) else {
-        return Word::Open(ask());
+        return if skips { Word::Missing } else { Word::Open(ask()) };
     };
     if let Some(said) = ended.turn.end.answer() {
         return answered(run, judge, &subject, ended, &said.review, is_advisory);
+    }
+    match &ended.turn.interrupted_for {
+        Some(because) if !is_advisory => return Word::Open(stopped(run, because.clone())),
+        Some(_) => return Word::Missing,
+        None if skips => return Word::Missing,
+        None => {}
     }
     let mut given_up = false;
     let give_up = |tries, reason: &str| {

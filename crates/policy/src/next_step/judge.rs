@@ -25,6 +25,28 @@ pub(super) fn next(run: &Run, inputs: &Inputs, now: Timestamp) -> Step {
     }
 }
 
+/// Whether everybody has passed the change whose word it needs, so that nothing is left but to deliver it. That costs no tokens.
+pub(super) fn is_passed(run: &Run, inputs: &Inputs, now: Timestamp) -> bool {
+    let Some(attempt) = run.attempt().filter(|attempt| attempt.rejection.is_none()) else {
+        return false;
+    };
+    if !run.opened().review {
+        return run.phase() >= Some(Phase::FocusedTestsPassed);
+    }
+    let Some(review) = &attempt.review else { return false };
+    let judged = review
+        .turn
+        .end
+        .answer()
+        .filter(|_| review.turn.interrupted_for.is_none());
+    let by_experts = match run.tree() {
+        Some(tree) => experts::of_tree(run, tree, inputs, now).is_none() && run.expert_findings().is_empty(),
+        // They passed it before it was brought onto another base.
+        None => review.carried_from.is_some(),
+    };
+    judged.is_some_and(|judged| judged.passes) && by_experts
+}
+
 fn checks(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
     // What gates want of a change, it has to have in the end.
     if run.round().is_none()
@@ -179,13 +201,12 @@ fn review(run: &Run, tree: TreeId, inputs: &Inputs, now: Timestamp) -> Step {
         let reason = "loop mode goes without reviews here";
         return not_required(Phase::IndependentReviewComplete, NotRequiredCode::Mode, reason);
     }
-    if let Some(step) = places(run) {
-        return step;
-    }
     let ask = || {
-        Step::Start(Effect::TakeReview {
-            tree,
-            label: turn_label(run, "review"),
+        places(run).unwrap_or_else(|| {
+            Step::Start(Effect::TakeReview {
+                tree,
+                label: turn_label(run, "review"),
+            })
         })
     };
     let Some(attempt) = run.attempt() else { return ask() };

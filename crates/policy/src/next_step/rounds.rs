@@ -6,6 +6,7 @@ use ledger_core::{
     JudgedAdvice, MAX_FAILED_ANSWERS, PauseCause, ReaderEnd, Run, TreeId,
 };
 
+use super::write::no_progress;
 use super::{FailedAnswer, blocked, stopped, turn_label};
 use crate::inputs::{Inputs, Step};
 
@@ -145,6 +146,9 @@ fn answered(
 }
 
 fn next_round(run: &Run, advice: &Advice, inputs: &Inputs) -> Step {
+    if let Some(step) = no_progress(run, inputs) {
+        return step;
+    }
     let taken = u32::try_from(run.rounds().len()).unwrap_or(u32::MAX);
     let most = run.opened().max_rounds.unwrap_or(0);
     let iterations = run.totals().iterations;

@@ -178,18 +178,12 @@ fn after_report(run: &Run, report: &Report, measured: &MeasuredChange, inputs: &
         };
         return blocked(run, BlockerCode::AgentBlocked, format!("the worker says: {reason}"));
     }
-    let may_change = run.opened().mode.discipline().may_change;
-    let repeated = run.totals().repeated_trees;
-    if may_change && repeated >= inputs.limits.no_progress {
-        let reason = format!("{repeated} iterations in a row ended in trees that had occurred before");
-        return blocked(run, BlockerCode::NoProgressLimit, reason);
-    }
     // Whether there is more to do is the advisor's to say, where there is one.
     let has_advisor = run.round().is_some();
     if report.status == ReportStatus::InProgress && !has_advisor && !stand_alone(run, inputs) {
         return another_iteration(run, inputs, IterationCause::MoreToDo);
     }
-    if may_change && measured.change.counts.total() == 0 {
+    if run.opened().mode.discipline().may_change && measured.change.counts.total() == 0 {
         return blocked(
             run,
             BlockerCode::NoChanges,
@@ -276,8 +270,26 @@ fn escalation<'a>(violations: impl Iterator<Item = &'a Violation>) -> String {
     format!("the change is more than quick mode allows: {listed}{more}{rest}")
 }
 
+/// The end of a run that comes no nearer to its own. Asked where another turn would follow: what is done is done, whichever tree it is.
+pub(super) fn no_progress(run: &Run, inputs: &Inputs) -> Option<Step> {
+    let repeated = run.totals().repeated_trees;
+    let may_change = run.opened().mode.discipline().may_change;
+    (may_change && repeated >= inputs.limits.no_progress).then(|| {
+        let reason = format!("{repeated} iterations in a row ended in trees that had occurred before");
+        blocked(run, BlockerCode::NoProgressLimit, reason)
+    })
+}
+
 /// Another iteration, unless there were enough.
 pub(super) fn another_iteration(run: &Run, inputs: &Inputs, cause: IterationCause) -> Step {
+    // A turn that failed, or that asks, had not its say.
+    let had_its_say = !matches!(
+        cause,
+        IterationCause::TurnFailed { .. } | IterationCause::Answered { .. }
+    );
+    if had_its_say && let Some(step) = no_progress(run, inputs) {
+        return step;
+    }
     let taken = run.totals().iterations;
     if taken >= inputs.limits.max_iterations {
         return blocked(

@@ -34,23 +34,23 @@ fn with_limits(code: BlockerCode, set_up: fn(&mut Inputs), twist: Twist) -> Row 
     Row { code, set_up, twist }
 }
 
-fn shows(observation: Observation) -> Option<Happening> {
+pub(crate) fn shows(observation: Observation) -> Option<Happening> {
     Some(Happening::Shows(observation))
 }
 
-fn spent(total: u64) -> TokenCount {
+pub(crate) fn spent(total: u64) -> TokenCount {
     TokenCount {
         total,
         ..TokenCount::default()
     }
 }
 
-fn thread_of(pending: &Pending) -> Option<ThreadId> {
+pub(crate) fn thread_of(pending: &Pending) -> Option<ThreadId> {
     pending.live.thread.as_ref().map(|started| started.thread.clone())
 }
 
 /// The end of a turn, once the worker has named its conversation.
-fn turn(pending: &Pending, end: impl FnOnce(&str) -> TurnEnd) -> Option<Happening> {
+pub(crate) fn turn(pending: &Pending, end: impl FnOnce(&str) -> TurnEnd) -> Option<Happening> {
     let Effect::TakeTurn { label, .. } = &pending.effect else {
         return None;
     };
@@ -98,21 +98,25 @@ fn wanted() -> WantedGrant {
     }
 }
 
-fn failing(pending: &Pending, class: AgentFailureClass) -> Option<Happening> {
+pub(crate) fn failing(pending: &Pending, class: AgentFailureClass) -> Option<Happening> {
     let message = "no".to_owned();
     turn(pending, |_| TurnEnd::Failed {
         failure: AgentFailure::new(class, message),
     })
 }
 
-fn reporting(pending: &Pending, status: ReportStatus) -> Option<Happening> {
+pub(crate) fn reporting(pending: &Pending, status: ReportStatus) -> Option<Happening> {
     turn(pending, |label| TurnEnd::Reported {
         report: report(label, status),
     })
 }
 
 /// The end of a review, once the reviewer has named its conversation.
-fn review(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> ReviewEnd) -> Option<Happening> {
+pub(crate) fn review(
+    pending: &Pending,
+    thread: Option<&str>,
+    end: impl FnOnce(&str) -> ReviewEnd,
+) -> Option<Happening> {
     let Effect::TakeReview { tree, label } = &pending.effect else {
         return None;
     };
@@ -158,7 +162,7 @@ fn drifting(pending: &Pending, code: DriftCode) -> Option<Happening> {
     })
 }
 
-fn checking(pending: &Pending, of: CheckPurpose, passes: bool, other: bool) -> Option<Happening> {
+pub(crate) fn checking(pending: &Pending, of: CheckPurpose, passes: bool, other: bool) -> Option<Happening> {
     let Effect::RunChecks { purpose, tree, .. } = &pending.effect else {
         return None;
     };
@@ -533,12 +537,16 @@ fn wants_a_word(inputs: &mut Inputs) {
     inputs.policy = Policy::parse(b"[delivery]\naccept = \"required\"\n").unwrap();
 }
 
-fn run(delivery: DeliveryMode) -> Run {
+pub(crate) fn run(delivery: DeliveryMode) -> Run {
     Run::open(start(), &opened(Mode::Standard, true, delivery, true)).unwrap()
 }
 
 /// The end of a curator's turn, once it has named its conversation.
-fn curating(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> CurationEnd) -> Option<Happening> {
+pub(crate) fn curating(
+    pending: &Pending,
+    thread: Option<&str>,
+    end: impl FnOnce(&str) -> CurationEnd,
+) -> Option<Happening> {
     let Effect::TakeCuration { label, .. } = &pending.effect else {
         return None;
     };
@@ -550,7 +558,7 @@ fn curating(pending: &Pending, thread: Option<&str>, end: impl FnOnce(&str) -> C
     })
 }
 
-fn is_curation(pending: &Pending) -> bool {
+pub(crate) fn is_curation(pending: &Pending) -> bool {
     matches!(pending.effect, Effect::TakeCuration { .. })
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod blockers;
+mod breakers;
 mod gates;
 mod limits;
 mod random_worlds;

@@ -13,7 +13,7 @@ use ledger_core::{
 };
 pub(crate) use testkit::sim::{
     advised, answered, asks, call, change, changed_tests, check, comparison, curated, expert_answer, inputs, not_json,
-    object, opened, outside, plan, planned, prepared, report, thread_started,
+    object, opened, outside, plan, planned, prepared, report, terms, thread_started,
 };
 
 /// A world that answers by the bytes that it was made from; when they are used up, everything goes well.
@@ -555,7 +555,9 @@ impl Watch {
         match event {
             Event::Intended(Effect::Interrupt {
                 because: Some(blocker), ..
-            }) if !blocker.resumable => self.stopped_for_good = Some(blocker.code),
+            }) if !blocker.resumable && !is_dispensable(run, blocker.code) => {
+                self.stopped_for_good = Some(blocker.code);
+            }
             Event::Intended(Effect::RunHook { hook, iteration, .. }) if hook.is_of_iteration() => {
                 assert!(
                     !self.unseen_hooks.contains(&(*hook, *iteration)),
@@ -608,6 +610,19 @@ impl Watch {
             _ => {}
         }
     }
+}
+
+/// Whether nothing stops because nothing is left for what is under way.
+fn is_dispensable(run: &Run, because: BlockerCode) -> bool {
+    let dispensable = match run.pending().map(|pending| &pending.effect) {
+        Some(Effect::TakeCuration { .. }) => true,
+        Some(Effect::AskExpert { judge, .. }) => {
+            let calls = run.expert_calls();
+            calls.iter().any(|call| call.judge == *judge && call.is_advisory)
+        }
+        _ => false,
+    };
+    dispensable && because == BlockerCode::BudgetExhausted
 }
 
 /// Drives a run through a world as the runner would, takes it up at most so many times, and gives back the run, how it
