@@ -207,8 +207,10 @@ pub enum AgentFailureClass {
     Server,
     /// The provider could not be reached, or the stream was cut.
     Connection,
-    /// The provider refused the request itself.
+    /// The provider could make nothing of the request. The same one would be answered the same way.
     BadRequest,
+    /// The provider, or whoever watches over the agent, refuses what the turn is about.
+    Refused,
     /// The agent's own sandbox could not start.
     Sandbox,
     /// The agent is not installed, has the wrong version or could not start.

@@ -92,6 +92,8 @@ pub struct Totals {
     pub tokens: TokenCount,
     /// Turns in a row that failed for reasons outside the ticket.
     pub runner_failures: u32,
+    /// Turns in a row that began a conversation of their own, and for which that did not fit into the model.
+    pub misfits: u32,
     /// Trees in a row on which checks failed.
     pub verification_failures: u32,
     /// Iterations that were started because the change had parted from its specs.

@@ -14,6 +14,8 @@ through_both!(
     a_refused_login_blocks_at_once_and_the_run_goes_on_once_it_is_accepted,
     an_exhausted_subscription_blocks_at_once,
     an_unknown_model_blocks_at_once,
+    a_request_that_is_refused_blocks_at_once,
+    a_prompt_that_fits_into_no_conversation_blocks_after_two,
     a_model_that_never_answers_ends_in_a_timeout_without_a_process_left,
 );
 
@@ -102,6 +104,24 @@ fn a_refused_login_blocks_at_once_and_the_run_goes_on_once_it_is_accepted(back_e
 
 fn an_exhausted_subscription_blocks_at_once(back_end: BackEnd) {
     assert_blocks_at_once(back_end, Reply::usage_limit(), "agent_rate_limited");
+}
+
+fn a_request_that_is_refused_blocks_at_once(back_end: BackEnd) {
+    assert_blocks_at_once(back_end, Reply::status(400), "agent_refused");
+}
+
+fn a_prompt_that_fits_into_no_conversation_blocks_after_two(back_end: BackEnd) {
+    let full = Reply::Failed {
+        code: "context_length_exceeded".to_owned(),
+        message: "too long".to_owned(),
+    };
+    let script = ModelScript::default().rule(Rule::new(WRITE, full));
+    let world = World::new(back_end, Terms::default(), script);
+
+    let packet = world.foil(&["run", "--json"]).ends_with(10).packet();
+
+    assert_eq!(packet["blocker"]["code"], "context_over_budget", "{packet:#}");
+    assert_eq!(packet["iterations"], 2, "{packet:#}");
 }
 
 fn an_unknown_model_blocks_at_once(back_end: BackEnd) {

@@ -260,6 +260,14 @@ impl Run {
             TurnEnd::Interrupted => {}
             _ => self.totals.runner_failures = 0,
         }
+        if interrupted_for.is_none() && *end != TurnEnd::Interrupted {
+            self.totals.misfits = match end {
+                TurnEnd::Failed { failure } if failure.class == AgentFailureClass::ContextWindow => {
+                    self.totals.misfits + u32::from(begins_anew(&pending.effect))
+                }
+                _ => 0,
+            };
+        }
         let Some(attempt) = &mut self.attempt else { return };
         if matches!(
             pending.effect,
@@ -276,4 +284,9 @@ impl Run {
             interrupted_for,
         });
     }
+}
+
+/// Whether a turn goes on from no conversation before it.
+fn begins_anew(effect: &Effect) -> bool {
+    matches!(effect, Effect::TakeTurn { thread: None, .. })
 }

@@ -83,6 +83,10 @@ fn take_turn(run: &Run, attempt: &Attempt) -> Step {
     })
 }
 
+/// How often a conversation may run full that has begun with the prompt, before it is said that the prompt does not fit. Once may be chance: by
+/// what the worker read.
+const MAX_MISFITS: u32 = 2;
+
 const CONTEXT_FULL: &str = "the conversation no longer fits into the model";
 
 fn after_turn(run: &Run, attempt: &Attempt, turn: &EndedTurn, inputs: &Inputs, now: Timestamp) -> Step {
@@ -116,6 +120,14 @@ fn after_failure(run: &Run, failure: &AgentFailure, at: Timestamp, inputs: &Inpu
     if let Some(blocker) = stops_at_once(failure) {
         return stopped(run, blocker);
     }
+    let misfits = run.totals().misfits;
+    if misfits >= MAX_MISFITS {
+        let reason = format!(
+            "the prompt does not fit into the model: {misfits} conversations in a row that began with it ran full; the last: {}",
+            failure.message
+        );
+        return blocked(run, BlockerCode::ContextOverBudget, reason);
+    }
     let failures = run.totals().runner_failures;
     if failures >= inputs.limits.runner_failures {
         let reason = format!("{failures} turns in a row failed; the last one: {}", failure.message);
@@ -146,10 +158,10 @@ pub(super) fn stops_at_once(failure: &AgentFailure) -> Option<Blocker> {
         AgentFailureClass::ModelUnavailable => BlockerCode::AgentModelUnavailable,
         AgentFailureClass::Sandbox => BlockerCode::SandboxUnavailable,
         AgentFailureClass::Unavailable => BlockerCode::AgentUnavailable,
+        AgentFailureClass::Refused | AgentFailureClass::BadRequest => BlockerCode::AgentRefused,
         AgentFailureClass::ContextWindow
         | AgentFailureClass::Server
         | AgentFailureClass::Connection
-        | AgentFailureClass::BadRequest
         | AgentFailureClass::Crashed
         | AgentFailureClass::Protocol
         | AgentFailureClass::Other => return None,

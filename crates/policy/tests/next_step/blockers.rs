@@ -376,6 +376,14 @@ fn rows() -> Vec<Row> {
         row(Code::AgentUnavailable, |_, p| failing(p, AgentFailureClass::Server)),
         row(Code::AgentUnavailable, |_, p| failing(p, AgentFailureClass::Connection)),
         row(Code::RunnerFailureLimit, |_, p| failing(p, AgentFailureClass::Protocol)),
+        row(Code::AgentRefused, |_, p| failing(p, AgentFailureClass::Refused)),
+        row(Code::AgentRefused, |_, p| failing(p, AgentFailureClass::BadRequest)),
+        row(Code::AgentRefused, |_, p| {
+            planning(p, |_| broken(AgentFailureClass::Refused))
+        }),
+        row(Code::ContextOverBudget, |_, p| {
+            failing(p, AgentFailureClass::ContextWindow)
+        }),
         row(Code::RunnerFailureLimit, |_, p| {
             is_write(p).then(|| lost("the agent ended without a word"))?
         }),

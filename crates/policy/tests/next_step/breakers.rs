@@ -313,3 +313,80 @@ fn a_budget_ends_what_has_not_passed() {
         assert!(!passed);
     }
 }
+
+#[test]
+fn a_refusal_stops_at_once_with_the_words_of_the_provider() {
+    let twists: [Twist; 2] = [
+        |_, p| failing(p, AgentFailureClass::Refused),
+        |_, p| failing(p, AgentFailureClass::BadRequest),
+    ];
+    for twist in twists {
+        let mut world = World::with(twist);
+        let (run, outcome, _) = drive(
+            &mut world,
+            run(DeliveryMode::Branch),
+            inputs(Limits::default(), false),
+            0,
+        );
+        let Outcome::Blocked(blocker) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!((blocker.code, &blocker.reason[..]), (BlockerCode::AgentRefused, "no"));
+        assert_eq!(run.totals().iterations, 1);
+    }
+}
+
+/// How a run ends whose conversations run full in its first so many turns.
+fn running_full(times: u32) -> (Run, Outcome) {
+    TIMES.set(times);
+    let mut world = World::with(|run, p| {
+        let is_full = is_in_trouble(run.totals().iterations.saturating_sub(1));
+        is_full.then(|| failing(p, AgentFailureClass::ContextWindow))?
+    });
+    let (run, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    (run, outcome)
+}
+
+#[test]
+fn a_prompt_that_fits_into_no_conversation_is_told_after_two() {
+    let (run, outcome) = running_full(1);
+    assert_eq!((outcome, run.totals().iterations), (Outcome::Done, 2));
+    let (run, outcome) = running_full(2);
+    let Outcome::Blocked(blocker) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(
+        (blocker.code, run.totals().iterations),
+        (BlockerCode::ContextOverBudget, 2)
+    );
+    assert_eq!(
+        blocker.reason,
+        "the prompt does not fit into the model: 2 conversations in a row that began with it ran full; the last: no"
+    );
+}
+
+#[test]
+fn a_long_conversation_that_runs_full_is_followed_by_a_new_one_as_often_as_that_happens() {
+    // Two turns of each conversation: the first goes well, the second runs full.
+    let mut world = World::with(|run, p| {
+        let iteration = run.totals().iterations;
+        let ended = match (iteration > 20, iteration % 2) {
+            (true, _) => None,
+            (_, 1) => reporting(p, ReportStatus::InProgress),
+            _ => failing(p, AgentFailureClass::ContextWindow),
+        };
+        ended.or_else(|| measures_another(run, p))
+    });
+    let (_, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    assert_eq!(outcome, Outcome::Done);
+}

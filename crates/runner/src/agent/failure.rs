@@ -82,7 +82,7 @@ enum Typed {
 
 fn typed_class(info: &Value) -> Typed {
     use AgentFailureClass::{Auth, BadRequest, Connection, ContextWindow, ModelUnavailable};
-    use AgentFailureClass::{RateLimited, Sandbox, Server, UsageLimit};
+    use AgentFailureClass::{RateLimited, Refused, Sandbox, Server, UsageLimit};
     if let Some(name) = info.as_str() {
         return match name {
             "usageLimitExceeded" | "sessionBudgetExceeded" => Typed::Known(UsageLimit),
@@ -95,6 +95,9 @@ fn typed_class(info: &Value) -> Typed {
             "unauthorized" => Typed::Known(Auth),
             "badRequest" => Typed::Known(BadRequest),
             "sandboxError" => Typed::Known(Sandbox),
+            "cyberPolicy" | "misalignmentPolicyViolation" | "inferenceHookDenied" | "tooManyDenials" => {
+                Typed::Known(Refused)
+            }
             _ => Typed::Unknown,
         };
     }
@@ -206,6 +209,8 @@ fn status_in(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -307,5 +312,69 @@ mod tests {
         }
         let missing = json!({"message": "The model `x` does not exist", "codexErrorInfo": "badRequest"});
         assert_eq!(from_turn_error(&missing, &Redaction::default()).class, ModelUnavailable);
+    }
+
+    /// The names of `codexErrorInfo` in the pinned protocol.
+    fn names_of_the_protocol() -> BTreeSet<String> {
+        let protocol: Value = serde_json::from_str(include_str!("codex_app_server/protocol.json")).unwrap();
+        let shape = protocol["shapes"]["notification error: error/codexErrorInfo"].as_str();
+        let names = shape
+            .unwrap()
+            .split(" or ")
+            .map(|name| name.trim_matches(['"', '{', '}']));
+        let kinds = ["", "null", "string"];
+        names.filter(|name| !kinds.contains(name)).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_name_of_the_pinned_protocol_has_its_class() {
+        use AgentFailureClass::*;
+        let classes = [
+            ("activeTurnNotSteerable", None),
+            ("badRequest", Some(BadRequest)),
+            ("contextWindowExceeded", Some(ContextWindow)),
+            ("cyberPolicy", Some(Refused)),
+            ("flexUnavailable", Some(Server)),
+            ("httpConnectionFailed", Some(Connection)),
+            ("inferenceHookDenied", Some(Refused)),
+            ("internalServerError", Some(Server)),
+            ("misalignmentPolicyViolation", Some(Refused)),
+            ("modelNotFound", Some(ModelUnavailable)),
+            ("other", None),
+            ("policyCapacityUnavailable", Some(Server)),
+            ("rateLimitExceeded", Some(RateLimited)),
+            ("responseStreamConnectionFailed", Some(Connection)),
+            ("responseStreamDisconnected", Some(Connection)),
+            ("responseTooManyFailedAttempts", Some(Connection)),
+            ("sandboxError", Some(Sandbox)),
+            ("serverOverloaded", Some(Server)),
+            ("sessionBudgetExceeded", Some(UsageLimit)),
+            ("threadRollbackFailed", None),
+            ("tooManyDenials", Some(Refused)),
+            ("unauthorized", Some(Auth)),
+            ("usageLimitExceeded", Some(UsageLimit)),
+        ];
+        let named: BTreeSet<_> = classes.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(
+            named,
+            names_of_the_protocol(),
+            "each name is given a class, or none on purpose"
+        );
+        for (name, class) in classes {
+            for info in [json!(name), json!({ name: {} })] {
+                let error = json!({"message": "I will not do that.", "codexErrorInfo": info});
+                let found = from_turn_error(&error, &Redaction::default());
+                assert_eq!(found.message, "I will not do that.");
+                if found.class != Other {
+                    assert_eq!(Some(found.class), class, "{name}");
+                }
+            }
+            let is_known = |info: Value| matches!(typed_class(&info), Typed::Known(_));
+            assert_eq!(
+                is_known(json!(name)) || is_known(json!({ name: {} })),
+                class.is_some(),
+                "{name}"
+            );
+        }
     }
 }
