@@ -163,3 +163,75 @@ pub(crate) fn same_turn(found: &str, expected: &str) -> Result<(), InvalidReport
         found: found.chars().take(80).flat_map(char::escape_default).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn whole() -> Value {
+        json!({
+            "turn": "r/turn-1",
+            "status": "done",
+            "summary": "It works.",
+            "commands": [{ "command": "make", "outcome": "it passes" }],
+            "skipped_checks": ["none"],
+            "deviations": ["none"],
+            "risks": ["none"],
+            "memory": ["none"],
+            "self_review": { "checked": ["all of it"], "concerns": [] },
+            "wanted_grants": [{ "kind": "dependency", "name": "time", "reason": "dates" }],
+            "question": [{ "text": "Which?", "choices": ["a", "b"], "default": "a" }],
+            "blocked_because": "",
+            "next_ticket": "",
+        })
+    }
+
+    /// Why this is no report.
+    fn refused(report: &Value) -> String {
+        match Report::parse(&report.to_string(), "r/turn-1") {
+            Err(InvalidReport::Shape { reason }) => reason,
+            other => panic!("{report}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_property_that_is_null_or_of_another_type_is_refused_with_a_reason_whichever_it_is() {
+        let whole = whole();
+        let read: Report = serde_json::from_value(whole.clone()).unwrap();
+        assert_eq!(
+            serde_json::to_value(read).unwrap(),
+            whole,
+            "the table has every property"
+        );
+        for name in whole.as_object().unwrap().keys() {
+            for wrong in [
+                json!(null),
+                json!(7),
+                json!(true),
+                json!({}),
+                json!([7]),
+                json!([null]),
+                json!([[]]),
+            ] {
+                let mut report = whole.clone();
+                report[name] = wrong.clone();
+                assert!(!refused(&report).is_empty(), "{name} is {wrong}");
+            }
+            let mut report = whole.clone();
+            report[name] = match &whole[name] {
+                Value::Array(_) => json!("none"),
+                _ => json!(["none"]),
+            };
+            assert!(!refused(&report).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_no_object_is_refused_with_a_reason() {
+        for answer in [json!(null), json!([]), json!("done"), json!(1), json!({})] {
+            assert!(!refused(&answer).is_empty(), "{answer}");
+        }
+    }
+}

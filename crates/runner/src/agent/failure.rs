@@ -130,12 +130,41 @@ fn status_class(status: u64) -> AgentFailureClass {
 }
 
 fn names_missing_model(message: &str) -> bool {
-    let message = message.to_lowercase();
-    message.contains("model_not_found")
-        || (message.contains("model")
+    let text = sentences(message);
+    says(&text, "model_not_found")
+        || (says(&text, "model")
             && ["does not exist", "not found", "not supported", "do not have access"]
                 .iter()
-                .any(|words| message.contains(words)))
+                .any(|words| says(&text, words)))
+}
+
+/// A message without what anybody may have named as he liked: paths and addresses. What a provider answers as JSON has none of this machine.
+fn sentences(message: &str) -> String {
+    let text = message.to_lowercase();
+    if is_json_object(message) {
+        return text;
+    }
+    let words = text.split_whitespace().filter(|word| !word.contains(['/', '\\']));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn is_json_object(message: &str) -> bool {
+    serde_json::from_str::<Value>(message).is_ok_and(|body| body.is_object())
+}
+
+/// Whether a text has these words as such, and not within a name, such as that of a ticket, a branch or a file.
+fn says(text: &str, words: &str) -> bool {
+    let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
+    text.match_indices(words).any(|(at, _)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let mut after = text.get(at + words.len()..).unwrap_or_default().chars();
+        let follows = match after.next() {
+            Some('-' | '_') => true,
+            Some('.') => after.next().is_some_and(is_of_name),
+            _ => false,
+        };
+        !before.is_some_and(is_of_name) && !follows
+    })
 }
 
 /// What a sentence of Codex' says. The sentences are those of the pinned version; the order is from the most telling.
@@ -143,8 +172,8 @@ fn prose_class(message: &str) -> Option<AgentFailureClass> {
     use AgentFailureClass::{
         Auth, BadRequest, Connection, ContextWindow, ModelUnavailable, Sandbox, Server, UsageLimit,
     };
-    let text = message.to_lowercase();
-    let says = |any: &[&str]| any.iter().any(|words| text.contains(words));
+    let text = sentences(message);
+    let says = |any: &[&str]| any.iter().any(|words| says(&text, words));
     if says(&[
         "usage limit",
         "quota exceeded",
@@ -159,7 +188,7 @@ fn prose_class(message: &str) -> Option<AgentFailureClass> {
     if let Some(status) = status_in(&text) {
         return Some(status_class(status));
     }
-    if names_missing_model(&text) {
+    if names_missing_model(message) {
         return Some(ModelUnavailable);
     }
     if says(&[
@@ -189,11 +218,10 @@ fn prose_class(message: &str) -> Option<AgentFailureClass> {
         return Some(Connection);
     }
     // The body of a 400 is all that Codex says of it.
-    let is_body = serde_json::from_str::<Value>(message).is_ok_and(|body| body.is_object());
-    if is_body || says(&["invalid_request_error", "invalid_json_schema", "bad request"]) {
+    if is_json_object(message) || says(&["invalid_request_error", "invalid_json_schema", "bad request"]) {
         return Some(BadRequest);
     }
-    if says(&["bwrap:", "bubblewrap", "sandbox"]) {
+    if says(&["bwrap:", "bubblewrap", "sandbox", "codex-linux-sandbox"]) {
         return Some(Sandbox);
     }
     None
@@ -283,6 +311,41 @@ mod tests {
         ];
         for (message, class) in cases {
             assert_eq!(from_prose(message, &Redaction::default()).class, class, "{message}");
+        }
+    }
+
+    #[test]
+    fn names_of_tickets_files_and_folders_decide_nothing() {
+        for name in [
+            "/home/ada/network-sandbox-app/tickets/0001-add-timeout/prompt.md",
+            "0001-add-idle-timeout",
+            "0002-sandbox",
+            "sandbox-app",
+            "sandbox.toml",
+            "0003-unauthorized-page",
+            "'src/context window/rate limit/usage limit.rs'",
+            "/srv/model/overloaded",
+            "foil/0004-bwrap",
+        ] {
+            let message = format!("No such file or directory (os error 2): {name}: it was not found");
+            assert_eq!(prose_class(&message), None, "{message}");
+        }
+        for (message, class) in [
+            (
+                "bwrap: No permissions to create a new namespace",
+                AgentFailureClass::Sandbox,
+            ),
+            (
+                "error: the sandbox could not be set up for /home/ada/app",
+                AgentFailureClass::Sandbox,
+            ),
+            ("codex-linux-sandbox: not permitted", AgentFailureClass::Sandbox),
+            (
+                "Rate limits are reached in /home/ada/sandbox",
+                AgentFailureClass::RateLimited,
+            ),
+        ] {
+            assert_eq!(prose_class(message), Some(class), "{message}");
         }
     }
 
