@@ -403,6 +403,19 @@ async fn the_tail_is_bounded_and_holds_no_secret_no_path_and_no_control() {
 }
 
 #[tokio::test]
+async fn output_that_is_no_text_is_kept_and_shown() {
+    let world = World::new("bytes").await;
+    for code in [0, 3] {
+        let run = world
+            .run(&check(&format!("printf 'before \\377\\376 after\\n'; exit {code}")))
+            .await;
+        assert_eq!(run.result.outcome, CommandOutcome::Exited { code });
+        assert_eq!(run.result.output.tail, "before \u{fffd}\u{fffd} after\n");
+        assert!(fs::metadata(world.root.join("output")).unwrap().len() > 0);
+    }
+}
+
+#[tokio::test]
 async fn what_is_kept_of_the_output_holds_no_secret_no_path_and_no_control() {
     let mut world = World::new("kept").await;
     world.redactor = world.redactor.clone().patterns_of(&policy::Policy::default());
