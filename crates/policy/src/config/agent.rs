@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentPolicy {
-    /// Which kind of agent: `codex` through its app-server, `codex-exec`, or `scripted` for demos and tests
+    /// Which kind of agent: `codex` through its app-server, `codex-exec`, or `scripted` for demos and tests. What `codex-exec` spends is known only after turns
+    /// that ended well, so that limits on tokens are looked at between turns
     pub kind: AgentKind,
     /// The program to start: a name that is looked up in PATH, or an absolute path
     pub command: String,
