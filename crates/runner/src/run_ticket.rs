@@ -2,6 +2,7 @@
 
 mod answer;
 mod delivering;
+mod earlier;
 mod opening;
 mod parent;
 mod word;
@@ -19,21 +20,21 @@ use crate::admit::{AdmitError, Candidacy, Ready};
 use crate::agent::{Agent, AgentGuard};
 use crate::agents::{AgentProblem, prepare_agent};
 use crate::disk::is_full;
-use crate::drive::{DriveError, Driver, drive};
+use crate::drive::{DriveError, drive};
 use crate::engine::{Engine, RunFolders, RunPlan, end_for_changed_sources, has_delivered, store_ended};
 use crate::guard::{GuardProgram, LeftoverError, end_leftovers};
-use crate::journal_file::{JournalFile, JournalFileError, JournalSink, OpenedJournal};
-use crate::journal_records::replay;
+use crate::journal_file::{JournalFileError, JournalSink};
 use crate::lock::{LockError, LockHolder, TicketLock};
 use crate::redact::Redactor;
 use crate::rescue::{RescueError, left_work};
 use crate::sandbox::{Sandbox, SandboxSearch, SandboxUnavailable};
 use crate::target::{TargetError, look_at_target};
-use crate::verify::forgets_a_delivery;
 use crate::workspace::{Workspace, WorkspaceError};
 
 pub use self::answer::{AnswerError, GivenAnswer, OpenQuestion, PersonsAnswer, give_answer, see_question};
 pub(crate) use self::delivering::{DeliveryStart, begin_or_go_on};
+pub(crate) use self::earlier::over;
+use self::earlier::{Earlier, EarlierRun, earlier_runs, still_waits};
 pub(crate) use self::parent::Begun;
 pub use self::parent::{Managed, Manager};
 pub use self::word::{GivenWord, PersonsWord, WordError, give_word};
@@ -491,121 +492,6 @@ fn refused(ticket: &TicketId, admission: &Admission) -> RunError {
     RunError::Refused {
         ticket: ticket.clone(),
         blocker: admission.blocker().unwrap_or_else(unclear),
-    }
-}
-
-/// A run with its journal.
-struct EarlierRun {
-    run: Run,
-    journal: JournalFile,
-}
-
-impl EarlierRun {
-    fn driver<'a>(&'a mut self, observe: &'a mut dyn FnMut(&Run, &Record)) -> Driver<'a, JournalFile> {
-        Driver {
-            run: &mut self.run,
-            journal: &mut self.journal,
-            observe,
-        }
-    }
-}
-
-/// What earlier runs of a ticket leave to do.
-struct Earlier {
-    /// Runs before the latest that ended and are not kept in Git.
-    unstored: Vec<EarlierRun>,
-    /// The latest, where it can go on or is not kept in Git.
-    unfinished: Option<EarlierRun>,
-}
-
-/// Reads the runs of a ticket. A journal in which nothing but torn bytes stands is of a run that never was.
-fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<Earlier, RunError> {
-    let roots = workspace.roots();
-    let mut runs = roots.runs_of(ticket).map_err(|source| RunError::Io {
-        path: roots.ticket_runs(ticket),
-        source,
-    })?;
-    for id in &runs {
-        let dropped = workspace.repository().drop_dead_locks(id);
-        dropped.map_err(|source| RunError::Io {
-            path: roots.run(ticket, id),
-            source,
-        })?;
-    }
-    let mut unfinished = None;
-    while let Some(id) = runs.pop() {
-        let path = roots.journal(ticket, &id);
-        let OpenedJournal { file, records, .. } = match JournalFile::open(&path) {
-            Ok(opened) => opened,
-            Err(error) if error.never_began() => {
-                drop_unbegun(workspace, ticket, &id)?;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let run = Run::replay(&records).map_err(|source| RunError::Replay { run: id, source })?;
-        if over(&run).is_none() || run.stored().is_none() {
-            if forgets_a_delivery(workspace.repository(), &run.opened().run, &records)? {
-                return Err(RunError::Rewound {
-                    run: run.opened().run.clone(),
-                });
-            }
-            unfinished = Some(EarlierRun { run, journal: file });
-        }
-        break;
-    }
-    let mut unstored = Vec::new();
-    for id in runs {
-        // Those before are history: one that is damaged stands in nobody's way, and `foil doctor` shows it.
-        let path = roots.journal(ticket, &id);
-        let known = replay(&path).is_ok_and(|run| over(&run).is_some() && run.stored().is_none());
-        if known
-            && let Ok(OpenedJournal { file, records, .. }) = JournalFile::open(&path)
-            && let Ok(run) = Run::replay(&records)
-        {
-            unstored.push(EarlierRun { run, journal: file });
-        }
-    }
-    Ok(Earlier { unstored, unfinished })
-}
-
-/// Removes what is left of a run whose runner died before it had begun: a journal without a whole line, what checks printed in the run that it
-/// was to deliver, and what it was to keep of what was there before it. Where anything else is there all of it is left alone.
-fn drop_unbegun(workspace: &Workspace, ticket: &TicketId, run: &RunId) -> Result<(), RunError> {
-    let repository = workspace.repository();
-    let folder = workspace.roots().run(ticket, run);
-    let io = |source| RunError::Io {
-        path: folder.clone(),
-        source,
-    };
-    let anchors = repository.anchors(run).map_err(RunError::Anchor)?;
-    let was_there = |name: &str| name == "delivers" || name.starts_with("base-");
-    let mut entries = std::fs::read_dir(&folder).map_err(io)?;
-    let is_of_the_beginning = entries.all(|entry| {
-        let name = entry.map(|entry| entry.file_name()).unwrap_or_default();
-        name == "journal.jsonl" || name == "journal.new" || name == "checks"
-    });
-    if !is_of_the_beginning || !anchors.iter().all(|anchor| was_there(&anchor.name)) {
-        return Ok(());
-    }
-    for anchor in &anchors {
-        repository.release_anchor(run, &anchor.name).map_err(RunError::Anchor)?;
-    }
-    std::fs::remove_dir_all(&folder).map_err(io)
-}
-
-/// Whether nothing is gained by taking the run up now: it has asked a person, and everybody was told who is to be.
-fn still_waits(run: &Run) -> bool {
-    run.stored().is_some() && run.pending().is_none() && policy::unanswered(run, Timestamp::now()).is_some()
-}
-
-/// How a run ended that never goes on.
-pub(crate) fn over(run: &Run) -> Option<Outcome> {
-    match run.state() {
-        State::Blocked(blocker) if !blocker.resumable => Some(Outcome::Blocked(blocker.clone())),
-        State::Canceled { .. } => Some(Outcome::Canceled),
-        State::Done => Some(Outcome::Done),
-        State::Blocked(_) | State::Climbing | State::Paused { .. } => None,
     }
 }
 
