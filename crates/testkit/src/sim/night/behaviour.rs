@@ -30,6 +30,8 @@ pub(super) enum Behaviour {
     Stuck,
     /// It starts commands without end.
     Flood,
+    /// It does the same over and over.
+    Repeats,
     /// It says that it goes on, and the tree stands still.
     SameTree,
     /// It says that it goes on, for ever.
@@ -48,6 +50,10 @@ pub(super) enum Behaviour {
     LoggedOut,
     /// Its model is not there.
     NoModel,
+    /// Its provider refuses what it is asked.
+    RefusedByProvider,
+    /// What it is told fits into no conversation.
+    Oversized,
     /// The base does not pass its own checks.
     BrokenBase,
     /// Somebody else has the delivery branch.
@@ -82,6 +88,10 @@ impl Behaviour {
                     class,
                     times: chance.u32(1..8),
                 },
+                ContextWindow => Self::Fails {
+                    class: ContextWindow,
+                    times: 1,
+                },
                 class => Self::Fails {
                     class,
                     times: chance.u32(1..3),
@@ -105,6 +115,7 @@ impl Behaviour {
                     Self::Silent,
                     Self::Stuck,
                     Self::Flood,
+                    Self::Repeats,
                     Self::SameTree,
                     Self::NeverDone,
                     Self::Glutton,
@@ -114,6 +125,8 @@ impl Behaviour {
                     Self::Crashes,
                     Self::LoggedOut,
                     Self::NoModel,
+                    Self::RefusedByProvider,
+                    Self::Oversized,
                     Self::BrokenBase,
                     Self::BranchTaken,
                     Self::Edited,
@@ -137,7 +150,7 @@ impl Behaviour {
             Self::SaysBlocked => BlockerCode::AgentBlocked,
             Self::Silent => BlockerCode::Stalled,
             Self::Stuck => BlockerCode::TurnTimeout,
-            Self::Flood => BlockerCode::Livelock,
+            Self::Flood | Self::Repeats => BlockerCode::Livelock,
             Self::SameTree => BlockerCode::NoProgressLimit,
             Self::NeverDone => BlockerCode::MaxIterations,
             Self::Glutton => BlockerCode::BudgetExhausted,
@@ -147,6 +160,8 @@ impl Behaviour {
             Self::Crashes => BlockerCode::RunnerFailureLimit,
             Self::LoggedOut => BlockerCode::AgentAuth,
             Self::NoModel => BlockerCode::AgentModelUnavailable,
+            Self::RefusedByProvider => BlockerCode::AgentRefused,
+            Self::Oversized => BlockerCode::ContextOverBudget,
             Self::BrokenBase => BlockerCode::BaselineFailed,
             Self::BranchTaken => BlockerCode::BranchNameTaken,
             Self::Edited => BlockerCode::ApprovalStale,

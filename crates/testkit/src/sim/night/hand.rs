@@ -198,6 +198,13 @@ fn begin_turn(world: &mut World, ticket: usize, under_way: &UnderWay, label: &st
             command: command.to_owned(),
         }))
     };
+    let ended = |item: u32| {
+        Coming::Shows(Event::Activity(Activity::CommandEnded {
+            item: format!("command-{item}"),
+            exit_code: Some(0),
+            declined: false,
+        }))
+    };
     match behaviour {
         Some(Behaviour::Silent) => return coming,
         Some(Behaviour::Stuck) => {
@@ -210,6 +217,12 @@ fn begin_turn(world: &mut World, ticket: usize, under_way: &UnderWay, label: &st
                 then(world, 2, runs(item, "make again"));
             }
         }
+        Some(Behaviour::Repeats) => {
+            for item in 0..30 {
+                then(world, 20, runs(item, "make again"));
+                then(world, 20, ended(item));
+            }
+        }
         Some(Behaviour::Glutton) => {
             let spends = spend(world, 6_000_000);
             then(world, 60, spends);
@@ -218,15 +231,7 @@ fn begin_turn(world: &mut World, ticket: usize, under_way: &UnderWay, label: &st
     }
     for item in 0..world.chance.u32(0..3) {
         then(world, 120, runs(item, "make test"));
-        then(
-            world,
-            120,
-            Coming::Shows(Event::Activity(Activity::CommandEnded {
-                item: format!("command-{item}"),
-                exit_code: Some(0),
-                declined: false,
-            })),
-        );
+        then(world, 120, ended(item));
         let tokens = world.chance.u64(100..10_000);
         let spends = spend(world, tokens);
         then(world, 5, spends);

@@ -213,6 +213,8 @@ impl TicketWorld {
             Behaviour::Crashes => return failed(AgentFailureClass::Crashed),
             Behaviour::LoggedOut => return failed(AgentFailureClass::Auth),
             Behaviour::NoModel => return failed(AgentFailureClass::ModelUnavailable),
+            Behaviour::RefusedByProvider => return failed(AgentFailureClass::Refused),
+            Behaviour::Oversized => return failed(AgentFailureClass::ContextWindow),
             Behaviour::NoReport => {
                 let reason = "not JSON".to_owned();
                 return TurnEnd::InvalidReport { reason };
