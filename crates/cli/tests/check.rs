@@ -332,7 +332,7 @@ fn a_quick_ticket_that_would_escalate_is_not_finished() {
     world.ticket(
         "0002-small",
         "title = \"x\"\nmode = \"quick\"\n[scope]\ngoal = \"y\"\nallowed = [\"crates/a/src/x.rs\"]\n\
-         [[check]]\nname = \"c\"\nrun = \"true\"\n",
+         [[check]]\nname = \"c\"\nrun = \"make test\"\n",
     );
     // What is delivered is not told what it should have been.
     world.ticket("0003-delivered", contract);
