@@ -6,7 +6,7 @@ use ledger_core::{
 };
 
 use super::under_way::spent_budget;
-use super::{FailedAnswer, blocked, stopped, turn_label};
+use super::{FailedAnswer, blocked, places, stopped, turn_label};
 use crate::inputs::{Inputs, Step};
 
 /// How it stands with one of those that are asked.
@@ -43,10 +43,16 @@ pub(super) fn of_plan(run: &Run, inputs: &Inputs, now: Timestamp) -> Option<Step
 
 fn word(run: &Run, judge: Judge, subject: ExpertSubject, is_advisory: bool, inputs: &Inputs, now: Timestamp) -> Word {
     let ask = || {
-        Step::Start(Effect::AskExpert {
-            judge,
-            subject,
-            label: turn_label(run, judge.as_str()),
+        let needed = match subject {
+            ExpertSubject::Tree { .. } => places(run),
+            ExpertSubject::Plan { .. } => None,
+        };
+        needed.unwrap_or_else(|| {
+            Step::Start(Effect::AskExpert {
+                judge,
+                subject,
+                label: turn_label(run, judge.as_str()),
+            })
         })
     };
     // Whose word stops nothing is not waited for with what there is not.
