@@ -1,15 +1,16 @@
-//! What runs left that nobody needs any more: places, live run folders whose run is kept in Git, and anchors of what
-//! branches hold anyway. Nothing that can go on, and nothing that is kept nowhere else, is ever removed.
+//! What runs and plans left that nobody needs any more: places, live run folders whose run is kept in Git, anchors of what
+//! branches hold anyway, and what planners said. Nothing that can go on, and nothing that is kept nowhere else, is ever removed.
 
 mod apply;
 mod budget;
 mod places;
 mod plan;
+mod plans;
 mod size;
 
 use git_delivery::Anchor;
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{RunId, TicketId};
+use ledger_core::{PackageName, RunId, TicketId};
 use serde::Serialize;
 
 pub use apply::{CleanFailure, CleanReport, apply_clean};
@@ -38,7 +39,7 @@ pub struct CleanOptions {
 /// What could go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CleanPlan {
-    /// What could go, ticket by ticket, oldest run first.
+    /// What could go: of runs, ticket by ticket, oldest run first; then of plans.
     pub items: Vec<CleanItem>,
     /// What looks as if it could go and stays.
     pub kept: Vec<KeptItem>,
@@ -56,10 +57,9 @@ impl CleanPlan {
 pub struct CleanItem {
     /// What it is.
     pub kind: CleanKind,
-    /// The ticket.
-    pub ticket: TicketId,
-    /// The run.
-    pub run: RunId,
+    /// Whose it is.
+    #[serde(flatten)]
+    pub of: CleanOwner,
     /// The bytes that it takes; for a folder that is too large to look at whole, at least so many.
     pub bytes: u64,
     /// Why nobody needs it.
@@ -74,6 +74,33 @@ pub struct CleanItem {
     pub(crate) held: Vec<Anchor>,
 }
 
+/// Whose something is that could go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum CleanOwner {
+    /// A run's.
+    Run {
+        /// The ticket.
+        ticket: TicketId,
+        /// The run.
+        run: RunId,
+    },
+    /// That of the plans of a package.
+    Plan {
+        /// The package.
+        package: PackageName,
+    },
+}
+
+impl std::fmt::Display for CleanOwner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Run { ticket, run } => write!(formatter, "{ticket}, run {run}"),
+            Self::Plan { package } => write!(formatter, "{package}, its plan"),
+        }
+    }
+}
+
 /// A kind of thing that could go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,6 +113,10 @@ pub enum CleanKind {
     RunFolder,
     /// Anchors of objects that a branch holds.
     Anchors,
+    /// The places of a planner that is gone: it only read there.
+    PlanPlaces,
+    /// What planners said.
+    PlanLogs,
 }
 
 /// Something that stays.

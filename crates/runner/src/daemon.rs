@@ -73,8 +73,13 @@ impl DaemonFiles {
         self.folder.join("daemon.log")
     }
 
-    fn lock(&self) -> PathBuf {
+    pub(crate) fn lock(&self) -> PathBuf {
         self.folder.join("lock")
+    }
+
+    /// The records of guards.
+    pub(crate) fn guards(&self) -> PathBuf {
+        self.folder.join("guards")
     }
 
     fn state(&self) -> PathBuf {
@@ -347,7 +352,7 @@ pub async fn run_daemon(
         let holder = read_note(&files.lock());
         return Err(DaemonError::AlreadyRunning { holder });
     };
-    let leftovers = files.folder.join("guards");
+    let leftovers = files.guards();
     {
         let leftovers = leftovers.clone();
         let ended = tokio::task::spawn_blocking(move || end_leftovers(&leftovers)).await;

@@ -2,6 +2,7 @@
 
 mod codex;
 mod journals;
+mod leftovers;
 mod machine;
 mod runs;
 mod schemas;

@@ -30,6 +30,7 @@ pub use census::ProcessIdentity;
 pub use command::GuardedCommand;
 pub use inside::main_if_guard;
 use leftovers::GuardRecord;
+pub(crate) use leftovers::leftovers_in;
 pub use leftovers::{EndedProcess, LeftoverError, end_leftovers};
 pub(crate) use usage::Usage;
 use wire::{Notice, Order};

@@ -56,6 +56,7 @@ mod other_tickets;
 mod overview;
 mod packages;
 mod packet;
+mod plan_files;
 mod plan_goal;
 pub mod process;
 mod prompt;
@@ -107,8 +108,8 @@ pub use capsule::{BlockerCapsule, FailedProof};
 pub use check_ledger::{CHECK_SCHEMA, CheckLedgerError, LedgerCheck, check_ledger};
 pub use children::children_in_words;
 pub use clean::{
-    CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_LOGS_FOR, KeptItem,
-    MadeRoom, apply_clean, make_room, plan_clean, used_bytes,
+    CleanError, CleanFailure, CleanItem, CleanKind, CleanOptions, CleanOwner, CleanPlan, CleanReport, KEEP_LOGS_FOR,
+    KeptItem, MadeRoom, apply_clean, make_room, plan_clean, used_bytes,
 };
 pub use codex_files::{
     CodexFile, CodexFileDone, CodexFilesError, CodexFilesOptions, CodexFolder, KeptBecause, install_codex_files,

@@ -31,12 +31,13 @@ use crate::lock::{LockHolder, NotedLock};
 use crate::moment::Moment;
 use crate::new::{NewTicketError, next_requirement, next_ticket_number, words_of};
 use crate::packages::{NewPackage, PackageError, PackagesError, lock_package, new_package, package_path};
+use crate::plan_files::PlanFiles;
 use crate::prompt::{GoalTask, Refused, goal_prompt};
 use crate::prompt_files::PromptFiles;
 use crate::workspace::{Settings, Workspace, WorkspaceError};
 
 use self::desk::{Desk, DeskError};
-use self::drafts::{Drafts, Wanted, folder_of};
+use self::drafts::{Drafts, Wanted};
 
 /// A goal longer than this is a document: put it into the repository and name it.
 pub const MAX_GOAL_BYTES: usize = 32 * 1024;
@@ -289,19 +290,21 @@ pub async fn plan_goal(
         Some(package) => package.clone(),
         None => named_after(goal).ok_or(GoalError::NoName)?,
     };
-    let state = folder_of(workspace, &package);
+    let files = PlanFiles::of(workspace.roots(), &package);
+    let state = files.folder().to_owned();
     let holder = LockHolder::current(Moment::now().at).map_err(failed_at(&state))?;
-    let lock = NotedLock::acquire(&state.join("lock"), &holder).map_err(failed_at(&state))?;
+    let lock = NotedLock::acquire(&files.lock(), &holder).map_err(failed_at(&state))?;
     let Some(_lock) = lock else {
         return Err(GoalError::Held { package });
     };
-    let guards = state.join("guards");
+    let guards = files.guards();
     {
         let guards = guards.clone();
         let ended = tokio::task::spawn_blocking(move || end_leftovers(&guards)).await;
         ended.map_err(|error| failed_at(&state)(std::io::Error::other(error)))??;
     }
     let drafts = Drafts::of(workspace, &package)?;
+    put_log_aside(&files)?;
     let agent_guard = AgentGuard {
         program: request.guard.clone(),
         records: guards,
@@ -314,7 +317,7 @@ pub async fn plan_goal(
         goal,
         package: &package,
         drafts: &drafts,
-        log: state.join("agent.jsonl"),
+        files: &files,
         tokens: TokenCount::default(),
         agent,
     };
@@ -361,6 +364,15 @@ fn failed_at(path: &Path) -> impl Fn(std::io::Error) -> GoalError {
     }
 }
 
+/// Begins the log anew and keeps that of the plan before, so that it does not grow for ever.
+fn put_log_aside(files: &PlanFiles) -> Result<(), GoalError> {
+    let log = files.log();
+    match std::fs::rename(&log, files.earlier_log()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed_at(&log)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// One goal on its way to drafts.
 struct Planner<'a> {
     workspace: &'a Workspace,
@@ -369,7 +381,7 @@ struct Planner<'a> {
     goal: &'a str,
     package: &'a PackageName,
     drafts: &'a Drafts,
-    log: PathBuf,
+    files: &'a PlanFiles,
     tokens: TokenCount,
     agent: Box<dyn Agent>,
 }
@@ -394,9 +406,8 @@ impl Planner<'_> {
         let (workspace, policy) = (self.workspace, self.policy);
         let repository = workspace.repository();
         let ledger = policy.ledger.dir.path();
-        let folder = workspace.roots().places().join(format!("plan-{}", self.package));
         let refs = repository.snapshot_refs()?;
-        let mut desk = Desk::make(workspace, folder, base, &refs, ledger)?;
+        let mut desk = Desk::make(workspace, self.files.place().to_owned(), base, &refs, ledger)?;
         let instructions = PromptFiles::at(repository, base, policy).map_err(|error| GoalError::Prompts {
             reason: error.to_string(),
         })?;
@@ -471,7 +482,7 @@ impl Planner<'_> {
             instructions: ProjectInstructions::On,
             config: agent.config.clone().into_iter().collect(),
             env: BTreeMap::new(),
-            log: self.log.clone(),
+            log: self.files.log(),
         };
         let limits = &self.policy.limits;
         let most = limits.turn_timeout.to_std();

@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 use ledger_core::Duration;
 use runner::lock::LockHolder;
-use runner::{CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KeptItem, Moment, apply_clean, plan_clean};
+use runner::{
+    CleanItem, CleanKind, CleanOptions, CleanOwner, CleanPlan, CleanReport, KeptItem, Moment, apply_clean, plan_clean,
+};
 use serde::Serialize;
 
 use super::Context;
@@ -11,10 +13,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, DIM, HEADING, count, plain, styled, table};
 
-/// Show what runs left that nobody needs any more, and remove it with --apply
+/// Show what runs and plans left that nobody needs any more, and remove it with --apply
 ///
-/// Places of runs that ended, logs of finished runs that are kept in Git, and anchors of what a branch holds. Whatever can go on
-/// stays, and what is kept nowhere else is kept as a tree first. Logs stay for seven days unless --older-than says otherwise.
+/// Places of runs that ended and of planners that were killed, logs of finished runs that are kept in Git and of plans, and anchors of
+/// what a branch holds. Whatever can go on stays, and work that is kept nowhere else is kept as a tree first. Logs stay for seven days unless --older-than says otherwise.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  foil clean\n  foil clean --apply\n  foil clean --older-than 30d --keep 1 --apply")]
 pub(crate) struct CleanArgs {
@@ -73,12 +75,7 @@ pub(super) fn run(args: &CleanArgs, context: &Context<'_>) -> Result<Exit, Failu
     }
     let mut text = rows(&done.removed);
     for failure in &done.failed {
-        let what = format!(
-            "{} of {}, run {}",
-            words(failure.item.kind),
-            failure.item.ticket,
-            failure.item.run
-        );
+        let what = format!("{} of {}", words(failure.item.kind), failure.item.of);
         text.push_str(&format!(
             "{} {what}: {}\n",
             styled(BAD, "still there:"),
@@ -130,11 +127,15 @@ fn rows(items: &[CleanItem]) -> String {
                 [] => String::new(),
                 names => format!(": {}", plain(&names.join(", "))),
             };
+            let (of, run) = match &item.of {
+                CleanOwner::Run { ticket, run } => (ticket.to_string(), run.to_string()),
+                CleanOwner::Plan { package } => (package.to_string(), "its plan".to_owned()),
+            };
             vec![
                 size(item.bytes),
                 words(item.kind).to_owned(),
-                item.ticket.to_string(),
-                item.run.to_string(),
+                of,
+                run,
                 format!("{}{names}", plain(&item.why)),
             ]
         })
@@ -158,9 +159,9 @@ fn kept_words(kept: &[KeptItem]) -> String {
 
 pub(super) fn words(kind: CleanKind) -> &'static str {
     match kind {
-        CleanKind::Places => "places",
+        CleanKind::Places | CleanKind::PlanPlaces => "places",
         CleanKind::PlacesWithoutRun => "places without a run",
-        CleanKind::RunFolder => "logs",
+        CleanKind::RunFolder | CleanKind::PlanLogs => "logs",
         CleanKind::Anchors => "anchors",
     }
 }

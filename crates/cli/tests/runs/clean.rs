@@ -261,6 +261,24 @@ fn logs_go_too_where_places_are_not_enough_and_what_is_over_the_budget_still_is_
 }
 
 #[test]
+fn what_planners_said_counts_and_goes_too() {
+    let world = with_places_kept(WRITER);
+    let log = world.root().join(".git/counterfoil/plans/greet/agent.jsonl");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    std::fs::write(&log, vec![b' '; 3 << 20]).unwrap();
+    with_budget(&world, "2 MiB");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let said = world.foil(&["run", "0002-second"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(
+        said.stderr.contains("made room: logs of greet, its plan gone, 3 MiB\n"),
+        "{said}"
+    );
+    assert!(!said.stderr.contains("mind: places and logs"), "{said}");
+    assert!(!log.exists());
+}
+
+#[test]
 fn no_budget_takes_what_can_go_on_or_is_kept_nowhere_else() {
     let blocks = "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n\
                   [end]\nfail = { class = \"auth\", message = \"no login\" }\n";

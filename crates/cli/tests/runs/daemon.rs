@@ -7,8 +7,10 @@ use runner::guard::ProcessIdentity;
 use serde_json::Value;
 
 use crate::common::{LOOP, World};
+use crate::doctor::findings;
 use crate::packages::{runs, writer};
 use crate::parallel::{assert_states, beside, scope, signal, states, world_of};
+use crate::plan_leftovers::kill_with_guards;
 use crate::world::{eventually, json};
 
 /// A daemon that was started, and is asked to leave with the test.
@@ -286,4 +288,30 @@ fn of_two_that_are_started_at_the_same_moment_one_works_and_the_other_says_so() 
     let won = said.iter().find(|said| said.code == Some(0)).unwrap();
     let pid = daemon.process("pid").unwrap().pid;
     assert!(won.stdout.contains(&format!("process {pid}\n")), "{won}");
+}
+
+#[test]
+fn what_a_killed_daemon_left_is_named_and_ended() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let daemon = Daemon::start(&world, &[]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let of_daemon = |arguments: &[&str]| {
+        let mut found = findings(&world.foil(arguments), "processes");
+        found.retain(|finding| finding["detail"].as_str().unwrap().starts_with("the daemon: "));
+        found
+    };
+    assert_eq!(of_daemon(&["doctor", "--repair", "--json"]), [] as [Value; 0]);
+    let [own, worker] = ["pid", "worker"].map(|key| daemon.process(key).unwrap());
+    assert!(worker.is_alive(), "repairing leaves alone what is at work");
+    kill_with_guards(&world.root().join(".git/counterfoil/daemon/guards"), || kill(&own));
+    eventually("its worker is gone too", || !worker.is_alive());
+    let named = &of_daemon(&["doctor", "--json"])[0];
+    assert_eq!(named["state"], "warning");
+    assert_eq!(
+        named["hint"],
+        "`foil doctor --repair` ends them, as the next daemon does"
+    );
+    assert_eq!(of_daemon(&["doctor", "--repair", "--json"])[0]["repaired"], true);
+    assert_eq!(of_daemon(&["doctor", "--json"]), [] as [Value; 0]);
 }

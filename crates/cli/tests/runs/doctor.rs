@@ -9,7 +9,7 @@ use crate::seen;
 use crate::world::{CONTRACT, TICKET, WRITER, approved, approved_with, done, json, run_folder, under_way};
 
 /// The findings about something, as its state and what was seen.
-fn findings(said: &Said, what: &str) -> Vec<Value> {
+pub(crate) fn findings(said: &Said, what: &str) -> Vec<Value> {
     let document = json(said);
     assert_eq!(document["schema"], "counterfoil.doctor/1");
     let findings = document["findings"].as_array().unwrap();

@@ -45,6 +45,7 @@ mod packages_on_one_branch;
 mod parallel;
 mod parents;
 mod plan;
+mod plan_leftovers;
 mod planning;
 mod prompts;
 mod push;

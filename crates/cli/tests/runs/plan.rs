@@ -1,5 +1,7 @@
 //! `foil plan`
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::common::{Said, World};
@@ -9,14 +11,14 @@ use crate::seen;
 use crate::specs;
 use crate::world::{TICKET, eventually, json as json_of};
 
-const GOAL: &str = "Greet people\n\nIn two files.";
-const PACKAGE: &str = "greet-people";
+pub(crate) const GOAL: &str = "Greet people\n\nIn two files.";
+pub(crate) const PACKAGE: &str = "greet-people";
 
 /// How the prompt begins.
-const GOAL_PROMPT: &str = "# Plan a goal";
+pub(crate) const GOAL_PROMPT: &str = "# Plan a goal";
 
 /// A repository whose planner, reviewer and writers are scripts.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::new();
     assert_eq!(world.foil(&["init"]).code, Some(0));
     let scripts = world.folder().join("scripts");
@@ -67,13 +69,13 @@ fn answers(world: &World, turn: u32, fields: &Value) {
     answers_to(world, &format!("goal/{PACKAGE}/{turn}"), fields);
 }
 
-fn script(world: &World, words: &str, end: &str) {
+pub(crate) fn script(world: &World, words: &str, end: &str) {
     let head = format!("role = \"planner\"\nprompt_contains = \"{words}\"\n");
     let name = format!("scripts/{}.toml", words.replace(['/', ' '], "-"));
     std::fs::write(world.folder().join(name), format!("{head}{end}")).unwrap();
 }
 
-fn two(world: &World) {
+pub(crate) fn two(world: &World) {
     answers(
         world,
         1,
@@ -82,8 +84,18 @@ fn two(world: &World) {
     );
 }
 
-fn plan(world: &World) -> Said {
+pub(crate) fn plan(world: &World) -> Said {
     world.foil(&["plan", GOAL])
+}
+
+/// Where planners read and where their drafts are checked.
+pub(crate) fn places(world: &World) -> Vec<PathBuf> {
+    let folder = world.state_home().join("counterfoil/places");
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("plan-"))
+        .collect()
 }
 
 /// What lies in the ledger but schemas, templates and protocols, with its bytes.
@@ -132,12 +144,7 @@ fn a_goal_becomes_drafts_and_once_they_are_approved_one_branch() {
         "Set up Counterfoil",
         "nothing is committed"
     );
-    assert!(
-        !world
-            .state_home()
-            .join(format!("counterfoil/places/plan-{PACKAGE}"))
-            .exists()
-    );
+    assert_eq!(places(&world), [] as [PathBuf; 0]);
 
     script(&world, "# Plan for ticket", "[answer]\nplan = {}\n");
     writer(&world, "hello.txt", &runs("echo hello >hello.txt"));
@@ -369,15 +376,30 @@ fn a_planner_that_is_interrupted_leaves_nothing() {
         .root()
         .join(format!(".git/counterfoil/plans/{PACKAGE}/agent.jsonl"));
     eventually("it is asked", || log.exists());
+    assert_eq!(places(&world).len(), 1);
     signal(&planner, "-INT");
     assert_eq!(planner.0.wait().unwrap().code(), Some(130));
     assert_eq!(ledger(&world), before);
-    assert!(
-        !world
-            .state_home()
-            .join(format!("counterfoil/places/plan-{PACKAGE}"))
-            .exists()
-    );
+    assert_eq!(places(&world), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn the_log_of_a_plan_begins_anew_and_that_of_the_one_before_is_kept() {
+    let world = world();
+    two(&world);
+    let log = |name: &str| {
+        let folder = world.root().join(".git/counterfoil/plans").join(PACKAGE);
+        std::fs::read_to_string(folder.join(name)).unwrap_or_default()
+    };
+    assert_eq!(plan(&world).code, Some(0));
+    let first = log("agent.jsonl");
+    assert_eq!(plan(&world).code, Some(0));
+    assert_eq!(log("agent.jsonl.1"), first);
+    let second = log("agent.jsonl");
+    let began = |log: &str| log.matches("\"entry\":\"began\"").count();
+    assert_eq!((began(&first), began(&second)), (1, 1), "{second}");
+    assert_eq!(plan(&world).code, Some(0));
+    assert_eq!(log("agent.jsonl.1"), second);
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Removing what could go, ticket by ticket, under the ticket's lock and after looking again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::Place;
-use ledger_core::{RepoPath, State, TicketId};
+use ledger_core::{RepoPath, RunId, State, TicketId};
 use serde::Serialize;
 
 use super::places::{keep_work, places_of};
 use super::plan::plan_ticket;
-use super::{CleanItem, CleanKind, CleanOptions, CleanPlan};
+use super::plans::remove_of_plan;
+use super::{CleanItem, CleanKind, CleanOptions, CleanOwner, CleanPlan};
 use crate::guard::end_leftovers;
 use crate::lock::{LockHolder, TicketLock};
 use crate::run_history::read_run;
@@ -28,6 +29,13 @@ impl CleanReport {
     pub fn bytes(&self) -> u64 {
         self.removed.iter().fold(0, |sum, item| sum.saturating_add(item.bytes))
     }
+
+    fn note(&mut self, item: CleanItem, removed: Result<CleanItem, String>) {
+        match removed {
+            Ok(item) => self.removed.push(item),
+            Err(reason) => self.failed.push(CleanFailure { item, reason }),
+        }
+    }
 }
 
 /// Something that could not be removed.
@@ -43,55 +51,56 @@ pub struct CleanFailure {
 pub fn apply_clean(workspace: &Workspace, plan: CleanPlan, options: &CleanOptions, holder: &LockHolder) -> CleanReport {
     let holder = &holder.for_upkeep();
     let mut report = CleanReport::default();
-    let tickets: BTreeSet<TicketId> = plan.items.iter().map(|item| item.ticket.clone()).collect();
-    let mut items = plan.items;
-    for ticket in tickets {
-        let (mine, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.ticket == ticket);
-        items = others;
-        let mut fail_all = |reason: String| {
-            let failures = mine.iter().map(|item| CleanFailure {
-                item: item.clone(),
-                reason: reason.clone(),
-            });
-            report.failed.extend(failures);
-        };
-        // While it is held no run of the ticket starts or goes on.
-        let lock = match TicketLock::acquire(&workspace.roots().locks(), &ticket, holder) {
-            Ok(lock) => lock,
-            Err(error) => {
-                fail_all(error.to_string());
-                continue;
-            }
-        };
-        let now = match plan_ticket(workspace, &ticket, options) {
-            Ok(now) => now,
-            Err(error) => {
-                fail_all(error.to_string());
-                continue;
-            }
-        };
-        for item in mine {
-            // A place without a run has none now either: a run of the ticket would have needed the lock.
-            let current = match item.kind {
-                CleanKind::PlacesWithoutRun => Some(item.clone()),
-                kind => now
-                    .items
-                    .iter()
-                    .find(|now| now.kind == kind && now.run == item.run)
-                    .cloned(),
-            };
-            let removed = match current {
-                Some(current) => remove(workspace, &current).map(|()| current),
-                None => Err("it is needed again".to_owned()),
-            };
-            match removed {
-                Ok(item) => report.removed.push(item),
-                Err(reason) => report.failed.push(CleanFailure { item, reason }),
-            }
+    let mut of_runs: BTreeMap<TicketId, Vec<OfRun>> = BTreeMap::new();
+    let mut of_plans = Vec::new();
+    for item in plan.items {
+        match item.of.clone() {
+            CleanOwner::Run { ticket, run } => of_runs.entry(ticket).or_default().push(OfRun { run, item }),
+            CleanOwner::Plan { package } => of_plans.push((package, item)),
         }
-        drop(lock);
+    }
+    for (ticket, items) in of_runs {
+        apply_ticket(workspace, &ticket, items, options, holder, &mut report);
+    }
+    for (package, item) in of_plans {
+        let removed = remove_of_plan(workspace.roots(), &package, &item, options, holder);
+        report.note(item, removed);
     }
     report
+}
+
+/// What is a run's.
+struct OfRun {
+    run: RunId,
+    item: CleanItem,
+}
+
+fn apply_ticket(
+    workspace: &Workspace,
+    ticket: &TicketId,
+    items: Vec<OfRun>,
+    options: &CleanOptions,
+    holder: &LockHolder,
+    report: &mut CleanReport,
+) {
+    // While it is held no run of the ticket starts or goes on.
+    let lock = TicketLock::acquire(&workspace.roots().locks(), ticket, holder).map_err(|error| error.to_string());
+    let now = lock.and_then(|lock| {
+        let now = plan_ticket(workspace, ticket, options).map_err(|error| error.to_string())?;
+        Ok((lock, now.items))
+    });
+    for OfRun { run, item } in items {
+        let removed = now.as_ref().map_err(Clone::clone).and_then(|(_lock, now)| {
+            // A place without a run has none now either: a run of the ticket would have needed the lock.
+            let current = match item.kind {
+                CleanKind::PlacesWithoutRun => Some(&item),
+                kind => now.iter().find(|now| now.kind == kind && now.of == item.of),
+            };
+            let current = current.ok_or_else(|| "it is needed again".to_owned())?;
+            remove(workspace, ticket, &run, current).map(|()| current.clone())
+        });
+        report.note(item, removed);
+    }
 }
 
 /// What the policy of the work tree puts into places, for those of which no journal tells.
@@ -102,9 +111,8 @@ fn copied_now(workspace: &Workspace) -> BTreeSet<RepoPath> {
         .unwrap_or_default()
 }
 
-fn remove(workspace: &Workspace, item: &CleanItem) -> Result<(), String> {
+fn remove(workspace: &Workspace, ticket: &TicketId, run: &RunId, item: &CleanItem) -> Result<(), String> {
     let (repository, roots) = (workspace.repository(), workspace.roots());
-    let (ticket, run) = (&item.ticket, &item.run);
     match item.kind {
         CleanKind::Places | CleanKind::PlacesWithoutRun => {
             // What a dead runner left might still write there.
@@ -136,5 +144,6 @@ fn remove(workspace: &Workspace, item: &CleanItem) -> Result<(), String> {
             }
             Ok(())
         }
+        CleanKind::PlanPlaces | CleanKind::PlanLogs => Err("it is no run's".to_owned()),
     }
 }

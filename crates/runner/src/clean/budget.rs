@@ -5,6 +5,7 @@ use policy::{Room, Spare, SpareThing, given_up};
 
 use super::places::{all_places, borrows_from};
 use super::plan::plan_clean;
+use super::plans::bytes_of_plans;
 use super::size::bytes_below;
 use super::{CleanError, CleanItem, CleanKind, CleanOptions, CleanPlan, CleanReport, KEEP_ORPHANS_FOR, apply_clean};
 use crate::disk::free_bytes;
@@ -29,7 +30,7 @@ impl MadeRoom {
     }
 }
 
-/// The bytes that the places and the live run folders of this clone take.
+/// The bytes that the places, the live run folders and the plans of this clone take.
 pub fn used_bytes(workspace: &Workspace) -> Result<u64, CleanError> {
     let roots = workspace.roots();
     let places = all_places(roots).map_err(CleanError::Places)?;
@@ -37,7 +38,9 @@ pub fn used_bytes(workspace: &Workspace) -> Result<u64, CleanError> {
         .iter()
         .filter(|folder| borrows_from(&folder.path, roots))
         .map(|folder| bytes_below(&folder.path));
-    Ok(of_places.fold(bytes_below(&roots.runs()), u64::saturating_add))
+    let of_plans = bytes_of_plans(roots).map_err(CleanError::Places)?;
+    let of_runs = bytes_below(&roots.runs());
+    Ok(of_places.fold(of_runs.saturating_add(of_plans), u64::saturating_add))
 }
 
 /// Removes what [`apply_clean`] would, as much of it as the policy of the work tree wants before a run begins, what was used
@@ -64,7 +67,7 @@ pub fn make_room(workspace: &Workspace, holder: &LockHolder, now: Timestamp) -> 
     }
     let mut items = plan_clean(workspace, &options)?.items;
     items.retain(|item| match item.kind {
-        CleanKind::Places | CleanKind::RunFolder => true,
+        CleanKind::Places | CleanKind::RunFolder | CleanKind::PlanPlaces | CleanKind::PlanLogs => true,
         // The run of a young one may be about to begin.
         CleanKind::PlacesWithoutRun => now.duration_since(item.last_used) >= KEEP_ORPHANS_FOR,
         CleanKind::Anchors => false,
@@ -91,8 +94,8 @@ pub fn make_room(workspace: &Workspace, holder: &LockHolder, now: Timestamp) -> 
 fn spare(item: &CleanItem) -> SpareThing {
     SpareThing {
         kind: match item.kind {
-            CleanKind::Places | CleanKind::PlacesWithoutRun => Spare::Place,
-            CleanKind::RunFolder | CleanKind::Anchors => Spare::Logs,
+            CleanKind::Places | CleanKind::PlacesWithoutRun | CleanKind::PlanPlaces => Spare::Place,
+            CleanKind::RunFolder | CleanKind::Anchors | CleanKind::PlanLogs => Spare::Logs,
         },
         last_used: item.last_used,
         bytes: item.bytes,

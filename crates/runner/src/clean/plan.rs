@@ -7,8 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use ledger_core::{CommitId, ObjectId, Run, RunId, State, TicketId};
 
 use super::places::{all_places, borrows_from, places_of, started_at};
+use super::plans::left_by_plans;
 use super::size::bytes_below;
-use super::{CleanError, CleanItem, CleanKind, CleanOptions, CleanPlan, KEEP_LOGS_FOR, KEEP_ORPHANS_FOR, KeptItem};
+use super::{
+    CleanError, CleanItem, CleanKind, CleanOptions, CleanOwner, CleanPlan, KEEP_LOGS_FOR, KEEP_ORPHANS_FOR, KeptItem,
+};
 use crate::lock::TicketLock;
 use crate::run_files::RunFiles;
 use crate::run_history::{
@@ -63,8 +66,10 @@ pub fn plan_clean(workspace: &Workspace, options: &CleanOptions) -> Result<Clean
         if is_old(began, options, KEEP_ORPHANS_FOR) {
             plan.items.push(CleanItem {
                 kind: CleanKind::PlacesWithoutRun,
-                ticket: folder.ticket,
-                run: folder.run,
+                of: CleanOwner::Run {
+                    ticket: folder.ticket,
+                    run: folder.run,
+                },
                 bytes: bytes_below(&folder.path),
                 why: "nobody knows its run".to_owned(),
                 last_used: began,
@@ -73,6 +78,8 @@ pub fn plan_clean(workspace: &Workspace, options: &CleanOptions) -> Result<Clean
             });
         }
     }
+    plan.items
+        .extend(left_by_plans(roots, options).map_err(CleanError::Places)?);
     Ok(plan)
 }
 
@@ -150,8 +157,10 @@ impl Planner<'_> {
         }
         let item = |kind, bytes, why: &str| CleanItem {
             kind,
-            ticket: ticket.clone(),
-            run: known.run.clone(),
+            of: CleanOwner::Run {
+                ticket: ticket.clone(),
+                run: known.run.clone(),
+            },
             bytes,
             why: why.to_owned(),
             last_used: run.last_at(),
@@ -264,7 +273,7 @@ fn goes_on(run: &Run, known: &KnownRun) -> Option<String> {
     }
 }
 
-fn is_old(since: Timestamp, options: &CleanOptions, unless_said: SignedDuration) -> bool {
+pub(super) fn is_old(since: Timestamp, options: &CleanOptions, unless_said: SignedDuration) -> bool {
     options.now.duration_since(since) >= options.older_than.unwrap_or(unless_said)
 }
 

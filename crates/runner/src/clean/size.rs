@@ -6,6 +6,12 @@ use std::path::Path;
 /// The most entries that are looked at: a place may hold any number.
 const MAX_ENTRIES: usize = 2_000_000;
 
+/// The bytes that a file takes on the disk; nothing where there is none.
+pub(super) fn bytes_of(file: &Path) -> u64 {
+    file.symlink_metadata()
+        .map_or(0, |data| data.blocks().saturating_mul(512))
+}
+
 /// The bytes that the files below a folder take on the disk, without following links; each file counts once for each name.
 /// What cannot be read counts nothing.
 pub(super) fn bytes_below(folder: &Path) -> u64 {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use ledger_core::{EffectClass, Journal, JournalError, Run, RunId, State, TicketId};
 
+use super::leftovers::{Guards, of_plans_and_daemon};
 use super::{DoctorFinding, journals};
-use crate::guard::end_leftovers;
 use crate::lock::{LockHolder, TicketLock, runner_notes};
 use crate::run_files::RunFiles;
 use crate::run_history::{JOURNAL, KnownRun, MAX_RUN_BYTES, known_runs, tickets_with_runs};
@@ -43,9 +43,10 @@ pub(super) fn examine(workspace: &Workspace, repair: Option<&LockHolder>, now: T
                 now,
             };
             whole += usize::from(examined.journal(known, &mut findings));
-            examined.leftovers(&mut findings);
+            findings.extend(examined.leftovers());
         }
     }
+    findings.extend(of_plans_and_daemon(roots, repair));
     findings.extend(locks(&roots.locks(), repair));
     let words = match whole {
         0 => "none in this clone".to_owned(),
@@ -239,28 +240,16 @@ impl Examined<'_> {
     }
 
     /// Looks for records of guards that nobody removed, and with repair ends what they guarded.
-    fn leftovers(&self, findings: &mut Vec<DoctorFinding>) {
-        const WHAT: &str = "processes";
-        let folder = self.workspace.roots().run(self.ticket, self.run).join("guards");
-        let records = guard_records(&folder).unwrap_or(0);
-        if records == 0 || self.is_under_way() {
-            return;
-        }
-        let about = |detail: &dyn std::fmt::Display| format!("`{}`, run {}: {detail}", self.ticket, self.run);
-        let Some(lock) = self.lock() else {
-            let detail = about(&"a dead runner may have left processes");
-            let hint = "`foil doctor --repair` ends them, as the next run does";
-            findings.push(DoctorFinding::warning(WHAT, detail).hint(hint));
-            return;
+    fn leftovers(&self) -> Option<DoctorFinding> {
+        let guards = Guards {
+            folder: self.workspace.roots().run(self.ticket, self.run).join("guards"),
+            about: format!("`{}`, run {}", self.ticket, self.run),
+            next: "the next run",
         };
-        findings.push(match end_leftovers(&folder) {
-            Ok(ended) => {
-                let detail = format!("{} processes of a dead runner ended", ended.len());
-                DoctorFinding::ok(WHAT, about(&detail)).repaired()
-            }
-            Err(error) => DoctorFinding::problem(WHAT, about(&error)),
-        });
-        drop(lock);
+        if self.is_under_way() {
+            return None;
+        }
+        guards.examine(|| self.lock())
     }
 }
 
@@ -271,16 +260,6 @@ fn goes_on(run: &Run) -> bool {
         State::Blocked(blocker) => blocker.resumable,
         State::Canceled { .. } | State::Done => false,
     }
-}
-
-fn guard_records(folder: &Path) -> io::Result<usize> {
-    let mut count = 0;
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        count += usize::from(name.starts_with("guard-") && name.ends_with(".json"));
-    }
-    Ok(count)
 }
 
 /// Notes of runners that are gone. The system has let go of their locks already.

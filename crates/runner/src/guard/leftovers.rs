@@ -1,6 +1,6 @@
 //! What a dead runner left behind, and how a later one ends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -119,35 +119,67 @@ pub(crate) fn record_file(folder: &Path, id: &str) -> PathBuf {
 pub fn end_leftovers(folder: &Path) -> Result<Vec<EndedProcess>, LeftoverError> {
     let mut ended = Vec::new();
     let mut first_error = None;
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ended),
-        Err(error) => return Err(error.into()),
-    };
-    for entry in entries {
-        let file = entry?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !(name.starts_with("guard-") && name.ends_with(".json")) {
-            continue;
-        }
-        let bytes = match fs::read(&file) {
-            Ok(bytes) => bytes,
-            // Its guard removed it just now.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let result = serde_json::from_slice::<GuardRecord>(&bytes)
-            .map_err(|source| LeftoverError::Damaged { file: name, source })
-            .and_then(|record| end_one(&record, &mut ended))
-            .and_then(|()| match fs::remove_file(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-                _ => Ok(()),
-            });
+    for (file, record) in records_in(folder)? {
+        let result =
+            record
+                .and_then(|record| end_one(&record, &mut ended))
+                .and_then(|()| match fs::remove_file(&file) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+                    _ => Ok(()),
+                });
         if let Err(error) = result {
             first_error.get_or_insert(error);
         }
     }
     first_error.map_or(Ok(ended), Err)
+}
+
+/// What the guards that are recorded in a folder left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Leftovers {
+    /// How many records there are.
+    pub(crate) records: usize,
+    /// The processes that still run.
+    pub(crate) pids: BTreeSet<i32>,
+}
+
+/// Looks at what [`end_leftovers`] would end, and ends nothing.
+///
+/// # Errors
+/// A damaged record, or one that cannot be read.
+pub(crate) fn leftovers_in(folder: &Path) -> Result<Leftovers, LeftoverError> {
+    let mut left = Leftovers::default();
+    for (_, record) in records_in(folder)? {
+        left.records += 1;
+        left.pids.extend(record?.leftovers().iter().map(|process| process.pid));
+    }
+    Ok(left)
+}
+
+/// The records of a folder, each with its file. A folder that does not exist holds none.
+fn records_in(folder: &Path) -> io::Result<Vec<(PathBuf, Result<GuardRecord, LeftoverError>)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !(file.starts_with("guard-") && file.ends_with(".json")) {
+            continue;
+        }
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            // Its guard removed it just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let record = serde_json::from_slice(&bytes).map_err(|source| LeftoverError::Damaged { file, source });
+        records.push((path, record));
+    }
+    Ok(records)
 }
 
 /// Ends what this record names. Adds what it ended.

@@ -12,6 +12,7 @@ use crate::approve::is_delivered;
 use crate::beneath::{Created, create_beneath, read_beneath, remove_just_made, replace_beneath};
 use crate::ledger::{Ledger, TicketFileName, TicketFolder, join};
 use crate::packages::{Packages, package_path};
+use crate::plan_files::PlanFiles;
 use crate::workspace::Workspace;
 
 /// What a plan wrote last, so that what a person has changed since is known from it.
@@ -37,7 +38,7 @@ pub(super) struct Drafts {
 impl Drafts {
     /// Looks at what an earlier plan of this package left. Refuses a package that a person made, or of which anything was approved.
     pub(super) fn of(workspace: &Workspace, package: &PackageName) -> Result<Self, GoalError> {
-        let record = folder_of(workspace, package).join("written.json");
+        let record = PlanFiles::of(workspace.roots(), package).written();
         let written: Option<Written> = std::fs::read(&record)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -272,11 +273,6 @@ pub(super) struct Wanted {
     pub(super) files: BTreeMap<RepoPath, String>,
     /// Files of drafts that are not wanted any more.
     pub(super) removed: Vec<RepoPath>,
-}
-
-/// Where what is known of the planning of a package lies.
-pub(super) fn folder_of(workspace: &Workspace, package: &PackageName) -> PathBuf {
-    workspace.roots().repository().join("plans").join(package.as_str())
 }
 
 /// What keeps a ticket from being planned anew.

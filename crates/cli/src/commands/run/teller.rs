@@ -226,7 +226,7 @@ impl Witness for Teller<'_> {
         match made {
             Ok(made) => {
                 for item in &made.report.removed {
-                    let what = format!("{} of {}, run {}", kind(item.kind), item.ticket, item.run);
+                    let what = format!("{} of {}", kind(item.kind), item.of);
                     text.push_str(&format!("made room: {what} gone, {}\n", size(item.bytes)));
                 }
                 if made.is_over() {
