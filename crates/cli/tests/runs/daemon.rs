@@ -11,6 +11,7 @@ use crate::doctor::findings;
 use crate::packages::{runs, writer};
 use crate::parallel::{assert_states, beside, scope, signal, states, world_of};
 use crate::plan_leftovers::kill_with_guards;
+use crate::terminal::Terminal;
 use crate::world::{eventually, json};
 
 /// A daemon that was started, and is asked to leave with the test.
@@ -288,6 +289,30 @@ fn of_two_that_are_started_at_the_same_moment_one_works_and_the_other_says_so() 
     let won = said.iter().find(|said| said.code == Some(0)).unwrap();
     let pid = daemon.process("pid").unwrap().pid;
     assert!(won.stdout.contains(&format!("process {pid}\n")), "{won}");
+}
+
+#[test]
+fn a_daemon_whose_terminal_hangs_up_lives_on_and_finishes_its_ticket() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let foil = env!("CARGO_BIN_EXE_foil");
+    // A shell that somebody works in, and that does not leave by itself.
+    let line = format!("sh -c 'echo $$ >../shell; {foil} daemon start && echo at the prompt; sleep 600'");
+    let mut terminal = Terminal::of_line(&world, 80, &line, &[]);
+    let daemon = Daemon(&world);
+    terminal.shows(&["at the prompt"]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let before = ["pid", "worker"].map(|key| daemon.process(key).unwrap());
+    let shell = std::fs::read_to_string(world.folder().join("shell")).unwrap();
+    let shell = ProcessIdentity::of(shell.trim().parse().unwrap()).unwrap();
+    let shell = shell.expect("it waits");
+    drop(terminal);
+    eventually("the shell is hung up on", || !shell.is_alive());
+    std::fs::write(meet.join("go"), "").unwrap();
+    eventually("it is done", || is_done(&world, 0));
+    let after = ["pid", "worker"].map(|key| daemon.process(key).unwrap());
+    assert_eq!(after, before, "nobody was asked to leave");
+    assert_eq!(daemon.status()["failures"], 0);
 }
 
 #[test]

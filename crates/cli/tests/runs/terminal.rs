@@ -27,7 +27,7 @@ impl Terminal {
     }
 
     /// What a shell makes of this line, in which keys can be pressed.
-    fn of_line(world: &World, columns: u32, line: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn of_line(world: &World, columns: u32, line: &str, environment: &[(&str, &str)]) -> Self {
         let line = format!("stty cols {columns} rows 40 && {line}");
         // From util-linux: a terminal of its own for a command, and its exit code.
         let mut command = world.command("script");
