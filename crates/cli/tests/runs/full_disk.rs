@@ -6,8 +6,10 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::common::{Said, World, said};
-use crate::world::{CONTRACT, TICKET, WRITER, approved_with, json};
+use crate::common::{Said, World, said, said_by};
+use crate::packages::writer;
+use crate::parallel::{scope, world_of};
+use crate::world::{CONTRACT, TICKET, WRITER, approved_with, eventually, json};
 
 /// A folder of a world on a file system of its own, which those see that are started through it.
 struct SmallDisk {
@@ -147,31 +149,37 @@ fn run_with_ever_more_room(disk: &SmallDisk, world: &World) -> Vec<Option<i32>> 
 
 /// One run, once delivered, of which nothing is lost.
 fn is_whole(disk: &SmallDisk, world: &World) {
-    let verified = disk.foil(world, &["verify", TICKET]);
-    assert_eq!(verified.code, Some(0), "{verified}");
+    let events = is_delivered_once(disk, world, TICKET);
     assert_eq!(disk.git(world, &["show", &format!("foil/{TICKET}:hello.txt")]), "hello");
-    assert_eq!(disk.git(world, &["status", "--porcelain"]), "");
-    assert_eq!(
-        disk.git(world, &["rev-list", "--count", &format!("main..foil/{TICKET}")]),
-        "2",
-        "the change and its records, once"
-    );
-    let stored = format!("refs/counterfoil/runs/{TICKET}/");
-    assert_eq!(
-        disk.git(world, &["for-each-ref", "--format=x", &stored]),
-        "x",
-        "one run"
-    );
-    let events = disk.foil(world, &["events", TICKET]).stdout;
-    assert_eq!(events.matches("done, receipt").count(), 1, "{events}");
     // A planner that is cut off begins again, and what it had said by then counts once.
     assert_eq!(
         events.matches("the worker has reviewed its own change").count(),
         1,
         "{events}"
     );
+}
+
+/// The events of a ticket's only run, once delivered.
+fn is_delivered_once(disk: &SmallDisk, world: &World, ticket: &str) -> String {
+    let verified = disk.foil(world, &["verify", ticket]);
+    assert_eq!(verified.code, Some(0), "{verified}");
+    assert_eq!(disk.git(world, &["status", "--porcelain"]), "");
+    assert_eq!(
+        disk.git(world, &["rev-list", "--count", &format!("main..foil/{ticket}")]),
+        "2",
+        "the change and its records, once"
+    );
+    let stored = format!("refs/counterfoil/runs/{ticket}/");
+    assert_eq!(
+        disk.git(world, &["for-each-ref", "--format=x", &stored]),
+        "x",
+        "one run"
+    );
+    let events = disk.foil(world, &["events", ticket]).stdout;
+    assert_eq!(events.matches("done, receipt").count(), 1, "{events}");
     let doctor = disk.foil(world, &["doctor", "--json"]);
     assert!(!doctor.stdout.contains("\"what\": \"journal\""), "{doctor}");
+    events
 }
 
 #[test]
@@ -219,6 +227,93 @@ fn a_full_disk_keeps_the_other_tickets_from_being_begun() {
     let run = disk.foil(&world, &["run", "--all", "--retry-blocked", "--json"]);
     assert_eq!(run.code, Some(0), "{run}");
     assert_eq!(json(&run)["runs"].as_array().unwrap().len(), 2, "{run}");
+}
+
+/// Two tickets whose workers wait for each other and then for a word, and write a file each.
+fn two_unguarded() -> World {
+    let world = world_of(
+        "[disk]\nmin_free = \"0 B\"\n",
+        &[("0001-a", &scope("a.txt"), ""), ("0002-b", &scope("b.txt"), "")],
+    );
+    let meet = world.folder().join("meet").display().to_string();
+    for (id, file) in [("0001-a", "a.txt"), ("0002-b", "b.txt")] {
+        let wait = format!("touch {meet}/{file}; until test -e {meet}/go; do sleep 0.02; done");
+        let steps = format!(
+            "[[step]]\ndo = \"run\"\ncommand = \"{wait}\"\n\
+             [[step]]\ndo = \"write\"\npath = \"{file}\"\ntext = \"{id}\\n\"\n\
+             [answer]\nreport = {{ summary = \"done\" }}\n"
+        );
+        writer(&world, id, &steps);
+    }
+    world
+}
+
+/// Two runs at work, under both of which the disk becomes full: how `foil run` ended.
+fn run_two_into_a_full_disk(disk: &SmallDisk, world: &World) -> Said {
+    let mut command = disk.command(world, env!("CARGO_BIN_EXE_foil"));
+    command.arg("-C").arg(world.root());
+    command.args(["run", "0001-a", "0002-b", "--jobs", "2", "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let runner = command.spawn().unwrap();
+    let meet = world.folder().join("meet");
+    eventually("both at work", || {
+        meet.join("a.txt").exists() && meet.join("b.txt").exists()
+    });
+    disk.leave_free(world, 0);
+    std::fs::write(meet.join("go"), "").unwrap();
+    said_by(runner.wait_with_output().unwrap())
+}
+
+/// Both runs go on once there is room, and nothing of either is lost or there twice.
+fn both_finish(disk: &SmallDisk, world: &World) {
+    disk.leave_free(world, ENOUGH_PAGES);
+    let run = disk.foil(world, &["run", "0001-a", "0002-b", "--jobs", "2", "--json"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    for (id, file) in [("0001-a", "a.txt"), ("0002-b", "b.txt")] {
+        is_delivered_once(disk, world, id);
+        assert_eq!(disk.git(world, &["show", &format!("foil/{id}:{file}")]), id);
+    }
+}
+
+#[test]
+fn two_runs_whose_places_find_no_room_both_stop_for_that_and_both_finish() {
+    let test = "two_runs_whose_places_find_no_room_both_stop_for_that_and_both_finish";
+    let world = two_unguarded();
+    let Some(disk) = SmallDisk::below(&world.state_home(), test) else {
+        return;
+    };
+    let run = run_two_into_a_full_disk(&disk, &world);
+    assert_eq!(run.code, Some(10), "{run}");
+    let blockers: Vec<_> = json(&run)["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["packet"]["blocker"].clone())
+        .collect();
+    let codes: Vec<_> = blockers.iter().map(|blocker| &blocker["code"]).collect();
+    assert_eq!(codes, ["disk_full"; 2], "{run}");
+    both_finish(&disk, &world);
+}
+
+#[test]
+fn two_runs_whose_journals_find_no_room_both_stop_for_that_and_both_finish() {
+    let test = "two_runs_whose_journals_find_no_room_both_stop_for_that_and_both_finish";
+    let world = two_unguarded();
+    let Some(disk) = SmallDisk::below(&world.root().join(".git"), test) else {
+        return;
+    };
+    let run = run_two_into_a_full_disk(&disk, &world);
+    assert!(matches!(run.code, Some(1 | 10)), "{run}");
+    for id in ["0001-a", "0002-b"] {
+        let told = run.stderr.lines().filter(|line| line.contains(id));
+        let told: Vec<_> = told
+            .filter(|line| FULL.iter().any(|full| line.contains(full)))
+            .collect();
+        assert!(!told.is_empty(), "{id}: {run}");
+    }
+    let status = disk.foil(&world, &["status", "--json"]);
+    assert!(!status.stdout.contains("\"broken\": 1"), "{status}");
+    both_finish(&disk, &world);
 }
 
 #[test]
