@@ -104,6 +104,22 @@ fn the_hook_of_a_blocked_run_is_told_why_and_what_is_kept() {
 }
 
 #[test]
+fn what_a_hook_or_a_check_prints_may_be_no_text() {
+    let bytes = "printf 'not \\\\377\\\\376 text\\\\n'";
+    let world = approved_with(WRITER, CONTRACT, |world| {
+        let policy = world.read("counterfoil.toml");
+        let more = format!("[[check]]\nname = \"bytes\"\nrun = \"{bytes}\"\n[hooks]\npre_iteration = \"{bytes}\"\n");
+        world.write("counterfoil.toml", policy + &more);
+        std::fs::create_dir_all(world.folder().join("home")).unwrap();
+    });
+    let said = world.foil(&["run", TICKET, "--json"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let logs = world.foil(&["logs", TICKET]).stdout;
+    // Of the hook, of the check on the base, and of the same on the change.
+    assert_eq!(logs.matches("not \u{fffd}\u{fffd} text").count(), 3, "{logs}");
+}
+
+#[test]
 fn a_hook_that_fails_is_recorded_and_changes_nothing() {
     let world =
         hooked("pre_iteration = \"echo oh no; exit 3\"\npost_iteration = \"exit 4\"\non_completed = \"exit 5\"\n");
