@@ -124,6 +124,29 @@ fn a_prompt_that_fits_into_no_conversation_blocks_after_two(back_end: BackEnd) {
     assert_eq!(packet["iterations"], 2, "{packet:#}");
 }
 
+/// Through the app-server alone: `codex exec` says what was spent once a turn has ended.
+#[test]
+#[ignore = "needs the real Codex; run by cargo xtask e2e"]
+fn a_budget_is_overshot_by_one_request_at_the_most() {
+    // Each answer claims 110 tokens, so that the third spends more than there are.
+    let commands = (0..40).map(|round| shell(&format!("echo {round} >> hello.txt; sleep 0.2")));
+    let script = ModelScript::default().turn(WRITE, commands);
+    let terms = Terms {
+        more: "[limits]\nmax_tokens = 250\n",
+        ..Terms::default()
+    };
+    let world = World::new(BackEnd::AppServer, terms, script);
+
+    let packet = world.foil(&["run", "--json"]).ends_with(10).packet();
+
+    assert_eq!(packet["blocker"]["code"], "budget_exhausted", "{packet:#}");
+    let requests = world.requests_for(WRITE).len();
+    assert!((3..=4).contains(&requests), "{requests} requests: {packet:#}");
+    let spent = packet["tokens"]["total"].as_u64().unwrap();
+    assert!((330..=440).contains(&spent), "{packet:#}");
+    assert_none_below(world.root(), Duration::from_secs(5));
+}
+
 fn an_unknown_model_blocks_at_once(back_end: BackEnd) {
     assert_blocks_at_once(back_end, Reply::unknown_model("gpt-5.5"), "agent_model_unavailable");
 }

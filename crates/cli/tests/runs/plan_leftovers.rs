@@ -33,21 +33,30 @@ fn planning() -> (World, Runner, ProcessIdentity) {
     (world, planner, process)
 }
 
-/// Kills a process with its guards, before they can do their work.
+/// Kills a process with its guards, before they can do their work, and waits until what the kernel ends with them is gone too.
 pub(crate) fn kill_with_guards(guards: &Path, kill_process: impl FnOnce()) {
-    let guards: Vec<String> = std::fs::read_dir(guards)
+    let records: Vec<Value> = std::fs::read_dir(guards)
         .unwrap()
         .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
-        .map(|record| serde_json::from_slice::<Value>(&record).unwrap()["guard"]["pid"].to_string())
+        .map(|record| serde_json::from_slice(&record).unwrap())
         .collect();
-    assert!(!guards.is_empty());
+    assert!(!records.is_empty());
+    let identities = |key: &str| -> Vec<ProcessIdentity> {
+        let of = |record: &Value| serde_json::from_value(record[key].clone()).unwrap();
+        records.iter().map(of).collect()
+    };
+    let (guards, children) = (identities("guard"), identities("child"));
     let signal = |signal: &str| {
-        let status = Command::new("kill").arg(signal).args(&guards).status().unwrap();
+        let pids = guards.iter().map(|guard| guard.pid.to_string());
+        let status = Command::new("kill").arg(signal).args(pids).status().unwrap();
         assert!(status.success());
     };
     signal("-STOP");
     kill_process();
     signal("-KILL");
+    eventually("they are gone", || {
+        !guards.iter().chain(&children).any(ProcessIdentity::is_alive)
+    });
 }
 
 /// The same world, once that planner is killed.
