@@ -431,6 +431,8 @@ fn what_another_process_runs_is_in_the_way_too() {
     // Long enough for it to begin, if it did.
     std::thread::sleep(std::time::Duration::from_millis(700));
     assert_states(&world, &[("0001-a", "running"), ("0002-b", "ready")]);
+    let at_work = json(&world.foil(&["status", "0001-a", "--json"]));
+    assert_eq!(at_work["tickets"][0]["liveness"], "working");
     std::fs::write(meet.join("go"), "").unwrap();
     assert_eq!(first.0.wait().unwrap().code(), Some(0));
     let said = said_by(second.wait_with_output().unwrap());

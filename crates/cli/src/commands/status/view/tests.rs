@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 use ledger_core::{BlockerCode, Digest, Mode, Phase};
+use policy::Liveness;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::{Terminal, crossterm::event::KeyEventState};
@@ -374,6 +375,28 @@ fn any_size_is_drawn() {
         drawn(&mut empty, width, height);
         press(&mut empty, KeyCode::Down);
         assert_eq!(empty.selected, None);
+    }
+}
+
+#[test]
+fn how_an_agent_is_stands_beside_its_run_where_that_is_no_plain_work() {
+    let told = |liveness| {
+        text::standing(&RunStatus {
+            liveness,
+            ..run("thinking")
+        })
+        .join(", ")
+    };
+    let plain = told(None);
+    assert_eq!(told(Some(Liveness::Working)), plain);
+    for (liveness, words) in [
+        (Liveness::WorkingSilent, "working, and silent"),
+        (Liveness::Livelock, "repeating itself"),
+        (Liveness::ProviderDown, "waiting for its provider"),
+        (Liveness::WaitingForPerson, "asking for what only a person could give"),
+        (Liveness::Dead, "without a sign of life"),
+    ] {
+        assert_eq!(told(Some(liveness)), format!("{plain}, {words}"));
     }
 }
 
