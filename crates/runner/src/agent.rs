@@ -11,6 +11,7 @@ mod codex_home;
 mod codex_program;
 mod codex_settings;
 mod failure;
+mod reset;
 mod scripted;
 mod text;
 mod transcript;

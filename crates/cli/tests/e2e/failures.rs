@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use ledger_core::{Activity, Event};
 use testkit::model_server::{ModelScript, Reply, Rule};
 
@@ -104,6 +105,25 @@ fn a_refused_login_blocks_at_once_and_the_run_goes_on_once_it_is_accepted(back_e
 
 fn an_exhausted_subscription_blocks_at_once(back_end: BackEnd) {
     assert_blocks_at_once(back_end, Reply::usage_limit(), "agent_rate_limited");
+}
+
+/// `codex exec` says it in words alone.
+#[test]
+#[ignore = "needs the real Codex; run by cargo xtask e2e"]
+fn the_end_of_a_limit_is_read_from_what_codex_exec_says() {
+    for wait in [Duration::from_secs(40 * 60), Duration::from_secs(50 * 3600)] {
+        let end = Timestamp::now() + wait;
+        let script = ModelScript::default().rule(Rule::new(WRITE, Reply::usage_limit_until(end.as_second())));
+        let world = World::new(BackEnd::Exec, Terms::default(), script);
+
+        let packet = world.foil(&["run", "--json"]).ends_with(10).packet();
+
+        let blocker = &packet["blocker"];
+        assert_eq!(blocker["code"], "agent_rate_limited", "{packet:#}");
+        let retry: Timestamp = blocker["retry_at"].as_str().expect("a time").parse().unwrap();
+        let late = retry.duration_since(end);
+        assert!(!late.is_negative() && late <= SignedDuration::from_mins(1), "{blocker}");
+    }
 }
 
 fn a_request_that_is_refused_blocks_at_once(back_end: BackEnd) {

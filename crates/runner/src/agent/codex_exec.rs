@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Zoned;
 use ledger_core::{Activity, AgentFailureClass, AgentIdentity, AgentKind, ThreadId, TokenCount};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use self::watch::ExecWatch;
 use super::child::{AgentChild, Launch};
 use super::codex_settings::thread_config;
+use super::reset::with_told_reset;
 use super::text::Redaction;
 use super::transcript::{Transcript, last_exec_usage};
 use super::turn::{INTERRUPT_LIMIT, StopSignal, TurnSink};
@@ -97,6 +99,7 @@ async fn take_turn(settings: &CodexAgentSettings, request: &TurnRequest, sink: T
         announced: false,
     };
     let outcome = match turn.take().await {
+        Ok(TurnOutcome::Failed(failure)) => TurnOutcome::Failed(with_told_reset(failure, &Zoned::now())),
         Ok(outcome) => outcome,
         Err(fault) => TurnOutcome::Failed(failure::seen(fault.class(), &fault.to_string(), &turn.redaction)),
     };

@@ -194,14 +194,26 @@ impl Reply {
 
     /// The refusal that stands for an exhausted subscription.
     pub fn usage_limit() -> Self {
+        Self::limit(json!({ "resets_in_seconds": 3600 }))
+    }
+
+    /// The same with the time, in seconds since 1970, at which it is lifted.
+    pub fn usage_limit_until(second: i64) -> Self {
+        Self::limit(json!({ "resets_at": second }))
+    }
+
+    fn limit(resets: Value) -> Self {
+        let mut error = json!({
+            "type": "usage_limit_reached",
+            "message": "The usage limit has been reached",
+            "plan_type": "plus",
+        });
+        if let (Some(error), Value::Object(resets)) = (error.as_object_mut(), resets) {
+            error.extend(resets);
+        }
         Self::Status {
             status: 429,
-            body: Some(json!({ "error": {
-                "type": "usage_limit_reached",
-                "message": "The usage limit has been reached",
-                "plan_type": "plus",
-                "resets_in_seconds": 3600,
-            }})),
+            body: Some(json!({ "error": error })),
             retry_after: None,
         }
     }
