@@ -143,15 +143,20 @@ pub fn trace_gaps(scope: &PolicyScope<'_>, id: &TicketId, ticket: &TicketFile, s
             gaps.spec(SpecKind::Requirements, &requirement.at, message, hint);
         }
     }
+    let is_worked_on = |id: &RequirementId| set.requirements.get(id).is_some_and(Requirement::is_accepted);
     for task in set.tasks.accepted() {
-        if task.requirements.is_empty() {
-            let message = format!("`{}` serves no requirement", task.id);
-            gaps.spec(
-                SpecKind::Tasks,
-                &task.at,
-                message,
-                "name the requirements that it serves",
-            );
+        if !task.requirements.iter().any(is_worked_on) {
+            let (message, hint) = match task.requirements.first() {
+                None => (
+                    format!("`{}` serves no requirement", task.id),
+                    "name the requirements that it serves",
+                ),
+                Some(first) => (
+                    format!("`{}` is accepted, and `{first}`, which it serves, is not", task.id),
+                    "decide both alike",
+                ),
+            };
+            gaps.spec(SpecKind::Tasks, &task.at, message, hint);
         }
         for pattern in &task.allowed {
             if let Err(error) = pattern.parse::<PathPattern>() {

@@ -373,6 +373,18 @@ fn each_thread_that_breaks_off_is_told() {
             "",
         ),
         gaps(
+            &with(&|texts| {
+                texts
+                    .requirements
+                    .push_str("| REQ-002 | proposed | later | later | later |\n");
+                texts
+                    .tasks
+                    .push_str("| TASK-002 | accepted | none | scoped_worker | src/** | REQ-002 | mail tests |\n");
+            }),
+            "",
+            "",
+        ),
+        gaps(
             &with(&|texts| texts.tasks = texts.tasks.replace("scoped_worker", "manager")),
             "",
             "",
@@ -422,6 +434,16 @@ fn each_thread_that_breaks_off_is_told() {
             .collect::<Vec<_>>()
             .join("\n--\n")
     );
+}
+
+#[test]
+fn a_task_may_serve_what_is_not_accepted_beside_what_is() {
+    let mut texts = Texts::new();
+    texts
+        .requirements
+        .push_str("| REQ-002 | superseded | never | never | never |\n");
+    texts.tasks = texts.tasks.replace("| REQ-001 |", "| REQ-002, REQ-001 |");
+    assert_eq!(gaps(&texts, "", ""), Vec::<String>::new());
 }
 
 #[test]
