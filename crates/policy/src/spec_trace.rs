@@ -1,10 +1,11 @@
 //! Whether a ticket and its specs speak of the same: every accepted requirement is asked for, worked on and proved.
 
+use std::fmt;
 use std::ops::Range;
 
 use ledger_core::{
-    AcceptanceProof, DecisionStatus, DriftCode, DriftFinding, FileChange, Requirement, RequirementId, SpecKind,
-    SpecMode, SpecSet, TaskRole, TicketCheck, TicketFile, TicketId,
+    AcceptanceProof, DecisionStatus, DeltaItem, DriftCode, DriftFinding, FileChange, Requirement, RequirementId,
+    SpecKind, SpecMode, SpecSet, TaskRole, TicketCheck, TicketFile, TicketId,
 };
 
 use crate::config::{IndependentReview, PathPattern};
@@ -83,22 +84,24 @@ pub fn unproved_requirements(required: &[RequiredProof], acceptance: &[Acceptanc
         .collect()
 }
 
-/// What nobody has decided yet although it keeps the ticket from being begun: a file that is not accepted as a whole, decisions of the
-/// design, and questions that block.
+/// What nobody has decided yet although it keeps the ticket from being begun: a file that is not accepted as a whole, rows of one that is,
+/// decisions of the design, and questions that block. What is superseded is decided, and so is an item of the delta that `Closeout` handles.
 pub fn open_spec_decisions(set: &SpecSet) -> Vec<String> {
-    let mut open = Vec::new();
-    let delta = set.delta.as_ref().map(|delta| (SpecKind::Delta, delta.status));
-    let files = [
-        (SpecKind::Requirements, set.requirements.status),
-        (SpecKind::Design, set.design.status),
-        (SpecKind::Tasks, set.tasks.status),
-    ];
-    for (kind, status) in files.into_iter().chain(delta) {
-        if status != DecisionStatus::Accepted {
-            open.push(format!("{kind}.md"));
-        }
-    }
     let undecided = |status| matches!(status, DecisionStatus::Unknown | DecisionStatus::Proposed);
+    let mut open = Vec::new();
+    let requirements = set.requirements.items.iter();
+    let requirements = requirements.filter(|item| undecided(item.status)).map(|item| &item.id);
+    open.extend(open_in(SpecKind::Requirements, set.requirements.status, requirements));
+    if set.design.status != DecisionStatus::Accepted {
+        open.push(format!("{}.md", SpecKind::Design));
+    }
+    let tasks = set.tasks.items.iter().filter(|task| undecided(task.status));
+    open.extend(open_in(SpecKind::Tasks, set.tasks.status, tasks.map(|task| &task.id)));
+    if let Some(delta) = &set.delta {
+        let is_open = |item: &&DeltaItem| undecided(item.status) && delta.exception(&item.id).is_none();
+        let items = delta.items.iter().filter(is_open).map(|item| &item.id);
+        open.extend(open_in(SpecKind::Delta, delta.status, items));
+    }
     let decisions = set
         .design
         .decisions
@@ -108,6 +111,18 @@ pub fn open_spec_decisions(set: &SpecSet) -> Vec<String> {
     let questions = set.requirements.ambiguities.iter().filter(|ambiguity| ambiguity.blocks);
     open.extend(questions.map(|ambiguity| shortened(&ambiguity.question)));
     open
+}
+
+/// What is open in a file, of which these rows are. One that is open as a whole stands for its rows: whoever decides it goes through them.
+fn open_in<'a, T: fmt::Display + 'a>(
+    kind: SpecKind,
+    status: DecisionStatus,
+    rows: impl Iterator<Item = &'a T>,
+) -> Vec<String> {
+    match status {
+        DecisionStatus::Accepted => rows.map(T::to_string).collect(),
+        _ => vec![format!("{kind}.md")],
+    }
 }
 
 /// The beginning of a question.

@@ -332,6 +332,18 @@ fn nobody_begins_while_something_is_not_decided() {
         ("design", "DEC-001 | accepted", "DEC-001 | proposed", "`DEC-001`"),
         ("tasks", "Status: accepted", "Status: proposed", "`tasks.md`"),
         ("requirements", "Ada | no", "Ada | yes", "`Are years before 1 allowed?`"),
+        (
+            "requirements",
+            "| `leap years` |\n",
+            "| `leap years` |\n| REQ-002 | proposed | Months too | always | `leap years` |\n",
+            "`REQ-002`",
+        ),
+        (
+            "tasks",
+            "| REQ-001 | leap years |\n\n",
+            "| REQ-001 | leap years |\n| TASK-002 | unknown | none | scoped_worker | src/** | REQ-001 | leap years |\n\n",
+            "`TASK-002`",
+        ),
     ] {
         let world = world(&[LEAP, TEST], |world| replace(world, &spec(name), from, to));
         let said = world.foil(&["run", TICKET]);

@@ -521,3 +521,34 @@ fn whatever_is_not_decided_keeps_a_ticket_from_beginning() {
         ["tasks.md", "DEC-002", "DEC-004", "Are quotes allowed?"]
     );
 }
+
+#[test]
+fn a_row_that_is_not_decided_keeps_a_ticket_from_beginning_in_an_accepted_file() {
+    let row = |id: &str, status: &str| match id.split('-').next().unwrap() {
+        "REQ" => format!("| {id} | {status} | more | more | more |\n"),
+        "TASK" => format!("| {id} | {status} | none | scoped_worker | src/** | REQ-001 | more |\n"),
+        _ => format!("| {id} | {status} | REQ-002 | more | ledger/specs/current/mail/requirements.md | more |\n"),
+    };
+    let texts = |status: &str| {
+        let mut texts = Texts::new();
+        texts.requirements.push_str(&row("REQ-002", status));
+        texts.tasks.push_str(&row("TASK-002", status));
+        texts.added.push_str(&row("ADD-002", status));
+        texts
+    };
+    for status in ["unknown", "proposed"] {
+        let open = open_spec_decisions(&texts(status).set());
+        assert_eq!(open, ["REQ-002", "TASK-002", "ADD-002"], "{status}");
+    }
+    let mut superseded = texts("superseded");
+    superseded.closeout.push_str("| ADD-002 | | | DEC-001 |\n");
+    assert_eq!(open_spec_decisions(&superseded.set()), Vec::<String>::new());
+
+    // An item that is deferred is not applied, and a file that is open as a whole stands for its rows.
+    let mut deferred = texts("proposed");
+    deferred.closeout.push_str("| ADD-002 | Ada | 0043-later | |\n");
+    let mut set = deferred.set();
+    assert_eq!(open_spec_decisions(&set), ["REQ-002", "TASK-002"]);
+    set.requirements.status = DecisionStatus::Proposed;
+    assert_eq!(open_spec_decisions(&set), ["requirements.md", "TASK-002"]);
+}
