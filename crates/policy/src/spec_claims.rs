@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use ledger_core::{DecisionStatus, PackageName, RepoPath, RequirementId, SpecSet, TicketFile, TicketId};
+use ledger_core::{
+    DecisionStatus, PackageName, RepoPath, RequirementId, SpecFolder, SpecKind, SpecSet, TicketFile, TicketId,
+};
 
 /// What an open ticket works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +65,29 @@ impl SpecClaim {
             on.insert(ClaimedSpec::Requirement(item.requirement.clone()));
             on.insert(ClaimedSpec::Current(item.current.clone()));
         }
+        Self::on(ticket, file, on)
+    }
+
+    /// The claim of a ticket whose specs have a mistake, with what can be read of the files that it links: every requirement and every file
+    /// of the current specs that they name, whatever they say of it. Too much is the safe side, and ends when the mistake is mended.
+    pub fn of_unreadable<'a>(
+        ticket: TicketId,
+        file: &TicketFile,
+        specs: &SpecFolder,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let mut on = BTreeSet::new();
+        if let Some(path) = file.specs.file(SpecKind::Requirements) {
+            on.insert(ClaimedSpec::Change(path.clone()));
+        }
+        for text in texts {
+            on.extend(named_requirements(text).map(ClaimedSpec::Requirement));
+            on.extend(named_current(specs, text).map(ClaimedSpec::Current));
+        }
+        Self::on(ticket, file, on)
+    }
+
+    fn on(ticket: TicketId, file: &TicketFile, on: BTreeSet<ClaimedSpec>) -> Self {
         Self {
             ticket,
             depends_on: file.depends_on.clone(),
@@ -100,6 +125,27 @@ pub fn spec_conflicts(claims: &[SpecClaim]) -> BTreeMap<TicketId, Vec<SpecConfli
         }
     }
     found
+}
+
+/// The most bytes of an id.
+const MAX_ID_BYTES: usize = 60;
+
+/// The ids of requirements that stand anywhere in a text.
+fn named_requirements(text: &str) -> impl Iterator<Item = RequirementId> {
+    text.match_indices("REQ-").filter_map(|(start, _)| {
+        let rest = &text[start..];
+        let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'-';
+        // One that is longer than an id may be is none, and is not looked at to its end from each of its parts.
+        let end = rest.bytes().take(MAX_ID_BYTES + 1).take_while(is_part).count();
+        rest[..end].trim_end_matches('-').parse().ok()
+    })
+}
+
+/// The files of the current specs that stand anywhere in a text.
+fn named_current(specs: &SpecFolder, text: &str) -> impl Iterator<Item = RepoPath> {
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '|' | '`' | ','));
+    let paths = words.filter_map(|word| word.parse::<RepoPath>().ok());
+    paths.filter(|path| specs.is_current(path))
 }
 
 #[cfg(test)]
@@ -158,5 +204,30 @@ mod tests {
         // A third one that only follows the second may come before the first.
         let third = claim("c", &["b"], &["REQ-1"]);
         assert_eq!(conflicts(&[first, second, third]), ["a c `REQ-1`", "c a `REQ-1`"]);
+    }
+
+    #[test]
+    fn specs_with_a_mistake_claim_all_that_they_name() {
+        let text = "title = \"x\"\n[scope]\nallowed = [\"a\"]\n[specs]\nmode = \"full\"\nrequirements = \"r\"\ndesign = \"d\"\ntasks = \"t\"\n";
+        let ticket = TicketFile::parse(text.as_bytes()).unwrap();
+        let specs = SpecFolder::of(&"ledger".parse().unwrap());
+        let claimed = |texts: &[&str]| {
+            let claim = SpecClaim::of_unreadable("a".parse().unwrap(), &ticket, &specs, texts.iter().copied());
+            claim.on.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(claimed(&[]), ["`r`"]);
+        assert_eq!(
+            claimed(&[
+                "| REQ-001 | acc\n(`REQ-LOGIN-2`). REQ-3- REQ- REQ-x REQSET-mail ü",
+                "REQ-001|ledger/specs/current/mail/requirements.md| ledger/specs/current/mail.md",
+            ]),
+            [
+                "`REQ-001`",
+                "`REQ-3`",
+                "`REQ-LOGIN-2`",
+                "`ledger/specs/current/mail/requirements.md`",
+                "`r`"
+            ]
+        );
     }
 }

@@ -422,23 +422,40 @@ fn read_set(files: &[LinkedSpec]) -> SpecReading {
     })
 }
 
-/// What every open ticket of a ledger with specs works on. A ticket whose specs cannot be read works on nothing that could be told.
+/// What every open ticket of a ledger with specs works on.
 pub(crate) fn open_claims(workspace: &Workspace, ledger: &Ledger<'_>, policy: &Policy) -> Vec<SpecClaim> {
     let claims = ledger.map(|folder| claim_of(workspace, folder, &folder.ticket().ok()?, policy));
     claims.into_iter().flatten().collect()
 }
 
-/// What one ticket works on, where it is open and has specs.
+/// What one ticket works on, where it is open and has specs. Where these have a mistake, it works on all that they name.
 pub(crate) fn claim_of(
     workspace: &Workspace,
     folder: &TicketFolder<'_>,
     ticket: &TicketFile,
     policy: &Policy,
 ) -> Option<SpecClaim> {
-    let specs = Reader::new(folder, ticket, b"", policy)?.linked()?;
-    specs
-        .claim(folder.id(), ticket)
-        .filter(|_| !is_delivered(workspace, folder))
+    let specs = Reader::new(folder, ticket, b"", policy)?.linked();
+    let claim = match specs {
+        Some(specs) => specs.claim(folder.id(), ticket),
+        None => unreadable_claim(folder, ticket, policy),
+    };
+    claim.filter(|_| !is_delivered(workspace, folder))
+}
+
+/// What a ticket works on as far as can be told, where its specs cannot be used; none where it has none, or is delivered or closed.
+pub(crate) fn unreadable_claim(folder: &TicketFolder<'_>, ticket: &TicketFile, policy: &Policy) -> Option<SpecClaim> {
+    let reader = Reader::new(folder, ticket, b"", policy)?;
+    let read = |path: &RepoPath| folder.read_path(path).ok().flatten();
+    let files: Vec<_> = ticket.specs.files().filter_map(read).collect();
+    let texts: Vec<_> = files.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
+    let texts = texts.iter().map(|text| text.as_ref());
+    Some(SpecClaim::of_unreadable(
+        folder.id().clone(),
+        ticket,
+        &reader.specs,
+        texts,
+    ))
 }
 
 /// The requirements that the delta of a ticket replaces, as they are required where its folder is. Those that a ticket before it works on

@@ -436,6 +436,37 @@ fn two_open_tickets_on_the_same_requirement_are_both_refused_until_they_are_orde
 }
 
 #[test]
+fn a_mistake_in_the_specs_of_another_ticket_does_not_hide_what_it_works_on() {
+    let world = world(&[LEAP, TEST], |_| ());
+    let other = "0002-other";
+    world.ticket(other, &in_guide("toml")[0].replace(TICKET, other));
+    for (name, text) in NAMES.iter().zip(in_guide("markdown")) {
+        world.write(&spec(name).replace(TICKET, other), text);
+    }
+    let design = spec("design").replace(TICKET, other);
+    replace(
+        &world,
+        &design,
+        "| src/year.rs | edit | REQ-001 |",
+        "| src/year.rs | edit |",
+    );
+    // Each of them is told, whichever is looked at.
+    let on = "both work on `REQ-001`";
+    for args in [
+        &["check"][..],
+        &["check", TICKET],
+        &["check", other],
+        &["approve", other],
+    ] {
+        let said = world.foil(args);
+        assert!(said.stderr.contains(on), "{args:?}: {said}");
+    }
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert!(said.stderr.contains("error[spec_conflict]"), "{said}");
+}
+
+#[test]
 fn a_new_ticket_with_specs_begins_with_skeletons_that_can_be_checked() {
     let world = World::initialized();
     world.write("ledger/specs/archive/old/requirements.md", "REQ-041 was here\n");

@@ -11,7 +11,7 @@ use super::steering::SteeringRules;
 use crate::consent::{ConsentState, consent_state};
 use crate::finding::{Finding, FindingSeverity};
 use crate::ledger::{FileProblem, TicketFileName, TicketFolder};
-use crate::specs::SpecReport;
+use crate::specs::{SpecReport, unreadable_claim};
 
 /// What every ticket of a ledger is held to. What has to be read or compiled for that is, once, when the first ticket needs it.
 pub(crate) struct TicketRules<'a> {
@@ -78,7 +78,10 @@ impl<'a> TicketRules<'a> {
         if is_open {
             findings.extend(consent_finding(folder, ticket, contract, self.repository_id));
         }
-        let claim = specs.specs.and_then(|specs| specs.claim(folder.id(), ticket));
+        let claim = match specs.specs {
+            Some(specs) => specs.claim(folder.id(), ticket),
+            None => unreadable_claim(folder, ticket, self.scope.policy()),
+        };
         (findings, claim)
     }
 }
