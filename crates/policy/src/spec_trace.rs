@@ -187,7 +187,7 @@ pub fn trace_gaps(scope: &PolicyScope<'_>, id: &TicketId, ticket: &TicketFile, s
     }
     scope_gaps(scope, ticket, set, &mut gaps);
     delta_gaps(set, &mut gaps);
-    ticket_gaps(id, set, &mut gaps);
+    traceability_gaps(id, set, &mut gaps);
     for (index, item) in ticket.acceptance.iter().enumerate() {
         for (place, id) in item.requirements.iter().enumerate() {
             let (message, hint) = match set.requirements.get(id) {
@@ -220,6 +220,12 @@ fn requirement_gaps(
     if !set.tasks.accepted().any(|task| task.requirements.contains(id)) {
         let message = format!("no accepted task serves `{id}`");
         gaps.spec(SpecKind::Requirements, at, message, "name it in a task of `tasks.md`");
+    }
+    let in_files = set.design.files.iter().any(|file| file.requirements.contains(id));
+    if !in_files && !set.design.tests.iter().any(|test| test.requirement == *id) {
+        let message = format!("the design says nothing of `{id}`");
+        let hint = "name it in `design.md`, for a file under `Impacted Files` or under `Test Strategy`";
+        gaps.spec(SpecKind::Requirements, at, message, hint);
     }
     let items: Vec<_> = ticket
         .acceptance
@@ -259,18 +265,25 @@ fn requirement_gaps(
     gaps.spec(SpecKind::Requirements, at, message, &hint);
 }
 
-/// Where the author says in which ticket a requirement is met, it is this one.
-fn ticket_gaps(id: &TicketId, set: &SpecSet, gaps: &mut Gaps) {
+/// Where the author says in which ticket a requirement is met, and by which task, it is this ticket, and the task says the same.
+fn traceability_gaps(id: &TicketId, set: &SpecSet, gaps: &mut Gaps) {
     for trace in &set.requirements.traces {
-        let Some(other) = trace.tickets.first().filter(|_| !trace.tickets.contains(id)) else {
-            continue;
-        };
-        let message = format!(
-            "`{}` is said to be met by the ticket `{other}`, and these are the specs of `{id}`",
-            trace.requirement
-        );
-        let hint = format!("name `{id}`, or leave the cell empty");
-        gaps.spec(SpecKind::Requirements, &trace.at, message, &hint);
+        let requirement = &trace.requirement;
+        if let Some(other) = trace.tickets.first().filter(|_| !trace.tickets.contains(id)) {
+            let message =
+                format!("`{requirement}` is said to be met by the ticket `{other}`, and these are the specs of `{id}`");
+            let hint = format!("name `{id}`, or leave the cell empty");
+            gaps.spec(SpecKind::Requirements, &trace.at, message, &hint);
+        }
+        let tasks = trace.tasks.iter().filter_map(|task| set.tasks.get(task));
+        for task in tasks.filter(|task| !task.requirements.contains(requirement)) {
+            let message = format!(
+                "`{requirement}` is said to be met by `{}`, which does not name it",
+                task.id
+            );
+            let hint = "name it in the task too, or take the task out here";
+            gaps.spec(SpecKind::Requirements, &trace.at, message, hint);
+        }
     }
 }
 

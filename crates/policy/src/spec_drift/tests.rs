@@ -20,6 +20,7 @@ struct Texts {
     added: String,
     closeout: String,
     traces: String,
+    tests: String,
 }
 
 impl Texts {
@@ -33,6 +34,7 @@ impl Texts {
                 .to_owned(),
             closeout: String::new(),
             traces: String::new(),
+            tests: String::new(),
         }
     }
 
@@ -60,12 +62,13 @@ impl Texts {
         );
         let design = format!(
             "# D\n\n- Design ID: DES-mail\n- Status: accepted\n\n## Overview\n\nBy hand.\n\n## Decisions\n\n{}## Impacted Files\n\n{}\
-             ## Interfaces And Contracts\n\n## Failure Modes\n\n{none}## Security And Privacy\n\n## Test Strategy\n\n{none}",
+             ## Interfaces And Contracts\n\n## Failure Modes\n\n{none}## Security And Privacy\n\n## Test Strategy\n\n{}",
             table(
                 "Decision ID, Status, Decision, Rationale, Requirement IDs",
                 &self.decisions
             ),
-            table("Path, Change, Requirement IDs, Task IDs", &self.files)
+            table("Path, Change, Requirement IDs, Task IDs", &self.files),
+            table("Requirement ID, Test or proof, Notes", &self.tests)
         );
         let tasks = format!(
             "# T\n\n- Task Set ID: TASKSET-mail\n- Status: accepted\n\n## Task List\n\n{}## Proof Map\n\n{none}## Handoff Notes\n",
@@ -500,6 +503,45 @@ fn a_requirement_is_met_by_the_ticket_whose_specs_name_it() {
             [format!("{message} | name `0042-mail`, or leave the cell empty")]
         );
     }
+}
+
+#[test]
+fn an_accepted_requirement_stands_in_the_design() {
+    let row = "| REQ-002 | accepted | it reads well | when read | mail tests |\n";
+    let told = |texts: &Texts| gaps(texts, "[\"REQ-001\"]", "[\"REQ-001\", \"REQ-002\"]");
+    let mut texts = Texts::new();
+    texts.requirements.push_str(row);
+    texts.tasks = texts.tasks.replace("| REQ-001 |", "| REQ-001, REQ-002 |");
+    texts
+        .added
+        .push_str("| ADD-002 | accepted | REQ-002 | x | ledger/specs/current/mail/requirements.md | x |\n");
+    let hint = "name it in `design.md`, for a file under `Impacted Files` or under `Test Strategy`";
+    assert_eq!(told(&texts), [format!("the design says nothing of `REQ-002` | {hint}")]);
+    let mut tested = texts.clone();
+    tested.tests.push_str("| REQ-002 | mail tests | |\n");
+    assert_eq!(told(&tested), Vec::<String>::new());
+    texts.files = texts.files.replacen("| REQ-001 |", "| REQ-001, REQ-002 |", 1);
+    assert_eq!(told(&texts), Vec::<String>::new());
+}
+
+#[test]
+fn where_a_requirement_is_met_the_task_says_the_same() {
+    let mut texts = Texts::new();
+    texts
+        .requirements
+        .push_str("| REQ-002 | superseded | never | never | never |\n");
+    texts
+        .tasks
+        .push_str("| TASK-002 | accepted | none | scoped_worker | src/** | REQ-001 | mail tests |\n");
+    texts.traces = "| REQ-001 | Overview | TASK-001, TASK-002 | | |\n".to_owned();
+    assert_eq!(gaps(&texts, "", ""), Vec::<String>::new());
+    texts.tasks = texts.tasks.replace("src/** | REQ-001 |", "src/** | REQ-001, REQ-002 |");
+    texts
+        .traces
+        .push_str("| REQ-002 | Overview | TASK-001, TASK-002 | | |\n");
+    let told = "`REQ-002` is said to be met by `TASK-001`, which does not name it";
+    let hint = "name it in the task too, or take the task out here";
+    assert_eq!(gaps(&texts, "", ""), [format!("{told} | {hint}")]);
 }
 
 #[test]
