@@ -3,6 +3,7 @@
 mod fold;
 mod pattern_set;
 mod protected;
+mod whole_pattern;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};

@@ -287,7 +287,7 @@ fn traceability_gaps(id: &TicketId, set: &SpecSet, gaps: &mut Gaps) {
     }
 }
 
-/// A file that the design says is changed, and that the ticket does not let the worker change, would never agree.
+/// A file that the design or a task says is changed, and that the ticket does not let the worker change, would never agree.
 fn scope_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet, gaps: &mut Gaps) {
     // A scope that cannot be used is told elsewhere.
     let Ok(rules) = scope.rules(ticket) else {
@@ -305,6 +305,17 @@ fn scope_gaps(scope: &PolicyScope<'_>, ticket: &TicketFile, set: &SpecSet, gaps:
                 message,
                 "widen the ticket's `[scope] allowed`, or take the file out of the design",
             );
+        }
+    }
+    let of_worker = set.tasks.accepted().filter(|task| task.role == TaskRole::ScopedWorker);
+    for (task, pattern) in of_worker.flat_map(|task| task.allowed.iter().map(move |pattern| (task, pattern))) {
+        if let Some(violation) = rules.judge_pattern(ticket, pattern) {
+            let message = format!(
+                "the ticket does not let `{}` change `{pattern}`: {}",
+                task.id, violation.detail
+            );
+            let hint = "widen the ticket's `[scope] allowed`, or narrow what the task may change";
+            gaps.spec(SpecKind::Tasks, &task.at, message, hint);
         }
     }
     let has_writer = set.tasks.accepted().any(|task| task.role == TaskRole::ScopedWorker);

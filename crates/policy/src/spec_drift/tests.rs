@@ -398,6 +398,11 @@ fn each_thread_that_breaks_off_is_told() {
             "",
         ),
         gaps(
+            &with(&|texts| texts.tasks = texts.tasks.replace("src/mail.rs", "lib/mail.rs")),
+            "",
+            "",
+        ),
+        gaps(
             &with(&|texts| texts.files = texts.files.replace("src/mail.rs", "lib/mail.rs")),
             "",
             "",
@@ -503,6 +508,48 @@ fn a_requirement_is_met_by_the_ticket_whose_specs_name_it() {
             [format!("{message} | name `0042-mail`, or leave the cell empty")]
         );
     }
+}
+
+#[test]
+fn what_a_task_may_change_lies_in_the_scope_of_the_ticket() {
+    let told = |task: &str, scope: &str| {
+        let mut texts = Texts::new();
+        texts.tasks = texts.tasks.replace("src/mail.rs, tests/**", task);
+        let found = gaps(&texts, "\"src/**\", \"tests/**\", \"docs/**\"", scope);
+        let of_tasks = found.into_iter().filter(|gap| gap.contains("`TASK-001` change"));
+        of_tasks.collect::<Vec<_>>()
+    };
+    for (task, scope) in [
+        ("src/mail.rs, src/a/b.rs", "\"src/**\""),
+        ("src/**", "\"**\""),
+        ("src/a/*.rs, src/**/?.rs", "\"src/**/*.rs\""),
+        ("src/{mail,lib}.rs", "\"src/mail.rs\", \"src/lib.rs\""),
+        ("src/{a,{b,c}/d}.rs", "\"src/a.rs\", \"src/?/d.rs\""),
+        ("app/[id]/**", "\"app/[id]/**\""),
+        ("**/mail.rs", "\"**/mail.rs\""),
+    ] {
+        assert_eq!(told(task, scope), Vec::<String>::new(), "{task} in {scope}");
+    }
+    for (task, scope) in [
+        ("lib/mail.rs", "\"src/**\""),
+        ("tests/**", "\"tests/mail.rs\""),
+        ("src/**", "\"src/*\""),
+        ("src/*", "\"src/*.rs\""),
+        ("**/mail.rs", "\"src/**\""),
+        ("src/{mail,lib}.rs", "\"src/mail.rs\""),
+        (".github/workflows/**", "\".github/**\""),
+    ] {
+        let found = told(task, scope);
+        assert_eq!(found.len(), 1, "{task} in {scope}");
+        let message = format!("the ticket does not let `TASK-001` change `{task}`: ");
+        assert!(found[0].starts_with(&message), "{found:?}");
+    }
+    // What others than the worker do is not for the ticket's scope.
+    let mut texts = Texts::new();
+    texts
+        .tasks
+        .push_str("| TASK-002 | accepted | none | manager | lib/** | REQ-001 | by hand |\n");
+    assert_eq!(gaps(&texts, "", ""), Vec::<String>::new());
 }
 
 #[test]
