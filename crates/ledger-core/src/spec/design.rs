@@ -104,9 +104,12 @@ impl Design {
         reader.prose("Overview", "say in a few sentences how it is done");
         let decisions = decisions(&mut reader);
         let files = files(&mut reader);
-        reader.section("Interfaces And Contracts");
+        reader.prose("Interfaces And Contracts", "say what others rely on, or \"None.\"");
         reader.table("Failure Modes", &["Failure", "Expected handling", "Proof"]);
-        reader.section("Security And Privacy");
+        reader.prose(
+            "Security And Privacy",
+            "say what touches secrets, permissions or data of users, or \"None.\"",
+        );
         let mut tests = Vec::new();
         for record in reader.table("Test Strategy", &["Requirement ID", "Test or proof", "Notes"]) {
             if let Some(requirement) = reader.id::<RequirementId>(&record, 0) {

@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a section is there; it has to be.
-    pub(super) fn section(&mut self, name: &str) -> Option<usize> {
+    fn section(&mut self, name: &str) -> Option<usize> {
         let is_it = |section: &Section| same_name(&section.name, name);
         let mut found = self
             .document

@@ -106,9 +106,9 @@ impl Requirements {
         let id = reader.set_id("Spec ID", "REQSET-");
         let status = reader.set_status();
         reader.prose("Summary", "say in a few sentences what the change is for");
-        reader.section("Source Of Truth");
+        reader.prose("Source Of Truth", "say who asked for it, and where; or \"None.\"");
         let items = items(&mut reader);
-        reader.section("Non-Goals");
+        reader.prose("Non-Goals", "say what is deliberately left out, or \"None.\"");
         let ambiguities = ambiguities(&mut reader);
         let mut traces = Vec::new();
         let columns = ["Requirement ID", "Design section", "Task ID", "Ticket ID", "Evidence"];

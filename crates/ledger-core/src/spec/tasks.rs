@@ -90,7 +90,7 @@ impl Tasks {
                 at: record.at,
             });
         }
-        reader.section("Handoff Notes");
+        reader.prose("Handoff Notes", "say what whoever goes on has to know, or \"None.\"");
         let tasks = Self {
             id,
             status,

@@ -234,6 +234,48 @@ fn mistakes_are_told_with_their_place_and_what_would_be_right() {
 }
 
 #[test]
+fn every_section_says_something_and_be_it_that_there_is_nothing() {
+    for (kind, name, words) in [
+        (SpecKind::Requirements, "Source Of Truth", "An issue."),
+        (SpecKind::Requirements, "Non-Goals", "Passwords."),
+        (SpecKind::Design, "Interfaces And Contracts", "None."),
+        (SpecKind::Design, "Security And Privacy", "None."),
+        (SpecKind::Tasks, "Handoff Notes", "None."),
+    ] {
+        let written = format!("## {name}\n\n{words}\n");
+        for empty in ["", "<!-- to be written -->\n", "### Later\n"] {
+            let told = told(kind, &written, &format!("## {name}\n\n{empty}"));
+            assert!(told.starts_with(&format!("Unfinished {kind}.md line ")), "{told}");
+            let message = format!("column 1: the section `{name}` says nothing yet | say ");
+            assert!(told.contains(&message) && told.ends_with("or \"None.\"\n"), "{told}");
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
+        for said in [
+            "None.\n",
+            "- one\n- two\n",
+            "`one`\n",
+            "```\none\n```\n",
+            "| a |\n| --- |\n| b |\n",
+        ] {
+            assert_eq!(told(kind, &written, &format!("## {name}\n\n{said}")), "", "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_skeleton_in_which_every_comment_became_words_is_finished() {
+    let (name, ledger) = ("0042-sign-up".parse().unwrap(), "ledger".parse().unwrap());
+    let filled = SpecKind::ALL.map(|kind| {
+        let text = spec_skeleton(kind, &name, "Sign up", &ledger, 7);
+        let (first, rest) = text.split_once("<!--").unwrap();
+        let rest = rest.split("<!--").map(|part| part.split_once("-->").unwrap().1);
+        rest.fold(first.to_owned(), |text, part| format!("{text}words{part}"))
+    });
+    let [requirements, design, tasks, delta] = &filled;
+    assert_eq!(reading(requirements, design, tasks, delta).problems, []);
+}
+
+#[test]
 fn what_is_no_spec_at_all_is_refused_at_its_place() {
     let told = |bytes: &[u8]| {
         let (_, problems) = Requirements::read(bytes);

@@ -49,8 +49,8 @@ impl Texts {
         };
         let none = "None.\n\n";
         let requirements = format!(
-            "# R\n\n- Spec ID: REQSET-mail\n- Status: accepted\n\n## Summary\n\nMail.\n\n## Source Of Truth\n\n## Requirements\n\n{}\
-             ## Non-Goals\n\n## Ambiguity Log\n\n{none}## Traceability\n\n{}",
+            "# R\n\n- Spec ID: REQSET-mail\n- Status: accepted\n\n## Summary\n\nMail.\n\n## Source Of Truth\n\n{none}## Requirements\n\n{}\
+             ## Non-Goals\n\n{none}## Ambiguity Log\n\n{none}## Traceability\n\n{}",
             table(
                 "Requirement ID, Status, Requirement, Acceptance criteria, Proof target",
                 &self.requirements
@@ -62,7 +62,7 @@ impl Texts {
         );
         let design = format!(
             "# D\n\n- Design ID: DES-mail\n- Status: accepted\n\n## Overview\n\nBy hand.\n\n## Decisions\n\n{}## Impacted Files\n\n{}\
-             ## Interfaces And Contracts\n\n## Failure Modes\n\n{none}## Security And Privacy\n\n## Test Strategy\n\n{}",
+             ## Interfaces And Contracts\n\n{none}## Failure Modes\n\n{none}## Security And Privacy\n\n{none}## Test Strategy\n\n{}",
             table(
                 "Decision ID, Status, Decision, Rationale, Requirement IDs",
                 &self.decisions
@@ -71,7 +71,7 @@ impl Texts {
             table("Requirement ID, Test or proof, Notes", &self.tests)
         );
         let tasks = format!(
-            "# T\n\n- Task Set ID: TASKSET-mail\n- Status: accepted\n\n## Task List\n\n{}## Proof Map\n\n{none}## Handoff Notes\n",
+            "# T\n\n- Task Set ID: TASKSET-mail\n- Status: accepted\n\n## Task List\n\n{}## Proof Map\n\n{none}## Handoff Notes\n\n{none}",
             table(
                 "Task ID, Status, Depends on, Owner role, Allowed files, Requirement IDs, Proof",
                 &self.tasks
