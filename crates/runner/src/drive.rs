@@ -1,6 +1,6 @@
 //! The loop that brings a run to its end: ask what should be done, record it, do it, record what is seen.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ledger_core::{Effect, Event, Observation, Pending, Record, Refusal, ResumeCause, Run, State};
 use policy::{Inputs, Outcome, Step, next_step};
 
@@ -104,6 +104,9 @@ pub(crate) struct Driver<'a, J> {
     pub(crate) observe: &'a mut dyn FnMut(&Run, &Record),
 }
 
+/// What was opened so short a time ago has lost nothing, whoever opened it.
+const JUST_NOW: SignedDuration = SignedDuration::from_mins(1);
+
 impl<J: JournalSink> Driver<'_, J> {
     /// Refused before it is written; written before it counts.
     pub(crate) fn record(&mut self, at: Timestamp, event: &Event) -> Result<(), DriveError> {
@@ -127,7 +130,8 @@ impl<J: JournalSink> Driver<'_, J> {
     /// Takes the run up, and looks at what an earlier runner left under way. In this order: the time in which no runner
     /// was there is over before anything is recorded of it.
     async fn take_up<E: Executor>(&mut self, executor: &mut E, inputs: &Inputs) -> Result<(), DriveError> {
-        let fresh = self.run.next_seq() == 1;
+        // One that is opened and nothing else may have been left so, too.
+        let fresh = self.run.next_seq() == 1 && executor.now().duration_since(self.run.last_at()) < JUST_NOW;
         if fresh {
             return Ok(());
         }

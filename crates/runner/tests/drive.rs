@@ -121,8 +121,8 @@ impl Executor for AtRest {
     }
 }
 
-/// A run in the middle of its first turn.
-fn in_a_turn() -> Run {
+/// A run that is opened and nothing else.
+fn only_opened() -> Run {
     let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let opened = Event::Opened(Opened {
         format: JOURNAL_FORMAT,
@@ -142,7 +142,13 @@ fn in_a_turn() -> Run {
         target: None,
         rescued: None,
     });
-    let mut run = Run::open(at, &opened).unwrap();
+    Run::open(at, &opened).unwrap()
+}
+
+/// A run in the middle of its first turn.
+fn in_a_turn() -> Run {
+    let mut run = only_opened();
+    let at = run.last_at();
     loop {
         let event = match next_step(&run, &inputs(), at) {
             Step::Record(event) => event,
@@ -185,6 +191,34 @@ async fn a_run_is_taken_up_before_what_was_under_way_is_looked_at() {
     let lost =
         |event: &Event| matches!(event, Event::Observed { of, observation: Observation::Lost { .. } } if *of == turn);
     assert!(lost(&journal.records[1].event), "{:?}", journal.records);
+}
+
+#[tokio::test]
+async fn a_run_whose_runner_died_when_it_had_opened_it_has_lost_no_time() {
+    for (away, is_taken_up) in [(SignedDuration::ZERO, false), (SignedDuration::from_hours(10), true)] {
+        let mut run = only_opened();
+        let mut world = AtRest {
+            now: run.last_at() + away,
+            stop: Some(PauseCause::Stop),
+            shows: Observation::Interrupted,
+            left: Vec::new(),
+            started: Vec::new(),
+        };
+        let mut journal = Memory::default();
+
+        drive(&mut run, &mut journal, &mut inputs(), &mut world, |_, _| {})
+            .await
+            .unwrap();
+
+        let after = ResumeCause::Crash;
+        assert_eq!(
+            journal.records[0].event == Event::Resumed { after },
+            is_taken_up,
+            "{:?}",
+            journal.records
+        );
+        assert_eq!(run.active(), SignedDuration::ZERO, "nobody was at work");
+    }
 }
 
 /// A command that the policy refuses, as the agent's log or the journal has it.
