@@ -76,20 +76,22 @@ fn is_help(command: &Command) -> bool {
     alone || command.arguments().iter().any(asks) || command.plain_arguments().next() == Some("help")
 }
 
+/// Options of `git` itself that take a value.
+const GIT_WITH_VALUE: [&str; 7] = [
+    "-C",
+    "-c",
+    "--git-dir",
+    "--work-tree",
+    "--namespace",
+    "--config-env",
+    "--exec-path",
+];
+
 fn git(command: &Command) -> Found {
     if command.program() != "git" {
         return None;
     }
-    let with_value = [
-        "-C",
-        "-c",
-        "--git-dir",
-        "--work-tree",
-        "--namespace",
-        "--config-env",
-        "--exec-path",
-    ];
-    let words = verbs(command, &with_value, 3);
+    let words = verbs(command, &GIT_WITH_VALUE, 3);
     match words.as_slice() {
         ["push" | "send-pack" | "send-email" | "request-pull", ..] | ["lfs", "push", ..] | ["svn", "dcommit", ..] => {
             unsafe_action("pushes", command)

@@ -1,7 +1,7 @@
 //! Git commands that throw work away or rewrite history. In a worker's own place they cost nobody anything; in a repository that a person
 //! works in they may take what is committed nowhere else.
 
-use super::{Found, is_help, unsafe_action};
+use super::{Found, GIT_WITH_VALUE, is_help, unsafe_action};
 use crate::commands::words::Command;
 
 pub(super) fn loses_work(command: &Command) -> Found {
@@ -37,24 +37,13 @@ pub(super) fn loses_work(command: &Command) -> Found {
     }
 }
 
-/// Options of `git` itself that take a value.
-const WITH_VALUE: [&str; 7] = [
-    "-C",
-    "-c",
-    "--git-dir",
-    "--work-tree",
-    "--namespace",
-    "--config-env",
-    "--exec-path",
-];
-
 /// The command of Git's, and what follows it.
 fn verb_of(command: &Command) -> Option<(&str, &[String])> {
     let mut rest = command.arguments();
     loop {
         let (word, more) = rest.split_first()?;
         rest = match word.as_str() {
-            option if WITH_VALUE.contains(&option) => more.get(1..)?,
+            option if GIT_WITH_VALUE.contains(&option) => more.get(1..)?,
             option if option.starts_with('-') => more,
             verb => return Some((verb, more)),
         };
