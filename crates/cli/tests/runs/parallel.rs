@@ -88,6 +88,9 @@ pub(crate) fn signal(runner: &Runner, signal: &str) {
     assert!(status.unwrap().success());
 }
 
+/// A worker that is at work until the test lets it go on.
+const WAITS: &str = "touch $MEET/a; until test -e $MEET/go; do sleep 0.02; done; echo a >a.txt";
+
 #[test]
 fn what_does_not_meet_runs_at_the_same_time() {
     let world = world_of(
@@ -258,11 +261,7 @@ fn a_drained_runner_ends_what_it_has_begun() {
     let world = world_of(
         "",
         &[
-            (
-                "0001-a",
-                &scope("a.txt"),
-                "touch $MEET/a; until test -e $MEET/go; do sleep 0.02; done; echo a >a.txt",
-            ),
+            ("0001-a", &scope("a.txt"), WAITS),
             ("0002-b", &scope("b.txt"), "echo b >b.txt"),
         ],
     );
@@ -333,11 +332,7 @@ fn all_is_not_done_while_another_process_runs_a_ticket_or_one_cannot_be_read() {
     let world = world_of(
         "",
         &[
-            (
-                "0001-a",
-                &scope("a.txt"),
-                "touch $MEET/a; until test -e $MEET/go; do sleep 0.02; done; echo a >a.txt",
-            ),
+            ("0001-a", &scope("a.txt"), WAITS),
             ("0002-b", &scope("b.txt"), "echo b >b.txt"),
             ("0003-c", &scope("c.txt"), "echo c >c.txt"),
         ],
@@ -411,11 +406,7 @@ fn what_another_process_runs_is_in_the_way_too() {
     let world = world_of(
         "",
         &[
-            (
-                "0001-a",
-                &using("a.txt"),
-                "touch $MEET/a; until test -e $MEET/go; do sleep 0.02; done; echo a >a.txt",
-            ),
+            ("0001-a", &using("a.txt"), WAITS),
             ("0002-b", &using("b.txt"), "test -e $MEET/go && echo b >b.txt"),
         ],
     );
