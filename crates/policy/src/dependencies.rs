@@ -150,8 +150,8 @@ pub fn dependency_change(path: &RepoPath, before: Option<&[u8]>, after: Option<&
 /// The names of which one side says something that the other does not.
 fn changed(old: &Entries, new: &Entries) -> BTreeSet<String> {
     let differ = |these: &Entries, those: &Entries| -> Vec<String> {
-        let differing = these.iter().filter(|(key, origin)| those.get(*key) != Some(*origin));
-        differing.map(|((_, name), _)| name.clone()).collect()
+        let differing = these.iter().filter(|(key, entry)| those.get(*key) != Some(*entry));
+        differing.map(|(_, entry)| entry.name.clone()).collect()
     };
     differ(new, old).into_iter().chain(differ(old, new)).collect()
 }
@@ -219,7 +219,7 @@ mod tests {
                 "Cargo.toml",
                 "[dependencies]\na = \"1\"\n",
                 "[dependencies]\na = { git = \"https://x\" }\n",
-                "a",
+                "a https://x",
             ),
             (
                 "Cargo.toml",
@@ -237,7 +237,7 @@ mod tests {
                 "Cargo.toml",
                 "",
                 "[workspace.dependencies]\nb = \"1\"\n[patch.crates-io]\nc = { git = \"x\" }\n",
-                "b c",
+                "b x",
             ),
             ("Cargo.toml", "", "not toml", "unknown"),
             (
@@ -281,6 +281,71 @@ mod tests {
             ("CARGO.TOML", "", "[dependencies]\nb = \"1\"\n", "b"),
             ("src/main.rs", "", "x", "-"),
         ] {
+            assert_eq!(change(path, before, after), expected, "{path}: {after}");
+        }
+    }
+
+    #[test]
+    fn what_a_manifest_calls_otherwise_is_named_by_what_is_taken() {
+        for (path, after, expected) in [
+            (
+                "Cargo.toml",
+                "[dependencies]\nserde = { package = \"evil\", version = \"1\" }\n",
+                "evil",
+            ),
+            (
+                "Cargo.toml",
+                "[dependencies]\nserde = { git = \"https://x/evil\" }\n",
+                "https://x/evil",
+            ),
+            (
+                "Cargo.toml",
+                "[patch.crates-io]\nserde = { git = \"https://x/evil\" }\n",
+                "https://x/evil",
+            ),
+            ("package.json", "{\"dependencies\": {\"a\": \"npm:evil@1\"}}", "evil"),
+            (
+                "package.json",
+                "{\"dependencies\": {\"a\": \"npm:@s/evil@1\"}}",
+                "@s/evil",
+            ),
+            (
+                "package.json",
+                "{\"dependencies\": {\"a\": \"github:x/evil#main\"}}",
+                "github:x/evil",
+            ),
+            ("package.json", "{\"dependencies\": {\"a\": \"x/evil\"}}", "x/evil"),
+            (
+                "package.json",
+                "{\"overrides\": {\"a\": {\"b\": \"npm:evil@1\"}}}",
+                "evil",
+            ),
+            ("package.json", "{\"dependencies\": {\"a\": \">=1 <2 || latest\"}}", "a"),
+            (
+                "pyproject.toml",
+                "[project]\ndependencies = [\"a @ https://x/evil.whl ; os_name == 'nt'\"]\n",
+                "https://x/evil.whl",
+            ),
+            (
+                "pyproject.toml",
+                "[tool.poetry.dependencies]\na = { git = \"https://x/evil\" }\n",
+                "https://x/evil",
+            ),
+            (
+                "requirements.txt",
+                "git+https://x/evil@main\n",
+                "git+https://x/evil@main",
+            ),
+            ("requirements.txt", "a@git+https://x/evil\n", "git+https://x/evil"),
+            ("requirements.txt", "--index-url https://x\n", "--index-url https://x"),
+            ("go.mod", "module x\nreplace a/b => c/evil v1\n", "c/evil"),
+            (
+                "package-lock.json",
+                "{\"packages\": {\"node_modules/a\": {\"name\": \"evil\", \"version\": \"1\"}}}",
+                "evil",
+            ),
+        ] {
+            let before = if path.ends_with(".json") { "{}" } else { "" };
             assert_eq!(change(path, before, after), expected, "{path}: {after}");
         }
     }

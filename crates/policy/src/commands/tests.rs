@@ -382,6 +382,7 @@ fn a_dependency_needs_its_name_in_the_grants() {
         "flutter pub add left-pad",
         "deno add npm:left-pad@1",
         "deno install jsr:left-pad",
+        "npm install right-pad@npm:left-pad@1",
         "npx jsr add left-pad",
         "go mod edit -require=left-pad@v1.0.0",
         "go mod edit -replace left-pad=example.org/evil@v1",

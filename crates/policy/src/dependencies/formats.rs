@@ -4,8 +4,24 @@ use std::collections::BTreeMap;
 
 use super::Format;
 
-/// Section and name of each dependency, with where it comes from.
-pub(super) type Entries = BTreeMap<(String, String), String>;
+/// What a manifest says of each dependency, by its section and by what the manifest calls it.
+pub(super) type Entries = BTreeMap<(String, String), Entry>;
+
+/// What a manifest says of a dependency.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// What is taken, whatever the manifest calls it: the package of a registry, or the address where it comes from elsewhere.
+    pub(super) name: String,
+    /// Everything that says which version of it.
+    says: String,
+}
+
+impl Entry {
+    fn new(name: impl Into<String>, says: impl Into<String>) -> Self {
+        let (name, says) = (name.into(), says.into());
+        Self { name, says }
+    }
+}
 
 /// The dependencies that a file names; none: it cannot be read.
 pub(super) fn entries(format: Format, content: &[u8]) -> Option<Entries> {
@@ -61,8 +77,8 @@ fn cargo_toml(text: &str) -> Option<Entries> {
 }
 
 fn cargo_section(section: &str, list: &toml::Value, found: &mut Entries) {
-    for (name, value) in list.as_table().into_iter().flatten() {
-        let origin = match value {
+    for (key, value) in list.as_table().into_iter().flatten() {
+        let entry = match value {
             toml::Value::Table(table) => {
                 let inherited = table.get("workspace").and_then(toml::Value::as_bool) == Some(true);
                 let own_path = table
@@ -86,11 +102,13 @@ fn cargo_section(section: &str, list: &toml::Value, found: &mut Entries) {
                 let kept = kept
                     .iter()
                     .filter_map(|key| table.get(*key).map(|value| format!("{key}={value}")));
-                kept.collect::<Vec<_>>().join(" ")
+                let elsewhere = ["git", "registry-index", "path", "package"];
+                let name = elsewhere.iter().find_map(|key| table.get(*key)?.as_str());
+                Entry::new(name.unwrap_or(key), kept.collect::<Vec<_>>().join(" "))
             }
-            other => format!("version={other}"),
+            other => Entry::new(key, format!("version={other}")),
         };
-        found.insert((section.to_owned(), name.clone()), origin);
+        found.insert((section.to_owned(), key.clone()), entry);
     }
 }
 
@@ -111,18 +129,46 @@ fn package_json(text: &str) -> Option<Entries> {
         "overrides",
         "resolutions",
     ] {
-        for (name, requirement) in document
-            .get(section)
-            .and_then(|list| list.as_object())
-            .into_iter()
-            .flatten()
-        {
-            if !requirement.as_str().is_some_and(is_own) {
-                found.insert((section.to_owned(), name.clone()), requirement.to_string());
-            }
+        if let Some(list) = document.get(section) {
+            npm_section(section, list, &mut found);
         }
     }
     Some(found)
+}
+
+/// An override may name others below one: what they need of it.
+fn npm_section(section: &str, list: &serde_json::Value, found: &mut Entries) {
+    for (key, requirement) in list.as_object().into_iter().flatten() {
+        match requirement.as_str() {
+            Some(text) if is_own(text) => {}
+            Some(text) => {
+                found.insert((section.to_owned(), key.clone()), Entry::new(npm_name(key, text), text));
+            }
+            None if requirement.is_object() => npm_section(&format!("{section}.{key}"), requirement, found),
+            None => {
+                found.insert(
+                    (section.to_owned(), key.clone()),
+                    Entry::new(key, requirement.to_string()),
+                );
+            }
+        }
+    }
+}
+
+/// `npm:name@1` is another package, and what is no version or tag is an address: <https://docs.npmjs.com/cli/v11/configuring-npm/package-json#dependencies>.
+fn npm_name<'a>(key: &'a str, requirement: &'a str) -> &'a str {
+    if let Some(other) = ["npm:", "jsr:"]
+        .iter()
+        .find_map(|scheme| requirement.strip_prefix(scheme))
+    {
+        let scoped = usize::from(other.starts_with('@'));
+        return other[scoped..].find('@').map_or(other, |at| &other[..at + scoped]);
+    }
+    if requirement.contains([':', '/']) {
+        requirement.split('#').next().unwrap_or(requirement)
+    } else {
+        key
+    }
 }
 
 fn pyproject(text: &str) -> Option<Entries> {
@@ -136,7 +182,8 @@ fn pyproject(text: &str) -> Option<Entries> {
     let mut list = |section: &str, value: Option<&toml::Value>| {
         for item in value.and_then(toml::Value::as_array).into_iter().flatten() {
             if let Some(requirement) = item.as_str() {
-                found.insert((section.to_owned(), python_name(requirement)), requirement.to_owned());
+                let entry = Entry::new(python_taken(requirement), requirement);
+                found.insert((section.to_owned(), python_name(requirement)), entry);
             }
         }
     };
@@ -149,8 +196,10 @@ fn pyproject(text: &str) -> Option<Entries> {
         }
     }
     let mut table = |section: &str, value: Option<&toml::Value>| {
-        for (name, requirement) in value.and_then(toml::Value::as_table).into_iter().flatten() {
-            found.insert((section.to_owned(), name.clone()), requirement.to_string());
+        for (key, requirement) in value.and_then(toml::Value::as_table).into_iter().flatten() {
+            let address = ["git", "url"].iter().find_map(|from| requirement.get(*from)?.as_str());
+            let entry = Entry::new(address.unwrap_or(key), requirement.to_string());
+            found.insert((section.to_owned(), key.clone()), entry);
         }
     };
     table("poetry", at(&["tool", "poetry", "dependencies"]));
@@ -176,9 +225,24 @@ fn requirements(text: &str) -> Option<Entries> {
         if line == "-e ." || line.starts_with("-e ./") || line.starts_with("./") {
             continue;
         }
-        found.insert((String::new(), python_name(line)), line.to_owned());
+        found.insert((String::new(), python_name(line)), Entry::new(python_taken(line), line));
     }
     Some(found)
+}
+
+/// What a requirement takes: the address that it gives (`name @ address`, or the address alone), else the package of its name.
+fn python_taken(requirement: &str) -> String {
+    match requirement.split_once("://") {
+        Some((before, _)) if !requirement.starts_with('-') => {
+            let begins = before
+                .rfind(|c: char| c == '@' || c.is_whitespace())
+                .map_or(0, |at| at + 1);
+            let address = &requirement[begins..];
+            // A marker follows a semicolon.
+            address.split([';', ' ']).next().unwrap_or(address).to_owned()
+        }
+        _ => python_name(requirement),
+    }
 }
 
 /// The name before version, extras and markers, as Python's own tools fold it.
@@ -208,9 +272,10 @@ fn go_mod(text: &str) -> Entries {
                 // A replacement by a folder of the repository is none of the network's.
                 let own = rest.iter().any(|word| word.starts_with("./"));
                 if !own {
+                    let by = rest.iter().skip_while(|word| **word != "=>").nth(1);
                     found.insert(
                         (block.unwrap_or(words[0]).to_owned(), (*name).to_owned()),
-                        rest.join(" "),
+                        Entry::new(*by.unwrap_or(name), rest.join(" ")),
                     );
                 }
             }

@@ -139,6 +139,9 @@ fn add_npm(name: &str, place: &str, package: &Value, found: &mut Locked) {
         return;
     }
     let field = |key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // It is said only where the place has another one.
+    let own_name = field("name");
+    let name = if own_name.is_empty() { name } else { &own_name };
     let pinned = Pinned {
         place: place.to_owned(),
         version: field("version"),

@@ -135,6 +135,8 @@ fn dart_names<'a>(words: &[&'a str]) -> Vec<&'a str> {
 /// The name without the version that is asked for, and without the registry that Deno writes before it.
 fn bare_name(name: &str) -> &str {
     let prefixes = ["npm:", "jsr:", "dev:", "override:"];
+    // `alias@npm:name` is that other one.
+    let name = name.find("@npm:").map_or(name, |at| &name[at + 1..]);
     let name = prefixes
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix))
