@@ -140,6 +140,9 @@ pub enum RunError {
         /// What it said.
         words: String,
     },
+    /// The system gave no thread for the run, see [`crate::run_tickets`]. Nothing was changed.
+    #[error("the system refuses one more thread: {0}")]
+    NoThread(std::io::Error),
     /// The file system refused.
     #[error("{}: {source}", path.display())]
     Io {

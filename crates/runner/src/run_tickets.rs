@@ -159,8 +159,9 @@ pub fn run_tickets(
                 };
                 let place = Some(host.place_of(&queued.id));
                 let leaving = host.what.leaving.clone();
-                let (runtime, sender) = (runtime.clone(), sender.clone());
-                scope.spawn(move || {
+                let (runtime, told) = (runtime.clone(), sender.clone());
+                let ticket = queued.clone();
+                let begun = std::thread::Builder::new().spawn_scoped(scope, move || {
                     let stopped_by = RefCell::new(None);
                     let worker = TicketWorker {
                         workspace,
@@ -173,12 +174,19 @@ pub fn run_tickets(
                     };
                     let ran = runtime.block_on(worker.bring_to_its_end(&queued.id, lock));
                     // Where nobody listens, everything is over.
-                    let _ = sender.send(Ended {
+                    let _ = told.send(Ended {
                         queued,
                         ran,
                         child_stopped_by: stopped_by.take(),
                     });
                 });
+                if let Err(source) = begun {
+                    let _ = sender.send(Ended {
+                        queued: ticket,
+                        ran: Err(RunError::NoThread(source)),
+                        child_stopped_by: None,
+                    });
+                }
             }
             match runtime.block_on(host.wait()) {
                 Waited::Nothing => break,

@@ -204,6 +204,10 @@ fn run(error: &RunError) -> Option<String> {
              other tickets are not affected, and `foil run <ticket>` goes on where this run was",
             env!("CARGO_PKG_REPOSITORY")
         )),
+        RunError::NoThread(_) => Some(
+            "look at what uses up the processes that this user may have (`ulimit -u`), or run fewer tickets at once with `--jobs`"
+                .to_owned(),
+        ),
         RunError::Rescue(error) => rescue(error),
         RunError::Target(error) => target(error),
         RunError::Agent(problem) => Some(problem.hint.clone()),
