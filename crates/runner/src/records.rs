@@ -283,6 +283,9 @@ fn heading(text: &mut String, title: &str) {
 
 fn files(text: &mut String, run: &Run) {
     let Some(change) = run.change() else { return };
+    if change.counts.total() == 0 {
+        let _ = writeln!(text, "None.");
+    }
     for listed in &change.paths {
         let word = match listed.kind {
             ChangeKind::Added => "added",

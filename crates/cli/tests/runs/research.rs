@@ -57,6 +57,7 @@ fn an_answer_is_reviewed_and_delivered_with_the_records_and_nothing_else_changes
     );
     let record = world.git(&["show", &format!("{BRANCH}:ledger/tickets/{TICKET}/result.md")]);
     assert!(record.contains("> Nobody: `README` is all there is."), "{record}");
+    assert!(record.contains("## Files changed\n\nNone.\n\n"), "{record}");
     assert!(
         record.contains("Nothing changed, so there was nothing to check."),
         "{record}"
