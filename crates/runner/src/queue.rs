@@ -282,14 +282,16 @@ impl<'a> Queue<'a> {
             .collect();
         for parent in parents {
             let is_child = |queued: &Queued| self.parents.get(&queued.id) == Some(&parent);
-            let Some(first) = queued.iter().position(is_child) else {
+            let first = queued.iter().position(is_child);
+            // It may have been left out as somebody's child itself.
+            let place = queued.iter().position(|queued| queued.id == parent);
+            let (Some(first), Some(place)) = (first, place) else {
                 continue;
             };
-            let place = queued.iter().position(|queued| queued.id == parent);
-            let Some(place) = place.filter(|place| *place > first) else {
+            if place < first {
                 queued.retain(|queued| !is_child(queued));
                 continue;
-            };
+            }
             let between = &queued[first..place];
             if queued[place].package.is_some() && !between.iter().all(is_child) {
                 continue;
@@ -299,6 +301,14 @@ impl<'a> Queue<'a> {
             queued.retain(|queued| !is_child(queued));
         }
         queued
+    }
+
+    fn own_claim(&self, id: &TicketId) -> Claim {
+        let read = self.ledger.ticket(id).and_then(|folder| folder.ticket().ok());
+        match read {
+            Some(file) => Claim::of(id.clone(), &file, self.policy),
+            None => Claim::of_unknown(id.clone()),
+        }
     }
 
     fn is_open(&self, id: &TicketId) -> bool {
@@ -312,16 +322,20 @@ impl<'a> Queue<'a> {
 impl TicketsAtHand for Queue<'_> {
     /// What a ticket takes for itself as long as it runs; a parent, what its children take too. Of what cannot be read nobody knows.
     fn claim(&self, id: &TicketId) -> Claim {
-        let read = self.ledger.ticket(id).and_then(|folder| folder.ticket().ok());
-        let own = match read {
-            Some(file) => Claim::of(id.clone(), &file, self.policy),
-            None => Claim::of_unknown(id.clone()),
-        };
-        let children = self
-            .parents
-            .iter()
-            .filter(|(child, parent)| *parent == id && *child != id);
-        children.fold(own, |claim, (child, _)| claim.with(self.claim(child)))
+        let mut claim = self.own_claim(id);
+        let mut family = BTreeSet::from([id]);
+        let mut unasked = vec![id];
+        while let Some(parent) = unasked.pop() {
+            let children = self.parents.iter().filter(|(_, of)| *of == parent);
+            for (child, _) in children {
+                // Tickets that nobody has approved may name each other as they like.
+                if family.insert(child) {
+                    claim = claim.with(self.own_claim(child));
+                    unasked.push(child);
+                }
+            }
+        }
+        claim
     }
 
     /// The tickets that a ticket waits for, whether they are done or not: those that it depends on, and the one before it in its package.
