@@ -215,3 +215,29 @@ fn drafts_that_name_each_other_as_parents_keep_no_ticket_from_running() {
     let drafts = ["0001-a", "0002-b", "0004-d"].map(|id| (id, "draft"));
     assert_states(&world, &[drafts[0], drafts[1], ("0003-c", "done"), drafts[2]]);
 }
+
+#[test]
+fn a_package_that_was_begun_goes_before_what_is_older_unless_the_policy_asks_for_age() {
+    for (policy, expected) in [
+        ("", "0003-c\n0001-a\n"),
+        ("[schedule]\nfocus = \"package\"\n", "0003-c\n0001-a\n"),
+        ("[schedule]\nfocus = \"age\"\n", "0001-a\n0003-c\n"),
+    ] {
+        let tickets = ["a", "b", "c"];
+        let [a, b, c] = tickets.map(|name| (scope(&format!("{name}.txt")), format!("echo {name} >{name}.txt")));
+        let world = world_of(
+            policy,
+            &[("0001-a", &a.0, &a.1), ("0002-b", &b.0, &b.1), ("0003-c", &c.0, &c.1)],
+        );
+        for args in [
+            &["package", "new", "Goal", "0002-b", "0003-c"][..],
+            &["approve", "goal"],
+            &["run", "0002-b"],
+        ] {
+            let said = world.foil(args);
+            assert_eq!(said.code, Some(0), "{said}");
+        }
+        let said = world.foil(&["run", "--all", "--dry-run"]);
+        assert_eq!(said.stdout, expected, "{policy}");
+    }
+}
