@@ -63,21 +63,22 @@ fn broken_rule(text: &str) -> Result<(), String> {
 /// `[!a]` and ranges such as `[+-9]` match `/` in a glob, so that one more folder would slip in.
 fn class_crosses_folders(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
-    let mut inside = false;
+    // Where the class opens that a character stands in. Its first character is never its end, and a bracket in it is a character.
+    let mut opened = None;
     for (index, character) in characters.iter().enumerate() {
-        match character {
-            '[' if !inside => {
-                inside = true;
+        match (character, opened) {
+            ('[', None) => {
+                opened = Some(index);
                 if matches!(characters.get(index + 1), Some('!' | '^')) {
                     return true;
                 }
             }
-            ']' if inside && characters[index - 1] != '[' => inside = false,
-            '/' if inside => return true,
-            '-' if inside => {
+            (']', Some(at)) if index > at + 1 => opened = None,
+            ('/', Some(_)) => return true,
+            ('-', Some(at)) if index > at + 1 => {
                 let before = characters[index - 1];
                 let after = characters.get(index + 1).copied().unwrap_or(']');
-                if before != '[' && after != ']' && before <= '/' && '/' <= after {
+                if after != ']' && before <= '/' && '/' <= after {
                     return true;
                 }
             }
@@ -104,6 +105,8 @@ mod tests {
             "a b/ü.txt",
             "v[0-9].txt",
             "a[]]b",
+            "a[[]b",
+            "a[-9]b",
         ] {
             assert!(
                 good.parse::<PathPattern>().is_ok(),
@@ -122,6 +125,9 @@ mod tests {
             "a[!b]c",
             "a[^b]c",
             "a[+-9]b",
+            "a[[][!b]c",
+            "a[[][+-9]b",
+            "a[--9]b",
             "[",
             "{a",
             "a\nb",
