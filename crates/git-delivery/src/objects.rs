@@ -165,6 +165,15 @@ impl Repository {
         parsed.parents().map(|parent| ours(parent).map(CommitId)).collect()
     }
 
+    /// When a commit was made, in seconds since 1970-01-01T00:00:00Z, as it says.
+    pub fn commit_seconds(&self, commit: CommitId) -> Result<i64, ObjectError> {
+        let bytes = read_object(&self.local(), commit.0, gix::objs::Kind::Commit, u64::MAX)?;
+        let committer = gix::objs::CommitRefIter::from_bytes(&bytes, gix::hash::Kind::Sha1)
+            .committer()
+            .map_err(|error| damaged(commit.0, error))?;
+        Ok(committer.seconds())
+    }
+
     /// The message of a commit as it is stored, with its trailers; what is not UTF-8 is replaced.
     pub fn commit_message(&self, commit: CommitId) -> Result<String, ObjectError> {
         let bytes = read_object(&self.local(), commit.0, gix::objs::Kind::Commit, u64::MAX)?;

@@ -106,6 +106,15 @@ fn a_night_costs_no_more_than_it_may() {
     let again = json(&world.foil(&["run", "--all", "--json"]));
     assert_eq!(again["runs"], Value::Array(Vec::new()));
     assert_eq!(again["spent"], "120 of the 100 tokens of a night are spent");
+    // Nor does one whose finished runs only Git has any more.
+    let live = world.root().join(".git/counterfoil/runs/0001-a");
+    eventually("it is old enough to go", || {
+        let cleaned = world.foil(&["clean", "--apply", "--older-than", "1s", "--keep", "0"]);
+        assert_eq!(cleaned.code, Some(0), "{cleaned}");
+        !live.exists()
+    });
+    let again = json(&world.foil(&["run", "--all", "--json"]));
+    assert_eq!(again["spent"], "120 of the 100 tokens of a night are spent");
     let policy = world
         .read("counterfoil.toml")
         .replace("night_tokens = 100", "night_tokens = 1000");

@@ -1,20 +1,21 @@
 //! What all runs of one night may spend together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{NotificationEvent, PauseCause, Record, Run, RunId};
+use ledger_core::{NotificationEvent, PauseCause, Record, Run, RunId, TicketId};
 use policy::config::LimitsPolicy;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::guard::GuardProgram;
-use crate::journal_records::{JournalRecords, ReplayError, replay};
+use crate::journal_records::{JournalRecords, replay};
 use crate::notify::{Notifier, notification_of_night};
 use crate::redact::Redactor;
-use crate::run_history::tickets_with_runs;
+use crate::run_history::{KnownRun, known_runs, read_known, tickets_with_runs};
 use crate::run_variables::Variables;
 use crate::workspace::Workspace;
 
@@ -209,27 +210,51 @@ fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
-/// The tokens that runs of this clone have spent since then, by their journals. What cannot be read counts for nothing: `foil doctor` shows it.
+/// The tokens that runs of this clone have spent since then, by their journals, also where only Git has them any more. What cannot be read counts for
+/// nothing: `foil doctor` shows it.
 fn spent_since(workspace: &Workspace, since: Timestamp) -> u64 {
-    let roots = workspace.roots();
+    let (repository, roots) = (workspace.repository(), workspace.roots());
     let mut spent: u64 = 0;
-    for ticket in tickets_with_runs(workspace.repository(), roots).unwrap_or_default() {
-        for run in roots.runs_of(&ticket).unwrap_or_default() {
-            let path = roots.journal(&ticket, &run);
-            let written = std::fs::metadata(&path).and_then(|found| found.modified());
-            if written.is_ok_and(|at| at >= SystemTime::from(since))
-                && let Ok(now) = replay(&path)
-                && let Ok(records) = JournalRecords::open(&path)
-            {
-                let is_earlier =
-                    |record: &Result<Record, ReplayError>| record.as_ref().is_ok_and(|record| record.at < since);
-                let before = Run::try_replay(records.take_while(is_earlier));
-                let spent_before = before.map_or(0, |run| run.tokens().total);
-                spent = spent.saturating_add(now.tokens().total.saturating_sub(spent_before));
-            }
+    for ticket in tickets_with_runs(repository, roots).unwrap_or_default() {
+        for known in known_runs(repository, roots, &ticket).unwrap_or_default() {
+            let of_run = match known.live {
+                true => spent_by_journal(&roots.journal(&ticket, &known.run), since),
+                false => spent_by_stored(workspace, &ticket, known, since),
+            };
+            spent = spent.saturating_add(of_run.unwrap_or(0));
         }
     }
     spent
+}
+
+/// None: nothing was written to it since then, or it cannot be read.
+fn spent_by_journal(journal: &Path, since: Timestamp) -> Option<u64> {
+    let written = std::fs::metadata(journal).and_then(|found| found.modified()).ok()?;
+    if written < SystemTime::from(since) {
+        return None;
+    }
+    let now = replay(journal).ok()?;
+    let earlier = JournalRecords::open(journal)
+        .ok()?
+        .take_while(|record| record.as_ref().is_ok_and(|record| record.at < since));
+    Some(spent_after(&now, Run::try_replay(earlier).ok()))
+}
+
+/// The commit of a stored run is as old as its last event.
+fn spent_by_stored(workspace: &Workspace, ticket: &TicketId, known: KnownRun, since: Timestamp) -> Option<u64> {
+    let repository = workspace.repository();
+    if repository.commit_seconds(known.stored?).ok()? < since.as_second() {
+        return None;
+    }
+    let read = read_known(repository, workspace.roots(), ticket, known).ok()??;
+    let earlier = read.journal.records.iter().take_while(|record| record.at < since);
+    let earlier: Vec<Record> = earlier.cloned().collect();
+    Some(spent_after(&read.run, Run::replay(&earlier).ok()))
+}
+
+fn spent_after(now: &Run, earlier: Option<Run>) -> u64 {
+    let before = earlier.map_or(0, |run| run.tokens().total);
+    now.tokens().total.saturating_sub(before)
 }
 
 #[cfg(test)]
