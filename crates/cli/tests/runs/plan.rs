@@ -384,6 +384,41 @@ fn a_planner_that_is_interrupted_leaves_nothing() {
 }
 
 #[test]
+fn a_planner_that_breaks_a_limit_is_ended_and_nothing_of_it_is_used() {
+    let plans = "[answer]\ntext = \"never read\"\n";
+    let long = "[[step]]\ndo = \"run\"\ncommand = \"sleep 60\"\n[end]\nnever = true\n".to_owned();
+    let writes = |path: &str| {
+        format!("[[step]]\ndo = \"run\"\ncommand = \"mkdir -p $(dirname {path}); echo x >{path}\"\n{plans}")
+    };
+    for (limits, script_of, words) in [
+        ("turn_timeout = \"1s\"", long, "longer than the 1 s of"),
+        (
+            "max_tokens = 100",
+            format!("[tokens]\ninput = 90\noutput = 11\n{plans}"),
+            "spent 101 tokens, more than the 100",
+        ),
+        ("", writes("README"), "files changed where the planner only reads"),
+        (
+            "",
+            writes("ledger-of-mine/x"),
+            "files changed where the planner only reads",
+        ),
+    ] {
+        let world = world();
+        let policy = world.read("counterfoil.toml");
+        world.write("counterfoil.toml", format!("{policy}[limits]\n{limits}\n"));
+        world.commit_all("Limits");
+        assert_eq!(world.foil(&["trust"]).code, Some(0));
+        script(&world, GOAL_PROMPT, &script_of);
+        let before = ledger(&world);
+        let said = plan(&world);
+        assert_eq!(said.code, Some(10), "{limits}: {said}");
+        assert!(said.stderr.contains(words), "{limits}: {said}");
+        assert_eq!((ledger(&world), places(&world)), (before, Vec::new()), "{limits}");
+    }
+}
+
+#[test]
 fn the_log_of_a_plan_begins_anew_and_that_of_the_one_before_is_kept() {
     let world = world();
     two(&world);

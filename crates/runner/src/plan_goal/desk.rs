@@ -108,7 +108,7 @@ impl Desk {
         let strays = self
             .reading
             .strays(repository, Leftovers::RemoveAll, &std::collections::BTreeSet::new())?;
-        let is_elsewhere = |path: &RepoPath| !path.as_bytes().starts_with(ledger.as_bytes());
+        let is_elsewhere = |path: &RepoPath| !path.is_within(ledger);
         Ok(strays.changed.iter().chain(&strays.added).any(is_elsewhere))
     }
 }
