@@ -263,6 +263,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Starts it in this folder: relative addresses of remotes are read from there.
+    pub(crate) fn started_in(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     /// Lets the variables through that say how remotes are reached, and keeps everything from asking at the terminal or in a window.
     /// `has_ssh_command`: whether the user's configuration says how `ssh` is called.
     pub(crate) fn with_network_variables(mut self, has_ssh_command: bool) -> Self {

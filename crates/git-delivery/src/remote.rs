@@ -298,6 +298,8 @@ impl Repository {
     ) -> Result<Answer, RemoteError> {
         let has_ssh_command = self.local().config_snapshot().string("core.sshCommand").is_some();
         match call
+            // As the user's own Git reads a relative address: from the top of the work tree.
+            .started_in(self.work_dir())
             .with_network_variables(has_ssh_command)
             .patient(patience.clone())
             .run()

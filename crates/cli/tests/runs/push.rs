@@ -227,6 +227,29 @@ fn intents(world: &World, effect: &str) -> usize {
 }
 
 #[test]
+fn a_relative_address_is_the_one_that_git_means() {
+    let world = pushing("");
+    let relative = format!("../{}", remote(&world).file_name().unwrap().to_str().unwrap());
+    // Where the address would lead from the Git folder.
+    let other = world.root().join("remote.git");
+    world.git(&["clone", "-q", "--bare", &relative, other.to_str().unwrap()]);
+    world.git(&["remote", "set-url", "origin", &relative]);
+    let below = world.root().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let others_tip = || world.git(&["--git-dir", other.to_str().unwrap(), "rev-parse", "main"]);
+    let before = others_tip();
+    assert_eq!(tip(&world), before);
+    let said = crate::common::said(world.foil_command().current_dir(&below).args(["run", TICKET]));
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_ne!(tip(&world), before);
+    assert_eq!(others_tip(), before);
+    let answer = world.git(&["ls-remote", "origin", "refs/heads/main"]);
+    assert!(answer.starts_with(&tip(&world)), "{answer}");
+    let said = world.foil(&["verify", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+}
+
+#[test]
 fn a_change_of_mind_between_branch_and_push_stops_the_push() {
     let world = pushing("");
     let before = tip(&world);
