@@ -15,7 +15,7 @@ const UNMERGED: usize = 20;
 /// Finished runs of each delivered ticket: half of the tickets are delivered, so there are twice as many runs as tickets.
 const RUNS: usize = 4;
 /// Raised when the worlds are made in another way: one that lies there is used again.
-const WORLD: &str = "2";
+const WORLD: &str = "3";
 
 /// It has a ticket with specs.
 const GUIDE: &str = include_str!("../../../../docs/guide.md");
@@ -163,7 +163,7 @@ fn write_packages(bench: &Bench, world: &TestRepository, count: usize) -> Result
 }
 
 /// What `foil check` takes where one ticket in ten has specs, the others are quick or standard ones of which some may need specs, all of
-/// them are in packages of a hundred, and a pack is chosen by the files that a ticket may change.
+/// them are in packages of a hundred, of which every other one is approved, and a pack is chosen by the files that a ticket may change.
 fn specs_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
     let folder = bench.folder.join(format!("specs-{count}"));
     let made = folder.join("made");
@@ -180,6 +180,7 @@ fn specs_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
                     file_match = [\"forms/**/src/session_*.rs\"]\n+++\n\nSessions end after an hour.\n";
         world.write("ledger/steering/sessions.md", pack)?;
         world.commit_all("policy")?;
+        world.capture(&bench.programs.foil, &["trust"])?;
         world.write_tickets(count)?;
         for number in (0..count).filter(|number| !number.is_multiple_of(10) && number % 10 < 5) {
             let ticket = ticket_folder(number);
@@ -189,12 +190,16 @@ fn specs_row(bench: &Bench, count: usize) -> Result<Row, TaskError> {
             write_specs(&world, number)?;
         }
         write_packages(bench, &world, count)?;
+        world.commit_all("ledger")?;
+        for first in (0..count).step_by(200) {
+            world.capture(&bench.programs.foil, &["approve", &format!("goal-{first}")])?;
+        }
         std::fs::write(&made, WORLD).map_err(TaskError::file(&made))?;
         world
     };
     let [check] = in_turn(bench.rounds, [&|| world.command(&bench.programs.foil, &["check"])])?;
     Ok(Row::within(
-        format!("`foil check`, {count} tickets with quick flow, specs, packs and packages"),
+        format!("`foil check`, {count} tickets with quick flow, specs, packs and packages, half of them approved"),
         &check,
         Duration::from_secs(1),
     ))

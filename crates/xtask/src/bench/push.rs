@@ -12,12 +12,40 @@ use super::table::Row;
 use super::turns::only_journal;
 use crate::error::TaskError;
 
-/// Files that each ticket brings.
-const FILES: usize = 300;
+const GOAL: f64 = 1.3;
 
-/// Tickets that are pushed one after the other, each followed by a plain push of the same commits to another remote.
+/// A large change, beside a push alone; and the smallest, of which the questions that the remote is asked are a large part, beside a push with
+/// the same questions.
 pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
-    let folder = bench.folder.join("push");
+    let large = measure(bench, 300)?;
+    let small = measure(bench, 1)?;
+    let push = "`git push` of the same commits";
+    let with_questions = "`git ls-remote`, `git push`, `git ls-remote`";
+    let asked = "the same with what the remote is asked before and after";
+    Ok(vec![
+        Row::against(
+            "a push of 300 new files, as the run does it",
+            &large.push,
+            &large.plain,
+            push,
+            GOAL,
+        ),
+        Row::against(asked, &large.whole, &large.plain, push, GOAL),
+        Row::against("a push of one new file", &small.push, &small.plain, push, GOAL),
+        Row::against(asked, &small.whole, &small.plain_whole, with_questions, GOAL),
+    ])
+}
+
+struct Measured {
+    push: Samples,
+    whole: Samples,
+    plain: Samples,
+    plain_whole: Samples,
+}
+
+/// Tickets with so many files that are pushed one after the other, each followed by the same with plain Git and another remote.
+fn measure(bench: &Bench, files: usize) -> Result<Measured, TaskError> {
+    let folder = bench.folder.join(format!("push-{files}"));
     let world = TestRepository::create(&folder)?;
     let script = folder.join("script");
     let remotes = ["remote.git", "plain.git"].map(|name| folder.join(name).display().to_string());
@@ -30,7 +58,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
     let tickets: Vec<String> = (0..=bench.rounds).map(|number| format!("{number:04}-files")).collect();
     for ticket in &tickets {
         let path = script.join(format!("{ticket}.toml"));
-        std::fs::write(&path, worker(ticket)).map_err(TaskError::file(&path))?;
+        std::fs::write(&path, worker(ticket, files)).map_err(TaskError::file(&path))?;
         let folder = format!("ledger/tickets/{ticket}");
         world.write(&format!("{folder}/ticket.toml"), "title = \"Files\"\nmode = \"loop\"\n")?;
         world.write(&format!("{folder}/prompt.md"), "Write them.\n")?;
@@ -48,40 +76,41 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
     for remote in &remotes {
         world.git(&["push", "--quiet", remote, "main"])?;
     }
-    let (mut pushes, mut deliveries, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+    let mut all: [Vec<Duration>; 4] = Default::default();
     for (round, ticket) in tickets.iter().enumerate() {
         world.capture(foil, &["run", ticket])?;
         let journal = only_journal(&world.root().join(".git/counterfoil/runs").join(ticket))?;
         let seen = seen(&journal)?;
         let commits = format!("{}:refs/heads/main", seen.records);
-        let began = Instant::now();
-        world.git(&["push", "--quiet", &remotes[1], &commits])?;
+        let timed = |arguments: &[&str]| {
+            let began = Instant::now();
+            world.git(arguments).map(|_| began.elapsed())
+        };
+        let question = ["ls-remote", "--refs", "--", &remotes[1], "refs/heads/main"];
+        let before = timed(&question)?;
+        let plain = timed(&["push", "--quiet", &remotes[1], &commits])?;
+        let after = timed(&question)?;
         // The first is for warming up.
         if round > 0 {
-            plain.push(began.elapsed());
-            pushes.push(seen.push);
-            deliveries.push(seen.whole);
+            let times = [seen.push, seen.whole, plain, before + plain + after];
+            for (all, time) in all.iter_mut().zip(times) {
+                all.push(time);
+            }
         }
     }
-    let [pushes, deliveries, plain]: [Samples; 3] = [pushes, deliveries, plain].map(|all| all.into_iter().collect());
-    let theirs = "`git push` of the same commits";
-    let what = format!("a push of {FILES} new files, as the run does it");
-    Ok(vec![
-        Row::against(what, &pushes, &plain, theirs, 1.3),
-        Row::against(
-            "the same with what the remote is asked before and after".to_owned(),
-            &deliveries,
-            &plain,
-            theirs,
-            1.3,
-        ),
-    ])
+    let [push, whole, plain, plain_whole] = all.map(|times| times.into_iter().collect());
+    Ok(Measured {
+        push,
+        whole,
+        plain,
+        plain_whole,
+    })
 }
 
 /// A worker that writes files of about two kilobytes, none like another.
-fn worker(ticket: &str) -> String {
+fn worker(ticket: &str, files: usize) -> String {
     let command = format!(
-        "mkdir {ticket} && for i in $(seq {FILES}); do seq $i $((i + 400)) | sed s/^/{ticket}/ >{ticket}/$i; done"
+        "mkdir {ticket} && for i in $(seq {files}); do seq $i $((i + 400)) | sed s/^/{ticket}/ >{ticket}/$i; done"
     );
     let mut script = format!("role = \"writer\"\nprompt_contains = \"# Ticket {ticket}\"\n");
     // Writing to a string cannot fail.
