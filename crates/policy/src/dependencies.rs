@@ -59,14 +59,67 @@ fn format_of(path: &RepoPath) -> Option<Format> {
         "package-lock.json" | "npm-shrinkwrap.json" => Format::Lock(LockFormat::Npm),
         "pyproject.toml" => Format::PyProject,
         "go.mod" => Format::GoMod,
-        _ if (name.starts_with("requirements") || name.starts_with("constraints")) && name.ends_with(".txt") => {
-            Format::Requirements
-        }
-        "yarn.lock" | "pnpm-lock.yaml" | "bun.lock" | "bun.lockb" | "deno.lock" | "poetry.lock" | "uv.lock"
-        | "pdm.lock" | "pipfile" | "pipfile.lock" | "go.sum" | "gemfile" | "gemfile.lock" | "composer.json"
-        | "composer.lock" | "mix.lock" | "pubspec.lock" | "package.resolved" | "gradle.lockfile"
-        | "libs.versions.toml" | "packages.lock.json" | "podfile" | "podfile.lock" | "conanfile.txt" | "vcpkg.json"
-        | "flake.lock" => Format::Opaque,
+        _ if name.starts_with("constraints") && name.ends_with(".txt") => Format::Requirements,
+        _ if name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in")) => Format::Requirements,
+        // Where packages come from.
+        ".npmrc"
+        | ".yarnrc"
+        | "bunfig.toml"
+        | "pip.conf"
+        | "pip.ini"
+        | "uv.toml"
+        | "nuget.config"
+        | "gradle-wrapper.properties"
+        | "maven-wrapper.properties"
+        | "import_map.json" => Format::Opaque,
+        "yarn.lock"
+        | "pnpm-lock.yaml"
+        | "bun.lock"
+        | "bun.lockb"
+        | "deno.lock"
+        | "poetry.lock"
+        | "uv.lock"
+        | "pdm.lock"
+        | "pipfile"
+        | "pipfile.lock"
+        | "go.sum"
+        | "gemfile"
+        | "gemfile.lock"
+        | "composer.json"
+        | "composer.lock"
+        | "mix.lock"
+        | "pubspec.lock"
+        | "package.resolved"
+        | "gradle.lockfile"
+        | "libs.versions.toml"
+        | "packages.lock.json"
+        | "podfile"
+        | "podfile.lock"
+        | "conanfile.txt"
+        | "vcpkg.json"
+        | "flake.lock"
+        | "flake.nix"
+        | "module.bazel"
+        | "module.bazel.lock"
+        | "rebar.lock"
+        | "cpanfile"
+        | "cpanfile.snapshot"
+        | "shard.yml"
+        | "shard.lock"
+        | "brewfile"
+        | "brewfile.lock.json"
+        | "manifest.toml"
+        | "stack.yaml.lock"
+        | "cabal.project"
+        | "cabal.project.freeze"
+        | "paket.dependencies"
+        | "paket.lock"
+        | "pixi.toml"
+        | "pixi.lock"
+        | "renv.lock"
+        | "dub.json"
+        | "dub.sdl"
+        | "bower.json" => Format::Opaque,
         "pom.xml"
         | "build.gradle"
         | "build.gradle.kts"
@@ -96,7 +149,7 @@ fn format_of(path: &RepoPath) -> Option<Format> {
         | "elm.json" => Format::Opaque,
         _ if OPAQUE_ENDINGS.iter().any(|ending| name.ends_with(ending)) => Format::Opaque,
         // `requirements/base.txt` and its like.
-        _ if name.ends_with(".txt") && is_in_requirements(path) => Format::Requirements,
+        _ if (name.ends_with(".txt") || name.ends_with(".in")) && is_in_requirements(path) => Format::Requirements,
         _ => return None,
     })
 }
@@ -136,24 +189,15 @@ pub fn dependency_change(path: &RepoPath, before: Option<&[u8]>, after: Option<&
             }
         }
         format => {
-            let read = |side: Option<&[u8]>| side.map_or(Some(Entries::new()), |bytes| entries(format, bytes));
+            let read = |side: Option<&[u8]>| side.map_or(Some(Entries::default()), |bytes| entries(format, bytes));
             // What could not be read before is compared with nothing: then everything that is there counts as added.
             match (read(before), read(after)) {
                 (_, None) => DependencyChange::Unknown,
                 (None, Some(_)) if after.is_none() => DependencyChange::Unknown,
-                (old, Some(new)) => DependencyChange::Names(changed(&old.unwrap_or_default(), &new)),
+                (old, Some(new)) => DependencyChange::Names(old.unwrap_or_default().differing(&new)),
             }
         }
     })
-}
-
-/// The names of which one side says something that the other does not.
-fn changed(old: &Entries, new: &Entries) -> BTreeSet<String> {
-    let differ = |these: &Entries, those: &Entries| -> Vec<String> {
-        let differing = these.iter().filter(|(key, entry)| those.get(*key) != Some(*entry));
-        differing.map(|(_, entry)| entry.name.clone()).collect()
-    };
-    differ(new, old).into_iter().chain(differ(old, new)).collect()
 }
 
 #[cfg(test)]
@@ -346,6 +390,127 @@ mod tests {
             ),
         ] {
             let before = if path.ends_with(".json") { "{}" } else { "" };
+            assert_eq!(change(path, before, after), expected, "{path}: {after}");
+        }
+    }
+
+    #[test]
+    fn nothing_hides_behind_what_was_there_or_beside_the_usual_sections() {
+        let cargo_like = "[project]\ndependencies = [\"requests>=2\"]\n";
+        for (path, before, after, expected) in [
+            (
+                "requirements.txt",
+                "requests==2\n",
+                "requests @ https://x/evil.whl\nrequests==2\n",
+                "https://x/evil.whl",
+            ),
+            (
+                "requirements.txt",
+                "a==1 \\\n  --hash=sha256:1\n",
+                "a==1 \\\n  --hash=sha256:1 \\\n  --hash=sha256:2\n",
+                "a",
+            ),
+            ("dev-requirements.txt", "", "evil\n", "evil"),
+            ("requirements/base.in", "", "evil\n", "evil"),
+            (
+                "pyproject.toml",
+                cargo_like,
+                "[project]\ndependencies = [\"requests @ https://x/evil\", \"requests>=2\"]\n",
+                "https://x/evil",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[[tool.uv.index]]\nurl = \"https://x\"\ndefault = true\n",
+                "https://x",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[[tool.poetry.source]]\nname = \"x\"\nurl = \"https://x\"\n",
+                "https://x",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[tool.uv]\noverride-dependencies = [\"evil\"]\n",
+                "evil",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[tool.pdm.dev-dependencies]\ntest = [\"evil>1\"]\n",
+                "evil",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[tool.hatch.envs.a]\ndependencies = [\"evil\"]\n",
+                "evil",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[tool.uv.sources]\na = { git = \"https://x\" }\n",
+                "https://x",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[build-system]\nrequires = [\"evil\"]\nbuild-backend = \"x\"\n",
+                "evil x",
+            ),
+            ("pyproject.toml", "", "[dependency-groups]\ntest = [\"evil\"]\n", "evil"),
+            (
+                "pyproject.toml",
+                "",
+                "[tool.ruff]\nline-length = 100\n[tool.mypy]\nstrict = true\n",
+                "",
+            ),
+            (
+                "go.mod",
+                "replace a/b v0.9.0 => c/d v1.0.0\n",
+                "replace a/b v1.0.0 => evil/y v1.0.0\nreplace a/b v0.9.0 => c/d v1.0.0\n",
+                "evil/y",
+            ),
+            (
+                "go.mod",
+                "",
+                "require(\n\tevil/x v1\n)\nreplace(\n\ta => evil/y v1\n)\n",
+                "evil/x evil/y",
+            ),
+            (
+                "package.json",
+                "{}",
+                "{\"pnpm\": {\"overrides\": {\"a\": \"npm:evil@1\"}}}",
+                "evil",
+            ),
+            (
+                "package.json",
+                "{}",
+                "{\"packageManager\": \"yarn@https://x\"}",
+                "https://x",
+            ),
+            (
+                "package.json",
+                "{}",
+                "{\"scripts\": {\"postinstall\": \"npm i evil\", \"test\": \"a\"}}",
+                "postinstall",
+            ),
+            (
+                "Cargo.toml",
+                "",
+                "[dependencies]\na = { version = \"1\", registry = \"evil\" }\n",
+                "evil",
+            ),
+            (".npmrc", "", "registry=https://x\n", "unknown"),
+            (
+                "gradle/wrapper/gradle-wrapper.properties",
+                "",
+                "distributionUrl=https://x\n",
+                "unknown",
+            ),
+        ] {
             assert_eq!(change(path, before, after), expected, "{path}: {after}");
         }
     }

@@ -1,25 +1,40 @@
 //! Reading manifests, as far as dependencies go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Format;
 
-/// What a manifest says of each dependency, by its section and by what the manifest calls it.
-pub(super) type Entries = BTreeMap<(String, String), Entry>;
+/// What a manifest says of each dependency, by its section and by what the manifest calls it. It may say several things.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Entries(BTreeMap<(String, String), BTreeSet<Entry>>);
 
 /// What a manifest says of a dependency.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
     /// What is taken, whatever the manifest calls it: the package of a registry, or the address where it comes from elsewhere.
-    pub(super) name: String,
+    name: String,
     /// Everything that says which version of it.
     says: String,
 }
 
-impl Entry {
-    fn new(name: impl Into<String>, says: impl Into<String>) -> Self {
+impl Entries {
+    /// The names of what one of two says and the other does not.
+    pub(super) fn differing(&self, other: &Self) -> BTreeSet<String> {
+        let only_in = |these: &Self, those: &Self| -> Vec<String> {
+            let all = these
+                .0
+                .iter()
+                .flat_map(|(key, said)| said.iter().map(move |entry| (key, entry)));
+            let missing = all.filter(|(key, entry)| those.0.get(*key).is_none_or(|said| !said.contains(*entry)));
+            missing.map(|(_, entry)| entry.name.clone()).collect()
+        };
+        only_in(self, other).into_iter().chain(only_in(other, self)).collect()
+    }
+
+    fn add(&mut self, section: &str, key: impl Into<String>, name: impl Into<String>, says: impl Into<String>) {
         let (name, says) = (name.into(), says.into());
-        Self { name, says }
+        let said = self.0.entry((section.to_owned(), key.into())).or_default();
+        said.insert(Entry { name, says });
     }
 }
 
@@ -38,7 +53,7 @@ pub(super) fn entries(format: Format, content: &[u8]) -> Option<Entries> {
 
 fn cargo_toml(text: &str) -> Option<Entries> {
     let document: toml::Table = toml::from_str(text).ok()?;
-    let mut found = Entries::new();
+    let mut found = Entries::default();
     let mut tables = vec![(String::new(), &document)];
     if let Some(workspace) = document.get("workspace").and_then(toml::Value::as_table) {
         tables.push(("workspace.".to_owned(), workspace));
@@ -78,37 +93,23 @@ fn cargo_toml(text: &str) -> Option<Entries> {
 
 fn cargo_section(section: &str, list: &toml::Value, found: &mut Entries) {
     for (key, value) in list.as_table().into_iter().flatten() {
-        let entry = match value {
-            toml::Value::Table(table) => {
-                let inherited = table.get("workspace").and_then(toml::Value::as_bool) == Some(true);
-                let own_path = table
-                    .get("path")
-                    .and_then(toml::Value::as_str)
-                    .is_some_and(|path| !path.starts_with('/'));
-                if inherited || (own_path && !table.contains_key("git") && !table.contains_key("registry")) {
-                    continue;
-                }
-                let kept = [
-                    "version",
-                    "git",
-                    "branch",
-                    "tag",
-                    "rev",
-                    "registry",
-                    "registry-index",
-                    "path",
-                    "package",
-                ];
-                let kept = kept
-                    .iter()
-                    .filter_map(|key| table.get(*key).map(|value| format!("{key}={value}")));
-                let elsewhere = ["git", "registry-index", "path", "package"];
-                let name = elsewhere.iter().find_map(|key| table.get(*key)?.as_str());
-                Entry::new(name.unwrap_or(key), kept.collect::<Vec<_>>().join(" "))
-            }
-            other => Entry::new(key, format!("version={other}")),
+        let toml::Value::Table(table) = value else {
+            found.add(section, key, key, format!("version={value}"));
+            continue;
         };
-        found.insert((section.to_owned(), key.clone()), entry);
+        let inherited = table.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+        let own_path = table
+            .get("path")
+            .and_then(toml::Value::as_str)
+            .is_some_and(|path| !path.starts_with('/'));
+        if inherited || (own_path && !table.contains_key("git") && !table.contains_key("registry")) {
+            continue;
+        }
+        let elsewhere = ["git", "registry-index", "registry", "path", "package"];
+        let kept = ["version", "branch", "tag", "rev"].iter().chain(&elsewhere);
+        let kept = kept.filter_map(|key| table.get(*key).map(|value| format!("{key}={value}")));
+        let name = elsewhere.iter().find_map(|key| table.get(*key)?.as_str());
+        found.add(section, key, name.unwrap_or(key), kept.collect::<Vec<_>>().join(" "));
     }
 }
 
@@ -120,7 +121,7 @@ fn is_own(requirement: &str) -> bool {
 
 fn package_json(text: &str) -> Option<Entries> {
     let document: serde_json::Value = serde_json::from_str(text).ok()?;
-    let mut found = Entries::new();
+    let mut found = Entries::default();
     for section in [
         "dependencies",
         "devDependencies",
@@ -128,9 +129,23 @@ fn package_json(text: &str) -> Option<Entries> {
         "optionalDependencies",
         "overrides",
         "resolutions",
+        // What the package manager of this name is told beside; its `overrides` are like npm's.
+        "pnpm",
+        "bun",
     ] {
         if let Some(list) = document.get(section) {
             npm_section(section, list, &mut found);
+        }
+    }
+    // A package manager that is fetched.
+    if let Some(said) = document.get("packageManager").and_then(|said| said.as_str()) {
+        let (name, version) = said.split_once('@').unwrap_or((said, ""));
+        found.add("packageManager", "", npm_name(name, version), said);
+    }
+    // What is run when packages are fetched.
+    for key in ["preinstall", "install", "postinstall", "prepare"] {
+        if let Some(said) = document.get("scripts").and_then(|scripts| scripts.get(key)) {
+            found.add("scripts", key, key, said.to_string());
         }
     }
     Some(found)
@@ -141,16 +156,9 @@ fn npm_section(section: &str, list: &serde_json::Value, found: &mut Entries) {
     for (key, requirement) in list.as_object().into_iter().flatten() {
         match requirement.as_str() {
             Some(text) if is_own(text) => {}
-            Some(text) => {
-                found.insert((section.to_owned(), key.clone()), Entry::new(npm_name(key, text), text));
-            }
+            Some(text) => found.add(section, key, npm_name(key, text), text),
             None if requirement.is_object() => npm_section(&format!("{section}.{key}"), requirement, found),
-            None => {
-                found.insert(
-                    (section.to_owned(), key.clone()),
-                    Entry::new(key, requirement.to_string()),
-                );
-            }
+            None => found.add(section, key, key, requirement.to_string()),
         }
     }
 }
@@ -173,59 +181,102 @@ fn npm_name<'a>(key: &'a str, requirement: &'a str) -> &'a str {
 
 fn pyproject(text: &str) -> Option<Entries> {
     let document: toml::Table = toml::from_str(text).ok()?;
-    let mut found = Entries::new();
-    let at = |path: &[&str]| {
-        let (first, rest) = path.split_first()?;
-        rest.iter()
-            .try_fold(document.get(*first)?, |value, key| value.get(*key))
-    };
-    let mut list = |section: &str, value: Option<&toml::Value>| {
-        for item in value.and_then(toml::Value::as_array).into_iter().flatten() {
-            if let Some(requirement) = item.as_str() {
-                let entry = Entry::new(python_taken(requirement), requirement);
-                found.insert((section.to_owned(), python_name(requirement)), entry);
-            }
+    let mut found = Entries::default();
+    for (section, value) in &document {
+        match section.as_str() {
+            "dependency-groups" => python_requirements(section, value, &mut found),
+            _ => python_tool(section, value, &mut found),
         }
-    };
-    list("dependencies", at(&["project", "dependencies"]));
-    list("build-system", at(&["build-system", "requires"]));
-    list("uv", at(&["tool", "uv", "dev-dependencies"]));
-    for groups in [&["project", "optional-dependencies"][..], &["dependency-groups"]] {
-        for (group, items) in at(groups).and_then(toml::Value::as_table).into_iter().flatten() {
-            list(group, Some(items));
-        }
-    }
-    let mut table = |section: &str, value: Option<&toml::Value>| {
-        for (key, requirement) in value.and_then(toml::Value::as_table).into_iter().flatten() {
-            let address = ["git", "url"].iter().find_map(|from| requirement.get(*from)?.as_str());
-            let entry = Entry::new(address.unwrap_or(key), requirement.to_string());
-            found.insert((section.to_owned(), key.clone()), entry);
-        }
-    };
-    table("poetry", at(&["tool", "poetry", "dependencies"]));
-    table("poetry-dev", at(&["tool", "poetry", "dev-dependencies"]));
-    table("uv-sources", at(&["tool", "uv", "sources"]));
-    for (group, items) in at(&["tool", "poetry", "group"])
-        .and_then(toml::Value::as_table)
-        .into_iter()
-        .flatten()
-    {
-        table(group, items.get("dependencies"));
     }
     Some(found)
 }
 
+/// Whatever tool reads it: a key that ends so lists dependencies.
+const LISTS: [&str; 3] = ["dependencies", "requires", "constraints"];
+/// Such a key says where they come from.
+const ORIGINS: [&str; 8] = [
+    "source",
+    "sources",
+    "index",
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "build-backend",
+    "backend-path",
+];
+
+fn python_tool(section: &str, value: &toml::Value, found: &mut Entries) {
+    for (key, value) in value.as_table().into_iter().flatten() {
+        let below = format!("{section}.{key}");
+        if LISTS.iter().any(|list| key.ends_with(list)) {
+            python_requirements(&below, value, found);
+        } else if ORIGINS.contains(&key.as_str()) {
+            python_origins(&below, value, found);
+        } else {
+            let tables = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .chain(value.is_table().then_some(value));
+            tables.for_each(|table| python_tool(&below, table, found));
+        }
+    }
+}
+
+/// A list of requirements, groups of them, or a table of names and versions.
+fn python_requirements(section: &str, value: &toml::Value, found: &mut Entries) {
+    match value {
+        toml::Value::String(requirement) => {
+            found.add(
+                section,
+                python_name(requirement),
+                python_taken(requirement),
+                requirement,
+            );
+        }
+        toml::Value::Array(list) => list.iter().for_each(|item| python_requirements(section, item, found)),
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                match value {
+                    toml::Value::Array(list) if list.iter().all(toml::Value::is_str) => {
+                        python_requirements(&format!("{section}.{key}"), value, found);
+                    }
+                    _ => found.add(section, key, address_in(value).unwrap_or(key), value.to_string()),
+                }
+            }
+        }
+        other => found.add(section, "", section, other.to_string()),
+    }
+}
+
+fn python_origins(section: &str, value: &toml::Value, found: &mut Entries) {
+    match value {
+        toml::Value::Array(list) => list.iter().for_each(|item| python_origins(section, item, found)),
+        toml::Value::Table(table) if !table.contains_key("url") => {
+            for (key, value) in table {
+                found.add(section, key, address_in(value).unwrap_or(key), value.to_string());
+            }
+        }
+        toml::Value::String(text) => found.add(section, "", text, text),
+        other => found.add(section, "", address_in(other).unwrap_or(section), other.to_string()),
+    }
+}
+
+fn address_in(value: &toml::Value) -> Option<&str> {
+    ["git", "url"].iter().find_map(|from| value.get(*from)?.as_str())
+}
+
 fn requirements(text: &str) -> Option<Entries> {
-    let mut found = Entries::new();
+    let mut found = Entries::default();
+    // A line that ends so goes on in the next: hashes follow their requirement.
+    let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
     for line in text.lines() {
         let line = line.split(" #").next().unwrap_or_default().trim();
-        if line.is_empty() || line.starts_with('#') || line.starts_with("--hash") {
+        let is_own = line == "-e ." || line.starts_with("-e ./") || line.starts_with("./");
+        if line.is_empty() || line.starts_with('#') || is_own {
             continue;
         }
-        if line == "-e ." || line.starts_with("-e ./") || line.starts_with("./") {
-            continue;
-        }
-        found.insert((String::new(), python_name(line)), Entry::new(python_taken(line), line));
+        found.add("", python_name(line), python_taken(line), line);
     }
     Some(found)
 }
@@ -259,24 +310,24 @@ fn python_name(requirement: &str) -> String {
 }
 
 fn go_mod(text: &str) -> Entries {
-    let mut found = Entries::new();
+    let mut found = Entries::default();
     let mut block = None;
     for line in text.lines() {
-        let line = line.split("//").next().unwrap_or_default().trim();
+        // A block may begin without a blank.
+        let line = line.split("//").next().unwrap_or_default().replace('(', " ( ");
         let words: Vec<_> = line.split_whitespace().collect();
-        match (words.as_slice(), block) {
+        match (words.as_slice(), &block) {
             ([")"], _) => block = None,
-            ([directive @ ("require" | "replace" | "tool"), "("], _) => block = Some(*directive),
-            (["require" | "replace" | "tool", name, rest @ ..], None)
-            | ([name, rest @ ..], Some("require" | "replace" | "tool")) => {
+            ([directive @ ("require" | "replace" | "tool" | "toolchain"), "("], _) => {
+                block = Some((*directive).to_owned())
+            }
+            (["require" | "replace" | "tool" | "toolchain", name, rest @ ..], None) | ([name, rest @ ..], Some(_)) => {
                 // A replacement by a folder of the repository is none of the network's.
                 let own = rest.iter().any(|word| word.starts_with("./"));
                 if !own {
                     let by = rest.iter().skip_while(|word| **word != "=>").nth(1);
-                    found.insert(
-                        (block.unwrap_or(words[0]).to_owned(), (*name).to_owned()),
-                        Entry::new(*by.unwrap_or(name), rest.join(" ")),
-                    );
+                    let directive = block.clone().unwrap_or_else(|| words[0].to_owned());
+                    found.add(&directive, *name, *by.unwrap_or(name), rest.join(" "));
                 }
             }
             _ => {}
