@@ -374,6 +374,15 @@ pub struct Grants {
     pub commands: Vec<String>,
 }
 
+impl Grants {
+    /// Whether they name this dependency. Registries take `-` and `_` for the same, some also case.
+    pub fn names_dependency(&self, name: &str) -> bool {
+        let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        let name = plain(name);
+        self.dependencies.iter().any(|granted| plain(granted) == name)
+    }
+}
+
 /// Limits tighter than the policy's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

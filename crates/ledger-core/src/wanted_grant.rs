@@ -54,7 +54,7 @@ impl WantedGrant {
     /// Whether these grants hold it already.
     pub fn is_in(&self, grants: &Grants) -> bool {
         match self.kind {
-            GrantKind::Dependency => grants.dependencies.contains(&self.name),
+            GrantKind::Dependency => grants.names_dependency(&self.name),
             GrantKind::ProtectedPath => grants.protected.contains(&self.name),
             GrantKind::Command => grants.commands.contains(&self.name),
             GrantKind::Migrations => grants.migrations,

@@ -292,12 +292,8 @@ fn missing_dependency(change: &Change, facts: Option<&FileFacts>, grants: &Grant
     if !is_dependency_file(path) || has_same_content || is_granted_whole() {
         return None;
     }
-    let granted: BTreeSet<String> = grants.dependencies.iter().map(|name| plain_name(name)).collect();
     let missing = |names: &BTreeSet<String>| -> Option<String> {
-        let missing: Vec<_> = names
-            .iter()
-            .filter(|name| !granted.contains(&plain_name(name)))
-            .collect();
+        let missing: Vec<_> = names.iter().filter(|name| !grants.names_dependency(name)).collect();
         (!missing.is_empty()).then(|| shown_names(&missing))
     };
     let is_link = change.after.is_some_and(|after| after.mode == EntryMode::Symlink);
@@ -306,9 +302,11 @@ fn missing_dependency(change: &Change, facts: Option<&FileFacts>, grants: &Grant
             "it says which dependencies there are, in a way that is not read, and the ticket does not grant the whole file: \
              `[grants] dependencies` does not name `{path}`"
         )),
-        Some(DependencyChange::Locked { replaced, .. }) if !granted.is_empty() => missing(replaced).map(|names| {
-            format!("it takes {names} from elsewhere, or with other content, which the ticket does not grant")
-        }),
+        Some(DependencyChange::Locked { replaced, .. }) if !grants.dependencies.is_empty() => {
+            missing(replaced).map(|names| {
+                format!("it takes {names} from elsewhere, or with other content, which the ticket does not grant")
+            })
+        }
         Some(DependencyChange::Locked { names, .. } | DependencyChange::Names(names)) => {
             missing(names).map(|names| format!("it adds, replaces or removes {names}, which the ticket does not grant"))
         }
@@ -329,11 +327,6 @@ fn shown_name(name: &str) -> String {
     format!("`{short}`")
 }
 
-/// Registries take `-` and `_` for the same, some also case.
-fn plain_name(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
-}
-
 /// Where tools of many languages keep changes of a database.
 pub(crate) fn is_migration(path: &RepoPath) -> bool {
     let parts: Vec<Vec<u8>> = path.parts().map(<[u8]>::to_ascii_lowercase).collect();
@@ -342,11 +335,8 @@ pub(crate) fn is_migration(path: &RepoPath) -> bool {
     };
     let is = |folder: &Vec<u8>, names: &[&str]| names.iter().any(|name| folder == name.as_bytes());
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix.as_bytes()));
-    // Code and statements; a README beside them is none, nor a folder of documentation that has the same name.
-    let is_code = ends(&[
-        ".sql", ".py", ".rb", ".js", ".ts", ".mjs", ".cjs", ".php", ".go", ".rs", ".kt", ".java", ".cs", ".ex", ".exs",
-        ".xml", ".yml", ".yaml", ".json", ".toml",
-    ]);
+    // A README beside them is none, nor a folder of documentation that has the same name.
+    let is_text = ends(&[".md", ".txt", ".rst", ".adoc", ".html"]);
     let in_folder = folders
         .iter()
         .any(|folder| is(folder, &["migrations", "migration", "db_migrations"]));
@@ -355,11 +345,23 @@ pub(crate) fn is_migration(path: &RepoPath) -> bool {
             .windows(2)
             .any(|pair| pair[0] == first.as_bytes() && pair[1] == second.as_bytes())
     };
-    is_code && (in_folder || pair("db", "migrate") || pair("alembic", "versions") || pair("db", "changelog"))
+    let among = |names: &[&str]| folders.iter().any(|folder| is(folder, names));
+    let is_changelog = name.windows(9).any(|part| part == b"changelog")
+        && ends(&[".xml", ".yaml", ".yml", ".json", ".sql"])
+        && among(&["db", "changelog", "changelogs", "liquibase", "database"]);
+    !is_text && (in_folder || pair("db", "migrate") || pair("alembic", "versions") || pair("db", "changelog"))
         || (ends(&[".sql"])
-            && folders
-                .iter()
-                .any(|folder| is(folder, &["flyway", "liquibase", "migrate"])))
+            && among(&[
+                "flyway",
+                "liquibase",
+                "migrate",
+                "sqitch",
+                "deploy",
+                "revert",
+                "evolutions",
+            ]))
+        || is_changelog
+        || name.as_slice() == b"sqitch.plan"
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use ledger_core::{BlockerCode, Grants, Violation};
 
 use crate::config::Policy;
 pub(crate) use words::{Command, commands_of};
+use words::{as_written, commands_within};
 
 /// The longest line that is judged; a longer one is refused. No system starts a shell with a longer script as its argument.
 pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
@@ -66,27 +67,45 @@ fn judge(
         });
     }
     let with_network = policy.agent.network || grants.network;
-    let granted: Vec<Vec<Command>> = grants.commands.iter().map(|granted| commands_of(granted)).collect();
-    commands_of(line).iter().find_map(|command| {
-        let is_granted = granted
-            .iter()
-            .any(|list| list.iter().any(|granted| granted.words == command.words));
+    without_granted(line, grants).iter().find_map(|command| {
         let denied = || {
             policy.commands.deny.iter().find_map(|pattern| {
                 let matches = command.begins_with(pattern.words());
                 matches.then(|| format!("the policy denies `{pattern}`"))
             })
         };
-        let found = denied()
+        let (code, detail) = denied()
             .map(|detail| (BlockerCode::UnsafeAction, detail))
             .or_else(|| rules::judge(command, grants, with_network))
             .or_else(|| further(command))?;
-        (!is_granted).then_some(Violation {
-            code: found.0,
+        Some(Violation {
+            code,
             path: None,
-            detail: found.1,
+            detail,
         })
     })
+}
+
+/// The commands of a line, but for what stands in it exactly as a grant is written.
+fn without_granted(line: &str, grants: &Grants) -> Vec<Command> {
+    let written = as_written(line);
+    let mut is_granted = vec![false; written.len()];
+    for granted in grants.commands.iter().map(|granted| as_written(granted)) {
+        let Some(last) = written.len().checked_sub(granted.len()).filter(|_| !granted.is_empty()) else {
+            continue;
+        };
+        for begin in 0..=last {
+            let range = begin..begin + granted.len();
+            if written[range.clone()] == granted {
+                is_granted[range].fill(true);
+            }
+        }
+    }
+    let others = written
+        .into_iter()
+        .zip(is_granted)
+        .filter(|(_, is_granted)| !is_granted);
+    others.flat_map(|(simple, _)| commands_within(simple)).collect()
 }
 
 #[cfg(test)]

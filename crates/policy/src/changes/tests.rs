@@ -450,3 +450,33 @@ proptest::proptest! {
         proptest::prop_assert_eq!(first, judge_changes(&set, &facts, rules, &Policy::default(), &ticket));
     }
 }
+
+#[test]
+fn a_migration_is_known_by_where_it_lies_and_not_by_its_ending() {
+    for path in [
+        "src/app/migrations/0001_initial.py",
+        "db/migrations/001.psql",
+        "migrations/0001_init.up",
+        "migrations/0002.sh",
+        "migrations/0003.cql",
+        "src/migrations/add.tsx",
+        "db/migrate/001.rake",
+        "src/main/resources/changelog/db.changelog-1.xml",
+        "db/changelog-master.yaml",
+        "sqitch.plan",
+        "deploy/users.sql",
+        "Flyway/V1__init.SQL",
+    ] {
+        assert!(is_migration(&path.parse().unwrap()), "{path}");
+    }
+    for path in [
+        "src/migrations/README.md",
+        "docs/changelog.xml",
+        "CHANGELOG.md",
+        "deploy/app.yaml",
+        "src/migrate.rs",
+        "queries/users.sql",
+    ] {
+        assert!(!is_migration(&path.parse().unwrap()), "{path}");
+    }
+}

@@ -424,6 +424,49 @@ fn a_granted_command_excuses_nothing_beside_it() {
 }
 
 #[test]
+fn a_granted_line_is_granted_as_it_is_written_and_in_no_other_way() {
+    for (granted, same, other) in [
+        (
+            "cd infra && terraform apply",
+            "bash -lc 'cd infra && terraform apply 2>&1'",
+            "cd prod && terraform apply",
+        ),
+        (
+            "cd infra && terraform apply",
+            "true; cd infra && terraform apply",
+            "terraform apply",
+        ),
+        (
+            "git push origin HEAD",
+            "git push origin HEAD",
+            "GIT_SSH_COMMAND=./evil git push origin HEAD",
+        ),
+        (
+            "git push origin HEAD",
+            "/bin/sh -c 'git push origin HEAD'",
+            "/tmp/evil/git push origin HEAD",
+        ),
+        ("terraform apply", "terraform apply | tee log", "sudo terraform apply"),
+        ("terraform apply", "terraform  apply", "/tmp/bash -c 'terraform apply'"),
+        ("cat notes", "cat notes", "cat notes < ~/.ssh/id_rsa"),
+        ("terraform apply", "terraform apply; ls", "echo yes | terraform apply"),
+        (
+            "kubectl apply -f $(make manifest)",
+            "kubectl apply -f $(make manifest)",
+            "kubectl apply -f $(cat evil)",
+        ),
+    ] {
+        let grants = Grants {
+            commands: vec![granted.into()],
+            ..Grants::default()
+        };
+        let judge = |line: &str| judge_command(line, &Policy::default(), &grants);
+        assert_eq!(judge(same), None, "{granted}: {same}");
+        assert!(judge(other).is_some(), "{granted}: {other}");
+    }
+}
+
+#[test]
 fn a_policy_denies_by_the_first_words() {
     let policy = Policy::parse(b"[commands]\ndeny = [\"bin/ship\", \"foo * bar\"]\n").unwrap();
     let judge = |line: &str| judge_command(line, &policy, &Grants::default()).map(|violation| violation.detail);

@@ -2,7 +2,8 @@
 
 mod split;
 
-use split::{Simple, split};
+pub(crate) use split::Simple;
+use split::split;
 
 /// The deepest nesting of shells in shells that is followed.
 const MAX_DEPTH: usize = 6;
@@ -66,20 +67,63 @@ pub(crate) fn commands_of(line: &str) -> Vec<Command> {
     commands
 }
 
+/// What a line joins, as it is written, with every word, assignment and redirection. Only shells that are there to run a text are taken away, because
+/// agents put one around whatever they run, and where output to one descriptor goes to another.
+pub(crate) fn as_written(line: &str) -> Vec<Simple> {
+    let mut written = Vec::new();
+    write_out(line, 0, &mut written);
+    written
+}
+
+fn write_out(line: &str, depth: usize, written: &mut Vec<Simple>) {
+    for mut simple in split(line) {
+        simple.writes.retain(|file| !file.starts_with('&'));
+        let is_bare = simple.writes.is_empty() && simple.reads.is_empty() && simple.nested.is_empty() && !simple.piped;
+        match simple.words.as_slice() {
+            [shell, options, script] if is_bare && depth < MAX_DEPTH && is_plain_shell(shell, options) => {
+                write_out(script, depth + 1, written);
+            }
+            _ => written.push(simple),
+        }
+        if written.len() >= MAX_COMMANDS {
+            written.truncate(MAX_COMMANDS);
+            return;
+        }
+    }
+}
+
+fn is_plain_shell(shell: &str, options: &str) -> bool {
+    let is_system = |folder: &str| matches!(folder, "/bin/" | "/usr/bin/");
+    let name = base_name(shell);
+    let folder = &shell[..shell.len() - name.len()];
+    SHELLS.contains(&name) && (folder.is_empty() || is_system(folder)) && matches!(options, "-c" | "-lc")
+}
+
+/// The plain commands of a part of a line, see [`commands_of`].
+pub(crate) fn commands_within(simple: Simple) -> Vec<Command> {
+    let mut commands = Vec::new();
+    collect_simple(simple, 0, &mut commands);
+    commands
+}
+
 fn collect(line: &str, depth: usize, commands: &mut Vec<Command>) {
     if depth > MAX_DEPTH {
         return;
     }
     for simple in split(line) {
-        for nested in &simple.nested {
-            collect(nested, depth + 1, commands);
-        }
-        unwrap(simple, depth, commands);
+        collect_simple(simple, depth, commands);
         if commands.len() >= MAX_COMMANDS {
             commands.truncate(MAX_COMMANDS);
             return;
         }
     }
+}
+
+fn collect_simple(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
+    for nested in &simple.nested {
+        collect(nested, depth + 1, commands);
+    }
+    unwrap(simple, depth, commands);
 }
 
 /// Words of the shell's own grammar that stand before a command.

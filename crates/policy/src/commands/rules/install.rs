@@ -88,11 +88,8 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
             || name.ends_with("...")
     };
     let missing = names.iter().find(|name| {
-        !is_local(name)
-            && !grants
-                .dependencies
-                .iter()
-                .any(|granted| granted == *name || granted == bare_name(name))
+        let is_granted = grants.names_dependency(name) || grants.names_dependency(bare_name(name));
+        !is_local(name) && !is_granted
     })?;
     let detail = format!(
         "adds the dependency `{}`, which the ticket does not grant",

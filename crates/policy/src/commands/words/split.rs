@@ -1,8 +1,8 @@
 //! Cutting a line at what joins commands, and commands into words, as a shell's quotes say.
 
 /// A command as it stands in the line.
-#[derive(Debug, Default)]
-pub(super) struct Simple {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Simple {
     pub(super) words: Vec<String>,
     pub(super) writes: Vec<String>,
     pub(super) reads: Vec<String>,
