@@ -359,9 +359,8 @@ fn without_addresses(text: &str, addresses: &[String]) -> String {
     let mut out = String::new();
     let mut rest = text.as_str();
     while let Some(at) = rest.find("://") {
-        let begin = rest[..at]
-            .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '+')
-            .map_or(0, |before| before + 1);
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || c == '+';
+        let begin = rest[..at].trim_end_matches(is_scheme).len();
         let end = rest[at..]
             .find(|c: char| c.is_whitespace() || c == '\'' || c == '"')
             .map_or(rest.len(), |end| at + end);
@@ -396,6 +395,17 @@ mod tests {
             ("nothing to hide", "nothing to hide"),
         ] {
             assert_eq!(without_addresses(text, &addresses), told);
+        }
+    }
+
+    #[test]
+    fn an_address_may_follow_any_letter() {
+        for (text, told) in [
+            ("siehe „https://example.org/a“ dort", "siehe „its address dort"),
+            ("voilà://x", "voilàits address"),
+            ("é", "é"),
+        ] {
+            assert_eq!(without_addresses(text, &[]), told);
         }
     }
 }
