@@ -145,7 +145,7 @@ impl Redaction {
             .and_then(|place| path.strip_prefix(place))
             .and_then(|rest| rest.strip_prefix('/'));
         match inside {
-            Some(rest) => shorten(rest, 300),
+            Some(rest) => self.text(rest, 300),
             None => self.text(path, 300),
         }
     }
@@ -184,6 +184,10 @@ mod tests {
             "cat ./a ~/.ssh [secret] en_GB.UTF-8"
         );
         assert_eq!(redaction.path("/home/ann/state/work/src/a.rs"), "src/a.rs");
+        assert_eq!(
+            redaction.path("/home/ann/state/work/hunter2hunter2.txt"),
+            "[secret].txt"
+        );
         assert_eq!(redaction.path("/home/ann/state/workshop"), "~/state/workshop");
     }
 }
