@@ -33,7 +33,7 @@ impl DocumentError {
             line: before.matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             span: start..floor_char_boundary(text, span.end).max(start),
-            message: message.into(),
+            message: on_one_line(&message.into()),
             hint: None,
         }
     }
@@ -43,6 +43,18 @@ impl DocumentError {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// A message quotes what the file says, which must not look like more than one line of output.
+fn on_one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 fn floor_char_boundary(text: &str, index: usize) -> usize {
@@ -299,6 +311,16 @@ mod tests {
             ]
             .join("\n")
         );
+    }
+
+    #[test]
+    fn a_message_is_one_line_whatever_the_file_says() {
+        for text in ["\"a\\nb\" = 1\n", "title = \"x\"\n\"\\u001b[2Jcount\" = 1\n"] {
+            let error = read_toml::<Sample>(text.as_bytes()).unwrap_err();
+            assert!(!error.message.contains(char::is_control), "{error:?}");
+        }
+        let error = DocumentError::at("x", 0..1, "`a\nb` occurs twice");
+        assert_eq!(error.to_string(), "line 1, column 1: `a\\nb` occurs twice");
     }
 
     #[test]
