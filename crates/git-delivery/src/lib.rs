@@ -27,6 +27,7 @@ mod rules;
 mod store;
 mod tag;
 mod tree;
+mod tree_order;
 
 pub use anchor::{Anchor, AnchorError};
 pub use beneath::{make_usable, make_writable};

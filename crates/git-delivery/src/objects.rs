@@ -10,6 +10,7 @@ use ledger_core::{BlobId, CommitId, EntryMode, ObjectId, RepoPath, Side, TreeId}
 
 use crate::crash_point::crash_point;
 use crate::repository::Repository;
+use crate::tree_order::TreeOrder;
 
 /// The most entries of one tree that are listed. Small objects can describe endless trees.
 const LISTING_LIMIT: usize = 10_000_000;
@@ -342,7 +343,7 @@ fn find_entry(
     Ok(None)
 }
 
-/// Calls with path, mode and id of each file below a tree, in the trees' own order.
+/// Calls with path, mode and id of each file below a tree, in the trees' own order. Refuses a tree that could be read in two ways.
 pub(crate) fn for_each_file(
     local: &gix::Repository,
     tree: gix::ObjectId,
@@ -361,8 +362,12 @@ pub(crate) fn for_each_file(
                 damaged(tree, error)
             }
         })?;
+        let mut order = TreeOrder::default();
         for entry in entries {
             let entry = entry.map_err(|error| damaged(tree, error))?;
+            if let Some(reason) = order.refuses(entry.filename, entry.mode.is_tree()) {
+                return Err(damaged(tree, reason));
+            }
             count += 1;
             if count > LISTING_LIMIT {
                 return Err(ObjectError::TooLarge {
