@@ -91,30 +91,7 @@ impl Repository {
         if answer.truncated {
             return Err(unreadable().into());
         }
-        let mut counts = Vec::new();
-        let mut fields = answer.stdout.split(|byte| *byte == 0);
-        let path = |field: Option<&[u8]>| field.and_then(|field| RepoPath::new(field).ok()).ok_or_else(unreadable);
-        while let Some(field) = fields.next().filter(|field| !field.is_empty()) {
-            let mut columns = field.splitn(3, |byte| *byte == b'\t');
-            let (added, removed, name) = (columns.next(), columns.next(), columns.next());
-            let number = |column: Option<&[u8]>| std::str::from_utf8(column?).ok()?.parse::<u64>().ok();
-            let lines = match (number(added), number(removed)) {
-                (Some(added), Some(removed)) => Some((added, removed)),
-                _ if added == Some(b"-") => None,
-                _ => return Err(unreadable().into()),
-            };
-            // A rename has an empty name here and both names in the next two fields.
-            let (renamed_from, path) = match name {
-                Some(b"") => (Some(path(fields.next())?), path(fields.next())?),
-                name => (None, path(name)?),
-            };
-            counts.push(LineCount {
-                path,
-                renamed_from,
-                lines,
-            });
-        }
-        Ok(counts)
+        Ok(line_counts_in(&answer.stdout).ok_or_else(unreadable)?)
     }
 
     /// Calls with the path, the id, the size and the bytes of each file that the change set adds or changes. Of a file
@@ -156,5 +133,59 @@ impl Repository {
             .succeed()?;
         let text = String::from_utf8_lossy(&answer.stdout);
         Ok(text.split_whitespace().next().map(str::to_owned))
+    }
+}
+
+/// What `diff-tree --numstat -z` answers. None where it is not that.
+pub(crate) fn line_counts_in(answer: &[u8]) -> Option<Vec<LineCount>> {
+    let mut counts = Vec::new();
+    let Some(answer) = answer.strip_suffix(b"\0") else {
+        return answer.is_empty().then_some(counts);
+    };
+    let mut fields = answer.split(|byte| *byte == 0);
+    let path = |field: Option<&[u8]>| RepoPath::new(field?).ok();
+    while let Some(field) = fields.next() {
+        let mut columns = field.splitn(3, |byte| *byte == b'\t');
+        let (added, removed, name) = (columns.next(), columns.next(), columns.next());
+        let number = |column: Option<&[u8]>| std::str::from_utf8(column?).ok()?.parse::<u64>().ok();
+        let lines = match (number(added), number(removed)) {
+            (Some(added), Some(removed)) => Some((added, removed)),
+            _ if added == Some(b"-") && removed == added => None,
+            _ => return None,
+        };
+        // A rename has an empty name here and both names in the next two fields.
+        let (renamed_from, path) = match name {
+            Some(b"") => (Some(path(fields.next())?), path(fields.next())?),
+            name => (None, path(name)?),
+        };
+        counts.push(LineCount {
+            path,
+            renamed_from,
+            lines,
+        });
+    }
+    Some(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_to_its_end_or_not_at_all() {
+        let read = |answer: &str| line_counts_in(answer.as_bytes()).map(|counts| counts.len());
+        assert_eq!(read(""), Some(0));
+        assert_eq!(read("1\t2\ta\0-\t-\t\0b\0c\0"), Some(2));
+        for other in [
+            "\0",
+            "1\t2\ta",
+            "1\t2\ta\0\0b\0",
+            "1\t2\ta\0b\0",
+            "1\t2\t\0b\0",
+            "1\t-\ta\0",
+            "-\t1\ta\0",
+        ] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
     }
 }
