@@ -15,9 +15,13 @@ mod staging;
 mod user_index;
 mod work_tree;
 
+#[cfg(feature = "fuzzing")]
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "fuzzing")]
+use ledger_core::ObjectId;
 use ledger_core::{Change, CommitId, EntryMode, RefName, RepoPath};
 
 pub use error::FastForwardError;
@@ -317,4 +321,24 @@ impl FastForward {
         }
         Ok(differing)
     }
+}
+
+/// For the fuzz targets: see [`crate::fuzzing::user_index`].
+#[cfg(feature = "fuzzing")]
+pub(crate) fn user_index(answer: &[u8]) -> Option<BTreeMap<RepoPath, Vec<ObjectId>>> {
+    let ids = |entries: Vec<user_index::Entry>| entries.iter().map(|entry| entry.id).collect();
+    let index = UserIndex::listed(answer)?;
+    Some(
+        index
+            .0
+            .into_iter()
+            .map(|(path, entries)| (path, ids(entries)))
+            .collect(),
+    )
+}
+
+/// For the fuzz targets: see [`crate::fuzzing::own_changes`].
+#[cfg(feature = "fuzzing")]
+pub(crate) fn own_changes(answer: &[u8]) -> Option<BTreeMap<RepoPath, Vec<u8>>> {
+    own_changes::told(answer)
 }

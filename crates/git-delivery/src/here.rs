@@ -62,7 +62,24 @@ pub struct CommittedHere {
 }
 
 /// What the index has at a path.
-type Staged = BTreeMap<RepoPath, Vec<(String, ObjectId, String)>>;
+pub(crate) type Staged = BTreeMap<RepoPath, Vec<(String, ObjectId, String)>>;
+
+/// What `ls-files --stage -z` answers. None where it is not that.
+pub(crate) fn staged_in(answer: &[u8]) -> Option<Staged> {
+    let mut staged = Staged::new();
+    for line in answer.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        let facts = std::str::from_utf8(&line[..tab]).ok()?;
+        let path = RepoPath::new(&line[tab + 1..]).ok()?;
+        let mut facts = facts.split(' ');
+        let (mode, id, stage) = (facts.next()?, facts.next()?, facts.next()?);
+        staged
+            .entry(path)
+            .or_default()
+            .push((mode.to_owned(), id.parse().ok()?, stage.to_owned()));
+    }
+    Some(staged)
+}
 
 impl Repository {
     /// Commits exactly these files on the current branch, as plain files with this content, whatever else is staged or
@@ -154,22 +171,7 @@ impl Repository {
             .args(["--stage", "-z", "--full-name", "--"])
             .args(paths.map(|path| os_str(path.as_bytes())))
             .succeed()?;
-        let mut staged = Staged::new();
-        for line in answer.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-            let tab = line.iter().position(|byte| *byte == b'\t').ok_or_else(unreadable)?;
-            let facts = std::str::from_utf8(&line[..tab]).map_err(|_| unreadable())?;
-            let path = RepoPath::new(&line[tab + 1..]).map_err(|_| unreadable())?;
-            let mut facts = facts.split(' ');
-            let (Some(mode), Some(id), Some(stage)) = (facts.next(), facts.next(), facts.next()) else {
-                return Err(unreadable());
-            };
-            let id = id.parse().map_err(|_| unreadable())?;
-            staged
-                .entry(path)
-                .or_default()
-                .push((mode.to_owned(), id, stage.to_owned()));
-        }
-        Ok(staged)
+        staged_in(&answer.stdout).ok_or_else(unreadable)
     }
 
     fn refresh_index(

@@ -13,6 +13,9 @@ mod contents;
 mod crash_point;
 mod diff;
 mod fast_forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod git_program;
 mod here;
 mod likeness;

@@ -96,12 +96,7 @@ impl Repository {
                 Ok(Merge::Clean { tree })
             }
             Some(1) => {
-                let mut paths = Vec::new();
-                for field in fields.skip(1) {
-                    paths.push(RepoPath::new(field).map_err(|_| unreadable())?);
-                }
-                paths.sort();
-                paths.dedup();
+                let paths = conflicts_in(&answer.stdout).ok_or_else(unreadable)?;
                 Ok(Merge::Conflict { paths })
             }
             status => Err(MergeError::Git(GitProgramError::Failed {
@@ -148,4 +143,14 @@ impl Repository {
         }
         Ok(MergeAll::Clean { commit: tip })
     }
+}
+
+/// The paths that `merge-tree --name-only -z` names after the tree, each once. None where one of them is none.
+pub(crate) fn conflicts_in(answer: &[u8]) -> Option<Vec<RepoPath>> {
+    let fields = answer.split(|byte| *byte == 0).filter(|field| !field.is_empty());
+    let paths = fields.skip(1).map(|field| RepoPath::new(field).ok());
+    let mut paths = paths.collect::<Option<Vec<_>>>()?;
+    paths.sort();
+    paths.dedup();
+    Some(paths)
 }

@@ -224,41 +224,13 @@ impl Repository {
 
     /// What a tree has at this path; nothing for a folder.
     pub fn entry_at(&self, tree: TreeId, path: &RepoPath) -> Result<Option<Side>, ObjectError> {
-        Ok(match find_entry(&self.local(), tree, path)? {
-            Some((mode, id)) => match entry_mode(mode) {
-                Some(mode) => Some(Side {
-                    mode,
-                    id: BlobId(ours(id)?),
-                }),
-                None => None,
-            },
-            None => None,
-        })
+        side_at(&self.local(), tree, path)
     }
 
     /// All files of a tree, or of one folder of it, however deep, in the order of their paths' bytes. A folder that is
     /// not there has none.
     pub fn list_tree(&self, tree: TreeId, folder: Option<&RepoPath>) -> Result<Vec<TreeEntry>, ObjectError> {
-        let local = self.local();
-        let mut entries = Vec::new();
-        let (start, prefix) = match folder {
-            None => (theirs(tree.0), Vec::new()),
-            Some(folder) => match find_entry(&local, tree, folder)? {
-                Some((mode, id)) if mode.is_tree() => (id, [folder.as_bytes(), b"/"].concat()),
-                _ => return Ok(entries),
-            },
-        };
-        for_each_file(&local, start, prefix, &mut |path, mode, id| {
-            let path = RepoPath::new(path).map_err(|error| damaged(tree.0, error))?;
-            let id = BlobId(ours(id)?);
-            entries.push(TreeEntry {
-                path,
-                side: Side { mode, id },
-            });
-            Ok(())
-        })?;
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(entries)
+        list(&self.local(), tree, folder)
     }
 
     /// The bytes of the file at this path of a commit, following no symbolic link. Nothing if there is no file.
@@ -316,6 +288,18 @@ pub(crate) fn read_object(
     Ok(object.detach().data)
 }
 
+/// What a tree has at this path; nothing for a folder.
+pub(crate) fn side_at(local: &gix::Repository, tree: TreeId, path: &RepoPath) -> Result<Option<Side>, ObjectError> {
+    let file = find_entry(local, tree, path)?.and_then(|(mode, id)| Some((entry_mode(mode)?, id)));
+    file.map(|(mode, id)| {
+        Ok(Side {
+            mode,
+            id: BlobId(ours(id)?),
+        })
+    })
+    .transpose()
+}
+
 /// The entry at this path, also if it is a folder.
 fn find_entry(
     local: &gix::Repository,
@@ -341,6 +325,33 @@ fn find_entry(
         }
     }
     Ok(None)
+}
+
+/// All files of a tree, or of one folder of it, in the order of their paths' bytes.
+pub(crate) fn list(
+    local: &gix::Repository,
+    tree: TreeId,
+    folder: Option<&RepoPath>,
+) -> Result<Vec<TreeEntry>, ObjectError> {
+    let mut entries = Vec::new();
+    let (start, prefix) = match folder {
+        None => (theirs(tree.0), Vec::new()),
+        Some(folder) => match find_entry(local, tree, folder)? {
+            Some((mode, id)) if mode.is_tree() => (id, [folder.as_bytes(), b"/"].concat()),
+            _ => return Ok(entries),
+        },
+    };
+    for_each_file(local, start, prefix, &mut |path, mode, id| {
+        let path = RepoPath::new(path).map_err(|error| damaged(tree.0, error))?;
+        let id = BlobId(ours(id)?);
+        entries.push(TreeEntry {
+            path,
+            side: Side { mode, id },
+        });
+        Ok(())
+    })?;
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
 }
 
 /// Calls with path, mode and id of each file below a tree, in the trees' own order. Refuses a tree that could be read in two ways.

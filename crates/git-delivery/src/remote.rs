@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ledger_core::{CommitId, ObjectId, RefName};
+use ledger_core::{CommitId, InvalidObjectId, ObjectId, RefName};
 
 use crate::crash_point::crash_point;
 use crate::git_program::{Answer, Call, GitProgramError};
@@ -114,17 +114,10 @@ impl Repository {
         if answer.status != Some(0) {
             return Err(unreachable(remote, &addresses, &answer.complaint));
         }
-        let text = String::from_utf8_lossy(&answer.stdout);
-        let line = text
-            .lines()
-            .find_map(|line| line.split_once('\t').filter(|(_, name)| *name == branch.as_str()));
-        match line {
-            None => Ok(None),
-            Some((id, _)) => id.parse().map(|id| Some(CommitId(id))).map_err(|_| {
-                let command = "ls-remote".to_owned();
-                GitProgramError::Unreadable { command }.into()
-            }),
-        }
+        branch_in(&answer.stdout, branch).map_err(|_| {
+            let command = "ls-remote".to_owned();
+            GitProgramError::Unreadable { command }.into()
+        })
     }
 
     /// Fetches a branch of a remote into a ref of ours, which keeps it, and gives what it is; none where it does not exist. No
@@ -330,6 +323,15 @@ fn unreachable(remote: &str, addresses: &[String], complaint: &str) -> RemoteErr
     }
 }
 
+/// What a branch is by what `ls-remote` answers; none where it is not told.
+pub(crate) fn branch_in(answer: &[u8], branch: &RefName) -> Result<Option<CommitId>, InvalidObjectId> {
+    let text = String::from_utf8_lossy(answer);
+    let line = text
+        .lines()
+        .find_map(|line| line.split_once('\t').filter(|(_, name)| *name == branch.as_str()));
+    line.map(|(id, _)| id.parse().map(CommitId)).transpose()
+}
+
 /// What the remote itself says about a refusal, which Git marks, with the reason in short.
 fn told_by_remote(complaint: &str, said: &str) -> String {
     let lines = complaint.lines().filter_map(|line| line.strip_prefix("remote: "));
@@ -341,7 +343,7 @@ fn told_by_remote(complaint: &str, said: &str) -> String {
 }
 
 /// An address may hold credentials, and a path is one of this machine.
-fn without_addresses(text: &str, addresses: &[String]) -> String {
+pub(crate) fn without_addresses(text: &str, addresses: &[String]) -> String {
     let mut text = text.to_owned();
     let mut addresses: Vec<&str> = addresses
         .iter()

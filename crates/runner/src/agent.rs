@@ -11,6 +11,8 @@ mod codex_home;
 mod codex_program;
 mod codex_settings;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod reset;
 mod scripted;
 mod text;

@@ -91,6 +91,9 @@ mod weakened;
 mod workspace;
 
 pub use admit::{AdmitError, Candidacy, Ready};
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use agent::fuzzing;
 pub use agent::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexHomeError, CodexProgram,
     CodexProgramError, CodexProtocol, CodexVersion, HomeSettings, InvalidScript, MAX_ANSWER_BYTES, OLDEST_CODEX,

@@ -51,22 +51,7 @@ impl Repository {
         }
         let root = self.work_root()?;
         let index = UserIndex::read(self)?;
-        // A file that is taken out of the index is told twice: as deleted, and as untracked.
-        let mut told = BTreeMap::<_, Vec<u8>>::new();
-        for line in answer.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-            // `1 <XY> <six facts> <path>`, `u <XY> <eight facts> <path>`, `? <path>`
-            let facts = match line[0] {
-                b'1' => 8,
-                b'u' => 10,
-                _ => 1,
-            };
-            let path = line.splitn(facts + 1, |byte| *byte == b' ').nth(facts);
-            let path = path.ok_or_else(unreadable)?;
-            let before = &line[..line.len() - path.len()];
-            let path = path.strip_suffix(b"/").unwrap_or(path);
-            let path = RepoPath::new(path).map_err(|_| unreadable())?;
-            told.entry(path).or_default().extend_from_slice(before);
-        }
+        let told = told(&answer.stdout).ok_or_else(unreadable)?;
         let mut changes = Vec::new();
         for (path, mut facts) in told {
             for entry in index.0.get(&path).into_iter().flatten() {
@@ -79,6 +64,27 @@ impl Repository {
         }
         Ok(changes)
     }
+}
+
+/// What `status --porcelain=v2 -z` tells of each path. None where it is not that. A file that is taken out of the index is told twice: as
+/// deleted, and as untracked.
+pub(super) fn told(answer: &[u8]) -> Option<BTreeMap<RepoPath, Vec<u8>>> {
+    let mut told = BTreeMap::<_, Vec<u8>>::new();
+    for line in answer.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        // `1 <XY> <six facts> <path>`, `u <XY> <eight facts> <path>`, `? <path>`
+        let facts = match line[0] {
+            b'1' => 8,
+            b'u' => 10,
+            _ => 1,
+        };
+        let path = line.splitn(facts + 1, |byte| *byte == b' ').nth(facts)?;
+        let before = &line[..line.len() - path.len()];
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        told.entry(RepoPath::new(path).ok()?)
+            .or_default()
+            .extend_from_slice(before);
+    }
+    Some(told)
 }
 
 fn describe(work_dir: &Path, root: &Root, path: &RepoPath) -> io::Result<String> {

@@ -42,24 +42,29 @@ impl UserIndex {
         if answer.truncated {
             return Err(unreadable());
         }
+        Self::listed(&answer.stdout).ok_or_else(unreadable)
+    }
+
+    /// What `ls-files -v --stage -z` answers. None where it is not that.
+    pub(super) fn listed(answer: &[u8]) -> Option<Self> {
         let mut entries: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for line in answer.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-            let tab = line.iter().position(|byte| *byte == b'\t').ok_or_else(unreadable)?;
-            let facts = std::str::from_utf8(&line[..tab]).map_err(|_| unreadable())?;
-            let path = RepoPath::new(&line[tab + 1..]).map_err(|_| unreadable())?;
+        for line in answer.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+            let tab = line.iter().position(|byte| *byte == b'\t')?;
+            let facts = std::str::from_utf8(&line[..tab]).ok()?;
+            let path = RepoPath::new(&line[tab + 1..]).ok()?;
             let facts: Vec<_> = facts.split(' ').collect();
             let [tag, mode, id, stage] = facts[..] else {
-                return Err(unreadable());
+                return None;
             };
             entries.entry(path).or_default().push(Entry {
                 mode: mode.to_owned(),
-                id: id.parse().map_err(|_| unreadable())?,
-                stage: stage.parse().map_err(|_| unreadable())?,
+                id: id.parse().ok()?,
+                stage: stage.parse().ok()?,
                 skip_worktree: tag.eq_ignore_ascii_case("s"),
                 assume_unchanged: tag.chars().all(|tag| tag.is_ascii_lowercase()),
             });
         }
-        Ok(Self(entries))
+        Some(Self(entries))
     }
 
     /// The first path that is in a conflict.

@@ -371,7 +371,7 @@ impl PlaceIndex {
         Ok(tick)
     }
 
-    fn encode(&self, tick: Option<Moment>) -> Vec<u8> {
+    pub(crate) fn encode(&self, tick: Option<Moment>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len() + self.paths.len() + 4096);
         bytes.extend_from_slice(MAGIC);
         for id in [self.origin.base.0, self.origin.base_tree.0, self.origin.tree.0] {
@@ -410,7 +410,7 @@ impl PlaceIndex {
         Self::decode(&bytes).ok_or_else(|| PlaceIndexError::Damaged { path: path.to_owned() })
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (content, sum) = bytes.split_last_chunk::<8>()?;
         if checksum(content) != u64::from_le_bytes(*sum) {
             return None;
@@ -468,7 +468,7 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Shows damage, not intent: only the runner can write the file. Fast, because it is computed before each measurement.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let mut sum = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
     let mut words = bytes.chunks_exact(8);
     for word in words.by_ref() {

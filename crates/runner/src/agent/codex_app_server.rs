@@ -11,6 +11,8 @@ mod session;
 pub(super) mod watch;
 
 pub use protocol::{CodexProtocol, ProtocolDrift, ProtocolError};
+#[cfg(feature = "fuzzing")]
+pub(super) use server::{Message, declined};
 
 use std::future::Future;
 use std::pin::Pin;

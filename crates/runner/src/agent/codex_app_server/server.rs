@@ -34,7 +34,7 @@ pub(super) struct Server {
 
 /// A message from the server.
 #[derive(Debug)]
-pub(super) enum Message {
+pub(in crate::agent) enum Message {
     /// The answer to one of our requests.
     Response { id: u64, result: Result<Value, Refusal> },
     /// Something to know.
@@ -48,8 +48,8 @@ pub(super) enum Message {
 /// An error that the server answered with.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(super) struct Refusal {
-    pub(super) message: String,
+pub(in crate::agent) struct Refusal {
+    pub(in crate::agent) message: String,
 }
 
 impl Server {
@@ -131,7 +131,7 @@ impl Server {
 }
 
 impl Message {
-    pub(super) fn parse(line: &str) -> Self {
+    pub(in crate::agent) fn parse(line: &str) -> Self {
         let Ok(Value::Object(mut message)) = serde_json::from_str(line) else {
             return Self::Unreadable;
         };
@@ -159,7 +159,7 @@ impl Message {
 
 /// The answer that declines a request of the server's: nobody is there to ask, and a turn gets nothing beyond what it
 /// was started with.
-pub(super) fn declined(id: &Value, method: &str) -> String {
+pub(in crate::agent) fn declined(id: &Value, method: &str) -> String {
     let result = match method {
         "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => json!({ "decision": "decline" }),
         "item/permissions/requestApproval" => json!({ "permissions": {}, "scope": "turn" }),

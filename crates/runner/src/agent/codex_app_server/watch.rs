@@ -95,7 +95,7 @@ impl TurnWatch {
     }
 
     /// Takes a notification.
-    pub(super) fn notification(&mut self, method: &str, params: &Value) -> Vec<Activity> {
+    pub(in crate::agent) fn notification(&mut self, method: &str, params: &Value) -> Vec<Activity> {
         let thread = text(params, "/threadId");
         match method {
             "turn/started" => self.turn_started(thread, params),
