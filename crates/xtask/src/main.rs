@@ -13,6 +13,7 @@ mod command;
 mod deny;
 mod e2e;
 mod error;
+mod fuzz;
 mod night;
 mod package;
 mod purity;
@@ -76,6 +77,8 @@ enum Task {
     },
     /// Let the real program die at every point that it passes, and count what is lost, doubled or left over
     Certify(certify::Certificate),
+    /// Give what reads bytes from outside bytes that nobody has thought of
+    Fuzz(fuzz::Fuzzing),
     /// Package every published crate and build it from its package
     Package,
 }
@@ -105,6 +108,7 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::Night(nights) => night::run(workspace, nights),
         Task::Bench { names, quick } => bench::run(workspace, names, *quick),
         Task::Certify(certificate) => certify::run(workspace, certificate),
+        Task::Fuzz(fuzzing) => fuzz::run(workspace, fuzzing),
         Task::Package => package::run(workspace),
     }
 }
