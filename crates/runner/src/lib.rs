@@ -189,5 +189,7 @@ pub use timeline::{
     TimelineStart, stored_timeline, timeline,
 };
 pub use trust::{PolicyCommand, PolicyCommandKind, TrustError, TrustStore, policy_commands};
-pub use verify::{Verification, Verified, VerifyReport, named_receipt, verify_receipt, verify_ticket};
+pub use verify::{
+    Verification, Verified, VerifyReport, named_receipt, tickets_to_verify, verify_receipt, verify_ticket,
+};
 pub use workspace::{PolicyFile, Settings, Workspace, WorkspaceError, repository_id};

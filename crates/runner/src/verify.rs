@@ -4,7 +4,7 @@ mod children;
 mod refs;
 mod rescued;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -21,11 +21,13 @@ use crate::base::receipt_bytes;
 use crate::closeout::Closeout;
 use crate::memory::with_notes;
 use crate::packages::{is_as_pinned, pinned_files};
+use crate::run_history::{HistoryError, tickets_with_runs};
 use crate::specs::{LinkedSpecs, approval_of, overtaken_in};
 use crate::state::StateRoots;
 use crate::workspace::PolicyFile;
 
 const RECEIPTS: &str = "refs/counterfoil/receipts/";
+const RECEIPT_REF: &str = "receipt ref";
 
 /// The most bytes of a file that is said to be a receipt.
 const MAX_RECEIPT_BYTES: u64 = 16 * 1024 * 1024;
@@ -76,7 +78,20 @@ impl VerifyReport {
     }
 }
 
-/// Verifies every run of a ticket that this clone knows, stored in Git or live. With `only`, that run alone.
+/// The tickets of which this clone has a run or a receipt, in the order of their ids.
+pub fn tickets_to_verify(repository: &Repository, roots: &StateRoots) -> Result<Vec<TicketId>, HistoryError> {
+    let mut tickets: BTreeSet<_> = tickets_with_runs(repository, roots)?.into_iter().collect();
+    repository.refs_below(RECEIPTS, |name, _| {
+        tickets.extend(
+            name.strip_prefix(RECEIPTS)
+                .and_then(|name| name.parse::<TicketId>().ok()),
+        );
+    })?;
+    Ok(tickets.into_iter().collect())
+}
+
+/// Verifies every run of a ticket that this clone knows, stored in Git or live, and that its receipt is that of one of them. With `only`, that run
+/// alone.
 pub fn verify_ticket(
     repository: &Repository,
     roots: &StateRoots,
@@ -151,6 +166,10 @@ fn verify(
             }
         };
         report.verify_run(ticket, &run, &stored, journal.as_deref());
+    }
+    if only.is_none() {
+        report.run = None;
+        report.receipt_of_no_run(ticket, &stored);
     }
     VerifyReport {
         ticket: ticket.clone(),
@@ -502,21 +521,37 @@ impl Verifier<'_> {
         }
     }
 
+    fn receipt_points_at(&self, ticket: &TicketId) -> Option<CommitId> {
+        let name = format!("{RECEIPTS}{ticket}").parse::<RefName>().ok()?;
+        self.repository.resolve(&name).ok().flatten().map(CommitId)
+    }
+
+    /// A receipt whose run is not here proves nothing, and no run that is here tells of it.
+    fn receipt_of_no_run(&mut self, ticket: &TicketId, stored: &BTreeMap<RunId, CommitId>) {
+        let Some(points) = self.receipt_points_at(ticket) else {
+            return;
+        };
+        let is_told = self.found.iter().any(|found| found.what == RECEIPT_REF);
+        if !is_told && !stored.values().any(|commit| *commit == points) {
+            let detail = format!(
+                "{RECEIPTS}{ticket} points at {}, and no run that is stored here is that",
+                points.short()
+            );
+            self.differs(RECEIPT_REF, detail);
+        }
+    }
+
     /// The receipt of a ticket is that of its latest finished run: of this one, or of one after it.
     fn receipt_ref(&mut self, ticket: &TicketId, run: &RunId, stored: &BTreeMap<RunId, CommitId>) {
-        let name = format!("refs/counterfoil/receipts/{ticket}");
-        let points = name
-            .parse::<RefName>()
-            .ok()
-            .and_then(|name| self.repository.resolve(&name).ok().flatten())
-            .map(CommitId);
+        let name = format!("{RECEIPTS}{ticket}");
+        let points = self.receipt_points_at(ticket);
         let fits = stored.range(run.clone()..).any(|(_, commit)| points == Some(*commit));
         let detail = match points {
             Some(points) if !fits => format!("{name} points at {}, which stores no such run", points.short()),
             Some(_) => name,
             None => format!("{name} is gone"),
         };
-        self.is("receipt ref", fits, detail);
+        self.is(RECEIPT_REF, fits, detail);
     }
 
     /// What a person consented to is what lies in the base.

@@ -79,10 +79,16 @@ pub(crate) fn find(name: &str, workspace: &Workspace) -> Result<Option<(TicketId
     Ok(None)
 }
 
+/// How a clone gets the records of what ran in another one.
+pub(crate) const FROM_ELSEWHERE: &str =
+    "what ran elsewhere is fetched with `git fetch <where> 'refs/counterfoil/*:refs/counterfoil/*'`";
+
 /// The nearest ticket that has runs is not what a missing one needs: most often it never ran.
 pub(crate) fn hint(error: &HistoryError) -> Option<String> {
     match error {
-        HistoryError::NoRun { ticket } => Some(format!("`foil status {ticket}` says where it stands")),
+        HistoryError::NoRun { ticket } => {
+            Some(format!("`foil status {ticket}` says where it stands; {FROM_ELSEWHERE}"))
+        }
         HistoryError::UnknownRun { ticket, .. } => Some(format!("`foil verify {ticket}` lists its runs")),
         HistoryError::Journal { .. } | HistoryError::Replay { .. } | HistoryError::Foreign { .. } => {
             Some("`foil verify` shows what else is damaged; nothing was changed".to_owned())

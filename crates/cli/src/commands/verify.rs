@@ -1,11 +1,11 @@
 //! `foil verify`
 
 use ledger_core::{RunId, TicketId};
-use runner::{HistoryError, Verified, VerifyReport, named_receipt, tickets_with_runs, verify_receipt, verify_ticket};
+use runner::{HistoryError, Verified, VerifyReport, named_receipt, tickets_to_verify, verify_receipt, verify_ticket};
 use serde::Serialize;
 
 use super::Context;
-use super::run_choice;
+use super::run_choice::{self, FROM_ELSEWHERE};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, DIM, GOOD, HEADING, NOTICE, count, plain, styled, table};
@@ -72,14 +72,15 @@ type Chosen = Vec<(TicketId, Option<RunId>)>;
 
 /// The tickets, or the one run, that are meant.
 fn choose(what: Option<&str>, workspace: &runner::Workspace) -> Result<Chosen, Failure> {
+    let tickets = tickets_to_verify(workspace.repository(), workspace.roots()).map_err(Failure::History)?;
     let Some(what) = what else {
-        let tickets = tickets_with_runs(workspace.repository(), workspace.roots()).map_err(Failure::History)?;
         return Ok(tickets.into_iter().map(|ticket| (ticket, None)).collect());
     };
     if let Some(found) = run_choice::find(what, workspace)? {
         return Ok(vec![found]);
     }
     match what.parse::<TicketId>() {
+        Ok(ticket) if tickets.contains(&ticket) => Ok(vec![(ticket, None)]),
         Ok(ticket) => Err(Failure::History(HistoryError::NoRun { ticket })),
         Err(error) => Err(Failure::Usage(error.to_string())),
     }
@@ -114,7 +115,7 @@ fn summary(reports: &[VerifyReport]) -> String {
     let all = || reports.iter().flat_map(|report| &report.verifications);
     let number = |verdict| all().filter(|verification| verification.verdict == verdict).count();
     if reports.is_empty() {
-        return "Nothing to verify: nothing ran in this clone.\n".to_owned();
+        return format!("Nothing to verify: nothing ran in this clone; {FROM_ELSEWHERE}.\n");
     }
     let differs = number(Verified::Differs);
     let (matches, notes) = (number(Verified::Matches), number(Verified::Information));

@@ -158,6 +158,44 @@ fn a_receipt_ref_that_points_elsewhere_differs() {
     assert_differs(&world, "stores no such run");
 }
 
+/// A clone with nothing of ours but what these patterns of refs bring.
+fn clone_with(world: &World, patterns: &[&str]) -> World {
+    let clone = World::new();
+    let from = world.root();
+    let mut fetch = vec!["fetch", "-q", from.to_str().unwrap()];
+    fetch.extend(patterns);
+    clone.git(&fetch);
+    clone
+}
+
+#[test]
+fn a_receipt_of_a_run_that_is_not_there_differs() {
+    const ALL: &str = "refs/counterfoil/*:refs/counterfoil/*";
+    const RECEIPTS: &str = "refs/counterfoil/receipts/*:refs/counterfoil/receipts/*";
+    const NO_RUN: &str = "and no run that is stored here is that";
+    let world = done();
+    let whole = clone_with(&world, &["+refs/heads/*:refs/remotes/origin/*", ALL]);
+    let said = whole.foil(&["verify"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    whole.git(&["update-ref", "-d", &run_ref(&world)]);
+    let receipts_alone = clone_with(&world, &[RECEIPTS]);
+    for clone in [&whole, &receipts_alone] {
+        for args in [&["verify"][..], &["verify", TICKET]] {
+            let said = clone.foil(args);
+            assert_eq!(said.code, Some(12), "{args:?}: {said}");
+            assert!(said.stdout.contains(NO_RUN), "{args:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_receipt_beside_a_run_that_has_none_differs() {
+    let world = crate::world::blocked();
+    assert_eq!(world.foil(&["verify"]).code, Some(0));
+    world.git(&["update-ref", &format!("refs/counterfoil/receipts/{TICKET}"), "HEAD"]);
+    assert_differs(&world, "and no run that is stored here is that");
+}
+
 #[test]
 fn a_stored_run_whose_ref_is_gone_or_moved_differs_from_its_journal() {
     let world = done();
