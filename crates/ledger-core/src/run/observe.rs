@@ -257,8 +257,9 @@ impl Run {
         match end {
             _ if interrupted_for.is_some() => {}
             TurnEnd::Failed { failure } if outside(failure.class) => self.totals.runner_failures += 1,
-            TurnEnd::Interrupted => {}
-            _ => self.totals.runner_failures = 0,
+            TurnEnd::Reported { .. } => self.totals.runner_failures = 0,
+            // An answer of another form, or a full conversation, is no sign that the agent works again.
+            _ => {}
         }
         if interrupted_for.is_none() && *end != TurnEnd::Interrupted {
             self.totals.misfits = match end {

@@ -185,7 +185,7 @@ fn command(pending: &Pending, command: &str) -> Option<Happening> {
     })
 }
 
-fn is_write(pending: &Pending) -> bool {
+pub(crate) fn is_write(pending: &Pending) -> bool {
     let purpose = TurnPurpose::Write;
     matches!(&pending.effect, Effect::TakeTurn { purpose: found, .. } if *found == purpose)
 }

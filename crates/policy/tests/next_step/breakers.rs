@@ -9,7 +9,9 @@ use ledger_core::{
     MEMORY_NOT_UPDATED, Mode, Observation, Opened, Pending, Phase, PhaseEvidence, ReportStatus, Run, TurnEnd, Verdict,
 };
 
-use crate::blockers::{checking, curating, failing, is_curation, reporting, review, run, shows, spent, thread_of};
+use crate::blockers::{
+    checking, curating, failing, is_curation, is_write, reporting, review, run, shows, spent, thread_of, turn,
+};
 use crate::world::{Happening, Twist, World, answered, call, change, curated, drive, inputs, report, start, terms};
 
 thread_local! {
@@ -167,6 +169,26 @@ fn a_change_is_repaired_as_often_as_there_are_rounds_and_judged_after_the_last()
         let (run, outcome) = refused(rounds, rounds);
         assert_eq!((outcome, run.totals().repair_rounds), (Outcome::Done, rounds));
     }
+}
+
+#[test]
+fn failures_between_answers_that_are_no_reports_are_failures_in_a_row() {
+    let mut world = World::with(|_, p| {
+        let reason = "not JSON".to_owned();
+        let invalid = is_write(p).then(|| turn(p, |_| TurnEnd::InvalidReport { reason }));
+        invalid.unwrap_or_else(|| failing(p, AgentFailureClass::Protocol))
+    });
+    let (run, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    let Outcome::Blocked(blocker) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(blocker.code, BlockerCode::RunnerFailureLimit);
+    assert_eq!(run.totals().runner_failures, Limits::default().runner_failures);
 }
 
 #[test]
