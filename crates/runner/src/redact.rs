@@ -201,8 +201,6 @@ fn replace_path(text: &str, path: &str, word: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(path) {
         let (before, after) = (&rest[..at], &rest[at + path.len()..]);
-        let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let begins = before.chars().next_back().or(result.chars().next_back());
         // A dot ends a sentence more often than it continues a name, unless more of a name follows.
         let mut following = after.chars();
         let continues = match following.next() {
@@ -211,7 +209,7 @@ fn replace_path(text: &str, path: &str, word: &str) -> String {
             None => false,
         };
         result.push_str(before);
-        if continues || begins.is_some_and(|c| part_of_name(c) || c == '~') {
+        if continues || goes_on_a_path(&text[..text.len() - rest.len() + at]) {
             result.push_str(path);
         } else {
             result.push_str(word);
@@ -220,6 +218,21 @@ fn replace_path(text: &str, path: &str, word: &str) -> String {
     }
     result.push_str(rest);
     result
+}
+
+fn part_of_name(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '_' | '-' | '.')
+}
+
+/// Whether a path that follows this text is the end of a longer one. It is not behind an option (`-I/usr`), nor behind the letter of an escape (`\n/usr`).
+fn goes_on_a_path(before: &str) -> bool {
+    let outside = before.trim_end_matches(part_of_name);
+    let name = &before[outside.len()..];
+    match name {
+        "" => before.ends_with('~'),
+        "n" | "r" | "t" => !outside.ends_with('\\'),
+        name => !name.starts_with('-') || outside.ends_with('/'),
+    }
 }
 
 /// The text without terminal sequences, control characters but line feed and tab, and marks that hide or reorder.
@@ -325,6 +338,13 @@ mod tests {
             ("file:///srv/place/x", "file://$PLACE/x"),
             ("/data/srv/place /srvs", "/data/srv/place /srvs"),
             ("(/srv/place:3:1)", "($PLACE:3:1)"),
+            ("cc -I/srv/place/x -isystem/srv/place", "cc -I$PLACE/x -isystem$PLACE"),
+            (r"a\n/srv/place\t/srv/place", r"a\n$PLACE\t$PLACE"),
+            ("x:/srv/place,/srv/place", "x:$PLACE,$PLACE"),
+            (
+                "a/srv/place /-I/srv/place n/srv/place",
+                "a/srv/place /-I/srv/place n/srv/place",
+            ),
         ] {
             assert_eq!(redactor.text(text), expected);
         }

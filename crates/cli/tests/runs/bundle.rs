@@ -196,7 +196,7 @@ fn no_secret_no_value_of_the_environment_and_no_path_of_the_machine_is_in_it() {
         "counterfoil.toml",
         policy.replace(
             "printf 'checked",
-            &format!("echo {path} {plain} {named}; printf 'checked"),
+            &format!("echo {path} -I{path} {plain} {named}; printf 'checked"),
         ),
     );
     world.write(
