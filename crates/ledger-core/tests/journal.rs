@@ -131,6 +131,24 @@ fn lines_that_are_missing_swapped_or_doubled_break_the_chain() {
 }
 
 #[test]
+fn a_line_that_is_written_anew_with_its_sum_breaks_the_chain_at_the_next() {
+    let climb = Climb::whole(LOOP);
+    let lines: Vec<_> = climb.journal.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut head = Head::default();
+    for (index, (time, event)) in climb.events.iter().enumerate().take(lines.len() - 1) {
+        let (forged, _) = head.line(at(1_000_000), event).unwrap();
+        let mut broken = lines.clone();
+        broken[index] = &forged;
+        let error = verify_chain(&broken.concat()).unwrap_err();
+        assert!(
+            matches!(error, JournalError::Chain { line, .. } if line == index + 2),
+            "{error}"
+        );
+        head = head.line(*time, event).unwrap().1;
+    }
+}
+
+#[test]
 fn a_journal_written_anew_is_sound_and_has_another_head() {
     let climb = Climb::whole(LOOP);
     let (mut forged, mut head) = (Vec::new(), Head::default());
