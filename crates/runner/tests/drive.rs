@@ -1,6 +1,8 @@
 //! How a run is taken up that an earlier runner left.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use counterfoil_runner::{ClockReading, Executor, JournalFileError, JournalSink, RunClock, drive};
@@ -453,4 +455,94 @@ async fn a_clock_that_was_set_back_between_two_runners_takes_no_limit_away() {
     run.apply(back + SignedDuration::from_mins(5), &message("I still work."))
         .unwrap();
     assert_eq!(run.active(), active + SignedDuration::from_mins(5));
+}
+
+/// A journal of which it is known how many lines would survive a power cut.
+struct Flushed {
+    memory: Memory,
+    lines: Arc<AtomicU64>,
+}
+
+impl JournalSink for Flushed {
+    fn append(&mut self, at: Timestamp, event: &Event) -> Result<Record, JournalFileError> {
+        self.memory.append(at, event)
+    }
+
+    fn sync(&mut self) -> Result<(), JournalFileError> {
+        self.lines.store(self.memory.head.next, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn head(&self) -> Head {
+        self.memory.head
+    }
+}
+
+/// A world at rest that notes whether the intent of what begins would survive a power cut.
+struct Careful {
+    rests: AtRest,
+    lines: Arc<AtomicU64>,
+    survives: Vec<bool>,
+}
+
+impl Executor for Careful {
+    fn start(&mut self, seq: u64, effect: &Effect, run: &Run) {
+        self.survives.push(self.lines.load(Ordering::Relaxed) > seq);
+        self.rests.start(seq, effect, run);
+    }
+
+    async fn next_event(&mut self, wake: Option<Timestamp>) -> Option<Event> {
+        self.rests.next_event(wake).await
+    }
+
+    async fn look(&mut self, pending: &Pending, run: &Run) -> Vec<Event> {
+        self.rests.look(pending, run).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.rests.now()
+    }
+
+    fn stop_requested(&self) -> Option<PauseCause> {
+        self.rests.stop_requested()
+    }
+}
+
+#[tokio::test]
+async fn what_spends_tokens_begins_once_its_intent_would_survive_a_power_cut() {
+    let mut run = only_opened();
+    let opened = run.opened().clone();
+    let lines = Arc::new(AtomicU64::new(0));
+    let mut journal = Flushed {
+        memory: Memory::default(),
+        lines: Arc::clone(&lines),
+    };
+    journal.append(run.last_at(), &Event::Opened(opened)).unwrap();
+    let mut executor = Careful {
+        rests: AtRest {
+            now: run.last_at(),
+            stop: None,
+            shows: Observation::PlacesReady {
+                anew: true,
+                copied: Vec::new(),
+                set_up: Vec::new(),
+            },
+            left: Vec::new(),
+            started: Vec::new(),
+        },
+        lines,
+        survives: Vec::new(),
+    };
+    let ended = drive(&mut run, &mut journal, &mut inputs(), &mut executor, |_, _| ()).await;
+    assert!(ended.is_err(), "places that are ready are no end of a turn");
+    let started = executor.rests.started.iter().zip(executor.survives);
+    let seen: Vec<_> = started
+        .map(|((_, effect), survives)| match effect {
+            Effect::PreparePlaces { .. } => ("places", survives),
+            Effect::TakeTurn { .. } => ("turn", survives),
+            _ => ("another", survives),
+        })
+        .collect();
+    // Places are made again at no cost.
+    assert_eq!(seen, [("places", false), ("turn", true)]);
 }
