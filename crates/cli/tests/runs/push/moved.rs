@@ -290,6 +290,46 @@ fn a_target_that_moves_in_the_last_moment_is_not_overwritten_and_gets_the_change
 }
 
 #[test]
+fn a_target_that_moves_between_the_question_and_the_push_is_not_overwritten() {
+    for (when_moved, ends) in [("stop", "blocked"), ("rebase", "done")] {
+        let world = pushing_with("", &format!("when_moved = \"{when_moved}\"\n"));
+        let path = remote(&world);
+        let path = path.to_str().unwrap();
+        let tree = world.git(&["--git-dir", path, "rev-parse", "main^{tree}"]);
+        let identity = [
+            "-c",
+            "user.name=Bob",
+            "-c",
+            "user.email=bob@example.org",
+            "--git-dir",
+            path,
+        ];
+        let commit = ["commit-tree", "-p", "main", "-m", "Theirs", &tree];
+        let theirs = world.git(&[&identity[..], &commit[..]].concat());
+        // Before the remote says what it has: Git then takes what it hears for what is to be replaced.
+        let receives = world.folder().join("receives");
+        let moved = world.folder().join("moved");
+        let script = format!(
+            "#!/bin/sh\ntest -e '{0}' || git --git-dir '{path}' update-ref refs/heads/main {theirs}\ntouch '{0}'\nexec git-receive-pack \"$@\"\n",
+            moved.display()
+        );
+        std::fs::write(&receives, script).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&receives, executable).unwrap();
+        world.git(&["config", "remote.origin.receivepack", receives.to_str().unwrap()]);
+        let said = run(&world);
+        assert!(moved.exists(), "{said}");
+        assert_eq!(json(&said)["runs"][0]["packet"]["outcome"], ends, "{said}");
+        if ends == "done" {
+            assert_delivered(&world, &said, &theirs);
+        } else {
+            assert_eq!(blocker(&said).0, "upstream_moved");
+            assert_eq!(tip(&world), theirs);
+        }
+    }
+}
+
+#[test]
 fn checks_set_up_and_head_are_those_of_the_new_base() {
     let world = pushing(SOMEBODY_PUSHES);
     std::fs::create_dir_all(world.home()).unwrap();
