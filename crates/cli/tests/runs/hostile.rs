@@ -319,6 +319,7 @@ attacks! {
 
     // Secrets.
     writes_a_secret: NARROW, [write("hello.txt", &format!("hello\n{}\n", token()))], done() => Blocked("secret_found");
+    adds_a_secret_to_a_file_of_the_base: WIDE, [hello(), append("README", &format!("{}\n", token()))], done() => Blocked("secret_found");
     commits_a_secret_and_removes_it: NARROW,
         [write("hello.txt", &token()), run("git add -A; git -c user.name=a -c user.email=a@b commit -qm secret"), hello()], done() => HELLO;
     adds_a_nested_environment_file: WIDE, [hello(), write("src/deep/.env", "PIN=1234\n")], done() => Blocked("secret_found");
