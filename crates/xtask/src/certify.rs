@@ -3,6 +3,7 @@
 mod contention;
 mod crash;
 mod look;
+mod mutants;
 mod world;
 
 use std::num::NonZero;
@@ -40,10 +41,16 @@ pub(crate) struct Certificate {
     /// The program is built as tests are, so that nobody has to wait for the release build
     #[arg(long)]
     quick: bool,
+    /// Breakages that the tests have to see instead of deaths; without any name all of `fixtures/mutants`
+    #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with_all = ["deliveries", "every", "pairs", "rounds", "seed", "quick"])]
+    mutants: Option<Vec<String>>,
 }
 
 /// Counts what is lost, doubled or left over, prints the figures, and fails where there is any.
 pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<(), TaskError> {
+    if let Some(names) = &certificate.mutants {
+        return break_promises(workspace, names);
+    }
     let folder = workspace.target_folder().join("certify");
     std::fs::create_dir_all(&folder).map_err(TaskError::file(&folder))?;
     let foil = build(workspace, &folder, certificate.quick)?;
@@ -74,8 +81,20 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
         rounds: 5,
         seed: 1,
         quick: true,
+        mutants: None,
     };
     run(workspace, &certificate)
+}
+
+/// Breaks one promise after another, and fails where the tests do not see it.
+fn break_promises(workspace: &Workspace, names: &[String]) -> Result<(), TaskError> {
+    let figures = mutants::certify(workspace, names)?;
+    println!("{}", figures.table());
+    nothing_found(
+        "breakages that the tests do not see",
+        figures.survivors(),
+        "a test is missing, or the breakage breaks nothing; what was built and printed is below `mutants/logs` in the target folder",
+    )
 }
 
 /// The program that dies where it is told to. Copied, so that a later build does not change it under the certificate.

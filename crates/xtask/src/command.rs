@@ -1,6 +1,7 @@
 //! Running other programs.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::error::TaskError;
@@ -8,11 +9,13 @@ use crate::workspace::Workspace;
 
 /// `cargo` as this tool was started by, in the workspace's root.
 pub(crate) fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
+    cargo_at(workspace.root(), arguments)
+}
+
+/// The same in another folder.
+pub(crate) fn cargo_at(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(arguments)
-        .current_dir(workspace.root())
-        .stdin(Stdio::null());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
     command
 }
 
@@ -86,7 +89,7 @@ fn start(command: &Command) -> impl FnOnce(std::io::Error) -> TaskError + use<> 
 
 /// The command as a person would type it.
 pub(crate) fn line(command: &Command) -> String {
-    let program = std::path::Path::new(command.get_program())
+    let program = Path::new(command.get_program())
         .file_name()
         .unwrap_or(command.get_program());
     std::iter::once(program)

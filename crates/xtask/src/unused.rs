@@ -42,7 +42,7 @@ fn unused(package: &Package) -> Result<Vec<String>, TaskError> {
 }
 
 /// Appends every Rust file below `folder`.
-fn read_sources(folder: &Path, source: &mut String) -> Result<(), TaskError> {
+pub(crate) fn read_sources(folder: &Path, source: &mut String) -> Result<(), TaskError> {
     if !folder.is_dir() {
         return Ok(());
     }
