@@ -362,6 +362,8 @@ pub async fn run_daemon(
     log.line("started", Moment::now().at);
     let mut restarts = Restarts::default();
     let mut state = DaemonState::default();
+    // Whether anybody wants it to end. A worker may die of a signal before it listens to any, and nobody asks twice.
+    let mut is_to_end = false;
     loop {
         let began = Moment::now().at;
         let (end, words) = match start(&options, restarts.night_at(began), &leftovers).await {
@@ -374,7 +376,7 @@ pub async fn run_daemon(
                     log.append(bytes, Moment::now().at);
                     show(bytes);
                 };
-                match follow(&mut worker, &mut options.signals, &mut keep).await {
+                match follow(&mut worker, &mut options.signals, &mut is_to_end, &mut keep).await {
                     Ok(Exit::Exited { code }) => ((options.meaning)(code), format!("exit code {code}")),
                     Ok(Exit::Signaled { signal }) => (WorkerEnd::Failed, format!("signal {signal}")),
                     Err(error) => (WorkerEnd::Failed, error.to_string()),
@@ -382,6 +384,11 @@ pub async fn run_daemon(
             }
             // A machine that is short of processes or memory now may not be later.
             Err(error) => (WorkerEnd::Failed, error.to_string()),
+        };
+        let end = if is_to_end && end != WorkerEnd::Finished {
+            WorkerEnd::Left
+        } else {
+            end
         };
         let now = Moment::now().at;
         let next = restarts.after(end, began, now);
@@ -436,10 +443,12 @@ async fn start(options: &DaemonOptions, night: Timestamp, leftovers: &Path) -> R
         .await
 }
 
-/// Hands on output and signals until the worker has ended and nothing of it is left.
+/// Hands on output and signals until the worker has ended and nothing of it is left. Any signal asks the daemon to end with it: at once, or with what the worker
+/// has begun.
 async fn follow(
     worker: &mut GuardedChild,
     DaemonSignals(signals): &mut DaemonSignals,
+    is_to_end: &mut bool,
     show: &mut impl FnMut(&[u8]),
 ) -> Result<Exit, GuardError> {
     let mut output = worker.stdout.take();
@@ -450,7 +459,10 @@ async fn follow(
                 Some(read) => show(&chunk[..read]),
                 None => output = None,
             },
-            Some(signal) = signals.recv() => worker.signal(signal).await?,
+            Some(signal) = signals.recv() => {
+                *is_to_end = true;
+                worker.signal(signal).await?;
+            }
             exit = worker.wait() => break exit?.exit,
         }
     };

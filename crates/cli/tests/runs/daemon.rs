@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::Barrier;
+use std::time::Duration;
 
 use runner::guard::ProcessIdentity;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::doctor::findings;
 use crate::packages::{runs, writer};
 use crate::parallel::{assert_states, beside, scope, signal, states, world_of};
 use crate::plan_leftovers::kill_with_guards;
+use crate::processes::assert_none_below;
 use crate::terminal::Terminal;
 use crate::world::{eventually, json};
 
@@ -179,6 +181,37 @@ fn a_daemon_that_is_terminated_leaves_in_good_order_with_all_that_it_started() {
     signal(&runner, "-TERM");
     assert_eq!(runner.0.wait().unwrap().code(), Some(0));
     assert!(!worker.is_alive());
+    assert_none_below(world.folder(), Duration::ZERO);
+    assert_states(&world, &[("0001-a", "paused")]);
+}
+
+#[test]
+fn a_daemon_that_is_stopped_while_its_worker_starts_starts_no_other() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    for round in 0..3 {
+        let said = world.foil(&["daemon", "start"]);
+        assert_eq!(said.code, Some(0), "{round}: {said}");
+        let said = world.foil(&["daemon", "stop"]);
+        assert_eq!(said.code, Some(0), "{round}: {said}");
+        assert!(said.stdout.starts_with("stopped;"), "{round}: {said}");
+        let log = log_of(&world);
+        assert!(!log.contains("the next starts at"), "{round}: {log}");
+        assert_none_below(world.folder(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_drained_daemon_whose_worker_is_killed_begins_nothing_more() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
+    let daemon = Daemon::start(&world, &[]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let (own, worker) = (daemon.process("pid").unwrap(), daemon.process("worker").unwrap());
+    let said = world.foil(&["daemon", "stop", "--drain"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    kill(&worker);
+    eventually("it ends", || !own.is_alive());
+    assert!(!log_of(&world).contains("the next starts at"), "{}", log_of(&world));
     assert_states(&world, &[("0001-a", "paused")]);
 }
 
