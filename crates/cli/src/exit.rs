@@ -262,9 +262,10 @@ fn run(error: &RunError) -> Exit {
         RunError::Locked(LockError::Held { .. }) => Exit::Refused,
         RunError::Rescue(RescueError::History(error)) => history(error),
         RunError::Rescue(error) if error.code().is_some() => Exit::Refused,
-        RunError::Journal(JournalFileError::Damaged { .. }) | RunError::Replay { .. } | RunError::Rewound { .. } => {
-            Exit::Unverified
-        }
+        RunError::Journal(JournalFileError::Damaged { .. })
+        | RunError::JournalLost { .. }
+        | RunError::Replay { .. }
+        | RunError::Rewound { .. } => Exit::Unverified,
         RunError::Stopped {
             cause: PauseCause::Terminate,
         } => Exit::Terminated,

@@ -203,11 +203,16 @@ pub(crate) fn read_known(
         (Some(bytes), _) => bytes,
         (None, Some(commit)) => stored_file(repository, commit, JOURNAL)?
             .ok_or_else(|| HistoryError::NoJournal { run: known.run.clone() })?,
-        (None, None) => return Ok(None),
+        (None, None) => Vec::new(),
     };
     let journal = match Journal::parse(&bytes) {
         Ok(journal) => journal,
-        Err(JournalError::Empty) if known.stored.is_none() => return Ok(None),
+        Err(JournalError::Empty)
+            if known.stored.is_none()
+                && unwritten(repository, roots, ticket, &known.run).map_err(io)? != Unwritten::Lost =>
+        {
+            return Ok(None);
+        }
         Err(source) => {
             let run = known.run;
             return Err(HistoryError::Journal { run, source });
@@ -227,6 +232,50 @@ pub(crate) fn read_known(
     }
     Ok(Some(ReadRun { known, journal, run }))
 }
+
+/// What a run is whose journal is gone or has no whole line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// Its runner died before it had begun, or is about to begin.
+    NeverBegan,
+    /// Somebody has set its journal aside.
+    SetAside,
+    /// It had begun: something is there that only a run leaves that was under way.
+    Lost,
+}
+
+pub(crate) fn unwritten(
+    repository: &Repository,
+    roots: &StateRoots,
+    ticket: &TicketId,
+    run: &RunId,
+) -> io::Result<Unwritten> {
+    let entries = match std::fs::read_dir(roots.run(ticket, run)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        entries => Some(entries?),
+    };
+    let mut has_more = false;
+    for entry in entries.into_iter().flatten() {
+        let name = entry?.file_name();
+        if name.to_string_lossy().starts_with(DAMAGED) {
+            return Ok(Unwritten::SetAside);
+        }
+        has_more |= !FROM_THE_BEGINNING.iter().any(|known| name == *known);
+    }
+    // What was there before is kept before the run is opened.
+    let was_there = |name: &str| name == "delivers" || name.starts_with("base-");
+    let anchors = repository.anchors(run).map_err(io::Error::other)?;
+    match has_more || !anchors.iter().all(|anchor| was_there(&anchor.name)) {
+        true => Ok(Unwritten::Lost),
+        false => Ok(Unwritten::NeverBegan),
+    }
+}
+
+/// What lies in the folder of a run before its journal has a line.
+const FROM_THE_BEGINNING: [&str; 3] = [JOURNAL, "journal.new", "checks"];
+
+/// How the names begin under which damaged journals are set aside.
+pub(crate) const DAMAGED: &str = "journal-damaged-";
 
 /// One file of a stored run.
 pub(crate) fn stored_file(

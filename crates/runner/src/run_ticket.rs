@@ -100,6 +100,12 @@ pub enum RunError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalFileError),
+    /// The journal of a run that had begun is gone or empty.
+    #[error("the journal of run {run} is gone or has no whole line, and the run had begun")]
+    JournalLost {
+        /// The run.
+        run: RunId,
+    },
     /// The journal holds steps that may not follow each other.
     #[error("the journal of run {run} holds a step that may not follow: {source}")]
     Replay {

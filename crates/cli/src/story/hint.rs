@@ -221,6 +221,10 @@ fn run(error: &RunError) -> Option<String> {
         RunError::Journal(_) | RunError::Replay { .. } | RunError::Rewound { .. } => {
             Some("nothing was changed; `foil verify` compares it with what Git has".to_owned())
         }
+        RunError::JournalLost { .. } => Some(
+            "nothing was changed; `foil verify` shows what Git has of the run, and a copy from a backup may be whole. `foil doctor --repair` sets it aside, and then the next run of the ticket is a new one"
+                .to_owned(),
+        ),
         RunError::Admit(error) => match error {
             AdmitError::NoSuchTicket { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
             AdmitError::SourceLock => {

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use serde_json::Value;
 
 use crate::common::{Said, World};
+use crate::parallel::states;
 use crate::seen;
 use crate::world::{CONTRACT, TICKET, WRITER, approved, approved_with, done, json, run_folder, under_way};
 
@@ -186,6 +187,39 @@ fn a_damaged_journal_is_set_aside_only_when_repair_is_asked_and_nothing_of_it_is
     assert!(world.foil(&["status"]).stdout.contains("1 done"));
     assert_eq!(world.foil(&["clean", "--apply", "--older-than", "1s"]).code, Some(0));
     assert_eq!(files(&folder, "journal-damaged-"), aside, "nothing takes it away");
+}
+
+#[test]
+fn a_journal_that_lost_all_its_lines_is_damage_and_no_run_begins_beside_it() {
+    type Harm = fn(&std::path::Path);
+    let harms: [Harm; 4] = [
+        |path| std::fs::write(path, "").unwrap(),
+        |path| std::fs::remove_file(path).unwrap(),
+        |path| {
+            let bytes = std::fs::read(path).unwrap();
+            std::fs::write(path, &bytes[..200]).unwrap();
+        },
+        |path| std::fs::write(path, "[]").unwrap(),
+    ];
+    for (number, harm) in harms.into_iter().enumerate() {
+        let (world, runner) = under_way();
+        runner.killed();
+        let folder = run_folder(&world);
+        harm(&folder.join("journal.jsonl"));
+        assert_eq!(states(&world)[0].1, "broken", "{number}");
+        let said = world.foil(&["doctor", "--json"]);
+        assert_eq!(said.code, Some(1), "{number}: {said}");
+        assert_eq!(findings(&said, "journal")[0]["state"], "problem", "{number}");
+        let said = world.foil(&["run", TICKET]);
+        assert_eq!(said.code, Some(12), "{number}: {said}");
+        assert!(said.stderr.contains("foil doctor --repair"), "{number}: {said}");
+        assert_eq!(folder.parent().unwrap().read_dir().unwrap().count(), 1, "{number}");
+
+        let said = world.foil(&["doctor", "--repair", "--json"]);
+        assert_eq!(said.code, Some(0), "{number}: {said}");
+        assert_eq!(files(&folder, "journal-damaged-").len(), 1, "{number}");
+        assert_eq!(states(&world)[0].1, "ready", "{number}");
+    }
 }
 
 #[test]

@@ -8,10 +8,7 @@ use jiff::Timestamp;
 use ledger_core::JournalError;
 
 use crate::journal_file::{JournalFile, JournalFileError, sync_folder};
-use crate::run_history::JOURNAL;
-
-/// How the names begin under which damaged journals are set aside.
-const DAMAGED: &str = "journal-damaged-";
+use crate::run_history::{DAMAGED, JOURNAL};
 
 /// How the names begin under which what was cut off is kept.
 const TORN: &str = "journal-torn-";
@@ -32,13 +29,18 @@ pub(super) fn cut(folder: &Path, torn: &[u8], now: Timestamp) -> Result<String, 
     Ok(name)
 }
 
-/// Gives a damaged journal another name, which is returned. Nothing of it is changed, and nothing is put in its place.
+/// Gives a damaged journal another name, which is returned. Nothing of it is changed, and nothing is put in its place. Of one that is gone the name remains.
 pub(super) fn set_aside(folder: &Path, now: Timestamp) -> io::Result<String> {
     let name = format!("{DAMAGED}{}.jsonl", stamp(now));
     let (from, to) = (folder.join(JOURNAL), folder.join(&name));
     // A link, unlike a renaming, never takes the place of a file.
-    fs::hard_link(&from, &to)?;
-    fs::remove_file(&from)?;
+    match fs::hard_link(&from, &to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => File::create_new(&to)?.sync_all()?,
+        linked => {
+            linked?;
+            fs::remove_file(&from)?;
+        }
+    }
     sync_folder(&to)?;
     Ok(name)
 }

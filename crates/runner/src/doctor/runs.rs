@@ -11,7 +11,7 @@ use super::leftovers::{Guards, of_plans_and_daemon};
 use super::{DoctorFinding, journals};
 use crate::lock::{LockHolder, TicketLock, runner_notes};
 use crate::run_files::RunFiles;
-use crate::run_history::{JOURNAL, KnownRun, MAX_RUN_BYTES, known_runs, tickets_with_runs};
+use crate::run_history::{JOURNAL, KnownRun, MAX_RUN_BYTES, Unwritten, known_runs, tickets_with_runs, unwritten};
 use crate::workspace::Workspace;
 
 /// Looks at every live run, and with `repair` as the holder of the locks, ends what dead runners left.
@@ -94,6 +94,10 @@ impl Examined<'_> {
             Ok(Some(bytes)) => bytes,
             // A run that was refused before it began, or is about to begin; or one whose journal was set aside.
             Ok(None) => {
+                if self.is_lost(known) {
+                    findings.push(self.damaged(&about(&"its journal is gone")));
+                    return false;
+                }
                 findings.extend(journals::aside(&self.folder()).into_iter().map(|name| {
                     let name = journals::told(ticket.as_str(), run.as_str(), &name);
                     let detail = about(&format!("its damaged journal was set aside as `{name}`"));
@@ -109,7 +113,12 @@ impl Examined<'_> {
         };
         let journal = match Journal::parse(&bytes) {
             Ok(journal) => journal,
-            Err(JournalError::Empty) => return false,
+            Err(JournalError::Empty) => {
+                if self.is_lost(known) {
+                    findings.push(self.damaged(&about(&"its journal has no whole line")));
+                }
+                return false;
+            }
             Err(error) if journals::is_damaged(&error) => {
                 findings.push(self.damaged(&about(&error)));
                 return false;
@@ -154,6 +163,18 @@ impl Examined<'_> {
         findings.extend(self.unfinished(&replayed, known));
         findings.extend(self.lost_place(&replayed));
         true
+    }
+
+    /// Whether the journal of the run, which has no line, had some.
+    fn is_lost(&self, known: &KnownRun) -> bool {
+        let workspace = self.workspace;
+        let is_lost = match unwritten(workspace.repository(), workspace.roots(), self.ticket, self.run) {
+            Ok(Unwritten::NeverBegan) => known.stored.is_some(),
+            Ok(Unwritten::SetAside) => false,
+            Ok(Unwritten::Lost) | Err(_) => true,
+        };
+        // A runner that is about to begin has written nothing yet.
+        is_lost && !self.is_under_way()
     }
 
     fn folder(&self) -> PathBuf {

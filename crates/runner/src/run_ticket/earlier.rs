@@ -8,6 +8,7 @@ use super::RunError;
 use crate::drive::Driver;
 use crate::journal_file::{JournalFile, OpenedJournal};
 use crate::journal_records::replay;
+use crate::run_history::{Unwritten, unwritten};
 use crate::verify::forgets_a_delivery;
 use crate::workspace::Workspace;
 
@@ -87,7 +88,7 @@ pub(super) fn earlier_runs(workspace: &Workspace, ticket: &TicketId) -> Result<E
 }
 
 /// Removes what is left of a run whose runner died before it had begun: a journal without a whole line, what checks printed in the run that it
-/// was to deliver, and what it was to keep of what was there before it. Where anything else is there all of it is left alone.
+/// was to deliver, and what it was to keep of what was there before it. One whose journal was set aside is left alone.
 fn drop_unbegun(workspace: &Workspace, ticket: &TicketId, run: &RunId) -> Result<(), RunError> {
     let repository = workspace.repository();
     let folder = workspace.roots().run(ticket, run);
@@ -95,16 +96,12 @@ fn drop_unbegun(workspace: &Workspace, ticket: &TicketId, run: &RunId) -> Result
         path: folder.clone(),
         source,
     };
-    let anchors = repository.anchors(run).map_err(RunError::Anchor)?;
-    let was_there = |name: &str| name == "delivers" || name.starts_with("base-");
-    let mut entries = std::fs::read_dir(&folder).map_err(io)?;
-    let is_of_the_beginning = entries.all(|entry| {
-        let name = entry.map(|entry| entry.file_name()).unwrap_or_default();
-        name == "journal.jsonl" || name == "journal.new" || name == "checks"
-    });
-    if !is_of_the_beginning || !anchors.iter().all(|anchor| was_there(&anchor.name)) {
-        return Ok(());
+    match unwritten(repository, workspace.roots(), ticket, run).map_err(io)? {
+        Unwritten::NeverBegan => {}
+        Unwritten::SetAside => return Ok(()),
+        Unwritten::Lost => return Err(RunError::JournalLost { run: run.clone() }),
     }
+    let anchors = repository.anchors(run).map_err(RunError::Anchor)?;
     for anchor in &anchors {
         repository.release_anchor(run, &anchor.name).map_err(RunError::Anchor)?;
     }
