@@ -263,6 +263,24 @@ impl Place {
         }
     }
 
+    /// Whether something else stands where it was made: a link, another repository, or a folder that none is.
+    pub fn is_replaced(&self, repository: &Repository) -> bool {
+        !throw_away_git::is_of(repository, &self.folder)
+    }
+
+    /// Gives what stands in the place of it another name, under which one from before is removed, so that a place can be made here. Nothing of it is
+    /// followed or changed.
+    pub fn set_aside(folder: &Path) -> Result<(), PlaceError> {
+        let aside = with_ending(folder, ".replaced");
+        let failed = |source: io::Error| PlaceError::Folder {
+            path: folder.to_owned(),
+            source,
+        };
+        remove_tree(&aside).map_err(failed)?;
+        std::fs::rename(folder, &aside).map_err(failed)?;
+        Self::remove(folder)
+    }
+
     /// The commit that it was made of.
     pub fn base(&self) -> CommitId {
         self.index.origin.base

@@ -274,6 +274,46 @@ fn a_place_that_is_gone_is_named_and_the_next_run_makes_it_anew_from_what_is_kep
 }
 
 #[test]
+fn what_stands_in_the_place_of_a_place_is_set_aside_and_nobody_works_in_it() {
+    type Swap = fn(&World, &std::path::Path);
+    let swaps: [Swap; 3] = [
+        |world, work| std::os::unix::fs::symlink(world.root(), work).unwrap(),
+        |world, work| {
+            world.git(&["clone", "-q", ".", work.to_str().unwrap()]);
+        },
+        |_, work| {
+            std::fs::create_dir(work).unwrap();
+            std::fs::write(work.join("README"), "not ours\n").unwrap();
+        },
+    ];
+    let users = |world: &World| {
+        ["status --porcelain=v2 -uall", "rev-parse HEAD"].map(|line| world.git(&line.split(' ').collect::<Vec<_>>()))
+    };
+    for (number, swap) in swaps.into_iter().enumerate() {
+        let (world, log_in) = stopped_before_its_review();
+        let places = std::fs::read_dir(world.state_home().join("counterfoil/places")).unwrap();
+        let work = places.map(|entry| entry.unwrap().path().join("work")).next().unwrap();
+        std::fs::remove_dir_all(&work).unwrap();
+        swap(&world, &work);
+        let before = users(&world);
+        let said = world.foil(&["doctor", "--json"]);
+        let finding = &findings(&said, "place")[0];
+        assert!(
+            finding["detail"].as_str().unwrap().contains("set aside"),
+            "{number}: {said}"
+        );
+        log_in();
+
+        let run = world.foil(&["run", TICKET]);
+
+        assert_eq!(run.code, Some(0), "{number}: {run}");
+        assert_eq!(world.git(&["show", &format!("foil/{TICKET}:hello.txt")]), "hello");
+        assert_eq!(world.foil(&["verify", TICKET]).code, Some(0));
+        assert_eq!(users(&world), before, "{number}");
+    }
+}
+
+#[test]
 fn a_place_that_was_removed_or_emptied_by_itself_is_made_anew() {
     for everything_but in [None, Some(".git")] {
         let (world, log_in) = stopped_before_its_review();

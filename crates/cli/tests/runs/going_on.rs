@@ -465,7 +465,10 @@ fn what_is_left_of_a_run_that_never_began_goes_and_nothing_else() {
     let runs = world.root().join(".git/counterfoil/runs").join(TICKET);
     let unbegun = runs.join("01a21f46-493f-77de-aa53-2a0a3439945a");
     let set_aside = runs.join("01a21f46-493f-77de-aa53-2a0a3439945b");
-    for (folder, file) in [(&unbegun, "journal.jsonl"), (&set_aside, "journal-damaged-20260101T000000Z.jsonl")] {
+    for (folder, file) in [
+        (&unbegun, "journal.jsonl"),
+        (&set_aside, "journal-damaged-20260101T000000Z.jsonl"),
+    ] {
         std::fs::create_dir_all(folder.join("checks")).unwrap();
         std::fs::write(folder.join(file), "{\"seq\":").unwrap();
     }

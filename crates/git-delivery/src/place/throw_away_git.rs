@@ -93,6 +93,20 @@ pub(crate) fn renew_git_folder(place: &Path, index: &PlaceIndex, refs: &RefSnaps
     write_git_index(&git_dir, index)
 }
 
+/// Whether the Git folder of a place borrows from this repository, as one does that was made for it.
+pub(crate) fn is_of(repository: &Repository, place: &Path) -> bool {
+    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let git_dir = place.join(".git");
+    let first_line = |text: Vec<u8>| text.split(|byte| *byte == b'\n').next().map(<[u8]>::to_vec);
+    let borrowed = || {
+        fs::read(git_dir.join("objects/info/alternates"))
+            .ok()
+            .and_then(first_line)
+    };
+    let own = || alternates(repository).ok().and_then(first_line);
+    is_folder(place) && is_folder(&git_dir) && borrowed().is_some_and(|borrowed| Some(borrowed) == own())
+}
+
 /// The user's object store and everything that it borrows from, as absolute paths: Git follows relative ones only one
 /// step far.
 fn alternates(repository: &Repository) -> Result<Vec<u8>, PlaceError> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use git_delivery::Place;
 use jiff::Timestamp;
 use ledger_core::{EffectClass, Journal, JournalError, Run, RunId, State, TicketId};
 
@@ -203,7 +204,7 @@ impl Examined<'_> {
         }
     }
 
-    /// The worker's place of a run that goes on is not there any more. The next run makes it from the tree that is kept.
+    /// The worker's place of a run that goes on is not there any more, or not what it was. The next run makes it from the tree that is kept.
     fn lost_place(&self, run: &Run) -> Option<DoctorFinding> {
         const WHAT: &str = "place";
         let tree = run.kept_tree().filter(|_| goes_on(run))?;
@@ -213,10 +214,14 @@ impl Examined<'_> {
             .places()
             .join(format!("{}-{}", self.ticket, self.run))
             .join("work");
-        if place.exists() {
-            return None;
-        }
-        let about = format!("`{}`, run {}: the worker's place is gone", self.ticket, self.run);
+        let gone = match Place::open(&place) {
+            Ok(place) if place.is_gone() => "is gone",
+            Ok(place) if place.is_replaced(self.workspace.repository()) => "is something else, which will be set aside",
+            Ok(_) => return None,
+            Err(_) if place.exists() => return None,
+            Err(_) => "is gone",
+        };
+        let about = format!("`{}`, run {}: the worker's place {gone}", self.ticket, self.run);
         if !self.workspace.repository().has_object(tree.0) {
             let hint = "the run cannot go on without it: bring the object back, such as with `git fetch` from a clone that has it";
             let detail = format!("{about}, and tree {} that was kept of it is not there", tree.short());

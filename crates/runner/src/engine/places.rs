@@ -227,7 +227,7 @@ fn in_the_way(error: &PlaceError) -> Failed {
     Failed::new(BlockerCode::ScopeViolation, format!("`[workspace] copy`: {error}"))
 }
 
-/// What an earlier runner left is used again, if it is whole and of the same base. Whatever cannot be read is left alone: there
+/// What an earlier runner left is used again, if it is whole and of the same base. What somebody has put in its place is set aside. Whatever cannot be read is left alone: there
 /// may be work in it that nobody has seen yet.
 fn open_or_create(
     repository: &Repository,
@@ -239,7 +239,10 @@ fn open_or_create(
         Place::remove(folder).map_err(failed)?;
     }
     match Place::open(folder) {
-        Ok(place) if place.base() == base && !place.is_gone() => return Ok((place, Origin::Found)),
+        Ok(place) if place.base() == base && !place.is_gone() => match place.is_replaced(repository) {
+            false => return Ok((place, Origin::Found)),
+            true => Place::set_aside(folder).map_err(failed)?,
+        },
         // Of another base, or never finished: in neither has anybody worked on this run. Or there is nothing left in it to lose.
         Ok(_) | Err(PlaceError::Index(PlaceIndexError::Missing { .. })) => Place::remove(folder).map_err(failed)?,
         Err(error) => return Err(failed(error)),
