@@ -12,7 +12,7 @@ mod words;
 use ledger_core::{BlockerCode, Grants, Violation};
 
 use crate::config::Policy;
-pub(crate) use words::{Command, commands_of};
+pub(crate) use words::{Command, commands_of, declared_seconds};
 use words::{as_written, commands_within};
 
 /// The longest line that is judged; a longer one is refused. No system starts a shell with a longer script as its argument.

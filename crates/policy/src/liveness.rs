@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use ledger_core::{Blocker, BlockerCode, Duration, Live};
 use serde::Serialize;
 
+use crate::commands::declared_seconds;
 use crate::inputs::signed;
 use crate::limits::Limits;
 
@@ -164,40 +165,8 @@ pub(crate) fn idle_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, 
 
 /// How long a command may take: as long as the policy says, or until a minute after the time that it was started with (`timeout 60 …`).
 pub(crate) fn command_limit(command: &str, limits: &Limits) -> Duration {
-    let declared = declared_timeout(command).map(|seconds| Duration::seconds(seconds.saturating_add(BEYOND)));
+    let declared = declared_seconds(command).map(|seconds| Duration::seconds(seconds.saturating_add(BEYOND)));
     declared.map_or(limits.command_timeout, |declared| declared.min(limits.command_timeout))
-}
-
-/// The time in seconds that a single command is started with by `timeout` of the coreutils.
-fn declared_timeout(command: &str) -> Option<u64> {
-    let line = command.trim();
-    // As agents start a shell for it.
-    let line = ["/bin/bash -lc ", "bash -lc ", "/bin/sh -c ", "sh -c "]
-        .iter()
-        .find_map(|shell| line.strip_prefix(shell))
-        .map_or(line, |rest| rest.trim_matches(['\'', '"']));
-    let rest = line.strip_prefix("timeout ")?;
-    // What else is on the line takes time of its own.
-    if line.contains([';', '&', '|', '\n', '`']) || line.contains("$(") {
-        return None;
-    }
-    let is_number = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
-    let word = rest
-        .split_whitespace()
-        .find(|word| !word.starts_with('-'))
-        .filter(is_number)?;
-    let (number, unit) = match word.find(|character: char| !character.is_ascii_digit()) {
-        Some(at) => word.split_at(at),
-        None => (word, "s"),
-    };
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -358,19 +327,30 @@ mod tests {
     #[test]
     fn a_command_has_the_time_that_it_was_given_and_a_minute_more() {
         let limit = |command: &str| command_limit(command, &Limits::default()).as_seconds();
-        assert_eq!(limit("cargo test"), 1_800);
-        assert_eq!(limit("timeout 60 cargo test"), 120);
-        assert_eq!(
-            limit("timeout -s KILL 60 cargo test"),
-            1_800,
-            "an option with a value of its own"
-        );
-        assert_eq!(limit("/bin/bash -lc 'timeout --preserve-status 5m make'"), 360);
-        assert_eq!(limit("timeout 9h make"), 1_800, "never more than the policy says");
+        for (command, seconds) in [
+            ("cargo test", 1_800),
+            ("timeout 60 cargo test", 120),
+            ("/usr/bin/timeout 60 cargo test", 120),
+            ("/bin/bash -lc 'timeout --preserve-status 5m make'", 360),
+            ("timeout 60 sh -c 'a; b'", 120),
+            // What an option takes is no time for the command.
+            ("timeout -s KILL 60 cargo test", 120),
+            ("timeout -s 9 300 make", 360),
+            ("timeout -k 1 600 sh build.sh", 661),
+            ("bash -lc \"timeout --kill-after 5 20m make\"", 1_265),
+            // No limit of its own, and never more than the policy says.
+            ("timeout 0 make", 1_800),
+            ("timeout 9h make", 1_800),
+        ] {
+            assert_eq!(limit(command), seconds, "{command}");
+        }
         for other in [
             "timeout 60 a; b",
             "timeout 60 a && b",
             "timeout 60 a | b",
+            "timeout 60 a $(b)",
+            "timeout 60 a `b`",
+            "bash -lc 'timeout 60 a\nb'",
             "timeout x a",
             "timeout",
             "timeout 1.5 a",

@@ -1,9 +1,11 @@
 //! Cutting a command line into the commands that it joins, and those into words.
 
 mod split;
+mod timeout;
 
 pub(crate) use split::Simple;
 use split::split;
+use timeout::Timeout;
 
 /// The deepest nesting of shells in shells that is followed.
 const MAX_DEPTH: usize = 6;
@@ -57,6 +59,27 @@ impl Command {
         let program = words.next().map(base_name).unwrap_or_default();
         own.next().is_some_and(|own| own == program)
             && words.all(|word| own.next().is_some_and(|own| word == "*" || own == word))
+    }
+}
+
+/// After how many seconds a line that is a single command is over at the latest, because `timeout` starts it; none: it does not, or what else is
+/// on the line takes time of its own.
+pub(crate) fn declared_seconds(line: &str) -> Option<u64> {
+    declared_seconds_below(line, 0)
+}
+
+fn declared_seconds_below(line: &str, depth: usize) -> Option<u64> {
+    let simples = split(line);
+    let [simple] = &simples[..] else {
+        return None;
+    };
+    let (first, arguments) = simple.words.split_first()?;
+    let is_alone = simple.nested.is_empty() && depth <= MAX_DEPTH;
+    match base_name(first) {
+        _ if !is_alone => None,
+        "timeout" => Timeout::of(arguments).seconds,
+        shell if SHELLS.contains(&shell) => declared_seconds_below(shell_script(arguments)?, depth + 1),
+        _ => None,
     }
 }
 
@@ -132,7 +155,7 @@ const KEYWORDS: [&str; 12] = [
 ];
 
 /// Programs that run the command behind them, with their options that take a value.
-const WRAPPERS: [(&str, &[&str]); 24] = [
+const WRAPPERS: [(&str, &[&str]); 23] = [
     (
         "sudo",
         &[
@@ -145,7 +168,6 @@ const WRAPPERS: [(&str, &[&str]); 24] = [
     ("setsid", &[]),
     ("nice", &["-n", "--adjustment"]),
     ("ionice", &["-c", "-n", "-p"]),
-    ("timeout", &["-s", "-k", "--signal", "--kill-after"]),
     ("stdbuf", &["-i", "-o", "-e"]),
     (
         "xargs",
@@ -209,6 +231,14 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
             rest = &[];
             break;
         }
+        if name == "timeout" {
+            let behind = Timeout::of(&rest[1..]).behind;
+            if behind.is_empty() {
+                break;
+            }
+            rest = behind;
+            continue;
+        }
         let Some((_, with_value)) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name) else {
             break;
         };
@@ -254,9 +284,9 @@ fn behind_wrapper<'a>(name: &str, mut rest: &'a [String], with_value: &[&str]) -
             break;
         }
     }
-    // `timeout 10 x` and `flock file x` have one operand of their own.
+    // `flock file x` has one operand of its own.
     match name {
-        "timeout" | "flock" => rest.get(1..).unwrap_or_default(),
+        "flock" => rest.get(1..).unwrap_or_default(),
         _ => rest,
     }
 }
@@ -342,6 +372,7 @@ mod tests {
             ),
             ("ls | xargs -n 1 -I{} rm {}", &["ls", "rm|{}"]),
             ("timeout 10s a b", &["a|b"]),
+            ("timeout -vk 5 --signal 9 10s a b", &["a|b"]),
             ("a 'unclosed", &["a|unclosed"]),
             ("a\\ b c", &["a b|c"]),
             ("", &[]),
