@@ -70,6 +70,9 @@ const DOWN: SignedDuration = SignedDuration::from_secs(120);
 /// How often an agent may ask for what is declined in one turn.
 const MOST_DECLINED: u32 = 10;
 
+/// The most commands that an agent may have open at once.
+const MAX_OPEN_COMMANDS: usize = 64;
+
 /// What a command gets beyond the time that it was given itself, in seconds.
 const BEYOND: u64 = 60;
 
@@ -97,18 +100,51 @@ pub fn liveness(live: &Live, limits: &Limits, now: Timestamp) -> Liveness {
     }
 }
 
-/// Why the turn of an agent is to be ended by how it is, if it is to be. What turns and commands may take at the most is another question.
-pub fn ending_cause(live: &Live, limits: &Limits, now: Timestamp) -> Option<Blocker> {
-    let by_deeds = repeats_itself(live, limits).or_else(|| waits_for_person(live));
-    let deadlines = provider_deadline(live, limits)
-        .into_iter()
-        .chain(idle_deadline(live, limits));
+/// Why the turn of an agent that began then is to be ended now by what it does or does not do, if it is to be: all that [`next_step`] ends one for but
+/// what the turn and the run have cost and what its commands would do.
+///
+/// [`next_step`]: crate::next_step
+pub fn ending_cause(live: &Live, since: Timestamp, limits: &Limits, now: Timestamp) -> Option<Blocker> {
     let is_over = |(deadline, blocker): (Timestamp, Blocker)| (deadline <= now).then_some(blocker);
-    by_deeds.or_else(|| deadlines.into_iter().find_map(is_over))
+    cause_by_deeds(live, limits).or_else(|| deadlines(live, since, limits).into_iter().find_map(is_over))
+}
+
+/// Why an agent is stopped for what it does.
+pub(crate) fn cause_by_deeds(live: &Live, limits: &Limits) -> Option<Blocker> {
+    begins_too_much(live)
+        .or_else(|| repeats_itself(live, limits))
+        .or_else(|| waits_for_person(live))
+}
+
+/// What ends a turn that began then, and when, if nothing happens.
+pub(crate) fn deadlines(live: &Live, since: Timestamp, limits: &Limits) -> Vec<(Timestamp, Blocker)> {
+    let timeout = |limit: Duration, since: Timestamp, what: String| {
+        let blocker = Blocker::new(BlockerCode::TurnTimeout, format!("{what} took {limit}"));
+        (limit.after(since), blocker)
+    };
+    let mut deadlines = vec![timeout(limits.turn_timeout, since, "the turn".to_owned())];
+    for command in live.open_commands.values() {
+        let limit = command_limit(&command.command, limits);
+        deadlines.push(timeout(
+            limit,
+            command.since,
+            format!("the command `{}`", command.command),
+        ));
+    }
+    deadlines.extend(provider_deadline(live, limits));
+    deadlines.extend(idle_deadline(live, limits));
+    deadlines
+}
+
+/// Why an agent is stopped that begins one command after the other and waits for none.
+fn begins_too_much(live: &Live) -> Option<Blocker> {
+    let open = live.open_commands.len();
+    let reason = || format!("the worker has {open} commands under way at once");
+    (open > MAX_OPEN_COMMANDS).then(|| Blocker::new(BlockerCode::Livelock, reason()))
 }
 
 /// Why an agent that repeats itself is stopped.
-pub(crate) fn repeats_itself(live: &Live, limits: &Limits) -> Option<Blocker> {
+fn repeats_itself(live: &Live, limits: &Limits) -> Option<Blocker> {
     let (times, cycle) = live.repetition.times();
     if limits.max_repeats == 0 || times < limits.max_repeats {
         return None;
@@ -122,7 +158,7 @@ pub(crate) fn repeats_itself(live: &Live, limits: &Limits) -> Option<Blocker> {
 }
 
 /// Why an agent that asks for approvals is stopped.
-pub(crate) fn waits_for_person(live: &Live) -> Option<Blocker> {
+fn waits_for_person(live: &Live) -> Option<Blocker> {
     let reason = || {
         format!(
             "the agent asked {} times for approvals or answers, which nobody gives in a run",
@@ -133,7 +169,7 @@ pub(crate) fn waits_for_person(live: &Live) -> Option<Blocker> {
 }
 
 /// When an agent is given up whose requests are made again and again.
-pub(crate) fn provider_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, Blocker)> {
+fn provider_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, Blocker)> {
     let since = live.retrying_since?;
     let reason = format!("the provider has not answered for {}", limits.idle_timeout);
     Some((
@@ -143,7 +179,7 @@ pub(crate) fn provider_deadline(live: &Live, limits: &Limits) -> Option<(Timesta
 }
 
 /// When an agent is given up that shows no sign of life. None: a command is under way, or its provider is waited for.
-pub(crate) fn idle_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, Blocker)> {
+fn idle_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, Blocker)> {
     if !live.open_commands.is_empty() || live.retrying_since.is_some() {
         return None;
     }
@@ -164,7 +200,7 @@ pub(crate) fn idle_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, 
 }
 
 /// How long a command may take: as long as the policy says, or until a minute after the time that it was started with (`timeout 60 …`).
-pub(crate) fn command_limit(command: &str, limits: &Limits) -> Duration {
+fn command_limit(command: &str, limits: &Limits) -> Duration {
     let declared = declared_seconds(command).map(|seconds| Duration::seconds(seconds.saturating_add(BEYOND)));
     declared.map_or(limits.command_timeout, |declared| declared.min(limits.command_timeout))
 }
@@ -218,7 +254,7 @@ mod tests {
 
     fn verdict(live: &Live, second: i64) -> (&'static str, Option<&'static str>) {
         let limits = Limits::default();
-        let ending_cause = ending_cause(live, &limits, at(second));
+        let ending_cause = ending_cause(live, at(0), &limits, at(second));
         (
             liveness(live, &limits, at(second)).as_str(),
             ending_cause.map(|blocker| blocker.code.as_str()),

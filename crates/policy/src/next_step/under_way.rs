@@ -6,7 +6,7 @@ use ledger_core::{Blocker, BlockerCode, Effect, Event, Pending, Phase, PhaseEvid
 use super::enter;
 use crate::commands::judge_command;
 use crate::inputs::{Inputs, Step, is_hurried, signed};
-use crate::liveness::{command_limit, idle_deadline, provider_deadline, repeats_itself, waits_for_person};
+use crate::liveness::{self, cause_by_deeds};
 
 pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Step {
     if pending.stopped_for().is_some() {
@@ -133,19 +133,11 @@ pub(super) fn assigned(run: &Run) -> Option<Step> {
     }))
 }
 
-/// The most commands that an agent may have open at once.
-const MAX_OPEN_COMMANDS: usize = 64;
-
 fn misbehaviour(run: &Run, pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
-    let open = &pending.live.open_commands;
-    if open.len() > MAX_OPEN_COMMANDS {
-        let reason = format!("the worker has {} commands under way at once", open.len());
-        return Some(Blocker::new(BlockerCode::Livelock, reason));
-    }
-    if let Some(blocker) = repeats_itself(&pending.live, &inputs.limits).or_else(|| waits_for_person(&pending.live)) {
+    if let Some(blocker) = cause_by_deeds(&pending.live, &inputs.limits) {
         return Some(blocker);
     }
-    open.values().find_map(|command| {
+    pending.live.open_commands.values().find_map(|command| {
         let violation = judge_command(&command.command, &inputs.policy, &inputs.grants)?;
         let is_small = run.opened().mode.discipline().is_small;
         Some(match violation.code {
@@ -192,22 +184,7 @@ fn active(run: &Run, now: Timestamp) -> SignedDuration {
 /// What ends the turn, and when, if nothing happens.
 fn deadlines(run: &Run, pending: &Pending, inputs: &Inputs) -> Vec<(Timestamp, Blocker)> {
     let limits = &inputs.limits;
-    let live = &pending.live;
-    let turn = Blocker::new(
-        BlockerCode::TurnTimeout,
-        format!("the turn took {}", limits.turn_timeout),
-    );
-    let mut deadlines = vec![(limits.turn_timeout.after(pending.since), turn)];
-    for command in live.open_commands.values() {
-        let limit = command_limit(&command.command, limits);
-        let reason = format!("the command `{}` took {limit}", command.command);
-        deadlines.push((
-            limit.after(command.since),
-            Blocker::new(BlockerCode::TurnTimeout, reason),
-        ));
-    }
-    deadlines.extend(provider_deadline(live, limits));
-    deadlines.extend(idle_deadline(live, limits));
+    let mut deadlines = liveness::deadlines(&pending.live, pending.since, limits);
     let left = signed(limits.max_wall).saturating_sub(run.active());
     let wall = run.last_at().checked_add(left).unwrap_or(Timestamp::MAX);
     let reason = format!("the run has been worked on for {}", limits.max_wall);

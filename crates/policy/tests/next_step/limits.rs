@@ -153,6 +153,36 @@ fn a_command_under_way_is_a_sign_of_life_until_it_takes_too_long() {
 }
 
 #[test]
+fn a_command_that_was_given_a_time_has_a_minute_more_and_then_ends_the_turn() {
+    let mut world = AtWork::with(limits());
+    world.sees(
+        1,
+        Activity::CommandStarted {
+            item: "a".to_owned(),
+            command: "timeout -k 60 600 make".to_owned(),
+        },
+    );
+    assert_eq!(world.step(12), waits_until(13));
+    let timeout = world.interruption(
+        BlockerCode::TurnTimeout,
+        "the command `timeout -k 60 600 make` took 12m",
+    );
+    assert_eq!(world.step(13), timeout);
+}
+
+#[test]
+fn a_turn_that_takes_too_long_is_interrupted_whatever_it_does() {
+    let mut world = AtWork::with(Limits {
+        turn_timeout: Duration::minutes(12),
+        ..limits()
+    });
+    world.sees(9, message());
+    assert_eq!(world.step(11), waits_until(12));
+    let timeout = world.interruption(BlockerCode::TurnTimeout, "the turn took 12m");
+    assert_eq!(world.step(12), timeout);
+}
+
+#[test]
 fn a_provider_that_does_not_answer_is_left_for_later() {
     let mut world = AtWork::with(limits());
     let retrying = || {

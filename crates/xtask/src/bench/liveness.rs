@@ -71,14 +71,19 @@ impl Maker {
         self.seen.push((self.at, activity));
     }
 
-    fn command(&mut self, line: &str, low: i64, high: i64, code: i32) {
+    /// Begins a command, and says by which name it ends.
+    fn begin(&mut self, line: &str) -> String {
         self.commands += 1;
         let item = self.commands.to_string();
-        let command = line.to_owned();
         self.see(Activity::CommandStarted {
             item: item.clone(),
-            command,
+            command: line.to_owned(),
         });
+        item
+    }
+
+    fn command(&mut self, line: &str, low: i64, high: i64, code: i32) {
+        let item = self.begin(line);
         self.wait(low, high);
         self.see(Activity::CommandEnded {
             item,
@@ -143,7 +148,7 @@ impl Maker {
 
 type Make = fn(Maker) -> Trace;
 
-const HEALTHY: [(&str, Make); 8] = [
+const HEALTHY: [(&str, Make); 9] = [
     ("edits and tests", |mut maker| {
         let rounds = maker.chance.between(3, 20);
         maker.work(rounds);
@@ -202,9 +207,14 @@ const HEALTHY: [(&str, Make); 8] = [
         }
         maker.works()
     }),
+    ("`timeout -k 10 600`, which ends after 2 to 9 minutes", |mut maker| {
+        maker.work(1);
+        maker.command("timeout -k 10 600 sh build.sh", 120, 540, 0);
+        maker.works()
+    }),
 ];
 
-const LOST: [(&str, Make); 7] = [
+const LOST: [(&str, Make); 8] = [
     ("one command over and over", |mut maker| {
         maker.work(2);
         maker.lost(|maker| {
@@ -249,6 +259,11 @@ const LOST: [(&str, Make); 7] = [
             maker.wait(5, 60);
         })
     }),
+    ("a command that never ends, given 10 minutes", |mut maker| {
+        maker.work(1);
+        maker.begin("timeout -k 10 600 sh build.sh");
+        maker.lost(|maker| maker.think(60, 0, 0))
+    }),
     ("asks for approvals", |maker| {
         maker.lost(|maker| {
             maker.see(Activity::RequestDeclined {
@@ -269,7 +284,8 @@ fn ended_at(trace: &Trace, ends: impl Fn(&Live, Timestamp) -> bool) -> Option<i6
     };
     let mut live = Live::new(at(0));
     let mut seen = trace.seen.iter().peekable();
-    for second in 0..trace.ends_at {
+    // An end that only the turn's own limit brings is none that a rule has found.
+    for second in 0..trace.ends_at.min(TURN) {
         while let Some((_, activity)) = seen.next_if(|(when, _)| *when <= second) {
             live.see(at(second), activity);
         }
@@ -286,7 +302,11 @@ fn silence(minutes: i64) -> impl Fn(&Live, Timestamp) -> bool {
 }
 
 fn liveness(live: &Live, now: Timestamp) -> bool {
-    ending_cause(live, &Limits::default(), now).is_some()
+    liveness_since(live, Timestamp::UNIX_EPOCH, now)
+}
+
+fn liveness_since(live: &Live, since: Timestamp, now: Timestamp) -> bool {
+    ending_cause(live, since, &Limits::default(), now).is_some()
 }
 
 fn median(mut values: Vec<i64>) -> Option<i64> {
@@ -412,18 +432,20 @@ pub(super) fn run(workspace: &Workspace, journals: &[String]) -> Result<(), Task
 fn of_journal(path: &Path) -> Result<(), TaskError> {
     let bytes = std::fs::read(path).map_err(TaskError::file(path))?;
     let journal = Journal::parse(&bytes).map_err(|error| TaskError::unreadable(path.display().to_string(), error))?;
-    let mut live = Live::new(Timestamp::UNIX_EPOCH);
+    let mut since = Timestamp::UNIX_EPOCH;
+    let mut live = Live::new(since);
     let (mut turns, mut ended) = (0, 0);
     let mut is_given_up = false;
     for record in &journal.records {
         match &record.event {
             Event::Intended(_) => {
-                live = Live::new(record.at);
+                since = record.at;
+                live = Live::new(since);
                 turns += 1;
                 is_given_up = false;
             }
             Event::Activity(activity) => {
-                if !is_given_up && liveness(&live, record.at) {
+                if !is_given_up && liveness_since(&live, since, record.at) {
                     is_given_up = true;
                     ended += 1;
                 }

@@ -104,7 +104,11 @@ mod tests {
         ] {
             let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
             let timeout = Timeout::of(&words);
-            assert_eq!((timeout.seconds, timeout.behind), (expected, &["a".to_owned()][..]), "{line}");
+            assert_eq!(
+                (timeout.seconds, timeout.behind),
+                (expected, &["a".to_owned()][..]),
+                "{line}"
+            );
         }
         for short in [&[][..], &["-k".to_owned()], &["60".to_owned()]] {
             assert_eq!(Timeout::of(short).behind, &[] as &[String], "{short:?}");
