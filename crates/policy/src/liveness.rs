@@ -5,7 +5,7 @@
 //! | `working` | its own events | nothing |
 //! | `working_silent` | no event for a minute, but a command that may still run, processor time, input and output, or an open connection | it is waited for |
 //! | `livelock` | the same actions over and over, no file changed in between, by the agent's word or by a look at its files | the turn ends with `livelock` |
-//! | `provider_down` | requests that are made again for two minutes | it is waited for; after `[limits] idle_timeout` the turn ends with `agent_unavailable`, and is taken again later |
+//! | `provider_down` | requests that are made again for two minutes, and no connection that the last of them keeps open | it is waited for; after `[limits] idle_timeout` the turn ends with `agent_unavailable`, and is taken again later |
 //! | `waiting_for_person` | requests for approvals that nobody will give | the turn ends with `needs_person` |
 //! | `dead` | none of all that for `[limits] idle_timeout`, with an open connection for twice as long | the turn ends with `stalled` |
 
@@ -84,10 +84,7 @@ pub fn liveness(live: &Live, limits: &Limits, now: Timestamp) -> Liveness {
     if repeats_itself(live, limits).is_some() {
         return Liveness::Livelock;
     }
-    if live
-        .retrying_since
-        .is_some_and(|since| now.duration_since(since) >= DOWN)
-    {
+    if unanswered_since(live).is_some_and(|since| now.duration_since(since) >= DOWN) {
         return Liveness::ProviderDown;
     }
     if now.duration_since(live.last_activity) < SILENT {
@@ -168,9 +165,14 @@ fn waits_for_person(live: &Live) -> Option<Blocker> {
     (live.declined >= MOST_DECLINED).then(|| Blocker::new(BlockerCode::NeedsPerson, reason()))
 }
 
+/// Since when the provider does not answer. A connection that is open long after a request was made again is that of a model that thinks.
+fn unanswered_since(live: &Live) -> Option<Timestamp> {
+    live.retrying_since.filter(|_| !live.is_connected)
+}
+
 /// When an agent is given up whose requests are made again and again.
 fn provider_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, Blocker)> {
-    let since = live.retrying_since?;
+    let since = unanswered_since(live)?;
     let reason = format!("the provider has not answered for {}", limits.idle_timeout);
     Some((
         limits.idle_timeout.after(since),
@@ -180,7 +182,7 @@ fn provider_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, Blocker
 
 /// When an agent is given up that shows no sign of life. None: a command is under way, or its provider is waited for.
 fn idle_deadline(live: &Live, limits: &Limits) -> Option<(Timestamp, Blocker)> {
-    if !live.open_commands.is_empty() || live.retrying_since.is_some() {
+    if !live.open_commands.is_empty() || unanswered_since(live).is_some() {
         return None;
     }
     let last = live
@@ -289,6 +291,30 @@ mod tests {
         assert_eq!(verdict(&down, 600), ("provider_down", Some("agent_unavailable")));
         let back = seen(&[(0, retrying()), (599, started("1", "ls"))]);
         assert_eq!(verdict(&back, 610), ("working", None));
+    }
+
+    #[test]
+    fn a_model_that_thinks_after_a_request_was_made_again_is_not_a_provider_that_is_away() {
+        let mut retried = vec![(0, retrying())];
+        retried.extend((1..=30).map(|look| (30 + 30 * look, process(20, 1))));
+        let thinks = seen(&retried);
+        assert_eq!(verdict(&thinks, 959), ("working_silent", None));
+        assert_eq!(verdict(&thinks, 1_199), ("working_silent", None));
+        assert_eq!(verdict(&thinks, 1_200), ("dead", Some("stalled")));
+        // It was heard: what comes after it is another trouble.
+        retried.push((960, retrying()));
+        let again = seen(&retried);
+        assert_eq!(verdict(&again, 970), ("working", None));
+        assert_eq!(verdict(&again, 1_080), ("provider_down", None));
+        assert_eq!(verdict(&again, 1_560), ("provider_down", Some("agent_unavailable")));
+        // A gateway that lets each wait and then fails it answers none.
+        let fails = |from: i64| [(from, retrying()), (from + 60, process(20, 1))];
+        let gateway: Vec<_> = (0..=8).flat_map(|time| fails(75 * time)).collect();
+        assert_eq!(
+            verdict(&seen(&gateway[..17]), 600),
+            ("provider_down", Some("agent_unavailable"))
+        );
+        assert_eq!(verdict(&seen(&gateway[..16]), 599), ("working_silent", None));
     }
 
     #[test]

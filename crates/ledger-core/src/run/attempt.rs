@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::ended_reader::{EndedCuration, EndedReader, still_counts};
 use super::experts::EndedExpert;
@@ -155,11 +155,11 @@ pub struct Live {
     pub last_activity: Timestamp,
     /// Commands that have not ended, by the agent's name for them.
     pub open_commands: BTreeMap<String, OpenCommand>,
-    /// Since when a request to the model is being made again; none: none is.
+    /// Since when requests to the model are being made again; none: none is. That one of them is answered is not told: see [`Live::is_connected`].
     pub retrying_since: Option<Timestamp>,
     /// When its processes were last seen doing something although it said nothing.
     pub busy_at: Option<Timestamp>,
-    /// Whether its processes had a network connection open when they were last looked at.
+    /// Whether its processes had a network connection open when they were last looked at, which was after the last request that was made again.
     pub is_connected: bool,
     /// What it does over and over.
     pub repetition: Repetition,
@@ -243,6 +243,9 @@ const BUSY_CPU_MS: u64 = 200;
 
 /// The same for bytes read and written.
 const BUSY_IO_BYTES: u64 = 64 * 1024;
+
+/// A request that has had its connection for so long was heard: if the next one is made again, that is another trouble.
+const HEARD: SignedDuration = SignedDuration::from_secs(120);
 
 /// The most commands that are remembered as open; a hostile agent may name any number.
 const MAX_OPEN_COMMANDS: usize = 256;
@@ -394,9 +397,10 @@ impl Live {
             }
             _ => {}
         }
+        let was_heard = self.is_connected && at.duration_since(self.last_activity) >= HEARD;
         self.last_activity = self.last_activity.max(at);
         self.retrying_since = match activity {
-            Activity::Retrying { .. } => self.retrying_since.or(Some(at)),
+            Activity::Retrying { .. } => self.retrying_since.filter(|_| !was_heard).or(Some(at)),
             // What it has spent up to now is told at any moment.
             Activity::Tokens { .. } => self.retrying_since,
             _ => None,
@@ -437,7 +441,10 @@ impl Live {
                 self.doing = format!("saying: {text}");
             }
             Activity::Tokens { spent } => self.spent = *spent,
-            Activity::Retrying { reason } => self.doing = format!("waiting to retry: {reason}"),
+            Activity::Retrying { reason } => {
+                self.is_connected = false;
+                self.doing = format!("waiting to retry: {reason}");
+            }
             Activity::PromptSent { .. } => self.doing = "reading the prompt".to_owned(),
             Activity::RequestDeclined { .. } => self.declined = self.declined.saturating_add(1),
             Activity::Warning { .. } | Activity::ProcessSeen { .. } | Activity::TreeChanged { .. } => {}

@@ -97,6 +97,11 @@ impl Maker {
         self.see(Activity::FilesEdited { paths: vec![path] });
     }
 
+    fn retry(&mut self) {
+        let reason = "503".to_owned();
+        self.see(Activity::Retrying { reason });
+    }
+
     /// Thinks without a word. The runner looks at its processes meanwhile.
     fn think(&mut self, seconds: i64, cpu_ms: u64, connections: u32) {
         let until = self.at + seconds;
@@ -148,7 +153,7 @@ impl Maker {
 
 type Make = fn(Maker) -> Trace;
 
-const HEALTHY: [(&str, Make); 9] = [
+const HEALTHY: [(&str, Make); 10] = [
     ("edits and tests", |mut maker| {
         let rounds = maker.chance.between(3, 20);
         maker.work(rounds);
@@ -177,14 +182,25 @@ const HEALTHY: [(&str, Make); 9] = [
         maker.work(1);
         let until = maker.at + maker.chance.between(30, 480);
         while maker.at < until {
-            maker.see(Activity::Retrying {
-                reason: "503".to_owned(),
-            });
+            maker.retry();
             maker.wait(5, 60);
         }
         maker.work(2);
         maker.works()
     }),
+    (
+        "one 503 or two, each before up to 12 minutes of thought",
+        |mut maker| {
+            maker.work(1);
+            for _ in 0..maker.chance.between(1, 2) {
+                maker.retry();
+                let seconds = maker.chance.between(60, 720);
+                maker.think(seconds, 20, 1);
+            }
+            maker.work(1);
+            maker.works()
+        },
+    ),
     ("waits for a service, up to 20 looks", |mut maker| {
         for _ in 0..maker.chance.between(2, 20) {
             maker.command("sleep 10; curl -sf localhost:8080/health", 10, 12, 7);
@@ -214,7 +230,7 @@ const HEALTHY: [(&str, Make); 9] = [
     }),
 ];
 
-const LOST: [(&str, Make); 8] = [
+const LOST: [(&str, Make); 9] = [
     ("one command over and over", |mut maker| {
         maker.work(2);
         maker.lost(|maker| {
@@ -253,12 +269,21 @@ const LOST: [(&str, Make); 8] = [
     ("a provider that never comes back", |mut maker| {
         maker.work(1);
         maker.lost(|maker| {
-            maker.see(Activity::Retrying {
-                reason: "503".to_owned(),
-            });
+            maker.retry();
             maker.wait(5, 60);
         })
     }),
+    (
+        "a gateway that fails each request after a minute or more",
+        |mut maker| {
+            maker.work(1);
+            maker.lost(|maker| {
+                maker.retry();
+                let seconds = maker.chance.between(61, 110);
+                maker.think(seconds, 20, 1);
+            })
+        },
+    ),
     ("a command that never ends, given 10 minutes", |mut maker| {
         maker.work(1);
         maker.begin("timeout -k 10 600 sh build.sh");
