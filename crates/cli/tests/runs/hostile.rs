@@ -57,6 +57,13 @@ fn step(action: &str, fields: &[(&str, &str)]) -> String {
     format!("[[step]]\ndo = \"{action}\"\n{fields}")
 }
 
+fn ask() -> String {
+    step(
+        "decline",
+        &[("request", "item/commandExecution/requestApproval"), ("about", "rm")],
+    )
+}
+
 fn toml_text(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }
@@ -341,6 +348,8 @@ attacks! {
         [hello(), (0..200).map(|_| run("test -e hello.txt && mv hello.txt h || mv h hello.txt")).collect()], done() => Blocked("livelock");
     does_the_same_while_files_change: NARROW, [(0..60).map(|_| run("echo more >>hello.txt")).collect(), hello()], done() => HELLO;
     says_the_same_over_and_over: NARROW, [hello(), (0..200).map(|_| step("message", &[("text", "Done!")])).collect()], done() => Blocked("livelock");
+    asks_nine_times_for_approvals: NARROW, [hello(), (0..9).map(|_| ask()).collect()], done() => HELLO;
+    asks_ten_times_for_approvals: NARROW, [hello(), (0..10).map(|_| ask()).collect()], done() => Blocked("needs_person");
 }
 
 /// Put together here, so that this file holds none.

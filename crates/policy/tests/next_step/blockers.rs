@@ -198,6 +198,17 @@ fn is_stopped(pending: &Pending) -> bool {
     pending.interrupt.is_some()
 }
 
+/// The agent asks for one approval after the other, until it is interrupted.
+fn asks_for_approvals(pending: &Pending) -> Option<Happening> {
+    thread_of(pending)?;
+    (!is_stopped(pending)).then(|| {
+        Happening::Does(Activity::RequestDeclined {
+            request: "item/commandExecution/requestApproval".to_owned(),
+            about: "rm".to_owned(),
+        })
+    })
+}
+
 /// The agent at work is silent for so long, until it is interrupted.
 fn silent(pending: &Pending, minutes: i64) -> Option<Happening> {
     (!is_stopped(pending)).then(|| Happening::Passes(SignedDuration::from_mins(minutes)))
@@ -408,6 +419,11 @@ fn rows() -> Vec<Row> {
         row(Code::Stalled, |_, p| {
             is_review(p)
                 .then(|| silent(p, 11).or_else(|| review(p, Some("reviewer"), |label| answered(label, true))))?
+        }),
+        row(Code::NeedsPerson, |_, p| is_write(p).then(|| asks_for_approvals(p))?),
+        row(Code::NeedsPerson, |_, p| {
+            is_review(p)
+                .then(|| asks_for_approvals(p).or_else(|| review(p, Some("reviewer"), |label| answered(label, true))))?
         }),
         with_limits(Code::BudgetExhausted, few_tokens, |_, p| {
             let spends = is_write(p) && !is_stopped(p) && p.live.thread.is_some();

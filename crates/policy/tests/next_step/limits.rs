@@ -200,6 +200,25 @@ fn a_provider_that_does_not_answer_is_left_for_later() {
 }
 
 #[test]
+fn an_agent_that_asks_ten_times_for_what_nobody_gives_is_interrupted() {
+    let mut world = AtWork::with(limits());
+    let ask = || Activity::RequestDeclined {
+        request: "item/commandExecution/requestApproval".to_owned(),
+        about: "rm".to_owned(),
+    };
+    for _ in 0..9 {
+        world.sees(1, ask());
+    }
+    assert_eq!(world.step(1), waits_until(11));
+    world.sees(1, ask());
+    let asks = world.interruption(
+        BlockerCode::NeedsPerson,
+        "the agent asked 10 times for approvals or answers, which nobody gives in a run",
+    );
+    assert_eq!(world.step(1), asks);
+}
+
+#[test]
 fn that_tokens_come_near_their_limit_is_said_once() {
     let mut world = AtWork::with(limits());
     world.sees(1, spent(799));
