@@ -1,7 +1,7 @@
 //! While an effect is under way: watch it, warn, interrupt, or wait.
 
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{Blocker, BlockerCode, Effect, Event, Pending, Phase, PhaseEvidence, Run, TurnPurpose};
+use ledger_core::{Blocker, BlockerCode, Duration, Effect, Event, Pending, Phase, PhaseEvidence, Run, TurnPurpose};
 
 use super::enter;
 use crate::commands::judge_command;
@@ -197,7 +197,10 @@ fn warning(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Opt
     let limits = &inputs.limits;
     let percent = u64::from(limits.soft_percent);
     let near = |spent: u64, limit: u64| u128::from(spent) * 100 >= u128::from(limit) * u128::from(percent);
-    let seconds = u64::try_from(active(run, now).as_secs()).unwrap_or(0);
+    let is_late = |spent: SignedDuration, limit: Duration| {
+        let seconds = u64::try_from(spent.as_secs()).unwrap_or(0);
+        near(seconds, limit.as_seconds())
+    };
     let turn_tokens = limits.turn_tokens.unwrap_or(u64::MAX);
     let warnings = [
         (
@@ -209,7 +212,11 @@ fn warning(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Opt
             format!("{percent} % of {} tokens are spent", limits.max_tokens),
         ),
         (
-            near(seconds, limits.max_wall.as_seconds()),
+            is_late(now.duration_since(pending.since), limits.turn_timeout),
+            format!("{percent} % of the {} of a turn are over", limits.turn_timeout),
+        ),
+        (
+            is_late(active(run, now), limits.max_wall),
             format!("{percent} % of {} are over", limits.max_wall),
         ),
     ];

@@ -177,7 +177,13 @@ fn a_turn_that_takes_too_long_is_interrupted_whatever_it_does() {
         ..limits()
     });
     world.sees(9, message());
-    assert_eq!(world.step(11), waits_until(12));
+    assert_eq!(world.step(9), waits_until(12));
+    let warned = Event::Warned {
+        message: "80 % of the 12m of a turn are over".to_owned(),
+    };
+    assert_eq!(world.step(10), Step::Record(warned.clone()));
+    world.apply(10, &warned);
+    assert_eq!(world.step(11), waits_until(12), "said once");
     let timeout = world.interruption(BlockerCode::TurnTimeout, "the turn took 12m");
     assert_eq!(world.step(12), timeout);
 }
