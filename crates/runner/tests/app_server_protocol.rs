@@ -273,3 +273,86 @@ async fn another_conversation_or_turn_cannot_end_this_one() {
         }
     );
 }
+
+#[tokio::test]
+async fn the_end_of_a_limit_is_what_the_server_says_in_numbers_or_in_words() {
+    let limits =
+        |told: &str| format!(r#"echo '{{"method":"account/rateLimits/updated","params":{{"rateLimits":{told}}}}}'"#);
+    let failed = |error: &str, message: &str| {
+        format!(
+            r#"echo '{{"method":"turn/completed","params":{{"threadId":"thread-1","turn":{{"id":"turn-1","status":"failed","items":[],"error":{{"message":"{message}","codexErrorInfo":"{error}"}}}}}}}}'"#
+        )
+    };
+    let used_up = |second: i64| format!(r#"{{"usedPercent":100,"resetsAt":{second}}}"#);
+    let later = jiff::Zoned::now()
+        .with()
+        .subsec_nanosecond(0)
+        .second(0)
+        .build()
+        .unwrap()
+        + jiff::Span::new().hours(60);
+    let words = later
+        .strftime("Try again at %b %-dth, %Y %-I:%M %p.")
+        .to_string()
+        .replace("Try", "Or try");
+    // The end of the minute that the words name.
+    let told = later.timestamp().as_second() + 60;
+    for (number, (updates, error, message, expected)) in [
+        (
+            &[(used_up(2_000_000_000), "null".to_owned())][..],
+            "usageLimitExceeded",
+            "used up",
+            Some(2_000_000_000),
+        ),
+        // An update may leave out a window that did not change.
+        (
+            &[
+                (used_up(2_000_000_000), "null".to_owned()),
+                ("null".to_owned(), used_up(2_000_000_500)),
+            ],
+            "usageLimitExceeded",
+            "used up",
+            Some(2_000_000_500),
+        ),
+        // Numbers go before words.
+        (
+            &[("null".to_owned(), used_up(2_000_000_000))],
+            "usageLimitExceeded",
+            &words,
+            Some(2_000_000_000),
+        ),
+        (&[], "usageLimitExceeded", &words, Some(told)),
+        (
+            &[(
+                r#"{"usedPercent":99,"resetsAt":2000000000}"#.to_owned(),
+                "null".to_owned(),
+            )],
+            "usageLimitExceeded",
+            &words,
+            Some(told),
+        ),
+        (&[], "usageLimitExceeded", "used up", None),
+        // Another failure has no such end.
+        (
+            &[(used_up(2_000_000_000), "null".to_owned())],
+            "internalServerError",
+            &words,
+            None,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut turn: Vec<_> = updates
+            .iter()
+            .map(|(primary, secondary)| limits(&format!(r#"{{"primary":{primary},"secondary":{secondary}}}"#)))
+            .collect();
+        turn.push(failed(error, message));
+        let seen = take(&format!("limits-{number}"), THREAD, &turn.join("; ")).await;
+        let TurnOutcome::Failed(failure) = &seen.end.outcome else {
+            panic!("{:?}", seen.end)
+        };
+        let resets_at = failure.resets_at.map(jiff::Timestamp::as_second);
+        assert_eq!(resets_at, expected, "{number}: {failure:?}");
+    }
+}

@@ -14,6 +14,7 @@ through_both!(
     turns_that_fail_by_the_provider_are_taken_again,
     a_refused_login_blocks_at_once_and_the_run_goes_on_once_it_is_accepted,
     an_exhausted_subscription_blocks_at_once,
+    the_end_of_a_limit_is_read_from_what_codex_says,
     an_unknown_model_blocks_at_once,
     a_request_that_is_refused_blocks_at_once,
     a_prompt_that_fits_into_no_conversation_blocks_after_two,
@@ -107,14 +108,12 @@ fn an_exhausted_subscription_blocks_at_once(back_end: BackEnd) {
     assert_blocks_at_once(back_end, Reply::usage_limit(), "agent_rate_limited");
 }
 
-/// `codex exec` says it in words alone.
-#[test]
-#[ignore = "needs the real Codex; run by cargo xtask e2e"]
-fn the_end_of_a_limit_is_read_from_what_codex_exec_says() {
+/// Codex says it in words alone.
+fn the_end_of_a_limit_is_read_from_what_codex_says(back_end: BackEnd) {
     for wait in [Duration::from_secs(40 * 60), Duration::from_secs(50 * 3600)] {
         let end = Timestamp::now() + wait;
         let script = ModelScript::default().rule(Rule::new(WRITE, Reply::usage_limit_until(end.as_second())));
-        let world = World::new(BackEnd::Exec, Terms::default(), script);
+        let world = World::new(back_end, Terms::default(), script);
 
         let packet = world.foil(&["run", "--json"]).ends_with(10).packet();
 

@@ -99,8 +99,7 @@ async fn take_turn(settings: &CodexAgentSettings, request: &TurnRequest, sink: T
         announced: false,
     };
     let outcome = match turn.take().await {
-        Ok(TurnOutcome::Failed(failure)) => TurnOutcome::Failed(with_told_reset(failure, &Zoned::now())),
-        Ok(outcome) => outcome,
+        Ok(outcome) => with_told_reset(outcome, &Zoned::now()),
         Err(fault) => TurnOutcome::Failed(failure::seen(fault.class(), &fault.to_string(), &turn.redaction)),
     };
     let mut end = TurnEnd {

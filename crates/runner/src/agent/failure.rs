@@ -41,8 +41,10 @@ pub(super) fn seen(class: AgentFailureClass, message: &str, redaction: &Redactio
     AgentFailure::new(class, redaction.text(message, MESSAGE_LIMIT))
 }
 
-/// When the last of the limits is lifted that are used up, by the `rateLimits` of an `account/rateLimits/updated` of the app-server; `None` where none is.
-/// The times are seconds since 1970.
+/// The windows of time that a provider's limits hold for, in the `rateLimits` of an `account/rateLimits/updated` of the app-server.
+pub(super) const LIMIT_WINDOWS: [&str; 2] = ["primary", "secondary"];
+
+/// When the last of these limits is lifted that are used up; `None` where none is. The times are seconds since 1970.
 pub(super) fn limits_reset_at(limits: &Value) -> Option<Timestamp> {
     let used_up = |window: &&Value| {
         window
@@ -50,7 +52,7 @@ pub(super) fn limits_reset_at(limits: &Value) -> Option<Timestamp> {
             .and_then(Value::as_i64)
             .is_some_and(|used| used >= 100)
     };
-    let windows = ["primary", "secondary"].iter().filter_map(|name| limits.get(name));
+    let windows = LIMIT_WINDOWS.iter().filter_map(|name| limits.get(*name));
     let resets = windows
         .filter(used_up)
         .filter_map(|window| window.get("resetsAt").and_then(Value::as_i64));

@@ -4,24 +4,31 @@ use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
 use ledger_core::{AgentFailure, AgentFailureClass};
 
+use super::TurnOutcome;
+
 /// What comes before the time.
 const BEFORE: &str = "try again at ";
 
 /// A limit that is said to last longer is none that could be waited for.
 const LONGEST: SignedDuration = SignedDuration::from_hours(32 * 24);
 
-/// A failure that has just happened, with the time at which a limit of the provider's is lifted, where its words say that.
-pub(super) fn with_told_reset(failure: AgentFailure, now: &Zoned) -> AgentFailure {
-    let is_limit = matches!(
+/// The end of a turn that has just ended: where a limit of the provider's ended it, with the time at which that is lifted, as far as the words say that.
+pub(super) fn with_told_reset(outcome: TurnOutcome, now: &Zoned) -> TurnOutcome {
+    match outcome {
+        TurnOutcome::Failed(failure) if is_limit(&failure) => TurnOutcome::Failed(AgentFailure {
+            resets_at: failure.resets_at.or_else(|| reset_in_prose(&failure.message, now)),
+            ..failure
+        }),
+        other => other,
+    }
+}
+
+/// Whether a limit of the provider's was reached.
+pub(super) fn is_limit(failure: &AgentFailure) -> bool {
+    matches!(
         failure.class,
         AgentFailureClass::RateLimited | AgentFailureClass::UsageLimit
-    );
-    AgentFailure {
-        resets_at: failure
-            .resets_at
-            .or_else(|| reset_in_prose(&failure.message, now).filter(|_| is_limit)),
-        ..failure
-    }
+    )
 }
 
 /// The time in `… or try again at 3:05 PM.`, which is today's, or in `… or try again at Jan 5th, 2026 3:05 PM.`, both of this machine's

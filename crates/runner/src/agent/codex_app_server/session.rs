@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Zoned;
 use ledger_core::{Activity, AgentIdentity, ThreadId};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -13,6 +14,7 @@ use super::rollout::RolloutTail;
 use super::server::{Message, Refusal, Server, about, declined};
 use super::watch::{TurnWatch, text};
 use crate::agent::codex_settings::{CodexAgentSettings, thread_config};
+use crate::agent::reset::with_told_reset;
 use crate::agent::text::Redaction;
 use crate::agent::transcript::Transcript;
 use crate::agent::turn::{INTERRUPT_LIMIT, StopSignal, TurnSink};
@@ -102,7 +104,7 @@ impl<'a> Session<'a> {
             Some(error) => TurnOutcome::Failed(failure::survived(error, &self.redaction)),
         };
         let end = TurnEnd {
-            outcome,
+            outcome: with_told_reset(outcome, &Zoned::now()),
             tokens: self.watch.tokens(),
             thread: self.thread.take(),
         };

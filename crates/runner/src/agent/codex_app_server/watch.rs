@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use ledger_core::{Activity, AgentFailure, AgentFailureClass, ThreadId, TokenCount};
 use serde_json::Value;
 
+use crate::agent::reset::is_limit;
 use crate::agent::text::Redaction;
 use crate::agent::{TurnEnd, TurnOutcome, bounded_answer, failure};
 
@@ -35,8 +35,8 @@ pub(in crate::agent) struct TurnWatch {
     spent: BTreeMap<String, Spent>,
     answer: String,
     last_error: Option<AgentFailure>,
-    /// When the limits are lifted that are used up.
-    limits_reset_at: Option<Timestamp>,
+    /// The last that was told of each window of the provider's limits.
+    limits: Value,
     outcome: Option<TurnOutcome>,
 }
 
@@ -72,7 +72,7 @@ impl TurnWatch {
             spent: BTreeMap::new(),
             answer: String::new(),
             last_error: None,
-            limits_reset_at: None,
+            limits: Value::Null,
             outcome: None,
         }
     }
@@ -106,10 +106,11 @@ impl TurnWatch {
             "thread/tokenUsage/updated" => return self.tokens_updated(thread, params),
             "error" => return self.error(thread, params),
             "account/rateLimits/updated" => {
-                let limits = params.get("rateLimits").unwrap_or(&Value::Null);
                 // An update may leave out what did not change.
-                if limits.get("primary").is_some_and(Value::is_object) {
-                    self.limits_reset_at = failure::limits_reset_at(limits);
+                for name in failure::LIMIT_WINDOWS {
+                    if let Some(window @ Value::Object(_)) = params.pointer(&format!("/rateLimits/{name}")) {
+                        self.limits[name] = window.clone();
+                    }
                 }
             }
             "warning" | "guardianWarning" => return self.warning(text(params, "/message")),
@@ -182,12 +183,8 @@ impl TurnWatch {
 
     /// Where a limit was reached, with the time at which it is lifted.
     fn with_reset(&self, failure: AgentFailure) -> AgentFailure {
-        let is_limit = matches!(
-            failure.class,
-            AgentFailureClass::RateLimited | AgentFailureClass::UsageLimit
-        );
         AgentFailure {
-            resets_at: self.limits_reset_at.filter(|_| is_limit),
+            resets_at: failure::limits_reset_at(&self.limits).filter(|_| is_limit(&failure)),
             ..failure
         }
     }
