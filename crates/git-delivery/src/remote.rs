@@ -72,6 +72,12 @@ pub enum RemoteError {
         /// How many.
         count: usize,
     },
+    /// A push to it makes it the same as this repository, whatever it is told to push.
+    #[error("the remote `{remote}` is a mirror (`remote.{remote}.mirror`), which takes everything or nothing")]
+    Mirror {
+        /// The remote.
+        remote: String,
+    },
     /// It did not answer, or not who is asking.
     #[error("the remote `{remote}` did not answer: {reason}")]
     Unreachable {
@@ -278,6 +284,11 @@ impl Repository {
                 remote: remote.to_owned(),
                 count: known.push_urls.len(),
             });
+        }
+        let mirror = format!("remote.{remote}.mirror");
+        if self.local().config_snapshot().boolean(mirror.as_str()) == Some(true) {
+            let remote = remote.to_owned();
+            return Err(RemoteError::Mirror { remote });
         }
         Ok(known.fetch_url.into_iter().chain(known.push_urls).collect())
     }

@@ -311,14 +311,26 @@ impl Repository {
     /// What the user has begun in this work tree and not ended.
     pub fn operation_in_progress(&self) -> Option<Operation> {
         use gix::state::InProgress;
-        self.local().state().map(|state| match state {
+        let known = self.local().state().map(|state| match state {
             InProgress::Merge => Operation::Merge,
             InProgress::Rebase | InProgress::RebaseInteractive => Operation::Rebase,
             InProgress::CherryPick | InProgress::CherryPickSequence => Operation::CherryPick,
             InProgress::Revert | InProgress::RevertSequence => Operation::Revert,
             InProgress::Bisect => Operation::Bisect,
             InProgress::ApplyMailbox | InProgress::ApplyMailboxRebase => Operation::ApplyMailbox,
-        })
+        });
+        known.or_else(|| self.sequence_in_progress())
+    }
+
+    /// A sequence that stands between two commits: nothing but the list of those that follow tells of it.
+    fn sequence_in_progress(&self) -> Option<Operation> {
+        let todo = std::fs::read_to_string(self.git_dir.join("sequencer/todo")).ok()?;
+        let mut words = todo.lines().filter_map(|line| line.split_whitespace().next());
+        match words.find(|word| !word.starts_with('#'))? {
+            "pick" | "p" => Some(Operation::CherryPick),
+            "revert" => Some(Operation::Revert),
+            _ => None,
+        }
     }
 
     /// All remotes of the configuration, by name.

@@ -44,7 +44,9 @@ impl TargetError {
 pub(crate) fn remote_code(error: &RemoteError) -> BlockerCode {
     match error {
         RemoteError::Unreachable { .. } | RemoteError::Late { .. } => BlockerCode::RemoteUnreachable,
-        RemoteError::Unknown { .. } | RemoteError::SeveralAddresses { .. } => BlockerCode::TargetForbidden,
+        RemoteError::Unknown { .. } | RemoteError::SeveralAddresses { .. } | RemoteError::Mirror { .. } => {
+            BlockerCode::TargetForbidden
+        }
         RemoteError::Repository(_) | RemoteError::Ref(_) | RemoteError::Git(_) => BlockerCode::NeedsPerson,
     }
 }

@@ -371,6 +371,9 @@ fn target(error: &TargetError) -> Option<String> {
 fn remote(error: &RemoteError) -> Option<String> {
     let hint = match error {
         RemoteError::Unknown { .. } => "`git remote` lists what there is; name one in `[delivery] remote`".to_owned(),
+        RemoteError::Mirror { remote } => {
+            format!("name another remote in `[delivery] remote`, or `git config --unset remote.{remote}.mirror`")
+        }
         RemoteError::SeveralAddresses { remote, .. } => {
             format!("leave one: `git config --get-all remote.{remote}.pushurl` lists them")
         }

@@ -160,7 +160,7 @@ pub(crate) fn workspace(world: &World) -> Workspace {
 pub(crate) type Operation = (&'static str, fn(&World));
 
 /// All of them.
-pub(crate) const OPERATIONS: [Operation; 5] = [
+pub(crate) const OPERATIONS: [Operation; 6] = [
     ("merge", |world| {
         beside(world);
         world.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
@@ -169,6 +169,13 @@ pub(crate) const OPERATIONS: [Operation; 5] = [
         beside(world);
         world.git(&["reset", "-q", "--hard", "HEAD"]);
         assert!(!world.try_git(&["cherry-pick", "side", "other"]).status.success());
+    }),
+    // Between two picks, after a conflict that was thrown away.
+    ("cherry-pick", |world| {
+        beside(world);
+        world.git(&["reset", "-q", "--hard", "HEAD"]);
+        assert!(!world.try_git(&["cherry-pick", "side", "other", "main"]).status.success());
+        world.git(&["reset", "-q", "--merge"]);
     }),
     ("revert", |world| {
         beside(world);

@@ -7,7 +7,11 @@ use crate::world::{TICKET, json};
 #[test]
 fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
     type Spoil = fn(&World);
-    let cases: [(Spoil, &str); 6] = [
+    let cases: [(Spoil, &str); 7] = [
+        (
+            |world| world.git(&["config", "remote.origin.mirror", "true"]).clear(),
+            "target_forbidden",
+        ),
         (
             |world| world.git(&["remote", "remove", "origin"]).clear(),
             "target_forbidden",
