@@ -11,7 +11,8 @@ use super::{TestChange, TestContent, TestRules};
 use crate::dependencies::is_dependency_file;
 
 /// What these changed files are, without the trees of their tests. Documentation, manifests, lock files, and files that belong to tests
-/// or say how they are run are no source; of source files in a language that is known, comments and layout do not count.
+/// or say how they are run are no source; of source files in a language that is known, comments and layout do not count, unless layout says
+/// which block a line is in.
 ///
 /// A file counts as changed tests only where it holds a test or an assertion that the base does not have there: a comment in a test is
 /// none, nor is one test less. What cannot be read counts as source.
@@ -92,7 +93,10 @@ fn source(role: Option<Role>, (before, after): (Option<&str>, Option<&str>), cha
     );
     match extent {
         Extent::Marked => (outside(&before) != outside(&after), brings_tests(&before, &after)),
-        Extent::Whole => (words(&before) != words(&after), false),
+        Extent::Whole => (
+            words(&before) != words(&after) || before.depths() != after.depths(),
+            false,
+        ),
     }
 }
 
@@ -217,6 +221,32 @@ mod tests {
             assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (0, 0), "{path}");
         }
         assert_eq!(seen("src/a.py", Some("a = 1"), Some("a  =  1 # one")), (0, 0));
+    }
+
+    #[test]
+    fn where_a_line_of_python_stands_is_source_and_how_far_it_is_indented_is_not() {
+        let before = "if x:\n    check(x)\n    pay(x,\n        y)\n";
+        for path in ["src/a.py", "src/a.pyi"] {
+            let judged = |after: &str| seen(path, Some(before), Some(after)).0;
+            assert_eq!(
+                judged("if x:\n    check(x)\npay(x,\n        y)\n"),
+                1,
+                "{path}: out of the block"
+            );
+            assert_eq!(judged("if x: check(x)\npay(x, y)\n"), 1, "{path}: on one line");
+            assert_eq!(
+                judged("if x:\n  check(x)\n  # now\n\n  pay(\nx, y)\n"),
+                0,
+                "{path}: layout"
+            );
+        }
+        let nested = "for a in b:\n if a:\n  c()\n d()\n";
+        assert_eq!(
+            seen("a.py", Some(nested), Some(&nested.replace(" d()", "  d()"))),
+            (1, 0)
+        );
+        assert_eq!(seen("a.py", Some(nested), Some(&nested.replace(" d()", "d()"))), (1, 0));
+        assert_eq!(seen("a.py", Some(nested), Some(&nested.replace(' ', "\t"))), (0, 0));
     }
 
     #[test]

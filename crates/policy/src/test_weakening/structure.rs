@@ -128,6 +128,28 @@ impl<'a> Structure<'a> {
         }
     }
 
+    /// Whether a logical line of Python begins here: brackets and backslashes join lines.
+    pub(super) fn begins_statement(&self, at: usize) -> bool {
+        self.begins_line(at) && self.within.get(at).is_none_or(Option::is_none)
+    }
+
+    /// Where layout says which block a statement is in: the first token of each, with how many blocks are around it. Empty elsewhere.
+    pub(super) fn depths(&self) -> Vec<(usize, usize)> {
+        if self.language != Language::Python {
+            return Vec::new();
+        }
+        let mut columns: Vec<usize> = Vec::new();
+        let mut depths = Vec::new();
+        for (at, token) in self.tokens.iter().enumerate() {
+            if self.begins_statement(at) {
+                columns.retain(|column| *column < token.column);
+                depths.push((at, columns.len()));
+                columns.push(token.column);
+            }
+        }
+        depths
+    }
+
     /// The end of the statement that holds this token, where lines end statements: brackets and operators go on.
     pub(super) fn line_end(&self, at: usize) -> usize {
         let mut end = at;

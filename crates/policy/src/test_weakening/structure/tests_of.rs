@@ -199,7 +199,7 @@ fn statements(file: &Structure<'_>) -> Vec<Range<usize>> {
     let mut lines = Vec::new();
     let mut start = 0;
     for at in 1..=file.tokens.len() {
-        let ends = at == file.tokens.len() || (file.begins_line(at) && file.within.get(at).is_none_or(Option::is_none));
+        let ends = at == file.tokens.len() || file.begins_statement(at);
         if ends && start < at {
             lines.push(start..at);
             start = at;
