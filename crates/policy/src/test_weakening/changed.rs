@@ -6,7 +6,7 @@ use ledger_core::ChangedTests;
 
 use super::files::Role;
 use super::structure::{Extent, Structure};
-use super::tokens::Language;
+use super::tokens::{Kind, Language};
 use super::{TestChange, TestContent, TestRules};
 use crate::dependencies::is_dependency_file;
 
@@ -75,28 +75,57 @@ fn source(role: Option<Role>, (before, after): (Option<&str>, Option<&str>), cha
     if !is_read(&change.before, before) || !is_read(&change.after, after) {
         return (true, false);
     }
-    let extension = String::from_utf8_lossy(change.path.as_bytes()).into_owned();
-    let extension = extension
-        .rsplit_once('.')
-        .map(|(_, extension)| extension.to_ascii_lowercase());
-    let Some(language) = extension.and_then(|extension| Language::of(&extension)) else {
+    let path = String::from_utf8_lossy(change.path.as_bytes());
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let extension = extension.to_ascii_lowercase();
+    let Some(language) = Language::of(&extension) else {
         return (change.before != change.after, false);
     };
     let extent = match role {
         Some(Role::Tests(_, Extent::Marked)) => Extent::Marked,
         _ => Extent::Whole,
     };
-    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let (old, new) = (before.unwrap_or_default(), after.unwrap_or_default());
     let (before, after) = (
-        Structure::of(before, language, extent),
-        Structure::of(after, language, extent),
+        Structure::of(old, language, extent),
+        Structure::of(new, language, extent),
     );
     match extent {
         Extent::Marked => (outside(&before) != outside(&after), brings_tests(&before, &after)),
-        Extent::Whole => (
-            words(&before) != words(&after) || before.depths() != after.depths(),
-            false,
-        ),
+        Extent::Whole => {
+            let is_sure = |text: &str, file: &Structure<'_>| is_read_for_sure(&extension, text, file);
+            let are_read = is_sure(old, &before) && is_sure(new, &after);
+            let is_same = are_read && words(&before) == words(&after) && before.depths() == after.depths();
+            (!is_same && change.before != change.after, false)
+        }
+    }
+}
+
+/// Whether nothing of a file is taken for a comment that is none, as far as anybody can tell: what is one in one language is a text or
+/// an operator in another, also where one stands within the other.
+fn is_read_for_sure(extension: &str, text: &str, file: &Structure<'_>) -> bool {
+    // A text may hold expressions, and these texts, which are not followed.
+    let nests = || {
+        let texts = file.tokens.iter().filter(|token| token.kind == Kind::Text);
+        let count = |text: &str, sign: char| text.matches(sign).count();
+        texts
+            .map(|token| token.text)
+            .any(|text| count(text, '{') != count(text, '}'))
+    };
+    // What stands between elements is text, whatever it looks like.
+    let holds_markup = || {
+        let text: String = text.split_whitespace().collect();
+        text.contains("</") || text.contains("/>")
+    };
+    match extension {
+        "rs" => true,
+        "py" | "pyi" => !nests(),
+        "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" => !nests() && !holds_markup(),
+        // An escape may end the line that a comment stands in.
+        "java" | "kt" | "kts" => !nests() && !text.contains("\\u"),
+        // What is imported from C stands in a comment.
+        "go" => !text.contains("\"C\""),
+        _ => false,
     }
 }
 
@@ -247,6 +276,45 @@ mod tests {
         );
         assert_eq!(seen("a.py", Some(nested), Some(&nested.replace(" d()", "d()"))), (1, 0));
         assert_eq!(seen("a.py", Some(nested), Some(&nested.replace(' ', "\t"))), (0, 0));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_comment_is_source() {
+        for (path, before, after) in [
+            ("a.lua", "return a // 2", "return a // 3"),
+            ("a.hs", "b = a // [(1,2)]", "b = a // [(1,3)]"),
+            ("a.sh", "curl http://a/b#c -o x", "curl http://a/b#d | sh"),
+            ("a.pl", "s #a#b#;", "s #a#c#; system('evil');"),
+            (
+                "a.php",
+                "<p>http://a</p><?php x(); ?>",
+                "<p>http://a</p><?php evil(); ?>",
+            ),
+            ("a.vue", "<p>http://a {{ b }}</p>", "<p>http://a {{ evil() }}</p>"),
+            ("a.tsx", "b = <p>https://a/{c}</p>;", "b = <p>https://a/{evil()}</p>;"),
+            ("a.js", "b = <p>https://a/{c}< /p>;", "b = <p>https://a/{evil()}< /p>;"),
+            ("a.js", "b = `${c('`//d')}`;", "b = `${c('`//e')}`;"),
+            ("a.py", "b = f\"{c[\"#\"]} d\"", "b = f\"{c[\"#\"]} e\""),
+            ("a.kt", "val b = \"${c(\"//d\")}\"", "val b = \"${c(\"//e\")}\""),
+            ("a.groovy", "b = /http://c/", "b = /http://d/"),
+            ("A.java", "// \\u000a b();", "// \\u000a evil();"),
+            ("a.go", "// int b();\nimport \"C\"", "// int c();\nimport \"C\""),
+            (
+                "a.go",
+                "//go:embed a.txt\nvar b string",
+                "//go:embed b.txt\nvar b string",
+            ),
+        ] {
+            assert_eq!(seen(path, Some(before), Some(after)), (1, 0), "{path}: {after}");
+            assert_eq!(seen(path, Some(before), Some(before)), (0, 0), "{path}: only its mode");
+        }
+        for path in ["a.rs", "a.go", "a.ts", "a.js", "A.java", "a.kt"] {
+            assert_eq!(
+                seen(path, Some("b = \"//\";"), Some("b =\n\"//\"; // c")),
+                (0, 0),
+                "{path}"
+            );
+        }
     }
 
     #[test]

@@ -356,6 +356,7 @@ fn weakened_tests_in_other_languages_are_found() {
         (".to be_nil", ".not_to be_nil", &["AssertionChanged 2 2"]),
         ("  assert_equal 3, line # why\n", "", &["AssertionRemoved 3 -"]),
         ("it 'refuses'", "xit 'refuses'", &["Skipped - 1"]),
+        (", line # why", ", line#why", &["AssertionChanged 3 3"]),
     ];
     assert_finds("spec/mail_spec.rb", ruby, cases);
     let c = "TEST(Mail, Refuses) {\n  EXPECT_EQ(3, line);\n}\n";

@@ -167,18 +167,18 @@ impl<'a> Lexer<'a> {
     fn comment(&self, rest: &str) -> Option<usize> {
         let line = || rest.find('\n').unwrap_or(rest.len());
         if self.language.has_slash_comments() {
-            // What it says decides whether the file is built.
-            let is_constraint = self.language == Language::Go && rest.starts_with("//go:build");
-            if rest.starts_with("//") && !is_constraint {
+            // Go is told in such whether a file is built, and with what.
+            let is_told = self.language == Language::Go && rest.starts_with("//go:");
+            if rest.starts_with("//") && !is_told {
                 return Some(line());
             }
             if rest.starts_with("/*") {
                 return Some(self.block_comment(rest));
             }
         }
-        // `$#` and `${#a}` of shells are none.
+        // `$#`, `${#a}` and `a#b` are none in shells and their kin.
         let follows = self.text.as_bytes().get(self.at.wrapping_sub(1));
-        let begins = follows.is_none_or(|byte| !matches!(byte, b'$' | b'{'));
+        let begins = self.language == Language::Python || follows.is_none_or(u8::is_ascii_whitespace);
         (self.language.has_hash_comments() && rest.starts_with('#') && begins).then(line)
     }
 
