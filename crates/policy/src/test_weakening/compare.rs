@@ -216,6 +216,9 @@ impl<'f, 'a> Comparison<'f, 'a> {
         let files = self.files;
         let Some(file) = files.get(index) else { return };
         let Some(before) = &file.before else {
+            if let Some(after) = &file.after {
+                self.compare_markers(index, file, after);
+            }
             return;
         };
         let start = self.found.len();
@@ -383,19 +386,28 @@ impl<'f, 'a> Comparison<'f, 'a> {
     }
 
     fn compare_markers(&mut self, index: usize, file: &'f FilePair<'a>, after: &'f Structure<'a>) {
+        // What is new as a whole may wait; what moved there may not wait where it did not before.
+        let of_file = match file.before {
+            Some(_) => Some(index),
+            None => {
+                let first = self.origins.range((index, 0)..(index + 1, 0)).next();
+                first.map(|(_, (origin, _))| *origin)
+            }
+        };
         for marker in &after.markers {
             let origin = marker.test.and_then(|test| self.origins.get(&(index, test)).copied());
             let scope = match (origin, marker.test) {
                 (Some((file, test)), _) => (file, Some(test)),
                 // A new test is like none of the base.
                 (None, Some(_)) => (usize::MAX, None),
-                (None, None) => (index, None),
+                (None, None) => (of_file.unwrap_or(usize::MAX), None),
             };
             if used_up(&mut self.known_markers, &(scope, after.normal(&marker.range))) {
                 continue;
             }
             // A new test may wait, as long as the others do not wait for it.
-            if marker.test.is_some() && origin.is_none() && !marker.focuses {
+            let is_new = origin.is_none() && (marker.test.is_some() || of_file.is_none());
+            if is_new && !marker.focuses {
                 continue;
             }
             let old = origin.and_then(|(file, test)| {

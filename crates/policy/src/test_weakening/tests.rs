@@ -320,6 +320,42 @@ fn weakened_tests_in_go_are_found() {
 }
 
 #[test]
+fn what_decides_in_a_new_file_whether_other_tests_run_is_found() {
+    let main = "package mail\n\nfunc TestMain(m *testing.M) {\n\tos.Exit(0)\n}\n";
+    assert_eq!(found(&[("main_test.go", "", main)]), ["Skipped - 3-5"]);
+    let runs = main.replace("0", "m.Run()");
+    assert_eq!(found(&[("main_test.go", &runs, main)]), ["Skipped - 3-5"]);
+    assert_eq!(
+        found(&[("main_test.go", main, &runs)]),
+        ["Skipped - 3-5"],
+        "it is looked at"
+    );
+    assert_eq!(
+        found(&[("a.test.ts", "", "it.only('a', () => { expect(1); });\n")]),
+        ["Skipped - 1"]
+    );
+}
+
+#[test]
+fn a_skip_that_comes_with_a_move_to_a_new_file_is_found() {
+    let test = "#[test]\nfn a() {\n    assert!(took() < 5);\n}\n";
+    for (skipped, expected) in [
+        (test.replace("fn a", "#[ignore]\nfn a"), "Skipped 1-4 2"),
+        (format!("#![cfg(any())]\n{test}"), "Skipped - 1"),
+    ] {
+        assert_eq!(
+            found(&[("tests/a.rs", test, ""), ("tests/b.rs", "", &skipped)]),
+            [expected]
+        );
+        assert_eq!(
+            found(&[("tests/a.rs", &skipped, ""), ("tests/b.rs", "", &skipped)]),
+            [""; 0]
+        );
+        assert_eq!(found(&[("tests/b.rs", "", &skipped)]), [""; 0], "a new one may wait");
+    }
+}
+
+#[test]
 fn weakened_tests_in_java_and_kotlin_are_found() {
     let java = "class MailTest {\n  @Test\n  void refuses() {\n    assertEquals(3, parse(\"a@\").line());\n    assertThat(took()).isLessThan(5);\n  }\n}\n";
     let cases: &[(&str, &str, &[&str])] = &[

@@ -14,7 +14,7 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Marker> {
                 Language::Rust => rust(file, at).map(|range| (range, false)),
                 Language::Script => script(file, at),
                 Language::Python => python(file, at).map(|range| (range, false)),
-                Language::Go => go(file, at).map(|range| (range, false)),
+                Language::Go => go(file, at),
                 Language::Jvm => jvm(file, at).map(|range| (range, false)),
                 Language::Hash | Language::Other => other(file, at).map(|range| (range, false)),
             });
@@ -151,7 +151,16 @@ fn python(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
     })
 }
 
-fn go(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
+fn go(file: &Structure<'_>, at: usize) -> Option<(Range<usize>, bool)> {
+    // It decides whether the tests of its package run at all.
+    if file.are(at, &["func", "TestMain", "("]) {
+        let end = (at..file.tokens.len()).find(|open| file.is(*open, "{"));
+        return Some((at..end.map_or(file.tokens.len(), |open| file.group_end(open)), true));
+    }
+    skips_of_go(file, at).map(|range| (range, false))
+}
+
+fn skips_of_go(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
     if file.are(at, &["/", "/", "go", ":", "build"]) {
         return Some(
             at..(at + 1..file.tokens.len())

@@ -209,11 +209,13 @@ fn statements(file: &Structure<'_>) -> Vec<Range<usize>> {
 }
 
 fn go(file: &Structure<'_>) -> Vec<Test> {
+    // What is called `TestMain` runs the tests and is none.
     let is_test = |name: &str| {
-        ["Test", "Benchmark", "Fuzz", "Example"].iter().any(|prefix| {
-            name.strip_prefix(prefix)
-                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase()))
-        })
+        name != "TestMain"
+            && ["Test", "Benchmark", "Fuzz", "Example"].iter().any(|prefix| {
+                name.strip_prefix(prefix)
+                    .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase()))
+            })
     };
     let mut tests = Vec::new();
     for at in 0..file.tokens.len() {
