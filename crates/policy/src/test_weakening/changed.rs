@@ -63,7 +63,7 @@ fn judge(rules: &TestRules, change: &TestChange) -> (bool, bool) {
         }
         // A snapshot that is new or another demands something else of the code.
         Some(Role::Snapshot) => (false, change.after.is_some() && change.before != change.after),
-        Some(Role::Configuration(_)) => (false, false),
+        Some(Role::Configuration(kind)) if !kind.is_source() => (false, false),
         _ if rules.is_test_file(path) || rules.is_documentation(path) || is_dependency_file(path) => (false, false),
         role => source(role, texts, change),
     }
@@ -232,6 +232,8 @@ mod tests {
             "lib/it.txt",
             "docs.py",
             "src/readme.mdx",
+            "CMakeLists.txt",
+            "vite.config.ts",
         ] {
             assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (1, 0), "{path}");
             assert_eq!(seen(path, Some("a = 1"), None), (1, 0), "{path}");
@@ -246,6 +248,8 @@ mod tests {
             "pytest.ini",
             "check.sh",
             ".ci/run",
+            "conftest.py",
+            "src/conftest.py",
         ] {
             assert_eq!(seen(path, Some("a = 1"), Some("a = 2")), (0, 0), "{path}");
         }

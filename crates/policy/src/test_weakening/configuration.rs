@@ -19,6 +19,10 @@ pub(super) enum ConfigurationKind {
     SetupCfg,
     /// Targets of a `Makefile` and its kin.
     Targets,
+    /// All of it where it speaks of tests at all; it says how the product is built as well.
+    Mixed,
+    /// The lines that speak of tests; the others say how the product is built.
+    Lines,
 }
 
 /// A line, or something as small, that says how tests are run.
@@ -30,12 +34,13 @@ pub(super) struct Piece {
 }
 
 impl ConfigurationKind {
-    /// That of a file with this name in lower case in these folders.
-    pub(super) fn of(folders: &[String], name: &str) -> Option<Self> {
+    /// That of a file with this name in lower case.
+    pub(super) fn of(name: &str) -> Option<Self> {
         let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         let whole = matches!(
             name,
-            "pytest.ini"
+            "conftest.py"
+                | "pytest.ini"
                 | ".pytest.ini"
                 | "tox.ini"
                 | "noxfile.py"
@@ -64,7 +69,7 @@ impl ConfigurationKind {
             ".nycrc",
             ".c8rc",
             ".taprc",
-        ]) || (name == "conftest.py" && folders.is_empty());
+        ]);
         if whole {
             return Some(Self::Whole);
         }
@@ -76,8 +81,16 @@ impl ConfigurationKind {
             "makefile" | "gnumakefile" | "justfile" | ".justfile" | "rakefile" | "taskfile.yml" | "taskfile.yaml" => {
                 Self::Targets
             }
+            "cmakelists.txt" | "meson.build" | "build.gradle" | "build.gradle.kts" | "pom.xml" | "composer.json"
+            | "deno.json" | "deno.jsonc" | "mix.exs" => Self::Lines,
+            _ if begins(&["vite.config."]) => Self::Mixed,
             _ => return None,
         })
+    }
+
+    /// Whether it says how the product is built as well, so that it is source.
+    pub(super) fn is_source(self) -> bool {
+        matches!(self, Self::Mixed | Self::Lines)
     }
 
     /// What the file says of it; none: it is not of its format.
@@ -126,6 +139,9 @@ impl ConfigurationKind {
                 });
                 of_tests.collect()
             }
+            Self::Mixed if speaks_of_tests(text) => all_lines(text),
+            Self::Mixed => Vec::new(),
+            Self::Lines => lines().filter(|piece| speaks_of_tests(&piece.text)).collect(),
         };
         Some(pieces.into_iter().filter(|piece| says_something(&piece.text)).collect())
     }
@@ -171,6 +187,10 @@ pub(super) fn is_about_checks(word: &str) -> bool {
     )
 }
 
+fn speaks_of_tests(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("test")
+}
+
 fn piece(text: String) -> Piece {
     Piece { text, line: None }
 }
@@ -213,10 +233,21 @@ fn of_targets_of_cargo(value: &toml::Value, path: &str, pieces: &mut Vec<Piece>)
                 let place = format!("{path}.{key}");
                 let is_switch = matches!(
                     key.as_str(),
-                    "test" | "doctest" | "harness" | "autotests" | "overflow-checks" | "debug-assertions"
+                    "test"
+                        | "doctest"
+                        | "harness"
+                        | "autotests"
+                        | "overflow-checks"
+                        | "debug-assertions"
+                        | "required-features"
+                        | "path"
                 );
-                // What dependencies are called is no matter of tests.
-                if is_switch && !value.is_table() && !path.contains("dependencies") {
+                let is_list = path == ".workspace" && matches!(key.as_str(), "members" | "default-members" | "exclude");
+                // What dependencies are called, and where they lie, is no matter of tests.
+                let is_dependency = ["dependencies", ".patch", ".replace"]
+                    .iter()
+                    .any(|word| path.contains(word));
+                if (is_switch || is_list) && !value.is_table() && !is_dependency {
                     pieces.push(piece(format!("{} = {value}", place.trim_start_matches('.'))));
                 } else {
                     of_targets_of_cargo(value, &place, pieces);

@@ -115,7 +115,7 @@ impl TestRules {
         if is_snapshot(&folders, stem, &name.to_ascii_lowercase(), &extension, in_tests) {
             return Some(Role::Snapshot);
         }
-        if let Some(kind) = ConfigurationKind::of(&folders, &name.to_ascii_lowercase()) {
+        if let Some(kind) = ConfigurationKind::of(&name.to_ascii_lowercase()) {
             return Some(Role::Configuration(kind));
         }
         let language = Language::of(&extension).or(is_own.then_some(Language::Other));
@@ -149,7 +149,6 @@ fn is_test_name(stem: &str) -> bool {
         .into_iter()
         .flatten()
         .any(|word| matches!(word.as_str(), "test" | "tests" | "spec" | "specs"))
-        || matches!(stem, "conftest")
         || stem.ends_with("IT")
 }
 

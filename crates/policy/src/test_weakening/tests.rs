@@ -543,6 +543,54 @@ fn changes_of_how_tests_are_run_are_found() {
         ),
         (
             (
+                "Cargo.toml",
+                "[workspace]\nmembers = [\"a\", \"b\"]\n",
+                "[workspace]\nmembers = [\"a\"]\n",
+            ),
+            &["ConfigurationChanged - -"],
+        ),
+        (
+            (
+                "Cargo.toml",
+                "[[test]]\nname = \"a\"\n",
+                "[[test]]\nname = \"a\"\nrequired-features = [\"slow\"]\n",
+            ),
+            &["ConfigurationChanged - -"],
+        ),
+        (
+            ("tests/conftest.py", "", "collect_ignore_glob = [\"*\"]\n"),
+            &["ConfigurationChanged - 1"],
+        ),
+        (
+            (
+                "conftest.py",
+                "import pytest\n",
+                "import pytest\ndef pytest_collection_modifyitems(items):\n    items.clear()\n",
+            ),
+            &["ConfigurationChanged - 2-3"],
+        ),
+        (
+            (
+                "vite.config.ts",
+                "export default { test: { include: [\"**\"] } }\n",
+                "export default { test: { include: [\"no\"] } }\n",
+            ),
+            &["ConfigurationChanged 1 1"],
+        ),
+        (
+            (
+                "CMakeLists.txt",
+                "project(a)\nenable_testing()\nadd_test(NAME a COMMAND a)\n",
+                "project(a)\nenable_testing()\n",
+            ),
+            &["ConfigurationChanged 3 -"],
+        ),
+        (
+            ("build.gradle", "", "test { enabled = false }\n"),
+            &["ConfigurationChanged - 1"],
+        ),
+        (
+            (
                 "setup.cfg",
                 "[tool:pytest]\na = 1\n[x]\nb = 1\n",
                 "[tool:pytest]\na = 2\n[x]\nb = 1\n",
@@ -576,6 +624,21 @@ fn changes_of_how_tests_are_run_are_found() {
             "Cargo.toml",
             "[dependencies]\ntest = \"1\"\n",
             "[dependencies]\ntest = \"2\"\n",
+        ),
+        (
+            "Cargo.toml",
+            "[package]\nexclude = [\"a\"]\n[patch.crates-io]\na = { path = \"a\" }\n",
+            "[package]\nexclude = []\n[patch.crates-io]\na = { path = \"b\" }\n",
+        ),
+        (
+            "vite.config.ts",
+            "export default { base: 1 }\n",
+            "export default { base: 2 }\n",
+        ),
+        (
+            "CMakeLists.txt",
+            "project(a)\nadd_test(a)\n",
+            "project(b)\nadd_test(a)\n",
         ),
         (
             "pytest.ini",
