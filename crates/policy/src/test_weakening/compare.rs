@@ -1,6 +1,7 @@
 //! What files with tests no longer test.
 
 mod alike;
+mod collected;
 mod thresholds;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use super::structure::{Assertion, Marker, Structure, Test};
 use super::tokens::Language;
 use super::{Found, excerpt};
 use alike::{Alike, alike};
+use collected::Signs;
 
 /// A file with tests before and after the change.
 #[derive(Debug)]
@@ -39,7 +41,8 @@ pub(super) fn compare(files: &[FilePair<'_>]) -> Vec<Found> {
         added_unknown: files
             .iter()
             .filter(|file| file.before.is_none())
-            .filter_map(|file| file.after.as_ref().filter(|after| is_unknown(after)).map(whole))
+            .filter_map(|file| Some((file, file.after.as_ref().filter(|after| is_unknown(after))?)))
+            .map(|(file, after)| (whole(after), Signs::of(file.path, after.language)))
             .collect(),
         found: Vec::new(),
     };
@@ -51,10 +54,22 @@ pub(super) fn compare(files: &[FilePair<'_>]) -> Vec<Found> {
 }
 
 /// For each test of the base the one that it became: of the same name in the same file, of the same name elsewhere, with the
-/// same body, or with all that it asserts.
+/// same body, or with all that it asserts. A file that its test runner does not find any more has none.
 fn successors(files: &[FilePair<'_>]) -> BTreeMap<Place, Place> {
     let olds = places(files, |file| file.before.as_ref());
     let news = places(files, |file| file.after.as_ref());
+    let signs: Vec<_> = files.iter().map(signs).collect();
+    let declared: BTreeSet<&str> = news
+        .iter()
+        .filter_map(|(.., test)| test.name.strip_prefix("mod "))
+        .collect();
+    let is_found = |old: usize, new: usize| {
+        let (old, new) = (signs.get(old), signs.get(new));
+        let kept = old
+            .zip(new)
+            .map(|(old, new)| old.are_kept_by(new, declared.contains(&*new.module)));
+        kept.unwrap_or_default()
+    };
     let mut successors = BTreeMap::new();
     let mut taken = BTreeSet::new();
     let keys: [KeyOfTest; 4] = [
@@ -64,18 +79,31 @@ fn successors(files: &[FilePair<'_>]) -> BTreeMap<Place, Place> {
         |_, structure, test| asserted(structure, test),
     ];
     for key in keys {
-        let mut by_key: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+        // By file: that one is not found rules out all of its tests.
+        let mut by_key: BTreeMap<String, BTreeMap<usize, Vec<Place>>> = BTreeMap::new();
         // The first one is popped first.
         for (place, file, structure, test) in news.iter().rev() {
             if let (false, Some(key)) = (taken.contains(place), key(file, structure, test)) {
-                by_key.entry(key).or_default().push(*place);
+                by_key.entry(key).or_default().entry(place.0).or_default().push(*place);
             }
         }
         for (place, file, structure, test) in &olds {
             if successors.contains_key(place) {
                 continue;
             }
-            let successor = key(file, structure, test).and_then(|key| by_key.get_mut(&key)?.pop());
+            let successor = key(file, structure, test).and_then(|key| {
+                let by_file = by_key.get_mut(&key)?;
+                let found = by_file
+                    .keys()
+                    .copied()
+                    .find(|new| place.0 == *new || is_found(place.0, *new))?;
+                let places = by_file.get_mut(&found)?;
+                let successor = places.pop();
+                if places.is_empty() {
+                    by_file.remove(&found);
+                }
+                successor
+            });
             if let Some(successor) = successor {
                 taken.insert(successor);
                 successors.insert(*place, successor);
@@ -83,6 +111,11 @@ fn successors(files: &[FilePair<'_>]) -> BTreeMap<Place, Place> {
         }
     }
     successors
+}
+
+fn signs(file: &FilePair<'_>) -> Signs {
+    let side = file.before.as_ref().or(file.after.as_ref());
+    Signs::of(file.path, side.map_or(Language::Other, |side| side.language))
 }
 
 /// What a test and its successor have in common; none: nothing that would tell it from others.
@@ -129,7 +162,7 @@ struct Comparison<'f, 'a> {
     /// What kept tests of the base from running.
     known_markers: BTreeMap<(Scope, String), usize>,
     /// New files whose tests nobody recognises, as they are.
-    added_unknown: BTreeSet<String>,
+    added_unknown: BTreeMap<String, Signs>,
     found: Vec<Found>,
 }
 
@@ -230,7 +263,7 @@ impl<'f, 'a> Comparison<'f, 'a> {
         }
         self.compare_assertions(index, file, before, &removed);
         let Some(after) = &file.after else {
-            if self.found.len() > start || self.is_lost(before) {
+            if self.found.len() > start || self.is_lost(file, before) {
                 self.found.truncate(start);
                 self.found.push(Found {
                     path: file.path.clone(),
@@ -254,8 +287,10 @@ impl<'f, 'a> Comparison<'f, 'a> {
     }
 
     /// Whether a deleted file whose tests nobody recognises is not there under another name.
-    fn is_lost(&self, before: &Structure<'_>) -> bool {
-        is_unknown(before) && !before.tokens.is_empty() && !self.added_unknown.contains(&whole(before))
+    fn is_lost(&self, file: &FilePair<'_>, before: &Structure<'_>) -> bool {
+        let is_kept = |signs: &Signs| Signs::of(file.path, before.language).are_kept_by(signs, false);
+        let is_there = || self.added_unknown.get(&whole(before)).is_some_and(is_kept);
+        is_unknown(before) && !before.tokens.is_empty() && !is_there()
     }
 
     fn compare_assertions(

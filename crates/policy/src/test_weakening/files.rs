@@ -143,7 +143,7 @@ fn is_check_script(stem: &str, extension: &str) -> bool {
 }
 
 /// `mail_test`, `test_mail`, `mail.spec`, `MailTests`: the first or the last word says it.
-fn is_test_name(stem: &str) -> bool {
+pub(super) fn is_test_name(stem: &str) -> bool {
     let words = words_of(stem);
     [words.first(), words.last()]
         .into_iter()

@@ -731,6 +731,53 @@ fn what_only_looks_as_if_it_had_moved_is_found() {
 }
 
 #[test]
+fn a_file_that_moved_where_its_test_runner_does_not_look_is_found() {
+    let rust = "#[test]\nfn a() {\n    assert!(took() < 5);\n}\n";
+    let python = "def test_a():\n    assert took() < 5\n";
+    let go = "func TestA(t *testing.T) {\n\tif a() {\n\t\tt.Error(1)\n\t}\n}\n";
+    let script = "it('a', () => {\n  expect(a()).toBe(1);\n});\n";
+    let java = "class A {\n  @Test\n  void a() {\n    assertEquals(1, a());\n  }\n}\n";
+    for (text, from, to) in [
+        (python, "tests/test_m.py", "tests/mail_checks.py"),
+        (python, "test_m.py", "build/test_m.py"),
+        (go, "m_test.go", "_m_test.go"),
+        (go, "m_test.go", "testdata/m_test.go"),
+        (go, "m_test.go", "m_windows_test.go"),
+        (go, "m_linux_test.go", "m_linux_arm64_test.go"),
+        (rust, "tests/t.rs", "tests/common/t.rs"),
+        (script, "tests/a.test.ts", "tests/a.ts"),
+        (script, "src/__tests__/a.js", "src/tests/a.js"),
+        (java, "src/test/java/ATest.java", "src/test/java/A.java"),
+        ("a(1)\n", "spec/a_spec.rb", "spec/a.rb"),
+    ] {
+        let lines = text.lines().count();
+        let lines = if lines == 1 {
+            "1".to_owned()
+        } else {
+            format!("1-{lines}")
+        };
+        let moved = [(from, text, ""), (to, "", text)];
+        assert_eq!(found(&moved), [format!("TestFileDeleted {lines} -")], "{to}");
+        // Who found it there already has its own way of looking.
+        assert_eq!(found(&[(to, text, ""), (from, "", text)]), [""; 0], "{to}");
+    }
+    for (text, from, to) in [
+        (python, "tests/test_m.py", "tests/more/m_test.py"),
+        (python, "tests/checks.py", "tests/more/checks.py"),
+        (go, "m_test.go", "lib/mail_windows_mail_test.go"),
+        (rust, "tests/t.rs", "tests/mail/main.rs"),
+        (script, "tests/a.js", "tests/b.js"),
+        (java, "src/test/java/ATest.java", "src/test/java/more/AIT.java"),
+    ] {
+        assert_eq!(found(&[(from, text, ""), (to, "", text)]), [""; 0], "{to}");
+    }
+    // A module that a target declares is a part of it.
+    let moved = [("tests/t.rs", rust, ""), ("tests/mail/t.rs", "", rust)];
+    let declared = [&moved[..], &[("tests/mail/main.rs", "", "mod t;\n")]].concat();
+    assert_eq!(found(&declared), [""; 0]);
+}
+
+#[test]
 fn what_cannot_be_read_is_listed_as_such() {
     let read = |bytes: &[u8]| Some(TestContent::Read(bytes.to_vec()));
     let text = || read(b"#[test]\nfn a() {}\n");
