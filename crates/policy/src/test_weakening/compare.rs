@@ -3,6 +3,7 @@
 mod alike;
 mod collected;
 mod thresholds;
+mod tried;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -36,6 +37,10 @@ pub(super) fn compare(files: &[FilePair<'_>]) -> Vec<Found> {
         origins: successors.iter().map(|(old, new)| (*new, *old)).collect(),
         successors,
         asserted: asserted_now(files),
+        values: files
+            .iter()
+            .map(|file| file.after.as_ref().map(tried::values).unwrap_or_default())
+            .collect(),
         missing: BTreeMap::new(),
         known_markers: known_markers(files),
         added_unknown: files
@@ -157,6 +162,8 @@ struct Comparison<'f, 'a> {
     origins: BTreeMap<Place, Place>,
     /// What is asserted in each test, and outside of tests in each file.
     asserted: BTreeMap<Scope, Vec<&'f Assertion>>,
+    /// What the tests of each file are tried with.
+    values: Vec<tried::Values>,
     /// How many fewer there are of each assertion than in the base, wherever they are.
     missing: BTreeMap<String, usize>,
     /// What kept tests of the base from running.
@@ -262,6 +269,7 @@ impl<'f, 'a> Comparison<'f, 'a> {
             self.add(file, Weakening::TestRemoved, Some((before, &test.range)), None);
         }
         self.compare_assertions(index, file, before, &removed);
+        self.compare_values(index, file, before);
         let Some(after) = &file.after else {
             if self.found.len() > start || self.is_lost(file, before) {
                 self.found.truncate(start);
@@ -309,16 +317,35 @@ impl<'f, 'a> Comparison<'f, 'a> {
             if test.is_some_and(|test| removed.contains(&test)) {
                 continue;
             }
-            let successor = match test {
-                Some(test) => self
-                    .successors
-                    .get(&(index, test))
-                    .copied()
-                    .map(|(file, test)| (file, Some(test))),
-                None => Some((index, None)),
-            };
-            let after = successor.and_then(|scope| Some((self.files.get(scope.0)?.after.as_ref()?, scope)));
+            let after = self.successor(index, test);
             self.compare_test(file, before, test, &assertions, after);
+        }
+    }
+
+    /// What a test, or everything outside of tests, of a file became.
+    fn successor(&self, file: usize, test: Option<usize>) -> Option<(&'f Structure<'a>, Scope)> {
+        let scope = match test {
+            Some(test) => {
+                let (file, test) = self.successors.get(&(file, test)).copied()?;
+                (file, Some(test))
+            }
+            None => (file, None),
+        };
+        Some((self.files.get(scope.0)?.after.as_ref()?, scope))
+    }
+
+    /// What tests are no longer tried with.
+    fn compare_values(&mut self, index: usize, file: &'f FilePair<'a>, before: &'f Structure<'a>) {
+        for (test, old) in tried::values(before) {
+            let Some((after, (successor, scope))) = self.successor(index, test) else {
+                continue;
+            };
+            let new = self.values.get(successor).and_then(|values| values.get(&scope));
+            let new = new.map_or(&[][..], Vec::as_slice);
+            if let Some((old, new)) = tried::gone((before, &old), (after, new)) {
+                let new = new.as_ref().map(|new| (after, new));
+                self.add(file, Weakening::AssertionChanged, Some((before, &old)), new);
+            }
         }
     }
 

@@ -123,8 +123,8 @@ pub(super) fn loosened(before: &Structure<'_>, after: &Structure<'_>) -> Vec<(Ra
 }
 
 /// A line with a limit in it.
-struct Limit {
-    range: Range<usize>,
+pub(super) struct Limit {
+    pub(super) range: Range<usize>,
     /// The line without its numbers.
     shape: String,
     values: String,
@@ -132,7 +132,7 @@ struct Limit {
     larger_is_looser: bool,
 }
 
-fn limits(structure: &Structure<'_>) -> Vec<Limit> {
+pub(super) fn limits(structure: &Structure<'_>) -> Vec<Limit> {
     let mut asserted = structure.assertions.iter().map(|assertion| &assertion.range).peekable();
     let mut limits = Vec::new();
     let mut start = 0;
