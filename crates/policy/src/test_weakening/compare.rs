@@ -1,6 +1,7 @@
 //! What files with tests no longer test.
 
 mod alike;
+mod blocks;
 mod collected;
 mod thresholds;
 mod tried;
@@ -365,6 +366,21 @@ impl<'f, 'a> Comparison<'f, 'a> {
                 text: structure.normal(&assertion.range),
                 assertion,
             }));
+        }
+        if let Some((after, _)) = after {
+            for (old, new) in blocks::moved(before, assertions, &news) {
+                let side = |assertion: &Assertion, structure: &Structure<'_>| {
+                    let text = structure.normal(&assertion.range);
+                    format!("{} {text}", assertion.blocks.join(" "))
+                };
+                self.found.push(Found {
+                    path: file.path.clone(),
+                    how: Weakening::AssertionChanged,
+                    before: before.lines(&old.range),
+                    after: after.lines(&new.range),
+                    excerpt: excerpt(Some(&side(old, before)), Some(&side(new, after))),
+                });
+            }
         }
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for new in &news {

@@ -1,6 +1,7 @@
 //! What a source file tests: its tests, what they assert, and what keeps them from running.
 
 mod assertions;
+mod blocks;
 mod markers;
 mod tests_of;
 
@@ -25,6 +26,8 @@ pub(super) struct Assertion {
     pub(super) range: Range<usize>,
     /// Its test in [`Structure::tests`]; none: a function that tests call.
     pub(super) test: Option<usize>,
+    /// The blocks of its test that it stands in, the outermost first.
+    pub(super) blocks: Vec<String>,
 }
 
 /// Something that keeps a test from running, or lets it pass whatever happens.

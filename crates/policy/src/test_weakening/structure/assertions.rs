@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Assertion, Language, Structure};
+use super::{Assertion, Language, Structure, blocks};
 
 /// Methods of the test object of small test runners for scripts.
 const SCRIPT_METHODS: [&str; 24] = [
@@ -37,6 +37,7 @@ const GO_FAILURES: [&str; 6] = ["Error", "Errorf", "Fatal", "Fatalf", "Fail", "F
 
 pub(super) fn find(file: &Structure<'_>) -> Vec<Assertion> {
     let mut found = Vec::new();
+    let statements = file.depths();
     let mut at = 0;
     while at < file.tokens.len() {
         let range = assertion(file, at).filter(|_| file.in_region(at) || file.test_of(at).is_some());
@@ -44,6 +45,7 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Assertion> {
         if let Some(range) = range {
             found.push(Assertion {
                 test: file.test_of(at),
+                blocks: blocks::around(file, &range, &statements),
                 range,
             });
         }

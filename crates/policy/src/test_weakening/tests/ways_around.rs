@@ -50,3 +50,50 @@ fn what_a_test_is_no_longer_tried_with_is_found() {
     let java = "class T {\n  @ParameterizedTest\n  @ValueSource(ints = {1, 2})\n  void a(int n) {\n    assertTrue(p(n));\n  }\n}\n";
     assert_finds("ATest.java", java, &[("{1, 2}", "{1}", &["AssertionChanged 3 -"])]);
 }
+
+#[test]
+fn an_assertion_in_another_block_of_its_test_is_found() {
+    let rust = "#[test]\nfn a() {\n    for x in all() {\n        assert!(ok(x));\n    }\n    assert_eq!(b(), 1);\n}\n";
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "    assert_eq!(b(), 1);",
+            "    if false { assert_eq!(b(), 1); }",
+            &["AssertionChanged 6 6"],
+        ),
+        (
+            "    assert_eq!(b(), 1);",
+            "    let _ = catch_unwind(|| { assert_eq!(b(), 1); });",
+            &["AssertionChanged 6 6"],
+        ),
+        (
+            "        assert!(ok(x));\n    }\n",
+            "    }\n    assert!(ok(x));\n",
+            &["AssertionChanged 4 5"],
+        ),
+        ("for x in all()", "for x in everything()", &[]),
+    ];
+    assert_finds("tests/t.rs", rust, cases);
+    let python = "def test_a():\n    for x in y:\n        if x:\n            assert ok(x)\n    assert b()\n";
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("            assert ok", "    assert ok", &["AssertionChanged 4 4"]),
+        ("if x", "if False", &["AssertionChanged 4 4"]),
+        ("    assert b()", "    if x: assert b()", &["AssertionChanged 5 5"]),
+        (
+            "    assert b()",
+            "    try:\n        assert b()\n    except AssertionError:\n        pass",
+            &["AssertionChanged 5 6"],
+        ),
+        ("    for x in y:\n", "    for x in y:\n\n        # so\n", &[]),
+    ];
+    assert_finds("tests/test_m.py", python, cases);
+    let script = "it('a', () => {\n  expect(a()).toBe(b);\n});\n";
+    let cases: &[(&str, &str, &[&str])] = &[(
+        "  expect(a()).toBe(b);",
+        "  setTimeout(() => { expect(a()).toBe(b); }, 1e9);",
+        &["AssertionChanged 2 2"],
+    )];
+    assert_finds("a.test.ts", script, cases);
+    let go = "func TestA(t *testing.T) {\n\tif a() {\n\t\tt.Error(b)\n\t}\n}\n";
+    let within = "func TestA(t *testing.T) {\n\tif c {\n\t\tif a() {\n\t\t\tt.Error(b)\n\t\t}\n\t}\n}\n";
+    assert_eq!(found(&[("a_test.go", go, within)]), ["AssertionChanged 2-3 3-4"]);
+}
