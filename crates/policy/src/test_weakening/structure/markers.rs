@@ -36,12 +36,20 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Marker> {
 fn shadows(file: &Structure<'_>) -> Vec<Marker> {
     let mut found = Vec::new();
     let mut known = BTreeSet::new();
-    // The classes around a line, each with its column.
+    // The classes and functions around a statement, each with its column.
     let mut classes: Vec<(usize, usize)> = Vec::new();
-    for at in (0..file.tokens.len()).filter(|at| file.begins_line(*at)) {
+    let mut told = BTreeSet::new();
+    for at in (0..file.tokens.len()).filter(|at| file.begins_statement(*at)) {
         let column = file.token(at).map_or(0, |token| token.column);
         classes.retain(|(around, _)| *around < column);
-        if file.is(at, "class") {
+        if let Some(around) = uncollected(file, at, &classes).filter(|around| told.insert(*around)) {
+            found.push(Marker {
+                range: around..around + 2,
+                test: None,
+                focuses: false,
+            });
+        }
+        if file.is(at, "class") || (file.is(at, "def") && file.test_of(at).is_none()) {
             classes.push((column, at));
         }
         let name = if file.is(at, "async") { at + 2 } else { at + 1 };
@@ -58,6 +66,30 @@ fn shadows(file: &Structure<'_>) -> Vec<Marker> {
     found
 }
 
+/// Where this statement of Python's has tests not be collected: a function or a class around it that is none of tests, or what it does
+/// itself.
+fn uncollected(file: &Structure<'_>, at: usize, around: &[(usize, usize)]) -> Option<usize> {
+    let is_of_tests = |at: usize| {
+        file.word(at)
+            .is_some_and(|word| word.to_ascii_lowercase().starts_with("test"))
+    };
+    if file.is(at, "del") && is_of_tests(at + 1) {
+        return Some(at);
+    }
+    let (_, owner) = around.last().copied()?;
+    let name = if file.is(at, "async") { at + 2 } else { at + 1 };
+    let is_class = file.is(owner, "class");
+    // What a class inherits may make it one of tests, whatever it is called.
+    let inherits = is_class && file.is(owner + 2, "(") && !file.is(owner + 3, ")");
+    if !file.is(name - 1, "def") || inherits {
+        return None;
+    }
+    if is_class && is_of_tests(owner + 1) {
+        return file.is(name, "__init__").then_some(at);
+    }
+    (is_of_tests(name)).then_some(owner)
+}
+
 /// A `return` without a value leaves a test before its end.
 fn early_return(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
     file.test_of(at)?;
@@ -67,6 +99,14 @@ fn early_return(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
 
 /// An attribute of a test, or of a module of tests.
 fn rust(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
+    // A macro may do with tests what it likes, and one of this name with all that is asserted.
+    if file.word(at).is_some() && file.is(at + 1, "!") && file.opens(at + 2) && file.test_of(at).is_none() {
+        return holds_test(file, &(at + 3..file.group_end(at + 2))).then_some(at..at + 2);
+    }
+    if file.are(at, &["macro_rules", "!"]) {
+        let asserts = file.word(at + 2).is_some_and(|name| name.contains("assert"));
+        return (asserts && file.in_region(at)).then_some(at..at + 3);
+    }
     let open = if file.are(at, &["#", "!", "["]) { at + 2 } else { at + 1 };
     if !file.is(at, "#") || !file.is(open, "[") {
         return None;
@@ -91,19 +131,32 @@ fn rust(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
 
 /// Whether this is a module with tests in it, whatever is said of it.
 fn is_of_tests(file: &Structure<'_>, at: usize) -> bool {
-    let body = at + 2..file.group_end(at + 2);
-    let first = file.tests.partition_point(|test| test.range.start < body.start);
-    let holds_one = file
-        .tests
-        .get(first)
-        .is_some_and(|test| body.contains(&test.range.start));
-    file.is(at, "mod") && file.is(at + 2, "{") && holds_one
+    file.is(at, "mod") && file.is(at + 2, "{") && holds_test(file, &(at + 2..file.group_end(at + 2)))
+}
+
+fn holds_test(file: &Structure<'_>, range: &Range<usize>) -> bool {
+    let first = file.tests.partition_point(|test| test.range.start < range.start);
+    let test = file.tests.get(first);
+    test.is_some_and(|test| range.contains(&test.range.start))
 }
 
 fn script(file: &Structure<'_>, at: usize) -> Option<(Range<usize>, bool)> {
     let word = file.word(at)?;
-    if file.is_before(at, ".") || file.is_before(at, "function") {
+    if matches!(word, "retryTimes" | "retries") && file.is_before(at, ".") && file.is(at + 1, "(") {
+        return Some((at..at + 1, false));
+    }
+    let is_declared = ["function", "const", "let", "var"]
+        .iter()
+        .any(|declares| file.is_before(at, declares));
+    if is_declared && matches!(word, "expect" | "assert") {
+        return Some((at - 1..at + 1, false));
+    }
+    if file.is_before(at, ".") || is_declared {
         return None;
+    }
+    let declares = matches!(word, "it" | "test" | "describe" | "context" | "suite" | "specify");
+    if let Some(option) = declares.then(|| option_of_script(file, at)).flatten() {
+        return Some(option);
     }
     match word {
         "xit" | "xtest" | "xdescribe" | "xcontext" | "xspecify" if file.is(at + 1, "(") => Some((at..at + 1, false)),
@@ -125,11 +178,33 @@ fn script(file: &Structure<'_>, at: usize) -> Option<(Range<usize>, bool)> {
     }
 }
 
+/// `it("name", { skip: true }, …)`
+fn option_of_script(file: &Structure<'_>, at: usize) -> Option<(Range<usize>, bool)> {
+    let open = at + 4;
+    let has_options = file.is(at + 1, "(") && file.is(at + 3, ",") && file.is(open, "{");
+    // Options are few; a longer group is none of options.
+    let inside = (open + 1..file.group_end(open)).take(60).filter(|_| has_options);
+    let mut options = inside.filter(|option| file.within.get(*option) == Some(&Some(open)));
+    options.find_map(|option| {
+        let is_one = matches!(file.word(option)?, "skip" | "todo" | "only" | "fails");
+        let is_set = file.is(option + 1, ":") && !file.is(option + 2, "false");
+        (is_one && is_set).then(|| (option..option + 3, file.is(option, "only")))
+    })
+}
+
 fn python(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
     let word = file.word(at)?;
     let names = matches!(
         word,
-        "skip" | "skipif" | "xfail" | "skipIf" | "skipUnless" | "expectedFailure" | "skipTest" | "importorskip"
+        "skip"
+            | "skipif"
+            | "xfail"
+            | "skipIf"
+            | "skipUnless"
+            | "expectedFailure"
+            | "skipTest"
+            | "importorskip"
+            | "flaky"
     );
     let is_one = match word {
         "pytestmark" | "collect_ignore" | "collect_ignore_glob" | "__test__" | "SkipTest" => true,
@@ -183,7 +258,12 @@ fn jvm(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
             .iter()
             .any(|name| word.starts_with(name));
     let assumes = word.starts_with("assume") && file.is(at + 1, "(");
-    (annotates || assumes).then_some(at..at + 1)
+    // A method that a test runner cannot call, or does not look at.
+    let test = file.test_of(at).and_then(|test| file.tests.get(test));
+    let is_of_test =
+        test.is_some_and(|test| at < test.body.start && file.within.get(at) == file.within.get(test.range.start));
+    let hides = matches!(word, "private" | "static") && is_of_test;
+    (annotates || assumes || hides).then_some(at..at + 1)
 }
 
 fn other(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {

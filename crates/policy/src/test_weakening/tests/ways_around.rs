@@ -97,3 +97,47 @@ fn an_assertion_in_another_block_of_its_test_is_found() {
     let within = "func TestA(t *testing.T) {\n\tif c {\n\t\tif a() {\n\t\t\tt.Error(b)\n\t\t}\n\t}\n}\n";
     assert_eq!(found(&[("a_test.go", go, within)]), ["AssertionChanged 2-3 3-4"]);
 }
+
+#[test]
+fn what_keeps_a_test_runner_from_a_test_is_found() {
+    let rust = "#[test]\nfn a() {\n    assert_eq!(b(), 1);\n}\n";
+    for (after, expected) in [
+        (format!("later! {{\n{rust}}}\n"), "Skipped - 1"),
+        (
+            format!("macro_rules! assert_eq {{ ($($t:tt)*) => {{}} }}\n{rust}"),
+            "Skipped - 1",
+        ),
+    ] {
+        assert_eq!(found(&[("tests/t.rs", rust, &after)]), [expected], "{after}");
+        assert_eq!(found(&[("tests/t.rs", &after, &format!("{after}// so\n"))]), [""; 0]);
+    }
+    let python = "class TestMail:\n    def test_a(self):\n        assert a()\n\n@pytest.mark.slow\ndef test_b():\n    assert b()\n";
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("class TestMail", "class MailChecks", &["Skipped - 1"]),
+        ("class TestMail", "class MailChecks(TestCase)", &[]),
+        (
+            "class TestMail:\n",
+            "class TestMail:\n    def __init__(self):\n        pass\n",
+            &["Skipped - 2"],
+        ),
+        ("    assert b()\n", "    assert b()\n\ndel test_b\n", &["Skipped - 9"]),
+        (
+            "@pytest.mark.slow\ndef test_b():\n    assert",
+            "def later():\n  @pytest.mark.slow\n  def test_b():\n    assert",
+            &["Skipped - 5"],
+        ),
+        ("@pytest.mark.slow", "@pytest.mark.flaky(reruns=10)", &["Skipped 5-7 5"]),
+    ];
+    assert_finds("tests/test_m.py", python, cases);
+    let script = "it('a', () => {\n  expect(a()).toBe(b);\n});\n";
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("it('a', ", "it('a', { skip: true }, ", &["Skipped 1-3 1"]),
+        ("it('a', ", "it('a', { skip: false }, ", &[]),
+        ("it('a', ", "it('a', { timeout: 5 }, ", &[]),
+        ("it('a', ", "jest.retryTimes(10);\nit('a', ", &["Skipped - 1"]),
+        ("it('a', ", "const expect = always;\nit('a', ", &["Skipped - 1"]),
+    ];
+    assert_finds("a.test.ts", script, cases);
+    let java = "class T {\n  @Test\n  void a() {\n    assertEquals(1, a());\n  }\n}\n";
+    assert_finds("ATest.java", java, &[("void a", "private void a", &["Skipped 2-5 3"])]);
+}
