@@ -94,7 +94,7 @@ pub fn weakened_tests(rules: &TestRules, changes: &[TestChange]) -> Vec<Weakened
         let after = change.after.as_ref().map(TestContent::text).transpose();
         let texts = before.and_then(|before| Ok((before, after?)));
         match (role, texts) {
-            (Role::Snapshot, texts) => found.extend(snapshot(change, changes, texts.ok())),
+            (Role::Snapshot | Role::Data, texts) => found.extend(snapshot(change, changes, texts.ok())),
             (_, Err(why)) if change.before.is_some() => found.push(Found::of(change, Weakening::NotJudged, why)),
             (_, Err(_)) => {}
             (Role::Configuration(kind), Ok((before, after))) => {

@@ -28,6 +28,8 @@ pub(super) enum Role {
     Tests(Language, Extent),
     /// It is what a test compares with.
     Snapshot,
+    /// Tests read it: to compare with it, or to be tried with it.
+    Data,
     /// It says how tests are run.
     Configuration(ConfigurationKind),
 }
@@ -126,6 +128,9 @@ impl TestRules {
         if self.named_by_checks.contains(path.as_bytes()) && is_check_script(stem, &extension) {
             return Some(Role::Configuration(ConfigurationKind::Whole));
         }
+        if in_tests && is_data(&extension) {
+            return Some(Role::Data);
+        }
         let language = language?;
         (language == Language::Rust).then_some(Role::Tests(language, Extent::Marked))
     }
@@ -135,6 +140,27 @@ impl TestRules {
 fn folders(path: &str) -> Vec<String> {
     let above = path.rsplit_once('/').map_or("", |(folders, _)| folders);
     above.split('/').map(str::to_ascii_lowercase).collect()
+}
+
+fn is_data(extension: &str) -> bool {
+    matches!(
+        extension,
+        "json"
+            | "jsonl"
+            | "ndjson"
+            | "yaml"
+            | "yml"
+            | "toml"
+            | "csv"
+            | "tsv"
+            | "txt"
+            | "xml"
+            | "html"
+            | "svg"
+            | "out"
+            | "dat"
+            | "bin"
+    )
 }
 
 fn is_check_script(stem: &str, extension: &str) -> bool {

@@ -423,6 +423,10 @@ fn rewritten_snapshots_are_found() {
         (("tests/golden/a.txt", "# one\n", "# two\n"), "SnapshotRewritten 1 1"),
         (("tests/expected_output.json", "1\n", "2\n"), "SnapshotRewritten 1 1"),
         (("tests/ui/a.stderr", "error\n", "fine\n"), "SnapshotRewritten 1 1"),
+        (("tests/data/mail.json", "1\n", "2\n"), "SnapshotRewritten 1 1"),
+        (("tests/cases/1.out", "1\n", "2\n"), "SnapshotRewritten 1 1"),
+        (("tests/cassettes/a.yaml", "a: 1\n", ""), "SnapshotRewritten - -"),
+        (("testdata/want.csv", "a,1\n", "a,2\n"), "SnapshotRewritten 1 1"),
         (("tests/golden/a.png", "\0one", "\0two"), "SnapshotRewritten - -"),
         (("src/snapshots/a.snap", snap, ""), "SnapshotRewritten - -"),
     ] {
@@ -437,6 +441,8 @@ fn rewritten_snapshots_are_found() {
         )],
         &[("src/snapshots/a.snap", snap, ""), ("src/snapshots/b.snap", "", snap)],
         &[("docs/expected.txt", "one\n", "two\n")],
+        &[("tests/data/more.json", "", "1\n")],
+        &[("tests/data/a.json", "1\n", ""), ("tests/data/b.json", "", "1\n")],
     ] {
         assert_eq!(found(quiet), [""; 0], "{quiet:?}");
     }
@@ -702,7 +708,8 @@ fn what_weakens_nothing_is_not_found() {
         )],
         // Code that is no test.
         &[("src/a.py", "assert a\n", "")],
-        &[("tests/data/a.json", "1", "2")],
+        &[("src/data/a.json", "1", "2")],
+        &[("tests/README.md", "1", "2")],
     ] {
         assert_eq!(found(quiet), [""; 0], "{quiet:?}");
     }
@@ -859,7 +866,8 @@ fn what_a_file_is_called_says_whether_it_tests() {
         "src/latest.py",
         "src/contest.go",
         "src/a.ts",
-        "tests/data.json",
+        "tests/README.md",
+        "data.json",
         "README.md",
         "notes.txt",
         "src/Attestation.java",
