@@ -302,7 +302,9 @@ impl QuickFlow {
             let evidence = "neither `[[acceptance]]` nor `[scope] goal` says what must be so afterwards";
             found.add(QuickTrigger::UnclearRequirements, evidence.to_owned());
         }
-        let is_open = |decision: &&Decision| decision.blocks && decision.status != DecisionStatus::Accepted;
+        let is_open = |decision: &&Decision| {
+            decision.blocks && matches!(decision.status, DecisionStatus::Unknown | DecisionStatus::Proposed)
+        };
         for decision in ticket.decision.iter().filter(is_open) {
             found.add(
                 QuickTrigger::UnclearRequirements,

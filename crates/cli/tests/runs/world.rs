@@ -174,7 +174,12 @@ pub(crate) const OPERATIONS: [Operation; 6] = [
     ("cherry-pick", |world| {
         beside(world);
         world.git(&["reset", "-q", "--hard", "HEAD"]);
-        assert!(!world.try_git(&["cherry-pick", "side", "other", "main"]).status.success());
+        assert!(
+            !world
+                .try_git(&["cherry-pick", "side", "other", "main"])
+                .status
+                .success()
+        );
         world.git(&["reset", "-q", "--merge"]);
     }),
     ("revert", |world| {

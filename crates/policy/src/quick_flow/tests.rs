@@ -120,6 +120,7 @@ fn each_thing_that_a_ticket_says_crosses_its_own_line_and_no_other() {
         (&["src/a.rs"], &decision("proposed", true), "unclear_requirements"),
         (&["src/a.rs"], &decision("proposed", false), ""),
         (&["src/a.rs"], &decision("accepted", true), ""),
+        (&["src/a.rs"], &decision("superseded", true), ""),
         (
             &["Cargo.toml", "src/auth/a.sql", "web/a.css", "**"],
             "",
