@@ -249,25 +249,30 @@ fn a_target_that_was_written_anew_is_not_followed() {
     assert!(reason.contains("was written anew"), "{reason}");
 }
 
+/// A commit of somebody else's on top of `main`, which the remote has and no branch of it yet.
+fn commit_of_theirs(world: &World) -> String {
+    let path = remote(world);
+    let path = path.to_str().unwrap();
+    let tree = world.git(&["--git-dir", path, "rev-parse", "main^{tree}"]);
+    let identity = [
+        "-c",
+        "user.name=Bob",
+        "-c",
+        "user.email=bob@example.org",
+        "--git-dir",
+        path,
+    ];
+    let commit = ["commit-tree", "-p", "main", "-m", "Theirs", &tree];
+    world.git(&[&identity[..], &commit[..]].concat())
+}
+
 #[test]
 fn a_target_that_moves_in_the_last_moment_is_not_overwritten_and_gets_the_change_on_top() {
     let cases = [("stop", "blocked"), ("rebase", "done")];
     for (way, (when_moved, ends)) in WAYS.into_iter().flat_map(|way| cases.map(|case| (way, case))) {
         let world = way.pushing("", &format!("when_moved = \"{when_moved}\"\n"));
         // Between the question and the push: the hook of the remote moves the branch before the push is looked at.
-        let path = remote(&world);
-        let path = path.to_str().unwrap();
-        let tree = world.git(&["--git-dir", path, "rev-parse", "main^{tree}"]);
-        let identity = [
-            "-c",
-            "user.name=Bob",
-            "-c",
-            "user.email=bob@example.org",
-            "--git-dir",
-            path,
-        ];
-        let commit = ["commit-tree", "-p", "main", "-m", "Theirs", &tree];
-        let theirs = world.git(&[&identity[..], &commit[..]].concat());
+        let theirs = commit_of_theirs(&world);
         let moves = format!(
             "test -e $WORLD/moved && exit 0; touch $WORLD/moved; unset GIT_QUARANTINE_PATH; git update-ref refs/heads/main {theirs}"
         );
@@ -293,25 +298,14 @@ fn a_target_that_moves_in_the_last_moment_is_not_overwritten_and_gets_the_change
 fn a_target_that_moves_between_the_question_and_the_push_is_not_overwritten() {
     for (when_moved, ends) in [("stop", "blocked"), ("rebase", "done")] {
         let world = pushing_with("", &format!("when_moved = \"{when_moved}\"\n"));
-        let path = remote(&world);
-        let path = path.to_str().unwrap();
-        let tree = world.git(&["--git-dir", path, "rev-parse", "main^{tree}"]);
-        let identity = [
-            "-c",
-            "user.name=Bob",
-            "-c",
-            "user.email=bob@example.org",
-            "--git-dir",
-            path,
-        ];
-        let commit = ["commit-tree", "-p", "main", "-m", "Theirs", &tree];
-        let theirs = world.git(&[&identity[..], &commit[..]].concat());
+        let theirs = commit_of_theirs(&world);
         // Before the remote says what it has: Git then takes what it hears for what is to be replaced.
         let receives = world.folder().join("receives");
         let moved = world.folder().join("moved");
         let script = format!(
-            "#!/bin/sh\ntest -e '{0}' || git --git-dir '{path}' update-ref refs/heads/main {theirs}\ntouch '{0}'\nexec git-receive-pack \"$@\"\n",
-            moved.display()
+            "#!/bin/sh\ntest -e '{0}' || git --git-dir '{1}' update-ref refs/heads/main {theirs}\ntouch '{0}'\nexec git-receive-pack \"$@\"\n",
+            moved.display(),
+            remote(&world).display()
         );
         std::fs::write(&receives, script).unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
