@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{NotificationEvent, PauseCause, Record, Run, RunId, TicketId};
+use ledger_core::{NotificationEvent, PauseCause, Refusal, Run, RunId, TicketId};
 use policy::config::LimitsPolicy;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -248,8 +248,10 @@ fn spent_by_stored(workspace: &Workspace, ticket: &TicketId, known: KnownRun, si
     }
     let read = read_known(repository, workspace.roots(), ticket, known).ok()??;
     let earlier = read.journal.records.iter().take_while(|record| record.at < since);
-    let earlier: Vec<Record> = earlier.cloned().collect();
-    Some(spent_after(&read.run, Run::replay(&earlier).ok()))
+    Some(spent_after(
+        &read.run,
+        Run::try_replay(earlier.map(Ok::<_, Refusal>)).ok(),
+    ))
 }
 
 fn spent_after(now: &Run, earlier: Option<Run>) -> u64 {
