@@ -39,6 +39,99 @@ enum Format {
     Opaque,
 }
 
+/// Manifests and lock files that nobody reads here.
+const OPAQUE: [&str; 75] = [
+    "bower.json",
+    "brewfile",
+    "brewfile.lock.json",
+    "build.gradle",
+    "build.gradle.kts",
+    "build.sbt",
+    "bun.lock",
+    "bun.lockb",
+    "cabal.project",
+    "cabal.project.freeze",
+    "cartfile",
+    "cartfile.resolved",
+    "composer.json",
+    "composer.lock",
+    "conanfile.py",
+    "conanfile.txt",
+    "cpanfile",
+    "cpanfile.snapshot",
+    "deno.json",
+    "deno.jsonc",
+    "deno.lock",
+    "directory.packages.props",
+    "dub.json",
+    "dub.sdl",
+    "elm.json",
+    "environment.yaml",
+    "environment.yml",
+    "flake.lock",
+    "flake.nix",
+    "gemfile",
+    "gemfile.lock",
+    "go.sum",
+    "go.work",
+    "go.work.sum",
+    "gradle.lockfile",
+    "libs.versions.toml",
+    "manifest.toml",
+    "mix.exs",
+    "mix.lock",
+    "module.bazel",
+    "module.bazel.lock",
+    "package.resolved",
+    "package.swift",
+    "packages.config",
+    "packages.lock.json",
+    "paket.dependencies",
+    "paket.lock",
+    "pdm.lock",
+    "pipfile",
+    "pipfile.lock",
+    "pixi.lock",
+    "pixi.toml",
+    "pnpm-lock.yaml",
+    "pnpm-workspace.yaml",
+    "podfile",
+    "podfile.lock",
+    "poetry.lock",
+    "pom.xml",
+    "project.clj",
+    "pubspec.lock",
+    "pubspec.yaml",
+    "rebar.config",
+    "rebar.lock",
+    "renv.lock",
+    "settings.gradle",
+    "settings.gradle.kts",
+    "setup.cfg",
+    "setup.py",
+    "shard.lock",
+    "shard.yml",
+    "stack.yaml",
+    "stack.yaml.lock",
+    "uv.lock",
+    "vcpkg.json",
+    "yarn.lock",
+];
+
+/// Settings that say where packages come from.
+const REGISTRIES: [&str; 10] = [
+    ".npmrc",
+    ".yarnrc",
+    "bunfig.toml",
+    "pip.conf",
+    "pip.ini",
+    "uv.toml",
+    "nuget.config",
+    "gradle-wrapper.properties",
+    "maven-wrapper.properties",
+    "import_map.json",
+];
+
 /// Endings of manifests that are named after their project.
 const OPAQUE_ENDINGS: [&str; 7] = [
     ".gemspec", ".csproj", ".fsproj", ".vbproj", ".cabal", ".opam", ".nimble",
@@ -61,92 +154,7 @@ fn format_of(path: &RepoPath) -> Option<Format> {
         "go.mod" => Format::GoMod,
         _ if name.starts_with("constraints") && name.ends_with(".txt") => Format::Requirements,
         _ if name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in")) => Format::Requirements,
-        // Where packages come from.
-        ".npmrc"
-        | ".yarnrc"
-        | "bunfig.toml"
-        | "pip.conf"
-        | "pip.ini"
-        | "uv.toml"
-        | "nuget.config"
-        | "gradle-wrapper.properties"
-        | "maven-wrapper.properties"
-        | "import_map.json" => Format::Opaque,
-        "yarn.lock"
-        | "pnpm-lock.yaml"
-        | "bun.lock"
-        | "bun.lockb"
-        | "deno.lock"
-        | "poetry.lock"
-        | "uv.lock"
-        | "pdm.lock"
-        | "pipfile"
-        | "pipfile.lock"
-        | "go.sum"
-        | "gemfile"
-        | "gemfile.lock"
-        | "composer.json"
-        | "composer.lock"
-        | "mix.lock"
-        | "pubspec.lock"
-        | "package.resolved"
-        | "gradle.lockfile"
-        | "libs.versions.toml"
-        | "packages.lock.json"
-        | "podfile"
-        | "podfile.lock"
-        | "conanfile.txt"
-        | "vcpkg.json"
-        | "flake.lock"
-        | "flake.nix"
-        | "module.bazel"
-        | "module.bazel.lock"
-        | "rebar.lock"
-        | "cpanfile"
-        | "cpanfile.snapshot"
-        | "shard.yml"
-        | "shard.lock"
-        | "brewfile"
-        | "brewfile.lock.json"
-        | "manifest.toml"
-        | "stack.yaml.lock"
-        | "cabal.project"
-        | "cabal.project.freeze"
-        | "paket.dependencies"
-        | "paket.lock"
-        | "pixi.toml"
-        | "pixi.lock"
-        | "renv.lock"
-        | "dub.json"
-        | "dub.sdl"
-        | "bower.json" => Format::Opaque,
-        "pom.xml"
-        | "build.gradle"
-        | "build.gradle.kts"
-        | "settings.gradle"
-        | "settings.gradle.kts"
-        | "build.sbt"
-        | "project.clj"
-        | "mix.exs"
-        | "rebar.config"
-        | "pubspec.yaml"
-        | "package.swift"
-        | "cartfile"
-        | "cartfile.resolved"
-        | "setup.py"
-        | "setup.cfg"
-        | "environment.yml"
-        | "environment.yaml"
-        | "pnpm-workspace.yaml"
-        | "deno.json"
-        | "deno.jsonc"
-        | "go.work"
-        | "go.work.sum"
-        | "conanfile.py"
-        | "directory.packages.props"
-        | "packages.config"
-        | "stack.yaml"
-        | "elm.json" => Format::Opaque,
+        _ if OPAQUE.contains(&name) || REGISTRIES.contains(&name) => Format::Opaque,
         _ if OPAQUE_ENDINGS.iter().any(|ending| name.ends_with(ending)) => Format::Opaque,
         // `requirements/base.txt` and its like.
         _ if (name.ends_with(".txt") || name.ends_with(".in")) && is_in_requirements(path) => Format::Requirements,

@@ -6,7 +6,7 @@ use git_delivery::{Head, ObjectError, RefError, Repository, RepositoryError, blo
 use jiff::Timestamp;
 use ledger_core::{
     Approval, BlobId, Blocker, BlockerCode, Delivered, Kind, Mode, ObjectId, PackageName, PauseCause, Phase,
-    PhaseEvidence, RefName, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
+    PhaseEvidence, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
 };
 
 use super::health::{Room, StatusHealth};
@@ -27,8 +27,8 @@ use crate::lock::TicketLock;
 use crate::packages::{LockStatus, Packages, PackagesError};
 use crate::questions::QuestionReport;
 use crate::rescue::{has_left_work, rescue_command};
-use crate::run_history::{Unwritten, read_run, unwritten};
-use crate::run_ticket::over;
+use crate::run_history::{Unwritten, known_runs, read_run, unwritten};
+use crate::run_ticket::{RunError, over};
 use crate::stack::stack_of;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -460,14 +460,11 @@ impl<'a> World<'a> {
                 Ok(run) => return Ok(Some(run)),
                 Err(error) if error.never_began() => {
                     let repository = self.workspace.repository();
-                    let stored = format!("refs/counterfoil/runs/{id}/{run}").parse::<RefName>();
-                    let is_stored =
-                        stored.is_ok_and(|name| repository.resolve(&name).is_ok_and(|found| found.is_some()));
+                    let known = known_runs(repository, roots, id).map_err(|error| error.to_string())?;
+                    let is_stored = known.iter().any(|known| known.run == run && known.stored.is_some());
                     let is_lost = unwritten(repository, roots, id, &run).map_or(true, |what| what == Unwritten::Lost);
                     if !is_stored && is_lost {
-                        return Err(format!(
-                            "the journal of run {run} is gone or has no whole line, and the run had begun"
-                        ));
+                        return Err(RunError::JournalLost { run }.to_string());
                     }
                 }
                 Err(error) => return Err(format!("the journal of run {run}: {error}")),
