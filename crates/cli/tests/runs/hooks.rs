@@ -261,6 +261,14 @@ fn a_secret_that_a_hook_prints_is_kept_nowhere() {
 
 const ENDLESS: &str = "echo begun; sleep 1000";
 
+/// Waits until the hook that never ends is at work.
+fn eventually_endless(world: &World) {
+    eventually("it runs", || {
+        let processes = crate::processes::below(world.folder());
+        processes.iter().any(|line| line.contains("sleep 1000"))
+    });
+}
+
 #[test]
 fn a_hook_whose_runner_is_killed_is_not_run_again_and_its_end_is_unknown() {
     let world = hooked(&format!("pre_iteration = \"{ENDLESS}\"\n"));
@@ -322,7 +330,10 @@ fn the_hook_of_a_blocker_whose_runner_is_killed_does_not_keep_the_run_from_going
     let world = hooked(&format!(
         "pre_iteration = \"test -e ignored/seen || {{ mkdir -p ignored; touch ignored/seen; false; }}\"\nfailure = \"block\"\non_blocked = \"{ENDLESS}\"\n"
     ));
-    begin(&world, TICKET, TICKET, "running the hook `on_blocked`").killed();
+    let runner = begin(&world, TICKET, TICKET, "running the hook `on_blocked`");
+    // Killed before that, while the place is brought to its tree, it would leave none with `ignored/seen`.
+    eventually_endless(&world);
+    runner.killed();
     let said = world.foil(&["run", TICKET, "--json"]);
     assert_eq!(outcome(&said), "done", "{said}");
     assert_eq!(begun(&world, HookPoint::OnBlocked), 1);
@@ -335,11 +346,7 @@ fn whoever_stops_a_run_does_not_wait_for_its_hook() {
         "pre_iteration = \"test -e ignored/seen || {{ mkdir -p ignored; touch ignored/seen; {ENDLESS}; }}\"\n"
     ));
     let mut runner = begin(&world, TICKET, TICKET, "running the hook `pre_iteration`");
-    eventually("it runs", || {
-        crate::processes::below(world.folder())
-            .iter()
-            .any(|line| line.contains("sleep 1000"))
-    });
+    eventually_endless(&world);
     let said = world.foil(&["stop", TICKET]);
     assert_eq!(said.code, Some(0), "{said}");
     runner.0.wait().unwrap();
