@@ -12,6 +12,7 @@ mod words;
 use ledger_core::{BlockerCode, Grants, Violation};
 
 use crate::config::Policy;
+pub(crate) use rules::word_of_a_person;
 pub(crate) use words::{Command, commands_of, declared_seconds};
 use words::{as_written, commands_within};
 

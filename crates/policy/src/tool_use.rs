@@ -1,7 +1,7 @@
 //! What a coding agent that a person works with is about to do, as far as it can be read before it is done: the paths of a patch, the files that a
 //! command writes to, and commands by which only a person speaks.
 
-use crate::commands::{Command, commands_of};
+use crate::commands::{Command, commands_of, word_of_a_person};
 
 /// What a command line would write, as far as it says so plainly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,21 +80,34 @@ pub fn command_writes(line: &str) -> CommandWrites<'_> {
     if commands.iter().any(is_patch) {
         return patch_in(line).unwrap_or(CommandWrites::Unclear);
     }
-    // What stands in a document of several lines is no command.
-    if line.contains("<<") {
-        return CommandWrites::Files(Vec::new());
+    // Where a subshell ends, the folder is again what it was, and nothing tells that here.
+    let mut folder = (!line.contains('(')).then(String::new);
+    let mut files = Vec::new();
+    for command in commands {
+        let plain = command.writes.iter().filter(|name| is_plain(name));
+        files.extend(plain.filter_map(|name| within(folder.as_deref(), name)));
+        match (command.program(), command.arguments()) {
+            ("cd" | "pushd", [into]) if is_plain(into) && !into.starts_with('-') => {
+                folder = within(folder.as_deref(), into).map(|folder| folder + "/");
+            }
+            ("cd" | "pushd" | "popd", _) => folder = None,
+            _ => {}
+        }
     }
-    let plain = |name: &String| !name.starts_with(['&', '~']) && !name.contains(['$', '`', '*', '?', '[', '{']);
-    let moves = commands
-        .iter()
-        .any(|command| matches!(command.program(), "cd" | "pushd" | "popd"));
-    let files = commands.into_iter().flat_map(|command| command.writes);
-    CommandWrites::Files(
-        files
-            .filter(plain)
-            .filter(|name| !moves || name.starts_with('/'))
-            .collect(),
-    )
+    CommandWrites::Files(files)
+}
+
+/// Whether it is a name that no shell completes.
+fn is_plain(name: &str) -> bool {
+    !name.starts_with(['&', '~']) && !name.contains(['$', '`', '*', '?', '[', '{'])
+}
+
+/// A name as seen from where the line began, after a step into a folder, which ends in a slash where it is one.
+fn within(folder: Option<&str>, name: &str) -> Option<String> {
+    match name.starts_with('/') {
+        true => Some(name.to_owned()),
+        false => folder.map(|folder| format!("{folder}{name}")),
+    }
 }
 
 /// A patch that is all that a line does, but for one step into a folder.
@@ -111,13 +124,7 @@ fn patch_in(line: &str) -> Option<CommandWrites<'_>> {
         },
     };
     let applies = commands.next()?;
-    // What ends the document stands alone on its line, as a command would.
-    let rest_is_mark = match (commands.next(), commands.next()) {
-        (None, None) => true,
-        (Some(mark), None) => mark.words == applies.reads,
-        _ => false,
-    };
-    let is_alone = PROGRAMS.contains(&applies.program()) && applies.writes.is_empty() && rest_is_mark;
+    let is_alone = PROGRAMS.contains(&applies.program()) && applies.writes.is_empty() && commands.next().is_none();
     is_alone.then(|| CommandWrites::Patch {
         folder,
         patch: &line[begin..end],
@@ -132,27 +139,7 @@ fn patch_in(line: &str) -> Option<CommandWrites<'_>> {
 /// assert_eq!(consent_command("foil explain 0001-a && foil new approve"), None);
 /// ```
 pub fn consent_command(line: &str) -> Option<&'static str> {
-    const CONSENT: [(&str, &str); 5] = [
-        ("approve", "foil approve"),
-        ("trust", "foil trust"),
-        ("cancel", "foil cancel"),
-        ("accept", "foil accept"),
-        ("reject", "foil reject"),
-    ];
-    commands_of(line).iter().find_map(|command| {
-        let mut arguments = command.arguments().iter().map(String::as_str);
-        let verb = loop {
-            match arguments.next()? {
-                "-C" | "--directory" | "--color" => {
-                    arguments.next();
-                }
-                option if option.starts_with('-') => {}
-                verb => break verb,
-            }
-        };
-        let found = CONSENT.iter().find(|(known, _)| *known == verb);
-        found.filter(|_| command.program() == "foil").map(|(_, words)| *words)
-    })
+    commands_of(line).iter().find_map(word_of_a_person)
 }
 
 #[cfg(test)]
@@ -221,8 +208,22 @@ mod tests {
             ["x.txt", "a b", "/dev/null"]
         );
         assert_eq!(files("echo a > $OUT > ~/x > b*"), [""; 0]);
-        assert_eq!(files("cd sub && echo a > x > /abs"), ["/abs"]);
-        assert_eq!(files("cat <<EOF > notes\n a > b\nEOF"), [""; 0]);
+        assert_eq!(files("cat <<EOF > notes\n a > b\nEOF\ncat <<<x >c"), ["notes", "c"]);
+        assert_eq!(files("echo 'a<<b' > x"), ["x"]);
+        assert_eq!(files("sh <<EOF\necho a > x\nEOF"), ["x"]);
+        assert_eq!(
+            files("echo > a; cd sub && echo > x > /abs; pushd ../b; echo > y"),
+            ["a", "sub/x", "/abs", "sub/../b/y"]
+        );
+        for unknown in [
+            "cd \"$D\"; echo > x",
+            "cd -; echo > x",
+            "popd; echo > x",
+            "cd; echo > x",
+            "(cd sub); echo > x",
+        ] {
+            assert_eq!(files(unknown), [""; 0], "{unknown}");
+        }
     }
 
     #[test]
@@ -234,6 +235,8 @@ mod tests {
             "sh -c \"foil cancel a\"",
             "foil reject a --because no",
             "foil accept a",
+            "foil answer a --default",
+            "foil deliver a --tag v1",
         ] {
             assert!(consent_command(line).is_some(), "{line}");
         }
@@ -241,6 +244,7 @@ mod tests {
             "foil status approve",
             "foil",
             "foil --help",
+            "foil approve --help",
             "echo foil approve",
             "git approve",
         ] {

@@ -253,6 +253,8 @@ fn commands_are_judged_as_those_of_a_worker_are() {
         json!("echo x > src/lib.rs"),
         json!(["bash", "-lc", "cargo publish --dry-run"]),
         json!("cat README.md > /dev/null 2>&1"),
+        json!("cat > src/a.rs <<'EOF'\necho x > README.md\nEOF"),
+        json!("cd src && echo x > README.md"),
     ] {
         assert_eq!(tool(&world, "Bash", good.clone()), None, "{good}");
     }
@@ -263,6 +265,11 @@ fn commands_are_judged_as_those_of_a_worker_are() {
         json!(["git", "commit", "--amend", "--no-edit"]),
         json!(["bash", "-lc", "cargo publish"]),
         json!("echo x > README.md"),
+        json!("cat > README.md <<EOF\nx\nEOF"),
+        json!("cat <<< x > README.md"),
+        json!("echo \"a<<b\" > README.md"),
+        json!("cd src && cd .. && echo x > README.md"),
+        json!("cat > ledger/tickets/0001-hello/approval.toml <<EOF\nx\nEOF"),
         json!("sh -c 'cat y >> ./docs/../README.md'"),
         json!("echo ok > ledger/tickets/0009-y/approval.toml"),
         json!("foil approve 0001-hello"),
@@ -286,11 +293,19 @@ fn without_a_ticket_only_a_persons_word_is_refused() {
     }
     assert_eq!(tool(&world, "Bash", "git push"), None);
     assert_eq!(tool(&world, "Bash", "git reset --hard"), None);
-    assert!(
-        tool(&world, "Bash", "foil -C . trust")
-            .unwrap()
-            .contains("a person's word")
-    );
+    for word in [
+        "foil approve 0001-hello",
+        "foil -C . trust",
+        "foil answer 0001-hello --default",
+        "foil accept 0001-hello",
+        "foil reject 0001-hello --because no",
+        "foil cancel 0001-hello",
+        "foil deliver 0001-hello --tag v1",
+        "foil deliver 0001-hello --here",
+    ] {
+        let reason = tool(&world, "Bash", word).unwrap();
+        assert!(reason.contains("a person's word"), "{reason}");
+    }
     assert!(tool(&world, "apply_patch", patch("ledger/tickets/0002-x/Approval.toml")).is_some());
     let other = World::new();
     assert_eq!(

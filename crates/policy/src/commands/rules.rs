@@ -13,6 +13,7 @@ mod publish;
 use ledger_core::{BlockerCode, Grants};
 
 use super::words::Command;
+pub(crate) use consent::word_of_a_person;
 
 type Found = Option<(BlockerCode, String)>;
 

@@ -21,8 +21,6 @@ pub(crate) struct Command {
     pub(crate) writes: Vec<String>,
     /// The files that its input is read from.
     pub(crate) reads: Vec<String>,
-    /// Whether it reads what another command writes.
-    pub(super) piped: bool,
 }
 
 impl Command {
@@ -101,7 +99,11 @@ pub(crate) fn as_written(line: &str) -> Vec<Simple> {
 fn write_out(line: &str, depth: usize, written: &mut Vec<Simple>) {
     for mut simple in split(line) {
         simple.writes.retain(|file| !file.starts_with('&'));
-        let is_bare = simple.writes.is_empty() && simple.reads.is_empty() && simple.nested.is_empty() && !simple.piped;
+        let is_bare = simple.writes.is_empty()
+            && simple.reads.is_empty()
+            && simple.nested.is_empty()
+            && simple.documents.is_empty()
+            && !simple.piped;
         match simple.words.as_slice() {
             [shell, options, script] if is_bare && depth < MAX_DEPTH && is_plain_shell(shell, options) => {
                 write_out(script, depth + 1, written);
@@ -209,7 +211,7 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
         words,
         writes,
         reads,
-        piped,
+        documents,
         ..
     } = simple;
     let mut rest: &[String] = &words;
@@ -224,11 +226,13 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
             rest = &[];
             break;
         }
-        if SHELLS.contains(&name)
-            && let Some(script) = shell_script(&rest[1..])
-        {
-            collect(script, depth + 1, commands);
-            rest = &[];
+        if SHELLS.contains(&name) {
+            if let Some(script) = shell_script(&rest[1..]) {
+                collect(script, depth + 1, commands);
+                rest = &[];
+            } else if reads_its_script(&rest[1..]) {
+                documents.iter().for_each(|text| collect(text, depth + 1, commands));
+            }
             break;
         }
         if name == "timeout" {
@@ -262,12 +266,7 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
     if let Some(program) = words.first_mut() {
         *program = base_name(program).to_owned();
     }
-    commands.push(Command {
-        words,
-        writes,
-        reads,
-        piped,
-    });
+    commands.push(Command { words, writes, reads });
 }
 
 fn behind_wrapper<'a>(name: &str, mut rest: &'a [String], with_value: &[&str]) -> &'a [String] {
@@ -309,6 +308,13 @@ fn shell_script(arguments: &[String]) -> Option<&str> {
         }
     }
     None
+}
+
+/// Whether a shell with these arguments takes its commands from its input.
+fn reads_its_script(arguments: &[String]) -> bool {
+    let mut options = arguments.iter().take_while(|word| word.starts_with(['-', '+']));
+    let says_so = |word: &String| !word.starts_with("--") && word.contains('s');
+    options.clone().count() == arguments.len() || options.any(says_so)
 }
 
 /// The command that `find … -exec` runs, joined again with the quotes that it needs.
@@ -365,7 +371,19 @@ mod tests {
             ("(cd x && a)", &["cd|x", "a"]),
             ("if a; then b; fi", &["a", "b", "fi"]),
             ("a 2>&1 >x # b; c", &["a"]),
-            ("cat <<EOF\nx\nEOF", &["cat", "x", "EOF"]),
+            ("cat <<EOF\nx\nEOF", &["cat"]),
+            ("cat <<EOF && a\nx\nEOF\nb", &["cat", "a", "b"]),
+            ("cat <<-'E F' <<X; a\nx\n\tE F\ny\nX\nb", &["cat", "a", "b"]),
+            ("cat <<EOF\nx", &["cat", "x"]),
+            ("cat <<EOF\n\\$(x) $(y) `z`\nEOF", &["y", "z", "cat"]),
+            ("cat <<\"EOF\"\n$(y)\nEOF", &["cat"]),
+            ("cat <<<x; a", &["cat", "a"]),
+            ("echo '<<EOF'\na\nEOF", &["echo|<<EOF", "a", "EOF"]),
+            ("sudo bash -e <<EOF\nx; y\nEOF", &["x", "y", "bash|-e"]),
+            ("bash -s -- a <<<x", &["x", "bash|-s|--|a"]),
+            ("bash a.sh <<<x", &["bash|a.sh"]),
+            ("sh <<EOF | tee z | sh\nx\nEOF", &["x", "sh", "tee|z", "sh"]),
+            ("cat <<EOF | tee z | sh\nx\nEOF\na", &["cat", "tee|z", "x", "sh", "a"]),
             (
                 "find . -name '*.rs' -exec rm -rf {} \\;",
                 &["rm|-rf|{}", "find|.|-name|*.rs|-exec|rm|-rf|{}|;"],

@@ -1,5 +1,7 @@
 //! Cutting a line at what joins commands, and commands into words, as a shell's quotes say.
 
+use super::{SHELLS, base_name};
+
 /// A command as it stands in the line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Simple {
@@ -9,6 +11,36 @@ pub(crate) struct Simple {
     pub(super) piped: bool,
     /// Texts of `$(…)` and backquotes.
     pub(super) nested: Vec<String>,
+    /// Texts that it is given as its input, or that were given to the commands before it in a pipe, unless a shell took them.
+    pub(super) documents: Vec<String>,
+}
+
+impl Simple {
+    fn may_run_shell(&self) -> bool {
+        self.words.iter().any(|word| SHELLS.contains(&base_name(word)))
+    }
+}
+
+/// A document whose lines are still to come.
+struct Announced {
+    /// The command that it is for.
+    command: usize,
+    mark: String,
+    /// Whether tabs before its lines are taken away.
+    is_indented: bool,
+    /// Whether what stands in it is taken word by word.
+    is_verbatim: bool,
+}
+
+/// What the next word is for.
+#[derive(Clone, Copy)]
+enum Redirect {
+    Output,
+    Input,
+    /// `<<` and `<<-`
+    Document,
+    /// `<<<`
+    Text,
 }
 
 #[derive(Default)]
@@ -17,8 +49,10 @@ struct Splitter {
     now: Simple,
     word: String,
     in_word: bool,
-    /// What the next word is, if it is a redirection's file.
-    redirect: Option<char>,
+    /// Whether a part of the word is quoted.
+    is_quoted: bool,
+    redirect: Option<Redirect>,
+    announced: Vec<Announced>,
 }
 
 impl Splitter {
@@ -33,9 +67,20 @@ impl Splitter {
         }
         self.in_word = false;
         let word = std::mem::take(&mut self.word);
+        let is_quoted = std::mem::take(&mut self.is_quoted);
         match self.redirect.take() {
-            Some('>') => self.now.writes.push(word),
-            Some(_) => self.now.reads.push(word),
+            Some(Redirect::Output) => self.now.writes.push(word),
+            Some(Redirect::Input) => self.now.reads.push(word),
+            Some(Redirect::Text) => self.now.documents.push(word),
+            Some(Redirect::Document) => {
+                let mark = word.strip_prefix('-');
+                self.announced.push(Announced {
+                    command: self.done.len(),
+                    is_indented: mark.is_some(),
+                    is_verbatim: is_quoted,
+                    mark: mark.unwrap_or(&word).to_owned(),
+                });
+            }
             None => self.now.words.push(word),
         }
     }
@@ -50,6 +95,60 @@ impl Splitter {
         let done = std::mem::replace(&mut self.now, next);
         self.done.push(done);
     }
+
+    /// Takes the announced documents out of the text that begins here, and gives where it goes on. One that nothing ends is none: what follows may as well be
+    /// commands.
+    fn documents(&mut self, characters: &[char], mut at: usize) -> usize {
+        for announced in std::mem::take(&mut self.announced) {
+            let Some((text, behind)) = document(characters, at, &announced) else {
+                continue;
+            };
+            at = behind;
+            if let Some(command) = self.done.get_mut(announced.command) {
+                if !announced.is_verbatim {
+                    command.nested.extend(substitutions(&text));
+                }
+                command.documents.push(text);
+            }
+        }
+        at
+    }
+}
+
+/// The text of a document that begins at `at`, and where its mark ends.
+fn document(characters: &[char], mut at: usize, announced: &Announced) -> Option<(String, usize)> {
+    let mut text = String::new();
+    while at < characters.len() {
+        let rest = &characters[at..];
+        let length = rest.iter().position(|c| *c == '\n').unwrap_or(rest.len());
+        let line: String = rest[..length].iter().collect();
+        let line = match announced.is_indented {
+            true => line.trim_start_matches('\t'),
+            false => &line,
+        };
+        at = (at + length + 1).min(characters.len());
+        if line == announced.mark {
+            return Some((text, at));
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    None
+}
+
+/// The texts of the substitutions in a document.
+fn substitutions(text: &str) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let mut splitter = Splitter::default();
+    let mut at = 0;
+    while let Some(&character) = characters.get(at) {
+        at = match (character, characters.get(at + 1)) {
+            ('\\', _) => at + 2,
+            ('`', _) | ('$', Some('(')) => substitution(&characters, at, &mut splitter),
+            _ => at + 1,
+        };
+    }
+    splitter.now.nested
 }
 
 /// The commands of a line as they stand there.
@@ -62,7 +161,7 @@ pub(super) fn split(line: &str) -> Vec<Simple> {
         at += 1;
         match character {
             '\'' => {
-                splitter.in_word = true;
+                (splitter.in_word, splitter.is_quoted) = (true, true);
                 while let Some(&inner) = characters.get(at) {
                     at += 1;
                     if inner == '\'' {
@@ -74,6 +173,7 @@ pub(super) fn split(line: &str) -> Vec<Simple> {
             '"' => at = double_quoted(&characters, at, &mut splitter),
             '\\' => {
                 at += 1;
+                splitter.is_quoted = true;
                 match next {
                     Some('\n') | None => {}
                     Some(escaped) => splitter.push(escaped),
@@ -91,21 +191,32 @@ pub(super) fn split(line: &str) -> Vec<Simple> {
             }
             '&' if next == Some('>') => splitter.end_word(),
             '&' if splitter.redirect.is_some() => splitter.push('&'),
-            ';' | '\n' | '&' | '(' | ')' => splitter.end_command(false),
+            '\n' => {
+                splitter.end_command(false);
+                at = splitter.documents(&characters, at);
+            }
+            ';' | '&' | '(' | ')' => splitter.end_command(false),
             '<' | '>' => at = redirection(&characters, at - 1, &mut splitter),
             space if space.is_whitespace() => splitter.end_word(),
             plain => splitter.push(plain),
         }
     }
     splitter.end_command(false);
-    splitter.done.retain(|simple| {
+    let mut done = splitter.done;
+    for next in 1..done.len() {
+        if done[next].piped && !done[next - 1].may_run_shell() {
+            let handed_on = std::mem::take(&mut done[next - 1].documents);
+            done[next].documents.extend(handed_on);
+        }
+    }
+    done.retain(|simple| {
         !(simple.words.is_empty() && simple.writes.is_empty() && simple.reads.is_empty() && simple.nested.is_empty())
     });
-    splitter.done
+    done
 }
 
 fn double_quoted(characters: &[char], mut at: usize, splitter: &mut Splitter) -> usize {
-    splitter.in_word = true;
+    (splitter.in_word, splitter.is_quoted) = (true, true);
     while let Some(&inner) = characters.get(at) {
         let next = characters.get(at + 1).copied();
         match inner {
@@ -186,7 +297,11 @@ fn redirection(characters: &[char], mut at: usize, splitter: &mut Splitter) -> u
         }
         return at;
     }
-    // A here-document's word is no file.
-    splitter.redirect = Some(if sign == '<' && length > 1 { 'h' } else { sign });
+    splitter.redirect = Some(match (sign, length) {
+        ('<', 2) => Redirect::Document,
+        ('<', 3) => Redirect::Text,
+        ('<', _) => Redirect::Input,
+        _ => Redirect::Output,
+    });
     at
 }
