@@ -117,11 +117,11 @@ pub use run::{
 };
 pub use schema::{answer_schema_of, schema, schema_of, schemas};
 pub use spec::{
-    Ambiguity, CurrentProblem, CurrentRequirements, DecisionId, Delta, DeltaChange, DeltaException, DeltaHandling,
-    DeltaItem, DeltaItemId, Design, DesignDecision, FileChange, ImpactedFile, MAX_SPEC_BYTES, MAX_SPEC_PROBLEMS,
-    MAX_SPEC_ROWS, MOST_OF_ONE_NAME, PlannedTest, ProofItem, Requirement, RequirementId, Requirements, SpecFolder,
-    SpecKind, SpecProblem, SpecReading, SpecSet, SpecSeverity, SpecSources, Task, TaskId, TaskRole, Tasks, Trace,
-    replaced_by, spec_skeleton, with_delta,
+    Ambiguity, CurrentIds, CurrentProblem, CurrentRequirements, DecisionId, Delta, DeltaChange, DeltaException,
+    DeltaHandling, DeltaItem, DeltaItemId, Design, DesignDecision, FileChange, ImpactedFile, MAX_SPEC_BYTES,
+    MAX_SPEC_PROBLEMS, MAX_SPEC_ROWS, MOST_OF_ONE_NAME, PlannedTest, ProofItem, Requirement, RequirementId,
+    Requirements, SpecFolder, SpecKind, SpecProblem, SpecReading, SpecSet, SpecSeverity, SpecSources, Task, TaskId,
+    TaskRole, Tasks, Trace, replaced_by, spec_skeleton, with_delta,
 };
 pub use statement::{PredicateType, Statement, StatementForm, Subject, SubjectDigest};
 pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};

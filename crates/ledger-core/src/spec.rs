@@ -21,7 +21,7 @@ use std::ops::Range;
 use crate::document::{DocumentError, document_text};
 use crate::ticket::DecisionStatus;
 
-pub use current::{CurrentProblem, CurrentRequirements, replaced_by, with_delta};
+pub use current::{CurrentIds, CurrentProblem, CurrentRequirements, replaced_by, with_delta};
 pub use delta::{Delta, DeltaChange, DeltaException, DeltaHandling, DeltaItem};
 pub use design::{Design, DesignDecision, FileChange, ImpactedFile, PlannedTest};
 pub use folder::{MOST_OF_ONE_NAME, SpecFolder};

@@ -592,7 +592,8 @@ fn refuse_unfit_delta(
         return refused(BlockerCode::ApprovalStale, reason);
     }
     let Some(specs) = specs else { return Ok(()) };
-    match specs.unfit_in(repository, base)? {
+    let problems = specs.brought_into(repository, base)?.err();
+    match problems.into_iter().flatten().next() {
         None => Ok(()),
         Some(problem) => refused(BlockerCode::SpecConflict, problem.to_string()),
     }

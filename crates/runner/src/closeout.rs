@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use git_delivery::{ObjectError, Repository};
-use ledger_core::{CurrentProblem, RepoPath, TreeId, with_delta};
+use ledger_core::{CurrentProblem, RepoPath, TreeId};
 
 use crate::specs::LinkedSpecs;
 
@@ -48,8 +48,7 @@ impl Closeout {
                 return Err(CloseoutError::Changed { path });
             }
         }
-        let current = specs.current_in(repository, tree)?;
-        let brought = with_delta(&specs.set, &current);
+        let brought = specs.brought_into(repository, tree)?;
         let mut written = brought.map_err(|problems| match problems.into_iter().next() {
             Some(problem) => CloseoutError::Current(problem),
             None => CloseoutError::Archive,

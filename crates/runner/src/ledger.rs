@@ -7,10 +7,12 @@ mod ticket_folder;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use git_delivery::{ObjectError, Repository};
-use ledger_core::{CommitId, Digest, EntryMode, InvalidName, PackageName, RepoPath, Side, TicketId, TreeId};
+use ledger_core::{
+    CommitId, CurrentIds, Digest, EntryMode, InvalidName, PackageName, RepoPath, Side, TicketId, TreeId,
+};
 
 pub(crate) use ticket_folder::read_committed;
 pub use ticket_folder::{FileProblem, TicketFileName, TicketFolder};
@@ -25,6 +27,8 @@ pub struct Ledger<'a> {
     source: Source<'a>,
     /// The digests of packages that were asked for: every ticket of a package asks for the same.
     packages: Mutex<BTreeMap<PackageName, PackageDigest>>,
+    /// The ids of the current specs, once a ticket has asked for them.
+    current: OnceLock<CurrentIds>,
 }
 
 /// Digest of the file of a package; none where there is none.
@@ -111,6 +115,7 @@ impl<'a> Ledger<'a> {
                 misfits: Vec::new(),
                 source: Source::Nowhere,
                 packages: Mutex::default(),
+                current: OnceLock::new(),
             });
         };
         let mut names = Vec::with_capacity(entries.len());
@@ -132,6 +137,7 @@ impl<'a> Ledger<'a> {
                 tickets,
             },
             packages: Mutex::default(),
+            current: OnceLock::new(),
         })
     }
 
@@ -179,6 +185,7 @@ impl<'a> Ledger<'a> {
                 folders,
             },
             packages: Mutex::default(),
+            current: OnceLock::new(),
         })
     }
 

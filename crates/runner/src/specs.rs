@@ -1,12 +1,13 @@
 //! The specs that a ticket links: read from where its ledger is, and held against the ticket.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use git_delivery::{ObjectError, Repository};
 use ledger_core::{
-    Approval, CurrentProblem, DeltaHandling, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES, ReplacedRequirement,
-    RepoPath, SourceLock, SpecFolder, SpecKind, SpecReading, SpecSet, SpecSeverity, SpecSources, TicketFile, TicketId,
-    TreeId, document_text, replaced_by, with_delta,
+    Approval, CurrentIds, CurrentProblem, DeltaHandling, Digest, DocumentError, EntryMode, MAX_DOCUMENT_BYTES,
+    ReplacedRequirement, RepoPath, SourceLock, SpecFolder, SpecKind, SpecReading, SpecSet, SpecSeverity, SpecSources,
+    TicketFile, TicketId, TreeId, document_text, replaced_by, with_delta,
 };
 use policy::{
     ClaimedSpec, Policy, PolicyScope, SpecClaim, SpecConflict, TracePlace, has_specs, open_spec_decisions,
@@ -14,8 +15,9 @@ use policy::{
 };
 
 use crate::approve::is_delivered;
+use crate::beneath::folders_beneath;
 use crate::finding::{Finding, FindingSeverity};
-use crate::ledger::{Ledger, TicketFileName, TicketFolder};
+use crate::ledger::{Ledger, TicketFileName, TicketFolder, join};
 use crate::workspace::Workspace;
 
 /// The specs of a ticket, as they were read.
@@ -63,14 +65,17 @@ impl LinkedSpecs {
         Ok(current)
     }
 
-    /// The first item of the delta that cannot be brought into the current specs of a tree.
-    pub(crate) fn unfit_in(
+    /// The current specs of a tree once this change is delivered: the files that differ, whole. Else what cannot be brought into them.
+    pub(crate) fn brought_into(
         &self,
         repository: &Repository,
         tree: TreeId,
-    ) -> Result<Option<CurrentProblem>, ObjectError> {
-        let brought = with_delta(&self.set, &self.current_in(repository, tree)?);
-        Ok(brought.err().and_then(|problems| problems.into_iter().next()))
+    ) -> Result<Result<BTreeMap<RepoPath, Vec<u8>>, Vec<CurrentProblem>>, ObjectError> {
+        let taken = ids_in(repository, tree, &self.folder)?.taken_by(&self.set);
+        Ok(match taken.is_empty() {
+            true => with_delta(&self.set, &self.current_in(repository, tree)?),
+            false => Err(taken),
+        })
     }
 
     /// The first requirement that the delta replaces and that is another in the second tree.
@@ -127,6 +132,38 @@ impl LinkedSpecs {
         let requirements = self.files.first()?.path.clone();
         Some(SpecClaim::new(id.clone(), ticket, requirements, &self.set))
     }
+}
+
+/// The files of the current specs in a tree.
+pub(crate) fn current_files(
+    repository: &Repository,
+    tree: TreeId,
+    specs: &SpecFolder,
+) -> Result<Vec<RepoPath>, ObjectError> {
+    let listed = repository.list_tree(tree, Some(specs.path()))?;
+    let paths = listed.into_iter().map(|entry| entry.path);
+    Ok(paths.filter(|path| specs.is_current(path)).collect())
+}
+
+/// The files of the current specs in a work tree.
+pub(crate) fn current_beneath(root: &Path, specs: &SpecFolder) -> Vec<RepoPath> {
+    let Some(folder) = join(specs.path(), "current") else {
+        return Vec::new();
+    };
+    let files = folders_beneath(root, &folder).into_iter();
+    let paths = files.filter_map(|name| join(&folder, &format!("{name}/requirements.md")));
+    paths.filter(|path| specs.is_current(path)).collect()
+}
+
+/// The requirements of the current specs in a tree, and where they are.
+fn ids_in(repository: &Repository, tree: TreeId, specs: &SpecFolder) -> Result<CurrentIds, ObjectError> {
+    let mut ids = CurrentIds::default();
+    for path in current_files(repository, tree, specs)? {
+        if let Some(bytes) = current_file(repository, tree, &path)? {
+            ids.add(&path, &bytes);
+        }
+    }
+    Ok(ids)
 }
 
 /// A file of the current specs in a tree; none where it is not there.
@@ -377,6 +414,16 @@ impl<'a, 'b> Reader<'a, 'b> {
                 let hint = "write that ticket, or name one that is there";
                 self.in_spec(FindingSeverity::Unfinished, file, item.at.clone(), message, hint);
             }
+        }
+        for problem in self.folder.current_ids(&self.specs).taken_by(&specs.set) {
+            let hint = "`foil new --spec` gives the next free number";
+            self.in_spec(
+                FindingSeverity::Unfinished,
+                file,
+                problem.at.clone(),
+                problem.to_string(),
+                hint,
+            );
         }
         for problem in with_delta(&specs.set, &current).err().into_iter().flatten() {
             // What comes first may bring what is missing; the run sees it on its base.

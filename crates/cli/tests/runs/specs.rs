@@ -411,6 +411,33 @@ fn a_delta_has_to_fit_what_is_current() {
 }
 
 #[test]
+fn an_id_that_another_current_file_has_is_not_given_again() {
+    let elsewhere = "ledger/specs/current/other/requirements.md";
+    let table = |status: &str| {
+        format!(
+            "# other\n\n## Requirements\n\n| Requirement ID | Status | Requirement | Acceptance criteria | Proof target |\n\
+             | --- | --- | --- | --- | --- |\n| REQ-001 | {status} | Years have 365 days | always | none |\n"
+        )
+    };
+    let taken = "`ledger/specs/current/other/requirements.md` has `REQ-001` already";
+    for status in ["accepted", "superseded"] {
+        let world = draft(|world| world.write(elsewhere, table(status)));
+        let said = world.foil(&["check"]);
+        assert!(said.stdout.contains(taken) || said.stderr.contains(taken), "{said}");
+        let said = world.foil(&["approve", TICKET]);
+        assert_ne!(said.code, Some(0), "{said}");
+        assert!(said.stderr.contains(taken), "{said}");
+    }
+    // It may come into the base after the approval.
+    let world = world(&[LEAP, TEST], |_| ());
+    world.write(elsewhere, table("accepted"));
+    world.commit_all("Require it elsewhere");
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(11), "{said}");
+    assert!(said.stderr.contains(taken), "{said}");
+}
+
+#[test]
 fn two_open_tickets_on_the_same_requirement_are_both_refused_until_they_are_ordered() {
     let world = world(&[LEAP, TEST], |_| ());
     let other = "0002-other";

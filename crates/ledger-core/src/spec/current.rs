@@ -1,6 +1,6 @@
 //! What holds now, and what becomes of it when a change is delivered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::reader::Reader;
@@ -33,6 +33,35 @@ impl CurrentRequirements {
             true => Ok(Self { items }),
             false => Err(problems),
         }
+    }
+}
+
+/// Which files of the current specs have each requirement, whatever its status: an id is given once in a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CurrentIds(BTreeMap<RequirementId, BTreeSet<RepoPath>>);
+
+impl CurrentIds {
+    /// Adds a file. One that cannot be read has none.
+    pub fn add(&mut self, path: &RepoPath, bytes: &[u8]) {
+        let read = CurrentRequirements::parse(bytes);
+        for item in read.into_iter().flat_map(|read| read.items) {
+            self.0.entry(item.id).or_default().insert(path.clone());
+        }
+    }
+
+    /// The items of this set that add a requirement whose id another file has than the one that it is added to.
+    pub fn taken_by(&self, set: &SpecSet) -> Vec<CurrentProblem> {
+        let items = set.delta.iter().flat_map(|delta| delta.applied());
+        let taken = items
+            .filter(|item| item.change == DeltaChange::Added)
+            .filter_map(|item| {
+                let mut others = self.0.get(&item.requirement)?.iter();
+                let other = others.find(|path| **path != item.current)?;
+                let id = &item.requirement;
+                let reason = format!("`{other}` has `{id}` already; give the new requirement another id");
+                Some(CurrentProblem::new(item, reason))
+            });
+        taken.collect()
     }
 }
 
@@ -85,6 +114,17 @@ pub struct CurrentProblem {
     pub at: Range<usize>,
 }
 
+impl CurrentProblem {
+    fn new(item: &DeltaItem, reason: String) -> Self {
+        Self {
+            item: item.id.clone(),
+            file: item.current.clone(),
+            reason,
+            at: item.at.clone(),
+        }
+    }
+}
+
 /// The current specs once the change of this set is delivered: the files that differ, whole. `current` has each file that the delta names,
 /// or none where it is not there.
 ///
@@ -98,12 +138,6 @@ pub fn with_delta(
     };
     let (mut files, mut problems) = (BTreeMap::new(), Vec::new());
     for item in delta.applied() {
-        let refused = |reason: String| CurrentProblem {
-            item: item.id.clone(),
-            file: item.current.clone(),
-            reason,
-            at: item.at.clone(),
-        };
         let known = files
             .get(&item.current)
             .or_else(|| current.get(&item.current)?.as_ref());
@@ -112,7 +146,7 @@ pub fn with_delta(
                 files.insert(item.current.clone(), text.into_bytes());
             }
             Ok(None) => {}
-            Err(reason) => problems.push(refused(reason)),
+            Err(reason) => problems.push(CurrentProblem::new(item, reason)),
         }
     }
     match problems.is_empty() {

@@ -110,7 +110,7 @@ impl Delta {
             items,
             exceptions,
         };
-        (Some(delta), reader.into_problems())
+        (Some(delta), reader.finish())
     }
 
     /// How an item is handled otherwise, where it is.

@@ -127,7 +127,7 @@ impl Design {
             files,
             tests,
         };
-        (Some(design), reader.into_problems())
+        (Some(design), reader.finish())
     }
 }
 

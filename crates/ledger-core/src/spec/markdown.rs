@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 /// A document, cut into what specs are made of. Comments, HTML and what only decorates are left out.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Section {
     /// What stands in it outside of tables.
     pub(super) prose: String,
     pub(super) tables: Vec<Table>,
-    /// A paragraph that looks as if it was meant to be a table.
+    /// What looks as if it was meant to be a table, and is none.
     pub(super) broken_table: Option<Range<usize>>,
 }
 
@@ -119,8 +119,8 @@ impl Parts<'_> {
                 }
             }
             Tag::Item if self.found.sections.is_empty() => self.item = Some((String::new(), self.trimmed(at))),
-            Tag::Paragraph => {
-                let looks_like_a_table = self.text[at.clone()].contains('|');
+            Tag::Paragraph | Tag::CodeBlock(CodeBlockKind::Indented) | Tag::HtmlBlock => {
+                let looks_like_a_table = looks_like_a_table(&self.text[at.clone()]);
                 let at = self.trimmed(at);
                 if let Some(section) = self.found.sections.last_mut().filter(|_| looks_like_a_table) {
                     section.broken_table.get_or_insert(at);
@@ -231,6 +231,12 @@ impl Parts<'_> {
         let start = at.start + (text.len() - text.trim_start().len());
         start..(start + text.trim().len())
     }
+}
+
+/// Whether a line of it begins as a row does. A comment is left out, whatever stands in it.
+fn looks_like_a_table(text: &str) -> bool {
+    let is_comment = text.trim_start().starts_with("<!--");
+    !is_comment && text.lines().any(|line| line.trim_start().starts_with('|'))
 }
 
 /// The words with single spaces between them.

@@ -1,5 +1,6 @@
 //! Reading what specs have in common: fields, sections, tables and lists of ids, each mistake with its place.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -14,6 +15,8 @@ use crate::ticket::DecisionStatus;
 pub(super) struct Reader<'a> {
     text: &'a str,
     document: Markdown,
+    /// The sections that were asked for.
+    known: BTreeSet<usize>,
     problems: Problems,
 }
 
@@ -77,6 +80,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             text,
             document: Markdown::parse(text),
+            known: BTreeSet::new(),
             problems: Problems::new(kind),
         })
     }
@@ -95,6 +99,32 @@ impl<'a> Reader<'a> {
         }
         let error = DocumentError::at(self.text, at.clone(), message).with_hint(hint);
         self.problems.add(SpecSeverity::Unfinished, error);
+    }
+
+    /// The mistakes, where each section with a table is one that was asked for: the rows of another would be read by nobody.
+    pub(super) fn finish(mut self) -> Vec<SpecProblem> {
+        let sections = self.document.sections.iter().enumerate();
+        let others = sections.filter(|(index, _)| !self.known.contains(index));
+        let tables = others.filter_map(|(_, section)| {
+            let table = section
+                .tables
+                .first()
+                .map(|table| &table.at)
+                .or(section.broken_table.as_ref())?;
+            Some((section.name.clone(), table.clone()))
+        });
+        for (name, at) in tables.collect::<Vec<_>>() {
+            let message = format!(
+                "the section `{}` is none that is read, and has a table",
+                shortened(&name)
+            );
+            self.error(
+                &first_line(self.text, &at),
+                message,
+                "move its rows to the section that they are for, or write prose",
+            );
+        }
+        self.into_problems()
     }
 
     pub(super) fn into_problems(self) -> Vec<SpecProblem> {
@@ -153,15 +183,11 @@ impl<'a> Reader<'a> {
 
     /// Whether a section is there; it has to be.
     fn section(&mut self, name: &str) -> Option<usize> {
-        let is_it = |section: &Section| same_name(&section.name, name);
-        let mut found = self
-            .document
-            .sections
-            .iter()
-            .enumerate()
-            .filter(|(_, section)| is_it(section));
-        let first = found.next().map(|(index, _)| index);
-        let second = found.next().map(|(_, section)| section.at.clone());
+        let named = |(_, section): &(usize, &Section)| same_name(&section.name, name);
+        let found: Vec<_> = self.document.sections.iter().enumerate().filter(named).collect();
+        let first = found.first().map(|(index, _)| *index);
+        let second = found.get(1).map(|(_, section)| section.at.clone());
+        self.known.extend(found.iter().map(|(index, _)| *index));
         if let Some(second) = second {
             self.error(
                 &second,
@@ -170,15 +196,18 @@ impl<'a> Reader<'a> {
             );
         }
         if first.is_none() {
-            let near = |section: &&Section| {
+            let near = |(_, section): &(usize, &Section)| {
                 // A longer name is none that was mistyped, and takes long to compare.
                 section.name.len() <= 2 * name.len()
                     && strsim::damerau_levenshtein(&folded(&section.name), &folded(name))
                         <= 1 + name.chars().count() / 4
             };
-            let nearest = self.document.sections.iter().find(near);
+            let nearest = self.document.sections.iter().enumerate().find(near);
             let (at, hint) = match nearest {
-                Some(section) => (section.at.clone(), format!("write `## {name}` here")),
+                Some((index, section)) => {
+                    self.known.insert(index);
+                    (section.at.clone(), format!("write `## {name}` here"))
+                }
                 None => (self.top(), format!("add `## {name}`; it may say \"None.\"")),
             };
             self.error(&at, format!("the section `{name}` is missing"), &hint);
@@ -210,11 +239,12 @@ impl<'a> Reader<'a> {
             self.error(&second.at, message, "make one table of both");
         }
         let shown = format!("| {} |", columns.join(" | "));
+        if let Some(at) = &broken {
+            let message = "this is no table: its second row must have as many cells as its first, and nothing stands before a row";
+            self.error(at, message, &format!("write `{shown}` and below it a `---` for each"));
+        }
         let Some(table) = first else {
-            if let Some(at) = broken {
-                let message = "this is no table: its second row must have as many cells as its first";
-                self.error(&at, message, &format!("write `{shown}` and below it a `---` for each"));
-            } else if self.document.sections[index].prose.trim().is_empty() {
+            if broken.is_none() && self.document.sections[index].prose.trim().is_empty() {
                 let message = format!("the section `{name}` has no table `{shown}`");
                 self.unfinished(&heading, message, "write the table, or \"None.\"");
             }

@@ -129,7 +129,7 @@ impl Requirements {
             ambiguities,
             traces,
         };
-        (Some(requirements), reader.into_problems())
+        (Some(requirements), reader.finish())
     }
 
     /// The requirement of this name.

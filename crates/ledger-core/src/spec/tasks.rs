@@ -97,7 +97,7 @@ impl Tasks {
             items,
             proofs,
         };
-        (Some(tasks), reader.into_problems())
+        (Some(tasks), reader.finish())
     }
 
     /// The task of this name.

@@ -2,14 +2,15 @@
 
 use git_delivery::{ObjectError, Repository};
 use ledger_core::{
-    Approval, Cancellation, CommitId, Digest, DocumentError, MAX_DOCUMENT_BYTES, PackageName, RepoPath, SpecFolder,
-    SteeringName, TicketFile, TicketId, document_text,
+    Approval, Cancellation, CommitId, CurrentIds, Digest, DocumentError, MAX_DOCUMENT_BYTES, PackageName, RepoPath,
+    SpecFolder, SteeringName, TicketFile, TicketId, document_text,
 };
 
 use super::{Ledger, Source, folder_files, join};
 use crate::beneath;
 use crate::packages::package_path;
 use crate::records::is_record_of;
+use crate::specs::{current_beneath, current_files};
 
 /// A file that a ticket's folder may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,6 +147,29 @@ impl<'a> TicketFolder<'a> {
             Err(FileProblem::Missing) => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// The requirements that the current specs of the same work tree or commit have, and where. Read once.
+    pub(crate) fn current_ids(&self, specs: &SpecFolder) -> &CurrentIds {
+        self.ledger.current.get_or_init(|| {
+            let paths = match &self.ledger.source {
+                Source::Nowhere => Vec::new(),
+                Source::WorkTree { root, .. } => current_beneath(root, specs),
+                Source::Commit { repository, commit, .. } => {
+                    let tree = repository.commit_tree_id(*commit);
+                    // What cannot be listed is told by whoever reads a file of it.
+                    tree.and_then(|tree| current_files(repository, tree, specs))
+                        .unwrap_or_default()
+                }
+            };
+            let mut ids = CurrentIds::default();
+            for path in paths {
+                if let Ok(Some(bytes)) = self.read_path(&path) {
+                    ids.add(&path, &bytes);
+                }
+            }
+            ids
+        })
     }
 
     /// The file of a package in the same ledger.
