@@ -239,27 +239,29 @@ impl ExpertReview {
             .then(|| "it names neither a finding nor a next action".to_owned())
     }
 
-    /// Whether what was judged passes when findings of `block_on` and above stop it: whoever says proceed beside such a finding has not
-    /// let it pass.
+    /// Whether what was judged passes when findings of `block_on` and above stop it: whoever says proceed beside such a finding, or beside a
+    /// proof that is required and not shown, has not let it pass.
     pub fn passes(&self, block_on: Severity) -> bool {
         self.recommendation == Recommendation::Proceed
             && self.findings.iter().all(|finding| finding.severity < block_on)
+            && self.missing_proof().next().is_none()
+    }
+
+    /// What would have to be shown, and is not.
+    fn missing_proof(&self) -> impl Iterator<Item = &str> {
+        let proofs = self.required_proof.iter().map(|proof| proof.trim());
+        proofs.filter(|proof| !proof.is_empty())
     }
 
     /// What has to be done so that it can pass: what was found, what is not shown, and where nothing was named the next action.
     pub fn to_repair(&self) -> Vec<Finding> {
         let mut findings = self.findings.clone();
-        let proof: Vec<_> = self
-            .required_proof
-            .iter()
-            .filter(|proof| !proof.trim().is_empty())
-            .collect();
+        let proof: Vec<_> = self.missing_proof().collect();
         if !proof.is_empty() {
-            let named: Vec<_> = proof.into_iter().map(String::as_str).collect();
             findings.push(Finding {
                 severity: Severity::Medium,
                 place: "what is shown".to_owned(),
-                expected: named.join("; "),
+                expected: proof.join("; "),
                 actual: "it is not shown".to_owned(),
                 required_repair: "show it, as by a test".to_owned(),
             });
@@ -352,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocking_finding_beside_a_proceed_does_not_pass() {
+    fn a_blocking_finding_or_a_proof_that_is_asked_for_beside_a_proceed_does_not_pass() {
         let with = |severity: &str| {
             parsed(&TREE, |answer| {
                 answer["findings"] = [finding(severity)].into_iter().collect()
@@ -361,6 +363,12 @@ mod tests {
         };
         assert!(with("medium").passes(Severity::High));
         assert!(!with("high").passes(Severity::High));
+        let with_proof = |proof: &str| {
+            let answer = parsed(&TREE, |answer| answer["required_proof"] = [proof].into_iter().collect());
+            answer.unwrap().passes(Severity::High)
+        };
+        assert!(with_proof(" "));
+        assert!(!with_proof("a test"));
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub use spec::{
     TaskRole, Tasks, Trace, replaced_by, spec_skeleton, with_delta,
 };
 pub use statement::{PredicateType, Statement, StatementForm, Subject, SubjectDigest};
-pub use steering::{Inclusion, InclusionMode, SteeringHead, SteeringPack};
+pub use steering::{Inclusion, InclusionMode, RuleKey, RuleValue, SteeringHead, SteeringPack};
 pub use ticket::{
     Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, RequiredFile,
     Scope, SpecMode, Specs, Ticket, TicketCheck, TicketFile, TicketLimits,

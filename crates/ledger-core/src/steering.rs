@@ -7,7 +7,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{DocumentError, document_text, locate, read_toml};
+use crate::id::name_type;
 use crate::path::RepoPath;
+
+name_type!(
+    RuleKey,
+    "RuleKey",
+    "rule's key",
+    rule = |key| {
+        let fits = key
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+        (!fits || !(1..=MAX_LINE).contains(&key.len()))
+            .then_some("it is 1 to 200 of `a-z0-9._-`, so that nobody writes the same one otherwise")
+    },
+    pattern = "^[a-z0-9._-]{1,200}$",
+    "What a rule is about: 1 to 200 of `a-z0-9._-`"
+);
+
+name_type!(
+    RuleValue,
+    "RuleValue",
+    "rule's value",
+    rule = |value| {
+        let is_one_line = (1..=MAX_LINE).contains(&value.chars().count()) && !value.contains(char::is_control);
+        (!is_one_line || value.trim() != value)
+            .then_some("it is one line of 1 to 200 characters, without blanks around it")
+    },
+    pattern = "^\\S(.{0,198}\\S)?$",
+    "What a rule says: one line of 1 to 200 characters, without blanks around it"
+);
 
 /// A steering pack: a Markdown file in the ledger's folder `steering`, with a head in TOML. Its name is the file's, without `.md`.
 ///
@@ -43,7 +72,7 @@ pub struct SteeringHead {
     /// What it says in a form that programs compare: two packs, or a pack and an accepted decision, that give the same key another value contradict each
     /// other, and no run begins
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub rules: BTreeMap<String, String>,
+    pub rules: BTreeMap<RuleKey, RuleValue>,
     /// Exact paths that its text asks every worker to change, such as a changelog: a ticket for which one of them may not change contradicts it
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asks_to_change: Vec<RepoPath>,
@@ -97,8 +126,8 @@ impl std::fmt::Display for InclusionMode {
 
 /// The line before and after a head.
 const FENCE: &str = "+++";
-/// The longest key and the longest value of a rule, in characters.
-const MAX_RULE: usize = 200;
+/// The longest title, and the longest key and value of a rule, in characters.
+const MAX_LINE: usize = 200;
 
 impl SteeringPack {
     /// Reads a pack. Refuses a head that is missing, not closed or not valid, one whose mode and `file_match` do not go together, and a pack that says nothing.
@@ -131,9 +160,8 @@ impl SteeringPack {
 impl SteeringHead {
     /// The first thing that the head says and cannot mean, with the key path where it says so and what to do.
     fn contradiction(&self) -> Option<(Vec<&str>, String, &'static str)> {
-        let one_line =
-            |text: &str| !text.trim().is_empty() && text.chars().count() <= MAX_RULE && !text.contains(['\n', '\r']);
-        if !one_line(&self.title) {
+        let title = &self.title;
+        if title.trim().is_empty() || title.chars().count() > MAX_LINE || title.contains(['\n', '\r']) {
             return Some((
                 vec!["title"],
                 "the title must be one line of 1 to 200 characters".to_owned(),
@@ -143,33 +171,18 @@ impl SteeringHead {
         let needs_files = matches!(self.inclusion.mode, InclusionMode::FileMatch | InclusionMode::Auto);
         let mode = self.inclusion.mode;
         match (needs_files, self.inclusion.file_match.is_empty()) {
-            (true, true) => {
-                return Some((
-                    vec!["inclusion"],
-                    format!("mode `{mode}` needs `file_match`"),
-                    "name paths, such as `file_match = [\"src/**\"]`, or use `mode = \"always\"`",
-                ));
-            }
-            (false, false) => {
-                return Some((
-                    vec!["inclusion", "file_match"],
-                    format!("mode `{mode}` does not look at files"),
-                    "leave `file_match` out, or use `mode = \"file_match\"`",
-                ));
-            }
-            _ => {}
+            (true, true) => Some((
+                vec!["inclusion"],
+                format!("mode `{mode}` needs `file_match`"),
+                "name paths, such as `file_match = [\"src/**\"]`, or use `mode = \"always\"`",
+            )),
+            (false, false) => Some((
+                vec!["inclusion", "file_match"],
+                format!("mode `{mode}` does not look at files"),
+                "leave `file_match` out, or use `mode = \"file_match\"`",
+            )),
+            _ => None,
         }
-        let rule = self
-            .rules
-            .iter()
-            .find(|(key, value)| !one_line(key) || !one_line(value));
-        rule.map(|(key, _)| {
-            (
-                vec!["rules", key.as_str()],
-                "a rule is a key and a value, each of one line of 1 to 200 characters".to_owned(),
-                "keep the long form for the text",
-            )
-        })
     }
 }
 
@@ -234,7 +247,23 @@ mod tests {
         let head = "+++\ntitle = \"a\"\n[inclusion]\nmode = \"sometimes\"\n+++\nx\n";
         assert_eq!(at(head), (4, 8, "\"sometimes\"".to_owned()));
         let rules = "+++\ntitle = \"é\"\n[inclusion]\nmode = \"always\"\n[rules]\na = \"\"\n+++\nx\n";
-        assert_eq!(at(rules), (6, 1, "a".to_owned()));
+        assert_eq!(at(rules), (6, 5, "\"\"".to_owned()));
+        let rule = |rule: &str| {
+            let head = format!("title = \"a\"\n[inclusion]\nmode = \"always\"\n[rules]\n{rule}\n");
+            pack(&head).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(rule("\"errors.library_2-x\" = \"use é, a b\""), Ok(()));
+        for bad in [
+            "\"errors.library \" = \"x\"",
+            "Errors = \"x\"",
+            "\"\" = \"x\"",
+            "a = \"x \"",
+            "a = \"x\\ny\"",
+            &format!("a = \"{}\"", "x".repeat(201)),
+        ] {
+            let error = rule(bad).unwrap_err();
+            assert!(error.contains("is not a rule's"), "{bad}: {error}");
+        }
     }
 
     #[test]

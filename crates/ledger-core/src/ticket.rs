@@ -12,6 +12,7 @@ use crate::id::{PackageName, SteeringName, TicketId};
 use crate::mode::Mode;
 use crate::path::RepoPath;
 use crate::spec::{RequirementId, SpecKind};
+use crate::steering::{RuleKey, RuleValue};
 
 /// A ticket as it stands in its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +142,7 @@ pub struct Context {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_files: Option<u32>,
     /// The most lines that a worker may be told: `problem`, `current`, `desired` and the texts of steering packs
-    /// together; 1000 where it is not said
+    /// together; 1000 where it is not said. A line of more than 200 characters counts as several
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_summary_lines: Option<u32>,
     /// Steering packs that this ticket asks for beside those that are given anyway. The approval covers them
@@ -324,7 +325,7 @@ pub struct Decision {
     pub blocks: bool,
     /// What it settles, in the words of the `[rules]` of steering packs. Where a pack says otherwise, no run starts
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub rules: BTreeMap<String, String>,
+    pub rules: BTreeMap<RuleKey, RuleValue>,
 }
 
 /// Whether a decision is made.

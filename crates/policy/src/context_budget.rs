@@ -126,14 +126,34 @@ impl ContextSize {
     }
 }
 
-/// How many lines of a text are not empty.
+/// The most characters that count as one line: as many as two lines of code that is set wide.
+const LINE: usize = 200;
+
+/// How many lines of a text are not empty. A longer one counts as so many lines as it fills.
 fn full_lines(text: &str) -> usize {
-    text.lines().filter(|line| !line.trim().is_empty()).count()
+    text.lines()
+        .map(|line| line.trim().chars().count().div_ceil(LINE))
+        .sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_without_breaks_is_no_way_around_the_budget() {
+        for (text, lines) in [
+            ("", 0),
+            (" \n\t\n", 0),
+            ("a\n\n b", 2),
+            (&"é".repeat(200), 1),
+            (&"é".repeat(201), 2),
+            (&format!("{}a\nb", " ".repeat(1000)), 2),
+            (&"x".repeat(200_000), 1000),
+        ] {
+            assert_eq!(full_lines(text), lines);
+        }
+    }
 
     #[test]
     fn the_schema_of_tickets_says_what_holds_where_a_ticket_does_not() {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use ledger_core::{DecisionStatus, InclusionMode, RepoPath, SteeringHead, SteeringName, SteeringPack, TicketFile};
+use ledger_core::{
+    DecisionStatus, InclusionMode, RepoPath, RuleKey, RuleValue, SteeringHead, SteeringName, SteeringPack, TicketFile,
+};
 
 use crate::scope::{InvalidScope, PatternSet, PolicyScope, patterns};
 
@@ -44,15 +46,15 @@ pub enum SteeringConflict {
     /// The same rule has two values.
     Rule {
         /// The rule.
-        key: String,
+        key: RuleKey,
         /// Who gives it the first value.
         first: RuleSource,
         /// That value.
-        value: String,
+        value: RuleValue,
         /// Who gives it another.
         second: RuleSource,
         /// That value.
-        other: String,
+        other: RuleValue,
     },
     /// A pack asks to change what the ticket may not change.
     Scope {
@@ -282,19 +284,19 @@ pub fn steering_conflicts(
     let of_packs = packs
         .iter()
         .map(|(name, pack)| (RuleSource::Pack(name.clone()), &pack.head.rules));
-    let mut said: BTreeMap<&str, (RuleSource, &str)> = BTreeMap::new();
+    let mut said: BTreeMap<&RuleKey, (RuleSource, &RuleValue)> = BTreeMap::new();
     let mut conflicts = Vec::new();
     for (source, rules) in decisions.chain(of_packs) {
         for (key, value) in rules {
-            match said.get(key.as_str()) {
+            match said.get(key) {
                 None => {
                     said.insert(key, (source.clone(), value));
                 }
-                Some((_, first)) if first == value => {}
+                Some((_, first)) if *first == value => {}
                 Some((first, earlier)) => conflicts.push(SteeringConflict::Rule {
                     key: key.clone(),
                     first: first.clone(),
-                    value: (*earlier).to_owned(),
+                    value: (*earlier).clone(),
                     second: source.clone(),
                     other: value.clone(),
                 }),

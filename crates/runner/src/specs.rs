@@ -51,6 +51,9 @@ impl LinkedSpec {
     }
 }
 
+/// The files of the current specs that differ, or what cannot be brought into them.
+pub(crate) type Brought = Result<BTreeMap<RepoPath, Vec<u8>>, Vec<CurrentProblem>>;
+
 impl LinkedSpecs {
     /// The files of the current specs that the delta names, as they are in a tree.
     pub(crate) fn current_in(
@@ -66,11 +69,7 @@ impl LinkedSpecs {
     }
 
     /// The current specs of a tree once this change is delivered: the files that differ, whole. Else what cannot be brought into them.
-    pub(crate) fn brought_into(
-        &self,
-        repository: &Repository,
-        tree: TreeId,
-    ) -> Result<Result<BTreeMap<RepoPath, Vec<u8>>, Vec<CurrentProblem>>, ObjectError> {
+    pub(crate) fn brought_into(&self, repository: &Repository, tree: TreeId) -> Result<Brought, ObjectError> {
         let taken = ids_in(repository, tree, &self.folder)?.taken_by(&self.set);
         Ok(match taken.is_empty() {
             true => with_delta(&self.set, &self.current_in(repository, tree)?),
