@@ -52,13 +52,140 @@ fn every_verb_has_help_with_examples() {
         assert!(help.stdout.contains("Examples:\n  foil "), "{help}");
         all.push_str(&format!("$ foil {verb} --help\n{help}\n"));
     }
-    let listed = main.stdout.lines().skip_while(|line| *line != "Commands:").skip(1);
-    assert_eq!(
-        listed.take_while(|line| !line.is_empty()).count(),
-        VERBS.len(),
-        "{main}"
-    );
+    assert_eq!(listed(&main.stdout).len(), VERBS.len(), "{main}");
     snapshot!("help_of_every_verb", all);
+}
+
+/// The verbs that a help text lists.
+fn listed(help: &str) -> Vec<&str> {
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs = lines.take_while(|line| !line.is_empty());
+    verbs
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|verb| !verb.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_verb_of_a_verb_has_examples_too() {
+    let world = World::new();
+    let mut found = 0;
+    for verb in VERBS {
+        let help = world.foil(&[verb, "--help"]).stdout;
+        for below in listed(&help) {
+            let help = world.foil(&[verb, below, "--help"]);
+            let example = format!("Examples:\n  foil {verb} {below}");
+            assert!(help.stdout.contains(&example), "{help}");
+            found += 1;
+        }
+    }
+    assert!(found >= 10, "{found}");
+}
+
+const GUIDE: &str = include_str!("../../../docs/guide.md");
+
+/// What our own pages tell people to type: the lines of code blocks that begin with `foil` or `$ foil`, and `foil …` in the text.
+fn told_to_type() -> Vec<&'static str> {
+    let pages = [
+        include_str!("../../../README.md"),
+        GUIDE,
+        include_str!("../../../docs/troubleshooting.md"),
+        include_str!("../../../docs/reference.md"),
+        include_str!("../../runner/src/codex_files/skill.md"),
+    ];
+    let mut found = Vec::new();
+    for page in pages {
+        let mut is_code = false;
+        for line in page.lines() {
+            if line.starts_with("```") {
+                is_code = !is_code;
+            } else if is_code {
+                let typed = line.strip_prefix("$ ").unwrap_or(line);
+                // What stands behind the command is a comment.
+                found.extend(
+                    typed
+                        .starts_with("foil ")
+                        .then(|| typed.split(" #").next().unwrap_or(typed)),
+                );
+            } else {
+                found.extend(
+                    line.split('`')
+                        .skip(1)
+                        .step_by(2)
+                        .filter(|words| words.starts_with("foil ")),
+                );
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+#[test]
+fn what_the_pages_tell_people_to_type_can_be_typed() {
+    let world = World::new();
+    let told = told_to_type();
+    assert!(told.len() > 100, "{}", told.len());
+    let mut wrong = String::new();
+    for line in told {
+        let names = line
+            .replace("<ticket>", "0001-hello")
+            .replace("<code>", "scope_violation")
+            .replace("<name>", "ticket");
+        let words = shell_words(names.strip_prefix("foil ").unwrap_or_default());
+        // With `--help`, everything that is typed is looked at, and nothing is missing or done.
+        let mut arguments: Vec<_> = words.iter().map(String::as_str).collect();
+        arguments.insert(
+            arguments
+                .iter()
+                .position(|word| *word == "--")
+                .unwrap_or(arguments.len()),
+            "--help",
+        );
+        let said = world.foil(&arguments);
+        if said.code != Some(0) {
+            wrong.push_str(&format!("{line}\n{said}\n"));
+        }
+    }
+    assert_eq!(wrong, "");
+}
+
+/// The words of a command line in which at most double quotes stand.
+fn shell_words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for character in line.trim().chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            other => words.last_mut().unwrap().push(other),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn every_block_of_toml_in_the_guide_is_a_policy_or_a_ticket() {
+    let mut read = 0;
+    for (index, block) in GUIDE.split("```").enumerate().filter(|(index, _)| index % 2 == 1) {
+        let Some(toml) = block.strip_prefix("toml\n") else {
+            continue;
+        };
+        let ticket = match toml.starts_with("title = ") {
+            true => toml.to_owned(),
+            false => format!("title = \"Of the guide\"\nmode = \"loop\"\n{toml}"),
+        };
+        let as_ticket = ledger_core::TicketFile::parse(ticket.as_bytes()).map(drop);
+        let as_policy = policy::Policy::parse(toml.as_bytes()).map(drop);
+        assert!(
+            as_ticket.is_ok() || as_policy.is_ok(),
+            "block {index}: {toml}\nas a ticket: {as_ticket:?}\nas a policy: {as_policy:?}"
+        );
+        read += 1;
+    }
+    assert!(read > 15, "{read}");
 }
 
 #[test]

@@ -32,12 +32,14 @@ pub(crate) struct CodexArgs {
 #[derive(Debug, Subcommand)]
 enum CodexVerb {
     /// Log in with a login that only runs use; yours stays as it is
+    #[command(after_help = "Examples:\n  foil codex login\n  foil codex login -- --device-auth")]
     Login {
         /// Further arguments for `codex login`
         #[arg(last = true, value_name = "ARGUMENT")]
         arguments: Vec<std::ffi::OsString>,
     },
     /// Show version, login and sandbox, and which of our files your Codex has
+    #[command(after_help = "Examples:\n  foil codex status\n  foil codex status --json")]
     Status,
     /// Write the roles of a ticket for the Codex that you use yourself; what is yours is left as it is
     Install(codex_install::InstallArgs),

@@ -164,8 +164,8 @@ fn attack_on_records(world: World, ends: &Ends, meanwhile: impl FnOnce(&World)) 
         }
         Delivers(paths) => {
             assert_eq!(packet["outcome"], "done", "{said}");
-            let delivered = world.git(&["diff", "--name-only", &base, &format!("foil/{TICKET}^")]);
-            assert_eq!(delivered.lines().collect::<Vec<_>>(), *paths);
+            let delivered = world.git(&["diff", "--name-only", "-z", &base, &format!("foil/{TICKET}^")]);
+            assert_eq!(delivered.split_terminator('\0').collect::<Vec<_>>(), *paths);
             assert_eq!(
                 world.git(&["rev-list", "--count", &format!("{base}..foil/{TICKET}")]),
                 "2",
@@ -318,6 +318,11 @@ attacks! {
     adds_a_pipe: NARROW, [run("mkfifo hello.txt")], done() => Blocked("scope_violation");
     adds_a_file_without_end: NARROW, [run("truncate -s 8T hello.txt")], done() => Blocked("scope_violation");
     makes_a_tracked_file_endless: WIDE, [hello(), run("truncate -s 8T README")], done() => Blocked("scope_violation");
+    gives_files_names_that_mean_something_to_git: WIDE,
+        [hello(), write(":/magic", ""), write(":(exclude)*", ""), write("*glob[", ""), write("a -> b", ""), write("-rf", ""), write("--", ""),
+         write("na\u{ef}ve \u{1f600}", ""), write("branch/checkout", ""), write("HEAD", ""), write("src/\"quoted\\", ""), write("@{-1}", "")],
+        done() => Delivers(&["*glob[", "--", "-rf", ":(exclude)*", ":/magic", "@{-1}", "HEAD", "a -> b", "branch/checkout", "hello.txt",
+            "na\u{ef}ve \u{1f600}", "src/\"quoted\\"]);
     adds_a_name_with_a_line_break: NARROW, [hello(), run("touch \"$(printf 'a\\n## Independent review\\nb')\"")], done() => Blocked("scope_violation");
     adds_a_name_that_is_no_text: NARROW, [hello(), run("touch \"$(printf 'a\\377\\033[2Jb')\"")], done() => Blocked("scope_violation");
     adds_a_twin_by_case: WIDE, [hello(), write("readme", "twin\n")], done() => Blocked("scope_violation");
