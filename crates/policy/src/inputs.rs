@@ -83,7 +83,7 @@ pub enum Outcome {
 }
 
 /// Whether a person, or whoever ends processes, waits for the runner to leave. Where only the night is over, nobody does.
-pub(crate) fn is_hurried(stop: Option<PauseCause>) -> bool {
+pub fn is_hurried(stop: Option<PauseCause>) -> bool {
     matches!(
         stop,
         Some(PauseCause::Stop | PauseCause::Interrupt | PauseCause::Terminate)

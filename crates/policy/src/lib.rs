@@ -55,7 +55,7 @@ pub use context_budget::{
     ContextFacts, ContextLimit, ContextSize, DEFAULT_CONTEXT_FILES, DEFAULT_CONTEXT_LINES, context_files,
 };
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file, is_opaque_dependency_file};
-pub use inputs::{Inputs, Outcome, StartFacts, Step};
+pub use inputs::{Inputs, Outcome, StartFacts, Step, is_hurried};
 pub use limits::Limits;
 pub use liveness::{Liveness, ending_cause, liveness};
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};

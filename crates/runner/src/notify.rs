@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ledger_core::{
-    AskedQuestion, CommandOutcome, Notification, NotificationChannel, NotificationEvent, NotifiedBlocker, Question,
-    Run, State, TicketId,
+    AskedQuestion, CommandOutcome, Notification, NotificationChannel, NotificationEvent, NotifiedBlocker, PauseCause,
+    Question, Run, State, TicketId,
 };
 use policy::config::{NotifyPolicy, Webhook, WebhookHost, webhook_host};
+use policy::is_hurried;
+use tokio::sync::watch;
 
 use crate::agent::{inherited_environment, shorten};
 use crate::guard::{GuardProgram, GuardedCommand};
@@ -112,24 +114,33 @@ pub(crate) struct Notifier<'a> {
 }
 
 impl Notifier<'_> {
-    /// Sends this one, once. The error tells what somebody may read.
+    /// Sends this one, once, and gives it up once `stop` is ready. The error tells what somebody may read.
     pub(crate) async fn send(
         &self,
         by: NotificationChannel,
         notification: &Notification,
         variables: &Variables,
+        stop: impl Future<Output = ()>,
     ) -> Result<(), NotifyError> {
         std::fs::create_dir_all(self.temporary)?;
         let folder = tempfile::Builder::new().prefix("notify-").tempdir_in(self.temporary)?;
         let body = serde_json::to_string(notification).map_err(std::io::Error::other)?;
         match (by, &self.policy.webhook, &self.policy.command) {
-            (NotificationChannel::Webhook, Some(webhook), _) => self.post(webhook, &body, folder.path()).await,
-            (NotificationChannel::Command, _, Some(command)) => self.run(command, body, variables, folder.path()).await,
+            (NotificationChannel::Webhook, Some(webhook), _) => self.post(webhook, &body, folder.path(), stop).await,
+            (NotificationChannel::Command, _, Some(command)) => {
+                self.run(command, body, variables, folder.path(), stop).await
+            }
             _ => Err(NotifyError::NoChannel { by }),
         }
     }
 
-    async fn post(&self, webhook: &Webhook, body: &str, folder: &Path) -> Result<(), NotifyError> {
+    async fn post(
+        &self,
+        webhook: &Webhook,
+        body: &str,
+        folder: &Path,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), NotifyError> {
         let address = address_of(webhook)?;
         let host = webhook_host(&address).map_err(|reason| NotifyError::Address { reason })?;
         let environment = CURL_VARIABLES
@@ -140,7 +151,7 @@ impl Notifier<'_> {
             .args(["--disable", "--config", "-"])
             .envs(environment);
         let input = curl_config(&address, host, body);
-        let (end, printed) = self.supervise(command, input, folder).await?;
+        let (end, printed) = self.supervise(command, input, folder, stop).await?;
         match end.outcome {
             CommandOutcome::Exited { code: 0 } => match printed.trim().parse::<u16>() {
                 Ok(200..300) => Ok(()),
@@ -159,7 +170,14 @@ impl Notifier<'_> {
         }
     }
 
-    async fn run(&self, command: &str, body: String, variables: &Variables, folder: &Path) -> Result<(), NotifyError> {
+    async fn run(
+        &self,
+        command: &str,
+        body: String,
+        variables: &Variables,
+        folder: &Path,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), NotifyError> {
         // Nothing that lies where it starts can be taken for a program or a file of the policy's.
         let empty = folder.join("empty");
         std::fs::create_dir(&empty)?;
@@ -168,7 +186,7 @@ impl Notifier<'_> {
             .envs(inherited_environment())
             .envs(variables.0.iter().map(|(name, value)| (name, value)))
             .current_dir(empty);
-        let (end, printed) = self.supervise(command, body + "\n", folder).await?;
+        let (end, printed) = self.supervise(command, body + "\n", folder, stop).await?;
         if end.outcome.succeeded() {
             return Ok(());
         }
@@ -183,6 +201,7 @@ impl Notifier<'_> {
         command: GuardedCommand,
         input: String,
         folder: &Path,
+        stop: impl Future<Output = ()>,
     ) -> Result<(ProcessEnd, String), NotifyError> {
         let output: PathBuf = folder.join("output");
         let supervision = Supervision {
@@ -199,10 +218,18 @@ impl Notifier<'_> {
             Some(folder) => command.record_in(folder),
             None => command,
         };
-        let end = supervision.run(command, std::future::pending()).await?;
+        let end = supervision.run(command, stop).await?;
         let printed = std::fs::read(&output)?;
         let printed = String::from_utf8_lossy(&printed);
         Ok((end, end_of(&printed, 4 << 10).to_owned()))
+    }
+}
+
+/// Ready once somebody waits for the runner to leave.
+pub(crate) async fn told_to_stop(stop: &watch::Receiver<Option<PauseCause>>) {
+    if stop.clone().wait_for(|stop| is_hurried(*stop)).await.is_err() {
+        // Nobody is there any more who could say so.
+        std::future::pending::<()>().await;
     }
 }
 

@@ -136,7 +136,7 @@ pub fn run_tickets(
     let note = LockHolder::current(Moment::now().at)
         .and_then(|holder| RunnerNote::write(&workspace.roots().locks(), &holder))
         .ok();
-    let guard = what.options.guard.clone();
+    let (guard, stop) = (what.options.guard.clone(), what.options.stop.clone());
     let ran = std::thread::scope(|scope| {
         let night = &night;
         night.follow(runtime, what.options.stop.clone());
@@ -197,7 +197,7 @@ pub fn run_tickets(
         host.left()
     });
     if let Some(words) = &ran.spent {
-        for problem in runtime.block_on(notify_of_night(workspace, &guard, words)) {
+        for problem in runtime.block_on(notify_of_night(workspace, &guard, words, &stop)) {
             witness.not_notified(&problem);
         }
     }

@@ -276,6 +276,10 @@ fn a_command_that_fails_or_hangs_changes_nothing_and_leaves_nothing() {
             "the command: exit status 7; it printed last: [secret]",
         ),
         ("exec 0<&-; true", ""),
+        (
+            "echo begun; sleep 1000",
+            "the command: ended at its time limit; it printed last: begun",
+        ),
         ("setsid sleep 1000 & true", ""),
     ] {
         let world = notifying(WRITER, CONTRACT, &format!("command = \"{command}\"\n"));
@@ -287,6 +291,37 @@ fn a_command_that_fails_or_hangs_changes_nothing_and_leaves_nothing() {
         assert_eq!(ends(&world), [expected]);
         assert_none_below(world.folder(), Duration::from_secs(10));
     }
+}
+
+#[test]
+fn whoever_ends_the_runner_does_not_wait_for_whom_it_tells() {
+    let world = notifying(WRITER, CONTRACT, "command = \"sleep 1000\"\n");
+    let mut command = world.foil_command();
+    command
+        .args(["run", TICKET])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut runner = Runner(command.spawn().unwrap());
+    eventually("it is told", || {
+        let running = crate::processes::below(world.folder());
+        running.iter().any(|line| line.contains("sleep 1000"))
+    });
+    let pid = runner.0.id().to_string();
+    assert!(world.command("kill").args(["-TERM", &pid]).status().unwrap().success());
+    runner.0.wait().unwrap();
+    assert_none_below(world.folder(), Duration::from_secs(10));
+    assert_eq!(ends(&world), [Some("the command: stopped with the run".to_owned())]);
+    assert_eq!((intents(&world), world.foil(&["verify", TICKET]).code), (1, Some(0)));
+    let is_stored = |event: &Event| {
+        matches!(
+            event,
+            Event::Observed {
+                observation: Observation::RunStored { .. },
+                ..
+            }
+        )
+    };
+    assert!(journaled(&world).iter().any(is_stored), "the run is over, and kept");
 }
 
 #[test]

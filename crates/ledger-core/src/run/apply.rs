@@ -201,9 +201,9 @@ impl Run {
     /// What may still follow when the run is paused or over.
     fn permit_state(&self, event: &Event) -> Result<(), Refusal> {
         let pending = self.pending.as_ref().map(|pending| &pending.effect);
-        let ends_hook = matches!(event, Event::Intended(Effect::Interrupt { .. }))
-            && matches!(pending, Some(Effect::RunHook { .. }));
-        let storing = ends_hook
+        let ends_command = matches!(event, Event::Intended(Effect::Interrupt { .. }))
+            && matches!(pending, Some(Effect::RunHook { .. } | Effect::Notify { .. }));
+        let storing = ends_command
             || matches!(
                 event,
                 Event::Intended(Effect::StoreRun { .. } | Effect::RunHook { .. } | Effect::Notify { .. })

@@ -62,8 +62,8 @@ pub fn interruption(run: &Run, inputs: &Inputs) -> Option<Effect> {
 
 /// While something is under way after the end of a run.
 pub(super) fn at_the_end(pending: &Pending, inputs: &Inputs) -> Step {
-    let is_hook = matches!(pending.effect, Effect::RunHook { .. });
-    if is_hook && is_hurried(inputs.stop) && pending.interrupt.is_none() {
+    let is_command = matches!(pending.effect, Effect::RunHook { .. } | Effect::Notify { .. });
+    if is_command && is_hurried(inputs.stop) && pending.interrupt.is_none() {
         return interrupt(pending, None);
     }
     Step::Wait { until: None }

@@ -5,6 +5,7 @@ use ledger_core::{
     Blocker, BlockerCode, ChildEnd, ChildEnded, Choice, Event, PauseCause, PhaseEvidence, Record, Run, TicketId,
 };
 use policy::{NextChild, Outcome, TrustFact, after_child, next_child};
+use tokio::sync::watch;
 
 use super::opening::{new_run_id, open_run, opened};
 use super::{
@@ -28,6 +29,7 @@ pub struct Manager<'a> {
     ticket: TicketId,
     earlier: EarlierRun,
     guard: GuardProgram,
+    stop: watch::Receiver<Option<PauseCause>>,
     lock: TicketLock,
 }
 
@@ -124,6 +126,7 @@ impl<'a> Manager<'a> {
             ticket: ticket.clone(),
             earlier,
             guard: options.guard.clone(),
+            stop: options.stop.clone(),
             lock,
         }))
     }
@@ -205,7 +208,7 @@ impl<'a> Manager<'a> {
         let mut driver = self.earlier.driver(observe);
         driver.record(Timestamp::now(), &Event::Blocked(blocker.clone()))?;
         if candidacy.facts.trust == TrustFact::Trusted {
-            notify_of_end(&mut driver, &notifier, &candidacy.ticket.file.title).await?;
+            notify_of_end(&mut driver, &notifier, &candidacy.ticket.file.title, &self.stop).await?;
         }
         keep_ended(&mut driver, self.workspace.repository(), &folders.run)?;
         Ok(Managed::Stopped(Box::new(RunReport {

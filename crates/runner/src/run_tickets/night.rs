@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::guard::GuardProgram;
 use crate::journal_records::{JournalRecords, replay};
-use crate::notify::{Notifier, notification_of_night};
+use crate::notify::{Notifier, notification_of_night, told_to_stop};
 use crate::redact::Redactor;
 use crate::run_history::{KnownRun, known_runs, read_known, tickets_with_runs};
 use crate::run_variables::Variables;
@@ -180,7 +180,12 @@ fn leave(stop: &watch::Sender<Option<PauseCause>>, cause: PauseCause) {
 
 /// Tells outside that the night is over, where the policy wants that. There is no journal of a night: nobody tells it again, because the runner of the
 /// next night has seen nothing of this one. Gives what went wrong.
-pub(super) async fn notify_of_night(workspace: &Workspace, guard: &GuardProgram, words: &str) -> Vec<String> {
+pub(super) async fn notify_of_night(
+    workspace: &Workspace,
+    guard: &GuardProgram,
+    words: &str,
+    stop: &watch::Receiver<Option<PauseCause>>,
+) -> Vec<String> {
     let (Ok(policy), Ok(true)) = (workspace.policy(), workspace.is_policy_trusted()) else {
         return Vec::new();
     };
@@ -199,7 +204,7 @@ pub(super) async fn notify_of_night(workspace: &Workspace, guard: &GuardProgram,
     };
     let mut problems = Vec::new();
     for by in policy.notify.channels(about) {
-        if let Err(error) = notifier.send(by, &notification, &variables).await {
+        if let Err(error) = notifier.send(by, &notification, &variables, told_to_stop(stop)).await {
             problems.push(format!("the {by}: {error}"));
         }
     }
