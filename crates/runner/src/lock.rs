@@ -176,13 +176,19 @@ impl RunnerNote {
     pub(crate) fn write(folder: &Path, holder: &LockHolder) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         for (path, note) in runner_notes(folder)? {
-            if note.is_none_or(|note| !note.process.is_alive()) {
-                fs::remove_file(path)?;
+            if note.is_none_or(|note| !note.process.is_alive())
+                // Another runner that begins now takes it away, too.
+                && let Err(error) = fs::remove_file(path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                return Err(error);
             }
         }
         let path = folder.join(format!("{RUNNER}{}", holder.process.pid));
-        let mut file = open_lock(&path)?;
+        // Whoever reads it finds all of it: one that cannot be read counts as left over.
+        let mut file = tempfile::Builder::new().prefix(".note-").tempfile_in(folder)?;
         file.write_all(&serde_json::to_vec(holder)?)?;
+        let file = file.persist(&path)?;
         Ok(Self { path, _file: file })
     }
 }
@@ -364,4 +370,34 @@ pub(crate) fn has_open(process: &ProcessIdentity, file: &Path) -> io::Result<boo
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_that_begin_at_the_same_time_beside_what_others_left_all_have_their_note() {
+        let folder = tempfile::tempdir().unwrap();
+        let holder = |pid| {
+            let mut holder = LockHolder::current(jiff::Timestamp::UNIX_EPOCH).unwrap();
+            holder.process.pid = pid;
+            holder
+        };
+        for _ in 0..50 {
+            for left in 0..20 {
+                fs::write(folder.path().join(format!("{RUNNER}{left}")), "").unwrap();
+            }
+            let barrier = std::sync::Barrier::new(4);
+            let begin = |number: i32| {
+                barrier.wait();
+                RunnerNote::write(folder.path(), &holder(1_000_000_000 + number))
+            };
+            let notes: Vec<_> = std::thread::scope(|scope| {
+                let begun: Vec<_> = (0..4).map(|number| scope.spawn(move || begin(number))).collect();
+                begun.into_iter().map(|begun| begun.join().unwrap()).collect()
+            });
+            assert!(notes.iter().all(Result::is_ok), "{notes:?}");
+        }
+    }
 }

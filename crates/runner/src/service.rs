@@ -47,7 +47,9 @@ pub enum ServiceError {
         path: PathBuf,
     },
     /// A path or value cannot be written into such a file.
-    #[error("{what} cannot be named in the file of a service: it is no text, or has a line break")]
+    #[error(
+        "{what} cannot be named in the file of a service: it is no text, has a line break, or ends in a backslash or a blank"
+    )]
     Name {
         /// What it is.
         what: String,
@@ -184,6 +186,11 @@ impl Service {
             words.push(line(argument, "an argument")?);
         }
         let directory = line(command.directory.as_os_str(), "the work tree")?;
+        // A line of systemd's that ends in a backslash goes on in the next one, and blanks at its end are cut off.
+        if directory.ends_with(['\\', ' ']) {
+            let what = "the work tree".to_owned();
+            return Err(ServiceError::Name { what });
+        }
         Ok(match self.manager {
             ServiceManager::Systemd => systemd_unit(&directory, &words, &variables),
             ServiceManager::Launchd => launchd_list(&self.name, &directory, &words, &variables),

@@ -184,3 +184,115 @@ fn count(usage: &Value) -> TokenCount {
         total: input.saturating_add(output),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(lines: &[&str]) -> (Vec<Activity>, ExecWatch) {
+        let mut watch = ExecWatch::new(Redaction::default());
+        let seen = lines.iter().flat_map(|line| watch.line(line)).collect();
+        (seen, watch)
+    }
+
+    const COMPLETED: &str =
+        r#"{"type":"turn.completed","usage":{"input_tokens":5,"cached_input_tokens":2,"output_tokens":3}}"#;
+
+    #[test]
+    fn what_is_no_event_is_passed_over() {
+        for line in [
+            "",
+            "hello",
+            "7",
+            "null",
+            "[]",
+            "[{\"type\":\"turn.completed\"}]",
+            "\"turn.completed\"",
+            "{}",
+            r#"{"type":7}"#,
+            r#"{"type":["turn.completed"]}"#,
+            r#"{"type":"turn.started"}"#,
+            r#"{"type":"a.new.one","item":{"type":"command_execution"}}"#,
+            r#"{"type":"item.started"}"#,
+            r#"{"type":"item.started","item":7}"#,
+            r#"{"type":"item.completed","item":{"type":"a_new_one"}}"#,
+            r#"{"type":"item.completed","item":{"type":"file_change","status":"failed","changes":[{"path":"a"}]}}"#,
+            r#"{"type":"thread.started","thread_id":7}"#,
+            r#"{"type":"thread.started"}"#,
+            r#"{"type":"turn.completed","usage":{}"#,
+            "\u{feff}{\"type\":\"turn.completed\"}",
+        ] {
+            let (seen, watch) = watched(&[line]);
+            assert_eq!(seen, [], "{line}");
+            assert!(watch.outcome().is_none() && watch.thread().is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_an_event_lacks_or_has_in_another_form_counts_as_nothing() {
+        let command = |item: &str, code: Option<i32>| Activity::CommandEnded {
+            item: item.to_owned(),
+            exit_code: code,
+            declined: false,
+        };
+        for (code, expected) in [
+            ("null", None),
+            ("\"0\"", None),
+            ("1e99", None),
+            ("4294967296", None),
+            ("-9", Some(-9)),
+        ] {
+            let ended = format!(
+                r#"{{"type":"item.completed","item":{{"type":"command_execution","id":["x"],"command":{{}},"exit_code":{code}}}}}"#
+            );
+            let (seen, _) = watched(&[&ended]);
+            assert_eq!(seen.last(), Some(&command("", expected)), "{code}");
+        }
+        let edits = r#"{"type":"item.completed","item":{"type":"file_change","status":"completed","changes":[7,{"path":null},{"path":"a"}]}}"#;
+        assert_eq!(
+            watched(&[edits]).0,
+            [Activity::FilesEdited {
+                paths: vec!["a".to_owned()]
+            }]
+        );
+        for usage in [
+            "null",
+            "7",
+            "{}",
+            r#"{"input_tokens":-5,"output_tokens":1.5}"#,
+            r#"{"input_tokens":"9"}"#,
+        ] {
+            let (_, watch) = watched(&[&format!(r#"{{"type":"turn.completed","usage":{usage}}}"#)]);
+            assert_eq!(watch.tokens(), TokenCount::default(), "{usage}");
+        }
+        let most = u64::MAX;
+        let (_, watch) = watched(&[&format!(
+            r#"{{"type":"turn.completed","usage":{{"input_tokens":{most},"output_tokens":{most}}}}}"#
+        )]);
+        assert_eq!(watch.tokens().total, most);
+    }
+
+    #[test]
+    fn a_turn_ends_once_and_says_what_it_said_before() {
+        let said =
+            |text: &str| format!(r#"{{"type":"item.completed","item":{{"type":"agent_message","text":"{text}"}}}}"#);
+        let started = r#"{"type":"thread.started","thread_id":"first"}"#;
+        let again = r#"{"type":"thread.started","thread_id":"second"}"#;
+        let failed = r#"{"type":"turn.failed","error":{"message":"gone"}}"#;
+        let (_, watch) = watched(&[
+            started,
+            again,
+            &said("a"),
+            &said("b"),
+            COMPLETED,
+            &said("c"),
+            failed,
+            COMPLETED,
+        ]);
+        let end = watch.end().unwrap();
+        assert_eq!(end.outcome, TurnOutcome::Completed { answer: "b".to_owned() });
+        assert_eq!((end.tokens.total, end.thread.unwrap().as_str()), (8, "first"));
+        let (_, watch) = watched(&[failed, COMPLETED]);
+        assert!(matches!(watch.outcome(), Some(TurnOutcome::Failed(_))), "{watch:?}");
+    }
+}
