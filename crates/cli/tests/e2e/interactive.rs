@@ -1,5 +1,6 @@
 //! The Codex that a person uses themselves: the roles and hooks that `foil codex install` writes for it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_json::json;
@@ -210,4 +211,54 @@ fn the_doctor_finds_the_protocol_of_the_pinned_codex_as_it_was_tested() {
     let findings = document["findings"].as_array().unwrap();
     let protocol = findings.iter().find(|finding| finding["what"] == "codex protocol");
     assert_eq!(protocol.unwrap()["state"], "ok", "{}", said.stdout);
+}
+
+/// What the doctor finds of the protocol of a Codex whose description of itself is changed so.
+fn protocol_of(change: &str) -> serde_json::Value {
+    let world = World::new(BackEnd::AppServer, Terms::default(), ModelScript::default());
+    let codex = world.root().join("changed-codex");
+    let real = codex_path();
+    let script = format!(
+        "#!/bin/sh\n'{}' \"$@\" || exit\ncase \"$*\" in *generate-json-schema*) cd \"$5\" && {change};; esac\n",
+        real.display()
+    );
+    std::fs::write(&codex, script).unwrap();
+    std::fs::set_permissions(&codex, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let policy = world.repository.join("counterfoil.toml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    let named = format!("command = \"{}\"", real.display());
+    assert!(text.contains(&named), "{text}");
+    std::fs::write(
+        &policy,
+        text.replace(&named, &format!("command = \"{}\"", codex.display())),
+    )
+    .unwrap();
+    world.foil(&["trust"]).succeeds();
+    let said = world.foil(&["doctor", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap().iter();
+    let mut found = findings.filter(|finding| finding["what"] == "codex protocol");
+    found.next().unwrap().clone()
+}
+
+#[test]
+#[ignore = "needs the real Codex; run by cargo xtask e2e"]
+fn a_codex_that_asks_for_more_is_warned_of_and_one_that_lacks_what_runs_use_is_a_problem() {
+    let same = protocol_of("true");
+    assert_eq!(same["state"], "ok", "{same}");
+    let more = protocol_of("sed -i 's|\"item/tool/call\"|\"item/tool/call2\"|' ServerRequest.json");
+    assert_eq!(more["state"], "warning", "{more}");
+    assert!(
+        more["detail"]
+            .as_str()
+            .unwrap()
+            .contains("`item/tool/call2` may be asked for"),
+        "{more}"
+    );
+    let less = protocol_of("sed -i 's|\"turn/interrupt\"|\"turn/stop\"|' ClientRequest.json");
+    assert_eq!(less["state"], "problem", "{less}");
+    assert!(
+        less["detail"].as_str().unwrap().contains("request turn/interrupt"),
+        "{less}"
+    );
 }

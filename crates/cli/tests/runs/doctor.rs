@@ -1,6 +1,7 @@
 //! `foil doctor`
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
@@ -103,6 +104,81 @@ fn what_is_not_as_it_should_be_is_named() {
         findings(&world.foil(&["doctor", "--json"]), "policy")[0]["state"],
         "problem"
     );
+}
+
+/// A world whose Codex is a script that answers these three questions by these commands.
+fn asking_codex(login: &str, sandbox: &str, protocol: &str) -> World {
+    let world = World::initialized();
+    let codex = world.folder().join("codex");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n--version) echo codex-cli 0.169.0;;\n'login status') {login};;\nsandbox*) {sandbox};;\n\
+         app-server*) {protocol};;\n*) exit 1;;\nesac\n"
+    );
+    std::fs::write(&codex, script).unwrap();
+    std::fs::set_permissions(&codex, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.write(
+        "counterfoil.toml",
+        format!("[agent]\ncommand = \"{}\"\n", codex.display()),
+    );
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    world
+}
+
+#[test]
+fn what_codex_cannot_do_is_a_problem_with_what_to_do() {
+    let no_schemas =
+        "for file in ClientRequest ServerNotification ServerRequest; do echo '{}' >\"$5/$file.json\"; done";
+    for (answers, what, state, detail, hint) in [
+        (
+            ["echo 'Logged in'", "true", no_schemas],
+            "codex login",
+            "ok",
+            "Logged in",
+            None,
+        ),
+        (
+            ["echo 'Not logged in' >&2; exit 1", "true", no_schemas],
+            "codex login",
+            "problem",
+            "Not logged in",
+            Some("foil codex login"),
+        ),
+        (["true", "true", no_schemas], "codex sandbox", "ok", "it starts", None),
+        (
+            ["true", "echo 'no user namespaces' >&2; exit 1", no_schemas],
+            "codex sandbox",
+            "problem",
+            "no user namespaces",
+            Some("sandbox"),
+        ),
+        (
+            ["true", "true", no_schemas],
+            "codex protocol",
+            "problem",
+            "answer to thread/start: model is not there; and 71 more",
+            Some("install codex 0.169.0"),
+        ),
+        (
+            ["true", "true", "echo 'what is that' >&2; exit 2"],
+            "codex protocol",
+            "warning",
+            "what is that",
+            Some(""),
+        ),
+    ] {
+        let [login, sandbox, protocol] = answers;
+        let world = asking_codex(login, sandbox, protocol);
+        let said = world.foil(&["doctor", "--json"]);
+        let [finding] = &findings(&said, what)[..] else {
+            panic!("{what}: {said}");
+        };
+        assert_eq!(finding["state"], state, "{said}");
+        assert!(finding["detail"].as_str().unwrap().contains(detail), "{finding}");
+        match hint {
+            None => assert!(finding["hint"].is_null(), "{finding}"),
+            Some(hint) => assert!(finding["hint"].as_str().unwrap().contains(hint), "{finding}"),
+        }
+    }
 }
 
 #[test]

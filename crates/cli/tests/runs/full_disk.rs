@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::common::{Said, World, said, said_by};
+use crate::doctor::findings;
 use crate::packages::writer;
 use crate::parallel::{scope, world_of};
 use crate::world::{CONTRACT, TICKET, WRITER, approved_with, eventually, json};
@@ -333,4 +334,12 @@ fn no_run_begins_where_too_little_is_free_and_the_numbers_are_told() {
     assert!(error["hint"].as_str().unwrap().contains("`foil clean`"), "{error}");
     let doctor = world.foil(&["doctor", "--json"]);
     assert_eq!(doctor.code, Some(1), "{doctor}");
+    let disk = &findings(&doctor, "disk")[0];
+    assert_eq!(disk["state"], "problem", "{doctor}");
+    let detail = disk["detail"].as_str().unwrap();
+    assert!(
+        detail.ends_with("MiB free, and 943718400 MiB must stay free"),
+        "{detail}"
+    );
+    assert_eq!(disk["hint"], "`foil clean` shows what could go");
 }

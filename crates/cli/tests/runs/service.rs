@@ -118,7 +118,7 @@ fn a_work_tree_whose_name_would_swallow_the_next_line_of_the_unit_is_refused() {
         let other = other.to_str().unwrap();
         world.git(&["clone", "--quiet", ".", other]);
         let said = service(&world, "exit 0", &["install", "-C", other]);
-        assert_eq!(said.code, Some(1), "{said}");
+        assert_eq!(said.code, Some(11), "{said}");
         assert!(said.stderr.contains("ends in a backslash or a blank"), "{said}");
         assert_eq!(units(&world), Vec::<PathBuf>::new());
     }
