@@ -239,12 +239,17 @@ pub(crate) struct AloneLock {
 const POLL: Duration = Duration::from_millis(50);
 
 impl AloneLock {
-    /// Waits for it, in the folder of locks. None where `stop` is ready first.
-    pub(crate) async fn wait(folder: &Path, stop: impl Future<Output = ()>) -> io::Result<Option<Self>> {
+    /// Waits for it, in the folder of locks. None where `stop` is ready first. `meanwhile` is done beside, as long as it waits.
+    pub(crate) async fn wait(
+        folder: &Path,
+        stop: impl Future<Output = ()>,
+        meanwhile: impl Future<Output = ()>,
+    ) -> io::Result<Option<Self>> {
         fs::create_dir_all(folder)?;
         // No name of a ticket's lock.
         let file = open_lock(&folder.join("exclusive-checks"))?;
-        let mut stop = std::pin::pin!(stop);
+        let (mut stop, mut meanwhile) = (std::pin::pin!(stop), std::pin::pin!(meanwhile));
+        let mut is_done = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),
@@ -253,6 +258,7 @@ impl AloneLock {
             }
             tokio::select! {
                 () = stop.as_mut() => return Ok(None),
+                () = meanwhile.as_mut(), if !is_done => is_done = true,
                 () = tokio::time::sleep(POLL) => {}
             }
         }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::{Barrier, Mutex};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ledger_core::{Activity, Blocker, Event, TicketId};
@@ -163,6 +164,29 @@ fn of_two_exclusive_checks_one_waits_for_the_other() {
     let said = world.foil(&["run", "--all", "--jobs", "2"]);
     assert_eq!(said.code, Some(0), "{said}");
     assert_states(&world, &[("0001-a", "done"), ("0002-b", "done")]);
+}
+
+#[test]
+fn a_check_that_waits_for_long_for_others_says_so() {
+    let world = world_of("", &[("0001-a", &scope("a.txt"), "echo a >a.txt")]);
+    let policy = world.read("counterfoil.toml");
+    let check = "[[check]]\nname = \"port\"\nsandbox = \"off\"\nexclusive = true\nrun = \"true\"\n";
+    world.write("counterfoil.toml", format!("{policy}{check}"));
+    world.commit_all("A check that runs alone");
+    assert_eq!(world.foil(&["trust"]).code, Some(0));
+    let locks = workspace(&world).roots().locks();
+    std::fs::create_dir_all(&locks).unwrap();
+    let held = std::fs::File::create(locks.join("exclusive-checks")).unwrap();
+    held.lock().unwrap();
+    let mut runner = beside(&world, &["run", "0001-a"]);
+    let told = "the check `port` has waited 60 s for exclusive checks of other runs of this clone";
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while !world.foil(&["events", "0001-a"]).stdout.contains(told) {
+        assert!(Instant::now() < deadline, "{}", world.foil(&["events", "0001-a"]));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    held.unlock().unwrap();
+    assert_eq!(runner.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]

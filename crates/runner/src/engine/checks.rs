@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use git_delivery::{Leftovers, Repository};
 use ledger_core::{
-    BlockerCode, CheckCommand as Command, CheckPurpose, CheckResult, CommandOutcome, CommitId, MAX_LINE_BYTES,
+    BlockerCode, CheckCommand as Command, CheckPurpose, CheckResult, CommandOutcome, CommitId, Event, MAX_LINE_BYTES,
     Observation, RepoPath, Run, Strength, TreeId,
 };
 use policy::config::{Baseline, GateLevel, SandboxUse};
 use policy::{CheckSpec, Policy};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::places::{Places, RunnersPlace};
 use super::set_up::{Surroundings, named, run_set_up, stopped};
@@ -122,6 +123,7 @@ impl Engine {
             places: self.places.clone(),
             base,
             tree,
+            sender: self.sender.clone(),
         }
     }
 }
@@ -141,9 +143,24 @@ pub(super) struct CheckPlace {
     places: Places,
     base: CommitId,
     pub(super) tree: TreeId,
+    sender: mpsc::Sender<Event>,
 }
 
+/// How long a check waits for others until it is told: as long as most of them take.
+const WAITING: Duration = Duration::from_secs(60);
+
 impl CheckPlace {
+    /// Tells of a check that waits for long.
+    async fn tell_of_waiting(&self, check: &str) {
+        tokio::time::sleep(WAITING).await;
+        let message = format!(
+            "the check `{check}` has waited {} s for exclusive checks of other runs of this clone; `foil status` shows those",
+            WAITING.as_secs()
+        );
+        // The drive may be gone; then nobody is left to tell.
+        let _ = self.sender.send(Event::Warned { message }).await;
+    }
+
     /// Does now what would have to be done before the next checks. Not where a check ran without a sandbox: what it left
     /// running could write in the place later.
     pub(super) fn tidy(self) {
@@ -267,7 +284,7 @@ pub(super) async fn run_all(
         set_up.extend(prepared.set_up);
         let output = outputs.join("current");
         let alone = match spec.exclusive {
-            true => AloneLock::wait(&plan.locks, stopped(interrupted)).await,
+            true => AloneLock::wait(&plan.locks, stopped(interrupted), place.tell_of_waiting(name)).await,
             false => Ok(None),
         };
         let alone = alone.map_err(|error| Failed::of(&error))?;
