@@ -194,7 +194,7 @@ fn goal(error: &GoalError) -> Exit {
         | GoalError::Exists { .. }
         | GoalError::Agent(_) => Exit::Refused,
         GoalError::Failed { .. }
-        | GoalError::Timeout { .. }
+        | GoalError::Ended { .. }
         | GoalError::Tokens { .. }
         | GoalError::Refused { .. }
         | GoalError::Touched => Exit::Blocked,

@@ -58,6 +58,7 @@ pub(crate) use ended::{end_for_changed_sources, has_delivered, keep_ended, store
 pub(crate) use notifying::notify_of_end;
 pub use places::RunFolders;
 pub(crate) use places::unfinished;
+pub(crate) use watching::SilenceWatch;
 
 /// What a run is made of, frozen when it is taken up.
 #[derive(Debug)]

@@ -3,14 +3,14 @@
 
 mod desk;
 mod drafts;
+mod turn;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use git_delivery::{RefError, RepositoryError};
 use ledger_core::{
-    Activity, AgentFailure, CheckCommand, CommitId, GoalPlan, GoalPlanStatus, PackageName, PauseCause, RepoPath,
-    TicketId, TokenCount, answer_schema_of,
+    Activity, AgentFailure, Blocker, CheckCommand, CommitId, GoalPlan, GoalPlanStatus, PackageName, PauseCause,
+    RepoPath, TicketId, TokenCount,
 };
 use policy::Policy;
 use policy::config::CheckPolicy;
@@ -18,9 +18,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use toml_edit::DocumentMut;
 
-use crate::agent::{
-    Access, Agent, AgentGuard, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest,
-};
+use crate::agent::{Agent, AgentGuard};
 use crate::agents::{AgentProblem, prepare_agent};
 use crate::beneath::{WriteError, replace_beneath};
 use crate::check_ledger::{CheckLedgerError, check_ledger};
@@ -189,11 +187,11 @@ pub enum GoalError {
         /// How.
         failure: Box<AgentFailure>,
     },
-    /// The turn took too long.
-    #[error("the planner took longer than the {seconds} s of `[limits] turn_timeout`")]
-    Timeout {
-        /// How long it may take.
-        seconds: u64,
+    /// The turn took too long, or would have: the planner was ended as the worker of a run is.
+    #[error("the planner was ended: {}", .because.reason)]
+    Ended {
+        /// Why.
+        because: Box<Blocker>,
     },
     /// It cost too much.
     #[error("the planner spent {spent} tokens, more than the {limit} of `[limits] max_tokens`")]
@@ -457,82 +455,6 @@ impl Planner<'_> {
         }
         let reasons = refused.map(|refused| refused.reasons).unwrap_or_default();
         Err(GoalError::Refused { reasons })
-    }
-
-    /// One turn of the planner; gives its answer.
-    async fn turn(
-        &mut self,
-        label: &str,
-        prompt: String,
-        place: PathBuf,
-        show: &mut impl FnMut(&Activity),
-    ) -> Result<String, GoalError> {
-        let agent = &self.policy.agent;
-        let request = TurnRequest {
-            label: label.to_owned(),
-            role: Role::Planner,
-            place,
-            thread: ThreadChoice::Fresh,
-            prompt,
-            answer_schema: answer_schema_of::<GoalPlan>().to_value(),
-            access: Access::ReadOnly,
-            network: false,
-            model: self.request.model.clone().or_else(|| agent.model.clone()),
-            effort: agent.reasoning_effort.clone(),
-            instructions: ProjectInstructions::On,
-            config: agent.config.clone().into_iter().collect(),
-            env: BTreeMap::new(),
-            log: self.files.log(),
-        };
-        let limits = &self.policy.limits;
-        let most = limits.turn_timeout.to_std();
-        let deadline = tokio::time::sleep(most);
-        tokio::pin!(deadline);
-        let mut stop = self.request.stop.clone();
-        let before = self.tokens;
-        let mut turn = self.agent.start_turn(request);
-        // Why the turn is to end before it has an answer.
-        let mut broken: Option<GoalError> = None;
-        let end = loop {
-            tokio::select! {
-                event = turn.events.recv() => match event {
-                    Some(TurnEvent::Activity(activity)) => {
-                        if let Activity::Tokens { spent } = &activity {
-                            self.tokens = before.plus(*spent);
-                        }
-                        show(&activity);
-                        let spent = self.tokens.total;
-                        if broken.is_none() && spent > limits.max_tokens {
-                            broken = Some(GoalError::Tokens { spent, limit: limits.max_tokens });
-                            turn.interrupt();
-                        }
-                    }
-                    Some(TurnEvent::Ended(end)) => break Some(end),
-                    None => break None,
-                },
-                () = &mut deadline, if broken.is_none() => {
-                    broken = Some(GoalError::Timeout { seconds: most.as_secs() });
-                    turn.interrupt();
-                }
-                Ok(cause) = stop.wait_for(Option::is_some), if broken.is_none() => {
-                    broken = Some(GoalError::Stopped { cause: cause.unwrap_or(PauseCause::Stop) });
-                    turn.interrupt();
-                }
-            }
-        };
-        if let Some(end) = &end {
-            self.tokens = before.plus(end.tokens);
-        }
-        match (broken, end.map(|end| end.outcome)) {
-            (Some(broken), _) => Err(broken),
-            (None, Some(TurnOutcome::Completed { answer })) => Ok(answer),
-            (None, Some(TurnOutcome::Failed(failure))) => Err(GoalError::Failed {
-                failure: Box::new(failure),
-            }),
-            (None, Some(TurnOutcome::Interrupted) | None) => Err(GoalError::Stopped {
-                cause: PauseCause::Stop,
-            }),
-        }
     }
 
     /// Holds the drafts of a plan against the rules, where the user's files are not touched.

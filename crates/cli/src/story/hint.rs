@@ -123,7 +123,7 @@ fn goal(error: &GoalError) -> Option<String> {
         GoalError::Exists { .. } => {
             "nothing was written: look at what it is, or move it away, and plan again".to_owned()
         }
-        GoalError::Timeout { .. } | GoalError::Tokens { .. } => {
+        GoalError::Ended { .. } | GoalError::Tokens { .. } => {
             "nothing was written: state a smaller goal, or raise the limit in counterfoil.toml".to_owned()
         }
         GoalError::Refused { .. } => {

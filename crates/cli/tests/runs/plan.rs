@@ -387,11 +387,32 @@ fn a_planner_that_is_interrupted_leaves_nothing() {
 fn a_planner_that_breaks_a_limit_is_ended_and_nothing_of_it_is_used() {
     let plans = "[answer]\ntext = \"never read\"\n";
     let long = "[[step]]\ndo = \"run\"\ncommand = \"sleep 60\"\n[end]\nnever = true\n".to_owned();
+    let command = |line: &str| format!("[[step]]\ndo = \"command\"\ncommand = \"{line}\"\n");
     let writes = |path: &str| {
         format!("[[step]]\ndo = \"run\"\ncommand = \"mkdir -p $(dirname {path}); echo x >{path}\"\n{plans}")
     };
     for (limits, script_of, words) in [
-        ("turn_timeout = \"1s\"", long, "longer than the 1 s of"),
+        ("turn_timeout = \"1s\"", long, "ended: the turn took 1s"),
+        (
+            "idle_timeout = \"1s\"",
+            "[end]\nnever = true\n".to_owned(),
+            "ended: no sign of life for 1s",
+        ),
+        (
+            "max_repeats = 3",
+            command("cat README").repeat(9) + plans,
+            "ended: the worker did `cat README (exit code 0)` 3 times in a row, and changed no file",
+        ),
+        (
+            "",
+            command("git push") + "[end]\nnever = true\n",
+            "ended: it pushes: `git push`",
+        ),
+        (
+            "turn_tokens = 100",
+            format!("[tokens]\ninput = 90\noutput = 11\n{plans}"),
+            "ended: the turn has spent 101 tokens of at most 100",
+        ),
         (
             "max_tokens = 100",
             format!("[tokens]\ninput = 90\noutput = 11\n{plans}"),

@@ -17,7 +17,7 @@ use super::set_up::exempt;
 use crate::guard::Usage;
 
 /// Looks at the processes of an agent that says nothing.
-pub(super) struct SilenceWatch {
+pub(crate) struct SilenceWatch {
     records: PathBuf,
     every: Duration,
     last: Option<Usage>,
@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 impl SilenceWatch {
     /// Over the processes whose guards are recorded in this folder. The first look is only to compare the second with.
-    pub(super) fn new(records: PathBuf, limits: &LimitsPolicy) -> Self {
+    pub(crate) fn new(records: PathBuf, limits: &LimitsPolicy) -> Self {
         // An agent that works in silence is to be seen before it is given up.
         let every = (limits.idle_timeout.to_std() / 4).clamp(Duration::from_millis(100), LOOK_EVERY);
         Self {
@@ -41,13 +41,13 @@ impl SilenceWatch {
     }
 
     /// The agent has said something: nothing has to be looked at for a while.
-    pub(super) fn heard(&mut self) {
+    pub(crate) fn heard(&mut self) {
         self.last = None;
         self.next = Instant::now() + self.every;
     }
 
     /// What was used between two looks, once there were two in a silence.
-    pub(super) async fn look(&mut self) -> Activity {
+    pub(crate) async fn look(&mut self) -> Activity {
         loop {
             tokio::time::sleep_until(self.next).await;
             self.next = Instant::now() + self.every;
