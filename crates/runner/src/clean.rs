@@ -1,8 +1,9 @@
 //! What runs and plans left that nobody needs any more: places, live run folders whose run is kept in Git, anchors of what
-//! branches hold anyway, and what planners said. Nothing that can go on, and nothing that is kept nowhere else, is ever removed.
+//! branches hold anyway, what planners said, and old conversations. Nothing that can go on, and nothing that is kept nowhere else, is ever removed.
 
 mod apply;
 mod budget;
+mod conversations;
 mod places;
 mod plan;
 mod plans;
@@ -39,7 +40,7 @@ pub struct CleanOptions {
 /// What could go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CleanPlan {
-    /// What could go: of runs, ticket by ticket, oldest run first; then of plans.
+    /// What could go: of runs, ticket by ticket, oldest run first; then of plans, and of Codex.
     pub items: Vec<CleanItem>,
     /// What looks as if it could go and stays.
     pub kept: Vec<KeptItem>,
@@ -90,6 +91,11 @@ pub enum CleanOwner {
         /// The package.
         package: PackageName,
     },
+    /// That of the Codex home that all runs of the user share.
+    Codex {
+        /// How many conversations it is.
+        conversations: usize,
+    },
 }
 
 impl std::fmt::Display for CleanOwner {
@@ -97,6 +103,7 @@ impl std::fmt::Display for CleanOwner {
         match self {
             Self::Run { ticket, run } => write!(formatter, "{ticket}, run {run}"),
             Self::Plan { package } => write!(formatter, "{package}, its plan"),
+            Self::Codex { conversations } => write!(formatter, "the Codex home of runs, {conversations} of them"),
         }
     }
 }
@@ -117,6 +124,8 @@ pub enum CleanKind {
     PlanPlaces,
     /// What planners said.
     PlanLogs,
+    /// Conversations as Codex keeps them, of all clones of the user.
+    Conversations,
 }
 
 /// Something that stays.

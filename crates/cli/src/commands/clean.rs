@@ -130,6 +130,10 @@ fn rows(items: &[CleanItem]) -> String {
             let (of, run) = match &item.of {
                 CleanOwner::Run { ticket, run } => (ticket.to_string(), run.to_string()),
                 CleanOwner::Plan { package } => (package.to_string(), "its plan".to_owned()),
+                CleanOwner::Codex { conversations } => (
+                    count(*conversations, "conversation", "conversations"),
+                    "of all clones".to_owned(),
+                ),
             };
             vec![
                 size(item.bytes),
@@ -163,6 +167,7 @@ pub(super) fn words(kind: CleanKind) -> &'static str {
         CleanKind::PlacesWithoutRun => "places without a run",
         CleanKind::RunFolder | CleanKind::PlanLogs => "logs",
         CleanKind::Anchors => "anchors",
+        CleanKind::Conversations => "conversations",
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use runner::lock::LockHolder;
-use runner::{CleanKind, CleanOptions, CleanPlan, CleanReport, apply_clean, plan_clean};
+use runner::{CleanKind, CleanOptions, CleanOwner, CleanPlan, CleanReport, apply_clean, plan_clean};
 
 use crate::common::World;
 use crate::seen;
@@ -207,6 +207,55 @@ fn places_without_a_run_go_only_if_they_are_of_this_repository_and_old() {
 }
 
 /// A world in which the ticket ran with this script, its places are kept, and a second one is ready.
+#[test]
+fn old_conversations_of_codex_go_and_nothing_else_of_its_home() {
+    let world = done();
+    let home = world.state_home().join("counterfoil/codex-home");
+    let day = home.join("sessions/2026/01/02");
+    std::fs::create_dir_all(&day).unwrap();
+    let old = day.join("rollout-2026-01-02T03-04-05-aaaa.jsonl");
+    let others = [
+        day.join("notes.jsonl"),
+        day.join("rollout-x.txt"),
+        home.join("sessions/rollout-elsewhere.jsonl"),
+        home.join("auth.json"),
+    ];
+    for path in others.iter().chain([&old]) {
+        std::fs::write(path, vec![b' '; 10_000]).unwrap();
+    }
+    let outside = world.folder().join("outside");
+    std::fs::create_dir_all(outside.join("03")).unwrap();
+    std::fs::write(outside.join("03/rollout-z.jsonl"), "mine").unwrap();
+    std::os::unix::fs::symlink(&outside, home.join("sessions/2026/02")).unwrap();
+    let conversations = |options: &CleanOptions| {
+        let items = plan(&world, options).items.into_iter();
+        let mut found = items.filter(|item| item.kind == CleanKind::Conversations);
+        found.next()
+    };
+    assert_eq!(conversations(&later(29)), None);
+    let item = conversations(&later(31)).unwrap();
+    assert_eq!(item.of, CleanOwner::Codex { conversations: 1 });
+    assert!(item.bytes >= 10_000, "{item:?}");
+    // However young they may be: a turn may be under way, of any clone.
+    let at_once = CleanOptions {
+        older_than: Some(SignedDuration::ZERO),
+        ..later(0)
+    };
+    assert_eq!(conversations(&at_once), None);
+    let report = apply(&world, &later(31));
+    assert!(report.failed.is_empty(), "{report:?}");
+    assert!(!old.exists());
+    assert!(others.iter().all(|path| path.exists()));
+    assert!(outside.join("03/rollout-z.jsonl").exists());
+    assert_eq!(conversations(&later(31)), None);
+    let [notes, text, ..] = &others;
+    std::fs::write(&old, "").unwrap();
+    std::fs::remove_file(notes).unwrap();
+    std::fs::remove_file(text).unwrap();
+    apply(&world, &later(31));
+    assert!(!day.exists() && home.join("sessions/2026").exists());
+}
+
 fn with_places_kept(writer: &str) -> World {
     let world = approved_with(writer, CONTRACT, |world| {
         let agent = world.read("counterfoil.toml");

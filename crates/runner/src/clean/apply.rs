@@ -6,6 +6,7 @@ use git_delivery::Place;
 use ledger_core::{RepoPath, RunId, State, TicketId};
 use serde::Serialize;
 
+use super::conversations::remove_conversations;
 use super::places::{keep_work, places_of};
 use super::plan::plan_ticket;
 use super::plans::remove_of_plan;
@@ -57,6 +58,10 @@ pub fn apply_clean(workspace: &Workspace, plan: CleanPlan, options: &CleanOption
         match item.of.clone() {
             CleanOwner::Run { ticket, run } => of_runs.entry(ticket).or_default().push(OfRun { run, item }),
             CleanOwner::Plan { package } => of_plans.push((package, item)),
+            CleanOwner::Codex { .. } => {
+                let removed = remove_conversations(workspace.roots(), options);
+                report.note(item, removed);
+            }
         }
     }
     for (ticket, items) in of_runs {
@@ -144,6 +149,6 @@ fn remove(workspace: &Workspace, ticket: &TicketId, run: &RunId, item: &CleanIte
             }
             Ok(())
         }
-        CleanKind::PlanPlaces | CleanKind::PlanLogs => Err("it is no run's".to_owned()),
+        CleanKind::PlanPlaces | CleanKind::PlanLogs | CleanKind::Conversations => Err("it is no run's".to_owned()),
     }
 }

@@ -70,7 +70,8 @@ pub fn make_room(workspace: &Workspace, holder: &LockHolder, now: Timestamp) -> 
         CleanKind::Places | CleanKind::RunFolder | CleanKind::PlanPlaces | CleanKind::PlanLogs => true,
         // The run of a young one may be about to begin.
         CleanKind::PlacesWithoutRun => now.duration_since(item.last_used) >= KEEP_ORPHANS_FOR,
-        CleanKind::Anchors => false,
+        // They are no clone's, and count to no budget.
+        CleanKind::Anchors | CleanKind::Conversations => false,
     });
     let things: Vec<_> = items.iter().map(spare).collect();
     let chosen: Vec<_> = given_up(&policy.disk, room, &things)
@@ -95,7 +96,7 @@ fn spare(item: &CleanItem) -> SpareThing {
     SpareThing {
         kind: match item.kind {
             CleanKind::Places | CleanKind::PlacesWithoutRun | CleanKind::PlanPlaces => Spare::Place,
-            CleanKind::RunFolder | CleanKind::Anchors | CleanKind::PlanLogs => Spare::Logs,
+            CleanKind::RunFolder | CleanKind::Anchors | CleanKind::PlanLogs | CleanKind::Conversations => Spare::Logs,
         },
         last_used: item.last_used,
         bytes: item.bytes,

@@ -6,6 +6,7 @@ use git_delivery::Repository;
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{CommitId, ObjectId, Run, RunId, State, TicketId};
 
+use super::conversations::left_by_agents;
 use super::places::{all_places, borrows_from, places_of, started_at};
 use super::plans::left_by_plans;
 use super::size::bytes_below;
@@ -80,6 +81,7 @@ pub fn plan_clean(workspace: &Workspace, options: &CleanOptions) -> Result<Clean
     }
     plan.items
         .extend(left_by_plans(roots, options).map_err(CleanError::Places)?);
+    plan.items.extend(left_by_agents(roots, options));
     Ok(plan)
 }
 
