@@ -159,7 +159,7 @@ fn shell_words(line: &str) -> Vec<String> {
         match character {
             '"' => quoted = !quoted,
             ' ' if !quoted => words.push(String::new()),
-            other => words.last_mut().unwrap().push(other),
+            other => words.last_mut().into_iter().for_each(|word| word.push(other)),
         }
     }
     words.retain(|word| !word.is_empty());
