@@ -4,6 +4,7 @@ mod derive;
 mod health;
 mod next_steps;
 mod run_status;
+mod states;
 
 use std::collections::BTreeMap;
 

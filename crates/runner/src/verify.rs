@@ -1,6 +1,8 @@
 //! Recomputing what a run claims: chain, digests, trees, commits and refs.
 
+mod anchors;
 mod children;
+mod commits;
 mod refs;
 mod rescued;
 
@@ -8,21 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use git_delivery::{Anchor, AnchorError, Repository};
+use git_delivery::Repository;
 use ledger_core::{
     CommitId, CoveredFile, DeliveredRun, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal,
-    JournalError, MAX_DOCUMENT_BYTES, Observation, Receipt, Record, RefName, ReplacedRequirement, RepoPath, Run, RunId,
-    SourceLock, Statement, TicketFile, TicketId, TreeId,
+    JournalError, Observation, Receipt, Record, RefName, RepoPath, Run, RunId, Statement, TicketId,
 };
-use policy::MemoryPaths;
 use serde::Serialize;
 
+pub(crate) use self::anchors::forgets_a_delivery;
+use self::commits::ledger_of;
 use crate::base::receipt_bytes;
-use crate::closeout::Closeout;
-use crate::memory::with_notes;
 use crate::packages::{is_as_pinned, pinned_files};
 use crate::run_history::{HistoryError, tickets_with_runs};
-use crate::specs::{LinkedSpecs, approval_of, overtaken_in};
 use crate::state::StateRoots;
 use crate::workspace::PolicyFile;
 
@@ -434,30 +433,6 @@ impl Verifier<'_> {
         }
     }
 
-    /// Whether what a run keeps is what its journal names. Anchors never move, so that they outlive a journal that was
-    /// written anew.
-    fn anchors(&mut self, run: &RunId, records: &[Record]) {
-        const WHAT: &str = "what the run keeps";
-        let anchors = match self.repository.anchors(run) {
-            Ok(anchors) => anchors,
-            Err(error) => return self.differs(WHAT, error.to_string()),
-        };
-        let unnamed: Vec<_> = anchors
-            .iter()
-            .filter(|anchor| !is_named(anchor, records))
-            .map(|anchor| format!("`{}`", anchor.name))
-            .collect();
-        if !unnamed.is_empty() {
-            let detail = format!(
-                "the journal does not name what these anchors hold: {}",
-                unnamed.join(", ")
-            );
-            self.differs(WHAT, detail);
-        } else if !anchors.is_empty() {
-            self.matches(WHAT, format!("{} anchors", anchors.len()));
-        }
-    }
-
     /// Checks a journal's chain, its steps and whose it is.
     fn journal(
         &mut self,
@@ -600,333 +575,6 @@ impl Verifier<'_> {
             self.matches("source lock", format!("{count} files in base {}", receipt.base.short()));
         } else {
             self.differs("source lock", format!("not what was approved: {}", wrong.join(", ")));
-        }
-    }
-
-    fn commits(&mut self, records: &[Record], receipt: &Receipt, run: &Run) {
-        let Some(delivered) = &receipt.delivered else {
-            return self.add(
-                "delivery",
-                Verified::Information,
-                "delivery mode `none`: nothing was delivered".to_owned(),
-            );
-        };
-        let tree = self.repository.commit_tree_id(delivered.change);
-        let Ok(tree) = tree else {
-            return self.differs(
-                "change commit",
-                format!("{} is not in this repository", delivered.change),
-            );
-        };
-        self.is(
-            "tree of the change commit",
-            tree == receipt.tree,
-            format!("{tree} = what was checked and reviewed"),
-        );
-        let parents = self.repository.commit_parents(delivered.change).unwrap_or_default();
-        self.is(
-            "parent of the change commit",
-            parents == [receipt.base],
-            format!("base {}", receipt.base.short()),
-        );
-        let parents = self.repository.commit_parents(delivered.records).unwrap_or_default();
-        self.is(
-            "parent of the records commit",
-            parents == [delivered.change],
-            delivered.change.short(),
-        );
-        let lock = &receipt.source;
-        let closeout = self.closeout(lock, tree).unwrap_or_else(|reason| {
-            self.differs("specs", reason);
-            None
-        });
-        let memory = self.memory(run, receipt).unwrap_or_else(|reason| {
-            self.differs("memory files", reason);
-            BTreeMap::new()
-        });
-        let only = self
-            .repository
-            .commit_tree_id(delivered.records)
-            .ok()
-            .and_then(|records_tree| {
-                self.repository
-                    .tree_differs_only_in(tree, records_tree, |path| {
-                        is_record(lock, path)
-                            || memory.contains_key(path)
-                            || closeout.as_ref().is_some_and(|closeout| closeout.has(path))
-                    })
-                    .ok()
-            });
-        self.is(
-            "records commit",
-            only == Some(true),
-            "changes only the ticket's records",
-        );
-        if !memory.is_empty() {
-            let holds = self.holds_files(delivered.records, &memory);
-            let count = memory.len();
-            self.is(
-                "memory files",
-                holds,
-                format!("the notes of the curator at the end of {count}"),
-            );
-        }
-        if let Some(closeout) = &closeout {
-            let holds = self.is_closed_out(closeout, delivered.records);
-            self.is(
-                "specs",
-                holds,
-                "the delta is in the current specs, and the specs are in the archive",
-            );
-        }
-        let named = head_before_delivery(records).map(|sum| sum.to_string());
-        for (what, commit) in [
-            ("change commit names the journal", delivered.change),
-            ("records commit names the journal", delivered.records),
-        ] {
-            let trailer = self.trailer(commit, "Counterfoil-Journal");
-            self.is(
-                what,
-                trailer.is_some() && trailer == named,
-                trailer.unwrap_or_else(|| "no trailer".to_owned()),
-            );
-        }
-        self.branch(&delivered.branch, delivered.records);
-        if let (Some(remote), true) = (&delivered.remote, self.asks_remotes) {
-            self.remote(remote, delivered.records);
-        }
-    }
-
-    /// What has to become of the specs of the ticket, computed again from the tree; none where it has none, and the reason where that cannot
-    /// be told.
-    fn closeout(&self, lock: &SourceLock, tree: TreeId) -> Result<Option<Closeout>, String> {
-        let Some(ticket) = self.contract(lock, tree) else {
-            return Err("the contract of the ticket cannot be read in the tree".to_owned());
-        };
-        if !policy::has_specs(&ticket) {
-            return Ok(None);
-        }
-        let specs = ledger_of(lock).and_then(|ledger| LinkedSpecs::in_tree(self.repository, tree, &ticket, &ledger));
-        let specs = specs.ok_or("the specs of the ticket cannot be read in the tree")?;
-        if let Some(overtaken) = self.overtaken(lock, tree)? {
-            let (requirement, path) = (&overtaken.requirement, &overtaken.path);
-            return Err(format!(
-                "`{requirement}` says something else in `{path}` of the tree than when its replacement was approved"
-            ));
-        }
-        let closeout = Closeout::of(self.repository, tree, &specs);
-        closeout.map(Some).map_err(|error| error.to_string())
-    }
-
-    /// The first requirement that the approval lets the delta replace, and that is another in the tree.
-    fn overtaken(&self, lock: &SourceLock, tree: TreeId) -> Result<Option<ReplacedRequirement>, String> {
-        let approval = approval_of(self.repository, lock)?;
-        let overtaken = overtaken_in(self.repository, tree, &approval.replaces).map_err(|error| error.to_string())?;
-        Ok(overtaken.into_iter().next())
-    }
-
-    /// What the notes of the run have to make of its memory files, computed again from the tree; the reason where that cannot be told.
-    fn memory(&self, run: &Run, receipt: &Receipt) -> Result<BTreeMap<RepoPath, Vec<u8>>, String> {
-        let Some(curation) = run.curation().filter(|curation| !curation.notes.is_empty()) else {
-            return Ok(BTreeMap::new());
-        };
-        let policy = self
-            .repository
-            .read_file_at(receipt.base, &PolicyFile::path(), MAX_DOCUMENT_BYTES as u64)
-            .map_err(|error| error.to_string())?;
-        let policy = PolicyFile::new(policy).policy.map_err(|problem| problem.to_string())?;
-        let paths = MemoryPaths::new(&policy).map_err(|error| error.to_string())?;
-        let noted = with_notes(self.repository, receipt.tree, curation, &receipt.ticket, &receipt.run);
-        let noted = noted.map_err(|error| error.to_string())?;
-        match noted.keys().find_map(|path| Some((path, paths.refusal(path)?))) {
-            Some((path, (_, reason))) => Err(format!("`{path}`: {reason}")),
-            None => Ok(noted),
-        }
-    }
-
-    /// Whether a commit holds these files, byte for byte.
-    fn holds_files(&self, commit: CommitId, files: &BTreeMap<RepoPath, Vec<u8>>) -> bool {
-        files.iter().all(|(path, bytes)| {
-            let found = self.repository.read_file_at(commit, path, MAX_STORED_BYTES);
-            found.ok().flatten().as_ref() == Some(bytes)
-        })
-    }
-
-    fn contract(&self, lock: &SourceLock, tree: TreeId) -> Option<TicketFile> {
-        let (folder, _) = lock.approval.path.to_str()?.rsplit_once('/')?;
-        let contract = format!("{folder}/ticket.toml").parse().ok()?;
-        let side = self.repository.entry_at(tree, &contract).ok()??;
-        let bytes = self.repository.read_blob(side.id, MAX_DOCUMENT_BYTES as u64).ok()?;
-        TicketFile::parse(&bytes).ok()
-    }
-
-    fn is_closed_out(&self, closeout: &Closeout, records: CommitId) -> bool {
-        let read = |path: &RepoPath| {
-            self.repository
-                .read_file_at(records, path, MAX_DOCUMENT_BYTES as u64)
-                .ok()
-        };
-        let is_there = |(path, bytes): (&RepoPath, &Vec<u8>)| read(path).flatten().as_ref() == Some(bytes);
-        closeout.written.iter().all(is_there) && closeout.removed.iter().all(|path| read(path) == Some(None))
-    }
-
-    fn trailer(&self, commit: CommitId, key: &str) -> Option<String> {
-        let message = self.repository.commit_message(commit).ok()?;
-        message
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(str::to_owned))
-    }
-}
-
-/// The folder of the ledger that a run was started from.
-fn ledger_of(lock: &SourceLock) -> Option<RepoPath> {
-    let (folder, _) = lock.approval.path.to_str()?.rsplit_once('/')?;
-    let (ledger, _) = folder.rsplit_once('/')?.0.rsplit_once('/')?;
-    ledger.parse().ok()
-}
-
-/// Whether a path is one of the records that a run may add to its ticket's folder, and nothing that a person approved.
-fn is_record(lock: &SourceLock, path: &RepoPath) -> bool {
-    if lock.files.iter().chain([&lock.approval]).any(|file| file.path == *path) {
-        return false;
-    }
-    let folder_of = |path: &RepoPath| Some(path.to_str()?.rsplit_once('/')?.0.to_owned());
-    let name = path
-        .to_str()
-        .and_then(|path| path.rsplit_once('/'))
-        .map(|(_, name)| name);
-    let stem = name.and_then(|name| name.strip_suffix(".md")).unwrap_or_default();
-    // `result.md`, and `result-2.md` of a later run.
-    let kind = match stem.rsplit_once('-') {
-        Some((kind, number)) if number.parse::<u32>().is_ok() => kind,
-        _ => stem,
-    };
-    folder_of(path).is_some_and(|folder| folder_of(&lock.approval.path) == Some(folder))
-        && ["result", "review", "plan", "handoff"].contains(&kind)
-}
-
-/// Whether the run keeps commits of a delivery that its journal knows nothing of: it is not as its runner left it, for their intent
-/// is brought to the disk before they are made. What it says is no ground to deliver from.
-pub(crate) fn forgets_a_delivery(
-    repository: &Repository,
-    run: &RunId,
-    records: &[Record],
-) -> Result<bool, AnchorError> {
-    let of_delivery = |anchor: &Anchor| matches!(anchor.name.split('-').next(), Some("change" | "records"));
-    let anchors = repository.anchors(run)?;
-    Ok(anchors
-        .iter()
-        .any(|anchor| of_delivery(anchor) && !is_named(anchor, records)))
-}
-
-/// Whether a journal names what an anchor holds, where its name says by which effect that was made. An effect whose end
-/// nobody saw may have left anything.
-fn is_named(anchor: &Anchor, records: &[Record]) -> bool {
-    if anchor.name == "rescued" {
-        return records.iter().any(|record| match &record.event {
-            Event::Opened(opened) => opened
-                .rescued
-                .as_ref()
-                .is_some_and(|rescued| rescued.tree.0 == anchor.object),
-            _ => false,
-        });
-    }
-    let mut parts = anchor.name.split('-');
-    let (kind, number) = (parts.next(), parts.next().and_then(|number| number.parse::<u64>().ok()));
-    let Some(number) = number else { return true };
-    // Each effect that can have made the anchor, with what was seen of it: whether it named the object, if it named any.
-    let of = |seq: u64| {
-        let observed = records.iter().find_map(|record| match &record.event {
-            Event::Observed { of, observation } if *of == seq => Some(observation),
-            _ => None,
-        });
-        match observed {
-            Some(Observation::DeliveryPrepared { delivery }) => match kind {
-                Some("change") => Some(delivery.change.0 == anchor.object),
-                _ => Some(delivery.records.0 == anchor.object),
-            },
-            Some(Observation::Rebased { tree, .. }) => Some(tree.0 == anchor.object),
-            Some(Observation::ChangesMeasured { change, tests, .. }) => {
-                let apart = tests.as_ref().and_then(|tests| tests.apart);
-                let named = match kind {
-                    Some("tests") => apart.map(|apart| apart.tests_on_base),
-                    Some("former") => apart.map(|apart| apart.former_tests),
-                    _ => Some(change.tree),
-                };
-                Some(named.is_some_and(|tree| tree.0 == anchor.object))
-            }
-            _ => None,
-        }
-    };
-    let mut makers = records.iter().filter_map(|record| match &record.event {
-        Event::Intended(Effect::PrepareDelivery { .. }) if matches!(kind, Some("change" | "records")) => {
-            (record.seq == number).then(|| of(record.seq))
-        }
-        Event::Intended(Effect::MeasureChanges { iteration }) if matches!(kind, Some("tree" | "tests" | "former")) => {
-            (u64::from(*iteration) == number).then(|| of(record.seq))
-        }
-        Event::Intended(Effect::Rebase { .. }) if kind == Some("rebased") => {
-            (record.seq == number).then(|| of(record.seq))
-        }
-        _ => None,
-    });
-    !matches!(
-        kind,
-        Some("change" | "records" | "tree" | "tests" | "former" | "rebased")
-    ) || makers.any(|named| named != Some(false))
-}
-
-/// The sum of the line before the intent to prepare the delivery that counted.
-fn head_before_delivery(records: &[Record]) -> Option<Digest> {
-    records.iter().rev().find_map(|record| match &record.event {
-        Event::Intended(Effect::PrepareDelivery { journal, .. }) => {
-            let before = record
-                .seq
-                .checked_sub(1)
-                .and_then(|seq| records.get(usize::try_from(seq).ok()?));
-            before.map(|before| before.sum).filter(|sum| sum == journal)
-        }
-        _ => None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use ledger_core::CoveredFile;
-
-    use super::*;
-
-    #[test]
-    fn records_are_named_as_such_and_are_never_what_was_approved() {
-        let covered = |path: &str| CoveredFile {
-            path: path.parse().unwrap(),
-            blob: "a".repeat(40).parse().unwrap(),
-            sha256: Digest::of(path),
-        };
-        let lock = SourceLock {
-            repository: "owner/name".to_owned(),
-            files: vec![covered("l/tickets/t/ticket.toml"), covered("l/tickets/t/plan.md")],
-            approval: covered("l/tickets/t/approval.toml"),
-            approved_by: "A User".to_owned(),
-            policy: Digest::of(b""),
-            prompts: Vec::new(),
-            steering: Vec::new(),
-        };
-        for (path, expected) in [
-            ("l/tickets/t/result.md", true),
-            ("l/tickets/t/review-2.md", true),
-            ("l/tickets/t/handoff.md", true),
-            ("l/tickets/t/plan.md", false),
-            ("l/tickets/t/ticket.toml", false),
-            ("l/tickets/t/approval.toml", false),
-            ("l/tickets/t/prompt.md", false),
-            ("l/tickets/t/result-x.md", false),
-            ("l/tickets/t/more/result.md", false),
-            ("l/tickets/other/result.md", false),
-            ("result.md", false),
-        ] {
-            assert_eq!(is_record(&lock, &path.parse().unwrap()), expected, "{path}");
         }
     }
 }

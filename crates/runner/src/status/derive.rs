@@ -2,33 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git_delivery::{Head, ObjectError, RefError, Repository, RepositoryError, blob_id};
+use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, BlobId, Blocker, BlockerCode, Delivered, Kind, Mode, ObjectId, PackageName, PauseCause, Phase,
-    PhaseEvidence, RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
+    Approval, BlobId, Blocker, BlockerCode, Delivered, Kind, Mode, ObjectId, PackageName, Phase, PhaseEvidence,
+    RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
 };
 
 use super::health::{Room, StatusHealth};
 use super::next_steps::{AfterDelivery, after_no_delivery, keep_record};
+use super::states::{broken, damaged, is_unkept, stale, unfinished};
 use super::{
-    BlockedStatus, BrokenStatus, DoneStatus, MisfitStatus, PackageStatus, PausedStatus, PolicyStatus, RepositoryStatus,
-    RunStatus, STATUS_SCHEMA, StaleStatus, StatusReport, TicketState, TicketStatus, WaitingStatus,
+    DoneStatus, MisfitStatus, PackageStatus, PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus,
+    StatusReport, TicketState, TicketStatus, WaitingStatus,
 };
 use crate::base::stored_receipt;
-use crate::capsule::BlockerCapsule;
 use crate::consent::{ConsentState, consent_state};
 use crate::daemon::{DaemonFiles, daemon_trouble};
 use crate::disk::free_bytes;
-use crate::engine::has_delivered;
 use crate::journal_records::replay;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
 use crate::packages::{LockStatus, Packages, PackagesError};
-use crate::questions::QuestionReport;
-use crate::rescue::{has_left_work, rescue_command};
 use crate::run_history::{Unwritten, known_runs, read_run, unwritten};
-use crate::run_ticket::{RunError, over};
+use crate::run_ticket::RunError;
 use crate::stack::stack_of;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -644,74 +641,6 @@ fn tickets_with_runs(workspace: &Workspace) -> std::io::Result<BTreeSet<String>>
     Ok(tickets)
 }
 
-/// What the last run says of a ticket that is not delivered. None where it says nothing any more: a new approval makes a
-/// run that ended history.
-fn unfinished(id: &TicketId, run: &Run, consent: &ConsentState) -> Option<TicketState> {
-    let again = format!("foil run {id}");
-    match run.state() {
-        State::Blocked(blocker) => (!is_history(run, consent)).then(|| {
-            TicketState::Blocked(Box::new(BlockedStatus {
-                code: blocker.code,
-                reason: blocker.reason.clone(),
-                next_step: blocker.next_step_for(id),
-                resumable: blocker.resumable,
-                retry_at: blocker.retry_at,
-                failed: BlockerCapsule::of(run, None).map_or_else(Vec::new, |capsule| capsule.failed),
-                waits_for_word: run.waits_for_word().is_some(),
-                question: QuestionReport::open(run),
-                rescue: has_left_work(run).then(|| rescue_command(id)),
-                unkept: over(run).is_some() && run.stored().is_none(),
-                run: RunStatus::of(run, None),
-            }))
-        }),
-        State::Climbing => Some(paused("crash", again, run)),
-        State::Paused { cause } => Some(paused(
-            match cause {
-                PauseCause::Stop => "stop",
-                PauseCause::Interrupt => "interrupt",
-                PauseCause::Terminate => "terminate",
-                PauseCause::Person => "person",
-                PauseCause::Children => "children",
-                PauseCause::Budget => "budget",
-            },
-            again,
-            run,
-        )),
-        State::Canceled { .. } | State::Done => None,
-    }
-}
-
-fn paused(cause: &'static str, next_step: String, run: &Run) -> TicketState {
-    TicketState::Paused(Box::new(PausedStatus {
-        cause,
-        next_step,
-        run: RunStatus::of(run, None),
-    }))
-}
-
-/// Whether nothing is left of a run but to say that it has ended, and to keep it in Git.
-fn is_unkept(run: &Run, repository: &Repository) -> bool {
-    run.stored().is_none() && (over(run).is_some() || has_delivered(run, repository))
-}
-
-fn is_history(run: &Run, consent: &ConsentState) -> bool {
-    let ConsentState::Approved { at, approval, .. } = consent else {
-        return false;
-    };
-    match run.source_lock() {
-        Some(lock) => lock.approval.sha256 != *approval,
-        None => *at > run.last_at(),
-    }
-}
-
-fn stale(id: &TicketId, blocker: &Blocker) -> TicketState {
-    TicketState::Stale(Box::new(StaleStatus {
-        code: blocker.code,
-        reason: blocker.reason.clone(),
-        next_step: blocker.next_step_for(id),
-    }))
-}
-
 /// An approved ticket of a package whose lock does not hold.
 fn unlocked(row: &Row, rows: &Rows) -> Option<TicketState> {
     let package = row.package.as_ref()?;
@@ -741,36 +670,6 @@ fn approved_files(folder: &TicketFolder<'_>) -> Vec<(RepoPath, BlobId)> {
 fn commit_words(paths: &[RepoPath]) -> String {
     let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
     format!("`git add {} && git commit`", paths.join(" "))
-}
-
-/// What is recorded of a ticket cannot be used.
-fn damaged(reason: String, hint: String) -> BrokenStatus {
-    BrokenStatus {
-        path: None,
-        line: None,
-        column: None,
-        reason,
-        hint: Some(hint),
-    }
-}
-
-fn broken(path: &RepoPath, problem: &FileProblem) -> BrokenStatus {
-    match problem {
-        FileProblem::Document(error) => BrokenStatus {
-            path: Some(path.clone()),
-            line: Some(error.line),
-            column: Some(error.column),
-            reason: error.message.clone(),
-            hint: error.hint.clone(),
-        },
-        other => BrokenStatus {
-            path: Some(path.clone()),
-            line: None,
-            column: None,
-            reason: other.to_string(),
-            hint: None,
-        },
-    }
 }
 
 fn delivered_by_run(run: &Run) -> Option<Delivered> {
