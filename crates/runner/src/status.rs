@@ -3,6 +3,7 @@
 mod derive;
 mod health;
 mod next_steps;
+mod rows;
 mod run_status;
 mod states;
 

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use git_delivery::{Head, ObjectError, RefError, RepositoryError, blob_id};
 use jiff::Timestamp;
 use ledger_core::{
-    Approval, BlobId, Blocker, BlockerCode, Delivered, Kind, Mode, ObjectId, PackageName, Phase, PhaseEvidence,
-    RepoPath, Run, StackedTicket, State, TicketFile, TicketId,
+    Approval, BlobId, Blocker, BlockerCode, Delivered, ObjectId, PackageName, Phase, PhaseEvidence, RepoPath, Run,
+    StackedTicket, State, TicketFile, TicketId,
 };
 
 use super::health::{Room, StatusHealth};
 use super::next_steps::{AfterDelivery, after_no_delivery, keep_record};
+use super::rows::{Row, Rows, Said, unlocked};
 use super::states::{broken, damaged, is_unkept, stale, unfinished};
 use super::{
-    DoneStatus, MisfitStatus, PackageStatus, PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StaleStatus,
-    StatusReport, TicketState, TicketStatus, WaitingStatus,
+    DoneStatus, MisfitStatus, PackageStatus, PolicyStatus, RepositoryStatus, RunStatus, STATUS_SCHEMA, StatusReport,
+    TicketState, TicketStatus, WaitingStatus,
 };
 use crate::base::stored_receipt;
 use crate::consent::{ConsentState, consent_state};
@@ -23,7 +24,7 @@ use crate::disk::free_bytes;
 use crate::journal_records::replay;
 use crate::ledger::{FileProblem, Ledger, TicketFileName, TicketFolder};
 use crate::lock::TicketLock;
-use crate::packages::{LockStatus, Packages, PackagesError};
+use crate::packages::{Packages, PackagesError};
 use crate::run_history::{Unwritten, known_runs, read_run, unwritten};
 use crate::run_ticket::RunError;
 use crate::stack::stack_of;
@@ -126,87 +127,6 @@ pub fn nearest_id(name: &str, ids: &[TicketId]) -> Option<TicketId> {
         .filter(|(distance, id)| *distance <= 1 + id.as_str().len() / 4)
         .min()
         .map(|(_, id)| id.clone())
-}
-
-/// What one folder says, without any other.
-struct Row {
-    id: TicketId,
-    title: Option<Box<str>>,
-    kind: Option<Kind>,
-    mode: Option<Mode>,
-    priority: i32,
-    depends_on: Vec<TicketId>,
-    package: Option<PackageName>,
-    said: Said,
-}
-
-enum Said {
-    Canceled,
-    Done,
-    /// It has a receipt that is none, or that of another ticket.
-    BadReceipt(Box<str>),
-    Broken(Box<(RepoPath, FileProblem)>),
-    Consent(Box<ConsentState>),
-}
-
-/// The rows in the order of their ids, and what they say of packages.
-struct Rows {
-    rows: Vec<Row>,
-    /// Of each package the first ticket that is not delivered.
-    first_open: BTreeMap<PackageName, TicketId>,
-    /// Why the lock of a package does not hold, of those that an approved ticket waits in.
-    locks: BTreeMap<PackageName, String>,
-}
-
-impl Rows {
-    fn new(rows: Vec<Row>, packages: &Packages, ledger: &Ledger<'_>) -> Self {
-        let mut found = Self {
-            rows,
-            first_open: BTreeMap::new(),
-            locks: BTreeMap::new(),
-        };
-        for (name, package) in packages.iter() {
-            let tickets = package.as_ref().map_or(&[][..], |package| &package.tickets);
-            if let Some(first) = tickets.iter().find(|id| !found.is_done(id)) {
-                let first = first.clone();
-                found.first_open.insert(name.clone(), first);
-            }
-        }
-        let is_approved = |row: &&Row| matches!(&row.said, Said::Consent(consent) if matches!(**consent, ConsentState::Approved { .. }));
-        let wanted: BTreeSet<_> = found
-            .rows
-            .iter()
-            .filter(is_approved)
-            .filter_map(|row| row.package.as_ref())
-            .collect();
-        let problem = |name: &PackageName| {
-            let problem = LockStatus::of(ledger, packages.get(name)?).problem()?;
-            Some((name.clone(), problem))
-        };
-        found.locks = wanted.into_iter().filter_map(problem).collect();
-        found
-    }
-
-    fn is_done(&self, id: &TicketId) -> bool {
-        self.find(id).is_some_and(|row| matches!(row.said, Said::Done))
-    }
-
-    fn package(&self, name: &PackageName, packages: &Packages) -> Option<PackageStatus> {
-        let package = packages.get(name)?;
-        Some(PackageStatus {
-            name: name.clone(),
-            title: package.title.clone(),
-            tickets: package.tickets.len(),
-            delivered: package.tickets.iter().filter(|id| self.is_done(id)).count(),
-            next: self.first_open.get(name).cloned(),
-            lock: self.locks.get(name).cloned(),
-        })
-    }
-
-    fn find(&self, id: &TicketId) -> Option<&Row> {
-        let index = self.rows.binary_search_by(|row| row.id.cmp(id)).ok()?;
-        Some(&self.rows[index])
-    }
 }
 
 /// What is looked at once for all tickets.
@@ -639,19 +559,6 @@ fn tickets_with_runs(workspace: &Workspace) -> std::io::Result<BTreeSet<String>>
         }
     }
     Ok(tickets)
-}
-
-/// An approved ticket of a package whose lock does not hold.
-fn unlocked(row: &Row, rows: &Rows) -> Option<TicketState> {
-    let package = row.package.as_ref()?;
-    let problem = rows.locks.get(package)?;
-    Some(TicketState::Stale(Box::new(StaleStatus {
-        code: BlockerCode::SourceLockMismatch,
-        reason: format!("the lock of the package `{package}` does not hold: {problem}"),
-        next_step: format!(
-            "`foil package show {package}` lists what differs; then `foil package lock {package}` and `foil approve {package}`"
-        ),
-    })))
 }
 
 /// The approval and what it covers, each with the blob that a commit must have for a run to begin.
