@@ -13,6 +13,22 @@ pub fn crash_point(name: &str) {
     let _ = name;
 }
 
+/// Notes that an object was written (`+` and its id) or brought to the disk (`-`), in the file that `COUNTERFOIL_CRASH_OBJECTS` names: what a
+/// power cut may take is what was written and not brought there. Compiled to nothing without the feature `crash-points`.
+#[cfg_attr(not(feature = "crash-points"), inline(always))]
+pub(crate) fn crash_object(sign: char, id: &gix::ObjectId) {
+    #[cfg(feature = "crash-points")]
+    if let Some(log) = std::env::var_os("COUNTERFOIL_CRASH_OBJECTS")
+        && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(log)
+    {
+        use std::io::Write as _;
+        // The certificate fails where nothing is noted.
+        let _ = file.write_all(format!("{sign}{id}\n").as_bytes());
+    }
+    #[cfg(not(feature = "crash-points"))]
+    let _ = (sign, id);
+}
+
 #[cfg(feature = "crash-points")]
 fn pass(name: &str) {
     use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use gix::objs::FindExt as _;
 use ledger_core::{BlobId, CommitId, EntryMode, ObjectId, RepoPath, Side, TreeId};
 
-use crate::crash_point::crash_point;
+use crate::crash_point::{crash_object, crash_point};
 use crate::repository::Repository;
 use crate::tree_order::TreeOrder;
 
@@ -429,6 +429,7 @@ impl<'a> DurableWriter<'a> {
         let known = theirs(id);
         if !self.local.objects.exists(&known) {
             self.local.objects.write_buf(kind, bytes).map_err(not_written)?;
+            crash_object('+', &known);
             crash_point("an object is written and not brought to the disk");
         }
         // One that exists may have been written without a flush by somebody else.
@@ -475,10 +476,13 @@ pub(crate) fn flush(objects: &Path, ids: &BTreeSet<gix::ObjectId>) -> Result<(),
         }
     }
     if all_at_once {
-        return flush_file_system(objects);
+        flush_file_system(objects)?;
+    } else {
+        sync_together(&files)?;
+        folders.iter().try_for_each(|folder| sync_folder(folder))?;
     }
-    sync_together(&files)?;
-    folders.iter().try_for_each(|folder| sync_folder(folder))
+    ids.iter().for_each(|id| crash_object('-', id));
+    Ok(())
 }
 
 /// Brings files to the disk. File systems make one transaction of what is asked for at the same time, where one after the

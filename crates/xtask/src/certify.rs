@@ -2,6 +2,7 @@
 
 mod contention;
 mod crash;
+mod damage;
 mod look;
 mod mutants;
 mod world;
@@ -16,6 +17,7 @@ use crate::error::{TaskError, nothing_found};
 use crate::workspace::Workspace;
 
 use self::crash::Figures;
+use self::damage::Damages;
 use self::world::Mode;
 
 /// A change has to pass every so manieth point.
@@ -32,6 +34,9 @@ pub(crate) struct Certificate {
     /// How many pairs of deaths, the second of them while the first is recovered from
     #[arg(long, value_name = "N", default_value_t = 500)]
     pairs: usize,
+    /// How many times what a death left is damaged as by a power cut
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    damages: usize,
     /// How many rounds of 64 processes that contend for one ticket
     #[arg(long, value_name = "N", default_value_t = 200)]
     rounds: usize,
@@ -42,7 +47,7 @@ pub(crate) struct Certificate {
     #[arg(long)]
     quick: bool,
     /// Breakages that the tests have to see instead of deaths; without any name all of `fixtures/mutants`
-    #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with_all = ["deliveries", "every", "pairs", "rounds", "seed", "quick"])]
+    #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with_all = ["deliveries", "every", "pairs", "damages", "rounds", "seed", "quick"])]
     mutants: Option<Vec<String>>,
 }
 
@@ -62,12 +67,15 @@ pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<()
     };
     let figures = crash::certify(&folder, &foil, &modes, &plan)?;
     println!("{}", Figures::table(&figures));
+    let damages = damage::certify(&folder, &foil, &modes, certificate.damages, certificate.seed)?;
+    println!("{}", Damages::table(&damages));
     let contention = contention::certify(&folder.join("worlds"), &foil, certificate.rounds)?;
     println!("{}", contention.table());
     let broken = figures.into_iter().flat_map(|figures| figures.broken);
+    let damaged = damages.into_iter().flat_map(|damages| damages.broken);
     nothing_found(
         "what is promised of a run that dies, or of several at once, does not hold",
-        broken.chain(contention.broken).collect(),
+        broken.chain(damaged).chain(contention.broken).collect(),
         "a line about a death names where the process died: `COUNTERFOIL_CRASH_AT` repeats it",
     )
 }
@@ -78,6 +86,7 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
         deliveries: Vec::new(),
         every: CUT,
         pairs: 40,
+        damages: 30,
         rounds: 5,
         seed: 1,
         quick: true,

@@ -10,7 +10,7 @@ use super::world::{End, Mode, World};
 use crate::error::TaskError;
 
 /// How many worlds are used at the same time.
-const SLOTS: usize = 2;
+pub(super) const SLOTS: usize = 2;
 
 /// What came of all deaths of one mode.
 #[derive(Debug)]
@@ -77,13 +77,14 @@ enum Came {
 }
 
 /// A world, and what it is like where nobody dies.
-struct Slot {
-    world: World,
-    reference: Seen,
+pub(super) struct Slot {
+    pub(super) world: World,
+    pub(super) reference: Seen,
 }
 
 impl Slot {
-    fn create(folder: &Path, foil: &Path, mode: Mode) -> Result<(Self, Vec<String>), TaskError> {
+    /// Makes it, and gives the points that a run passes where nobody dies.
+    pub(super) fn create(folder: &Path, foil: &Path, mode: Mode) -> Result<(Self, Vec<String>), TaskError> {
         let world = World::create(folder, foil, mode)?;
         let log = folder.join("points");
         let _ = fs::remove_file(&log);
@@ -225,7 +226,7 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, plan: &Plan, pairs: usize) ->
 }
 
 /// Does numbered work in all slots at the same time.
-fn side_by_side(
+pub(super) fn side_by_side(
     slots: &[Slot],
     count: usize,
     work: impl Fn(&Slot, usize, usize) -> Result<(), TaskError> + Sync,
@@ -258,22 +259,34 @@ fn side_by_side(
 
 /// Pairs of a death and one while it is recovered from, by chance and from a seed.
 fn choose(recoveries: &[(String, Vec<String>)], count: usize, seed: u64) -> Vec<(String, String)> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut below = |limit: usize| {
-        // The multiplier of L'Ecuyer's table for 64 bits.
-        state = state
-            .wrapping_mul(2_862_933_555_777_941_757)
-            .wrapping_add(3_037_000_493);
-        usize::try_from((state >> 33) % (limit.max(1) as u64)).unwrap_or(0)
-    };
+    let mut dice = Dice::new(seed);
     let some: Vec<_> = recoveries.iter().filter(|(_, passed)| !passed.is_empty()).collect();
     if some.is_empty() {
         return Vec::new();
     }
     (0..count)
         .map(|_| {
-            let (first, passed) = some[below(some.len())];
-            (first.clone(), passed[below(passed.len())].clone())
+            let (first, passed) = some[dice.below(some.len())];
+            (first.clone(), passed[dice.below(passed.len())].clone())
         })
         .collect()
+}
+
+/// What is chosen by chance, always alike from the same seed.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below this one; 0 where there is none.
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        // The multiplier of L'Ecuyer's table for 64 bits.
+        self.0 = self
+            .0
+            .wrapping_mul(2_862_933_555_777_941_757)
+            .wrapping_add(3_037_000_493);
+        usize::try_from((self.0 >> 33) % (limit.max(1) as u64)).unwrap_or(0)
+    }
 }

@@ -18,6 +18,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// What is there that is not there, or not as often, where nobody died.
+    pub(super) fn more_than(&self, reference: &Self) -> Vec<String> {
+        let more = self.differences(reference).into_iter();
+        more.filter(|difference| !difference.starts_with("lost: ")).collect()
+    }
+
     fn add(&mut self, line: String) {
         *self.lines.entry(line).or_default() += 1;
     }
@@ -52,11 +58,27 @@ pub(super) fn look(world: &World) -> Result<Seen, TaskError> {
     let mut seen = Seen::default();
     // What a dead runner left of what it had finished goes when a person or the budget says so; what stays is an orphan.
     world.succeeds(&["clean", "--apply"])?;
-    refs(world, &mut seen)?;
     for name in ["state", "home", "repository/.git/counterfoil"] {
         files(&world.path(name), name, &mut seen);
     }
     locks(&world.path("repository/.git"), &mut seen);
+    of_persons(world, &mut seen)?;
+    if world.mode != Mode::Here {
+        world.succeeds(&["verify", TICKET])?;
+    }
+    world.succeeds(&["check"])?;
+    Ok(seen)
+}
+
+/// Looks at what is the person's and at what others got, and at nothing of ours that may be damaged.
+pub(super) fn look_at_persons(world: &World) -> Result<Seen, TaskError> {
+    let mut seen = Seen::default();
+    of_persons(world, &mut seen)?;
+    Ok(seen)
+}
+
+fn of_persons(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
+    refs(world, seen)?;
     seen.add(format!(
         "the person's work tree: {}",
         world
@@ -75,11 +97,7 @@ pub(super) fn look(world: &World) -> Result<Seen, TaskError> {
         seen.add(format!("a process: {process}"));
     }
     world.git(&["fsck", "--strict", "--no-dangling", "--no-progress"])?;
-    if world.mode != Mode::Here {
-        world.succeeds(&["verify", TICKET])?;
-    }
-    world.succeeds(&["check"])?;
-    Ok(seen)
+    Ok(())
 }
 
 /// Every ref, with what it means where that must be the same: ids of commits hold the time.

@@ -10,8 +10,14 @@ use std::time::{Duration, Instant};
 use crate::command::{capture, line};
 use crate::error::TaskError;
 
+/// The file of the world in which objects are noted as they are written and brought to the disk.
+pub(super) const OBJECTS: &str = "objects";
+
 /// The only ticket.
 pub(super) const TICKET: &str = "0001-hello";
+
+/// The name under which the world is kept as it was before the command.
+const PRISTINE: &str = "pristine";
 
 /// How long a process may take to be gone once nothing keeps it any more.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -95,6 +101,11 @@ pub(super) enum End {
 }
 
 impl End {
+    /// Whether it has done what it was told.
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self, Self::Exited(0, _))
+    }
+
     /// That of a command which has ended.
     pub(super) fn of(output: &Output) -> Self {
         match output.status.code() {
@@ -145,8 +156,7 @@ impl World {
             world.succeeds(&["run", "--all"])?;
             world.write("notes.txt", "the person's own, and in no commit\n")?;
         }
-        let (now, pristine) = (world.path(""), world.pristine());
-        copy(&now, &pristine)?;
+        world.keep_as(PRISTINE)?;
         Ok(world)
     }
 
@@ -202,13 +212,19 @@ impl World {
 
     /// Puts everything back to what it was before the command.
     pub(super) fn restore(&self) -> Result<(), TaskError> {
-        let now = self.path("");
-        fs::remove_dir_all(&now).map_err(TaskError::file(&now))?;
-        copy(&self.pristine(), &now)
+        self.restore_from(PRISTINE)
     }
 
-    fn pristine(&self) -> PathBuf {
-        self.folder.join("pristine")
+    /// Keeps everything as it is now under a name.
+    pub(super) fn keep_as(&self, name: &str) -> Result<(), TaskError> {
+        copy(&self.path(""), &self.folder.join(name))
+    }
+
+    /// Puts everything back to what was kept under a name.
+    pub(super) fn restore_from(&self, name: &str) -> Result<(), TaskError> {
+        let now = self.path("");
+        fs::remove_dir_all(&now).map_err(TaskError::file(&now))?;
+        copy(&self.folder.join(name), &now)
     }
 
     /// Something of the world.
@@ -257,6 +273,7 @@ impl World {
         if let Some(log) = log {
             command.env("COUNTERFOIL_CRASH_LOG", log);
         }
+        command.env("COUNTERFOIL_CRASH_OBJECTS", self.path(OBJECTS));
         Ok(End::of(&capture(command)?))
     }
 
