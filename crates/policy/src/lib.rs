@@ -36,6 +36,7 @@ mod spec_trace;
 mod steering;
 mod test_folders;
 mod test_weakening;
+mod tokens;
 mod tool_use;
 mod unkept;
 mod waves;

@@ -10,7 +10,6 @@ mod files;
 mod inline;
 mod justify;
 mod structure;
-mod tokens;
 
 use ledger_core::{LineRange, RepoPath, WeakenedTest, Weakening, fitting};
 

@@ -6,9 +6,9 @@ use ledger_core::ChangedTests;
 
 use super::files::Role;
 use super::structure::{Extent, Structure};
-use super::tokens::{Kind, Language};
 use super::{TestChange, TestContent, TestRules};
 use crate::dependencies::is_dependency_file;
+use crate::tokens::{Kind, Language};
 
 /// What these changed files are, without the trees of their tests. Documentation, manifests, lock files, and files that belong to tests
 /// or say how they are run are no source; of source files in a language that is known, comments and layout do not count, unless layout says

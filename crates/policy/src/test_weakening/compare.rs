@@ -12,8 +12,8 @@ use std::ops::Range;
 use ledger_core::{LineRange, RepoPath, Weakening};
 
 use super::structure::{Assertion, Marker, Structure, Test};
-use super::tokens::Language;
 use super::{Found, excerpt};
+use crate::tokens::Language;
 use alike::{Alike, alike};
 use collected::Signs;
 

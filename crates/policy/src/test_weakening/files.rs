@@ -6,10 +6,10 @@ use ledger_core::{RepoPath, TicketFile};
 
 use super::configuration::ConfigurationKind;
 use super::structure::Extent;
-use super::tokens::Language;
 use crate::config::Policy;
 use crate::scope::{FoldedSet, InvalidScope, PatternSet, Protected, ProtectedPaths};
 use crate::test_folders::are_of_tests;
+use crate::tokens::Language;
 
 /// Which files are about tests, under one policy and one ticket.
 #[derive(Debug, Clone)]

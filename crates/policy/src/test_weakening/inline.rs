@@ -2,8 +2,8 @@
 
 use super::files::Role;
 use super::structure::{Extent, Structure};
-use super::tokens::{Language, Token};
 use super::{TestChange, TestContent, TestRules};
+use crate::tokens::{Language, Token};
 
 /// A changed file of source in which tests are changed as well, with the tests of one side and the rest of the other.
 #[derive(Debug, Clone, PartialEq, Eq)]

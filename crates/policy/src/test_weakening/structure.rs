@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use ledger_core::LineRange;
 
-use super::tokens::{Kind, Language, Token, tokens};
+use crate::tokens::{Kind, Language, Token, tokens};
 
 /// A test, as its test runner would find it.
 #[derive(Debug, Clone)]

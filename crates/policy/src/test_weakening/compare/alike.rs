@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::thresholds::looser;
-use crate::test_weakening::tokens::{Kind, Token};
+use crate::tokens::{Kind, Token};
 
 /// How an assertion is like another one of the same form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use ledger_core::RepoPath;
 
 use crate::test_weakening::files::{is_test_name, words_of};
-use crate::test_weakening::tokens::Language;
+use crate::tokens::Language;
 
 /// Folders that the usual test runners do not look into.
 const NOT_LOOKED_INTO: [&str; 7] = [

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::test_weakening::files::words_of;
 use crate::test_weakening::structure::Structure;
-use crate::test_weakening::tokens::{Kind, Token};
+use crate::tokens::{Kind, Token};
 
 /// Names of what lets more pass when it is larger.
 const LARGER_IS_LOOSER: [&str; 12] = [

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::thresholds::limits;
 use crate::test_weakening::structure::Structure;
-use crate::test_weakening::tokens::{Kind, Language, Token};
+use crate::tokens::{Kind, Language, Token};
 
 /// So many brackets are looked at that a value stands in.
 const DEEPEST: usize = 8;

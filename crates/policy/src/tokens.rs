@@ -2,7 +2,7 @@
 
 /// How a language writes comments, texts and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
+pub(crate) enum Language {
     Rust,
     /// JavaScript and TypeScript.
     Script,
@@ -18,7 +18,7 @@ pub(super) enum Language {
 
 impl Language {
     /// That of a file with this extension in lower case; none: not of source text that anybody knows.
-    pub(super) fn of(extension: &str) -> Option<Self> {
+    pub(crate) fn of(extension: &str) -> Option<Self> {
         Some(match extension {
             "rs" => Self::Rust,
             "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "vue" | "svelte" => Self::Script,
@@ -42,7 +42,7 @@ impl Language {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Word,
     Number,
     Text,
@@ -50,24 +50,24 @@ pub(super) enum Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub(super) kind: Kind,
-    pub(super) text: &'a str,
+pub(crate) struct Token<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'a str,
     /// The line that it begins in, counted from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// The line that it ends in.
-    pub(super) end_line: u64,
+    pub(crate) end_line: u64,
     /// The byte in the line that it begins at.
-    pub(super) column: usize,
+    pub(crate) column: usize,
 }
 
 impl Token<'_> {
-    pub(super) fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         self.text == text && self.kind != Kind::Text
     }
 
     /// The value of a number.
-    pub(super) fn value(&self) -> Option<f64> {
+    pub(crate) fn value(&self) -> Option<f64> {
         if self.kind != Kind::Number {
             return None;
         }
@@ -92,7 +92,7 @@ impl Token<'_> {
 const PAIRS: [&str; 12] = ["::", "->", "=>", "<=", ">=", "==", "!=", "&&", "||", "?.", "<<", ".."];
 
 /// The tokens of a text. Total: whatever does not end, ends with the line or the text.
-pub(super) fn tokens(text: &str, language: Language) -> Vec<Token<'_>> {
+pub(crate) fn tokens(text: &str, language: Language) -> Vec<Token<'_>> {
     let mut lexer = Lexer {
         text,
         language,
@@ -326,9 +326,12 @@ fn character(body: &str) -> Option<usize> {
     (second == '\'').then_some(at + 1)
 }
 
+/// The most characters of a regular expression: a long line of what could begin one is not looked through for each of them.
+const MAX_PATTERN: usize = 500;
+
 fn pattern(body: &str) -> Option<usize> {
     let (mut in_class, mut escaped) = (false, false);
-    for (at, c) in body.char_indices().skip(1) {
+    for (at, c) in body.char_indices().skip(1).take(MAX_PATTERN) {
         match c {
             '\n' => return None,
             _ if escaped => escaped = false,
