@@ -4,7 +4,6 @@
 mod crossing;
 mod declarations;
 mod evidence;
-mod indented;
 mod modules;
 mod options;
 mod paths;

@@ -101,7 +101,7 @@ impl Language {
             Self::Script => &SCRIPT,
             Self::Python => &PYTHON,
             Self::Go => &GO,
-            Self::Public => &PUBLIC,
+            Self::Java | Self::CSharp | Self::Php | Self::Swift => &PUBLIC,
             Self::Kotlin => &KOTLIN,
             Self::Ruby => &RUBY,
         }
