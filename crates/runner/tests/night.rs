@@ -1,24 +1,23 @@
 //! Small simulated nights, as every build can afford them. `cargo xtask night` spends large ones.
 
-use testkit::sim::night::{NightSeed, spend_night};
+use testkit::sim::night::{NightSeed, Nights, spend_night};
 
 #[test]
 fn every_ticket_of_a_simulated_night_ends_done_or_blocked_with_the_true_cause() {
-    let mut faults = 0;
+    let mut nights = Nights::default();
     for seed in 1..=3 {
         let night = NightSeed { seed, tickets: 30 };
         match spend_night(night) {
             Ok(report) => {
                 assert_eq!(report.done + report.blocked + report.waiting, night.tickets);
-                faults += report.tally.faults();
+                nights.add(&report);
             }
             Err(broken) => panic!("{broken}\ncargo xtask night --seed {seed} --tickets {}", night.tickets),
         }
     }
-    assert!(
-        faults > 50,
-        "nights in which nothing goes wrong prove little: {faults} faults"
-    );
+    // Which behaviours came is held by `cargo xtask night`: they are too many for so few tickets.
+    let never = nights.faults_that_never_came();
+    assert!(never.is_empty(), "nights without {never:?} prove little");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use testkit::sim::night::{NightBroken, NightReport, NightSeed, Tally, spend_night};
+use testkit::sim::night::{NightBroken, NightReport, NightSeed, Nights, spend_night};
 
 /// How many failing seeds are shown before the rest are left.
 const MOST_FAILING: usize = 5;
@@ -30,7 +30,7 @@ fn main() -> io::Result<ExitCode> {
     let (sender, receiver) = mpsc::channel::<Spent>();
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut failing = Vec::new();
-    let (mut nights, mut tally) = (0_u64, Tally::default());
+    let (mut nights, mut all) = (0_u64, Nights::default());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (sender, next) = (sender.clone(), &next);
@@ -51,7 +51,7 @@ fn main() -> io::Result<ExitCode> {
             nights += 1;
             match spent {
                 Ok(report) => {
-                    tally = tally.plus(report.tally);
+                    all.add(&report);
                     writeln!(out, "{}", line(night, seconds, &report))?;
                 }
                 Err(broken) => {
@@ -70,8 +70,8 @@ fn main() -> io::Result<ExitCode> {
         out,
         "{nights} nights of {tickets} tickets in {seconds:.1} s ({:.2} a second, {:.0} steps a second), {} faults survived",
         per_second(nights, seconds),
-        per_second(tally.steps, seconds),
-        tally.faults()
+        per_second(all.tally.steps, seconds),
+        all.tally.faults()
     )?;
     for (night, broken) in &failing {
         let (small, broken) = shrunk(*night, broken.clone());
@@ -81,11 +81,21 @@ fn main() -> io::Result<ExitCode> {
             small.seed, small.tickets
         )?;
     }
-    Ok(if failing.is_empty() {
+    let never = what_never_came(&all);
+    let proves_too_little = failing.is_empty() && Nights::are_enough(nights, tickets) && !never.is_empty();
+    if proves_too_little {
+        writeln!(out, "\nnights without {} prove too little", never.join(", "))?;
+    }
+    Ok(if failing.is_empty() && !proves_too_little {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn what_never_came(nights: &Nights) -> Vec<String> {
+    let faults = nights.faults_that_never_came().into_iter().map(str::to_owned);
+    faults.chain(nights.behaviours_that_never_came()).collect()
 }
 
 fn spend(night: NightSeed, began: Instant) -> Spent {
@@ -112,6 +122,7 @@ fn line(night: NightSeed, seconds: f64, report: &NightReport) -> String {
         sittings,
         tally,
         took,
+        seen: _,
     } = report;
     format!(
         "seed {}: {} tickets, {done} done, {blocked} blocked, {waiting} waiting; {} steps ({:.0} a second), {} h, {sittings} runners; survived {} kills, \

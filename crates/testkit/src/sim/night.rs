@@ -10,6 +10,7 @@ mod fuse;
 mod hand;
 mod inspect;
 mod memory_journal;
+mod nights;
 mod tickets;
 mod weather;
 mod world;
@@ -34,6 +35,7 @@ use self::tickets::{AtHand, Standing, Ticket};
 use self::weather::Weather;
 use self::world::{SharedWorld, TicketWorld, World, lock};
 
+pub use self::nights::Nights;
 pub use self::world::Tally;
 
 /// What a night is made from. The same night comes from the same two numbers.
@@ -46,7 +48,7 @@ pub struct NightSeed {
 }
 
 /// A night that went as it must.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NightReport {
     /// Tickets that are done.
     pub done: usize,
@@ -60,6 +62,8 @@ pub struct NightReport {
     pub tally: Tally,
     /// How long the night took in its own time.
     pub took: SignedDuration,
+    /// How agents, and the people around them, behaved about the tickets that were begun.
+    pub seen: BTreeSet<String>,
 }
 
 /// Something was seen that must never be.

@@ -73,7 +73,58 @@ pub(super) enum Ending {
     Waits,
 }
 
+/// Each kind of behaviour that a night is drawn from. Written down once more, so that one which is drawn no longer is missed.
+pub(super) const KINDS: [&str; 34] = [
+    "Honest",
+    "Fails with Server",
+    "Fails with Connection",
+    "Fails with ContextWindow",
+    "Fails with Crashed",
+    "Fails with Protocol",
+    "ChecksFail",
+    "ChecksFail for ever",
+    "Refused",
+    "Refused for ever",
+    "TargetMoves",
+    "OutOfScope",
+    "Secret",
+    "Unsafe",
+    "SaysBlocked",
+    "Silent",
+    "Stuck",
+    "Flood",
+    "Repeats",
+    "SameTree",
+    "NeverDone",
+    "Glutton",
+    "NoChange",
+    "NoReport",
+    "NoVerdict",
+    "Crashes",
+    "LoggedOut",
+    "NoModel",
+    "RefusedByProvider",
+    "Oversized",
+    "BrokenBase",
+    "BranchTaken",
+    "Edited",
+    "PushRefused",
+];
+
 impl Behaviour {
+    /// What it is among [`KINDS`].
+    pub(super) fn kind(self) -> String {
+        match self {
+            Self::Honest { .. } => "Honest".to_owned(),
+            Self::Fails { class, .. } => format!("Fails with {class:?}"),
+            Self::ChecksFail { times: u32::MAX } => "ChecksFail for ever".to_owned(),
+            Self::ChecksFail { .. } => "ChecksFail".to_owned(),
+            Self::Refused { times: u32::MAX } => "Refused for ever".to_owned(),
+            Self::Refused { .. } => "Refused".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
     /// Draws one: two of three tickets come to be done.
     pub(super) fn draw(chance: &mut Rng) -> Self {
         use AgentFailureClass::{Connection, ContextWindow, Crashed, Protocol, Server};

@@ -42,6 +42,7 @@ impl Night {
             }
             delivered_once(of, self.tickets[ticket].delivery, ending).map_err(named)?;
             if ending != Ending::Waits {
+                report.seen.insert(behaviour.kind());
                 recorded(of, ending).map_err(named)?;
             } else if !of.journal.bytes.is_empty() {
                 return Err(named("it was begun before what it waits for was done".to_owned()));
