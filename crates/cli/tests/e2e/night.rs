@@ -1,10 +1,12 @@
-//! A real night in small: twenty tickets, four at a time, a runner that is killed at random twenty times.
+//! A real night in small: twenty-two tickets, four at a time, a runner that is killed at random twenty times.
 //!
 //! `NIGHT_SEED` chooses when it is killed; the seed is printed where the test fails.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::{SignedDuration, Timestamp};
+use ledger_core::{BlockerCode, Event, Journal};
 use testkit::model_server::{ModelScript, Reply, Rule};
 
 use crate::processes::assert_none_below;
@@ -14,6 +16,10 @@ through_both!(every_ticket_of_a_night_ends_done_or_blocked_with_the_true_cause);
 
 const DEATHS: usize = 20;
 const LONG: Duration = Duration::from_secs(420);
+/// The ticket whose worker meets a limit of the provider. It is approved once nobody is killed any more, so that the limit is met once.
+const LIMITED: &str = "0022-t";
+/// How long after the world was made that limit is lifted: longer than all deaths take.
+const LIMIT: SignedDuration = SignedDuration::from_secs(130);
 
 /// What a ticket's worker does, and how the ticket must end.
 struct Night {
@@ -25,6 +31,8 @@ struct Night {
     then: Option<Reply>,
     /// How often the model refuses before.
     refusals: u32,
+    /// Whether its worker does the same again and again.
+    repeats: bool,
     /// The state, and of a blocked one the code.
     ends: (&'static str, Option<&'static str>),
 }
@@ -37,6 +45,7 @@ fn night() -> BTreeMap<String, Night> {
         command: "echo hello > $FILE",
         then: None,
         refusals: 0,
+        repeats: false,
         ends: DONE,
     };
     let blocked = |command, code| Night {
@@ -70,6 +79,14 @@ fn night() -> BTreeMap<String, Night> {
             command: "(setsid sleep 300 >/dev/null 2>&1 &); echo hello > $FILE",
             ..honest()
         },
+        Night {
+            repeats: true,
+            ..blocked("cat README", "livelock")
+        },
+        Night {
+            contract: "priority = 1\n",
+            ..honest()
+        },
     ];
     let plain = std::iter::repeat_with(honest).take(12);
     let all = plain.chain(special).enumerate();
@@ -81,7 +98,7 @@ fn file_of(ticket: &str) -> String {
     format!("{ticket}.txt")
 }
 
-fn world(back_end: BackEnd) -> World {
+fn world(back_end: BackEnd, limit_until: Timestamp) -> World {
     let mut script = ModelScript::default();
     for (ticket, night) in night() {
         let words = format!("# Ticket {ticket}");
@@ -91,14 +108,23 @@ fn world(back_end: BackEnd) -> World {
                 ..Rule::new(&words, Reply::status(500))
             });
         }
+        if ticket == LIMITED {
+            script = script.rule(Rule {
+                times: Some(1),
+                ..Rule::new(&words, Reply::usage_limit_until(limit_until.as_second()))
+            });
+        }
         let command = night.command.replace("$FILE", &file_of(&ticket));
+        if night.repeats {
+            script = script.rule(Rule::new(&words, shell(&command)));
+        }
         let then = night.then.unwrap_or_else(|| Reply::done("written"));
         script = script.turn(&words, [shell(&command), then]);
     }
     let script = script.rule(Rule::new(REVIEW, Reply::pass("as asked")));
     let terms = Terms {
         check: "true",
-        more: "[schedule]\nconcurrency = 4\n",
+        more: "[schedule]\nconcurrency = 4\n[limits]\nmax_repeats = 8\n",
         ..Terms::default()
     };
     let world = World::without_tickets(back_end, terms, script);
@@ -119,7 +145,7 @@ fn world(back_end: BackEnd) -> World {
             &format!("Write {file}.\n"),
         );
     }
-    let ids: Vec<_> = night().into_keys().collect();
+    let ids: Vec<_> = night().into_keys().filter(|ticket| ticket != LIMITED).collect();
     let mut approve = vec!["approve"];
     approve.extend(ids.iter().map(String::as_str));
     world.foil(&approve).succeeds();
@@ -146,13 +172,16 @@ fn every_ticket_of_a_night_ends_done_or_blocked_with_the_true_cause(back_end: Ba
     let seed = given.unwrap_or(now);
     eprintln!("NIGHT_SEED={seed}");
     let mut chance = Chance(seed);
-    let world = world(back_end);
+    let limit_until = Timestamp::now() + LIMIT;
+    let mut world = world(back_end, limit_until);
 
     for _ in 0..DEATHS {
         let running = world.start_foil(&["run", "--all"]);
-        std::thread::sleep(Duration::from_millis(200 + chance.below(4_000)));
+        // Short enough that the night is not over before the last of them, which `kill` holds.
+        std::thread::sleep(Duration::from_millis(200 + chance.below(2_500)));
         running.kill();
     }
+    world.user_runs(&["approve", LIMITED]).succeeds();
     // Some are blocked, so it is not a success.
     world.start_foil(&["run", "--all"]).ends_within(LONG).ends_with(10);
 
@@ -191,7 +220,28 @@ fn every_ticket_of_a_night_ends_done_or_blocked_with_the_true_cause(back_end: Ba
             );
         }
     }
+    assert_waited_for_the_limit(&world, limit_until);
     world.foil(&["verify"]).succeeds();
     assert_none_below(world.root(), Duration::from_secs(10));
     world.assert_untouched();
+}
+
+/// The limit was met once and told with its end, and nothing was asked again before that.
+fn assert_waited_for_the_limit(world: &World, until: Timestamp) {
+    let journal = std::fs::read(&world.journals(LIMITED)[0]).unwrap();
+    let records = Journal::parse(&journal).unwrap().records;
+    let blockers = records.iter().filter_map(|record| match &record.event {
+        Event::Blocked(blocker) => Some((blocker.code, blocker.retry_at)),
+        _ => None,
+    });
+    let blockers: Vec<_> = blockers.collect();
+    let [(BlockerCode::AgentRateLimited, Some(retry_at))] = blockers[..] else {
+        panic!("{LIMITED} was blocked by {blockers:?}");
+    };
+    assert!(retry_at >= until, "{retry_at} is before {until}");
+    let resumed = records
+        .iter()
+        .find(|record| matches!(record.event, Event::Resumed { .. }));
+    let resumed = resumed.expect("the run is taken up again").at;
+    assert!(resumed >= retry_at, "{resumed} is before {retry_at}");
 }

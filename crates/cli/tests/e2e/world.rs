@@ -274,6 +274,14 @@ impl World {
         before.assert_same_as(&self.snapshot());
     }
 
+    /// The user runs a command that changes what is theirs. Up to here nothing else has.
+    pub(crate) fn user_runs(&mut self, arguments: &[&str]) -> Ran {
+        self.assert_untouched();
+        let ran = self.foil(arguments);
+        self.untouched.take();
+        ran
+    }
+
     /// The requests of turns whose prompts have these words.
     pub(crate) fn requests_for(&self, words: &str) -> Vec<RecordedRequest> {
         let mut requests = self.model.requests();
@@ -385,8 +393,10 @@ impl Running {
         }
     }
 
-    /// Ends it as a power cut would: without a word.
+    /// Ends it as a power cut would: without a word. Fails where it has ended by itself, since nothing would be killed then.
     pub(crate) fn kill(mut self) {
+        let ended = self.child.try_wait().unwrap();
+        assert!(ended.is_none(), "it has ended before it was killed: {ended:?}");
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
