@@ -37,6 +37,8 @@ mod known_failures;
 mod later;
 mod left;
 mod logs;
+#[cfg(target_os = "linux")]
+mod memory;
 mod modes;
 mod notifications;
 mod overview;
