@@ -1,7 +1,7 @@
 //! How fast `foil` is beside plain tools that do the same amount of work, on the machine at hand.
 //!
-//! Every row compares with a baseline that is measured in the same run, in turn, because machines differ and are shared. What
-//! is measured is not a test: a slow machine fails nothing.
+//! Every row compares with a baseline that is measured in the same run, in turn, because machines differ and are shared. How long
+//! something takes is not a test: a slow machine fails nothing. How large things are is one.
 
 mod change_set;
 mod journal;
@@ -19,7 +19,7 @@ mod under_way;
 use std::path::{Path, PathBuf};
 
 use crate::command::{cargo, succeed};
-use crate::error::TaskError;
+use crate::error::{TaskError, nothing_found};
 use crate::workspace::Workspace;
 
 use self::table::Row;
@@ -93,7 +93,12 @@ pub(crate) fn run(workspace: &Workspace, names: &[String], quick: bool) -> Resul
     }
     // What was measured before something went wrong was measured.
     print!("{}", table::markdown(&rows));
-    measured
+    measured?;
+    nothing_found(
+        "too large, or not measured",
+        table::unmet(&rows),
+        "memory and sizes do not depend on how fast a machine is",
+    )
 }
 
 fn build(workspace: &Workspace) -> Result<Programs, TaskError> {

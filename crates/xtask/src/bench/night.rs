@@ -78,7 +78,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>, TaskError> {
         ),
         Row::size("the same of a `foil run` in a terminal", alone, None),
         Row::size(
-            format!("what a check that prints {} MiB adds to it", loud.prints >> 20),
+            format!("what a check that would print {} MiB adds to it", loud.prints >> 20),
             more,
             Some(OUTPUT_GOAL),
         ),

@@ -13,6 +13,8 @@ pub(super) struct Row {
     ratio: Option<f64>,
     goal: String,
     met: Option<bool>,
+    /// Whether the goal is the same on every machine.
+    is_fixed: bool,
 }
 
 impl Row {
@@ -32,6 +34,7 @@ impl Row {
             ratio: Some(ratio),
             goal: format!("≤ {goal:.1}×"),
             met: Some(ratio <= goal),
+            is_fixed: false,
         }
     }
 
@@ -44,6 +47,7 @@ impl Row {
             ratio: None,
             goal: format!("≤ {} ms", goal.as_millis()),
             met: Some(ours.median() <= goal),
+            is_fixed: false,
         }
     }
 
@@ -56,10 +60,11 @@ impl Row {
             ratio: None,
             goal: String::new(),
             met: None,
+            is_fixed: false,
         }
     }
 
-    /// A size in bytes, where it could be measured, that may be at most `goal` MiB, where there is one.
+    /// A size in bytes, where it could be measured, that may be at most `goal` MiB, where there is one. No machine is too slow for it.
     pub(super) fn size(what: impl Into<String>, bytes: Option<u64>, goal: Option<u64>) -> Self {
         Self {
             what: what.into(),
@@ -71,6 +76,7 @@ impl Row {
             ratio: None,
             goal: goal.map(|goal| format!("≤ {goal} MiB")).unwrap_or_default(),
             met: bytes.zip(goal).map(|(bytes, goal)| bytes <= goal * 1024 * 1024),
+            is_fixed: goal.is_some(),
         }
     }
 
@@ -84,6 +90,7 @@ impl Row {
             ratio: Some(ratio),
             goal: format!("≤ {goal:.1}×"),
             met: Some(ratio <= goal),
+            is_fixed: false,
         }
     }
 
@@ -100,6 +107,14 @@ impl Row {
 #[expect(clippy::cast_precision_loss, reason = "it is shown with one digit after the point")]
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
+}
+
+/// What does not meet a goal that is the same on every machine, or was not measured.
+pub(super) fn unmet(rows: &[Row]) -> Vec<String> {
+    let unmet = rows.iter().filter(|row| row.is_fixed && row.met != Some(true));
+    unmet
+        .map(|row| format!("{}: {}, {}", row.what, row.ours, row.goal))
+        .collect()
 }
 
 /// The rows as a Markdown table.
@@ -132,6 +147,20 @@ mod tests {
 
     fn samples(milliseconds: &[u64]) -> Samples {
         milliseconds.iter().map(|ms| Duration::from_millis(*ms)).collect()
+    }
+
+    #[test]
+    fn a_size_that_is_too_large_is_an_error_and_a_slow_machine_is_none() {
+        let rows = [
+            Row::within("version", &samples(&[11]), Duration::from_millis(10)),
+            Row::growth("linear", &samples(&[1000]), &samples(&[1]), 11.0),
+            Row::size("program", Some(25 << 20), Some(25)),
+            Row::size("memory", Some(41 << 20), Some(40)),
+            Row::size("output", None, Some(8)),
+            Row::size("in a terminal", Some(41 << 20), None),
+        ];
+        let unmet = unmet(&rows);
+        assert_eq!(unmet, ["memory: 41.0 MiB, ≤ 40 MiB", "output: not measured, ≤ 8 MiB"]);
     }
 
     #[test]
