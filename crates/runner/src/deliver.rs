@@ -5,6 +5,8 @@ mod later;
 mod room;
 mod tag;
 
+use std::path::PathBuf;
+
 use git_delivery::{CommitError, FastForwardError, ObjectError, RefError, RemoteError, RepositoryError};
 use ledger_core::{BlockerCode, Delivered, DeliveryMode, Receipt, RefName, RunId, TicketId};
 
@@ -82,6 +84,12 @@ pub enum DeliverError {
         /// The ticket.
         ticket: TicketId,
     },
+    /// A delivery into this work tree was cut off, and what it noted cannot be read.
+    #[error("a delivery into this work tree was begun, and what it noted cannot be read: `{}`", path.display())]
+    NoteDamaged {
+        /// The note.
+        path: PathBuf,
+    },
     /// The work tree cannot be brought forward.
     #[error(transparent)]
     Here(#[from] FastForwardError),
@@ -150,9 +158,8 @@ impl DeliverError {
     /// The stable code of what keeps the delivery from being brought on, where it is a blocker by nature.
     pub fn code(&self) -> Option<BlockerCode> {
         match self {
-            Self::NotDone { .. } | Self::Nowhere { .. } | Self::UnderWay | Self::CutOff { .. } => {
-                Some(BlockerCode::NeedsPerson)
-            }
+            Self::NotDone { .. } | Self::Nowhere { .. } | Self::UnderWay => Some(BlockerCode::NeedsPerson),
+            Self::CutOff { .. } | Self::NoteDamaged { .. } => Some(BlockerCode::NeedsPerson),
             Self::NotOver { .. } | Self::Already { .. } | Self::OnlyBranches { .. } => Some(BlockerCode::NeedsPerson),
             Self::Run(error) => error.code(),
             Self::TagTaken { .. } | Self::NotPushed { .. } => Some(BlockerCode::NeedsPerson),

@@ -298,6 +298,10 @@ fn deliver(error: &DeliverError) -> Option<String> {
         }
         DeliverError::Run(error) => return run(error),
         DeliverError::UnderWay => "wait until it has ended, then try again".to_owned(),
+        DeliverError::NoteDamaged { .. } => {
+            "`git status` shows what is there; bring the work tree to what you want it to be, remove that file, and deliver again"
+                .to_owned()
+        }
         DeliverError::CutOff { ticket } => format!("`foil deliver {ticket} --here` finishes it"),
         DeliverError::History(error) => return run_choice::hint(error),
         DeliverError::Here(error) => return fast_forward(error),

@@ -362,6 +362,27 @@ fn a_delivery_that_is_killed_at_any_moment_is_finished_by_the_next() {
 }
 
 #[test]
+fn what_a_delivery_noted_and_nobody_can_read_is_told_and_not_passed_over() {
+    let world = done();
+    let room = world.root().join(".git/counterfoil/here");
+    std::fs::create_dir_all(&room).unwrap();
+    let before = world.git(&["rev-parse", "HEAD"]);
+    for note in ["", "{", "\0\0\0\0", "{\"schema\": 2}"] {
+        std::fs::write(room.join("begun.json"), note).unwrap();
+        let error = refused(&world);
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("a delivery into this work tree was begun, and what it noted cannot be read"),
+            "{error}"
+        );
+        assert!(error["hint"].as_str().unwrap().contains("remove that file"), "{error}");
+        assert_eq!(world.git(&["rev-parse", "HEAD"]), before);
+    }
+    std::fs::remove_file(room.join("begun.json")).unwrap();
+    assert_eq!(deliver(&world, &[]).code, Some(0));
+}
+
+#[test]
 fn another_delivery_waits_until_the_one_that_was_cut_off_is_finished() {
     let world = done();
     let begun = serde_json::json!({

@@ -128,7 +128,7 @@ pub fn deliver_here(workspace: &Workspace, ticket: &TicketId, trial: bool) -> Re
 /// What was begun in this work tree and can go on: its branch is checked out, and is where it was or where it was to go. Anything
 /// else the user has dealt with.
 fn still_begun(repository: &Repository, room: &Room) -> Result<Option<BegunHere>, DeliverError> {
-    let Some(begun) = room.begun() else { return Ok(None) };
+    let Some(begun) = room.begun()? else { return Ok(None) };
     let head = repository.head().map_err(FastForwardError::from)?;
     let stands = matches!(
         head,

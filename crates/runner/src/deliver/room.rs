@@ -72,9 +72,17 @@ impl Room {
         &self.folder
     }
 
-    /// What was begun. What cannot be read counts for nothing: then every path has to be as the last commit has it.
-    pub(super) fn begun(&self) -> Option<BegunHere> {
-        read(&self.folder.join(BEGUN)).filter(|begun: &BegunHere| begun.schema == 1)
+    /// What was begun. Where that cannot be read, nobody knows what of the work tree is the person's.
+    pub(super) fn begun(&self) -> Result<Option<BegunHere>, DeliverError> {
+        let bytes = match fs::read(self.folder.join(BEGUN)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|source| DeliverError::Io { name: BEGUN, source })?,
+        };
+        let begun = serde_json::from_slice(&bytes).ok();
+        let begun = begun.filter(|begun: &BegunHere| begun.schema == 1);
+        begun.map(Some).ok_or_else(|| DeliverError::NoteDamaged {
+            path: self.folder.join(BEGUN),
+        })
     }
 
     pub(super) fn begin(&self, begun: &BegunHere) -> Result<(), DeliverError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::crash::{Dice, SLOTS, Slot, side_by_side};
-use super::look::{counted, look, look_at_persons};
+use super::look::{Seen, counted, look, look_at_persons};
 use super::world::{End, Mode, OBJECTS, World};
 use crate::error::TaskError;
 
@@ -110,8 +110,9 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: usize, seed: u64) -> R
             None => (Damage::Zeros, dice.below(wounds.len())),
         };
         slot.world.restore_from(&kept(wound))?;
+        let before = look_at_persons(&slot.world)?;
         let what = inflict(&slot.world, damage, &mut dice)?;
-        let came = came(slot)?;
+        let came = came(slot, &before)?;
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         found.kinds[damage as usize] += 1;
         match came {
@@ -226,7 +227,8 @@ enum Came {
     To(Vec<String>),
 }
 
-fn came(slot: &Slot) -> Result<Came, TaskError> {
+/// `before` is what the person had when the command had died.
+fn came(slot: &Slot, before: &Seen) -> Result<Came, TaskError> {
     let (world, mode) = (&slot.world, slot.world.mode);
     let end = world.foil(mode.command(), None, None)?;
     let mut broken = Vec::new();
@@ -246,7 +248,10 @@ fn came(slot: &Slot) -> Result<Came, TaskError> {
         other => broken.push(format!("it ended otherwise than by saying what is wrong: {other:?}")),
     }
     let seen = look_at_persons(world)?;
-    broken.extend(seen.more_than(&slot.reference));
+    // Neither what was there before nor what had to come.
+    let known = before.more_than(&slot.reference);
+    let more = seen.more_than(&slot.reference).into_iter();
+    broken.extend(more.filter(|difference| !known.contains(difference)));
     Ok(match broken.is_empty() {
         true => Came::Stopped,
         false => Came::To(broken),
@@ -272,7 +277,9 @@ mod tests {
 
     #[test]
     fn deaths_are_chosen_over_the_whole_run_and_some_where_objects_are_not_on_the_disk() {
-        let points: Vec<_> = (0..100).map(|number| format!("an event is appended #{number}")).collect();
+        let points: Vec<_> = (0..100)
+            .map(|number| format!("an event is appended #{number}"))
+            .collect();
         let unflushed = (0..20).map(|number| format!("{UNFLUSHED} #{number}"));
         let all: Vec<_> = points.iter().cloned().chain(unflushed).collect();
         let chosen = chosen(&all);
