@@ -20,6 +20,9 @@ use super::options::options;
 use crate::changes::is_migration;
 use crate::tokens;
 
+/// The most bytes of a source file that are looked at: all its words are held in memory. What is larger was made by a program.
+const MAX_BYTES: usize = 2 << 20;
+
 /// What stands for the declarations of a file in which there is too much to tell.
 const TOO_MUCH: &str = "more than can be compared";
 
@@ -113,6 +116,7 @@ pub fn public_api_change(path: &RepoPath, before: Option<&[u8]>, after: Option<&
     let language = language_of(path)?;
     let file = String::from_utf8_lossy(path.file_name());
     let of = |side: Option<&[u8]>| match side {
+        Some(bytes) if bytes.len() > MAX_BYTES => None,
         Some(bytes) => offered(language, &file, &String::from_utf8_lossy(bytes)),
         None => Some(Found::default()),
     };

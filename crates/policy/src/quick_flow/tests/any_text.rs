@@ -26,6 +26,13 @@ fn a_file_with_more_declarations_than_can_be_compared_counts_as_changed() {
     assert!(!change.is_empty());
 }
 
+#[test]
+fn a_file_that_is_too_large_for_its_words_counts_as_changed() {
+    let large = "fn a() {}\n".repeat(1 << 18);
+    let change = public_api_change(&path("a.rs"), Some(large.as_bytes()), Some(large.as_bytes())).unwrap();
+    assert_eq!(change.added, ["more than can be compared"]);
+}
+
 /// None of these may take longer than its size allows for.
 #[test]
 fn files_that_are_made_to_be_compared_slowly_are_compared() {

@@ -100,6 +100,11 @@ fn what_python_offers_is_seen_at_the_top_under_conditions_and_in_classes() {
                 "+B|-A",
             ),
             (
+                "class A:\n    match: int\nmatch x:\n    case 1: B = 1\n",
+                "class A:\n    match: str\nmatch y:\n    case 2: C = 2\n",
+                "+A: match: str|+C|-A: match: int|-B",
+            ),
+            (
                 "__all__ += ['a']\n",
                 "__all__ += ['b']\n",
                 "+__all__ += ['b']|-__all__ += ['a']",

@@ -18,7 +18,7 @@ pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
         // What is done when the file is run, and not when it is taken in.
         "if" if (begin..end).any(|at| source.text(at) == "__name__") => Seen::Nothing,
         "if" | "elif" | "else" | "try" | "except" | "finally" | "with" | "for" | "while" | "match" | "case"
-            if head_end(source, begin, end) < end =>
+            if head_end(source, begin, end) < end && !is_field(source, first) =>
         {
             Seen::Within
         }
@@ -30,6 +30,11 @@ pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
         "type" if source.is_word(first + 1) => names(source, begin + 1..end, place.is_member),
         _ => names(source, begin..end, place.is_member),
     }
+}
+
+/// `match: int` and `case: int` give names types.
+fn is_field(source: &Source<'_>, at: usize) -> bool {
+    matches!(source.text(at), "match" | "case") && source.text(at + 1) == ":"
 }
 
 fn is_package(file: &str) -> bool {
