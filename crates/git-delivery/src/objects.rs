@@ -10,6 +10,7 @@ use ledger_core::{BlobId, CommitId, EntryMode, ObjectId, RepoPath, Side, TreeId}
 
 use crate::crash_point::{crash_object, crash_point};
 use crate::repository::Repository;
+use crate::tree::EMPTY_TREE;
 use crate::tree_order::TreeOrder;
 
 /// The most entries of one tree that are listed. Small objects can describe endless trees.
@@ -366,6 +367,10 @@ pub(crate) fn for_each_file(
     let mut count = 0;
     while let Some((id, prefix)) = waiting.pop() {
         let tree = ours(id)?;
+        // Git knows it without being told, so it may be in no store.
+        if tree == EMPTY_TREE.0 {
+            continue;
+        }
         let entries = local.objects.find_tree_iter(&id, &mut buffer).map_err(|error| {
             if error.is_not_found() {
                 ObjectError::Missing { id: tree }

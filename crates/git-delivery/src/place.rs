@@ -21,7 +21,6 @@ use crate::place::throw_away_git::{RefSnapshot, renew_git_folder, write_git_fold
 use crate::place::walk::WalkError;
 use crate::repository::Repository;
 use crate::rules::is_rule_file;
-use crate::tree::EMPTY_TREE;
 
 /// A place cannot be made, changed or removed.
 #[derive(Debug, thiserror::Error)]
@@ -422,9 +421,6 @@ fn with_ending(folder: &Path, ending: &str) -> PathBuf {
 /// All files of a tree, sorted by path.
 fn files_of(repository: &Repository, tree: TreeId) -> Result<Vec<Wanted>, ObjectError> {
     let mut files = Vec::new();
-    if tree == EMPTY_TREE {
-        return Ok(files);
-    }
     for_each_file(
         &repository.local(),
         theirs(tree.0),

@@ -167,6 +167,20 @@ fn an_overlay_changes_only_its_own_files() {
 }
 
 #[test]
+fn the_empty_tree_is_listed_where_no_store_has_it() {
+    let world = World::with(&[("a", "1")]);
+    let repository = world.open();
+    let removed = BTreeSet::from([path("a")]);
+    let empty = repository.overlay(world.tree("HEAD"), &BTreeMap::new(), &removed);
+    let empty = empty.unwrap();
+    world.git(&["-c", "gc.reflogExpire=now", "gc", "-q", "--prune=now"]);
+    assert_eq!(world.git(&["count-objects"]), "0 objects, 0 kilobytes");
+    assert!(repository.has_object(empty.0));
+    assert_eq!(repository.list_tree(empty, None).unwrap(), []);
+    assert_eq!(world.git(&["ls-tree", &empty.to_string()]), "");
+}
+
+#[test]
 fn a_tree_with_the_entries_of_another_is_that_tree_there_and_as_it_was_elsewhere() {
     let world = World::with(&[("src/a", "1"), ("tests/a", "1"), ("tests/b", "1"), ("tests/c/d", "1")]);
     let repository = world.open();
