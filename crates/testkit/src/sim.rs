@@ -1,6 +1,7 @@
 //! Simulated worlds: what effects show is made up, and no time passes.
 
 mod facts;
+pub mod git;
 #[cfg(feature = "night")]
 pub mod night;
 
