@@ -14,7 +14,6 @@ use ledger_core::{
     CheckResult, Digest, Event, EvidenceIndex, MAX_DOCUMENT_BYTES, Observation, Record, RepoPath, Run, RunId, State,
     Statement, TicketId, TreeId,
 };
-use policy::Policy;
 use serde::Serialize;
 
 use crate::ledger::join;
@@ -133,7 +132,7 @@ pub fn write_bundle(
         workspace,
         ticket,
         files,
-        redactor: with_workspace(redactor.clone(), workspace),
+        redactor: redactor.clone().workspace(workspace),
         planned: BTreeMap::new(),
         missing: Vec::new(),
         read,
@@ -166,16 +165,6 @@ pub fn bundle_to_file(
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists()),
         Err(error) => Err(BundleError::Write(error.error)),
     }
-}
-
-fn with_workspace(redactor: Redactor, workspace: &Workspace) -> Redactor {
-    let repository = workspace.repository();
-    let default = Policy::default();
-    redactor
-        .path(workspace.roots().user(), "$STATE")
-        .path(repository.work_dir(), "$REPOSITORY")
-        .path(repository.common_dir(), "$REPOSITORY/.git")
-        .patterns_of(workspace.policy().unwrap_or(&default))
 }
 
 /// What goes into a bundle, before it is known whether it can be read.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use policy::{Policy, SecretRules};
 
+use crate::workspace::Workspace;
+
 /// What stands where a secret was.
 const MASK: &str = "[secret]";
 
@@ -118,6 +120,17 @@ impl Redactor {
     pub fn patterns_of(mut self, policy: &Policy) -> Self {
         self.rules = Some(Arc::new(SecretRules::new(policy)));
         self
+    }
+
+    /// Shows words in place of the folders of this workspace, and masks what looks like a secret under the policy of its work
+    /// tree, or under the default one where that cannot be used.
+    #[must_use]
+    pub fn workspace(self, workspace: &Workspace) -> Self {
+        let repository = workspace.repository();
+        self.path(workspace.roots().user(), "$STATE")
+            .path(repository.work_dir(), "$REPOSITORY")
+            .path(repository.common_dir(), "$REPOSITORY/.git")
+            .patterns_of(workspace.policy().unwrap_or(&Policy::default()))
     }
 
     /// The rules of [`Redactor::patterns_of`].

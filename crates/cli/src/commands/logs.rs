@@ -20,8 +20,8 @@ use crate::output::{BAD, DIM, HEADING, plain, styled};
 
 /// Show what the worker, the reviewer and the checks printed
 ///
-/// Read from the run's live folder, and from Git what is kept there. Control characters and known secrets are taken out;
-/// nothing of it is to be believed.
+/// Read from the run's live folder, and from Git what is kept there. Secrets, paths of this machine and control
+/// characters are taken out; nothing of it is to be believed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  foil logs                          of the ticket that ran last\n  foil logs 0042-validate-email --source checks\n  foil logs 0042-validate-email --follow\n  foil logs 0042-validate-email --raw --all | less\n  foil logs 0042-validate-email --bundle evidence.tar"
@@ -83,7 +83,7 @@ pub(super) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<Exit, Failur
         agent: args.source != Source::Checks,
         checks: args.source != Source::Agent,
         raw: args.raw,
-        redactor: redactor(),
+        redactor: redactor().workspace(&workspace),
     };
     let since = args.since.map(|since| since.at(Moment::now().at));
     let wanted = |line: &LogLine| since.is_none_or(|since| line.at >= since);

@@ -4,8 +4,9 @@ use std::io::Write as _;
 
 use serde_json::json;
 
+use crate::common::World;
 use crate::seen;
-use crate::world::{TICKET, done, is_harmless, json_lines, run_folder};
+use crate::world::{CONTRACT, TICKET, approved_in, done, is_harmless, json_lines, run_folder};
 
 #[test]
 fn turns_and_checks_are_shown_in_the_order_of_time_without_control_characters() {
@@ -98,4 +99,25 @@ fn a_damaged_journal_does_not_hide_what_the_worker_did() {
         said.stdout.contains("line 4 is damaged") && said.stdout.contains("turn begins"),
         "{said}"
     );
+}
+
+#[test]
+fn nothing_that_looks_like_a_secret_and_no_path_of_the_machine_is_shown() {
+    let world = World::new();
+    let token = ["ghp_", "Zq8LmN3vTx6RbW1yKcJ5HdF9sGpA2uEo7iXk"].concat();
+    let folders = [world.root(), world.state_home().join("counterfoil"), world.home()];
+    let paths = folders.map(|folder| folder.join("x").display().to_string());
+    let writer = format!(
+        "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n\
+         [answer]\nreport = {{ summary = \"{token} in {}\" }}\n",
+        paths.join(" ")
+    );
+    let world = approved_in(world, &writer, CONTRACT, |_| ());
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+    for arguments in [&["logs", TICKET][..], &["logs", TICKET, "--source", "agent", "--json"]] {
+        let shown = world.foil(arguments).stdout;
+        assert!(shown.contains("[secret] in $REPOSITORY/x $STATE/x ~/x"), "{shown}");
+        let hidden = [&token[..], &paths[0], &paths[1], &paths[2]];
+        assert!(hidden.iter().all(|hidden| !shown.contains(*hidden)), "{shown}");
+    }
 }
