@@ -27,6 +27,8 @@ use std::pin::Pin;
 use ledger_core::{Activity, AgentFailure, AgentKind, ThreadId, TokenCount};
 use serde::{Deserialize, Serialize};
 
+use crate::redact::Redactor;
+
 pub use child::AgentGuard;
 pub(crate) use child::{OWN_ARENAS, inherited_environment};
 pub use codex_app_server::{CodexAppServer, CodexProtocol, ProtocolDrift, ProtocolError};
@@ -101,6 +103,8 @@ pub struct TurnRequest {
     pub env: BTreeMap<String, String>,
     /// The file to which every raw line from and to the agent is appended.
     pub log: PathBuf,
+    /// What must not leave of what is told of the turn, beside secrets of the environment, its place and the home.
+    pub redactor: Redactor,
 }
 
 /// As what an agent is asked.

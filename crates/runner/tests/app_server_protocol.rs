@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use counterfoil_runner::redact::Redactor;
 use counterfoil_runner::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexHome, CodexProgram, HomeSettings,
     ProjectInstructions, Role, ThreadChoice, TurnEnd, TurnEvent, TurnOutcome, TurnRequest, recover_turn,
@@ -88,6 +89,7 @@ async fn take(name: &str, thread: &str, turn: &str) -> Seen {
         config: serde_json::Map::new(),
         env: BTreeMap::new(),
         log: log.clone(),
+        redactor: Redactor::default(),
     });
     let mut activities = Vec::new();
     let end = async {

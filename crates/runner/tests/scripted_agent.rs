@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use counterfoil_runner::redact::Redactor;
 use counterfoil_runner::{
     Access, Agent, AgentGuard, InvalidScript, ProjectInstructions, Role, ScriptedAgent, ThreadChoice, Turn, TurnEnd,
     TurnEvent, TurnOutcome, TurnRequest, recover_turn,
@@ -71,6 +72,7 @@ impl World {
             config: serde_json::Map::new(),
             env: BTreeMap::new(),
             log: self.log(),
+            redactor: Redactor::default(),
         }
     }
 }

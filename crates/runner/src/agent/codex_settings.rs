@@ -69,7 +69,7 @@ impl CodexAgentSettings {
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .chain(request.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Redaction::new(&request.place, Some(self.home.path()), known)
+        Redaction::new(&request.place, Some(self.home.path()), known, request.redactor.clone())
     }
 
     /// Who answers, before more is known.

@@ -9,6 +9,7 @@ use super::codex_app_server::watch::TurnWatch;
 use super::codex_app_server::{Message, declined};
 use super::codex_exec::watch::ExecWatch;
 use super::text::Redaction;
+use crate::redact::Redactor;
 
 /// What was seen of a turn.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,5 +63,5 @@ fn redaction(place: &Path, known: &[(&str, &str)]) -> Redaction {
     let known = known
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Redaction::new(place, None, known)
+    Redaction::new(place, None, known, Redactor::default())
 }

@@ -99,7 +99,7 @@ async fn take_turn(
 ) -> (TurnEnd, TurnSink) {
     let known =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let redaction = Redaction::new(&request.place, None, known);
+    let redaction = Redaction::new(&request.place, None, known, request.redactor.clone());
     let begun = number_of_turn(request).and_then(|number| {
         let transcript = Transcript::begin(request, AgentKind::Scripted)?;
         Ok((number, transcript))

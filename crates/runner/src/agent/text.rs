@@ -93,19 +93,22 @@ impl Iterator for Cleaned<'_> {
     }
 }
 
-/// What must not leave: paths of this machine and secrets of this process' environment.
+/// What must not leave: paths of this machine, secrets of this process' environment, and what whoever asked for the turn knows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Redaction {
     redactor: Redactor,
+    /// Has to see a text before it is cut: of a secret that is cut in two it would not know the halves.
+    further: Redactor,
     place: Option<String>,
 }
 
 impl Redaction {
-    /// For a turn in this place, with these environment variables known to the agent.
+    /// For a turn in this place, with these environment variables known to the agent, and with what else must not leave.
     pub(crate) fn new(
         place: &Path,
         codex_home: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
+        further: Redactor,
     ) -> Self {
         let environment: Vec<_> = environment.collect();
         let known = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -118,18 +121,24 @@ impl Redaction {
         }
         Self {
             redactor,
+            further,
             place: place.to_str().map(str::to_owned),
         }
     }
 
     /// A text for people: redacted, on one line, its beginning.
     pub(crate) fn text(&self, text: &str, limit: usize) -> String {
-        shorten(&self.redactor.text(text), limit)
+        shorten(&self.whole(text), limit)
     }
 
     /// A text for people: redacted, on one line, its end.
     pub(crate) fn end_of(&self, text: &str, limit: usize) -> String {
-        shorten_end(&self.redactor.text(text), limit)
+        shorten_end(&self.whole(text), limit)
+    }
+
+    /// A text for people, before it is cut.
+    fn whole(&self, text: &str) -> String {
+        self.further.text(&self.redactor.text(text))
     }
 
     /// A command line, whole, because rules judge it. Line breaks stay, because they separate commands.
@@ -175,6 +184,7 @@ mod tests {
             environment
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into_iter(),
+            Redactor::default(),
         );
         assert_eq!(
             redaction.text(
@@ -189,5 +199,29 @@ mod tests {
             "[secret].txt"
         );
         assert_eq!(redaction.path("/home/ann/state/workshop"), "~/state/workshop");
+    }
+
+    #[test]
+    fn no_part_of_what_must_not_leave_is_left_where_a_text_is_cut() {
+        let further = Redactor::default()
+            .path("/srv/ann/project", "$REPOSITORY")
+            .patterns_of(&policy::Policy::default());
+        let redaction = Redaction::new(Path::new("/place"), None, std::iter::empty(), further);
+        let token = "ghp_Zq8LmN3vTx6RbW1yKcJ5HdF9sGpA2uEo7iXk";
+        for before in 0..60 {
+            let words = format!(
+                "{}{token} /srv/ann/project/x {}",
+                "x ".repeat(before),
+                "x ".repeat(before)
+            );
+            for cut in [
+                redaction.text(&words, 60),
+                redaction.end_of(&words, 60),
+                redaction.path(&words),
+            ] {
+                assert!(!cut.contains("srv") && !cut.contains("ghp"), "{cut}");
+                assert!(!cut.contains("7iXk") && !cut.contains("/ann"), "{cut}");
+            }
+        }
     }
 }

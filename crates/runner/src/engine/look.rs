@@ -133,7 +133,12 @@ impl Engine {
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         // In the words in which the command would have been judged live.
-        let redaction = Redaction::new(&self.plan.folders.place(place), None, environment);
+        let redaction = Redaction::new(
+            &self.plan.folders.place(place),
+            None,
+            environment,
+            self.plan.redactor.clone(),
+        );
         let (policy, grants) = (&self.plan.policy, &self.plan.ticket.file.grants);
         let mut refused = None;
         let end = recover_turn_seeing(&agent_log(&self.plan), label, &redaction, |activity| {

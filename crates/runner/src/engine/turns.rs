@@ -233,6 +233,7 @@ impl Engine {
             config: agent.config.clone().into_iter().collect(),
             env: BTreeMap::new(),
             log: agent_log(&self.plan),
+            redactor: self.plan.redactor.clone(),
         }
     }
 

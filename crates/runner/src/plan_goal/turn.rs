@@ -13,6 +13,7 @@ use super::{GoalError, Planner};
 use crate::agent::{Access, ProjectInstructions, Role, ThreadChoice, TurnEvent, TurnOutcome, TurnRequest};
 use crate::engine::SilenceWatch;
 use crate::moment::Moment;
+use crate::redact::Redactor;
 use crate::run_ticket::limits;
 
 /// How often it is looked whether time is over.
@@ -113,6 +114,7 @@ impl Planner<'_> {
             config: agent.config.clone().into_iter().collect(),
             env: BTreeMap::new(),
             log: self.files.log(),
+            redactor: Redactor::default().workspace(self.workspace),
         }
     }
 

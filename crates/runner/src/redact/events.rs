@@ -28,7 +28,7 @@ impl Redactor {
             Activity::FilesEdited { paths } => self.redact_all(paths),
             Activity::Message { text } => self.redact(text),
             Activity::Retrying { reason } => self.redact(reason),
-            Activity::RequestDeclined { about, .. } => self.redact(about),
+            Activity::RequestDeclined { request, about } => self.redact_all([request, about]),
             Activity::Warning { message } => self.redact(message),
             Activity::PromptSent { .. }
             | Activity::ThreadStarted { .. }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use counterfoil_runner::redact::Redactor;
 use counterfoil_runner::{
     Access, Agent, AgentGuard, CodexAgentSettings, CodexAppServer, CodexExec, CodexHome, CodexProgram, HomeSettings,
     ProjectInstructions, Role, ThreadChoice, Turn, TurnEnd, TurnEvent, TurnOutcome, TurnRequest,
@@ -121,6 +122,7 @@ impl World {
             config: serde_json::Map::new(),
             env: BTreeMap::new(),
             log: self.log(),
+            redactor: Redactor::default(),
         }
     }
 }

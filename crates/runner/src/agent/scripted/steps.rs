@@ -97,7 +97,7 @@ impl Player<'_> {
     async fn edited(&mut self, paths: &[&InPlace]) {
         let paths = paths
             .iter()
-            .map(|path| crate::agent::shorten(&path.as_path().to_string_lossy(), 300))
+            .map(|path| self.redaction.text(&path.as_path().to_string_lossy(), 300))
             .collect();
         self.sink.activity(Activity::FilesEdited { paths }).await;
     }

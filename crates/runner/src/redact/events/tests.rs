@@ -10,10 +10,14 @@ use super::*;
 const TOKEN: &str = "ghp_Zq8LmN3vTx6RbW1yKcJ5HdF9sGpA2uEo7iXk";
 
 fn redacted(observation: Observation) -> String {
+    redacted_event(Event::Observed { of: 1, observation })
+}
+
+fn redacted_event(event: Event) -> String {
     let redactor = Redactor::default()
         .path("/home/ann/place", "$PLACE")
         .patterns_of(&Policy::default());
-    serde_json::to_string(&redactor.event(Event::Observed { of: 1, observation })).unwrap()
+    serde_json::to_string(&redactor.event(event)).unwrap()
 }
 
 /// A text as a careless or hostile agent writes it.
@@ -268,4 +272,30 @@ fn no_reason_keeps_a_secret_or_a_path() {
     let end = TurnEnd::InvalidReport { reason: said() };
     let (tokens, thread) = (TokenCount::default(), None);
     assert_clean(&redacted(Observation::TurnEnded { end, tokens, thread }), 1);
+}
+
+#[test]
+fn nothing_that_is_seen_of_a_turn_keeps_a_secret_or_a_path() {
+    let (item, reason, message) = ("item".to_owned(), said(), said());
+    for (activity, says) in [
+        (Activity::CommandStarted { item, command: said() }, 1),
+        (
+            Activity::FilesEdited {
+                paths: vec![said(), said()],
+            },
+            2,
+        ),
+        (Activity::Message { text: said() }, 1),
+        (Activity::Retrying { reason }, 1),
+        (
+            Activity::RequestDeclined {
+                request: said(),
+                about: said(),
+            },
+            2,
+        ),
+        (Activity::Warning { message }, 1),
+    ] {
+        assert_clean(&redacted_event(Event::Activity(activity)), says);
+    }
 }
