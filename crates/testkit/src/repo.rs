@@ -71,6 +71,7 @@ impl TestRepository {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8");
+        crate::hygiene::plant(&mut command);
         if self.root().is_dir() {
             command.current_dir(self.root());
         } else {

@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use testkit::hygiene::{self, Scanner};
 use testkit::repo::TestRepository;
 
 /// A repository and the user's state, below the target folder.
@@ -30,6 +31,15 @@ impl std::ops::Deref for World {
 
     fn deref(&self) -> &TestRepository {
         &self.repository
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A test that fails already has its own words to say.
+        if !std::thread::panicking() {
+            scanner().scan_world(self.folder());
+        }
     }
 }
 
@@ -55,6 +65,7 @@ impl World {
     }
 
     pub fn foil_command(&self) -> Command {
+        hygiene::plant_home(&self.home());
         let mut command = self.command(env!("CARGO_BIN_EXE_foil"));
         command.stdin(Stdio::null());
         command
@@ -68,11 +79,24 @@ impl World {
 }
 
 pub fn said(command: &mut Command) -> Said {
-    said_by(command.output().unwrap())
+    let output = command.output().unwrap();
+    let arguments: Vec<_> = command.get_args().collect();
+    scanner().scan_output(&arguments, &output.stdout, &output.stderr);
+    text_of(output)
+}
+
+/// Looks for what is planted in every world.
+pub fn scanner() -> Scanner {
+    Scanner::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
 /// What a process that went on beside the test left behind.
 pub fn said_by(output: std::process::Output) -> Said {
+    scanner().scan_output(&[], &output.stdout, &output.stderr);
+    text_of(output)
+}
+
+fn text_of(output: std::process::Output) -> Said {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Said {
         code: output.status.code(),
