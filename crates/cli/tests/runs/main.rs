@@ -33,6 +33,7 @@ mod hand_offs;
 mod hook;
 mod hooks;
 mod hostile;
+mod hygiene;
 mod known_failures;
 mod later;
 mod left;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ledger_core::{Effect, Event, Observation};
 use serde_json::Value;
+use testkit::hygiene::Surface;
 
 use crate::common::{Said, World, said};
 use crate::processes::assert_none_below;
@@ -47,7 +48,11 @@ impl Receiving {
 
     /// All requests that came.
     fn received(&self) -> Vec<String> {
-        self.requests.try_iter().collect()
+        let requests: Vec<_> = self.requests.try_iter().collect();
+        for request in &requests {
+            crate::common::scanner().scan(Surface::Notification, "a request", request.as_bytes());
+        }
+        requests
     }
 }
 
