@@ -2,6 +2,7 @@
 
 use ledger_core::{Effect, Event, TurnPurpose};
 use serde_json::json;
+use testkit::hygiene::Plant;
 use testkit::model_server::{ModelScript, Reply, Rule};
 
 use crate::world::{
@@ -15,6 +16,7 @@ through_both!(
     a_report_out_of_form_is_asked_for_once_more_in_the_same_conversation,
     what_the_reviewer_refuses_is_repaired_and_reviewed_anew,
     a_curator_of_its_own_notes_what_is_worth_knowing,
+    what_a_worker_says_of_the_machine_is_shown_nowhere,
 );
 
 const TICKET: &str = "0001-say-hello";
@@ -182,4 +184,36 @@ fn assert_same_conversation(requests: &[&testkit::model_server::RecordedRequest]
     let threads: Vec<_> = requests.iter().map(|request| request.header("thread-id")).collect();
     assert!(threads[0].is_some());
     assert!(threads.iter().all(|thread| *thread == threads[0]), "{threads:?}");
+}
+
+fn what_a_worker_says_of_the_machine_is_shown_nowhere(back_end: BackEnd) {
+    let credential = Plant::Credential.value().unwrap();
+    let script = ModelScript::default()
+        .turn(
+            WRITE,
+            [
+                shell(&format!(
+                    "echo hello > hello.txt; pwd; env | grep PLANTED; echo {credential} in $PWD and $HOME/x"
+                )),
+                Reply::done(&format!("said hello to {credential}")),
+            ],
+        )
+        .rule(Rule::new(REVIEW, Reply::pass(&format!("it says {credential}"))));
+    let world = World::new(back_end, Terms::default(), script);
+
+    // Whatever it prints, sends and keeps is looked at by the world itself.
+    world.foil(&["run"]).succeeds();
+    for words in [
+        &["events", TICKET][..],
+        &["events", TICKET, "--json"],
+        &["logs", TICKET],
+        &["logs", TICKET, "--raw", "--all"],
+        &["logs", TICKET, "--bundle", "-"],
+        &["review", TICKET],
+        &["review", TICKET, "--json"],
+    ] {
+        let told = world.foil(words).succeeds().stdout;
+        assert!(told.contains("[secret]"), "{words:?}: {told}");
+    }
+    world.assert_delivered(TICKET, "hello.txt", "hello\n");
 }

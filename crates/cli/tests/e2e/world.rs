@@ -1,6 +1,7 @@
 //! A user's repository, a Codex, a scripted model, and `foil`.
 
 use std::cell::OnceCell;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use ledger_core::{Event, Journal, Observation};
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::hygiene::{self, Scanner, Surface};
 use testkit::model_server::{ModelScript, ModelServer, RecordedRequest, Reply, Rule};
 use tokio::runtime::Runtime;
 
@@ -84,6 +86,13 @@ pub(crate) struct Running {
     child: Child,
     stdout: PathBuf,
     stderr: PathBuf,
+    /// The program and what stands behind it.
+    words: Vec<OsString>,
+}
+
+/// Looks for what is planted in every world.
+fn scanner() -> Scanner {
+    Scanner::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
 /// The program to test with.
@@ -221,6 +230,8 @@ impl World {
                 command.env_remove(&name);
             }
         }
+        hygiene::plant_home(&self.root.path().join("home"));
+        hygiene::plant(command);
         command
             .current_dir(&self.repository)
             .env("HOME", self.root.path().join("home"))
@@ -260,7 +271,14 @@ impl World {
             .stderr(File::create(&stderr).unwrap())
             .spawn()
             .unwrap();
-        Running { child, stdout, stderr }
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words = words.map(OsStr::to_owned).collect();
+        Running {
+            child,
+            stdout,
+            stderr,
+            words,
+        }
     }
 
     /// The whole state of the user's that no run may touch.
@@ -378,7 +396,15 @@ impl Drop for World {
             for request in self.model.requests() {
                 eprintln!("request: step {} of {:?}", request.step, request.prompt.lines().next());
             }
+            return;
         }
+        let scanner = scanner();
+        // What Codex adds itself, such as a skill, stands in tags.
+        let prompts = self.model.requests().into_iter().map(|request| request.prompt);
+        for prompt in prompts.filter(|prompt| !prompt.starts_with('<')) {
+            scanner.scan(Surface::Prompt, "a request", prompt.as_bytes());
+        }
+        scanner.scan_world(self.root.path());
     }
 }
 
@@ -386,11 +412,19 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn ends_within(mut self, limit: Duration) -> Ran {
         let status = await_some("the end of the command", limit, || self.child.try_wait().unwrap());
-        Ran {
+        let ran = Ran {
             status,
             stdout: std::fs::read_to_string(&self.stdout).unwrap(),
             stderr: std::fs::read_to_string(&self.stderr).unwrap(),
+        };
+        let words: Vec<_> = self.words.iter().map(OsString::as_os_str).collect();
+        // What Codex itself says where nobody runs a ticket is none of ours.
+        if let [program, arguments @ ..] = &words[..]
+            && Path::new(program).file_name() != codex_path().file_name()
+        {
+            scanner().scan_output(arguments, ran.stdout.as_bytes(), ran.stderr.as_bytes());
         }
+        ran
     }
 
     /// Ends it as a power cut would: without a word. Fails where it has ended by itself, since nothing would be killed then.
