@@ -6,7 +6,7 @@ use crate::command::{cargo, succeed};
 use crate::error::TaskError;
 use crate::test::Counts;
 use crate::workspace::Workspace;
-use crate::{certify, deny, e2e, night, package, purity, schemas, test, unused};
+use crate::{certify, deny, e2e, hygiene, night, package, purity, schemas, test, unused};
 
 type Action = fn(&Workspace) -> Result<(), TaskError>;
 
@@ -49,6 +49,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
         counts = counts.with_skipped_ones_run(later);
         result
     }));
+    ended.push(step("hygiene", || hygiene::complete_with_codex(workspace)));
     println!();
     for Ended { name, took, result } in &ended {
         let word = if result.is_ok() { "ok" } else { "FAILED" };

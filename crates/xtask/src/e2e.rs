@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::codex;
 use crate::command::cargo;
 use crate::error::TaskError;
+use crate::hygiene;
 use crate::test::{Counts, run_nextest};
 use crate::workspace::Workspace;
 
@@ -63,6 +64,7 @@ fn command(workspace: &Workspace, arguments: &[String]) -> Result<Command, TaskE
             "--no-tests=fail",
         ],
     );
+    hygiene::count_in(workspace, &mut command);
     command
         .args(arguments)
         .env("FOIL_TEST_CODEX", program)

@@ -14,6 +14,7 @@ mod deny;
 mod e2e;
 mod error;
 mod fuzz;
+mod hygiene;
 mod night;
 mod package;
 mod purity;
@@ -77,6 +78,12 @@ enum Task {
     },
     /// Let the real program die at every point that it passes, and count what is lost, doubled or left over
     Certify(certify::Certificate),
+    /// The tests of the command, and how much of what it shows and keeps they looked at for what must not leave the machine
+    Hygiene {
+        /// Further arguments go to cargo-nextest, such as the name of a test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Give what reads bytes from outside bytes that nobody has thought of
     Fuzz(fuzz::Fuzzing),
     /// Package every published crate and build it from its package
@@ -108,6 +115,7 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::Night(nights) => night::run(workspace, nights),
         Task::Bench { names, quick } => bench::run(workspace, names, *quick),
         Task::Certify(certificate) => certify::run(workspace, certificate),
+        Task::Hygiene { arguments } => hygiene::run(workspace, arguments),
         Task::Fuzz(fuzzing) => fuzz::run(workspace, fuzzing),
         Task::Package => package::run(workspace),
     }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::command::{Stream, cargo, has_subcommand, succeed, watch};
 use crate::error::TaskError;
+use crate::hygiene;
 use crate::workspace::Workspace;
 
 /// How many tests ended in which way.
@@ -34,14 +35,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
 /// Runs all tests and doc examples.
 pub(crate) fn run_counted(workspace: &Workspace) -> (Counts, Result<(), TaskError>) {
     let mut counts = Counts::default();
+    let forgotten = hygiene::forget(workspace);
     let tests = if has_subcommand(workspace, "nextest") {
-        let command = cargo(workspace, &["nextest", "run", "--workspace", "--no-fail-fast"]);
+        let mut command = cargo(workspace, &["nextest", "run", "--workspace", "--no-fail-fast"]);
+        hygiene::count_in(workspace, &mut command);
         let (counted, result) = run_nextest(command);
         counts.add(Some(counted));
         result
     } else {
         eprintln!("cargo-nextest is not installed (`cargo install cargo-nextest --locked`); using `cargo test`");
-        let command = cargo(workspace, &["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+        let mut command = cargo(workspace, &["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+        hygiene::count_in(workspace, &mut command);
         watch(command, Stream::Output, |line| counts.add(libtest_summary(line)))
     };
     let examples = watch(
@@ -49,7 +53,8 @@ pub(crate) fn run_counted(workspace: &Workspace) -> (Counts, Result<(), TaskErro
         Stream::Output,
         |line| counts.add(libtest_summary(line)),
     );
-    (counts, tests.and(examples))
+    let looked_at = hygiene::complete(workspace);
+    (counts, forgotten.and(tests).and(examples).and(looked_at))
 }
 
 /// Runs a command of cargo-nextest and counts its tests.
