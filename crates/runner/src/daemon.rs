@@ -248,7 +248,8 @@ pub async fn stop_daemon(
         .is_some_and(|process| process.signal(ask.signal()));
     let began = Instant::now();
     loop {
-        let is_there = running_daemon(files).is_some_and(|now| now.holder == holder);
+        // It lets go of its lock a moment before it ends.
+        let is_there = running_daemon(files).is_some_and(|now| now.holder == holder) || holder.process.is_alive();
         if !is_there {
             let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             return Ok(Some(StopOutcome::Left { pid, after_ms }));
