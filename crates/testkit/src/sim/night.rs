@@ -6,11 +6,13 @@
 //! of its journals.
 
 mod behaviour;
+pub mod case;
 mod fuse;
 mod hand;
 mod inspect;
 mod memory_journal;
 mod nights;
+mod repository;
 mod tickets;
 mod weather;
 mod world;
@@ -23,7 +25,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
-use ledger_core::{BlockerCode, Event, Journal, JournalError, Run, State};
+use ledger_core::{BlockerCode, CommitId, Event, Journal, JournalError, Record, Run, State};
 use policy::{Outcome, Sitting, Sought, TicketEnd, WaitFor};
 use runner::{DriveError, JournalSink as _, drive};
 
@@ -35,7 +37,12 @@ use self::tickets::{AtHand, Standing, Ticket};
 use self::weather::Weather;
 use self::world::{SharedWorld, TicketWorld, World, lock};
 
+use super::git::{Git, Remote};
+use super::object;
+
+pub use self::fuse::{Fault, Operation, Part, Strike};
 pub use self::nights::Nights;
+pub use self::repository::Defect;
 pub use self::world::Tally;
 
 /// What a night is made from. The same night comes from the same two numbers.
@@ -78,15 +85,7 @@ pub struct NightBroken {
 
 /// Spends a night, and gives back what it came to, or the first thing that must never be.
 pub fn spend_night(seed: NightSeed) -> Result<NightReport, NightBroken> {
-    let mut night = Night::begin(seed);
-    let spent = night.spend();
-    let world = lock(&night.world);
-    let broken = world.broken.first().cloned();
-    let what = broken.map_or(spent, Err);
-    what.map_err(|what| NightBroken {
-        steps: world.tally.steps,
-        what,
-    })
+    Night::begin(seed).outcome()
 }
 
 /// More sittings than this for the same deaths and full disks are no end.
@@ -97,6 +96,11 @@ const MOST_TURNS_OF_A_TICKET: usize = 400;
 
 /// Somebody looks in the morning, and again, whether all is done.
 const NEXT_LOOK: SignedDuration = SignedDuration::from_mins(30);
+
+/// When every night begins.
+fn beginning() -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 56)
+}
 
 type Driving = Pin<Box<dyn Future<Output = Driven>>>;
 
@@ -147,43 +151,86 @@ enum SittingEnd {
 impl Night {
     fn begin(NightSeed { seed, tickets: count }: NightSeed) -> Self {
         let mut chance = Rng::with_seed(seed);
-        let began = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 56);
+        let began = beginning();
         let comes_later = chance.bool();
         let tickets: Vec<_> = (0..count)
             .map(|number| Ticket::draw(&mut chance, number, began, comes_later))
             .collect();
-        let worlds = tickets
-            .iter()
-            .map(|ticket| TicketWorld::new(ticket.id.to_string(), ticket.behaviour));
+        let weather = Weather::draw(&mut chance, began);
+        let fuse = Fuse::draw(&mut chance, 60 * count as u64);
+        let sought = Sought::AllReady {
+            poll: comes_later.then_some(Duration::from_secs(60)),
+            // Longer than the longest time in which nobody approves anything.
+            max_cycles: Some(24 * 60),
+        };
+        let slots = chance.usize(1..=8);
+        Self::of(tickets, weather, fuse, None, chance, slots, sought)
+    }
+
+    fn of(
+        tickets: Vec<Ticket>,
+        weather: Weather,
+        fuse: Fuse,
+        defect: Option<Defect>,
+        chance: Rng,
+        slots: usize,
+        sought: Sought,
+    ) -> Self {
+        let of_tickets: Vec<_> = tickets.iter().map(TicketWorld::new).collect();
+        let mut broken = Vec::new();
+        let (git, remote, base) = repository::begin(&of_tickets).unwrap_or_else(|refusal| {
+            broken.push((0, format!("the repository cannot be made: {refusal:?}")));
+            (Git::default(), Remote::default(), CommitId(object(0)))
+        });
+        let mut inputs = super::inputs(policy::Limits::default(), true);
+        inputs.start.discovery.base = base;
+        if let Ok(commit) = git.commit(base) {
+            inputs.start.base_tree = commit.tree;
+        }
         let world = World {
-            now: began,
-            weather: Weather::draw(&mut chance, began),
-            fuse: Fuse::draw(&mut chance, 60 * count as u64),
-            tickets: worlds.collect(),
+            now: beginning(),
+            weather,
+            fuse,
+            git,
+            remote,
+            base,
+            defect,
+            tickets: of_tickets,
             tally: Tally::default(),
             wakes: None,
             met_full_disk: false,
-            broken: Vec::new(),
-            chance: chance.fork(),
+            told_twice: false,
+            broken,
+            chance,
         };
         Self {
-            standings: vec![Standing::Open; count],
-            slots: chance.usize(1..=8),
-            sought: Sought::AllReady {
-                poll: comes_later.then_some(Duration::from_secs(60)),
-                // Longer than the longest time in which nobody approves anything.
-                max_cycles: Some(24 * 60),
-            },
-            inputs: super::inputs(policy::Limits::default(), true),
+            standings: vec![Standing::Open; tickets.len()],
+            slots,
+            sought,
+            inputs,
             running: BTreeMap::new(),
             names: BTreeSet::new(),
-            held_until: began,
+            held_until: beginning(),
             told_done: BTreeSet::new(),
             over: BTreeSet::new(),
             sittings: 0,
             turns: 0,
             world: Arc::new(Mutex::new(world)),
             tickets,
+        }
+    }
+
+    /// What it comes to, or the first thing that must never be.
+    fn outcome(&mut self) -> Result<NightReport, NightBroken> {
+        let spent = self.spend();
+        let world = lock(&self.world);
+        match (world.broken.first().cloned(), spent) {
+            (Some((steps, what)), _) => Err(NightBroken { steps, what }),
+            (None, Ok(report)) => Ok(report),
+            (None, Err(what)) => Err(NightBroken {
+                steps: world.tally.steps,
+                what,
+            }),
         }
     }
 
@@ -334,6 +381,13 @@ impl Night {
             None => {
                 lock(&world).tickets[ticket].journal = memory_journal::StoredBytes::default();
                 let now = lock(&world).now;
+                {
+                    // Whoever opens a run keeps what it begins with first.
+                    let mut world = lock(&world);
+                    let (run, base) = (this.run(), world.base);
+                    let kept = world.git.anchor(&run, &format!("base-{}", base.short()), base.0);
+                    kept.map_err(|refusal| format!("ticket {}: {refusal:?}", this.id))?;
+                }
                 let event = Event::Opened(this.terms());
                 let run = Run::open(now, &event).map_err(|refusal| format!("ticket {}: {refusal}", this.id))?;
                 let mut journal = MemoryJournal::new(Arc::clone(&world), ticket, ledger_core::Head::default());
@@ -345,9 +399,10 @@ impl Night {
             }
         };
         let mut journal = MemoryJournal::new(Arc::clone(&world), ticket, head);
-        let mut hand = Hand::new(world, ticket);
+        let mut hand = Hand::new(Arc::clone(&world), ticket);
         Ok(Box::pin(async move {
-            let outcome = drive(&mut run, &mut journal, &mut inputs, &mut hand, |_, _| ()).await;
+            let watch = |run: &Run, record: &Record| lock(&world).watch(ticket, run, &record.event);
+            let outcome = drive(&mut run, &mut journal, &mut inputs, &mut hand, watch).await;
             Driven { run, outcome }
         }))
     }
@@ -419,6 +474,10 @@ impl Night {
                 (end, false)
             }
             Err(DriveError::Journal(_)) => (TicketEnd::default(), true),
+            // What is told again is refused, and the next drive goes on from what is recorded.
+            Err(DriveError::Refused(_)) if std::mem::take(&mut lock(&self.world).told_twice) => {
+                (TicketEnd::default(), true)
+            }
             Err(error) => return Err(format!("ticket {}: {error}", this.id)),
         };
         let now = self.now();
@@ -450,11 +509,13 @@ impl Night {
             let mut world = lock(&self.world);
             match death {
                 Death::Killed => world.tally.kills += 1,
-                Death::PowerCut => {
+                Death::PowerCut(rest) => {
                     world.tally.power_cuts += 1;
-                    left.extend(world.lose_power());
+                    left.extend(world.lose_power(rest));
                 }
             }
+            // Between two runners everything may be collected that no ref keeps.
+            world.git.collect_garbage();
         }
         for ticket in left {
             let read = self.read(ticket)?.map(|(run, _)| run);
@@ -521,6 +582,9 @@ impl Night {
                 if let Some(death) = death {
                     self.bury(death)?;
                 }
+                // What was done and not yet brought to the disk may have been lost, and done again.
+                let read = self.read(ticket)?.map(|(run, _)| run);
+                self.standings[ticket] = Standing::of(read.as_ref());
             }
         }
         Ok(())

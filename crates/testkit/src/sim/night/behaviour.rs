@@ -14,8 +14,8 @@ pub(super) enum Behaviour {
     ChecksFail { times: u32 },
     /// The reviewer refuses the first so many trees.
     Refused { times: u32 },
-    /// The target is moved once by somebody else.
-    TargetMoves,
+    /// The target is moved once by somebody else: while the worker is at work, or right before the push.
+    TargetMoves { late: bool },
     /// It writes out of scope.
     OutOfScope,
     /// It writes a secret.
@@ -154,7 +154,7 @@ impl Behaviour {
             56..62 => Self::Refused {
                 times: chance.u32(1..4),
             },
-            62..66 => Self::TargetMoves,
+            62..66 => Self::TargetMoves { late: chance.bool() },
             66..68 => Self::ChecksFail { times: u32::MAX },
             68..70 => Self::Refused { times: u32::MAX },
             other => {
@@ -191,7 +191,7 @@ impl Behaviour {
     /// How a ticket of this behaviour ends, where all that it waits for is done.
     pub(super) fn ending(self) -> Ending {
         Ending::Blocked(match self {
-            Self::Honest { .. } | Self::Fails { .. } | Self::TargetMoves => return Ending::Done,
+            Self::Honest { .. } | Self::Fails { .. } | Self::TargetMoves { .. } => return Ending::Done,
             Self::ChecksFail { times: u32::MAX } => BlockerCode::MaxIterations,
             Self::Refused { times: u32::MAX } => BlockerCode::RepairLimit,
             Self::ChecksFail { .. } | Self::Refused { .. } => return Ending::Done,
@@ -222,7 +222,7 @@ impl Behaviour {
 
     /// Whether it shows only where the delivery is pushed.
     pub(super) fn pushes(self) -> bool {
-        matches!(self, Self::TargetMoves | Self::PushRefused)
+        matches!(self, Self::TargetMoves { .. } | Self::PushRefused)
     }
 
     /// Whether it shows only where there is a reviewer.

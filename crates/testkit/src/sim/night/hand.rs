@@ -5,11 +5,14 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 use jiff::Timestamp;
-use ledger_core::{Activity, Effect, Event, Observation, PauseCause, Pending, Run, ThreadId, TokenCount, TurnEnd};
+use ledger_core::{
+    Activity, BlockerCode, Effect, Event, Observation, PauseCause, Pending, Run, ThreadId, TokenCount, TurnEnd,
+};
 use runner::Executor;
 
 use super::behaviour::Behaviour;
-use super::world::{AgentTurn, SharedWorld, UnderWay, World, lock};
+use super::fuse::{Fault, Operation};
+use super::world::{AgentTurn, SharedWorld, UnderWay, World, failed, lock};
 use crate::sim::thread_started;
 
 /// The hand of one run.
@@ -19,6 +22,8 @@ pub(super) struct Hand {
     under_way: Option<UnderWay>,
     /// What happens next, and when.
     coming: VecDeque<(Timestamp, Coming)>,
+    /// What is told once more.
+    echo: Option<Event>,
 }
 
 enum Coming {
@@ -37,6 +42,7 @@ impl Hand {
             ticket,
             under_way: None,
             coming: VecDeque::new(),
+            echo: None,
         }
     }
 
@@ -47,6 +53,14 @@ impl Hand {
         loop {
             if world.fuse.is_dead() {
                 return Poll::Pending;
+            }
+            let is_told = !self
+                .coming
+                .iter()
+                .any(|(_, coming)| matches!(coming, Coming::Shows(Event::Observed { .. })));
+            if let Some(echo) = self.echo.take_if(|_| is_told) {
+                world.told_twice = true;
+                return Poll::Ready(Some(echo));
             }
             let next = self.coming.front().map(|(at, _)| *at);
             if next.is_none_or(|at| world.now < at) {
@@ -62,13 +76,17 @@ impl Hand {
             let observation = match coming {
                 Coming::Shows(event) => return Poll::Ready(Some(event)),
                 Coming::IsInterrupted => interrupted(&mut world, self.ticket, under_way),
-                Coming::IsDone => {
-                    // The runner may die before it is done, or before it is seen.
-                    if world.fuse.burn() && world.chance.bool() {
-                        return Poll::Pending;
+                Coming::IsDone => match end(&mut world, self.ticket, under_way) {
+                    Some((observation, fault)) => {
+                        let event = |observation| Event::Observed {
+                            of: under_way.seq,
+                            observation,
+                        };
+                        self.echo = (fault == Some(Fault::Twice)).then(|| event(observation.clone()));
+                        observation
                     }
-                    world.perform(self.ticket, under_way)
-                }
+                    None => return Poll::Pending,
+                },
             };
             let event = Event::Observed {
                 of: under_way.seq,
@@ -78,6 +96,43 @@ impl Hand {
             self.coming.push_back((at, Coming::Shows(event)));
         }
     }
+}
+
+/// Carries out an effect, and what goes wrong with it. None: nobody is there to see it.
+fn end(world: &mut World, ticket: usize, under_way: &UnderWay) -> Option<(Observation, Option<Fault>)> {
+    let is_remote = matches!(under_way.effect, Effect::AskRemote { .. } | Effect::Push { .. });
+    let operation = if is_remote {
+        Operation::Remote
+    } else {
+        Operation::Effect
+    };
+    let fault = world.fuse.burn(operation);
+    if let Some(Fault::Kill(done) | Fault::PowerCut(done, _)) = fault {
+        // The runner dies before it is done, or before it is seen.
+        if done.is_done(&mut world.chance) {
+            world.perform(ticket, under_way);
+        }
+        return None;
+    }
+    let answer = match fault {
+        Some(Fault::Full(_)) if under_way.needs_room() => {
+            world.tally.full_disks += 1;
+            world.met_full_disk = true;
+            failed(BlockerCode::DiskFull, "no space")
+        }
+        Some(Fault::Lost | Fault::Mute) if is_remote => {
+            world.tally.silences += 1;
+            if fault == Some(Fault::Lost) {
+                world.perform(ticket, under_way);
+            }
+            failed(BlockerCode::RemoteUnreachable, "no answer")
+        }
+        _ => world.perform(ticket, under_way),
+    };
+    if world.fuse.is_dead() {
+        return None;
+    }
+    Some((answer, fault))
 }
 
 impl Executor for Hand {
@@ -112,12 +167,23 @@ impl Executor for Hand {
         poll_fn(move |_| self.poll(wake))
     }
 
-    async fn look(&mut self, pending: &Pending, _: &Run) -> Vec<Event> {
+    async fn look(&mut self, pending: &Pending, run: &Run) -> Vec<Event> {
         let mut world = lock(&self.world);
-        if world.fuse.is_dead() || world.fuse.burn() {
+        if world.fuse.is_dead() {
             return Vec::new();
         }
-        let Some(observation) = world.look(self.ticket, &pending.effect) else {
+        let fault = world.fuse.burn(Operation::Look);
+        if world.fuse.is_dead() {
+            return Vec::new();
+        }
+        let seen = match (&pending.effect, fault) {
+            (Effect::Push { .. }, Some(Fault::Mute)) => {
+                world.tally.silences += 1;
+                Some(failed(BlockerCode::RemoteUnreachable, "no answer"))
+            }
+            (effect, _) => world.look(self.ticket, effect, run),
+        };
+        let Some(observation) = seen else {
             return Vec::new();
         };
         let named = match (&pending.live.thread, &observation) {
@@ -162,9 +228,8 @@ fn begin_turn(world: &mut World, ticket: usize, under_way: &UnderWay, label: &st
     };
     if of.turns.insert(label.to_owned(), turn).is_some() {
         let id = &of.id;
-        world
-            .broken
-            .push(format!("ticket {id}: two turns were given the label {label}"));
+        let what = format!("ticket {id}: two turns were given the label {label}");
+        world.broken.push((world.tally.steps, what));
     }
     let mut at = world.now;
     let mut coming = VecDeque::new();

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use ledger_core::{Event, Head, Record};
 use runner::{JournalFileError, JournalSink};
 
+use super::fuse::{Fault, Operation, Part};
 use super::world::{SharedWorld, lock};
 
 /// The bytes of one journal.
@@ -44,13 +45,17 @@ impl JournalSink for MemoryJournal {
         if world.fuse.is_dead() {
             return Err(self.error(io::ErrorKind::BrokenPipe));
         }
-        let dies = world.fuse.burn();
-        let is_full = !dies && world.finds_disk_full();
-        // A write that is cut off may have written anything from nothing to all.
-        let written = match dies || is_full {
-            true => world.chance.usize(0..=line.len()),
-            false => line.len(),
+        let fault = world.fuse.burn(Operation::Append);
+        let part = match fault {
+            // What is left of it then is said when the power is cut.
+            Some(Fault::PowerCut(..)) => Part::All,
+            Some(Fault::Kill(done) | Fault::Full(done)) => done,
+            _ if world.finds_disk_full() => Part::Drawn,
+            _ => Part::All,
         };
+        let dies = world.fuse.is_dead();
+        let is_full = !dies && (part != Part::All || matches!(fault, Some(Fault::Full(_))));
+        let written = part.of(line.len(), &mut world.chance);
         let written = if is_full { written.min(line.len() - 1) } else { written };
         let stored = &mut world.tickets[self.ticket].journal;
         stored.bytes.extend_from_slice(&line[..written]);
@@ -77,14 +82,22 @@ impl JournalSink for MemoryJournal {
         if world.fuse.is_dead() {
             return Err(self.error(io::ErrorKind::BrokenPipe));
         }
-        let dies = world.fuse.burn();
-        if !dies || world.chance.bool() {
+        let fault = world.fuse.burn(Operation::Sync);
+        let is_done = match fault {
+            Some(Fault::Kill(done) | Fault::PowerCut(done, _) | Fault::Full(done)) => done.is_done(&mut world.chance),
+            _ => true,
+        };
+        if is_done {
             let stored = &mut world.tickets[self.ticket].journal;
             stored.synced = stored.bytes.len();
         }
-        match dies {
-            true => Err(self.error(io::ErrorKind::BrokenPipe)),
-            false => Ok(()),
+        match fault {
+            Some(Fault::Full(_)) => {
+                world.tally.full_disks += 1;
+                Err(self.error(io::ErrorKind::StorageFull))
+            }
+            _ if world.fuse.is_dead() => Err(self.error(io::ErrorKind::BrokenPipe)),
+            _ => Ok(()),
         }
     }
 

@@ -84,6 +84,30 @@ impl Ticket {
         same_folder || (self.uses_staging && other.uses_staging)
     }
 
+    /// The only ticket of a world, which nothing keeps from being run.
+    pub(super) fn alone(behaviour: Behaviour, delivery: DeliveryMode, is_planned: bool, is_reviewed: bool) -> Self {
+        let id = name_of(0);
+        Self {
+            waits_for_names: Vec::new(),
+            waits_for: Vec::new(),
+            approved_at: Timestamp::MIN,
+            is_planned,
+            is_reviewed,
+            claim: claim(&id, None, false),
+            id,
+            behaviour,
+            delivery,
+            folder: None,
+            uses_staging: false,
+        }
+    }
+
+    /// Its only run.
+    #[expect(clippy::expect_used, reason = "made of a ticket id")]
+    pub(super) fn run(&self) -> RunId {
+        format!("run-of-{}", self.id).parse().expect("the id of a run")
+    }
+
     /// The terms that its run is opened with.
     pub(super) fn terms(&self) -> Opened {
         let (mode, is_reviewed) = match self.is_planned {
@@ -93,7 +117,7 @@ impl Ticket {
         let terms = terms(mode, is_reviewed, self.delivery, true);
         Opened {
             ticket: self.id.clone(),
-            run: run_of(&self.id).unwrap_or_else(|| terms.run.clone()),
+            run: self.run(),
             target: terms.target.and_then(|target| {
                 Some(PushTarget {
                     name: format!("refs/heads/{}", self.id).parse().ok()?,
@@ -108,10 +132,6 @@ impl Ticket {
 #[expect(clippy::expect_used, reason = "four digits are a ticket id")]
 fn name_of(number: usize) -> TicketId {
     format!("{number:04}").parse().expect("four digits or more are a name")
-}
-
-fn run_of(ticket: &TicketId) -> Option<RunId> {
-    format!("run-of-{ticket}").parse().ok()
 }
 
 fn claim(id: &TicketId, folder: Option<u32>, uses_staging: bool) -> Claim {

@@ -1,21 +1,24 @@
 //! What is outside of the runner, and stays when it dies: agents, refs, the remote, the disk, the time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{
-    AgentFailure, AgentFailureClass, BlockerCode, ChangeSummary, CheckPurpose, CommitId, Consent, DeliveryMode, Digest,
-    Effect, ObjectId, Observation, PlanStatus, PreparedDelivery, ReaderEnd, RefName, ReportStatus, Run, ThreadId,
-    TokenCount, TreeId, TurnEnd, TurnPurpose, Violation,
+    AgentFailure, AgentFailureClass, BlockerCode, ChangeSummary, CheckPurpose, CommitId, Consent, DeliveryMode, Effect,
+    Observation, PlanStatus, ReaderEnd, RefName, ReportStatus, Run, RunId, State, ThreadId, TokenCount, TreeId,
+    TurnEnd, TurnPurpose, Violation,
 };
 
 use super::behaviour::Behaviour;
-use super::fuse::Fuse;
+use super::fuse::{Fuse, Part};
 use super::memory_journal::StoredBytes;
+use super::repository::Defect;
+use super::tickets::Ticket;
 use super::weather::Weather;
-use crate::sim::{answered, change, check, curated, not_json, plan, planned, prepared, report};
+use crate::sim::git::{Git, Remote};
+use crate::sim::{answered, change, check, curated, not_json, plan, planned, report};
 
 pub(super) type SharedWorld = Arc<Mutex<World>>;
 
@@ -29,14 +32,22 @@ pub(super) struct World {
     pub(super) chance: Rng,
     pub(super) weather: Weather,
     pub(super) fuse: Fuse,
+    pub(super) git: Git,
+    pub(super) remote: Remote,
+    /// What every run begins with.
+    pub(super) base: CommitId,
+    /// What is wrong with those who carry out effects.
+    pub(super) defect: Option<Defect>,
     pub(super) tickets: Vec<TicketWorld>,
     pub(super) tally: Tally,
     /// When the run that was polled last has to be polled again; none: it waits for nothing.
     pub(super) wakes: Option<Timestamp>,
     /// Whether the run that was polled last has met a full disk.
     pub(super) met_full_disk: bool,
-    /// What was seen that must never be.
-    pub(super) broken: Vec<String>,
+    /// Whether somebody was told the same twice.
+    pub(super) told_twice: bool,
+    /// What was seen that must never be, and after how many steps.
+    pub(super) broken: Vec<(u64, String)>,
 }
 
 /// What was counted in a night.
@@ -84,14 +95,16 @@ pub(super) struct TicketWorld {
     pub(super) id: String,
     pub(super) behaviour: Behaviour,
     pub(super) journal: StoredBytes,
-    /// The delivery branch, and how often the runner has moved it.
-    pub(super) branch: Option<CommitId>,
-    pub(super) branch_moves: u32,
-    /// The target on the remote, and how often the runner has moved it.
-    pub(super) remote: CommitId,
-    pub(super) remote_moves: u32,
-    /// The heads of the journal that are stored.
-    pub(super) stored: BTreeSet<Digest>,
+    pub(super) run: RunId,
+    /// The delivery branch.
+    pub(super) branch: RefName,
+    /// Where it is pushed.
+    pub(super) target: RefName,
+    /// Where its run is stored, and its receipt.
+    pub(super) stored: RefName,
+    pub(super) receipt: RefName,
+    /// Whether somebody has moved the target right before the push.
+    pub(super) is_overtaken: bool,
     /// What agents did, by the label that they were given.
     pub(super) turns: BTreeMap<String, AgentTurn>,
     /// Turns of the writer that ended in a report.
@@ -121,11 +134,18 @@ pub(super) struct AgentTurn {
 pub(super) struct UnderWay {
     pub(super) seq: u64,
     pub(super) effect: Effect,
-    delivery: DeliveryMode,
-    base: Option<CommitId>,
-    placed: Option<CommitId>,
+    pub(super) delivery: DeliveryMode,
+    pub(super) base: Option<CommitId>,
+    pub(super) placed: Option<CommitId>,
     /// The tree of a change that was brought onto another base, and is to be found as it is.
-    carried: Option<TreeId>,
+    pub(super) carried: Option<TreeId>,
+    /// The tree that the run stands on.
+    pub(super) tree: Option<TreeId>,
+    /// The last commit of its delivery.
+    pub(super) records: Option<CommitId>,
+    pub(super) is_done: bool,
+    /// When the last event was recorded.
+    pub(super) seconds: i64,
 }
 
 impl UnderWay {
@@ -138,7 +158,24 @@ impl UnderWay {
             base: run.base(),
             placed: run.placed().map(|(_, commit)| commit),
             carried: kept.filter(|_| run.rebased_base_tree().is_some()),
+            tree: run.tree(),
+            records: run.prepared().map(|delivery| delivery.records),
+            is_done: *run.state() == State::Done,
+            seconds: run.last_at().as_second(),
         }
+    }
+
+    /// Whether it cannot be done on a full disk.
+    pub(super) fn needs_room(&self) -> bool {
+        matches!(
+            self.effect,
+            Effect::PreparePlaces { .. }
+                | Effect::RunChecks { .. }
+                | Effect::MeasureChanges { .. }
+                | Effect::PrepareDelivery { .. }
+                | Effect::Rebase { .. }
+                | Effect::StoreRun { .. }
+        )
     }
 
     /// The label of the agent's turn that it is.
@@ -158,29 +195,21 @@ pub(super) fn label_of(effect: &Effect) -> Option<&str> {
     }
 }
 
-/// An object whose id follows from words.
-pub(super) fn named_object(words: &str) -> ObjectId {
-    let mut bytes = [0; 20];
-    bytes.copy_from_slice(&Digest::of(words).as_bytes()[..20]);
-    ObjectId::from_bytes(bytes)
-}
-
 impl TicketWorld {
-    pub(super) fn new(id: String, behaviour: Behaviour) -> Self {
-        let base = CommitId(named_object("base"));
-        let somebodys = CommitId(named_object("somebody else's"));
+    #[expect(clippy::expect_used, reason = "the names are made of a ticket's")]
+    pub(super) fn new(ticket: &Ticket) -> Self {
+        let id = ticket.id.to_string();
+        let run = ticket.run();
+        let name = |name: String| name.parse::<RefName>().expect("a name of a ref");
         Self {
-            behaviour,
+            behaviour: ticket.behaviour,
             journal: StoredBytes::default(),
-            branch: (behaviour == Behaviour::BranchTaken).then_some(somebodys),
-            branch_moves: 0,
-            remote: if behaviour == Behaviour::TargetMoves {
-                somebodys
-            } else {
-                base
-            },
-            remote_moves: 0,
-            stored: BTreeSet::new(),
+            branch: name(format!("refs/heads/foil/{id}")),
+            target: name(format!("refs/heads/{id}")),
+            stored: name(format!("refs/counterfoil/runs/{id}/{run}")),
+            receipt: name(format!("refs/counterfoil/receipts/{id}")),
+            run,
+            is_overtaken: false,
             turns: BTreeMap::new(),
             reports: 0,
             failures: 0,
@@ -190,14 +219,13 @@ impl TicketWorld {
         }
     }
 
-    /// What the worker has written up to now.
-    fn tree(&self) -> TreeId {
-        let work = if self.behaviour == Behaviour::SameTree {
+    /// How far the worker has come: what it has written follows from it.
+    pub(super) fn work(&self) -> u64 {
+        if self.behaviour == Behaviour::SameTree {
             0
         } else {
             self.reports
-        };
-        TreeId(named_object(&format!("{} after {work}", self.id)))
+        }
     }
 
     /// How a turn of the writer ends that comes to an end by itself.
@@ -249,19 +277,6 @@ impl TicketWorld {
         let detail = detail.to_owned();
         vec![Violation { code, path, detail }]
     }
-
-    fn delivery(&self, under_way: &UnderWay, tree: TreeId) -> Option<PreparedDelivery> {
-        let of = |what: &str| named_object(&format!("{what} of {} at {}", self.id, under_way.seq));
-        Some(PreparedDelivery {
-            branch: RefName::branch(&format!("foil/{}", self.id)).ok()?,
-            old: under_way.placed,
-            base: under_way.base?,
-            change: CommitId(of("change")),
-            records_tree: TreeId(of("records tree")),
-            records: CommitId(of("records")),
-            ..prepared(under_way.delivery, tree)
-        })
-    }
 }
 
 impl World {
@@ -278,27 +293,22 @@ impl World {
 
     /// An effect is done, and this is what it shows.
     pub(super) fn perform(&mut self, ticket: usize, under_way: &UnderWay) -> Observation {
-        let needs_room = matches!(
-            under_way.effect,
-            Effect::PreparePlaces { .. }
-                | Effect::RunChecks { .. }
-                | Effect::MeasureChanges { .. }
-                | Effect::PrepareDelivery { .. }
-                | Effect::Rebase { .. }
-                | Effect::StoreRun { .. }
-        );
-        if needs_room && self.finds_disk_full() {
+        self.performed(ticket, under_way).unwrap_or_else(|failed| failed)
+    }
+
+    fn performed(&mut self, ticket: usize, under_way: &UnderWay) -> Result<Observation, Observation> {
+        if under_way.needs_room() && self.finds_disk_full() {
             self.tally.full_disks += 1;
-            return failed(BlockerCode::DiskFull, "no space");
+            return Err(failed(BlockerCode::DiskFull, "no space"));
         }
         if matches!(under_way.effect, Effect::AskRemote { .. } | Effect::Push { .. })
             && !self.weather.has_remote(self.now)
         {
             self.tally.silences += 1;
-            return failed(BlockerCode::RemoteUnreachable, "no answer");
+            return Err(failed(BlockerCode::RemoteUnreachable, "no answer"));
         }
         let of = &mut self.tickets[ticket];
-        match &under_way.effect {
+        Ok(match &under_way.effect {
             Effect::PreparePlaces { .. } => Observation::PlacesReady {
                 anew: true,
                 copied: Vec::new(),
@@ -319,16 +329,17 @@ impl World {
                     set_up: Vec::new(),
                 }
             }
-            Effect::MeasureChanges { .. } => {
+            Effect::MeasureChanges { iteration } => {
                 let added = u64::from(of.behaviour != Behaviour::NoChange);
+                let violations = of.violations();
                 let facts = change(0, added);
                 Observation::ChangesMeasured {
                     change: ChangeSummary {
-                        base: under_way.base.unwrap_or(facts.base),
-                        tree: under_way.carried.unwrap_or(of.tree()),
+                        base: under_way.base.unwrap_or(self.base),
+                        tree: self.measure(ticket, under_way, *iteration)?,
                         ..facts
                     },
-                    violations: of.violations(),
+                    violations,
                     weakened: Vec::new(),
                     tests: None,
                     same_as: None,
@@ -345,47 +356,14 @@ impl World {
                     _ => Consent::Current,
                 },
             },
-            Effect::PrepareDelivery { tree, .. } => match of.delivery(under_way, *tree) {
-                Some(delivery) => Observation::DeliveryPrepared { delivery },
-                None => failed(BlockerCode::TreeMismatch, "no base"),
-            },
-            Effect::UpdateRef { old, new, .. } => {
-                if of.branch == *old {
-                    of.branch = Some(*new);
-                    of.branch_moves += 1;
-                }
-                seen_ref(of.branch, *new)
-            }
-            Effect::AskRemote { .. } => seen_remote(of),
-            Effect::Push { old, new, .. } => {
-                if of.behaviour == Behaviour::PushRefused || of.remote != *old {
-                    return Observation::PushRefused {
-                        moved: of.remote != *old,
-                        reason: "the remote says no".to_owned(),
-                    };
-                }
-                of.remote = *new;
-                of.remote_moves += 1;
-                Observation::Pushed { old: *old, new: *new }
-            }
-            Effect::Rebase { onto } => Observation::Rebased {
-                onto: *onto,
-                base_tree: TreeId(named_object("the moved target's tree")),
-                tree: TreeId(named_object(&format!("{} on the moved target", of.id))),
-                same_change: true,
-            },
-            Effect::StoreRun { journal, .. } => {
-                if !of.stored.insert(*journal) {
-                    let id = &of.id;
-                    self.broken
-                        .push(format!("ticket {id}: the same end of its run was stored twice"));
-                }
-                Observation::RunStored {
-                    commit: CommitId(named_object(&journal.to_string())),
-                }
-            }
+            Effect::PrepareDelivery { tree, journal } => self.prepare(ticket, under_way, *tree, *journal)?,
+            Effect::UpdateRef { name, old, new } => self.move_branch(name, *old, *new)?,
+            Effect::AskRemote { .. } => self.see_remote(ticket, under_way.base, under_way.records),
+            Effect::Push { old, new, .. } => self.push(ticket, *old, *new),
+            Effect::Rebase { onto } => self.rebase(ticket, under_way, *onto)?,
+            Effect::StoreRun { name, journal } => self.store(ticket, under_way, name, *journal)?,
             effect => self.end_turn(ticket, effect),
-        }
+        })
     }
 
     /// An agent's turn ends by itself, and its log says how.
@@ -393,8 +371,8 @@ impl World {
         let limit_now = self.weather.provider(self.now);
         let of = &mut self.tickets[ticket];
         let Some(turn) = label_of(effect).and_then(|label| of.turns.get_mut(label)) else {
-            self.broken
-                .push(format!("ticket {}: a turn ended that never began", of.id));
+            let what = format!("ticket {}: a turn ended that never began", of.id);
+            self.broken.push((self.tally.steps, what));
             return failed(BlockerCode::NeedsPerson, "a turn that never began");
         };
         let tokens = TokenCount {
@@ -451,29 +429,25 @@ impl World {
     }
 
     /// What is found of an effect that a dead runner left under way. None: nothing.
-    pub(super) fn look(&mut self, ticket: usize, effect: &Effect) -> Option<Observation> {
-        let of = &self.tickets[ticket];
-        match effect {
-            Effect::UpdateRef { old, new, .. } => (of.branch != *old).then(|| seen_ref(of.branch, *new)),
-            Effect::Push { .. } if !self.weather.has_remote(self.now) => {
+    pub(super) fn look(&mut self, ticket: usize, effect: &Effect, run: &Run) -> Option<Observation> {
+        match label_of(effect) {
+            Some(label) => self.tickets[ticket].turns.get(label)?.end.clone(),
+            None if matches!(effect, Effect::Push { .. }) && !self.weather.has_remote(self.now) => {
                 self.tally.silences += 1;
                 Some(failed(BlockerCode::RemoteUnreachable, "no answer"))
             }
-            Effect::Push { old, .. } => (of.remote != *old).then(|| seen_remote(of)),
-            Effect::StoreRun { journal, .. } => of.stored.contains(journal).then(|| Observation::RunStored {
-                commit: CommitId(named_object(&journal.to_string())),
-            }),
-            effect => of.turns.get(label_of(effect)?)?.end.clone(),
+            None => self.look_at_git(ticket, effect, run),
         }
     }
 
-    /// The disk keeps what was synced and any part of the rest. The tickets whose journals had a rest.
-    pub(super) fn lose_power(&mut self) -> Vec<usize> {
+    /// The disk keeps what was synced and so much of the rest. The tickets whose journals had a rest.
+    pub(super) fn lose_power(&mut self, left: Part) -> Vec<usize> {
         let mut lost = Vec::new();
         for (ticket, of) in self.tickets.iter_mut().enumerate() {
             let stored = &mut of.journal;
-            if stored.synced < stored.bytes.len() {
-                let kept = self.chance.usize(stored.synced..=stored.bytes.len());
+            let rest = stored.bytes.len().saturating_sub(stored.synced);
+            if rest > 0 {
+                let kept = stored.synced + left.of(rest, &mut self.chance);
                 stored.bytes.truncate(kept);
                 lost.push(ticket);
             }
@@ -485,16 +459,4 @@ impl World {
 pub(super) fn failed(code: BlockerCode, reason: &str) -> Observation {
     let reason = reason.to_owned();
     Observation::Failed { code, reason }
-}
-
-fn seen_ref(value: Option<CommitId>, new: CommitId) -> Observation {
-    let contains_new = value == Some(new);
-    Observation::RefSeen { value, contains_new }
-}
-
-fn seen_remote(of: &TicketWorld) -> Observation {
-    Observation::RemoteSeen {
-        value: Some(of.remote),
-        contains_new: of.remote_moves > 0,
-    }
 }
