@@ -262,7 +262,9 @@ impl Run {
         if after == ResumeCause::Blocker {
             self.totals.runner_failures = 0;
         }
-        if !self.branch_holds_delivery() {
+        // Whether a branch that was under way has moved is seen when it is looked at.
+        let is_moving = |pending: &Pending| matches!(pending.effect, Effect::UpdateRef { .. });
+        if !self.branch_holds_delivery() && !self.pending.as_ref().is_some_and(is_moving) {
             // What stood in the way may be gone.
             self.moved = None;
             self.prepare_anew();
@@ -289,7 +291,7 @@ impl Run {
     }
 
     /// A branch that this run had made, and that is not as it left it any more, cannot be moved: another delivery is prepared.
-    fn prepare_anew(&mut self) {
+    pub(super) fn prepare_anew(&mut self) {
         let replaces = self.prepared.as_ref().is_some_and(|delivery| delivery.old.is_some());
         if replaces && self.phase > Some(Phase::ContextCurated) {
             self.phase = Some(Phase::ContextCurated);

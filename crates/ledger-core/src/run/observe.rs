@@ -25,6 +25,11 @@ impl Run {
             // How it ended is no failure of the run's own.
             return;
         }
+        let is_move = matches!(pending.effect, Effect::UpdateRef { .. });
+        let has_moved = matches!(observation, Observation::RefSeen { contains_new: true, .. });
+        if pending.orphaned && is_move && !has_moved {
+            self.prepare_anew();
+        }
         match observation {
             Observation::PlacesReady { anew, copied, set_up } => {
                 self.places_ready = true;
