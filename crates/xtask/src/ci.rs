@@ -6,7 +6,7 @@ use crate::command::{cargo, succeed};
 use crate::error::TaskError;
 use crate::test::Counts;
 use crate::workspace::Workspace;
-use crate::{certify, deny, e2e, hygiene, night, package, purity, schemas, test, unused};
+use crate::{certify, deny, e2e, hygiene, night, package, purity, schemas, sim, test, unused};
 
 type Action = fn(&Workspace) -> Result<(), TaskError>;
 
@@ -43,6 +43,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
         result
     }));
     ended.push(step("night", || night::cut(workspace)));
+    ended.push(step("sim", || sim::cut(workspace)));
     ended.push(step("certify", || certify::cut(workspace)));
     ended.push(step("e2e", || {
         let (later, result) = e2e::run_counted(workspace, &["--no-fail-fast".to_owned()])?;

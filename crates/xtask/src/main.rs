@@ -20,6 +20,7 @@ mod package;
 mod purity;
 mod reference;
 mod schemas;
+mod sim;
 mod test;
 mod troubleshooting;
 mod unused;
@@ -68,6 +69,8 @@ enum Task {
     },
     /// Spend simulated nights of many tickets, each from a seed; one that goes wrong is printed with the command that repeats it
     Night(night::Nights),
+    /// Let the runner of one simulated ticket meet every fault at every operation and every two deaths; one that goes wrong is shrunk and printed with the command that repeats it
+    Sim(sim::Simulation),
     /// Measure the release program beside plain tools, and print a table of medians and ratios
     Bench {
         /// Groups of rows, such as `status`; without any all. `liveness`, and journals to look at: how often agents would be ended wrongly
@@ -113,6 +116,7 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::Codex => codex::fetch(workspace).map(|program| println!("{}", program.display())),
         Task::E2e { arguments } => e2e::run(workspace, arguments),
         Task::Night(nights) => night::run(workspace, nights),
+        Task::Sim(simulation) => sim::run(workspace, simulation),
         Task::Bench { names, quick } => bench::run(workspace, names, *quick),
         Task::Certify(certificate) => certify::run(workspace, certificate),
         Task::Hygiene { arguments } => hygiene::run(workspace, arguments),
