@@ -1,4 +1,8 @@
 //! What the engine does with Git, on the model: the same writes in the same order, with a moment between each two in which the runner may die.
+#![expect(
+    clippy::result_large_err,
+    reason = "what is seen of a failure is an observation like any other"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -296,6 +296,10 @@ impl World {
         self.performed(ticket, under_way).unwrap_or_else(|failed| failed)
     }
 
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is seen of a failure is an observation like any other"
+    )]
     fn performed(&mut self, ticket: usize, under_way: &UnderWay) -> Result<Observation, Observation> {
         if under_way.needs_room() && self.finds_disk_full() {
             self.tally.full_disks += 1;
