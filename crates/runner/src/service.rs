@@ -452,7 +452,7 @@ mod tests {
         let error = service.text(&command, environment).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the work tree cannot be named in the file of a service: it is no text, or has a line break"
+            "the work tree cannot be named in the file of a service: it is no text, has a line break, or ends in a backslash or a blank"
         );
     }
 

