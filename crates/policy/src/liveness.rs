@@ -106,6 +106,13 @@ pub fn ending_cause(live: &Live, since: Timestamp, limits: &Limits, now: Timesta
     cause_by_deeds(live, limits).or_else(|| deadlines(live, since, limits).into_iter().find_map(is_over))
 }
 
+/// Why the turn of an agent is to be ended for the tokens that it has spent.
+pub fn spent_turn(live: &Live, limits: &Limits) -> Option<Blocker> {
+    let (tokens, most) = (live.spent.total, limits.turn_tokens?);
+    let reason = format!("the turn has spent {tokens} tokens of at most {most}");
+    (tokens >= most).then(|| Blocker::new(BlockerCode::BudgetExhausted, reason))
+}
+
 /// Why an agent is stopped for what it does.
 pub(crate) fn cause_by_deeds(live: &Live, limits: &Limits) -> Option<Blocker> {
     begins_too_much(live)

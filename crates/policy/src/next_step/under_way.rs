@@ -6,7 +6,7 @@ use ledger_core::{Blocker, BlockerCode, Duration, Effect, Event, Pending, Phase,
 use super::enter;
 use crate::commands::judge_command;
 use crate::inputs::{Inputs, Step, is_hurried, signed};
-use crate::liveness::{self, cause_by_deeds};
+use crate::liveness::{self, cause_by_deeds, spent_turn};
 
 pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Step {
     if pending.stopped_for().is_some() {
@@ -28,7 +28,7 @@ pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp
     if !is_agent_at_work(pending) {
         return Step::Wait { until: None };
     }
-    if let Some(blocker) = spent_budget(run, inputs, now).or_else(|| spent_turn(pending, inputs)) {
+    if let Some(blocker) = spent_budget(run, inputs, now).or_else(|| spent_turn(&pending.live, &inputs.limits)) {
         return interrupt(pending, Some(blocker));
     }
     let deadlines = deadlines(run, pending, inputs);
@@ -167,13 +167,6 @@ pub(super) fn spent_budget(run: &Run, inputs: &Inputs, now: Timestamp) -> Option
         return Some(Blocker::new(BlockerCode::BudgetExhausted, reason));
     }
     None
-}
-
-/// Tokens of the turn that is under way.
-fn spent_turn(pending: &Pending, inputs: &Inputs) -> Option<Blocker> {
-    let (tokens, most) = (pending.live.spent.total, inputs.limits.turn_tokens?);
-    let reason = format!("the turn has spent {tokens} tokens of at most {most}");
-    (tokens >= most).then(|| Blocker::new(BlockerCode::BudgetExhausted, reason))
 }
 
 fn active(run: &Run, now: Timestamp) -> SignedDuration {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_core::{Activity, Blocker, BlockerCode, GoalPlan, Grants, Live, PauseCause, TokenCount, answer_schema_of};
-use policy::{Limits, ending_cause, judge_command};
+use ledger_core::{Activity, Blocker, GoalPlan, Grants, Live, PauseCause, TokenCount, answer_schema_of};
+use policy::{ending_cause, judge_command, spent_turn};
 use tokio::time::MissedTickBehavior;
 
 use super::{GoalError, Planner};
@@ -127,7 +127,7 @@ impl Planner<'_> {
         let limits = limits(&self.policy.limits);
         let cause = ending_cause(&seen.live, seen.began, &limits, Moment::now().at)
             .or_else(|| self.denied(seen))
-            .or_else(|| spent_turn(seen, &limits));
+            .or_else(|| spent_turn(&seen.live, &limits));
         cause.map(|because| GoalError::Ended {
             because: Box::new(because),
         })
@@ -149,12 +149,6 @@ impl Planner<'_> {
         seen.has_warned |= is_near;
         is_news.then(|| format!("{} % of {most} tokens are spent", limits.soft_percent))
     }
-}
-
-fn spent_turn(seen: &Seen, limits: &Limits) -> Option<Blocker> {
-    let (spent, most) = (seen.spent.total, limits.turn_tokens?);
-    let reason = format!("the turn has spent {spent} tokens of at most {most}");
-    (spent >= most).then(|| Blocker::new(BlockerCode::BudgetExhausted, reason))
 }
 
 impl Seen {
