@@ -4,6 +4,7 @@ mod contention;
 mod crash;
 mod damage;
 mod look;
+mod mode;
 mod mutants;
 mod world;
 
@@ -18,7 +19,7 @@ use crate::workspace::Workspace;
 
 use self::crash::Figures;
 use self::damage::Damages;
-use self::world::Mode;
+use self::mode::Mode;
 
 /// A change has to pass every so manieth point.
 const CUT: NonZero<usize> = NonZero::<usize>::MIN.saturating_add(4);

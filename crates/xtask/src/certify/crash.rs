@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::look::{Seen, counted, look};
-use super::world::{End, Mode, World};
+use super::look::{Seen, look};
+use super::mode::Mode;
+use super::world::{End, World};
 use crate::error::TaskError;
 
 /// How many worlds are used at the same time.
@@ -31,7 +32,7 @@ pub(super) struct Figures {
 impl Figures {
     /// All of them as a table.
     pub(super) fn table(all: &[Self]) -> String {
-        let mut text = "| delivery | points | deaths | not come to | second deaths | not come to | nobody told | lost, doubled or left over |\n\
+        let mut text = "| world | points | deaths | not come to | second deaths | not come to | nobody told | lost, doubled or left over |\n\
                         | --- | --- | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
         for one in all {
@@ -135,7 +136,6 @@ impl Slot {
             }
             Err(error) => broken.push(error.to_string()),
         }
-        broken.extend(counted(world)?);
         Ok(Came::To { broken, is_untold })
     }
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::crash::{Dice, SLOTS, Slot, side_by_side};
-use super::look::{Seen, counted, look, look_at_persons};
-use super::world::{End, Mode, OBJECTS, World};
+use super::look::{Seen, look, look_at_persons};
+use super::mode::Mode;
+use super::world::{End, OBJECTS, World};
 use crate::error::TaskError;
 
 /// How many deaths of a mode are damaged.
@@ -36,9 +37,10 @@ pub(super) struct Damages {
 impl Damages {
     /// All of them as a table.
     pub(super) fn table(all: &[Self]) -> String {
-        let mut text = "| delivery | cut off | zeros | objects gone | went on to the same end | told and stopped | does not hold |\n\
+        let mut text =
+            "| world | cut off | zeros | objects gone | went on to the same end | told and stopped | does not hold |\n\
                         | --- | --- | --- | --- | --- | --- | --- |\n"
-            .to_owned();
+                .to_owned();
         for one in all {
             let [cut, zeros, objects] = one.kinds;
             let told = (cut + zeros + objects).saturating_sub(one.went_on + one.broken.len());
@@ -238,7 +240,6 @@ fn came(slot: &Slot, before: &Seen) -> Result<Came, TaskError> {
                 Ok(seen) => broken.extend(seen.differences(&slot.reference)),
                 Err(error) => broken.push(error.to_string()),
             }
-            broken.extend(counted(world)?);
             return Ok(match broken.is_empty() {
                 true => Came::ToTheSameEnd,
                 false => Came::To(broken),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ledger_core::{Effect, Event, Journal, Observation, TurnEnd};
 
-use super::world::{Mode, TICKET, World};
+use super::mode::Mode;
+use super::world::World;
 use crate::error::TaskError;
 
 /// Everything that must be the same however often the runner died, a line for each thing.
@@ -15,6 +16,8 @@ pub(super) struct Seen {
     lines: BTreeMap<String, u64>,
     /// Notifications that somebody got.
     pub(super) told: u64,
+    /// Effects of one run that may be done once, and were begun more often.
+    doubled: Vec<String>,
 }
 
 impl Seen {
@@ -30,7 +33,7 @@ impl Seen {
 
     /// What is not as it is where nobody died, in words.
     pub(super) fn differences(&self, reference: &Self) -> Vec<String> {
-        let mut differences = Vec::new();
+        let mut differences = self.doubled.clone();
         for (line, count) in &reference.lines {
             let here = self.lines.get(line).copied().unwrap_or(0);
             if here < *count {
@@ -46,7 +49,7 @@ impl Seen {
             }
         }
         // Told at most once, and nobody is told where it is not known whether somebody was.
-        if self.told > 1 {
+        if self.told > reference.told {
             differences.push(format!("doubled: a notification ({})", self.told));
         }
         differences
@@ -64,9 +67,10 @@ pub(super) fn look(world: &World) -> Result<Seen, TaskError> {
     locks(&world.path("repository/.git"), &mut seen);
     of_persons(world, &mut seen)?;
     if world.mode != Mode::Here {
-        world.succeeds(&["verify", TICKET])?;
+        world.succeeds(&["verify"])?;
     }
     world.succeeds(&["check"])?;
+    effects(world, &mut seen)?;
     Ok(seen)
 }
 
@@ -108,8 +112,10 @@ fn refs(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
         let meaning = match name.starts_with("refs/heads/") && kind == "commit" {
             true => {
                 let count = world.git(&["rev-list", "--count", name])?;
-                let files = world.git(&["ls-tree", "-r", name, "hello.txt", "README"])?;
-                format!("{count} commits, {files}")
+                let files = world.git(&["ls-tree", "-r", name])?;
+                // The records name times and ids.
+                let files = files.lines().filter(|line| !line.contains("\tledger/"));
+                format!("{count} commits, {}", files.collect::<Vec<_>>().join("; "))
             }
             false => kind.to_owned(),
         };
@@ -168,12 +174,9 @@ fn without_ids(name: &str) -> String {
         .collect()
 }
 
-/// What the journals say of effects that may be done once and no more.
-pub(super) fn counted(world: &World) -> Result<Vec<String>, TaskError> {
-    let folder = world.path("repository/.git/counterfoil/runs").join(TICKET);
-    let mut findings = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(TaskError::file(&folder))?.flatten() {
-        let path = entry.path().join("journal.jsonl");
+/// What the journals say of reports that were taken, and of effects that may be done once and no more.
+fn effects(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
+    for path in journals(&world.path("repository/.git/counterfoil/runs")) {
         let bytes = fs::read(&path).unwrap_or_default();
         if !bytes.contains(&b'\n') {
             // Its runner died before the run had begun.
@@ -182,7 +185,6 @@ pub(super) fn counted(world: &World) -> Result<Vec<String>, TaskError> {
         let journal =
             Journal::parse(&bytes).map_err(|error| TaskError::unreadable(path.display().to_string(), error))?;
         let mut once = BTreeMap::<String, u64>::new();
-        let mut reported = 0_u64;
         for record in &journal.records {
             match &record.event {
                 Event::Intended(effect @ (Effect::RunHook { .. } | Effect::Notify { .. })) => {
@@ -195,18 +197,26 @@ pub(super) fn counted(world: &World) -> Result<Vec<String>, TaskError> {
                             ..
                         },
                     ..
-                } => reported += 1,
+                } => seen.add("a turn of a worker whose report was taken".to_owned()),
                 _ => {}
             }
         }
-        for (effect, count) in once.into_iter().filter(|(_, count)| *count > 1) {
-            findings.push(format!("doubled: {effect} ({count} times)"));
-        }
-        if reported > 1 {
-            findings.push(format!(
-                "doubled: a turn of the worker whose report was there ({reported} times)"
-            ));
-        }
+        let twice = once.into_iter().filter(|(_, count)| *count > 1);
+        let words = |(effect, count)| format!("doubled: {effect} ({count} times)");
+        seen.doubled.extend(twice.map(words));
     }
-    Ok(findings)
+    Ok(())
+}
+
+/// The journals of all runs of all tickets.
+fn journals(runs: &Path) -> Vec<PathBuf> {
+    let inside = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let of_ticket = inside(runs).into_iter().flat_map(|ticket| inside(&ticket));
+    of_ticket
+        .map(|run| run.join("journal.jsonl"))
+        .filter(|journal| journal.is_file())
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! A repository with one ticket, which a run can be let die in again and again.
+//! A repository with approved tickets, in which a command can be let die in again and again.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,82 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use super::mode::Mode;
 use crate::command::{capture, line};
 use crate::error::TaskError;
 
 /// The file of the world in which objects are noted as they are written and brought to the disk.
 pub(super) const OBJECTS: &str = "objects";
 
-/// The only ticket.
-pub(super) const TICKET: &str = "0001-hello";
+/// The script by which somebody else pushes.
+const THEIRS: &str = "theirs.sh";
 
 /// The name under which the world is kept as it was before the command.
 const PRISTINE: &str = "pristine";
 
 /// How long a process may take to be gone once nothing keeps it any more.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How a finished change is delivered, and by which command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    None,
-    Branch,
-    Push,
-    Later,
-    Here,
-}
-
-impl Mode {
-    pub(super) const ALL: [Self; 5] = [Self::None, Self::Branch, Self::Push, Self::Later, Self::Here];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Branch => "branch",
-            Self::Push => "push",
-            Self::Later => "later",
-            Self::Here => "here",
-        }
-    }
-
-    /// Whether the command refuses because all of it was done before.
-    pub(super) fn is_settled(self, end: &End) -> bool {
-        matches!((self, end), (Self::Later, End::Exited(11, said)) if said.contains(" is delivered to "))
-    }
-
-    /// Those of these names, or all.
-    pub(super) fn named(names: &[String]) -> Result<Vec<Self>, TaskError> {
-        if names.is_empty() {
-            return Ok(Self::ALL.to_vec());
-        }
-        let of = |name: &String| {
-            let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
-            let reason = format!(
-                "there is no such way of delivery; there are {}",
-                Self::ALL.map(Self::name).join(", ")
-            );
-            found.ok_or_else(|| TaskError::unreadable(format!("`{name}`"), reason))
-        };
-        names.iter().map(of).collect()
-    }
-
-    /// The command that is let die, and that goes on afterwards.
-    pub(super) fn command(self) -> &'static [&'static str] {
-        match self {
-            Self::None | Self::Branch | Self::Push => &["run", "--all"],
-            Self::Later => &["deliver", TICKET],
-            Self::Here => &["deliver", TICKET, "--here"],
-        }
-    }
-
-    fn delivery(self) -> &'static str {
-        match self {
-            Self::None | Self::Later => "mode = \"none\"",
-            Self::Branch | Self::Here => "mode = \"branch\"",
-            Self::Push => "mode = \"push\"\ntarget = \"main\"",
-        }
-    }
-}
 
 /// A folder in which everything of a world is, and beside it the world as it was before the command.
 pub(super) struct World {
@@ -133,24 +72,19 @@ impl World {
             fs::create_dir_all(&path).map_err(TaskError::file(&path))?;
         }
         world.git(&["init", "--quiet", "--initial-branch=main"])?;
-        for (key, value) in [
-            ("user.name", "A person"),
-            ("user.email", "person@localhost"),
-            ("gc.auto", "0"),
-            ("maintenance.auto", "false"),
-        ] {
-            world.git(&["config", key, value])?;
-        }
+        world.configure("repository")?;
         world.write_files()?;
-        if mode == Mode::Push {
-            world.add_remote()?;
-        }
+        let remote = mode.pushes().then(|| world.add_remote()).transpose()?;
         world.git(&["add", "--all"])?;
         world.git(&["commit", "--quiet", "-m", "a project"])?;
-        world.succeeds(&["trust"])?;
-        world.succeeds(&["approve", TICKET])?;
-        if mode == Mode::Push {
+        for command in [&[&["trust"][..]], mode.approves()].concat() {
+            world.succeeds(command)?;
+        }
+        if let Some(remote) = remote {
             world.git(&["push", "--quiet", "origin", "main"])?;
+            if mode == Mode::Moved {
+                world.add_somebody(&remote)?;
+            }
         }
         if matches!(mode, Mode::Later | Mode::Here) {
             world.succeeds(&["run", "--all"])?;
@@ -160,10 +94,23 @@ impl World {
         Ok(world)
     }
 
+    /// Says in a repository of the world who commits, and that nothing is tidied up meanwhile.
+    fn configure(&self, folder: &str) -> Result<(), TaskError> {
+        for (key, value) in [
+            ("user.name", "A person"),
+            ("user.email", "person@localhost"),
+            ("gc.auto", "0"),
+            ("maintenance.auto", "false"),
+        ] {
+            self.git_in(folder, &["config", key, value])?;
+        }
+        Ok(())
+    }
+
     fn write_files(&self) -> Result<(), TaskError> {
         let policy = format!(
             "[agent]\nkind = \"scripted\"\ncommand = '{}'\n\n\
-             [[check]]\nname = \"greeting\"\nrun = \"test ! -e hello.txt || grep -qx hello hello.txt\"\n\n\
+             [[check]]\nname = \"greeting\"\nrun = \"test ! -e hello.txt || grep -q ^h hello.txt\"\n\n\
              [hooks]\npre_iteration = \"true\"\npost_iteration = \"true\"\non_completed = \"true\"\n\n\
              [notify]\ncommand = 'cat >>{}'\non = [\"done\"]\n\n[delivery]\n{}\n",
             self.path("scripts").display(),
@@ -172,32 +119,34 @@ impl World {
         );
         self.write("counterfoil.toml", &policy)?;
         self.write("README", "a project\n")?;
-        let folder = format!("ledger/tickets/{TICKET}");
-        self.write(
-            &format!("{folder}/ticket.toml"),
-            "title = \"Say hello\"\nmode = \"standard\"\n\n[scope]\ngoal = \"hello\"\nallowed = [\"hello.txt\"]\n\n\
-             [[acceptance]]\nid = \"AC-1\"\ngiven = \"a project\"\nwhen = \"it is read\"\nthen = \"it says hello\"\n\n\
-             [specs]\nmode = \"none\"\nreason = \"a greeting\"\n",
-        )?;
-        self.write(&format!("{folder}/prompt.md"), "Say hello in `hello.txt`.\n")?;
-        for (name, text) in [
-            (
-                "writer",
-                "role = \"writer\"\n[[step]]\ndo = \"write\"\npath = \"hello.txt\"\ntext = \"hello\\n\"\n[answer]\nreport = { summary = \"said hello\" }\n",
-            ),
-            (
-                "reviewer",
-                "role = \"reviewer\"\n[answer]\nreview = { verdict = \"pass\", summary = \"it says hello\" }\n",
-            ),
-        ] {
+        for ticket in self.mode.tickets() {
+            let folder = format!("ledger/tickets/{}", ticket.id);
+            self.write(&format!("{folder}/ticket.toml"), &ticket.contract)?;
+            self.write(&format!("{folder}/prompt.md"), ticket.prompt)?;
+        }
+        for (name, text) in self.mode.scripts(&self.path(THEIRS)) {
             let path = self.path("scripts").join(format!("{name}.toml"));
             fs::write(&path, text).map_err(TaskError::file(&path))?;
         }
         Ok(())
     }
 
-    /// A bare repository that writes down each update that it takes.
-    fn add_remote(&self) -> Result<(), TaskError> {
+    /// Somebody else with a clone of the remote and a commit, who waits to push it.
+    fn add_somebody(&self, remote: &str) -> Result<(), TaskError> {
+        let theirs = self.path("theirs");
+        self.git(&["clone", "--quiet", remote, &theirs.display().to_string()])?;
+        self.configure("theirs")?;
+        let path = theirs.join("theirs.txt");
+        fs::write(&path, "somebody else's\n").map_err(TaskError::file(&path))?;
+        self.git_in("theirs", &["add", "--all"])?;
+        self.git_in("theirs", &["commit", "--quiet", "-m", "somebody else's"])?;
+        let script = self.path(THEIRS);
+        let text = format!("exec git -C '{}' push --quiet origin HEAD:main\n", theirs.display());
+        fs::write(&script, text).map_err(TaskError::file(&script))
+    }
+
+    /// A bare repository that writes down each update that it takes, and where it is.
+    fn add_remote(&self) -> Result<String, TaskError> {
         let remote = self.path("remote.git");
         let at = remote.display().to_string();
         self.git(&["init", "--quiet", "--bare", "--initial-branch=main", &at])?;
@@ -207,7 +156,8 @@ impl World {
         let text = format!("#!/bin/sh\nexec cat >>'{}'\n", pushes.display());
         fs::write(&hook, text).map_err(TaskError::file(&hook))?;
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&hook, executable).map_err(TaskError::file(&hook))
+        fs::set_permissions(&hook, executable).map_err(TaskError::file(&hook))?;
+        Ok(at)
     }
 
     /// Puts everything back to what it was before the command.
@@ -240,9 +190,13 @@ impl World {
         fs::write(&path, text).map_err(TaskError::file(&path))
     }
 
-    /// Runs Git and gives what it prints.
+    /// Runs Git in the repository and gives what it prints.
     pub(super) fn git(&self, arguments: &[&str]) -> Result<String, TaskError> {
-        let mut command = self.prepared("git", "repository");
+        self.git_in("repository", arguments)
+    }
+
+    fn git_in(&self, folder: &str, arguments: &[&str]) -> Result<String, TaskError> {
+        let mut command = self.prepared("git", folder);
         command.args(arguments);
         let said = line(&command);
         let output = capture(command)?;
