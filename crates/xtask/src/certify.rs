@@ -6,89 +6,212 @@ mod damage;
 mod look;
 mod mode;
 mod mutants;
+mod page;
+mod simulated;
 mod world;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
 
 use crate::command::{cargo, succeed};
 use crate::error::{TaskError, nothing_found};
+use crate::fuzz::{self, Effort};
 use crate::workspace::Workspace;
 
 use self::crash::Figures;
 use self::damage::Damages;
 use self::mode::Mode;
+use self::page::Part;
 
-/// A change has to pass every so manieth point.
-const CUT: NonZero<usize> = NonZero::<usize>::MIN.saturating_add(4);
+/// The parts, by their names on the page, in the order in which they are made: what is over soon first.
+const PARTS: [&str; 6] = ["nights", "simulation", "damages", "deaths", "contention", "bytes"];
+
+/// The part that takes a copy of the checkout, and is made only where it is asked for.
+const MUTANTS: &str = "mutants";
 
 /// How much of the certificate.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Certificate {
-    /// Ways of delivery, such as `push`; without any all
-    deliveries: Vec<String>,
-    /// Only every so manieth point
-    #[arg(long, value_name = "N", default_value = "1")]
-    every: NonZero<usize>,
-    /// How many pairs of deaths, the second of them while the first is recovered from
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    pairs: usize,
-    /// How many times what a death left is damaged as by a power cut
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    damages: usize,
-    /// How many rounds of 64 processes that contend for one ticket
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    rounds: usize,
+    /// Worlds of which a run is let die, such as `push`; without any all
+    worlds: Vec<String>,
+    /// Only these parts
+    #[arg(long = "part", value_name = "PART", value_parser = PARTS)]
+    parts: Vec<String>,
+    /// As much as can be wished for, in days: every pair of deaths, also simulated, and ten million executions of each fuzz target
+    #[arg(long, conflicts_with_all = ["quick", "every", "pairs", "simulated", "seconds"])]
+    long: bool,
+    /// Only every so manieth point [default: 1]
+    #[arg(long, value_name = "N")]
+    every: Option<NonZero<usize>>,
+    /// How many pairs of deaths, the second of them while the first is recovered from [default: 500]
+    #[arg(long, value_name = "N")]
+    pairs: Option<usize>,
+    /// Of the simulated pairs of deaths only every so manieth first with every so manieth second [default: 5]
+    #[arg(long, value_name = "N")]
+    simulated: Option<NonZero<u64>>,
+    /// How many times what a death left is damaged as by a power cut [default: 500]
+    #[arg(long, value_name = "N")]
+    damages: Option<usize>,
+    /// How many rounds of 64 processes that contend for one ticket [default: 200]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// How many simulated nights [default: 1000]
+    #[arg(long, value_name = "N")]
+    seeds: Option<NonZero<u64>>,
+    /// How many seconds each fuzz target gets [default: 120]
+    #[arg(long, value_name = "N")]
+    seconds: Option<NonZero<u64>>,
     /// The seed of what is chosen by chance
     #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
+    seed: u32,
     /// The program is built as tests are, so that nobody has to wait for the release build
     #[arg(long)]
     quick: bool,
-    /// Breakages that the tests have to see instead of deaths; without any name all of `fixtures/mutants`
-    #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with_all = ["deliveries", "every", "pairs", "damages", "rounds", "seed", "quick"])]
+    /// Breakages that the tests have to see instead; without any name all of `fixtures/mutants`
+    #[arg(long, value_name = "NAME", num_args = 0..,
+          conflicts_with_all = ["worlds", "parts", "long", "every", "pairs", "simulated", "damages", "rounds", "seeds", "seconds", "seed", "quick"])]
     mutants: Option<Vec<String>>,
 }
 
-/// Counts what is lost, doubled or left over, prints the figures, and fails where there is any.
+impl Certificate {
+    /// Whether it is less, or other, than what the page has.
+    fn is_partial(&self) -> bool {
+        let numbers = [
+            self.every.is_some(),
+            self.pairs.is_some(),
+            self.simulated.is_some(),
+            self.damages.is_some(),
+            self.rounds.is_some(),
+            self.seeds.is_some(),
+            self.seconds.is_some(),
+        ];
+        self.quick || self.seed != 1 || !self.worlds.is_empty() || numbers.contains(&true)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
+    }
+}
+
+/// Counts what is lost, doubled or left over, prints the figures, and fails where there is any. Whole parts go onto the page, also where they fail.
 pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<(), TaskError> {
     if let Some(names) = &certificate.mutants {
         return break_promises(workspace, names);
     }
     let folder = workspace.target_folder().join("certify");
     std::fs::create_dir_all(&folder).map_err(TaskError::file(&folder))?;
-    let foil = build(workspace, &folder, certificate.quick)?;
-    let modes = Mode::named(&certificate.deliveries)?;
-    let plan = crash::Plan {
-        every: certificate.every.get(),
-        pairs: certificate.pairs,
-        seed: certificate.seed,
-    };
-    let figures = crash::certify(&folder, &foil, &modes, &plan)?;
-    println!("{}", Figures::table(&figures));
-    let damages = damage::certify(&folder, &foil, &modes, certificate.damages, certificate.seed)?;
-    println!("{}", Damages::table(&damages));
-    let contention = contention::certify(&folder.join("worlds"), &foil, certificate.rounds)?;
-    println!("{}", contention.table());
-    let broken = figures.into_iter().flat_map(|figures| figures.broken);
-    let damaged = damages.into_iter().flat_map(|damages| damages.broken);
+    let modes = Mode::named(&certificate.worlds)?;
+    let mut foil = None;
+    let mut broken = Vec::new();
+    for name in PARTS.into_iter().filter(|name| certificate.wants(name)) {
+        let began = Instant::now();
+        let worlds = Worlds {
+            folder: &folder,
+            modes: &modes,
+        };
+        let (figures, found) = match name {
+            "nights" => simulated::nights(workspace, certificate.seeds.unwrap_or(number(1000)))?,
+            "simulation" => {
+                let every = certificate
+                    .simulated
+                    .unwrap_or(number(if certificate.long { 1 } else { 5 }));
+                simulated::deaths(workspace, every)?
+            }
+            "bytes" => bytes(workspace, certificate)?,
+            _ => {
+                let foil = match &foil {
+                    Some(foil) => foil,
+                    None => foil.insert(build(workspace, &folder, certificate.quick)?),
+                };
+                worlds.part(name, foil, certificate)?
+            }
+        };
+        println!("{figures}");
+        if !certificate.is_partial() {
+            let part = Part {
+                name,
+                figures,
+                broken: found.len(),
+                took: began.elapsed(),
+            };
+            let long = if certificate.long { "--long " } else { "" };
+            page::write(workspace, &part, &format!("cargo xtask certify {long}--part {name}"))?;
+        }
+        broken.extend(found);
+    }
     nothing_found(
-        "what is promised of a run that dies, or of several at once, does not hold",
-        broken.chain(damaged).chain(contention.broken).collect(),
+        "what is promised does not hold",
+        broken,
         "a line about a death names where the process died: `COUNTERFOIL_CRASH_AT` repeats it",
     )
 }
 
-/// What a change has to pass: a part of the single deaths, always the same, and few pairs.
+fn number(number: u64) -> NonZero<u64> {
+    NonZero::new(number).unwrap_or(NonZero::<u64>::MIN)
+}
+
+/// Where a run dies, is damaged, or is started many times.
+struct Worlds<'a> {
+    folder: &'a Path,
+    modes: &'a [Mode],
+}
+
+impl Worlds<'_> {
+    fn part(&self, name: &str, foil: &Path, certificate: &Certificate) -> Result<(String, Vec<String>), TaskError> {
+        let seed = u64::from(certificate.seed);
+        Ok(match name {
+            "deaths" => {
+                let plan = crash::Plan {
+                    every: certificate.every.map_or(1, NonZero::get),
+                    pairs: (!certificate.long).then(|| certificate.pairs.unwrap_or(500)),
+                    seed,
+                };
+                let figures = crash::certify(self.folder, foil, self.modes, &plan)?;
+                let table = Figures::table(&figures);
+                (table, figures.into_iter().flat_map(|figures| figures.broken).collect())
+            }
+            "damages" => {
+                let damages = certificate.damages.unwrap_or(500);
+                let damages = damage::certify(self.folder, foil, self.modes, damages, seed)?;
+                let table = Damages::table(&damages);
+                (table, damages.into_iter().flat_map(|damages| damages.broken).collect())
+            }
+            _ => {
+                let rounds = certificate.rounds.unwrap_or(200);
+                let contention = contention::certify(&self.folder.join("worlds"), foil, rounds)?;
+                (contention.table(), contention.broken)
+            }
+        })
+    }
+}
+
+/// Fuzzes every target.
+fn bytes(workspace: &Workspace, certificate: &Certificate) -> Result<(String, Vec<String>), TaskError> {
+    let effort = match certificate.long {
+        true => Effort::Runs(number(10_000_000)),
+        false => Effort::Seconds(certificate.seconds.unwrap_or(number(120))),
+    };
+    let figures = fuzz::fuzz(workspace, &[], effort, certificate.seed)?;
+    let table = fuzz::table(&figures);
+    Ok((table, figures.into_iter().flat_map(|figures| figures.broken).collect()))
+}
+
+/// What a change has to pass: a part of the single deaths, always the same, and few of the rest. Nights, simulation and bytes have cuts of their own.
 pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
     let certificate = Certificate {
-        deliveries: Vec::new(),
-        every: CUT,
-        pairs: 40,
-        damages: 30,
-        rounds: 5,
+        worlds: Vec::new(),
+        parts: ["deaths", "damages", "contention"].map(str::to_owned).to_vec(),
+        long: false,
+        every: NonZero::new(9),
+        pairs: Some(40),
+        simulated: None,
+        damages: Some(36),
+        rounds: Some(5),
+        seeds: None,
+        seconds: None,
         seed: 1,
         quick: true,
         mutants: None,
@@ -98,8 +221,18 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
 
 /// Breaks one promise after another, and fails where the tests do not see it.
 fn break_promises(workspace: &Workspace, names: &[String]) -> Result<(), TaskError> {
+    let began = Instant::now();
     let figures = mutants::certify(workspace, names)?;
     println!("{}", figures.table());
+    if names.is_empty() {
+        let part = Part {
+            name: MUTANTS,
+            figures: figures.table(),
+            broken: figures.survivors().len(),
+            took: began.elapsed(),
+        };
+        page::write(workspace, &part, "cargo xtask certify --mutants")?;
+    }
     nothing_found(
         "breakages that the tests do not see",
         figures.survivors(),

@@ -1,9 +1,8 @@
 //! Fetches the pinned Codex for the tests that drive the real program.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use crate::command::succeed;
+use crate::command::{self, succeed};
 use crate::error::TaskError;
 use crate::workspace::Workspace;
 
@@ -32,9 +31,9 @@ pub(crate) fn fetch(workspace: &Workspace) -> Result<PathBuf, TaskError> {
     }
     std::fs::create_dir(&scratch).map_err(here(&scratch))?;
     let wanted = format!("@openai/codex@{VERSION}-{PACKAGE}");
-    succeed(command("npm", &["pack", "--silent", &wanted], &scratch))?;
+    succeed(command::program("npm", &["pack", "--silent", &wanted], &scratch))?;
     let archive = format!("openai-codex-{VERSION}-{PACKAGE}.tgz");
-    succeed(command("tar", &["xzf", &archive], &scratch))?;
+    succeed(command::program("tar", &["xzf", &archive], &scratch))?;
     match std::fs::rename(scratch.join("package"), &package) {
         // Another process was faster.
         Err(_) if program.is_file() => {}
@@ -49,10 +48,4 @@ pub(crate) fn fetch(workspace: &Workspace) -> Result<PathBuf, TaskError> {
             format!("it holds no {}", program.display()),
         ))
     }
-}
-
-fn command(program: &str, arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder);
-    command
 }

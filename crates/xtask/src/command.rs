@@ -19,6 +19,13 @@ pub(crate) fn cargo_at(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// A program, in this folder.
+pub(crate) fn program(name: &str, arguments: &[&str], folder: &std::path::Path) -> Command {
+    let mut command = Command::new(name);
+    command.args(arguments).current_dir(folder);
+    command
+}
+
 /// Runs a program that speaks to the terminal itself.
 pub(crate) fn succeed(mut command: Command) -> Result<(), TaskError> {
     let status = command.status().map_err(start(&command))?;

@@ -1,6 +1,7 @@
 //! Simulated nights, or the real one in small.
 
 use std::num::NonZero;
+use std::process::Command;
 
 use clap::Args;
 
@@ -53,11 +54,16 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
 
 /// First seed, seeds and tickets.
 fn spend(workspace: &Workspace, profile: &str, numbers: [u64; 3]) -> Result<(), TaskError> {
+    succeed(command(workspace, profile, numbers))
+}
+
+/// What spends them: first seed, seeds and tickets.
+pub(crate) fn command(workspace: &Workspace, profile: &str, numbers: [u64; 3]) -> Command {
     let program = ["--package", "testkit", "--features", "night", "--example", "night"];
     let mut command = cargo(workspace, &["run", "--profile", profile]);
     command
         .args(program)
         .arg("--")
         .args(numbers.map(|number| number.to_string()));
-    succeed(command)
+    command
 }

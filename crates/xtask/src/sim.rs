@@ -1,6 +1,7 @@
 //! One simulated ticket, and every fault at every operation.
 
 use std::num::NonZero;
+use std::process::Command;
 
 use clap::Args;
 
@@ -29,7 +30,9 @@ pub(crate) struct Simulation {
 
 pub(crate) fn run(workspace: &Workspace, simulation: &Simulation) -> Result<(), TaskError> {
     if let Some(case) = &simulation.replay {
-        return start(workspace, "night", &["replay".to_owned(), case.clone()]);
+        let mut command = program(workspace, "night");
+        command.args(["replay", case]);
+        return succeed(command);
     }
     let numbers = [simulation.seed, simulation.seeds.get(), 1, simulation.pairs];
     search(workspace, "night", numbers)
@@ -42,14 +45,19 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
 
 /// First seed, seeds, and every so manieth single fault, and death of a pair.
 fn search(workspace: &Workspace, profile: &str, numbers: [u64; 4]) -> Result<(), TaskError> {
-    let numbers = numbers.map(|number| number.to_string());
-    let arguments: Vec<String> = ["search".to_owned()].into_iter().chain(numbers).collect();
-    start(workspace, profile, &arguments)
+    succeed(command(workspace, profile, numbers))
 }
 
-fn start(workspace: &Workspace, profile: &str, arguments: &[String]) -> Result<(), TaskError> {
+/// What searches them: first seed, seeds, and every so manieth single fault, and death of a pair.
+pub(crate) fn command(workspace: &Workspace, profile: &str, numbers: [u64; 4]) -> Command {
+    let mut command = program(workspace, profile);
+    command.arg("search").args(numbers.map(|number| number.to_string()));
+    command
+}
+
+fn program(workspace: &Workspace, profile: &str) -> Command {
     let program = ["--package", "testkit", "--features", "night", "--example", "sim"];
     let mut command = cargo(workspace, &["run", "--profile", profile]);
-    command.args(program).arg("--").args(arguments);
-    succeed(command)
+    command.args(program).arg("--");
+    command
 }

@@ -56,15 +56,15 @@ impl Figures {
 pub(super) struct Plan {
     /// Only every so manieth point.
     pub(super) every: usize,
-    /// How many pairs, in all modes together.
-    pub(super) pairs: usize,
+    /// How many pairs, in all modes together; without it every one.
+    pub(super) pairs: Option<usize>,
     /// Of what is chosen by chance.
     pub(super) seed: u64,
 }
 
 /// Lets the command of each of these modes die at every point that it passes.
 pub(super) fn certify(folder: &Path, foil: &Path, modes: &[Mode], plan: &Plan) -> Result<Vec<Figures>, TaskError> {
-    let pairs = plan.pairs.div_ceil(modes.len().max(1));
+    let pairs = plan.pairs.map(|pairs| pairs.div_ceil(modes.len().max(1)));
     let of_mode = |mode: &Mode| of_mode(&folder.join("worlds"), foil, *mode, plan, pairs);
     modes.iter().map(of_mode).collect()
 }
@@ -174,7 +174,7 @@ impl Tally {
     }
 }
 
-fn of_mode(folder: &Path, foil: &Path, mode: Mode, plan: &Plan, pairs: usize) -> Result<Figures, TaskError> {
+fn of_mode(folder: &Path, foil: &Path, mode: Mode, plan: &Plan, pairs: Option<usize>) -> Result<Figures, TaskError> {
     eprintln!("{}: making worlds", mode.name());
     let made: Vec<_> = (0..SLOTS)
         .map(|slot| Slot::create(&folder.join(format!("{slot}")), foil, mode))
@@ -202,7 +202,10 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, plan: &Plan, pairs: usize) ->
         recoveries.sort();
         recoveries
     };
-    let chosen = choose(&recoveries, pairs, plan.seed);
+    let chosen = match pairs {
+        Some(pairs) => choose(&recoveries, pairs, plan.seed),
+        None => every_pair(&recoveries),
+    };
     eprintln!("{}: {} pairs", mode.name(), chosen.len());
     side_by_side(&slots, chosen.len(), |slot, _, index| {
         let (first, second) = &chosen[index];
@@ -270,6 +273,15 @@ fn choose(recoveries: &[(String, Vec<String>)], count: usize, seed: u64) -> Vec<
             (first.clone(), passed[dice.below(passed.len())].clone())
         })
         .collect()
+}
+
+/// Every pair of a death and one while it is recovered from.
+fn every_pair(recoveries: &[(String, Vec<String>)]) -> Vec<(String, String)> {
+    let of = |(first, passed): &(String, Vec<String>)| {
+        let pair = |second: &String| (first.clone(), second.clone());
+        passed.iter().map(pair).collect::<Vec<_>>()
+    };
+    recoveries.iter().flat_map(of).collect()
 }
 
 /// What is chosen by chance, always alike from the same seed.
