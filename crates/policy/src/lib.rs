@@ -57,7 +57,7 @@ pub use context_budget::{
 };
 pub use dependencies::{DependencyChange, dependency_change, is_dependency_file, is_opaque_dependency_file};
 pub use inputs::{Inputs, Outcome, StartFacts, Step, is_hurried};
-pub use limits::Limits;
+pub use limits::{Limits, comes_near};
 pub use liveness::{Liveness, ending_cause, liveness, spent_turn};
 pub use manager::{ChildFact, ChildState, NextChild, after_child, next_child};
 pub use memory::{MemoryFacts, MemoryPaths, note_violations};

@@ -35,6 +35,11 @@ pub struct Limits {
     pub soft_percent: u8,
 }
 
+/// Whether so much of a limit is spent that somebody is warned, from `percent` of it on.
+pub fn comes_near(spent: u64, limit: u64, percent: u8) -> bool {
+    u128::from(spent) * 100 >= u128::from(limit) * u128::from(percent)
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -519,7 +519,7 @@ pub(crate) fn limits(policy: &policy::config::LimitsPolicy) -> Limits {
         max_tokens: policy.max_tokens,
         turn_tokens: policy.turn_tokens,
         max_wall: policy.max_wall,
-        soft_percent: u8::try_from(policy.soft.of(100)).unwrap_or(100),
+        soft_percent: policy.soft.percent(),
     }
 }
 

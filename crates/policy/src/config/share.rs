@@ -21,11 +21,13 @@ impl Share {
         }
     }
 
-    /// The part of `whole`, rounded down; never overflows.
-    pub const fn of(self, whole: u64) -> u64 {
-        let share = self.0 as u64;
-        // Split so that the product stays within 64 bits.
-        (whole / 1000) * share + (whole % 1000) * share / 1000
+    /// In percent, rounded down, and at least 1.
+    pub const fn percent(self) -> u8 {
+        match self.0 / 10 {
+            0 => 1,
+            // The cast is exact: at most 100.
+            percent => percent as u8,
+        }
     }
 }
 
@@ -77,9 +79,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_of_a_whole_never_overflows() {
-        assert_eq!(Share::thousandths(800).of(5_000_000), 4_000_000);
-        assert_eq!(Share::thousandths(1000).of(u64::MAX), u64::MAX);
-        assert_eq!(Share::thousandths(1).of(999), 0);
+    fn a_share_is_rounded_down_in_percent_and_never_to_nothing() {
+        assert_eq!(Share::thousandths(800).percent(), 80);
+        assert_eq!(Share::thousandths(1000).percent(), 100);
+        assert_eq!(Share::thousandths(999).percent(), 99);
+        assert_eq!(Share::thousandths(1).percent(), 1);
     }
 }

@@ -6,6 +6,7 @@ use ledger_core::{Blocker, BlockerCode, Duration, Effect, Event, Pending, Phase,
 use super::enter;
 use crate::commands::judge_command;
 use crate::inputs::{Inputs, Step, is_hurried, signed};
+use crate::limits::comes_near;
 use crate::liveness::{self, cause_by_deeds, spent_turn};
 
 pub(super) fn next(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Step {
@@ -188,8 +189,8 @@ fn deadlines(run: &Run, pending: &Pending, inputs: &Inputs) -> Vec<(Timestamp, B
 /// A limit that comes near, said once.
 fn warning(run: &Run, pending: &Pending, inputs: &Inputs, now: Timestamp) -> Option<String> {
     let limits = &inputs.limits;
-    let percent = u64::from(limits.soft_percent);
-    let near = |spent: u64, limit: u64| u128::from(spent) * 100 >= u128::from(limit) * u128::from(percent);
+    let percent = limits.soft_percent;
+    let near = |spent, limit| comes_near(spent, limit, percent);
     let is_late = |spent: SignedDuration, limit: Duration| {
         let seconds = u64::try_from(spent.as_secs()).unwrap_or(0);
         near(seconds, limit.as_seconds())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ledger_core::{Activity, Blocker, GoalPlan, Grants, Live, PauseCause, TokenCount, answer_schema_of};
-use policy::{ending_cause, judge_command, spent_turn};
+use policy::{comes_near, ending_cause, judge_command, spent_turn};
 use tokio::time::MissedTickBehavior;
 
 use super::{GoalError, Planner};
@@ -144,7 +144,7 @@ impl Planner<'_> {
     fn warning(&self, seen: &mut Seen) -> Option<String> {
         let limits = limits(&self.policy.limits);
         let (spent, most) = (self.tokens.total, limits.max_tokens);
-        let is_near = u128::from(spent) * 100 >= u128::from(most) * u128::from(limits.soft_percent);
+        let is_near = comes_near(spent, most, limits.soft_percent);
         let is_news = is_near && !seen.has_warned;
         seen.has_warned |= is_near;
         is_news.then(|| format!("{} % of {most} tokens are spent", limits.soft_percent))

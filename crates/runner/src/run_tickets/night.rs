@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{NotificationEvent, PauseCause, Refusal, Run, RunId, TicketId};
+use policy::comes_near;
 use policy::config::LimitsPolicy;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -27,7 +28,7 @@ pub(super) struct Night {
     began: Timestamp,
     tokens: Option<u64>,
     wall: Option<Duration>,
-    soft_percent: u64,
+    soft_percent: u8,
     spent: Mutex<Spent>,
     /// Which of its two limits it was said of that they come near.
     warned: Mutex<Warned>,
@@ -65,7 +66,7 @@ impl Night {
             began: began.unwrap_or(now).min(now),
             tokens: limits.night_tokens,
             wall: limits.night_wall.map(|wall| wall.to_std()),
-            soft_percent: limits.soft.of(100),
+            soft_percent: limits.soft.percent(),
             spent: Mutex::new(Spent {
                 before,
                 ..Spent::default()
@@ -135,8 +136,7 @@ impl Night {
 
     /// After this part of its time somebody is told.
     fn soft_wall(&self) -> Option<Duration> {
-        let percent = u32::try_from(self.soft_percent).unwrap_or(100);
-        Some(self.wall?.saturating_mul(percent) / 100)
+        Some(self.wall?.saturating_mul(u32::from(self.soft_percent)) / 100)
     }
 
     /// That it comes near one of its ends: each is said once.
@@ -152,7 +152,7 @@ impl Night {
 
     fn tokens_come_near(&self) -> Option<String> {
         let (limit, spent) = (self.tokens?, self.spent());
-        let is_near = u128::from(spent) * 100 >= u128::from(limit) * u128::from(self.soft_percent);
+        let is_near = comes_near(spent, limit, self.soft_percent);
         is_near.then(|| format!("{spent} of the {limit} tokens of a night are spent"))
     }
 
