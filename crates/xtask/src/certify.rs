@@ -32,6 +32,9 @@ const PARTS: [&str; 6] = ["nights", "simulation", "damages", "deaths", "contenti
 /// The part that takes a copy of the checkout, and is made only where it is asked for.
 const MUTANTS: &str = "mutants";
 
+/// Of the points of longer stories only every so manieth is tried, but with `--long`.
+const STORIES: usize = 4;
+
 /// How much of the certificate.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Certificate {
@@ -43,7 +46,7 @@ pub(crate) struct Certificate {
     /// As much as can be wished for, in days: every pair of deaths, also simulated, and ten million executions of each fuzz target
     #[arg(long, conflicts_with_all = ["quick", "every", "pairs", "simulated", "seconds"])]
     long: bool,
-    /// Only every so manieth point [default: 1]
+    /// Only every so manieth point, in longer stories every fourth of those [default: 1]
     #[arg(long, value_name = "N")]
     every: Option<NonZero<usize>>,
     /// How many pairs of deaths, the second of them while the first is recovered from [default: 500]
@@ -164,8 +167,10 @@ impl Worlds<'_> {
         let seed = u64::from(certificate.seed);
         Ok(match name {
             "deaths" => {
+                let every = certificate.every.map_or(1, NonZero::get);
                 let plan = crash::Plan {
-                    every: certificate.every.map_or(1, NonZero::get),
+                    every,
+                    every_of_stories: if certificate.long { 1 } else { STORIES * every },
                     pairs: (!certificate.long).then(|| certificate.pairs.unwrap_or(500)),
                     seed,
                 };
@@ -205,7 +210,7 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
         worlds: Vec::new(),
         parts: ["deaths", "damages", "contention"].map(str::to_owned).to_vec(),
         long: false,
-        every: NonZero::new(9),
+        every: NonZero::new(5),
         pairs: Some(40),
         simulated: None,
         damages: Some(36),

@@ -56,6 +56,8 @@ impl Figures {
 pub(super) struct Plan {
     /// Only every so manieth point.
     pub(super) every: usize,
+    /// Only every so manieth of those in a longer story.
+    pub(super) every_of_stories: usize,
     /// How many pairs, in all modes together; without it every one.
     pub(super) pairs: Option<usize>,
     /// Of what is chosen by chance.
@@ -184,7 +186,11 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, plan: &Plan, pairs: Option<us
     let tally = Mutex::new(Tally::default());
     eprintln!("{}: {} points", mode.name(), points.len());
     let log = |slot: usize| folder.join(format!("{slot}/recovery"));
-    let tried: Vec<&String> = points.iter().step_by(plan.every).collect();
+    let every = match mode.is_story() {
+        true => plan.every_of_stories,
+        false => plan.every,
+    };
+    let tried: Vec<&String> = points.iter().step_by(every).collect();
     side_by_side(&slots, tried.len(), |slot, number, index| {
         let point = tried[index].as_str();
         let log: PathBuf = log(number);

@@ -63,6 +63,11 @@ impl Mode {
         }
     }
 
+    /// Whether it has more to it than a way of delivery, and so many points that a part of them has to do.
+    pub(super) fn is_story(self) -> bool {
+        matches!(self, Self::Repair | Self::Moved | Self::Package | Self::Parent)
+    }
+
     /// Whether the command refuses because all of it was done before.
     pub(super) fn is_settled(self, end: &End) -> bool {
         matches!((self, end), (Self::Later, End::Exited(11, said)) if said.contains(" is delivered to "))
