@@ -1,5 +1,7 @@
 //! Which of the grants that an agent asks for a person could give.
 
+use std::cell::LazyCell;
+
 use ledger_core::{GrantKind, Mode, RepoPath, WantedGrant};
 
 use crate::config::Policy;
@@ -17,7 +19,7 @@ use crate::scope::ProtectedPaths;
 /// assert_eq!(grantable(&Policy::default(), Mode::Research, &wanted), []);
 /// ```
 pub fn grantable(policy: &Policy, mode: Mode, wanted: &[WantedGrant]) -> Vec<WantedGrant> {
-    let protected = ProtectedPaths::new(policy).ok();
+    let protected = LazyCell::new(|| ProtectedPaths::new(policy).ok());
     let reaches = |name: &str| match name.parse::<RepoPath>() {
         Ok(path) => {
             !name.contains('*')

@@ -122,6 +122,12 @@ impl Glob {
     }
 
     fn may_meet(&self, other: &Self) -> bool {
+        // Most patterns begin with other names.
+        if let (Some(Part::Name(name)), Some(Part::Name(other_name))) = (self.0.first(), other.0.first())
+            && !names_meet(name, other_name)
+        {
+            return false;
+        }
         Comparison {
             one: &self.0,
             other: &other.0,
@@ -206,6 +212,13 @@ impl Comparison<'_> {
 
 /// Whether some name fits both.
 fn names_meet(one: &[Sign], other: &[Sign]) -> bool {
+    let same =
+        |(sign, other): &(&Sign, &Sign)| matches!((sign, other), (Sign::Is(one), Sign::Is(other)) if one == other);
+    let shared = one.iter().zip(other).take_while(same).count();
+    let (one, other) = (&one[shared..], &other[shared..]);
+    if let (Some(Sign::Is(_)), Some(Sign::Is(_))) = (one.first(), other.first()) {
+        return false;
+    }
     // Whether the rest of `one` from here can meet each rest of `other`, from the end.
     let is_any = |signs: &[Sign]| signs.iter().all(|sign| *sign == Sign::Any);
     let mut below: Vec<bool> = (0..=other.len()).map(|at| is_any(&other[at..])).collect();
