@@ -277,37 +277,31 @@ impl Night {
         let mut has_failed = false;
         self.held_until = self.now();
         self.over.clear();
+        // What it waits for until it looks again: as long as no ticket ends, nothing else begins.
+        let mut waits = None;
         loop {
             self.turns += 1;
             // A night in which nothing is ready asks every minute.
             if self.turns > 3_000 + MOST_TURNS_OF_A_TICKET * self.tickets.len() {
                 return Err(format!("no end in sight: {}", self.open()));
             }
-            if has_failed {
-                sitting.begin_no_more();
-            } else {
-                let now = self.now();
-                let at_hand = AtHand {
-                    tickets: &self.tickets,
-                    standings: &self.standings,
-                    running: &self.names,
-                    now,
-                };
-                let starting = sitting.start(&at_hand, now);
-                let numbers = starting.start.iter().map(|queued| at_hand.number(&queued.id));
-                for ticket in numbers.collect::<Vec<_>>() {
-                    self.begin_run(ticket.ok_or("a ticket starts that there is not")?)?;
-                    if let Some(death) = lock(&self.world).fuse.take_death() {
+            let sleep = match waits {
+                Some(sleep) => sleep,
+                None => {
+                    if has_failed {
+                        sitting.begin_no_more();
+                    } else if let Some(death) = self.begin_runs(&mut sitting)? {
                         return Ok(SittingEnd::Died(death));
                     }
+                    let now = self.now();
+                    match sitting.wait(now, has_failed, None) {
+                        WaitFor::Nothing if has_failed => return Ok(SittingEnd::Failed),
+                        WaitFor::Nothing => return Ok(SittingEnd::Over),
+                        WaitFor::Change { time, .. } => *waits.insert(time.map(|time| now + time)),
+                    }
                 }
-            }
-            let now = self.now();
-            let sleep = match sitting.wait(now, has_failed, None) {
-                WaitFor::Nothing if has_failed => return Ok(SittingEnd::Failed),
-                WaitFor::Nothing => return Ok(SittingEnd::Over),
-                WaitFor::Change { time, .. } => time.map(|time| now + time),
             };
+            let now = self.now();
             let next = self
                 .running
                 .iter()
@@ -320,13 +314,37 @@ impl Night {
                         return Ok(SittingEnd::Died(death));
                     }
                     if let Some(driven) = driven {
+                        waits = None;
                         has_failed |= self.note(&mut sitting, ticket, driven, has_failed)?;
                     }
                 }
-                (_, Some(sleep)) => lock(&self.world).now = sleep,
+                (_, Some(sleep)) => {
+                    lock(&self.world).now = sleep;
+                    waits = None;
+                }
                 (_, None) => return Err(format!("the runner waits for nothing: {}", self.open())),
             }
         }
+    }
+
+    /// Begins what the sitting says, until the runner dies of it.
+    fn begin_runs(&mut self, sitting: &mut Sitting) -> Result<Option<Death>, String> {
+        let now = self.now();
+        let at_hand = AtHand {
+            tickets: &self.tickets,
+            standings: &self.standings,
+            running: &self.names,
+            now,
+        };
+        let starting = sitting.start(&at_hand, now);
+        let numbers = starting.start.iter().map(|queued| at_hand.number(&queued.id));
+        for ticket in numbers.collect::<Vec<_>>() {
+            self.begin_run(ticket.ok_or("a ticket starts that there is not")?)?;
+            if let Some(death) = lock(&self.world).fuse.take_death() {
+                return Ok(Some(death));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes a ticket's run up, or opens it, and drives it up to where it waits.
