@@ -266,24 +266,26 @@ impl Run {
             // An answer of another form, or a full conversation, is no sign that the agent works again.
             _ => {}
         }
-        if interrupted_for.is_none() && *end != TurnEnd::Interrupted {
-            self.totals.misfits = match end {
-                TurnEnd::Failed { failure } if failure.class == AgentFailureClass::ContextWindow => {
-                    self.totals.misfits + u32::from(begins_anew(&pending.effect))
-                }
-                _ => 0,
-            };
-        }
-        let Some(attempt) = &mut self.attempt else { return };
-        if matches!(
+        let repairs_report = matches!(
             pending.effect,
             Effect::TakeTurn {
                 purpose: TurnPurpose::RepairReport,
                 ..
             }
-        ) {
-            attempt.report_repairs += 1;
+        );
+        if interrupted_for.is_none() {
+            self.totals.misfits = match end {
+                TurnEnd::Failed { failure } if failure.class == AgentFailureClass::ContextWindow => {
+                    // Where nothing but the report was asked for again, what came before it was as good as full.
+                    self.totals.misfits + u32::from(begins_anew(&pending.effect) || repairs_report)
+                }
+                // An answer of another form does not show that there was room.
+                TurnEnd::InvalidReport { .. } | TurnEnd::Interrupted => self.totals.misfits,
+                TurnEnd::Reported { .. } | TurnEnd::Failed { .. } => 0,
+            };
         }
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.report_repairs += u32::from(repairs_report);
         attempt.turn = Some(EndedTurn {
             end: end.clone(),
             at,

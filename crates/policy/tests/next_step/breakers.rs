@@ -393,6 +393,28 @@ fn a_prompt_that_fits_into_no_conversation_is_told_after_two() {
 }
 
 #[test]
+fn a_conversation_that_is_full_when_its_report_is_asked_for_again_is_one_of_them() {
+    let mut world = World::with(|_, p| {
+        let reason = "not JSON".to_owned();
+        let invalid = is_write(p).then(|| turn(p, |_| TurnEnd::InvalidReport { reason }));
+        invalid.unwrap_or_else(|| failing(p, AgentFailureClass::ContextWindow))
+    });
+    let (run, outcome, _) = drive(
+        &mut world,
+        run(DeliveryMode::Branch),
+        inputs(Limits::default(), false),
+        0,
+    );
+    let Outcome::Blocked(blocker) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(
+        (blocker.code, run.totals().iterations),
+        (BlockerCode::ContextOverBudget, 2)
+    );
+}
+
+#[test]
 fn a_long_conversation_that_runs_full_is_followed_by_a_new_one_as_often_as_that_happens() {
     // Two turns of each conversation: the first goes well, the second runs full.
     let mut world = World::with(|run, p| {
