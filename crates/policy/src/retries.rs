@@ -17,11 +17,25 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(30);
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     /// When each ticket is tried again.
-    at: BTreeMap<TicketId, Timestamp>,
+    at: BTreeMap<TicketId, Pause>,
     /// Until when no ticket is begun, because each would meet the same.
-    hold: Option<Timestamp>,
+    hold: Option<Pause>,
     /// How often in a row a cause was met of which it is not known when it passes.
     in_a_row: u32,
+}
+
+/// A time in which something is not begun.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// Where the length is ours: a clock that says less has been set back, and nobody knows how much of the pause is over. The provider's times are those of any clock.
+    since: Option<Timestamp>,
+    until: Timestamp,
+}
+
+impl Pause {
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.since.is_none_or(|since| since <= now) && now < self.until
+    }
 }
 
 impl Retries {
@@ -32,21 +46,25 @@ impl Retries {
             self.in_a_row = 0;
             return None;
         }
-        let until = match stopped_by.retry_at.filter(|at| now < *at) {
-            Some(at) => at,
+        let lasting = self.hold.filter(|hold| hold.lasts(now));
+        let pause = match (stopped_by.retry_at.filter(|at| now < *at), lasting) {
+            (Some(until), _) => Pause { since: None, until },
             // Several that run at the same time meet the same once.
-            None if self.holds(now) => self.hold?,
-            None if self.in_a_row >= MOST_IN_A_ROW => return None,
-            None => {
+            (None, Some(hold)) => hold,
+            (None, None) if self.in_a_row >= MOST_IN_A_ROW => return None,
+            (None, None) => {
                 self.in_a_row += 1;
-                now.checked_add(pause(self.in_a_row, now)).unwrap_or(Timestamp::MAX)
+                Pause {
+                    since: Some(now),
+                    until: now.checked_add(pause(self.in_a_row, now)).unwrap_or(Timestamp::MAX),
+                }
             }
         };
-        self.at.insert(ticket.clone(), until);
-        if stopped_by.code.meets_every_ticket() {
-            self.hold = self.hold.max(Some(until));
+        self.at.insert(ticket.clone(), pause);
+        if stopped_by.code.meets_every_ticket() && lasting.is_none_or(|hold| hold.until < pause.until) {
+            self.hold = Some(pause);
         }
-        Some(until)
+        Some(pause.until)
     }
 
     /// A run was done: nothing is in the way.
@@ -56,20 +74,20 @@ impl Retries {
 
     /// Whether nothing is to be begun now.
     pub(crate) fn holds(&self, now: Timestamp) -> bool {
-        self.hold.is_some_and(|until| now < until)
+        self.hold.is_some_and(|hold| hold.lasts(now))
     }
 
     /// Whether this ticket is to be tried again, and its time has not come.
     pub(crate) fn waits(&self, ticket: &TicketId, now: Timestamp) -> bool {
-        self.at.get(ticket).is_some_and(|at| now < *at)
+        self.at.get(ticket).is_some_and(|pause| pause.lasts(now))
     }
 
     /// The next time at which something can be begun that could not now.
     pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let hold = self.hold.filter(|until| now < *until);
-        let next = self.at.values().filter(|at| now < **at).min().copied();
+        let end = |pause: &Pause| pause.lasts(now).then_some(pause.until);
         // Nothing begins before the hold ends.
-        hold.or(next)
+        let hold = self.hold.as_ref().and_then(end);
+        hold.or_else(|| self.at.values().filter_map(end).min())
     }
 }
 
@@ -127,6 +145,28 @@ mod tests {
         assert!(retries.holds(just_before(second)) && !retries.holds(second));
         assert_eq!(retries.next(at(0)), Some(second), "nothing begins before");
         assert_eq!(retries.next(second), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_a_pause_and_not_what_the_provider_said() {
+        let (a, b) = (id("a"), id("b"));
+        let now = at(1_000_000);
+        let unknown = Blocker::new(BlockerCode::AgentUnavailable, "x");
+        let mut retries = Retries::default();
+        retries.after(&a, &unknown, now).unwrap();
+        assert!(retries.holds(now) && retries.waits(&a, now));
+        let earlier = at(1_000_000 - 3600);
+        assert!(!retries.holds(earlier) && !retries.waits(&a, earlier));
+        assert_eq!(retries.next(earlier), None);
+        let again = retries.after(&a, &unknown, earlier).unwrap();
+        assert_eq!(again, after_pause(2, earlier), "it counts on");
+        let known = Blocker {
+            retry_at: Some(at(1_000_100)),
+            ..Blocker::new(BlockerCode::AgentRateLimited, "x")
+        };
+        retries.after(&b, &known, now);
+        assert!(retries.holds(earlier) && retries.waits(&b, earlier));
+        assert_eq!(retries.next(earlier), Some(at(1_000_100)));
     }
 
     #[test]

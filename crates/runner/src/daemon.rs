@@ -26,13 +26,14 @@ use crate::guard::{
 };
 use crate::lock::{LockHolder, NotedLock, has_open, read_note};
 use crate::moment::Moment;
+use crate::run_clock::ClockReading;
 use crate::state::StateRoots;
 use crate::stop::{Ask, StopOutcome};
 
 pub use self::restart::WorkerEnd;
 
 use self::log::Log;
-use self::restart::{Next, Restarts, until};
+use self::restart::{Next, Restarts, rest};
 
 /// How long a worker whose daemon is gone may take to leave in good order before it is ended.
 const GRACE: Duration = Duration::from_secs(10);
@@ -485,8 +486,9 @@ async fn read_some(output: &mut Option<pipe::Receiver>, chunk: &mut [u8]) -> Opt
 }
 
 async fn is_asked_to_end(at: Timestamp, DaemonSignals(signals): &mut DaemonSignals) -> bool {
+    let begun = ClockReading::now();
     loop {
-        let rest = until(at, Moment::now().at);
+        let rest = rest(at, begun, ClockReading::now());
         if rest.is_zero() {
             return false;
         }

@@ -4,7 +4,7 @@ mod night;
 mod worker;
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ledger_core::{Blocker, PauseCause, Record, Run, TicketId};
@@ -17,6 +17,7 @@ use crate::leaving::Leaving;
 use crate::lock::{LockHolder, RunnerNote, ScheduleLock, TicketLock};
 use crate::moment::Moment;
 use crate::queue::{LeftTicket, Queue, QueueError, Retry};
+use crate::run_clock::ClockReading;
 use crate::run_ticket::{RunError, RunOptions, RunReport, lock_ticket};
 use crate::workspace::Workspace;
 
@@ -129,7 +130,7 @@ pub fn run_tickets(
     let night = Night::begin(
         workspace,
         &workspace.policy()?.limits,
-        (what.night_began, Moment::now().at),
+        (what.night_began, ClockReading::now()),
         watch::Sender::new(None),
     );
     // Without it `foil stop` does not find this runner while it waits; everything else works.
@@ -248,7 +249,7 @@ enum Waited {
 impl<W: Witness> Host<'_, W> {
     fn is_asked_to_end(&self) -> bool {
         let is_told = *self.what.drain.borrow() || self.what.options.stop.borrow().is_some();
-        is_told || self.failed.is_some() || self.night.over(Moment::now().at).is_some() || !self.witness.goes_on()
+        is_told || self.failed.is_some() || self.night.over(Instant::now()).is_some() || !self.witness.goes_on()
     }
 
     fn place_of(&self, ticket: &TicketId) -> Place {
@@ -327,15 +328,15 @@ impl<W: Witness> Host<'_, W> {
 
     /// Waits until something may have changed.
     async fn wait(&mut self) -> Waited {
-        if self.night.over(Moment::now().at).is_some() {
+        if self.night.over(Instant::now()).is_some() {
             self.night.pause();
         }
-        let now = Moment::now().at;
-        while let Some(words) = self.night.warning(now) {
+        let now = ClockReading::now();
+        while let Some(words) = self.night.warning(now.steady) {
             self.witness.nearly_spent(&words);
         }
         let ends = self.is_asked_to_end();
-        let sleep = match self.sitting.wait(now, ends, self.night.next_look(now)) {
+        let sleep = match self.sitting.wait(now.machine, ends, self.night.next_look(now)) {
             WaitFor::Nothing => return Waited::Nothing,
             WaitFor::Change { time, is_idle } => {
                 if is_idle {
@@ -386,7 +387,7 @@ impl<W: Witness> Host<'_, W> {
     }
 
     fn left(&mut self) -> RanTickets {
-        let over = self.night.over(Moment::now().at);
+        let over = self.night.over(Instant::now());
         let mut ran = RanTickets {
             begun: self.sitting.begun(),
             left: Vec::new(),

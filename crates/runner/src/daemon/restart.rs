@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::run_clock::ClockReading;
+
 /// How the worker of a daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,9 +88,13 @@ fn pause(failures: u32) -> SignedDuration {
     FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE)
 }
 
-/// How long until then; nothing where it has passed.
-pub(super) fn until(at: Timestamp, now: Timestamp) -> Duration {
-    at.duration_since(now).try_into().unwrap_or_default()
+/// How much is left of a pause that was begun at one reading and ends at a time: nothing once either clock says that it is over. The machine's goes on
+/// while the machine sleeps; the other is not set back.
+pub(super) fn rest(at: Timestamp, begun: ClockReading, now: ClockReading) -> Duration {
+    let until = |reading: ClockReading| at.duration_since(reading.machine).try_into().unwrap_or_default();
+    let passed = now.steady.saturating_duration_since(begun.steady);
+    let planned: Duration = until(begun);
+    planned.saturating_sub(passed).min(until(now))
 }
 
 #[cfg(test)]
@@ -97,6 +103,27 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_pause_is_over_by_either_clock() {
+        let begun = ClockReading::now();
+        let second = SignedDuration::from_secs(1);
+        let end = begun.machine + second * 8;
+        let left = |passed: u64, set: SignedDuration| {
+            let now = ClockReading {
+                machine: begun.machine + set,
+                steady: begun.steady + Duration::from_secs(passed),
+            };
+            rest(end, begun, now).as_secs()
+        };
+        assert_eq!(
+            [left(0, SignedDuration::ZERO), left(5, second * 5), left(8, second * 8)],
+            [8, 3, 0]
+        );
+        assert_eq!(left(5, -second * 3600), 3, "it was set back");
+        assert_eq!(left(8, -second * 3600), 0);
+        assert_eq!(left(1, second * 3600), 0, "the machine slept, or it was set ahead");
     }
 
     #[test]

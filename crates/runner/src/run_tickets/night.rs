@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 use ledger_core::{NotificationEvent, PauseCause, Refusal, Run, RunId, TicketId};
@@ -16,6 +16,7 @@ use crate::guard::GuardProgram;
 use crate::journal_records::{JournalRecords, replay};
 use crate::notify::{Notifier, notification_of_night, told_to_stop};
 use crate::redact::Redactor;
+use crate::run_clock::ClockReading;
 use crate::run_history::{KnownRun, known_runs, read_known, tickets_with_runs};
 use crate::run_variables::Variables;
 use crate::workspace::Workspace;
@@ -25,7 +26,9 @@ const NIGHT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Counts what is spent, and has all runs paused when it is enough.
 pub(super) struct Night {
-    began: Timestamp,
+    /// What had passed of it when the runner began, and when that was by a clock that nobody sets. While the machine sleeps it does not go on, as in a run.
+    taken: SignedDuration,
+    since: Instant,
     tokens: Option<u64>,
     wall: Option<Duration>,
     soft_percent: u8,
@@ -56,14 +59,17 @@ impl Night {
     pub(super) fn begin(
         workspace: &Workspace,
         limits: &LimitsPolicy,
-        (began, now): (Option<Timestamp>, Timestamp),
+        (began, now): (Option<Timestamp>, ClockReading),
         stop: watch::Sender<Option<PauseCause>>,
     ) -> Self {
-        let since = now.checked_sub(NIGHT).unwrap_or(Timestamp::MIN);
+        let since = now.machine.checked_sub(NIGHT).unwrap_or(Timestamp::MIN);
         let before = limits.night_tokens.map_or(0, |_| spent_since(workspace, since));
         Self {
-            // A clock that was set back makes no night longer.
-            began: began.unwrap_or(now).min(now),
+            // A clock that was set back gives no night back.
+            taken: began.map_or(SignedDuration::ZERO, |began| {
+                now.machine.duration_since(began).max(SignedDuration::ZERO)
+            }),
+            since: now.steady,
             tokens: limits.night_tokens,
             wall: limits.night_wall.map(|wall| wall.to_std()),
             soft_percent: limits.soft.percent(),
@@ -111,26 +117,34 @@ impl Night {
                 None => drop(spent.runs.insert(id.clone(), (total, total))),
             }
         }
-        if self.over(self.began).is_some() {
+        if self.has_spent().is_some() {
             self.pause();
         }
     }
 
     /// Why the night is over at this moment, where it is.
-    pub(super) fn over(&self, now: Timestamp) -> Option<String> {
-        if let Some(limit) = self.tokens.filter(|limit| self.spent() >= *limit) {
-            return Some(format!("{} of the {limit} tokens of a night are spent", self.spent()));
-        }
-        let wall = self
-            .wall
-            .filter(|wall| now.duration_since(self.began) >= signed(*wall))?;
-        Some(format!("the night has taken its {} s", wall.as_secs()))
+    pub(super) fn over(&self, now: Instant) -> Option<String> {
+        self.has_spent().or_else(|| {
+            let wall = self.wall.filter(|wall| self.taken(now) >= signed(*wall))?;
+            Some(format!("the night has taken its {} s", wall.as_secs()))
+        })
     }
 
-    /// The next moment at which its time is up, or comes near that.
-    pub(super) fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
-        let at = |part: Duration| self.began.checked_add(signed(part)).ok();
-        let soft = at(self.soft_wall()?).filter(|soft| now < *soft);
+    fn has_spent(&self) -> Option<String> {
+        let (limit, spent) = (self.tokens?, self.spent());
+        (spent >= limit).then(|| format!("{spent} of the {limit} tokens of a night are spent"))
+    }
+
+    fn taken(&self, now: Instant) -> SignedDuration {
+        self.taken
+            .saturating_add(signed(now.saturating_duration_since(self.since)))
+    }
+
+    /// The next moment at which its time is up, or comes near that, by the machine's clock as it is now.
+    pub(super) fn next_look(&self, now: ClockReading) -> Option<Timestamp> {
+        let taken = self.taken(now.steady);
+        let at = |part: Duration| now.machine.checked_add(signed(part).saturating_sub(taken)).ok();
+        let soft = at(self.soft_wall()?).filter(|soft| now.machine < *soft);
         soft.or_else(|| at(self.wall?))
     }
 
@@ -140,7 +154,7 @@ impl Night {
     }
 
     /// That it comes near one of its ends: each is said once.
-    pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
+    pub(super) fn warning(&self, now: Instant) -> Option<String> {
         if self.over(now).is_some() {
             return None;
         }
@@ -156,8 +170,8 @@ impl Night {
         is_near.then(|| format!("{spent} of the {limit} tokens of a night are spent"))
     }
 
-    fn wall_comes_near(&self, now: Timestamp) -> Option<String> {
-        let (wall, taken) = (self.wall?, now.duration_since(self.began));
+    fn wall_comes_near(&self, now: Instant) -> Option<String> {
+        let (wall, taken) = (self.wall?, self.taken(now));
         let is_near = taken >= signed(self.soft_wall()?);
         is_near.then(|| format!("the night has taken {} of its {} s", taken.as_secs(), wall.as_secs()))
     }
@@ -268,14 +282,11 @@ fn spent_after(now: &Run, earlier: Option<Run>) -> u64 {
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn time_that_comes_near_its_end_is_told_once_as_tokens_are() {
-        let night = Night {
-            began: at(1000),
+    /// One that has taken this long when the runner begins, of 60 s and 100 tokens, of which 80 are spent.
+    fn night(taken: i64, since: Instant) -> Night {
+        Night {
+            taken: SignedDuration::from_secs(taken),
+            since,
             tokens: Some(100),
             wall: Some(Duration::from_secs(60)),
             soft_percent: 80,
@@ -285,15 +296,29 @@ mod tests {
             }),
             warned: Mutex::default(),
             stop: watch::Sender::new(None),
-        };
+        }
+    }
+
+    #[test]
+    fn time_that_comes_near_its_end_is_told_once_as_tokens_are() {
+        let begun = ClockReading::now();
+        let night = night(0, begun.steady);
+        let after = |seconds| begun.steady + Duration::from_secs(seconds);
         let mut told = Vec::new();
-        let mut look = |second| {
-            while let Some(words) = night.warning(at(second)) {
+        let mut look = |(seconds, set)| {
+            while let Some(words) = night.warning(after(seconds)) {
                 told.push(words);
             }
-            night.next_look(at(second)).unwrap().as_second()
+            let machine = begun.machine + SignedDuration::from_secs(set);
+            let steady = after(seconds);
+            let next = night.next_look(ClockReading { machine, steady }).unwrap();
+            next.duration_since(machine).as_secs()
         };
-        assert_eq!([1000, 1047, 1048, 1059].map(&mut look), [1048, 1048, 1060, 1060]);
+        // However the machine's clock is set meanwhile.
+        assert_eq!(
+            [(0, 0), (47, -3600), (48, 7200), (59, 59)].map(&mut look),
+            [48, 1, 12, 1]
+        );
         assert_eq!(
             told,
             [
@@ -301,7 +326,15 @@ mod tests {
                 "the night has taken 48 of its 60 s"
             ]
         );
-        assert_eq!(night.over(at(1059)), None);
-        assert_eq!(night.over(at(1060)).unwrap(), "the night has taken its 60 s");
+        assert_eq!(night.over(after(59)), None);
+        assert_eq!(night.over(after(60)).unwrap(), "the night has taken its 60 s");
+    }
+
+    #[test]
+    fn a_night_that_began_before_its_runner_ends_earlier() {
+        let now = Instant::now();
+        let night = night(50, now);
+        assert_eq!(night.over(now + Duration::from_secs(9)), None);
+        assert!(night.over(now + Duration::from_secs(10)).is_some());
     }
 }
