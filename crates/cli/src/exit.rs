@@ -124,9 +124,10 @@ impl Exit {
                 ApproveError::NotFit { .. } | ApproveError::BrokenPackage { .. } | ApproveError::File { .. } => {
                     Self::Invalid
                 }
-                ApproveError::LockDiffers { .. } | ApproveError::Canceled { .. } | ApproveError::Delivered { .. } => {
-                    Self::Refused
-                }
+                ApproveError::NoName { .. }
+                | ApproveError::LockDiffers { .. }
+                | ApproveError::Canceled { .. }
+                | ApproveError::Delivered { .. } => Self::Refused,
                 ApproveError::Commit(error) => here(error),
                 _ => Self::Failed,
             },

@@ -336,6 +336,29 @@ fn approving_a_package_approves_every_open_ticket_in_one_commit() {
 }
 
 #[test]
+fn all_without_a_name_is_the_only_package_that_has_drafts() {
+    let world = packaged();
+    let said = world.foil(&["approve", "--all"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(world.git(&["log", "-1", "--format=%s"]), "Approve 3 tickets");
+    let none = world.foil(&["approve", "--all"]);
+    assert_eq!(none.code, Some(11), "{none}");
+    assert!(none.stderr.contains("no package has a draft to approve"), "{none}");
+    for (id, package) in [("0004-more", "more"), ("0005-again", "again")] {
+        world.ticket(id, "title = \"Say hello\"\nmode = \"loop\"\n");
+        assert_eq!(world.foil(&["package", "new", package, id]).code, Some(0));
+    }
+    let several = world.foil(&["approve", "--all"]);
+    assert_eq!(several.code, Some(11), "{several}");
+    assert!(
+        several.stderr.contains("several packages have drafts: `again`, `more`"),
+        "{several}"
+    );
+    assert!(!world.root().join("ledger/tickets/0004-more/approval.toml").exists());
+    assert_eq!(world.foil(&["approve"]).code, Some(2));
+}
+
+#[test]
 fn approving_one_ticket_commits_what_the_lock_of_its_package_names() {
     let world = packaged();
     assert_eq!(world.foil(&["approve", "0001-model"]).code, Some(0));

@@ -111,6 +111,12 @@ pub enum ApproveError {
         /// The ticket with the nearest name.
         nearest: Option<TicketId>,
     },
+    /// No package was named, and there is not exactly one that has drafts.
+    #[error("{}", drafted(.packages))]
+    NoName {
+        /// Those that have drafts.
+        packages: Vec<PackageName>,
+    },
     /// A package cannot be used.
     #[error("the package `{package}` cannot be used as it is")]
     BrokenPackage {
@@ -170,6 +176,38 @@ pub enum ApproveError {
     /// It cannot be written to the work tree.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+/// The only package that has drafts: open tickets that nobody has approved.
+///
+/// # Errors
+/// [`ApproveError::NoName`] where there is none, or more than one.
+pub fn drafted_package(workspace: &Workspace) -> Result<PackageName, ApproveError> {
+    let ledger = workspace.ledger()?;
+    let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
+    let is_draft = |id: &TicketId| {
+        let folder = ledger.ticket(id);
+        folder.is_some_and(|folder| !folder.has(TicketFileName::Approval) && is_closed(workspace, &folder).is_none())
+    };
+    let drafted = packages.iter().filter(|(_, read)| {
+        let tickets = read.as_ref().map(|package| package.tickets.iter());
+        tickets.is_ok_and(|mut tickets| tickets.any(is_draft))
+    });
+    let mut packages: Vec<_> = drafted.map(|(name, _)| name.clone()).collect();
+    match packages.len() {
+        1 => Ok(packages.remove(0)),
+        _ => Err(ApproveError::NoName { packages }),
+    }
+}
+
+fn drafted(packages: &[PackageName]) -> String {
+    match packages {
+        [] => "no package has a draft to approve".to_owned(),
+        several => {
+            let names: Vec<_> = several.iter().map(|name| format!("`{name}`")).collect();
+            format!("several packages have drafts: {}", names.join(", "))
+        }
+    }
 }
 
 impl ApprovalPlan {

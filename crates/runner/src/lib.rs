@@ -102,7 +102,7 @@ pub use agent::{
     is_reserved_config_key, read_transcript, recover_turn, shorten, shorten_end,
 };
 pub use agents::{AgentProblem, PreparedCodex, prepare_agent};
-pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage};
+pub use approve::{ApprovalPlan, ApproveError, Approved, Committing, PlannedApproval, PlannedPackage, drafted_package};
 pub use base::{DependencyState, ReceiptError, dependency_state, stored_receipt};
 pub use beneath::{WriteError, read_beneath};
 pub use bundle::{BUNDLE_SCHEMA, BundleError, BundleManifest, BundledFile, MissingFile, bundle_to_file, write_bundle};

@@ -1,7 +1,7 @@
 //! `foil approve`
 
 use ledger_core::{CheckCommand, CommitId, CoveredFile, PackageName, RepoPath, TicketId};
-use runner::{ApprovalPlan, Committing, Moment, PlannedApproval, PlannedPackage};
+use runner::{ApprovalPlan, Committing, Moment, PlannedApproval, PlannedPackage, drafted_package};
 use serde::Serialize;
 
 use super::Context;
@@ -17,14 +17,14 @@ use crate::story::findings_text;
 /// every open ticket of it; its lock must hold, and what it names is committed too.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  foil approve 0042-validate-email\n  foil approve 0042-validate-email 0043-reminders --no-commit\n  foil approve sign-up             every open ticket of a package"
+    after_help = "Examples:\n  foil approve 0042-validate-email\n  foil approve 0042-validate-email 0043-reminders --no-commit\n  foil approve sign-up             every open ticket of a package\n  foil approve --all               the same, where only one package has drafts"
 )]
 pub(crate) struct ApproveArgs {
     /// Tickets or packages
-    #[arg(value_name = "TICKET", required = true)]
+    #[arg(value_name = "TICKET", required_unless_present = "all")]
     names: Vec<String>,
-    /// Every open ticket of the packages that are named, which is what naming a package means
-    #[arg(long, hide = true)]
+    /// Every open ticket of the package, which is what naming one means; without a name, of the only package that has drafts
+    #[arg(long)]
     all: bool,
     /// Only write the approvals; commit them yourself
     #[arg(long)]
@@ -54,7 +54,11 @@ struct ReportTicket<'a> {
 pub(super) fn run(args: &ApproveArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let workspace = context.workspace()?;
     let output = context.output;
-    let plan = ApprovalPlan::new(&workspace, &args.names, Moment::now())?;
+    let names = match args.names.as_slice() {
+        [] => vec![drafted_package(&workspace)?.to_string()],
+        named => named.to_vec(),
+    };
+    let plan = ApprovalPlan::new(&workspace, &names, Moment::now())?;
     if !output.is_json() {
         for package in &plan.packages {
             output.answer(&shown_package(package))?;

@@ -150,6 +150,11 @@ fn service(error: &ServiceError) -> Option<String> {
 fn approve(error: &ApproveError) -> Option<String> {
     match error {
         ApproveError::Unknown { nearest, .. } => Some(nearest_ticket(nearest.as_ref())),
+        ApproveError::NoName { packages } => Some(match packages.first() {
+            Some(package) => format!("name what you have read: `foil approve {package}`"),
+            None => "name the tickets: `foil approve <ticket>`; `foil status` lists those that nobody has approved"
+                .to_owned(),
+        }),
         ApproveError::BrokenPackage { package, .. } => Some(format!(
             "mend it, `foil package lock {package}`, then `foil approve {package}` again"
         )),
