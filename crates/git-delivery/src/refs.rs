@@ -54,8 +54,8 @@ pub enum RefError {
         /// The first ref that is in the way.
         beside: String,
     },
-    /// Another program holds the ref's lock. Nothing was changed.
-    #[error("`{name}` is locked by another program")]
+    /// The ref's lock is there: another program moves it, or one died while it did. Nothing was changed.
+    #[error("`{name}` is locked: another program moves it, or died while it did (`foil doctor` tells)")]
     Locked {
         /// The ref.
         name: RefName,

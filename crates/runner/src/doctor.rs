@@ -4,6 +4,7 @@ mod codex;
 mod journals;
 mod leftovers;
 mod machine;
+mod ref_locks;
 mod runs;
 mod schemas;
 
@@ -25,7 +26,7 @@ pub struct DoctorOptions {
     /// How the sandbox for checks is probed.
     pub guard: GuardProgram,
     /// Whether what dead runners left is ended and mended: processes, torn tails, damaged journals, notes of locks and of
-    /// runners, schemas of an older foil. What is cut or set aside is kept beside; nothing that the user wrote is touched, and
+    /// runners, old locks of our own refs, schemas of an older foil. What is cut or set aside is kept beside; nothing that the user wrote is touched, and
     /// nothing that a run still needs.
     pub repair: bool,
     /// The time of the examination.
@@ -140,6 +141,7 @@ pub async fn diagnose(from: &Path, settings: &Settings, options: &DoctorOptions)
                 .filter(|_| options.repair)
                 .map(|holder| holder.for_upkeep());
             findings.extend(runs::examine(&workspace, holder.as_ref(), options.now));
+            findings.extend(ref_locks::examine(&workspace, holder.as_ref(), options.now));
         }
     }
     DoctorReport {

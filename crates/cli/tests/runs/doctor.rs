@@ -509,3 +509,70 @@ fn a_run_that_delivered_an_earlier_one_is_whole() {
     assert_eq!(said.code, Some(0), "{said}");
     assert_eq!(findings(&said, "journals")[0]["detail"], "2, and all are whole");
 }
+
+#[test]
+fn old_locks_of_refs_are_told_and_those_of_our_own_are_removed() {
+    let world = done();
+    let git = world.root().join(".git");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(120);
+    let names = [
+        format!("refs/counterfoil/receipts/{TICKET}.lock"),
+        format!("refs/heads/foil/{TICKET}.lock"),
+        "packed-refs.lock".to_owned(),
+    ];
+    for name in names.iter().map(String::as_str).chain(["refs/heads/new.lock"]) {
+        std::fs::create_dir_all(git.join(name).parent().unwrap()).unwrap();
+        let file = std::fs::File::create(git.join(name)).unwrap();
+        // One that is new may be at work.
+        if name != "refs/heads/new.lock" {
+            file.set_modified(old).unwrap();
+        }
+    }
+    let told = |said: &Said| -> Vec<_> {
+        let of = findings(said, "ref locks").into_iter().map(|finding| {
+            assert_eq!(finding["state"], "problem");
+            let name = finding["detail"]
+                .as_str()
+                .unwrap()
+                .split('`')
+                .nth(1)
+                .unwrap()
+                .to_owned();
+            let is_repaired = finding["repaired"] == true;
+            assert_ne!(
+                is_repaired,
+                finding["hint"].as_str().is_some_and(|hint| hint.contains(&name))
+            );
+            (name, is_repaired)
+        });
+        of.collect()
+    };
+    let [receipt, branch, packed] = &names;
+    let expected = |repaired| {
+        [
+            (packed.clone(), false),
+            (receipt.clone(), repaired),
+            (branch.clone(), false),
+        ]
+    };
+    assert_eq!(told(&world.foil(&["doctor", "--json"])), expected(false));
+    assert!(git.join(receipt).exists());
+    assert_eq!(told(&world.foil(&["doctor", "--repair", "--json"])), expected(true));
+    assert!(!git.join(receipt).exists() && git.join(branch).exists() && git.join(packed).exists());
+}
+
+#[test]
+fn a_branch_that_is_locked_stops_its_delivery_which_says_who_tells_why() {
+    let world = approved(WRITER);
+    let lock = world.root().join(format!(".git/refs/heads/foil/{TICKET}.lock"));
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    std::fs::write(&lock, "").unwrap();
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(10), "{said}");
+    assert!(
+        said.stdout.contains("foil doctor") || said.stderr.contains("foil doctor"),
+        "{said}"
+    );
+    std::fs::remove_file(&lock).unwrap();
+    assert_eq!(world.foil(&["run", TICKET]).code, Some(0));
+}
