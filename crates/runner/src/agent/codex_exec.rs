@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use self::watch::ExecWatch;
 use super::child::{AgentChild, Launch};
+use super::codex_home::set_aside_warning;
 use super::codex_settings::thread_config;
 use super::reset::with_told_reset;
 use super::text::Redaction;
@@ -161,10 +162,14 @@ enum ProcessEnd {
 impl ExecTurn<'_> {
     async fn take(&mut self) -> Result<TurnOutcome, Fault> {
         let config = thread_config(self.request).map_err(|error| Fault::Request(error.to_string()))?;
-        self.settings
+        let set_aside = self
+            .settings
             .home
             .restore()
             .map_err(|error| Fault::Request(error.to_string()))?;
+        if let Some(message) = set_aside_warning(&set_aside) {
+            self.sink.activity(Activity::Warning { message }).await;
+        }
         let mut schema = tempfile::NamedTempFile::new_in(self.settings.home.path())?;
         schema.write_all(self.request.answer_schema.to_string().as_bytes())?;
         schema.flush()?;

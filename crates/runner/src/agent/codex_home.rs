@@ -68,6 +68,15 @@ const CONFIG: &str = "config.toml";
 const LOCK: &str = "counterfoil.lock";
 const LOGIN: &str = "auth.json";
 
+/// What instructs every agent of a home, beside its configuration, gives Codex itself another environment, or lets commands go
+/// without the sandbox. Codex makes none of it in a run, and we do not either.
+const INSTRUCTIONS: [&str; 5] = [".env", "AGENTS.md", "AGENTS.override.md", "agents", "rules"];
+const SKILLS: &str = "skills";
+/// The skills that Codex itself unpacks.
+const OWN_SKILLS: &str = ".system";
+/// Where what nobody should have put into the home is kept.
+const SET_ASIDE: &str = "set-aside";
+
 impl CodexHome {
     /// Prepares a home of ours at this absolute path: creates it for this user alone, writes its configuration, links
     /// the login. May be done again and by several processes at once; what Codex keeps there stays.
@@ -94,7 +103,7 @@ impl CodexHome {
             path,
             ownership: Ownership::Ours(config),
         };
-        home.restore()?;
+        home.restore_config()?;
         if let Some(user) = &settings.login_from {
             home.link_login(&user.join(LOGIN))?;
         }
@@ -116,22 +125,84 @@ impl CodexHome {
         &self.path
     }
 
-    /// Writes the configuration again where it is not as we wrote it. Done before every turn: Codex itself notes there
-    /// which folders it was trusted with, and in a trusted one it obeys configuration that the worker wrote. Does
-    /// nothing to the user's own home.
-    pub fn restore(&self) -> Result<(), CodexHomeError> {
-        let Ownership::Ours(settings) = &self.ownership else {
-            return Ok(());
-        };
-        let text = toml::to_string(settings)?;
-        let lock_path = self.path.join(LOCK);
+    /// Makes the home as we want it before every turn: its configuration as we wrote it, and without instructions to agents, of
+    /// which nobody could say who gave them. They are set aside in the home. Gives the names of those that were there. Does nothing
+    /// to the user's own home.
+    pub fn restore(&self) -> Result<Vec<&'static str>, CodexHomeError> {
+        self.restore_config()?;
+        match self.ownership {
+            Ownership::Ours(_) => {
+                let _lock = self.lock()?;
+                self.set_instructions_aside()
+            }
+            Ownership::TheUsers => Ok(Vec::new()),
+        }
+    }
+
+    /// One process at a time changes what is ours in a home.
+    fn lock(&self) -> Result<File, CodexHomeError> {
+        let path = self.path.join(LOCK);
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(&lock_path)
-            .map_err(at(&lock_path))?;
-        lock.lock().map_err(at(&lock_path))?;
+            .open(&path)
+            .map_err(at(&path))?;
+        lock.lock().map_err(at(&path))?;
+        Ok(lock)
+    }
+
+    fn set_instructions_aside(&self) -> Result<Vec<&'static str>, CodexHomeError> {
+        let mut found = Vec::new();
+        for name in INSTRUCTIONS {
+            if self.set_aside(Path::new(name))? {
+                found.push(name);
+            }
+        }
+        let skills = self.path.join(SKILLS);
+        let entries = match std::fs::read_dir(&skills) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            other => other.map_err(at(&skills))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(at(&skills))?.file_name();
+            if name != OWN_SKILLS && self.set_aside(&Path::new(SKILLS).join(name))? {
+                found.push(SKILLS);
+            }
+        }
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Moves what has this name in the home to where Codex does not look, over what was set aside before. Says whether it was
+    /// there. Follows no link.
+    fn set_aside(&self, name: &Path) -> Result<bool, CodexHomeError> {
+        let found = self.path.join(name);
+        if std::fs::symlink_metadata(&found).is_err() {
+            return Ok(false);
+        }
+        let aside = self.path.join(SET_ASIDE);
+        let target = aside.join(name);
+        let parent = target.parent().unwrap_or(&aside);
+        std::fs::create_dir_all(parent).map_err(at(parent))?;
+        match std::fs::symlink_metadata(&target) {
+            Ok(before) if before.is_dir() => std::fs::remove_dir_all(&target),
+            Ok(_) => std::fs::remove_file(&target),
+            Err(_) => Ok(()),
+        }
+        .map_err(at(&target))?;
+        std::fs::rename(&found, &target).map_err(at(&found))?;
+        Ok(true)
+    }
+
+    /// Writes the configuration again where it is not as we wrote it: Codex itself notes there which folders it was trusted
+    /// with, and in a trusted one it obeys configuration that the worker wrote.
+    fn restore_config(&self) -> Result<(), CodexHomeError> {
+        let Ownership::Ours(settings) = &self.ownership else {
+            return Ok(());
+        };
+        let text = toml::to_string(settings)?;
+        let _lock = self.lock()?;
         let path = self.path.join(CONFIG);
         let as_it_should = std::fs::read(&path).is_ok_and(|found| found == text.as_bytes());
         if !as_it_should {
@@ -175,6 +246,16 @@ impl CodexHome {
             _ => Ok(()),
         }
     }
+}
+
+/// What a person should know of instructions that were set aside.
+pub(super) fn set_aside_warning(found: &[&str]) -> Option<String> {
+    (!found.is_empty()).then(|| {
+        format!(
+            "instructions to agents lay in the Codex home of Counterfoil, where neither it nor Codex puts any, and were set aside: {}",
+            found.join(", ")
+        )
+    })
 }
 
 /// Names where an error happened.

@@ -107,7 +107,7 @@ fn what_trust_a_home_was_given_behind_our_back_is_taken_back() {
     let before = config_of(&home);
     let forged = "approval_policy = \"on-request\"\n[projects.\"/place\"]\ntrust_level = \"trusted\"\n";
     std::fs::write(home.path().join("config.toml"), forged).unwrap();
-    home.restore().unwrap();
+    assert!(home.restore().unwrap().is_empty());
     assert_eq!(config_of(&home), before);
 
     let settings = HomeSettings {
@@ -116,6 +116,54 @@ fn what_trust_a_home_was_given_behind_our_back_is_taken_back() {
     };
     let home = CodexHome::prepare(home.path(), &settings).unwrap();
     assert_eq!(config_of(&home), before);
+}
+
+#[test]
+fn what_would_instruct_agents_is_set_aside_and_what_codex_keeps_stays() {
+    let folder = scratch();
+    let home = CodexHome::prepare(&folder.path().join("home"), &HomeSettings::default()).unwrap();
+    let write = |path: &str, text: &str| {
+        let path = home.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let read = |path: &str| std::fs::read_to_string(home.path().join(path)).ok();
+    write("skills/.system/own/SKILL.md", "Codex' own");
+    write("sessions/1.jsonl", "{}");
+    let planted = [
+        ".env",
+        "AGENTS.md",
+        "rules/all.rules",
+        "skills/yes/SKILL.md",
+        "skills/no/SKILL.md",
+    ];
+    for text in ["first", "second"] {
+        for path in planted {
+            write(path, text);
+        }
+        std::os::unix::fs::symlink(folder.path(), home.path().join("agents")).unwrap();
+
+        assert_eq!(
+            home.restore().unwrap(),
+            [".env", "AGENTS.md", "agents", "rules", "skills"]
+        );
+
+        for path in planted {
+            assert_eq!(read(path), None, "{path}");
+            assert_eq!(read(&format!("set-aside/{path}")).as_deref(), Some(text), "{path}");
+        }
+        assert!(home.path().join("agents").symlink_metadata().is_err());
+        assert!(folder.path().is_dir(), "no link is followed");
+    }
+    assert_eq!(read("skills/.system/own/SKILL.md").as_deref(), Some("Codex' own"));
+    assert_eq!(read("sessions/1.jsonl").as_deref(), Some("{}"));
+    assert!(home.restore().unwrap().is_empty());
+
+    // The user's own home is the user's.
+    let user = CodexHome::of_user(home.path()).unwrap();
+    write("AGENTS.md", "the user's");
+    assert!(user.restore().unwrap().is_empty());
+    assert_eq!(read("AGENTS.md").as_deref(), Some("the user's"));
 }
 
 #[test]

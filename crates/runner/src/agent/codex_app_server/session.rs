@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::rollout::RolloutTail;
 use super::server::{Message, Refusal, Server, about, declined};
 use super::watch::{TurnWatch, text};
+use crate::agent::codex_home::set_aside_warning;
 use crate::agent::codex_settings::{CodexAgentSettings, thread_config};
 use crate::agent::reset::with_told_reset;
 use crate::agent::text::Redaction;
@@ -121,10 +122,14 @@ impl<'a> Session<'a> {
     /// From nothing to the end of the turn.
     async fn take(&mut self) -> Result<(), Fault> {
         let config = thread_config(self.request).map_err(|error| Fault::Request(error.to_string()))?;
-        self.settings
+        let set_aside = self
+            .settings
             .home
             .restore()
             .map_err(|error| Fault::Request(error.to_string()))?;
+        if let Some(message) = set_aside_warning(&set_aside) {
+            self.sink.activity(Activity::Warning { message }).await;
+        }
         self.ready_server().await?;
         let (thread, resumed) = self.open_thread(config).await?;
         self.transcript.thread(&thread.id)?;
