@@ -101,8 +101,9 @@ impl Runners {
         let (slot, leftovers, is_exact) = match which {
             RunnersPlace::Check(leftovers) => {
                 let tidied = self.tidied.take();
-                // Where caches stayed and are to go now, they have to be looked for.
-                let is_exact = tidied.is_some_and(|done| done == leftovers || done == Leftovers::RemoveAll);
+                // What is to rest on the tree alone does not rest on the sandbox of the worker either, which could have
+                // written there meanwhile if that has a hole.
+                let is_exact = tidied.is_some() && leftovers == Leftovers::KeepIgnored;
                 self.is_set_up &= leftovers == Leftovers::KeepIgnored && self.check.is_some();
                 (&mut self.check, leftovers, is_exact)
             }
@@ -178,8 +179,9 @@ impl Runners {
         Ok(())
     }
 
-    /// Brings the check place back to its tree, so that the next checks need not look for what the last ones did to it. Only
-    /// after checks that left nothing running: from here on nobody but the runner can write there. What cannot be tidied now
+    /// Brings the check place back to its tree, so that the next checks need not look for what the last ones did to it, or find
+    /// little where they look all the same. Only after checks that left nothing running: from here on the worker's sandbox keeps
+    /// everybody but the runner out. What cannot be tidied now
     /// is told when the place is needed again.
     pub(super) fn tidy_check(&mut self, plan: &RunPlan, repository: &Repository, leftovers: Leftovers) {
         if self.is_closed {

@@ -107,6 +107,21 @@ fn code_that_rewrites_tracked_files_while_it_is_checked_proves_nothing() {
     }
 }
 
+/// The worker of these tests has no sandbox that could keep it out of there, and what was there before it is known.
+#[test]
+fn plants_files_where_it_will_be_checked() {
+    let plant = run(
+        "mkdir -p ../check/ignored ../check/src; touch ../check/planted ../check/ignored/planted ../check/src/planted.rs",
+    );
+    let world = world_of(NARROW, &[hello(), plant, done()].concat());
+    let policy = world.read("counterfoil.toml");
+    let (agent, _) = policy.split_once("[[check]]").unwrap();
+    let check = "[[check]]\nname = \"alone\"\nrun = \"test -z \\\"$(find . -name 'planted*')\\\"\"\nstrength = \"runner_ran_clean\"\n";
+    world.write("counterfoil.toml", agent);
+    std::fs::create_dir_all(world.home()).unwrap();
+    attack_in(with_checks(world, check), &HELLO);
+}
+
 #[test]
 fn edits_what_is_reviewed_while_it_is_reviewed() {
     for planted in ["README", "ignored/AGENTS.md"] {
