@@ -4,6 +4,7 @@
 //! Whatever the worker does, the user's repository is as it was, nothing that it planted has run, nothing that it started is left, and nothing that
 //! is recorded grows without bound.
 
+mod checked;
 mod gates;
 mod journal;
 mod meanwhile;
