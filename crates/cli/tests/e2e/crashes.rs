@@ -6,6 +6,7 @@ use ledger_core::{CheckPurpose, Effect, Event, Observation};
 use testkit::model_server::{ModelScript, Reply};
 
 use crate::processes::assert_none_below;
+use crate::unconfined::Codex;
 use crate::world::{BackEnd, Terms, WRITE, World, honest_script, shell, through_both};
 
 through_both!(
@@ -47,6 +48,8 @@ const SLOW_CHECK: Terms = Terms {
     more: "",
     retries: 0,
     silence: Duration::from_secs(60),
+    clean: false,
+    codex: Codex::AsItIs,
 };
 
 /// A world whose runner was killed after the worker's turn and before the first check of its result had ended.

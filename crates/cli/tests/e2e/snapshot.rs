@@ -1,6 +1,6 @@
 //! Everything of a user's repository that a run must leave as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,13 +27,26 @@ impl Snapshot {
 
     /// Fails with what differs.
     pub(crate) fn assert_same_as(&self, after: &Self) {
-        let paths: std::collections::BTreeSet<_> = self.files.keys().chain(after.files.keys()).collect();
-        let differing: Vec<_> = paths
+        assert_eq!(
+            self.differing(after),
+            Vec::<String>::new(),
+            "files and refs that are not as they were"
+        );
+    }
+
+    /// The files and the refs that differ, by name.
+    pub(crate) fn differing(&self, after: &Self) -> Vec<String> {
+        let paths: BTreeSet<_> = self.files.keys().chain(after.files.keys()).collect();
+        let files = paths
             .into_iter()
             .filter(|path| self.files.get(*path) != after.files.get(*path))
-            .collect();
-        assert_eq!(differing, Vec::<&PathBuf>::new(), "files that are not as they were");
-        assert_eq!(self.refs, after.refs);
+            .map(|path| path.display().to_string());
+        let refs: BTreeSet<_> = self.refs.iter().chain(&after.refs).collect();
+        let refs = refs
+            .into_iter()
+            .filter(|line| self.refs.contains(line) != after.refs.contains(line))
+            .map(|line| line.rsplit('\t').next().unwrap_or_default().to_owned());
+        files.chain(refs).collect()
     }
 }
 

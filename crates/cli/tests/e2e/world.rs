@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::processes::{assert_none_below, await_some};
 use crate::snapshot::Snapshot;
+use crate::unconfined::Codex;
 
 /// Longer than anything here should take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -49,6 +50,10 @@ pub(crate) struct Terms {
     pub(crate) retries: u32,
     /// How long Codex lets a stream be silent.
     pub(crate) silence: Duration,
+    /// Whether the check rests on the tree alone, without caches.
+    pub(crate) clean: bool,
+    /// Which Codex works there.
+    pub(crate) codex: Codex,
 }
 
 impl Default for Terms {
@@ -58,6 +63,8 @@ impl Default for Terms {
             more: "",
             retries: 0,
             silence: Duration::from_secs(60),
+            clean: false,
+            codex: Codex::AsItIs,
         }
     }
 }
@@ -173,7 +180,8 @@ impl World {
             BackEnd::Exec => "codex-exec",
         };
         agent.insert("kind".to_owned(), kind.into());
-        agent.insert("command".to_owned(), codex_path().to_str().unwrap().into());
+        let program = terms.codex.program(self.root());
+        agent.insert("command".to_owned(), program.to_str().unwrap().into());
         agent.insert("config".to_owned(), config.into());
         agent
     }
@@ -182,6 +190,9 @@ impl World {
         let mut check = toml::Table::new();
         check.insert("name".to_owned(), "greeting".into());
         check.insert("run".to_owned(), terms.check.into());
+        if terms.clean {
+            check.insert("strength".to_owned(), "runner_ran_clean".into());
+        }
         let mut policy = toml::Table::new();
         policy.insert("agent".to_owned(), self.agent(back_end, terms).into());
         policy.insert("check".to_owned(), toml::Value::Array(vec![check.into()]));
