@@ -31,6 +31,7 @@ mod store;
 mod tag;
 mod tree;
 mod tree_order;
+mod way;
 
 pub use anchor::{Anchor, AnchorError};
 pub use beneath::{make_usable, make_writable};

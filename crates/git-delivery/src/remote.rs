@@ -78,6 +78,12 @@ pub enum RemoteError {
         /// The remote.
         remote: String,
     },
+    /// The configuration says otherwise than when the remote was first asked where it is, who asks there, or what is started for it.
+    #[error("Git's configuration of how the remote `{remote}` is reached was changed meanwhile")]
+    Changed {
+        /// The remote.
+        remote: String,
+    },
     /// It did not answer, or not who is asking.
     #[error("the remote `{remote}` did not answer: {reason}")]
     Unreachable {
@@ -271,7 +277,7 @@ impl Repository {
         }
     }
 
-    /// Where the remote is: what must not be told. Refused where a push would go to several places.
+    /// Where the remote is: what must not be told. Refused where a push would go to several places, or elsewhere than before.
     fn addresses(&self, remote: &str) -> Result<Vec<String>, RemoteError> {
         let known = self.remotes()?.into_iter().find(|known| known.name == remote);
         let Some(known) = known else {
@@ -289,6 +295,10 @@ impl Repository {
         if self.local().config_snapshot().boolean(mirror.as_str()) == Some(true) {
             let remote = remote.to_owned();
             return Err(RemoteError::Mirror { remote });
+        }
+        if !self.is_reached_as_before(remote)? {
+            let remote = remote.to_owned();
+            return Err(RemoteError::Changed { remote });
         }
         Ok(known.fetch_url.into_iter().chain(known.push_urls).collect())
     }

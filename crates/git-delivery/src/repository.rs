@@ -7,6 +7,7 @@ use ledger_core::{CommitId, InvalidRefName, RefName};
 
 use crate::git_program::{GitProgram, GitProgramError};
 use crate::objects::{ObjectError, ours};
+use crate::way::KnownWays;
 
 /// A kind of repository that is refused, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +212,7 @@ pub struct Repository {
     git_dir: PathBuf,
     common_dir: PathBuf,
     git: GitProgram,
+    ways: KnownWays,
 }
 
 impl std::fmt::Debug for Repository {
@@ -250,7 +252,12 @@ impl Repository {
             git_dir,
             common_dir,
             git,
+            ways: KnownWays::default(),
         })
+    }
+
+    pub(crate) fn ways(&self) -> &KnownWays {
+        &self.ways
     }
 
     /// A handle for this thread.

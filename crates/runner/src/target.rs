@@ -47,7 +47,9 @@ pub(crate) fn remote_code(error: &RemoteError) -> BlockerCode {
         RemoteError::Unknown { .. } | RemoteError::SeveralAddresses { .. } | RemoteError::Mirror { .. } => {
             BlockerCode::TargetForbidden
         }
-        RemoteError::Repository(_) | RemoteError::Ref(_) | RemoteError::Git(_) => BlockerCode::NeedsPerson,
+        RemoteError::Changed { .. } | RemoteError::Repository(_) | RemoteError::Ref(_) | RemoteError::Git(_) => {
+            BlockerCode::NeedsPerson
+        }
     }
 }
 

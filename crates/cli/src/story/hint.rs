@@ -386,6 +386,10 @@ fn remote(error: &RemoteError) -> Option<String> {
         RemoteError::SeveralAddresses { remote, .. } => {
             format!("leave one: `git config --get-all remote.{remote}.pushurl` lists them")
         }
+        RemoteError::Changed { .. } => {
+            "`git config --list --show-origin` shows who says what; if that is as you want it, start `foil` again"
+                .to_owned()
+        }
         RemoteError::Unreachable { remote, .. } | RemoteError::Late { remote } => {
             format!("`git ls-remote {remote}` must answer without asking you anything; then try again")
         }

@@ -8,6 +8,7 @@
 mod check_place;
 mod codex_home;
 mod kills;
+mod remote;
 
 use std::path::Path;
 use std::time::Duration;
@@ -186,12 +187,14 @@ pub(crate) fn world_of(back_end: BackEnd, codex: Codex, scope: &str, command: &s
 /// The same on other terms.
 fn world_with(back_end: BackEnd, terms: Terms, scope: &str, command: &str) -> World {
     let world = World::without_tickets(back_end, terms, ModelScript::default());
+    let remote = world.root().join("remote.git");
+    let remote = remote.to_str().unwrap();
+    world.git(&["init", "--quiet", "--bare", remote]);
+    world.git(&["remote", "add", "origin", remote]);
     world.add_ticket("Say hello", TICKET, scope, "");
     let ssh = world.root().join("home/.ssh");
     std::fs::create_dir_all(&ssh).unwrap();
     std::fs::write(ssh.join("id_ed25519"), key()).unwrap();
-    let remote = world.root().join("remote.git");
-    world.git(&["init", "--quiet", "--bare", remote.to_str().unwrap()]);
     let canary = plant_canary(&world);
     let name = |path: &Path| path.to_str().unwrap().to_owned();
     let command = [
