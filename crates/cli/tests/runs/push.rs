@@ -6,6 +6,7 @@ mod interrupts;
 mod moved;
 mod refusals;
 mod tags;
+mod ways;
 
 use std::path::PathBuf;
 use std::process::Command;
