@@ -9,7 +9,7 @@ mod renames;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ledger_core::{BlobId, Change, ChangeSet, EntryMode, RepoPath, Side};
+use ledger_core::{BlobId, Change, ChangeSet, EntryMode, RepoPath, Side, TreeId};
 use rustix::fs::FileType;
 
 use crate::contents::{Content, read_content};
@@ -215,7 +215,12 @@ impl Place {
                 flush(local.objects.store_ref().path(), &written)?;
             }
         }
-        let mut changes = changes_from_base(&local, index, &edits)?;
+        // What is noted of the place spares looking at files. What its base holds, the repository says.
+        let base = repository.commit_tree_id(index.origin.base)?;
+        let mut changes = match options.keep {
+            true => tree_changes(&local, base, tree)?,
+            false => changes_from_base(&local, base, index, &edits)?,
+        };
         find_filters(&local, index, &edits, &changes, options.keep, &mut findings)?;
         renames::find(&local, &mut changes, options.keep)?;
         findings.sort();
@@ -344,9 +349,14 @@ impl Visitor for Seen<'_> {
 }
 
 /// The changes against the base, where the index itself may already differ from it.
-fn changes_from_base(local: &gix::Repository, index: &PlaceIndex, edits: &Edits) -> Result<Vec<Change>, ObjectError> {
+fn changes_from_base(
+    local: &gix::Repository,
+    base: TreeId,
+    index: &PlaceIndex,
+    edits: &Edits,
+) -> Result<Vec<Change>, ObjectError> {
     let mut sides: BTreeMap<RepoPath, (Option<Side>, Option<Side>)> = BTreeMap::new();
-    for change in tree_changes(local, index.origin.base_tree, index.origin.tree)? {
+    for change in tree_changes(local, base, index.origin.tree)? {
         sides.insert(change.path, (change.before, change.after));
     }
     for (path, after) in edits {

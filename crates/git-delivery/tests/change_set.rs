@@ -242,6 +242,47 @@ fn no_change_to_a_tracked_file_can_be_hidden() {
     }
 }
 
+/// As the file of a place has it at its end. It shows damage, and whoever can write the file can write it.
+fn checksum(bytes: &[u8]) -> u64 {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
+    let mut mix = |word: u64| sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let mut words = bytes.chunks_exact(8);
+    for word in words.by_ref() {
+        mix(u64::from_le_bytes(word.try_into().unwrap()));
+    }
+    words.remainder().iter().for_each(|byte| mix(u64::from(*byte)));
+    sum
+}
+
+#[test]
+fn a_change_cannot_be_hidden_in_what_is_noted_of_the_base() {
+    let world = World::with(&[("src/a", "1\n")]);
+    let base = world.commit("HEAD");
+    world.write("src/a", "2\n");
+    let other = world.commit_all("Other");
+    let folder = world.place_of("work", other).folder().to_owned();
+    let noted = folder.with_extension("place");
+    let mut bytes = std::fs::read(&noted).unwrap();
+    let raw = |id: ledger_core::CommitId| -> Vec<u8> {
+        let text = id.to_string();
+        let pairs = (0..text.len()).step_by(2);
+        pairs
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+            .collect()
+    };
+    let at = bytes.windows(20).position(|window| window == raw(other)).unwrap();
+    bytes.splice(at..at + 20, raw(base));
+    let end = bytes.len() - 8;
+    let sum = checksum(&bytes[..end]);
+    bytes.splice(end.., sum.to_le_bytes());
+    std::fs::write(&noted, bytes).unwrap();
+
+    let place = Place::open(&folder).unwrap();
+
+    assert_eq!(place.base(), base);
+    assert_eq!(changed(&measure(&world, &place)), only("src/a", ChangeKind::Modified));
+}
+
 #[test]
 fn a_tracked_file_is_compared_also_where_the_base_ignores_it() {
     let world = World::with(&[("build/out", "1\n"), (".gitignore", "build/\n")]);
