@@ -1,6 +1,6 @@
 //! What only a person may say.
 
-use super::{Found, is_help, unsafe_action, verbs};
+use super::{Found, unsafe_action};
 use crate::commands::words::Command;
 
 /// The commands by which a person speaks.
@@ -21,9 +21,35 @@ pub(super) fn gives_consent(command: &Command) -> Found {
 
 /// The command by which only a person speaks, if it is one.
 pub(crate) fn word_of_a_person(command: &Command) -> Option<&'static str> {
-    if command.program() != "foil" || is_help(command) {
+    if command.program() != "foil" {
         return None;
     }
-    let verb = verbs(command, &["-C", "--directory", "--color"], 1).pop()?;
-    WORDS.into_iter().find(|word| word.strip_prefix("foil ") == Some(verb))
+    let (verb, rest) = verb(command.arguments())?;
+    let word = WORDS
+        .into_iter()
+        .find(|word| word.strip_prefix("foil ") == Some(verb))?;
+    let asks_for_help = rest
+        .iter()
+        .take_while(|word| *word != "--")
+        .any(|word| word == "-h" || word == "--help");
+    (!asks_for_help).then_some(word)
+}
+
+/// The verb of `foil`, and what follows it: behind its own options, of which some take the next word as their value, also at the end of a cluster such as `-qC`.
+fn verb(mut arguments: &[String]) -> Option<(&str, &[String])> {
+    while let [word, rest @ ..] = arguments {
+        let takes_next = match word.strip_prefix("--") {
+            Some(name) => matches!(name, "directory" | "color"),
+            // What stands behind the `C` of a cluster is its value.
+            None => match word.strip_prefix('-') {
+                Some(cluster) => cluster.find('C').is_some_and(|at| at + 1 == cluster.len()),
+                None => return Some((word, rest)),
+            },
+        };
+        arguments = match rest {
+            [_, behind @ ..] if takes_next => behind,
+            _ => rest,
+        };
+    }
+    None
 }
