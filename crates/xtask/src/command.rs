@@ -43,6 +43,19 @@ pub(crate) fn capture(mut command: Command) -> Result<Output, TaskError> {
     command.output().map_err(start(&command))
 }
 
+/// What a program that succeeds prints, without the end of its last line.
+pub(crate) fn told(command: Command) -> Result<String, TaskError> {
+    let said = line(&command);
+    let output = capture(command)?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
+        false => Err(TaskError::Ended {
+            command: said,
+            status: output.status,
+        }),
+    }
+}
+
 /// Which of a program's streams is looked at while it passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {

@@ -107,6 +107,10 @@ impl Slot {
     fn die(&self, at: &[&str], log: Option<&Path>) -> Result<Came, TaskError> {
         let world = &self.world;
         world.restore()?;
+        // What the death before has left there is another's.
+        if let Some(log) = log {
+            let _ = fs::remove_file(log);
+        }
         let command = world.mode.command();
         for (number, point) in at.iter().enumerate() {
             match world.foil(command, Some(point), None)? {
@@ -121,9 +125,6 @@ impl Slot {
                     });
                 }
             }
-        }
-        if let Some(log) = log {
-            let _ = fs::remove_file(log);
         }
         let mut broken = match world.foil(command, None, log)? {
             End::Exited(0, _) => Vec::new(),

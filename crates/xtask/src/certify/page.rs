@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::command::{capture, program};
+use crate::command::{self, program};
 use crate::error::TaskError;
 use crate::workspace::Workspace;
 
@@ -37,10 +37,7 @@ pub(super) fn write(workspace: &Workspace, part: &Part, command: &str) -> Result
 
 /// By what, where and when it was counted.
 fn told(workspace: &Workspace, part: &Part, command: &str) -> Result<String, TaskError> {
-    let git = |arguments: &[&str]| -> Result<String, TaskError> {
-        let output = capture(program("git", arguments, workspace.root()))?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
+    let git = |arguments: &[&str]| command::told(program("git", arguments, workspace.root()));
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     // The page itself is written while the certificate is made.
     let changed = git(&["status", "--porcelain", "--", ":/", &format!(":(exclude,top){PAGE}")])?;
