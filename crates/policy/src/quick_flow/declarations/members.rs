@@ -61,12 +61,21 @@ pub(super) fn is_hidden(word: &str) -> bool {
 
 impl Source<'_> {
     /// Where the modifiers before a word begin.
-    pub(super) fn first_modifier(&self, at: usize) -> usize {
+    pub(super) fn first_modifier(&mut self, at: usize) -> usize {
         let mut first = at;
-        while is_modifier(self.before(first)) && !matches!(self.before(first - 1), "." | "@") {
+        while is_modifier(self.before(first)) && !matches!(self.before(first - 1), "." | "@") && self.may_look() {
             first -= 1;
         }
         first
+    }
+
+    /// Behind the modifiers that stand here, but for this one.
+    pub(super) fn behind_modifiers(&mut self, from: usize, but: &str) -> usize {
+        let mut at = from;
+        while is_modifier(self.text(at)) && self.text(at) != but && self.may_look() {
+            at += 1;
+        }
+        at
     }
 
     /// The members of the type whose brace opens here, up to their bodies and values, without those that others cannot see.
@@ -76,7 +85,7 @@ impl Source<'_> {
             let begin = self.behind_attributes(at);
             let mut name = begin;
             let (mut is_hidden_one, mut is_told_elsewhere) = (false, false);
-            while is_modifier(self.text(name)) || is_hidden(self.text(name)) {
+            while (is_modifier(self.text(name)) || is_hidden(self.text(name))) && self.may_look() {
                 // `private(set)` hides less than the member.
                 is_hidden_one |= is_hidden(self.text(name)) && self.text(name + 1) != "(";
                 is_told_elsewhere |= self.text(name) == how.but;

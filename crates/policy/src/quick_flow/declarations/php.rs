@@ -15,32 +15,31 @@ fn declaration(source: &mut Source<'_>, at: usize) -> Option<usize> {
     let word = source.text(at);
     let is_named = source.is_word(at + 1) || (word == "function" && source.text(at + 1) == "&");
     let is_value = matches!(source.before(at), "::" | "->" | "?->" | "use" | "new" | "\\");
-    if is_value || !is_seen(source, at) {
+    if is_value {
         return None;
     }
     let until = match word {
         "define" if source.text(at + 1) == "(" => Until::signs(&[";"]),
         "function" | "class" | "interface" | "trait" if is_named => Until::signs(&["{", ";"]),
-        "enum" if is_named => {
-            let (kept, end) = source.block(at, 1);
-            let begin = source.first_modifier(at);
-            source.declare((begin..at).chain(kept));
-            return Some(end);
-        }
+        "enum" if is_named => Until::signs(&[]),
         "const" if is_named => Until::signs(&[";", "="]),
         "public" | "var" => Until::signs(&[";", "=", "{"]),
         _ => return None,
     };
-    // What `public` stands in front of is found by its own word.
-    let mut next = at + 1;
-    while is_modifier(source.text(next)) {
-        next += 1;
+    if !is_seen(source, at) {
+        return None;
     }
+    // What `public` stands in front of is found by its own word.
+    let next = source.behind_modifiers(at + 1, "");
     if matches!(word, "public" | "var") && matches!(source.text(next), "function" | "const" | "var") {
         return None;
     }
     let begin = source.first_modifier(at);
     let (kept, end) = match word {
+        "enum" => {
+            let (kept, end) = source.block(at, 1);
+            ((begin..at).chain(kept).collect(), end)
+        }
         "define" => {
             let end = source.end(at + 2, Until::signs(&[","]));
             ((at..end).collect(), end)
@@ -52,9 +51,9 @@ fn declaration(source: &mut Source<'_>, at: usize) -> Option<usize> {
 }
 
 /// Whether no word in front hides it.
-fn is_seen(source: &Source<'_>, at: usize) -> bool {
+fn is_seen(source: &mut Source<'_>, at: usize) -> bool {
     let mut first = at;
-    while is_modifier(source.before(first)) {
+    while is_modifier(source.before(first)) && source.may_look() {
         first -= 1;
     }
     !is_hidden(source.before(first))

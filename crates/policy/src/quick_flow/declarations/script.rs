@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::members::{Members, is_modifier};
+use super::members::Members;
 use super::source::{Source, Until};
 
 const METHODS: Members = Members {
@@ -60,10 +60,8 @@ fn item(source: &mut Source<'_>, begin: usize, word: usize) -> Option<usize> {
 }
 
 fn export(source: &mut Source<'_>, at: usize, names: &mut BTreeSet<String>) -> usize {
-    let mut word = source.behind_attributes(at + 1);
-    while is_modifier(source.text(word)) && source.text(word) != "class" {
-        word += 1;
-    }
+    let word = source.behind_attributes(at + 1);
+    let word = source.behind_modifiers(word, "class");
     if let Some(end) = item(source, at, word) {
         return end;
     }
@@ -80,7 +78,7 @@ fn assigned(source: &mut Source<'_>, at: usize, names: &mut BTreeSet<String>) ->
         _ => at,
     };
     let mut sign = at + 1;
-    loop {
+    while source.may_look() {
         match source.text(sign) {
             "." => sign += 2,
             "[" => sign = source.closing(sign) + 1,

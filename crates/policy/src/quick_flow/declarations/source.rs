@@ -165,7 +165,7 @@ impl<'a> Source<'a> {
     }
 
     /// Counts what is looked at: whether there is more that may be.
-    fn may_look(&mut self) -> bool {
+    pub(super) fn may_look(&mut self) -> bool {
         self.left = self.left.saturating_sub(1);
         self.left > 0
     }

@@ -57,6 +57,9 @@ fn files_that_are_made_to_be_compared_slowly_are_compared() {
         ("A.cs", "[public "),
         ("A.swift", "public a="),
         ("A.php", "public static "),
+        ("A.php", "static "),
+        ("A.php", "public var "),
+        ("a.js", "module.exports."),
         ("a.rb", "class A;"),
         ("a.rs", "#[arg(\n"),
         ("a.rs", "#[arg(a)]\n"),
@@ -76,6 +79,23 @@ fn files_that_are_made_to_be_compared_slowly_are_compared() {
         let text = piece.repeat((1 << 18) / piece.len());
         let change = public_api_change(&path(name), Some(text.as_bytes()), Some(b"")).unwrap();
         assert!(change.added.len() <= 1, "{name}: {piece:?}");
+    }
+}
+
+#[test]
+fn modifiers_are_not_walked_over_again_from_each_of_them() {
+    let too_much: &[&str] = &["more than can be compared"];
+    for (name, head, piece, expected) in [
+        ("A.php", "", "static ", &[][..]),
+        ("a.js", "export { class }\n", "class ", too_much),
+        ("a.js", "", "module.exports.", too_much),
+    ] {
+        let text = format!("{head}{}", piece.repeat(((2 << 20) - head.len()) / piece.len()));
+        let began = std::time::Instant::now();
+        let change = public_api_change(&path(name), Some(text.as_bytes()), Some(b"")).unwrap();
+        assert_eq!(change.added, expected, "{name}: {piece:?}");
+        // Each of them from each other would take minutes.
+        assert!(began.elapsed().as_secs() < 30, "{name}: {:?}", began.elapsed());
     }
 }
 
