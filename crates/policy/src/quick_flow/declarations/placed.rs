@@ -64,7 +64,7 @@ pub(super) fn placed(source: &mut Source<'_>, text: &str, file: &str) {
                 at += 1;
                 continue;
             }
-            let end = source.end(at, Until::signs(&[";"])).clamp(at, line_end);
+            let end = source.end_within(at, line_end, Until::signs(&[";"]));
             let inner = statement(source, &mut open, indent, at..end, file);
             indent += usize::from(inner.is_some());
             at = inner.unwrap_or(end).max(at + 1);
@@ -156,7 +156,7 @@ fn statement(
         }
         Seen::Within => {
             inner = Some(match source.language {
-                Language::Python => source.end(words.start, Until::signs(&[":"])),
+                Language::Python => source.end_within(words.start, end, Until::signs(&[":"])),
                 _ => end,
             });
             block.owner = owner;

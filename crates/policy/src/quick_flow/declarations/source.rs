@@ -172,9 +172,14 @@ impl<'a> Source<'a> {
 
     /// Where what begins here ends: the place behind its last word.
     pub(super) fn end(&mut self, from: usize, until: Until) -> usize {
+        self.end_within(from, self.len(), until)
+    }
+
+    /// The same, where nothing from this limit on is looked at.
+    pub(super) fn end_within(&mut self, from: usize, limit: usize, until: Until) -> usize {
         let mut open: Vec<&str> = Vec::new();
         let mut at = from;
-        while at < self.len() && self.may_look() {
+        while at < limit.min(self.len()) && self.may_look() {
             let sign = self.text(at);
             let is_end = until.signs.contains(&sign) || (until.line && at > from && self.begins_statement(at));
             // What is less than something opens nothing.

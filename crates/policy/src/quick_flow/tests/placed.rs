@@ -1,6 +1,6 @@
 //! What languages offer to others in which its place says so.
 
-use super::all;
+use super::{all, api};
 
 #[test]
 fn what_python_offers_is_seen_at_the_top_under_conditions_and_in_classes() {
@@ -249,4 +249,18 @@ fn what_ruby_offers_is_told_by_where_it_stands() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_long_file_without_semicolons_is_compared() {
+    for (name, head, end) in [
+        ("a.py", "def c():\n    return ", ""),
+        ("a.rb", "def c\n  ", "\nend"),
+        ("a.kt", "fun c() {\n    ", "\n}"),
+    ] {
+        let file = |body: &str| format!("{}{head}{body}{end}\n", "x(f(a, b), c)\n".repeat(5_000));
+        assert_eq!(api(name, &file("1"), &file("2")), "", "{name}");
+    }
+    let long = "x = f(a, b)\n".repeat(5_000);
+    assert_eq!(api("a.py", &long, &format!("{long}y = 1\n")), "+y");
 }

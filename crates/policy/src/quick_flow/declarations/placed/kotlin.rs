@@ -33,7 +33,7 @@ pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
                 } else {
                     "companion"
                 };
-                let end = source.end(begin, Until::signs(&["{"])).min(last);
+                let end = source.end_within(begin, last, Until::signs(&["{"]));
                 return Seen::Type(name.to_owned(), begin..end);
             }
             "typealias" => Until::signs(&[]),
@@ -45,7 +45,7 @@ pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
             }
             _ => return Seen::Nothing,
         };
-        let end = source.end(begin, until).min(last);
+        let end = source.end_within(begin, last, until);
         return Seen::Declaration((begin..end).collect());
     }
     Seen::Nothing

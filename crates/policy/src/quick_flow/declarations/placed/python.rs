@@ -42,7 +42,7 @@ fn is_package(file: &str) -> bool {
 }
 
 fn head_end(source: &mut Source<'_>, begin: usize, end: usize) -> usize {
-    source.end(begin, Until::signs(&[":"])).min(end)
+    source.end_within(begin, end, Until::signs(&[":"]))
 }
 
 fn is_private(name: &str) -> bool {
@@ -55,7 +55,7 @@ fn names(source: &mut Source<'_>, words: Range<usize>, is_member: bool) -> Seen 
     let mut found = Vec::new();
     let mut begin = words.start;
     loop {
-        let sign = source.end(begin, Until::signs(&["=", ":"]));
+        let sign = source.end_within(begin, words.end, Until::signs(&["=", ":"]));
         let is_target = |at: usize| source.is_word(at) || matches!(source.text(at), "," | "(" | ")" | "[" | "]" | "*");
         let is_phrase = |at: usize| source.is_word(at) && source.is_word(at + 1);
         let is_name = sign > begin && sign < words.end && (begin..sign).all(|at| is_target(at) && !is_phrase(at));
@@ -77,7 +77,7 @@ fn names(source: &mut Source<'_>, words: Range<usize>, is_member: bool) -> Seen 
             continue;
         }
         let named: Vec<_> = named.map(str::to_owned).collect();
-        let value = source.end(sign + 1, Until::signs(&["="])).min(words.end);
+        let value = source.end_within(sign + 1, words.end, Until::signs(&["="]));
         let said = source.said(sign + 1..value);
         // Whether a field has a default is seen by those who make one.
         let default = if is_member && value < words.end { " = …" } else { "" };
