@@ -218,6 +218,11 @@ fn what_ruby_offers_is_told_by_where_it_stands() {
                 "+def c=(x)|-def b=(x)",
             ),
             (
+                "def a(b = nil, c)\nend\ndef d e = nil, f\nend\ndef g? = 1\ndef self.h = 1\n",
+                "def a(b = nil, c, x)\nend\ndef d e = nil, f, x\nend\ndef g? = 2\ndef self.h = 2\n",
+                "+def a(b = nil, c, x)|+def d e = nil, f, x|-def a(b = nil, c)|-def d e = nil, f",
+            ),
+            (
                 "class A\n  memoize def b; end\n  public def c; end\n  private_class_method def self.d; end\nend\n",
                 "class A\n  memoize def x; end\n  public def y; end\n  private_class_method def self.z; end\nend\n",
                 "+A: def x|+A: def y|-A: def b|-A: def c",

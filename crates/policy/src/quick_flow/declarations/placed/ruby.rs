@@ -1,7 +1,7 @@
 //! Ruby: what does not stand after `private`.
 
 use super::{Place, Seen};
-use crate::quick_flow::declarations::source::Source;
+use crate::quick_flow::declarations::source::{Source, Until};
 
 pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
     let (begin, end) = (place.words.start, place.words.end);
@@ -32,10 +32,15 @@ pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
     }
 }
 
-/// Where the body of a method begins that is written behind `=`; in `a=(value)` that sign is a part of the name.
-fn head_end(source: &Source<'_>, begin: usize, end: usize) -> usize {
-    let is_body = |at: &usize| source.text(*at) == "=" && !source.is_joined(*at);
-    (begin..end).find(is_body).unwrap_or(end)
+/// Where the body of a method begins that is written behind `=`; in `a=(value)` that sign is a part of the name, and behind a parameter it
+/// begins a default.
+fn head_end(source: &mut Source<'_>, begin: usize, end: usize) -> usize {
+    let sign = source.end_within(begin, end, Until::signs(&["="]));
+    let is_body = match source.before(sign) {
+        ")" | "?" | "!" => true,
+        _ => sign > 1 && matches!(source.before(sign - 1), "def" | "."),
+    };
+    if is_body && !source.is_joined(sign) { sign } else { end }
 }
 
 /// `A = 1`, `A, B = 1, 2`, `A ||= 1`: the names, and the value where it is a type.
