@@ -55,6 +55,11 @@ fn what_python_offers_is_seen_at_the_top_under_conditions_and_in_classes() {
                 "if __name__ == '__main__':\n    b = 1\n",
                 "",
             ),
+            (
+                "",
+                "if __name__ != \"__main__\":\n    def a(): pass\nif __name__ == \"__main__\" or X:\n    def b(): pass\n",
+                "+def a()|+def b()",
+            ),
             ("A, B = 1, 2\n", "A, C = 3, 4\n", "+C|-B"),
             (
                 "A = B = 1\n(C, [D]) = x\nE.f = 1\ng[0] = 1\nh(i=1)\n",

@@ -16,7 +16,7 @@ pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
         "class" if source.text(first + 1).starts_with('_') => Seen::Nothing,
         "class" => Seen::Type(source.text(first + 1).to_owned(), begin..head_end(source, begin, end)),
         // What is done when the file is run, and not when it is taken in.
-        "if" if (begin..end).any(|at| source.text(at) == "__name__") => Seen::Nothing,
+        "if" if is_run(source, first) => Seen::Nothing,
         "if" | "elif" | "else" | "try" | "except" | "finally" | "with" | "for" | "while" | "match" | "case"
             if head_end(source, begin, end) < end && !is_field(source, first) =>
         {
@@ -30,6 +30,13 @@ pub(super) fn seen(source: &mut Source<'_>, place: &Place<'_>) -> Seen {
         "type" if source.is_word(first + 1) => names(source, begin + 1..end, place.is_member),
         _ => names(source, begin..end, place.is_member),
     }
+}
+
+/// `if __name__ == "__main__":`, and nothing else that names these two.
+fn is_run(source: &Source<'_>, at: usize) -> bool {
+    let main = source.token(at + 3).map_or("", |token| token.text);
+    (source.text(at + 1), source.text(at + 2), source.text(at + 4)) == ("__name__", "==", ":")
+        && matches!(main, "\"__main__\"" | "'__main__'")
 }
 
 /// `match: int` and `case: int` give names types.
