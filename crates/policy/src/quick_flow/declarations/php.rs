@@ -14,7 +14,11 @@ pub(super) fn php(source: &mut Source<'_>) {
 fn declaration(source: &mut Source<'_>, at: usize) -> Option<usize> {
     let word = source.text(at);
     let is_named = source.is_word(at + 1) || (word == "function" && source.text(at + 1) == "&");
-    let is_value = matches!(source.before(at), "::" | "->" | "?->" | "use" | "new" | "\\");
+    let is_value = match source.before(at) {
+        "::" | "->" | "?->" | "use" | "new" => true,
+        "\\" => word != "define",
+        _ => false,
+    };
     if is_value {
         return None;
     }

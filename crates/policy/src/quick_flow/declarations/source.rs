@@ -9,6 +9,27 @@ use super::Language;
 /// How many words of one file are looked at, those of a body more than once. Where there are more, nobody can tell what is offered.
 const MAX_LOOKED_AT: usize = 1 << 22;
 
+/// Words of PHP that mean the same in whatever case they are written.
+const PHP_WORDS: [&str; 17] = [
+    "abstract",
+    "class",
+    "const",
+    "define",
+    "enum",
+    "final",
+    "function",
+    "interface",
+    "new",
+    "private",
+    "protected",
+    "public",
+    "readonly",
+    "static",
+    "trait",
+    "use",
+    "var",
+];
+
 /// Words that go on with the line before.
 const CONTINUING: [&str; 9] = [
     "extends",
@@ -122,8 +143,10 @@ impl<'a> Source<'a> {
     /// The word or sign that stands here; nothing for a text in quotes.
     pub(super) fn text(&self, at: usize) -> &'a str {
         match self.tokens.get(at) {
-            Some(token) if token.kind != Kind::Text => token.text,
-            _ => "",
+            Some(token) if token.kind == Kind::Text => "",
+            Some(token) if self.language == Language::Php => php_word(token.text),
+            Some(token) => token.text,
+            None => "",
         }
     }
 
@@ -315,6 +338,14 @@ impl<'a> Source<'a> {
     pub(super) fn declare_text(&mut self, text: String) {
         self.found.add_text(text);
     }
+}
+
+fn php_word(text: &str) -> &str {
+    if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return text;
+    }
+    let known = PHP_WORDS.into_iter().find(|word| word.eq_ignore_ascii_case(text));
+    known.unwrap_or(text)
 }
 
 fn line_by_line(text: &str, language: Language) -> Vec<Token<'_>> {

@@ -217,6 +217,11 @@ fn whatever_php_does_not_hide_is_seen() {
                 "enum A: string { case B = 'c'; function c() { return 2; } }\n",
                 "+enum A: string { case B = 'c'; function c() { } }|-enum A: string { case B = 'b'; function c() { } }",
             ),
+            (
+                "",
+                "Function a() {} CLASS B { PUBLIC FUNCTION c() {} Private Function d() {} } \\define('E', 1);\n",
+                "+CLASS B|+Function a()|+PUBLIC FUNCTION c()|+define('E'",
+            ),
             ("define('A', 1);\n", "define('B', 2);\n", "+define('B'|-define('A'"),
             (
                 "abstract class A { abstract function b(); }\n",
