@@ -143,8 +143,10 @@ fn offered(language: Language, file: &str, text: &str) -> Option<Found> {
         Language::Php => php::php(&mut source),
         Language::Python | Language::Kotlin | Language::Ruby => placed::placed(&mut source, text, file),
     }
+    // What begins with `*` is code where the words say so, and else goes on with a comment.
+    let starred = source.lines_beginning_with("*");
     let mut found = source.finish()?;
-    for option in options(language, text) {
+    for option in options(language, text, |line| starred.contains(&line)) {
         found.add_text(option);
     }
     Some(found)

@@ -116,28 +116,50 @@ impl Language {
         }
     }
 
-    fn is_comment(self, line: &str) -> bool {
-        match self {
-            Self::Python | Self::Ruby => line.starts_with('#'),
-            _ => ["//", "/*", "*"].iter().any(|sign| line.starts_with(sign)),
+    /// How much of this line is comment that begins here; none: none does.
+    fn comment(self, text: &str) -> Option<usize> {
+        let has_hashes = matches!(self, Self::Python | Self::Ruby);
+        let is_block = !has_hashes && text.starts_with("/*");
+        if !is_block && !text.starts_with(if has_hashes { "#" } else { "//" }) {
+            return None;
         }
+        let here = text.split('\n').next().unwrap_or_default();
+        Some(if is_block { behind_comment(here, 2) } else { here.len() })
+    }
+
+    /// A line without the comments that it begins with. With `*` only those of several lines go on.
+    fn behind_comments(self, line: &str, is_inside: bool) -> &str {
+        let mut rest = line.trim_start();
+        if is_inside && rest.starts_with('*') {
+            rest = rest.get(behind_comment(rest, 0)..).unwrap_or_default().trim_start();
+        }
+        while let Some(length) = self.comment(rest) {
+            rest = rest.get(length..).unwrap_or_default().trim_start();
+        }
+        rest
     }
 }
 
-/// Each option or command that a file declares, in one line.
-pub(super) fn options(language: Language, text: &str) -> Vec<String> {
+/// Behind the end of a comment that is looked for from here; the end of the line where it goes on.
+fn behind_comment(line: &str, from: usize) -> usize {
+    let end = line.get(from..).and_then(|rest| rest.find("*/"));
+    end.map_or(line.len(), |end| from + end + 2)
+}
+
+/// Each option or command that a file declares, in one line. In lines that `is_code` knows, `*` goes on with no comment.
+pub(super) fn options(language: Language, text: &str, is_code: impl Fn(u64) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     let marks = language.marks();
     let (mut start, mut taken) = (0, 0);
     let mut calls = Calls::new(marks.calls.as_ref(), text);
-    for line in text.split_inclusive('\n') {
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
         let end = start + line.len();
         // What was taken with an option above is a part of it.
         let mut from = taken.max(start);
         start = end;
         let rest = text.get(from..end).unwrap_or_default();
-        let here = rest.trim_start();
-        if here.is_empty() || language.is_comment(here) {
+        let here = language.behind_comments(rest, !is_code(number));
+        if here.is_empty() {
             continue;
         }
         from += rest.len() - here.len();
@@ -207,13 +229,12 @@ impl<'t> Calls<'t> {
 
 /// What an attribute stands on: the next line that is none itself, up to its body.
 fn subject(language: Language, text: &str) -> &str {
-    let is_between = |line: &str| {
-        line.is_empty()
-            || language.is_comment(line)
-            || line.starts_with('@')
-            || (line.starts_with(['#', '[']) && line.ends_with(']'))
-    };
-    let mut lines = text.lines().map(str::trim).take(MAX_LINES_BETWEEN);
+    let is_between =
+        |line: &str| line.is_empty() || line.starts_with('@') || (line.starts_with(['#', '[']) && line.ends_with(']'));
+    let mut lines = text
+        .lines()
+        .take(MAX_LINES_BETWEEN)
+        .map(|line| language.behind_comments(line, true).trim_end());
     let line = lines.find(|line| !is_between(line)).unwrap_or_default();
     line.trim_end_matches(['{', ',', ';', ':', ' '])
 }
@@ -250,8 +271,8 @@ fn reach(language: Language, text: &str, range: Range<usize>) -> (usize, String)
             } else if character == open {
                 quote = None;
             }
-        } else if depth > 0 && !here.starts_with('*') && language.is_comment(here) {
-            skipped_to = at + here.find('\n').unwrap_or(here.len());
+        } else if let Some(length) = (depth > 0).then(|| language.comment(here)).flatten() {
+            skipped_to = at + length;
             continue;
         } else if language.begins_function(here) {
             return (range.end + at, kept);

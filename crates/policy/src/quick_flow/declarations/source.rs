@@ -1,6 +1,6 @@
 //! A source file as its words, with what it was found to declare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tokens::{Kind, Token, tokens};
 
@@ -174,6 +174,12 @@ impl<'a> Source<'a> {
             (Some(before), Some(here)) => here.line > before.end_line,
             _ => true,
         }
+    }
+
+    /// The lines whose first word is this one.
+    pub(super) fn lines_beginning_with(&self, word: &str) -> BTreeSet<u64> {
+        let begin = (0..self.len()).filter(|at| self.text(*at) == word && self.begins_line(*at));
+        begin.filter_map(|at| Some(self.token(at)?.line)).collect()
     }
 
     /// Whether a line begins here that does not go on with the one before.

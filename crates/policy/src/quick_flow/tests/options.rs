@@ -177,3 +177,32 @@ fn what_a_command_line_takes_is_compared_and_what_it_does_is_not() {
         assert_eq!(api(name, before, after), expected, "{name}: {before:?} {after:?}");
     }
 }
+
+#[test]
+fn what_stands_behind_a_comment_in_its_line_is_looked_at() {
+    for (name, before, after, expected) in [
+        ("a.js", "", "/**/ p.option('--a')\n", "+--a: p.option('--a')"),
+        ("a.js", "", "/* x\n * y */ p.option('--a')\n", "+--a: p.option('--a')"),
+        (
+            "a.js",
+            "p.option('--a', /* why */ 1)\n",
+            "p.option('--a', /* what */ 2)\n",
+            "+--a: p.option('--a', 2)|---a: p.option('--a', 1)",
+        ),
+        (
+            "a.rs",
+            "",
+            "fn f(slot: &mut Arg) {\n    *slot = Arg::new(\"a\");\n}\n",
+            "+a: *slot = Arg::new(\"a\")",
+        ),
+        ("a.rs", "", "/**\n * Arg::new(\"a\")\n */\nfn f() {}\n", ""),
+        (
+            "a.rs",
+            "",
+            "#[arg(long)]\n/** One.\n * Two. */ a: bool,\n",
+            "+a: bool with #[arg(long)]",
+        ),
+    ] {
+        assert_eq!(api(name, before, after), expected, "{name}: {before:?} {after:?}");
+    }
+}
