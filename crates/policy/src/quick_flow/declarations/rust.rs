@@ -1,6 +1,7 @@
 //! What Rust offers: whatever is `pub` to everyone, and which traits its types implement.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::members::Members;
 use super::source::{Source, Until};
@@ -47,9 +48,8 @@ pub(super) fn rust(source: &mut Source<'_>) {
             }
             "impl" if begins_item(source, at) => {
                 let end = source.end(at, Until::signs(&["{", ";"]));
-                // `for<'a>` is none.
-                let is_of_trait = (at..end).any(|at| source.text(at) == "for" && source.text(at + 1) != "<");
-                if is_of_trait && !(at..end).any(|at| private.contains(source.text(at))) {
+                let names = implemented(source, at..end);
+                if names.is_some_and(|names| !names.iter().any(|name| private.is(at, name))) {
                     source.declare(at..end);
                 }
                 Some(end)
@@ -81,17 +81,75 @@ fn begins_item(source: &Source<'_>, at: usize) -> bool {
 }
 
 /// The types and traits that a file declares for itself alone: what is implemented for them, or by them, is not seen.
-fn private_types<'a>(source: &Source<'a>) -> BTreeSet<&'a str> {
+struct Private<'a> {
+    /// The word at which the block begins that each word stands in.
+    blocks: Vec<usize>,
+    names: BTreeSet<(usize, &'a str)>,
+}
+
+impl Private<'_> {
+    /// Whether a name means one of those here: what another block declares has nothing to do with it.
+    fn is(&self, at: usize, name: &str) -> bool {
+        let block = self.blocks.get(at).copied().unwrap_or_default();
+        self.names.contains(&(block, name))
+    }
+}
+
+fn private_types<'a>(source: &Source<'a>) -> Private<'a> {
     let (mut private, mut public) = (BTreeSet::new(), BTreeSet::new());
+    let (mut blocks, mut open) = (Vec::new(), vec![0]);
     for at in 0..source.len() {
-        let is_type = matches!(source.text(at), "struct" | "enum" | "union" | "trait") && source.is_word(at + 1);
-        if is_type && source.before(at) == "pub" {
-            public.insert(source.text(at + 1));
-        } else if is_type {
-            private.insert(source.text(at + 1));
+        match source.text(at) {
+            "{" => open.push(at),
+            "}" => drop(open.pop()),
+            _ => {}
+        }
+        let block = open.last().copied().unwrap_or_default();
+        blocks.push(block);
+        if !matches!(source.text(at), "struct" | "enum" | "union" | "trait") || !source.is_word(at + 1) {
+            continue;
+        }
+        let mut first = at;
+        while matches!(source.before(first), "unsafe" | "auto") {
+            first -= 1;
+        }
+        if source.before(first) == "pub" {
+            public.insert((block, source.text(at + 1)));
+        } else {
+            private.insert((block, source.text(at + 1)));
         }
     }
-    private.difference(&public).copied().collect()
+    let names = private.difference(&public).copied().collect();
+    Private { blocks, names }
+}
+
+/// The names of the trait and of the type in the head of an `impl`, those without a path that are no parameters of it; none: it is of no trait.
+fn implemented<'a>(source: &Source<'a>, head: Range<usize>) -> Option<Vec<&'a str>> {
+    let mut angles = 0_usize;
+    let (mut parameters, mut names) = (BTreeSet::new(), Vec::new());
+    let (mut last, mut is_of_trait) = (None, false);
+    let has_parameters = source.text(head.start + 1) == "<";
+    for at in head.start + 1..head.end {
+        let text = source.text(at);
+        match text {
+            "<" => angles += 1,
+            ">" => angles = angles.saturating_sub(1),
+            "where" if angles == 0 => break,
+            // `for<'a>` is none.
+            "for" if angles == 0 && source.text(at + 1) != "<" => {
+                names.extend(last.take());
+                is_of_trait = true;
+            }
+            _ if !source.is_word(at) => {}
+            _ if angles == 0 => last = (source.before(at) != "::").then_some(text),
+            // The first angles are those behind `impl`.
+            _ if has_parameters && last.is_none() && !is_of_trait => drop(parameters.insert(text)),
+            _ => {}
+        }
+    }
+    names.extend(last);
+    names.retain(|name| !parameters.contains(name));
+    is_of_trait.then_some(names)
 }
 
 /// The names of the traits that these attributes derive.

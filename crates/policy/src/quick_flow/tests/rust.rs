@@ -160,3 +160,37 @@ fn whatever_is_pub_and_what_is_implemented_is_seen_wherever_it_stands() {
         ],
     );
 }
+
+#[test]
+fn what_is_private_hides_nothing_that_only_shares_its_name() {
+    all(
+        "a.rs",
+        &[
+            (
+                "pub unsafe trait Raw {}\n",
+                "pub unsafe trait Raw {}\nunsafe impl Raw for Foo {}\n",
+                "+impl Raw for Foo",
+            ),
+            (
+                "",
+                "mod m { struct Display; impl Clone for Display {} }\nimpl fmt::Display for Thing {}\nimpl Display for Other {}\n",
+                "+impl Display for Other|+impl fmt::Display for Thing",
+            ),
+            (
+                "struct T;\n",
+                "struct T;\nimpl<T: Copy> From<T> for b::A {}\nimpl<T> Clone for T {}\nimpl Clone for T {}\n",
+                "+impl<T: Copy> From<T> for b::A|+impl<T> Clone for T",
+            ),
+            (
+                "struct Display;\n",
+                "struct Display;\nimpl fmt::Display for A where Display: Copy {}\n",
+                "+impl fmt::Display for A where Display: Copy",
+            ),
+            (
+                "struct A<T>(T);\n",
+                "struct A<T>(T);\nimpl<T> Clone for A<T> {}\nimpl<'a> Clone for &'a A<u8> {}\n",
+                "",
+            ),
+        ],
+    );
+}
