@@ -93,6 +93,12 @@ const PAIRS: [&str; 12] = ["::", "->", "=>", "<=", ">=", "==", "!=", "&&", "||",
 
 /// The tokens of a text. Total: whatever does not end, ends with the line or the text.
 pub(crate) fn tokens(text: &str, language: Language) -> Vec<Token<'_>> {
+    tokens_and_unclosed(text, language).0
+}
+
+/// The same, with the rest of the text from where a comment or a text begins that is never closed. Who errs about how a language writes
+/// them ends there.
+pub(crate) fn tokens_and_unclosed(text: &str, language: Language) -> (Vec<Token<'_>>, Option<&str>) {
     let mut lexer = Lexer {
         text,
         language,
@@ -100,9 +106,10 @@ pub(crate) fn tokens(text: &str, language: Language) -> Vec<Token<'_>> {
         line: 1,
         line_start: 0,
         found: Vec::new(),
+        unclosed: None,
     };
     while lexer.step() {}
-    lexer.found
+    (lexer.found, lexer.unclosed.and_then(|begin| text.get(begin..)))
 }
 
 struct Lexer<'a> {
@@ -112,6 +119,8 @@ struct Lexer<'a> {
     line: u64,
     line_start: usize,
     found: Vec<Token<'a>>,
+    /// Where something begins that is never closed.
+    unclosed: Option<usize>,
 }
 
 impl<'a> Lexer<'a> {
@@ -128,7 +137,7 @@ impl<'a> Lexer<'a> {
             self.pass(first.len_utf8());
         } else if let Some(length) = self.comment(rest) {
             self.pass(length);
-        } else if let Some(length) = self.quoted(rest, first) {
+        } else if let Some(length) = self.quoted(rest) {
             self.take(Kind::Text, length);
         } else if first.is_ascii_digit() {
             self.take(Kind::Number, number(rest));
@@ -164,7 +173,15 @@ impl<'a> Lexer<'a> {
         });
     }
 
-    fn comment(&self, rest: &str) -> Option<usize> {
+    /// The length of what begins here, which is that of all the rest where it is never closed.
+    fn closed(&mut self, length: Option<usize>) -> usize {
+        length.unwrap_or_else(|| {
+            self.unclosed = Some(self.at);
+            self.rest().len()
+        })
+    }
+
+    fn comment(&mut self, rest: &str) -> Option<usize> {
         let line = || rest.find('\n').unwrap_or(rest.len());
         if self.language.has_slash_comments() {
             // Go is told in such whether a file is built, and with what.
@@ -173,7 +190,8 @@ impl<'a> Lexer<'a> {
                 return Some(line());
             }
             if rest.starts_with("/*") {
-                return Some(self.block_comment(rest));
+                let length = self.block_comment(rest);
+                return Some(self.closed(length));
             }
         }
         // `$#`, `${#a}` and `a#b` are none in shells and their kin.
@@ -182,7 +200,7 @@ impl<'a> Lexer<'a> {
         (self.language.has_hash_comments() && rest.starts_with('#') && begins).then(line)
     }
 
-    fn block_comment(&self, rest: &str) -> usize {
+    fn block_comment(&self, rest: &str) -> Option<usize> {
         let nests = matches!(self.language, Language::Rust);
         let (mut depth, mut at) = (0_usize, 0);
         while let Some(found) = rest.get(at..).and_then(|rest| rest.find(['*', '/'])) {
@@ -195,20 +213,20 @@ impl<'a> Lexer<'a> {
                 depth = depth.saturating_sub(1);
                 at += 2;
                 if depth == 0 {
-                    return at;
+                    return Some(at);
                 }
             } else {
                 at += 1;
             }
         }
-        rest.len()
+        None
     }
 
     /// How long a text is that begins here.
-    fn quoted(&self, rest: &str, first: char) -> Option<usize> {
+    fn quoted(&mut self, rest: &str) -> Option<usize> {
         use Language::{Go, Jvm, Python, Rust, Script};
         if let (Rust, Some(length)) = (self.language, raw_text(rest)) {
-            return Some(length);
+            return Some(self.closed(length));
         }
         let prefix = match self.language {
             Python => rest
@@ -226,26 +244,20 @@ impl<'a> Lexer<'a> {
         let triple = matches!(self.language, Python | Jvm | Language::Other);
         for mark in ["\"\"\"", "'''"] {
             if triple && body.starts_with(mark) {
-                return Some(prefix + until(body, mark, true, true));
+                let length = until(body, mark, true, true).map(|length| prefix + length);
+                return Some(self.closed(length));
             }
         }
-        match quote {
-            '"' => Some(
-                prefix
-                    + until(
-                        body,
-                        "\"",
-                        true,
-                        self.language == Rust || self.language == Language::Hash,
-                    ),
-            ),
-            '\'' if self.language == Rust => character(body).map(|length| prefix + length),
-            '\'' => Some(prefix + until(body, "'", true, self.language == Language::Hash)),
-            '`' if matches!(self.language, Script | Go | Jvm) => Some(until(body, "`", self.language == Script, true)),
-            '/' if self.language == Script && self.may_begin_a_pattern() => pattern(body),
-            _ => None,
-        }
-        .filter(|_| first == quote || prefix > 0)
+        let spans_lines = self.language == Language::Hash;
+        let length = match quote {
+            '"' => until(body, "\"", true, self.language == Rust || spans_lines),
+            '\'' if self.language == Rust => Some(character(body)?),
+            '\'' => until(body, "'", true, spans_lines),
+            '`' if matches!(self.language, Script | Go | Jvm) => until(body, "`", self.language == Script, true),
+            '/' if self.language == Script && self.may_begin_a_pattern() => Some(pattern(body)?),
+            _ => return None,
+        };
+        Some(self.closed(length.map(|length| prefix + length)))
     }
 
     /// Whether `/` begins a regular expression here, rather than divides.
@@ -280,16 +292,17 @@ fn number(rest: &str) -> usize {
     }
 }
 
-/// The length of a text that begins with `mark` and ends with the next one, or with the line where it cannot span several.
-fn until(body: &str, mark: &str, escapes: bool, spans_lines: bool) -> usize {
+/// The length of a text that begins with `mark` and ends with the next one, or with the line where it cannot span several; none: it can,
+/// and does not end.
+fn until(body: &str, mark: &str, escapes: bool, spans_lines: bool) -> Option<usize> {
     let mut at = mark.len();
     while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
         let first = rest.chars().next().map_or(1, char::len_utf8);
         if rest.starts_with(mark) {
-            return at + mark.len();
+            return Some(at + mark.len());
         }
         if rest.starts_with('\n') && !spans_lines {
-            return at;
+            return Some(at);
         }
         at += first;
         if escapes && rest.starts_with('\\') {
@@ -299,11 +312,11 @@ fn until(body: &str, mark: &str, escapes: bool, spans_lines: bool) -> usize {
                 .map_or(0, char::len_utf8);
         }
     }
-    body.len()
+    (!spans_lines).then_some(body.len())
 }
 
-/// `r"…"`, `r#"…"#` and those of bytes.
-fn raw_text(rest: &str) -> Option<usize> {
+/// `r"…"`, `r#"…"#` and those of bytes; within: none, where it does not end.
+fn raw_text(rest: &str) -> Option<Option<usize>> {
     let start = ["r", "br", "cr"].into_iter().find(|start| {
         let after = rest.strip_prefix(start).unwrap_or_default();
         after.trim_start_matches('#').starts_with('"')
@@ -311,8 +324,8 @@ fn raw_text(rest: &str) -> Option<usize> {
     let hashes = rest.get(start.len()..)?.find('"')?;
     let open = start.len() + hashes + 1;
     let close = format!("\"{}", "#".repeat(hashes));
-    let length = rest.get(open..)?.find(&close).map(|found| open + found + close.len());
-    Some(length.unwrap_or(rest.len()))
+    let end = rest.get(open..)?.find(&close);
+    Some(end.map(|end| open + end + close.len()))
 }
 
 /// `'a'` or `'\n'`; none: a lifetime.
@@ -320,7 +333,7 @@ fn character(body: &str) -> Option<usize> {
     let mut characters = body.char_indices().skip(1);
     let (_, first) = characters.next()?;
     if first == '\\' {
-        return Some(until(body, "'", true, false));
+        return until(body, "'", true, false);
     }
     let (at, second) = characters.next()?;
     (second == '\'').then_some(at + 1)

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::tokens::{Kind, Token, tokens};
+use crate::tokens::{Kind, Token, tokens, tokens_and_unclosed};
 
 use super::Language;
 
 /// How many words of one file are looked at, those of a body more than once. Where there are more, nobody can tell what is offered.
 const MAX_LOOKED_AT: usize = 1 << 22;
+
+/// What stands for the rest of a file in which a comment or a text begins that is never closed.
+const UNCLOSED: &str = "what is never closed";
 
 /// Words of PHP that mean the same in whatever case they are written.
 const PHP_WORDS: [&str; 17] = [
@@ -114,15 +117,20 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub(super) fn new(text: &'a str, language: Language) -> Self {
-        let tokens = match language {
+        let (tokens, unclosed) = match language {
             // In Ruby an apostrophe in a text of many lines would open one that ends nowhere.
-            Language::Ruby => line_by_line(text, language),
-            _ => tokens(text, language.words()),
+            Language::Ruby => (line_by_line(text, language), None),
+            _ => tokens_and_unclosed(text, language.words()),
         };
+        let mut found = Found::default();
+        if let Some(rest) = unclosed {
+            // Nobody knows what stands in it, so any change there is one of what is offered.
+            found.add(rest.to_owned(), || UNCLOSED.to_owned());
+        }
         Self {
             language,
             tokens,
-            found: Found::default(),
+            found,
             left: MAX_LOOKED_AT,
         }
     }

@@ -33,6 +33,30 @@ fn a_file_that_is_too_large_for_its_words_counts_as_changed() {
     assert_eq!(change.added, ["more than can be compared"]);
 }
 
+#[test]
+fn what_is_never_closed_counts_as_changed_where_it_changes() {
+    for (name, opening) in [
+        ("a.rs", "/*"),
+        ("a.rs", "\""),
+        ("a.rs", "r#\""),
+        ("a.js", "`"),
+        ("a.py", "'''"),
+        ("a.go", "`"),
+        ("a.kt", "\"\"\""),
+        ("A.java", "/*"),
+        ("A.cs", "/*"),
+        ("A.swift", "\"\"\""),
+        ("A.php", "/*"),
+    ] {
+        let file = |text: &str| format!("a\n{opening}\n{text}\n");
+        let change = |before: &str, after: &str| {
+            public_api_change(&path(name), Some(file(before).as_bytes()), Some(file(after).as_bytes())).unwrap()
+        };
+        assert_eq!(change("1", "2").added, ["what is never closed"], "{name}: {opening}");
+        assert!(change("1", "1").is_empty(), "{name}: {opening}");
+    }
+}
+
 /// None of these may take longer than its size allows for.
 #[test]
 fn files_that_are_made_to_be_compared_slowly_are_compared() {
