@@ -1,5 +1,9 @@
 //! Source text as words, numbers, texts and signs: comments are gone, and how it is laid out no longer counts.
 
+mod texts;
+
+use self::texts::text_at;
+
 /// How a language writes comments, texts and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -8,8 +12,12 @@ pub(crate) enum Language {
     Script,
     Python,
     Go,
-    /// Java, Kotlin and their kin.
+    /// Java and its kin.
     Jvm,
+    Kotlin,
+    Swift,
+    CSharp,
+    Php,
     /// Others in which `#` begins a comment.
     Hash,
     /// All others.
@@ -24,12 +32,21 @@ impl Language {
             "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "vue" | "svelte" => Self::Script,
             "py" | "pyi" => Self::Python,
             "go" => Self::Go,
-            "java" | "kt" | "kts" | "groovy" | "scala" => Self::Jvm,
+            "java" | "groovy" | "scala" => Self::Jvm,
+            "kt" | "kts" => Self::Kotlin,
+            "swift" => Self::Swift,
+            "cs" => Self::CSharp,
+            "php" => Self::Php,
             "rb" | "sh" | "bash" | "bats" | "pl" | "t" | "ex" | "exs" | "jl" | "r" | "nim" => Self::Hash,
-            "c" | "cc" | "cpp" | "cxx" | "h" | "hpp" | "cs" | "fs" | "swift" | "php" | "dart" | "lua" | "m" | "mm"
-            | "zig" | "hs" | "ml" | "clj" | "erl" => Self::Other,
+            "c" | "cc" | "cpp" | "cxx" | "h" | "hpp" | "fs" | "dart" | "lua" | "m" | "mm" | "zig" | "hs" | "ml"
+            | "clj" | "erl" => Self::Other,
             _ => return None,
         })
+    }
+
+    /// Whether nobody knows how it writes tests.
+    pub(crate) fn has_unknown_tests(self) -> bool {
+        matches!(self, Self::Hash | Self::Other | Self::Swift | Self::CSharp | Self::Php)
     }
 
     fn has_hash_comments(self) -> bool {
@@ -106,6 +123,8 @@ pub(crate) fn tokens_and_unclosed(text: &str, language: Language) -> (Vec<Token<
         line: 1,
         line_start: 0,
         found: Vec::new(),
+        heads: Vec::new(),
+        is_behind_head: false,
         unclosed: None,
     };
     while lexer.step() {}
@@ -119,6 +138,10 @@ struct Lexer<'a> {
     line: u64,
     line_start: usize,
     found: Vec<Token<'a>>,
+    /// For each `(` that is open, whether a statement goes on behind it.
+    heads: Vec<bool>,
+    /// Whether the last `)` closed such a one.
+    is_behind_head: bool,
     /// Where something begins that is never closed.
     unclosed: Option<usize>,
 }
@@ -144,6 +167,7 @@ impl<'a> Lexer<'a> {
         } else if is_of_word(first) {
             self.take(Kind::Word, rest.find(|c| !is_of_word(c)).unwrap_or(rest.len()));
         } else {
+            self.count_heads(first);
             let pair = PAIRS.iter().find(|pair| rest.starts_with(**pair));
             self.take(Kind::Sign, pair.map_or(first.len_utf8(), |pair| pair.len()));
         }
@@ -183,6 +207,21 @@ impl<'a> Lexer<'a> {
 
     fn comment(&mut self, rest: &str) -> Option<usize> {
         let line = || rest.find('\n').unwrap_or(rest.len());
+        match self.language {
+            Language::Php => {
+                if let Some(length) = php_comment(rest, self.at == 0) {
+                    return Some(length);
+                }
+            }
+            // `#region` and the like are for nobody but the compiler.
+            Language::CSharp => {
+                let begins_line = self.found.last().is_none_or(|last| last.end_line < self.line);
+                if rest.starts_with('#') && begins_line {
+                    return Some(line());
+                }
+            }
+            _ => {}
+        }
         if self.language.has_slash_comments() {
             // Go is told in such whether a file is built, and with what.
             let is_told = self.language == Language::Go && rest.starts_with("//go:");
@@ -201,7 +240,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn block_comment(&self, rest: &str) -> Option<usize> {
-        let nests = matches!(self.language, Language::Rust);
+        let nests = matches!(self.language, Language::Rust | Language::Kotlin | Language::Swift);
         let (mut depth, mut at) = (0_usize, 0);
         while let Some(found) = rest.get(at..).and_then(|rest| rest.find(['*', '/'])) {
             at += found;
@@ -223,50 +262,66 @@ impl<'a> Lexer<'a> {
     }
 
     /// How long a text is that begins here.
+    fn count_heads(&mut self, sign: char) {
+        let is_head = |last: &Token<'_>| matches!(last.text, "if" | "while" | "for" | "with");
+        match sign {
+            '(' => self.heads.push(self.found.last().is_some_and(is_head)),
+            ')' => self.is_behind_head = self.heads.pop().unwrap_or_default(),
+            _ => {}
+        }
+    }
+
     fn quoted(&mut self, rest: &str) -> Option<usize> {
-        use Language::{Go, Jvm, Python, Rust, Script};
-        if let (Rust, Some(length)) = (self.language, raw_text(rest)) {
-            return Some(self.closed(length));
-        }
-        let prefix = match self.language {
-            Python => rest
-                .find(|c: char| !"rRbBuUfF".contains(c))
-                .filter(|length| *length < 3)
-                .unwrap_or(0),
-            Rust => usize::from(rest.starts_with("b\"") || rest.starts_with("b'") || rest.starts_with("c\"")),
-            _ => 0,
+        let is_script = self.language == Language::Script;
+        let length = match text_at(rest, self.language, 0) {
+            Some(length) => length,
+            None if is_script && rest.starts_with('/') && self.may_begin_a_pattern() => Some(pattern(rest)?),
+            None => return None,
         };
-        let body = rest.get(prefix..)?;
-        let quote = body.chars().next()?;
-        if prefix > 0 && !matches!(quote, '"' | '\'') {
-            return None;
-        }
-        let triple = matches!(self.language, Python | Jvm | Language::Other);
-        for mark in ["\"\"\"", "'''"] {
-            if triple && body.starts_with(mark) {
-                let length = until(body, mark, true, true).map(|length| prefix + length);
-                return Some(self.closed(length));
-            }
-        }
-        let spans_lines = self.language == Language::Hash;
-        let length = match quote {
-            '"' => until(body, "\"", true, self.language == Rust || spans_lines),
-            '\'' if self.language == Rust => Some(character(body)?),
-            '\'' => until(body, "'", true, spans_lines),
-            '`' if matches!(self.language, Script | Go | Jvm) => until(body, "`", self.language == Script, true),
-            '/' if self.language == Script && self.may_begin_a_pattern() => Some(pattern(body)?),
-            _ => return None,
-        };
-        Some(self.closed(length.map(|length| prefix + length)))
+        Some(self.closed(length))
     }
 
     /// Whether `/` begins a regular expression here, rather than divides.
     fn may_begin_a_pattern(&self) -> bool {
         self.found.last().is_none_or(|last| match last.kind {
-            Kind::Sign => !matches!(last.text, ")" | "]" | "}"),
-            Kind::Word => matches!(last.text, "return" | "typeof" | "case" | "in" | "of"),
+            Kind::Sign if last.text == ")" => self.is_behind_head,
+            Kind::Sign => !matches!(last.text, "]" | "}"),
+            Kind::Word => matches!(
+                last.text,
+                "return"
+                    | "typeof"
+                    | "case"
+                    | "in"
+                    | "of"
+                    | "else"
+                    | "do"
+                    | "throw"
+                    | "void"
+                    | "delete"
+                    | "yield"
+                    | "await"
+            ),
             Kind::Number | Kind::Text => false,
         })
+    }
+}
+
+/// A comment of PHP in one line, which the code ends with as well, or what stands outside of the code.
+fn php_comment(rest: &str, is_file: bool) -> Option<usize> {
+    let is_line = rest.starts_with("//") || (rest.starts_with('#') && !rest.starts_with("#["));
+    if is_line {
+        let line = rest.split('\n').next()?;
+        return Some(line.find("?>").unwrap_or(line.len()));
+    }
+    if !is_file && !rest.starts_with("?>") {
+        return None;
+    }
+    let mut begins = rest.match_indices("<?");
+    let code = begins.find(|(at, _)| !rest.get(at + 2..).is_some_and(|rest| rest.starts_with("xml")));
+    match code {
+        Some((at, mark)) => Some(at + mark.len()),
+        // What never says that it is code may be a part of it.
+        None => (!is_file).then_some(rest.len()),
     }
 }
 
@@ -290,53 +345,6 @@ fn number(rest: &str) -> usize {
             return at;
         }
     }
-}
-
-/// The length of a text that begins with `mark` and ends with the next one, or with the line where it cannot span several; none: it can,
-/// and does not end.
-fn until(body: &str, mark: &str, escapes: bool, spans_lines: bool) -> Option<usize> {
-    let mut at = mark.len();
-    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
-        let first = rest.chars().next().map_or(1, char::len_utf8);
-        if rest.starts_with(mark) {
-            return Some(at + mark.len());
-        }
-        if rest.starts_with('\n') && !spans_lines {
-            return Some(at);
-        }
-        at += first;
-        if escapes && rest.starts_with('\\') {
-            at += body
-                .get(at..)
-                .and_then(|rest| rest.chars().next())
-                .map_or(0, char::len_utf8);
-        }
-    }
-    (!spans_lines).then_some(body.len())
-}
-
-/// `r"…"`, `r#"…"#` and those of bytes; within: none, where it does not end.
-fn raw_text(rest: &str) -> Option<Option<usize>> {
-    let start = ["r", "br", "cr"].into_iter().find(|start| {
-        let after = rest.strip_prefix(start).unwrap_or_default();
-        after.trim_start_matches('#').starts_with('"')
-    })?;
-    let hashes = rest.get(start.len()..)?.find('"')?;
-    let open = start.len() + hashes + 1;
-    let close = format!("\"{}", "#".repeat(hashes));
-    let end = rest.get(open..)?.find(&close);
-    Some(end.map(|end| open + end + close.len()))
-}
-
-/// `'a'` or `'\n'`; none: a lifetime.
-fn character(body: &str) -> Option<usize> {
-    let mut characters = body.char_indices().skip(1);
-    let (_, first) = characters.next()?;
-    if first == '\\' {
-        return until(body, "'", true, false);
-    }
-    let (at, second) = characters.next()?;
-    (second == '\'').then_some(at + 1)
 }
 
 /// The most characters of a regular expression: a long line of what could begin one is not looked through for each of them.

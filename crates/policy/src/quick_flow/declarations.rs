@@ -65,8 +65,11 @@ impl Language {
             Self::Script => tokens::Language::Script,
             Self::Python => tokens::Language::Python,
             Self::Go => tokens::Language::Go,
-            Self::Java | Self::Kotlin => tokens::Language::Jvm,
-            Self::CSharp | Self::Php | Self::Swift => tokens::Language::Other,
+            Self::Java => tokens::Language::Jvm,
+            Self::Kotlin => tokens::Language::Kotlin,
+            Self::CSharp => tokens::Language::CSharp,
+            Self::Php => tokens::Language::Php,
+            Self::Swift => tokens::Language::Swift,
             Self::Ruby => tokens::Language::Hash,
         }
     }

@@ -15,6 +15,7 @@ mod placed;
 mod public;
 mod rust;
 mod script;
+mod texts;
 
 const POLICY: &str = "[[check]]\nname = \"tests\"\nrun = \"make test\"\n[scope]\nforbidden = [\"vendor/**\"]\n";
 

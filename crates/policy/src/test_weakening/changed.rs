@@ -152,7 +152,7 @@ fn outside<'a>(file: &Structure<'a>) -> Vec<&'a str> {
 
 /// Whether there is a test or an assertion that was not there. Where nobody knows how a language writes tests, any other word will do.
 fn brings_tests(before: &Structure<'_>, after: &Structure<'_>) -> bool {
-    let are_known = !matches!(after.language, Language::Hash | Language::Other);
+    let are_known = !after.language.has_unknown_tests();
     if !are_known && after.assertions.is_empty() {
         return !after.tokens.is_empty() && words(before) != words(after);
     }

@@ -176,7 +176,7 @@ struct Comparison<'f, 'a> {
 
 /// Whether nobody can tell what a file tests.
 fn is_unknown(structure: &Structure<'_>) -> bool {
-    matches!(structure.language, Language::Hash | Language::Other) && structure.assertions.is_empty()
+    structure.language.has_unknown_tests() && structure.assertions.is_empty()
 }
 
 fn whole(structure: &Structure<'_>) -> String {

@@ -118,11 +118,11 @@ fn is_named(language: Language, folders: &[&str], stem: &str) -> bool {
             let is_marked = |word: &str| matches!(word, "test" | "spec");
             stem.split('.').skip(1).any(is_marked) || folders.contains(&"__tests__")
         }
-        Language::Jvm => {
+        Language::Jvm | Language::Kotlin => {
             let words = words_of(stem);
             let is_case = words.ends_with(&["test".to_owned(), "case".to_owned()]);
             is_case || is_test_name(stem)
         }
-        Language::Hash | Language::Other => is_test_name(stem),
+        Language::Hash | Language::Other | Language::Swift | Language::CSharp | Language::Php => is_test_name(stem),
     }
 }

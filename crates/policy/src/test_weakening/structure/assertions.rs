@@ -100,7 +100,7 @@ fn assertion(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
             let library = matches!(word, "assert" | "require") && file.is(at + 1, ".");
             (library || (asserts && called(at + 1))).then(|| at..chain(file, at))
         }
-        Language::Jvm => {
+        Language::Jvm | Language::Kotlin => {
             let begins = asserts || lower.starts_with("verify") || lower.starts_with("expect") || word == "fail";
             let is_statement = word == "assert" && !called(at + 1) && !file.is(at + 1, ".");
             if is_statement {
@@ -113,7 +113,7 @@ fn assertion(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
             let goes_on = called(at + 1) || (word == "assert" && file.is(at + 1, ".")) || file.is(at + 1, "{");
             (begins && goes_on).then(|| at..chain(file, at))
         }
-        Language::Hash | Language::Other => {
+        Language::Hash | Language::Other | Language::Swift | Language::CSharp | Language::Php => {
             let begins = [
                 "assert",
                 "expect",
@@ -139,8 +139,9 @@ fn chain(file: &Structure<'_>, at: usize) -> usize {
     if file.is(end, "!") && file.opens(end + 1) {
         end = file.group_end(end + 1);
     }
+    let is_jvm = matches!(file.language, Language::Jvm | Language::Kotlin);
     loop {
-        if file.is(end, "(") || file.is(end, "[") || (file.is(end, "{") && file.language == Language::Jvm) {
+        if file.is(end, "(") || file.is(end, "[") || (file.is(end, "{") && is_jvm) {
             end = file.group_end(end);
         } else if (file.is(end, ".") || file.is(end, "?.") || file.is(end, "::")) && file.word(end + 1).is_some() {
             end += 2;

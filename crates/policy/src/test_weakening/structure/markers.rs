@@ -15,8 +15,10 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Marker> {
                 Language::Script => script(file, at),
                 Language::Python => python(file, at).map(|range| (range, false)),
                 Language::Go => go(file, at),
-                Language::Jvm => jvm(file, at).map(|range| (range, false)),
-                Language::Hash | Language::Other => other(file, at).map(|range| (range, false)),
+                Language::Jvm | Language::Kotlin => jvm(file, at).map(|range| (range, false)),
+                Language::Hash | Language::Other | Language::Swift | Language::CSharp | Language::Php => {
+                    other(file, at).map(|range| (range, false))
+                }
             });
         if let Some((range, focuses)) = marker {
             found.push(Marker {

@@ -11,8 +11,10 @@ pub(super) fn find(structure: &mut Structure<'_>, extent: Extent) {
         Language::Script => (script(structure), Vec::new()),
         Language::Python => (python(structure), Vec::new()),
         Language::Go => (go(structure), Vec::new()),
-        Language::Jvm => (jvm(structure), Vec::new()),
-        Language::Hash | Language::Other => (Vec::new(), Vec::new()),
+        Language::Jvm | Language::Kotlin => (jvm(structure), Vec::new()),
+        Language::Hash | Language::Other | Language::Swift | Language::CSharp | Language::Php => {
+            (Vec::new(), Vec::new())
+        }
     };
     if extent == Extent::Whole {
         regions = std::iter::once(0..structure.tokens.len()).collect();
