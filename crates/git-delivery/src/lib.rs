@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod git_program;
 mod here;
 mod likeness;
+mod loose;
 mod merge;
 mod names;
 mod objects;

@@ -430,10 +430,14 @@ impl<'a> DurableWriter<'a> {
 
     /// Writes an object whose id has been computed from these very bytes.
     pub(crate) fn write_known(&self, kind: gix::objs::Kind, bytes: &[u8], id: ObjectId) -> Result<(), ObjectError> {
-        use gix::objs::{Exists as _, Write as _};
+        use gix::objs::Exists as _;
         let known = theirs(id);
         if !self.local.objects.exists(&known) {
-            self.local.objects.write_buf(kind, bytes).map_err(not_written)?;
+            crate::loose::write(self.local.objects.store_ref().path(), kind, bytes, id).map_err(|error| {
+                ObjectError::NotWritten {
+                    reason: error.to_string(),
+                }
+            })?;
             crash_object('+', &known);
             crash_point("an object is written and not brought to the disk");
         }
