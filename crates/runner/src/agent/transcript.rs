@@ -24,6 +24,10 @@ const FULL_LINES_BYTES: u64 = 256 * 1024 * 1024;
 /// How much of a long line is recorded then.
 const CUT_LINE_BYTES: usize = 64 * 1024;
 
+/// After this many bytes of one turn, what the agent writes is recorded no more: nobody reads it, and the disk is not the agent's. How the turn
+/// ended still is.
+const MOST_BYTES: u64 = 2 * FULL_LINES_BYTES;
+
 /// The longest line of the log that is read: JSON may double an agent's line and more.
 pub(crate) const MAX_RECORD_BYTES: u64 = 8 * MAX_LINE_BYTES as u64;
 
@@ -89,6 +93,8 @@ pub(super) struct Transcript {
     file: File,
     turn: String,
     written: u64,
+    /// Whether lines are left out by now.
+    is_full: bool,
 }
 
 impl Transcript {
@@ -117,6 +123,7 @@ impl Transcript {
             file,
             turn: request.label.clone(),
             written: 0,
+            is_full: false,
         };
         transcript.append(TranscriptEntry::Began {
             agent,
@@ -131,6 +138,14 @@ impl Transcript {
     }
 
     pub(super) fn received(&mut self, line: &str) -> io::Result<()> {
+        if self.is_full {
+            return Ok(());
+        }
+        if self.written > MOST_BYTES {
+            self.is_full = true;
+            let line = String::new();
+            return self.append(TranscriptEntry::Received { line, cut: true });
+        }
         let cut = self.written > FULL_LINES_BYTES && line.len() > CUT_LINE_BYTES;
         let kept = if cut {
             String::from_utf8_lossy(&line.as_bytes()[..CUT_LINE_BYTES]).into_owned()
@@ -266,4 +281,46 @@ pub(super) fn last_exec_usage(log: &Path, thread: &ThreadId) -> io::Result<Optio
         _ => {}
     })?;
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::TokenCount;
+
+    use super::*;
+    use crate::agent::TurnOutcome;
+
+    #[test]
+    fn what_an_agent_writes_without_end_is_recorded_to_a_limit_and_then_only_how_the_turn_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("agent.jsonl");
+        let mut transcript = Transcript {
+            file: File::create(&log).unwrap(),
+            turn: "one".to_owned(),
+            written: MOST_BYTES,
+            is_full: false,
+        };
+        for line in ["the last", "too much", "more", "and more"] {
+            transcript.received(line).unwrap();
+        }
+        let end = TurnEnd {
+            outcome: TurnOutcome::Interrupted,
+            tokens: TokenCount::default(),
+            thread: None,
+        };
+        transcript.ended(&end).unwrap();
+        let mut entries = Vec::new();
+        read_transcript(&log, |record| entries.push(record.entry)).unwrap();
+        let received = |line: &str, cut| TranscriptEntry::Received {
+            line: line.to_owned(),
+            cut,
+        };
+        let expected = [
+            received("the last", false),
+            received("", true),
+            TranscriptEntry::Ended { end: end.clone() },
+        ];
+        assert_eq!(entries, expected);
+        assert_eq!(recover_turn(&log, "one").unwrap(), Some(end));
+    }
 }
