@@ -6,6 +6,7 @@
 mod change_set;
 mod journal;
 mod ledger;
+mod limits;
 mod liveness;
 mod measure;
 mod night;
@@ -45,7 +46,7 @@ struct Programs {
 
 type Group = fn(&Bench) -> Result<Vec<Row>, TaskError>;
 
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 9] = [
     ("program", program::rows),
     ("journal", journal::rows),
     ("change-set", change_set::rows),
@@ -54,6 +55,7 @@ const GROUPS: [(&str, Group); 8] = [
     ("push", push::rows),
     ("turns", turns::rows),
     ("night", night::rows),
+    ("limits", limits::rows),
 ];
 
 /// Builds the release program, measures the named groups of rows, or all, and prints them as a Markdown table.

@@ -245,7 +245,7 @@ fn quick_contract(number: usize) -> String {
 }
 
 /// Half of the tickets are delivered and have records, run refs and a receipt; a quarter is approved; a quarter is drafts.
-fn world(folder: &Path, count: usize) -> Result<TestRepository, TaskError> {
+pub(super) fn world(folder: &Path, count: usize) -> Result<TestRepository, TaskError> {
     let made = folder.join("made");
     if std::fs::read_to_string(&made).is_ok_and(|text| text == WORLD) {
         return Ok(TestRepository::at(folder));

@@ -76,22 +76,57 @@ fn elapsed(mut command: Command) -> Result<Duration, TaskError> {
     })
 }
 
-/// The most memory that a command's process held, as `/usr/bin/time` sees it; none where there is no such program or the command cannot be run.
-pub(super) fn peak_memory(measured: &Command) -> Option<u64> {
+/// What one command took.
+pub(super) struct Spent {
+    /// From its start to its end.
+    pub(super) time: Duration,
+    /// The most memory that its process held, or one that it waited for.
+    pub(super) memory: Option<u64>,
+    /// Whether it ended with success.
+    pub(super) succeeded: bool,
+    /// What it wrote to its standard error.
+    pub(super) errors: String,
+}
+
+/// Runs a command as `/usr/bin/time` sees it. What it prints goes nowhere.
+pub(super) fn spent(measured: &Command) -> Result<Spent, TaskError> {
     let mut command = Command::new("/usr/bin/time");
     command
         .args(["-f", "%M"])
         .arg(measured.get_program())
         .args(measured.get_args());
-    command.current_dir(measured.get_current_dir()?);
-    for (name, value) in measured.get_envs() {
-        command.env(name, value?);
+    if let Some(folder) = measured.get_current_dir() {
+        command.current_dir(folder);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    let output = command.output().ok()?;
-    let text = String::from_utf8(output.stderr).ok()?;
-    let kibibytes: u64 = text.lines().last()?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
+    for (name, value) in measured.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let started = Instant::now();
+    let output = command.output().map_err(|source| TaskError::Start {
+        command: line(&command),
+        source,
+    })?;
+    let time = started.elapsed();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let kibibytes = errors.lines().last().and_then(|last| last.trim().parse::<u64>().ok());
+    Ok(Spent {
+        time,
+        memory: kibibytes.map(|kibibytes| kibibytes * 1024),
+        succeeded: output.status.success(),
+        errors,
+    })
+}
+
+/// The most memory that a command's process held; none where there is no `/usr/bin/time` or the command cannot be run.
+pub(super) fn peak_memory(measured: &Command) -> Option<u64> {
+    spent(measured).ok()?.memory
 }
 
 /// What a measuring program printed: lines `ours` and `theirs` with nanoseconds.

@@ -94,6 +94,27 @@ impl Row {
         }
     }
 
+    /// What was measured at the largest of several sizes, and with which exponent it grew up to there.
+    pub(super) fn fitted(
+        what: &str,
+        ours: String,
+        smaller: String,
+        exponent: Option<f64>,
+        goal: String,
+        is_met: bool,
+        is_fixed: bool,
+    ) -> Self {
+        Self {
+            what: what.to_owned(),
+            ours,
+            theirs: smaller,
+            ratio: exponent,
+            goal,
+            met: Some(is_met),
+            is_fixed,
+        }
+    }
+
     /// The same, without a goal.
     pub(super) fn told_growth(what: impl Into<String>, large: &Samples, small: &Samples) -> Self {
         Self {
@@ -104,8 +125,9 @@ impl Row {
     }
 }
 
+/// So many bytes in MiB.
 #[expect(clippy::cast_precision_loss, reason = "it is shown with one digit after the point")]
-fn mebibytes(bytes: u64) -> f64 {
+pub(super) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }
 
