@@ -44,7 +44,7 @@ impl RepoPath {
     }
 
     /// The parts between the slashes.
-    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.0.split(|byte| *byte == b'/')
     }
 
