@@ -59,10 +59,10 @@ fn edits(files: usize) -> String {
         ("tests", "#[test] fn t%.0f() { assert!(f()); }"),
     ] {
         // Writing to a string cannot fail.
-        let _ = write!(
+        let _ = writeln!(
             script,
             "for d in $(seq 1 {folders}); do mkdir -p {folder}/new$d; \
-             (cd {folder}/new$d && seq -f '{line}' $((d * 1000)) $((d * 1000 + {last})) | split -l 1 -a 4 --additional-suffix=.rs - f); done\n",
+             (cd {folder}/new$d && seq -f '{line}' $((d * 1000)) $((d * 1000 + {last})) | split -l 1 -a 4 --additional-suffix=.rs - f); done",
             last = FOLDER - 1
         );
     }
