@@ -5,7 +5,7 @@ use std::cell::Cell;
 use counterfoil_policy::{Inputs, Limits, Outcome};
 use jiff::SignedDuration;
 use ledger_core::{
-    Activity, AgentFailureClass, BlockerCode, CheckPurpose, DeliveryMode, Effect, Event, ExpertCall, Judge,
+    Activity, AgentFailureClass, Blocker, BlockerCode, CheckPurpose, DeliveryMode, Effect, Event, ExpertCall, Judge,
     MEMORY_NOT_UPDATED, Mode, Observation, Opened, Pending, Phase, PhaseEvidence, ReportStatus, Run, TurnEnd, Verdict,
 };
 
@@ -171,12 +171,12 @@ fn a_change_is_repaired_as_often_as_there_are_rounds_and_judged_after_the_last()
     }
 }
 
-#[test]
-fn failures_between_answers_that_are_no_reports_are_failures_in_a_row() {
-    let mut world = World::with(|_, p| {
+/// Whose first turns answer no report, and whose others fail like this.
+fn answering_no_report(class: AgentFailureClass) -> (Run, Blocker) {
+    let mut world = World::with(move |_, p| {
         let reason = "not JSON".to_owned();
         let invalid = is_write(p).then(|| turn(p, |_| TurnEnd::InvalidReport { reason }));
-        invalid.unwrap_or_else(|| failing(p, AgentFailureClass::Protocol))
+        invalid.unwrap_or_else(|| failing(p, class))
     });
     let (run, outcome, _) = drive(
         &mut world,
@@ -184,9 +184,15 @@ fn failures_between_answers_that_are_no_reports_are_failures_in_a_row() {
         inputs(Limits::default(), false),
         0,
     );
-    let Outcome::Blocked(blocker) = outcome else {
-        panic!("{outcome:?}");
-    };
+    match outcome {
+        Outcome::Blocked(blocker) => (run, blocker),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn failures_between_answers_that_are_no_reports_are_failures_in_a_row() {
+    let (run, blocker) = answering_no_report(AgentFailureClass::Protocol);
     assert_eq!(blocker.code, BlockerCode::RunnerFailureLimit);
     assert_eq!(run.totals().runner_failures, Limits::default().runner_failures);
 }
@@ -394,20 +400,7 @@ fn a_prompt_that_fits_into_no_conversation_is_told_after_two() {
 
 #[test]
 fn a_conversation_that_is_full_when_its_report_is_asked_for_again_is_one_of_them() {
-    let mut world = World::with(|_, p| {
-        let reason = "not JSON".to_owned();
-        let invalid = is_write(p).then(|| turn(p, |_| TurnEnd::InvalidReport { reason }));
-        invalid.unwrap_or_else(|| failing(p, AgentFailureClass::ContextWindow))
-    });
-    let (run, outcome, _) = drive(
-        &mut world,
-        run(DeliveryMode::Branch),
-        inputs(Limits::default(), false),
-        0,
-    );
-    let Outcome::Blocked(blocker) = outcome else {
-        panic!("{outcome:?}");
-    };
+    let (run, blocker) = answering_no_report(AgentFailureClass::ContextWindow);
     assert_eq!(
         (blocker.code, run.totals().iterations),
         (BlockerCode::ContextOverBudget, 2)
