@@ -43,7 +43,7 @@ pub(crate) struct Certificate {
     /// Only these parts
     #[arg(long = "part", value_name = "PART", value_parser = PARTS)]
     parts: Vec<String>,
-    /// As much as can be wished for, in days: every pair of deaths, also simulated, and ten million executions of each fuzz target
+    /// As much as can be wished for, in days: every pair of deaths, and ten million executions of each fuzz target
     #[arg(long, conflicts_with_all = ["quick", "every", "pairs", "simulated", "seconds"])]
     long: bool,
     /// Only every so manieth point, in longer stories every fourth of those [default: 1]
@@ -52,7 +52,7 @@ pub(crate) struct Certificate {
     /// How many pairs of deaths, the second of them while the first is recovered from [default: 500]
     #[arg(long, value_name = "N")]
     pairs: Option<usize>,
-    /// Of the simulated pairs of deaths only every so manieth first with every so manieth second [default: 5]
+    /// Of the simulated pairs of deaths only every so manieth first with every so manieth second [default: 1]
     #[arg(long, value_name = "N")]
     simulated: Option<NonZero<u64>>,
     /// How many times what a death left is damaged as by a power cut [default: 500]
@@ -118,9 +118,7 @@ pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<()
         let (figures, found) = match name {
             "nights" => simulated::nights(workspace, certificate.seeds.unwrap_or(number(1000)))?,
             "simulation" => {
-                let every = certificate
-                    .simulated
-                    .unwrap_or(number(if certificate.long { 1 } else { 5 }));
+                let every = certificate.simulated.unwrap_or(NonZero::<u64>::MIN);
                 simulated::deaths(workspace, every)?
             }
             "bytes" => bytes(workspace, certificate)?,
