@@ -97,6 +97,14 @@ fn tip(world: &World) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// Another repository that has what the remote has.
+fn elsewhere(world: &World) -> std::path::PathBuf {
+    let elsewhere = world.folder().join("elsewhere.git");
+    let (from, to) = (remote(world), elsewhere.to_str().unwrap());
+    world.git(&["clone", "-q", "--bare", from.to_str().unwrap(), to]);
+    elsewhere
+}
+
 /// Somebody else commits to the remote while the worker takes its turn.
 const SOMEBODY_PUSHES: &str = "[[step]]\ndo = \"run\"\ncommand = \"sh $WORLD/theirs.sh $WORLD\"\n";
 

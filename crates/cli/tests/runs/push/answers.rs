@@ -3,7 +3,8 @@
 use ledger_core::{Event, Observation};
 
 use super::{
-    WAYS, Way, assert_delivered, assert_receipt_says, blocker, hook, intents, pushing, refused, remote, run, tip,
+    WAYS, Way, assert_delivered, assert_receipt_says, blocker, elsewhere, hook, intents, pushing, refused, remote, run,
+    tip,
 };
 use crate::world::{TICKET, journaled, json};
 
@@ -137,14 +138,7 @@ fn a_remote_that_goes_on_from_what_was_pushed_holds_it_and_the_receipt_says_what
 fn a_push_that_goes_elsewhere_than_is_read_from_is_no_delivery() {
     for way in WAYS {
         let world = way.pushing("", "");
-        let elsewhere = world.folder().join("elsewhere.git");
-        world.git(&[
-            "clone",
-            "-q",
-            "--bare",
-            remote(&world).to_str().unwrap(),
-            elsewhere.to_str().unwrap(),
-        ]);
+        let elsewhere = elsewhere(&world);
         // Git's own server takes a push only where the repository says so.
         let there = elsewhere.to_str().unwrap();
         world.git(&["--git-dir", there, "config", "http.receivepack", "true"]);

@@ -1,6 +1,6 @@
 //! What says how the remote is reached, changed while a worker without a sandbox takes its turn.
 
-use super::{pushing, remote, run, tip};
+use super::{elsewhere, pushing, remote, run, tip};
 use crate::world::{TICKET, json};
 
 /// The steps of a worker that runs this.
@@ -21,14 +21,7 @@ fn where_the_way_to_the_remote_has_changed_under_a_run_nothing_is_pushed_until_a
     ];
     for command in commands {
         let world = pushing(&steps(command));
-        let elsewhere = world.folder().join("elsewhere.git");
-        world.git(&[
-            "clone",
-            "-q",
-            "--bare",
-            remote(&world).to_str().unwrap(),
-            elsewhere.to_str().unwrap(),
-        ]);
+        let elsewhere = elsewhere(&world);
         let before = tip(&world);
         let configuration = std::fs::read(world.root().join(".git/config")).unwrap();
 
