@@ -1,6 +1,6 @@
 //! What says how the remote is reached, changed while a worker without a sandbox takes its turn.
 
-use super::{elsewhere, pushing, remote, run, tip};
+use super::{elsewhere, pushing, run, tip};
 use crate::world::{TICKET, json};
 
 /// The steps of a worker that runs this.
