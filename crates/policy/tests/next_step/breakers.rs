@@ -171,15 +171,16 @@ fn a_change_is_repaired_as_often_as_there_are_rounds_and_judged_after_the_last()
     }
 }
 
-/// Whose first turns answer no report, and whose others fail like this.
-fn answering_no_report(class: AgentFailureClass) -> (Run, Blocker) {
-    let mut world = World::with(move |_, p| {
-        let reason = "not JSON".to_owned();
-        let invalid = is_write(p).then(|| turn(p, |_| TurnEnd::InvalidReport { reason }));
-        invalid.unwrap_or_else(|| failing(p, class))
-    });
+/// The answer of a first turn that is no report.
+fn no_report(p: &Pending) -> Option<Happening> {
+    let reason = "not JSON".to_owned();
+    turn(p, |_| TurnEnd::InvalidReport { reason })
+}
+
+/// A run that ends blocked in this world.
+fn blocked_run(twist: Twist) -> (Run, Blocker) {
     let (run, outcome, _) = drive(
-        &mut world,
+        &mut World::with(twist),
         run(DeliveryMode::Branch),
         inputs(Limits::default(), false),
         0,
@@ -192,7 +193,10 @@ fn answering_no_report(class: AgentFailureClass) -> (Run, Blocker) {
 
 #[test]
 fn failures_between_answers_that_are_no_reports_are_failures_in_a_row() {
-    let (run, blocker) = answering_no_report(AgentFailureClass::Protocol);
+    let (run, blocker) = blocked_run(|_, p| match is_write(p) {
+        true => no_report(p),
+        false => failing(p, AgentFailureClass::Protocol),
+    });
     assert_eq!(blocker.code, BlockerCode::RunnerFailureLimit);
     assert_eq!(run.totals().runner_failures, Limits::default().runner_failures);
 }
@@ -400,7 +404,10 @@ fn a_prompt_that_fits_into_no_conversation_is_told_after_two() {
 
 #[test]
 fn a_conversation_that_is_full_when_its_report_is_asked_for_again_is_one_of_them() {
-    let (run, blocker) = answering_no_report(AgentFailureClass::ContextWindow);
+    let (run, blocker) = blocked_run(|_, p| match is_write(p) {
+        true => no_report(p),
+        false => failing(p, AgentFailureClass::ContextWindow),
+    });
     assert_eq!(
         (blocker.code, run.totals().iterations),
         (BlockerCode::ContextOverBudget, 2)
