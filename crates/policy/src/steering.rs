@@ -7,6 +7,7 @@ use ledger_core::{
     DecisionStatus, InclusionMode, RepoPath, RuleKey, RuleValue, SteeringHead, SteeringName, SteeringPack, TicketFile,
 };
 
+use crate::config::PathPattern;
 use crate::scope::{InvalidScope, PatternSet, PolicyScope, patterns};
 
 /// What has to be known of steering before a ticket may run.
@@ -134,9 +135,10 @@ fn matcher(head: &SteeringHead) -> Result<PatternSet, InvalidScope> {
 /// let names: Vec<_> = chosen.iter().map(|name| name.as_str()).collect();
 /// assert_eq!(names, ["style", "rust"]);
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SteeringChoice {
     packs: BTreeMap<SteeringName, Inclusion>,
+    places: Option<BTreeSet<RepoPath>>,
 }
 
 #[derive(Debug, Clone)]
@@ -177,15 +179,34 @@ impl Inclusion {
 impl SteeringChoice {
     /// That among these packs.
     pub fn new<'a>(packs: impl IntoIterator<Item = (&'a SteeringName, &'a SteeringHead)>) -> Self {
-        let packs = packs
-            .into_iter()
-            .map(|(name, head)| (name.clone(), Inclusion::of(head)));
-        Self { packs: packs.collect() }
+        let mut choice = Self {
+            packs: BTreeMap::new(),
+            places: Some(BTreeSet::new()),
+        };
+        for (name, head) in packs {
+            let inclusion = Inclusion::of(head);
+            if inclusion.matcher().is_some() {
+                // A pattern that cannot be used means nothing.
+                let patterns = head.inclusion.file_match.iter().filter_map(|text| text.parse().ok());
+                let beginnings: Option<Vec<_>> = patterns.map(|pattern: PathPattern| pattern.beginning()).collect();
+                match (&mut choice.places, beginnings) {
+                    (Some(places), Some(beginnings)) => places.extend(beginnings),
+                    (places, _) => *places = None,
+                }
+            }
+            choice.packs.insert(name.clone(), inclusion);
+        }
+        choice
     }
 
     /// Whether it needs the list of the repository's files.
     pub fn needs_files(&self) -> bool {
         self.packs.values().any(|pack| pack.matcher().is_some())
+    }
+
+    /// The files and folders in which all of the repository's files are that any pack is chosen by; none where they may be anywhere.
+    pub fn places(&self) -> Option<&BTreeSet<RepoPath>> {
+        self.places.as_ref()
     }
 
     /// Those of the repository's files that any pack is chosen by: the answers are the same with them as with all. For whoever chooses for many

@@ -260,7 +260,9 @@ impl Candidacy {
         };
         let locked = unfinished.and_then(Run::source_lock);
         let chosen = steering.chosen(&file, &PolicyScope::new(&policy), locked, || {
-            files_of(repository, tip.as_ref()).map(Into::into)
+            let Some(tip) = &tip else { return Ok(Vec::new().into()) };
+            let tree = repository.commit_tree_id(tip.commit)?;
+            Ok::<_, AdmitError>(steering.paths_in(repository, tree)?.into())
         })?;
         let given = steering.covered(&chosen)?;
         let (specs, specs_fact) = specs_of(workspace, &folder, &here, &file, &policy);
@@ -625,12 +627,4 @@ fn told_by(steering: &SteeringFacts, files: &[CoveredFile]) -> Vec<Steering> {
             text: pack.text.clone(),
         })
         .collect()
-}
-
-/// All files of the base.
-fn files_of(repository: &Repository, tip: Option<&Tip>) -> Result<Vec<RepoPath>, AdmitError> {
-    let Some(tip) = tip else { return Ok(Vec::new()) };
-    let tree = repository.commit_tree_id(tip.commit)?;
-    let files = repository.list_tree(tree, None)?;
-    Ok(files.into_iter().map(|entry| entry.path).collect())
 }

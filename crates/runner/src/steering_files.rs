@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use git_delivery::{ObjectError, Repository, blob_id};
 use ledger_core::{
     CommitId, CoveredFile, Digest, EntryMode, MAX_DOCUMENT_BYTES, RepoPath, SourceLock, SteeringName, SteeringPack,
-    TicketFile,
+    TicketFile, TreeId,
 };
 use policy::{ContextFacts, Policy, PolicyScope, SecretRules, SteeringChoice, SteeringFacts, context_files};
 
@@ -124,6 +124,23 @@ impl SteeringFiles {
     pub(crate) fn choice(&self) -> &SteeringChoice {
         let heads = self.packs.iter().map(|(name, (pack, _))| (name, &pack.head));
         self.choice.get_or_init(|| SteeringChoice::new(heads))
+    }
+
+    /// The files of a tree by which packs are chosen; others too where a pack may be chosen by any.
+    pub(crate) fn paths_in(&self, repository: &Repository, tree: TreeId) -> Result<Vec<RepoPath>, ObjectError> {
+        let mut paths = Vec::new();
+        match self.choice().places() {
+            // Few packs are for files of the ledger, which has more of them than most sources.
+            Some(places) => {
+                for place in places {
+                    let file = repository.entry_at(tree, place)?.map(|_| place.clone());
+                    let below = repository.list_tree(tree, Some(place))?;
+                    paths.extend(file.into_iter().chain(below.into_iter().map(|entry| entry.path)));
+                }
+            }
+            None => paths.extend(repository.list_tree(tree, None)?.into_iter().map(|entry| entry.path)),
+        }
+        Ok(paths)
     }
 
     /// The file of a pack.

@@ -109,6 +109,37 @@ fn worker_and_reviewer_are_told_the_chosen_packs_in_their_order_and_the_run_name
 }
 
 #[test]
+fn packs_for_files_that_are_written_out_are_found_where_these_are() {
+    let world = steered(CONTRACT, "Say hello.", |world| {
+        world.write("README", "a project\n");
+        world.write("docs/guide/start.md", "Start.\n");
+        for (name, pattern) in [
+            ("a-file", "README"),
+            ("a-folder", "docs/**"),
+            ("a-deep-folder", "docs/guide/*.md"),
+            ("another-file", "LICENSE"),
+            ("another-folder", "site/**"),
+        ] {
+            let head = format!("[inclusion]\nmode = \"auto\"\nfile_match = [\"{pattern}\"]");
+            world.write(&format!("ledger/steering/{name}.md"), pack(&head, "Say hello."));
+        }
+    });
+    let explained = world.foil(&["explain", TICKET]);
+    let given = "`a-deep-folder` (auto), `a-file` (auto), `a-folder` (auto)";
+    assert!(explained.stdout.contains(given), "{explained}");
+    assert!(!explained.stdout.contains("another-"), "{explained}");
+
+    let said = world.foil(&["run", TICKET, "--json"]);
+
+    let paths = ["a-deep-folder", "a-file", "a-folder"].map(|name| format!("ledger/steering/{name}.md"));
+    assert_eq!(
+        json(&said)["runs"][0]["packet"]["steering"],
+        serde_json::json!(paths),
+        "{said}"
+    );
+}
+
+#[test]
 fn contradictions_stop_the_ticket_before_anything_begins() {
     let rule = |value: &str| pack(&format!("{ALWAYS}\n[rules]\nlanguage = \"{value}\""), "Speak so.");
     let decided = format!(

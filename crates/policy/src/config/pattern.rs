@@ -1,6 +1,7 @@
 //! Path patterns: exact paths or globs.
 
 use globset::{Glob, GlobBuilder};
+use ledger_core::RepoPath;
 
 use super::text::checked_text;
 
@@ -17,6 +18,13 @@ impl PathPattern {
     /// The glob. `fold` ignores case; `*` never crosses `/`.
     pub(crate) fn glob(&self, fold: bool) -> Result<Glob, globset::Error> {
         build(&self.0, fold)
+    }
+
+    /// The parts of every path that the pattern can mean, up to the first that is not written out: the path itself where all are.
+    pub(crate) fn beginning(&self) -> Option<RepoPath> {
+        let is_written_out = |part: &&str| !part.contains(['*', '?', '[', '{']);
+        let parts: Vec<_> = self.0.split('/').take_while(is_written_out).collect();
+        RepoPath::new(parts.join("/")).ok()
     }
 
     /// Whether the pattern takes in everything below some folder, whatever the names are.
@@ -91,6 +99,23 @@ fn class_crosses_folders(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_path_that_a_pattern_means_begins_with_its_beginning() {
+        for (pattern, beginning) in [
+            ("src/auth/**", Some("src/auth")),
+            ("src/auth/*.rs", Some("src/auth")),
+            ("Cargo.toml", Some("Cargo.toml")),
+            ("app/[id]/page.tsx", Some("app")),
+            ("src/{a/b,c}/d", Some("src")),
+            ("a?/b", None),
+            ("**/*.rs", None),
+            ("{a,b}/*.rs", None),
+        ] {
+            let found = pattern.parse::<PathPattern>().unwrap().beginning();
+            assert_eq!(found, beginning.map(|path| path.parse().unwrap()), "{pattern}");
+        }
+    }
 
     #[test]
     fn patterns_that_mean_something_else_than_they_seem_to_are_refused() {

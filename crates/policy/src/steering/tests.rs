@@ -26,6 +26,11 @@ fn choose(ticket: &TicketFile, packs: &BTreeMap<SteeringName, SteeringPack>, bas
     let scope = PolicyScope::new(&policy);
     let choice = SteeringChoice::new(packs.iter().map(|(name, pack)| (name, &pack.head)));
     let chosen = choice.of(ticket, &scope, &base);
+    if let Some(places) = choice.places() {
+        let is_in = |path: &RepoPath| places.iter().any(|place| path == place || path.is_within(place));
+        let (by_places, _) = base.iter().cloned().partition::<Vec<_>, _>(is_in);
+        assert_eq!(chosen, choice.of(ticket, &scope, &by_places));
+    }
     let by_files_that_count = choice.of(ticket, &scope, &choice.files_that_count(base));
     assert_eq!(chosen, by_files_that_count);
     chosen

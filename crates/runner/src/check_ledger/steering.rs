@@ -41,14 +41,13 @@ impl<'a> SteeringRules<'a> {
     /// The files of the commit that is checked out by which packs are chosen; none where it cannot be read, which is told of elsewhere.
     fn paths(&self) -> &[RepoPath] {
         self.paths.get_or_init(|| {
-            let files = || {
+            let paths = || {
                 let commit = self.repository.head().ok()?.commit()?;
                 let tree = self.repository.commit_tree_id(commit).ok()?;
-                self.repository.list_tree(tree, None).ok()
+                self.files().paths_in(self.repository, tree).ok()
             };
-            let all = files().unwrap_or_default().into_iter().map(|entry| entry.path);
             // Of ten thousand tickets none has to look at the others again.
-            self.files().choice().files_that_count(all.collect())
+            self.files().choice().files_that_count(paths().unwrap_or_default())
         })
     }
 
