@@ -40,13 +40,14 @@ enum Format {
 }
 
 /// Manifests and lock files that nobody reads here.
-const OPAQUE: [&str; 75] = [
+const OPAQUE: [&str; 82] = [
+    ".pnpmfile.cjs",
+    ".pnpmfile.mjs",
     "bower.json",
     "brewfile",
     "brewfile.lock.json",
     "build.gradle",
     "build.gradle.kts",
-    "build.sbt",
     "bun.lock",
     "bun.lockb",
     "cabal.project",
@@ -72,6 +73,8 @@ const OPAQUE: [&str; 75] = [
     "flake.nix",
     "gemfile",
     "gemfile.lock",
+    "gems.locked",
+    "gems.rb",
     "go.sum",
     "go.work",
     "go.work.sum",
@@ -95,6 +98,7 @@ const OPAQUE: [&str; 75] = [
     "pixi.toml",
     "pnpm-lock.yaml",
     "pnpm-workspace.yaml",
+    "pnpmfile.cjs",
     "podfile",
     "podfile.lock",
     "poetry.lock",
@@ -102,6 +106,7 @@ const OPAQUE: [&str; 75] = [
     "project.clj",
     "pubspec.lock",
     "pubspec.yaml",
+    "pylock.toml",
     "rebar.config",
     "rebar.lock",
     "renv.lock",
@@ -115,6 +120,8 @@ const OPAQUE: [&str; 75] = [
     "stack.yaml.lock",
     "uv.lock",
     "vcpkg.json",
+    "workspace",
+    "workspace.bazel",
     "yarn.lock",
 ];
 
@@ -133,8 +140,8 @@ const REGISTRIES: [&str; 10] = [
 ];
 
 /// Endings of manifests that are named after their project.
-const OPAQUE_ENDINGS: [&str; 7] = [
-    ".gemspec", ".csproj", ".fsproj", ".vbproj", ".cabal", ".opam", ".nimble",
+const OPAQUE_ENDINGS: [&str; 8] = [
+    ".gemspec", ".csproj", ".fsproj", ".vbproj", ".cabal", ".opam", ".nimble", ".sbt",
 ];
 
 fn is_in_requirements(path: &RepoPath) -> bool {
@@ -154,6 +161,8 @@ fn format_of(path: &RepoPath) -> Option<Format> {
         "go.mod" => Format::GoMod,
         _ if name.starts_with("constraints") && name.ends_with(".txt") => Format::Requirements,
         _ if name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in")) => Format::Requirements,
+        // One of several lock files of a project.
+        _ if name.starts_with("pylock.") && name.ends_with(".toml") => Format::Opaque,
         _ if OPAQUE.contains(&name) || REGISTRIES.contains(&name) => Format::Opaque,
         _ if OPAQUE_ENDINGS.iter().any(|ending| name.ends_with(ending)) => Format::Opaque,
         // `requirements/base.txt` and its like.
@@ -323,6 +332,26 @@ mod tests {
                 "b left-pad",
             ),
             ("requirements-dev.txt", "a==1\n", "a==1\nb[x]>=2 # c\n-e .\n", "b"),
+            ("requirements.txt", "a==1\n", "a==1\n# by hand \\\nevil==1\n", "evil"),
+            ("requirements.txt", "a==1\n", "a==1 \\\n# by hand \\\nevil==1\n", "evil"),
+            ("requirements.txt", "", "a==1 \\\n    --hash=sha256:00\n", "a"),
+            (
+                "package.json",
+                "{}",
+                "{\"scripts\": {\"postprepare\": \"npm i evil\"}}",
+                "postprepare",
+            ),
+            (
+                "pyproject.toml",
+                "",
+                "[tool.pdm.resolution.overrides]\nrequests = \"https://x/evil\"\n",
+                "https://x/evil",
+            ),
+            ("pylock.dev.toml", "", "x", "unknown"),
+            ("project/plugins.sbt", "", "x", "unknown"),
+            ("gems.rb", "", "x", "unknown"),
+            (".pnpmfile.cjs", "", "x", "unknown"),
+            ("WORKSPACE", "", "x", "unknown"),
             (
                 "go.mod",
                 "module x\n",

@@ -143,7 +143,15 @@ fn package_json(text: &str) -> Option<Entries> {
         found.add("packageManager", "", npm_name(name, version), said);
     }
     // What is run when packages are fetched.
-    for key in ["preinstall", "install", "postinstall", "prepare"] {
+    for key in [
+        "preinstall",
+        "install",
+        "postinstall",
+        "preprepare",
+        "prepare",
+        "postprepare",
+        "prepublish",
+    ] {
         if let Some(said) = document.get("scripts").and_then(|scripts| scripts.get(key)) {
             found.add("scripts", key, key, said.to_string());
         }
@@ -192,7 +200,7 @@ fn pyproject(text: &str) -> Option<Entries> {
 }
 
 /// Whatever tool reads it: a key that ends so lists dependencies.
-const LISTS: [&str; 3] = ["dependencies", "requires", "constraints"];
+const LISTS: [&str; 4] = ["dependencies", "requires", "constraints", "overrides"];
 /// Such a key says where they come from.
 const ORIGINS: [&str; 8] = [
     "source",
@@ -263,14 +271,14 @@ fn python_origins(section: &str, value: &toml::Value, found: &mut Entries) {
 }
 
 fn address_in(value: &toml::Value) -> Option<&str> {
-    ["git", "url"].iter().find_map(|from| value.get(*from)?.as_str())
+    let is_address = |text: &&str| text.contains("://");
+    let of_table = || ["git", "url"].iter().find_map(|from| value.get(*from)?.as_str());
+    value.as_str().filter(is_address).or_else(of_table)
 }
 
 fn requirements(text: &str) -> Option<Entries> {
     let mut found = Entries::default();
-    // A line that ends so goes on in the next: hashes follow their requirement.
-    let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
-    for line in text.lines() {
+    for line in joined_lines(text) {
         let line = line.split(" #").next().unwrap_or_default().trim();
         let is_own = line == "-e ." || line.starts_with("-e ./") || line.starts_with("./");
         if line.is_empty() || line.starts_with('#') || is_own {
@@ -279,6 +287,28 @@ fn requirements(text: &str) -> Option<Entries> {
         found.add("", python_name(line), python_taken(line), line);
     }
     Some(found)
+}
+
+/// A line that ends in a backslash goes on in the next: hashes follow their requirement. A comment ends what was begun, and never goes on itself, as in
+/// <https://pip.pypa.io/en/stable/reference/requirements-file-format/>.
+fn joined_lines(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for line in text.lines() {
+        let is_comment = line.trim_start().starts_with('#');
+        let (said, goes_on) = match line.strip_suffix('\\') {
+            _ if is_comment => ("", false),
+            Some(said) => (said, true),
+            None => (line, false),
+        };
+        if let Some(last) = lines.last_mut() {
+            last.push_str(said);
+            last.push(' ');
+        }
+        if !goes_on {
+            lines.push(String::new());
+        }
+    }
+    lines
 }
 
 /// What a requirement takes: the address that it gives (`name @ address`, or the address alone), else the package of its name.
