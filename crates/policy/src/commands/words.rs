@@ -165,7 +165,7 @@ const WRAPPERS: [(&str, &[&str]); 23] = [
         ],
     ),
     ("doas", &["-u", "-C"]),
-    ("env", &["-u", "-C", "-S", "--unset", "--chdir"]),
+    ("env", &["-u", "-C", "--unset", "--chdir"]),
     ("nohup", &[]),
     ("setsid", &[]),
     ("nice", &["-n", "--adjustment"]),
@@ -243,6 +243,11 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
             rest = behind;
             continue;
         }
+        if let Some(line) = split_string(name, &rest[1..]) {
+            collect(&line, depth + 1, commands);
+            rest = &[];
+            break;
+        }
         let Some((_, with_value)) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name) else {
             break;
         };
@@ -267,6 +272,32 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
         *program = base_name(program).to_owned();
     }
     commands.push(Command { words, writes, reads });
+}
+
+/// The command that `env` is given as one text, with what stands behind it.
+fn split_string(name: &str, arguments: &[String]) -> Option<String> {
+    if name != "env" {
+        return None;
+    }
+    let mut rest = arguments;
+    while let Some((word, behind)) = rest.split_first() {
+        let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+        let given = match (word.strip_prefix("--split-string"), letters) {
+            (Some(given), _) => Some(given.trim_start_matches('=')),
+            (None, Some(letters)) => letters.split_once('S').map(|(_, given)| given),
+            (None, None) => None,
+        };
+        if let Some(given) = given {
+            return Some(format!("{given} {}", behind.join(" ")));
+        }
+        let skipped = match word.as_str() {
+            "-u" | "-C" | "--unset" | "--chdir" => 2,
+            word if word.starts_with('-') || is_assignment(word) => 1,
+            _ => return None,
+        };
+        rest = rest.get(skipped..)?;
+    }
+    None
 }
 
 fn behind_wrapper<'a>(name: &str, mut rest: &'a [String], with_value: &[&str]) -> &'a [String] {

@@ -43,10 +43,11 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
         ],
         40,
     );
-    if is_help(command) {
+    let (edits, of_dart, fetched) = (go_edits(command), dart_names(&words), fetched(command, &words));
+    // Help of what is fetched first is none of the tool's.
+    if is_help(command) && fetched.is_empty() {
         return None;
     }
-    let (edits, of_dart) = (go_edits(command), dart_names(&words));
     let names: &[&str] = match (command.program(), words.as_slice()) {
         ("npm", ["install" | "i" | "add" | "in" | "isntall", names @ ..]) => names,
         ("pnpm" | "yarn" | "bun", ["add" | "install" | "i", names @ ..]) => names,
@@ -87,7 +88,7 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
             || name == "$()"
             || name.ends_with("...")
     };
-    let missing = names.iter().find(|name| {
+    let missing = names.iter().chain(&fetched).find(|name| {
         let is_granted = grants.names_dependency(name) || grants.names_dependency(bare_name(name));
         !is_local(name) && !is_granted
     })?;
@@ -96,6 +97,43 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
         short(bare_name(missing))
     );
     Some((BlockerCode::GrantMissing, detail))
+}
+
+/// What is fetched and run without being installed, and the addresses that what is installed comes from.
+fn fetched<'a>(command: &'a Command, words: &[&'a str]) -> Vec<&'a str> {
+    let says = |option: &[&str]| command.arguments().iter().any(|word| option.contains(&word.as_str()));
+    let (options, run): (&[&str], _) = match (command.program(), words) {
+        ("pnpm" | "yarn", ["dlx", name, ..]) | ("bun", ["x", name, ..]) => (&[], Some(*name)),
+        ("pnpx" | "bunx" | "uvx", [name, ..]) => (&[], Some(*name)),
+        ("uv", ["tool", "run", name, ..]) | ("pipx", ["run", name, ..]) => (&[], Some(*name)),
+        // Without that it asks, and what is there already needs no question.
+        ("npx", [name, ..]) if says(&["-y", "--yes"]) => (&[], Some(*name)),
+        ("go", ["run", name, ..]) if name.contains('@') => (&[], Some(*name)),
+        ("cargo", ["add" | "install", ..]) => (&["--git"], None),
+        ("pip" | "pip3" | "pipx", ["install", ..]) | ("python" | "python3", ["pip", "install", ..]) | ("uv", ..) => (
+            &[
+                "-i",
+                "--index-url",
+                "--extra-index-url",
+                "--index",
+                "-f",
+                "--find-links",
+            ],
+            None,
+        ),
+        ("npm" | "pnpm" | "yarn", ["install" | "i" | "add" | "ci", ..]) => (&["--registry"], None),
+        _ => (&[], None),
+    };
+    let mut fetched: Vec<_> = run.into_iter().collect();
+    let mut arguments = command.arguments().iter();
+    while let Some(word) = arguments.next() {
+        match word.split_once('=') {
+            Some((option, address)) if options.contains(&option) => fetched.push(address),
+            None if options.contains(&word.as_str()) => fetched.extend(arguments.next().map(String::as_str)),
+            _ => {}
+        }
+    }
+    fetched
 }
 
 /// What `go mod edit` is told to require or to replace.

@@ -27,6 +27,14 @@ fn a_dependency_needs_its_name_in_the_grants() {
         "go mod edit -replace left-pad=example.org/evil@v1",
         "pixi add left-pad",
         "dotnet package add left-pad --version 1",
+        "pnpm dlx left-pad",
+        "yarn dlx left-pad@1 --help",
+        "bun x left-pad",
+        "npx --yes left-pad",
+        "uvx left-pad",
+        "uv tool run left-pad",
+        "pipx run left-pad",
+        "go run left-pad@latest",
     ] {
         assert_eq!(code(line), "grant_missing", "{line}");
         let grants = Grants {
@@ -46,7 +54,31 @@ fn a_dependency_needs_its_name_in_the_grants() {
         assert!(judge_command(line, &Policy::default(), &other).is_some(), "{line}");
     }
     assert_eq!(code("npm install @scope/name@2"), "grant_missing");
+    assert_eq!(code("go run ./cmd/x"), "-");
     assert_eq!(code("sudo apt-get install -y jq"), "grant_missing");
+}
+
+#[test]
+fn where_dependencies_are_to_come_from_needs_a_grant_too() {
+    for line in [
+        "pip install --index-url https://example.org -r requirements.txt",
+        "pip install --extra-index-url=https://example.org left-pad",
+        "uv pip install -i https://example.org left-pad",
+        "npm ci --registry https://example.org",
+        "cargo install --git https://example.org left-pad",
+        "cargo add left-pad --git https://example.org",
+    ] {
+        let grants = |names: &[&str]| Grants {
+            dependencies: names.iter().map(|name| (*name).into()).collect(),
+            ..Grants::default()
+        };
+        let judge = |names: &[&str]| judge_command(line, &Policy::default(), &grants(names));
+        assert!(
+            judge(&["left-pad"]).is_some_and(|found| found.detail.contains("https://example.org")),
+            "{line}"
+        );
+        assert_eq!(judge(&["left-pad", "https://example.org"]), None, "{line}");
+    }
 }
 
 #[test]
