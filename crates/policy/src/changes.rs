@@ -349,7 +349,22 @@ pub(crate) fn is_migration(path: &RepoPath) -> bool {
     let is_changelog = name.windows(9).any(|part| part == b"changelog")
         && ends(&[".xml", ".yaml", ".yml", ".json", ".sql"])
         && among(&["db", "changelog", "changelogs", "liquibase", "database"]);
-    !is_text && (in_folder || pair("db", "migrate") || pair("alembic", "versions") || pair("db", "changelog"))
+    // Of tools that go by the name: `V1__init.sql` and `R__views.sql` of Flyway, and what is numbered in a folder `migrate`.
+    let is_flyways = match name.split_first() {
+        Some((b'v' | b'u', rest)) => {
+            rest.first().is_some_and(u8::is_ascii_digit) && rest.windows(2).any(|two| two == b"__")
+        }
+        Some((b'r', rest)) => rest.starts_with(b"__"),
+        _ => false,
+    };
+    let is_numbered = name.first().is_some_and(u8::is_ascii_digit);
+    !is_text
+        && (in_folder
+            || (among(&["migrate"]) && is_numbered)
+            || (is_flyways && ends(&[".sql"]))
+            || pair("db", "migrate")
+            || pair("alembic", "versions")
+            || pair("db", "changelog"))
         || (ends(&[".sql"])
             && among(&[
                 "flyway",

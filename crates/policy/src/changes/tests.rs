@@ -466,6 +466,9 @@ fn a_migration_is_known_by_where_it_lies_and_not_by_its_ending() {
         "sqitch.plan",
         "deploy/users.sql",
         "Flyway/V1__init.SQL",
+        "db/versions/V1_2__init.sql",
+        "sql/R__views.sql",
+        "src/migrate/001-init.ts",
     ] {
         assert!(is_migration(&path.parse().unwrap()), "{path}");
     }
@@ -475,7 +478,10 @@ fn a_migration_is_known_by_where_it_lies_and_not_by_its_ending() {
         "CHANGELOG.md",
         "deploy/app.yaml",
         "src/migrate.rs",
+        "src/migrate/mod.rs",
         "queries/users.sql",
+        "queries/view__users.sql",
+        "db/schema.rb",
     ] {
         assert!(!is_migration(&path.parse().unwrap()), "{path}");
     }
