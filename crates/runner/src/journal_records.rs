@@ -1,10 +1,10 @@
 //! Reading a journal one record at a time, also while a runner writes it: a long one is never whole in memory.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
-use ledger_core::{JournalError, JournalReader, MAX_LINE_BYTES, Record, Refusal, Run};
+use ledger_core::{ChainSummary, JournalError, JournalReader, MAX_LINE_BYTES, Record, Refusal, Run};
 
 /// Why a journal does not amount to a run.
 #[derive(Debug, thiserror::Error)]
@@ -32,21 +32,33 @@ impl ReplayError {
 }
 
 /// The records of a journal; a torn tail is passed over. After an error there are no more.
-pub(crate) struct JournalRecords {
-    source: BufReader<File>,
+pub(crate) struct JournalRecords<R> {
+    source: R,
     reader: JournalReader,
     line: Vec<u8>,
     is_over: bool,
 }
 
-impl JournalRecords {
+impl JournalRecords<BufReader<File>> {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            source: BufReader::new(File::open(path)?),
+        Ok(Self::new(BufReader::new(File::open(path)?)))
+    }
+}
+
+impl<R: BufRead> JournalRecords<R> {
+    /// Those that are read from here.
+    pub(crate) fn new(source: R) -> Self {
+        Self {
+            source,
             reader: JournalReader::default(),
             line: Vec::new(),
             is_over: false,
-        })
+        }
+    }
+
+    /// What was read up to now.
+    pub(crate) fn end(&self) -> Result<ChainSummary, JournalError> {
+        self.reader.end()
     }
 
     fn read(&mut self) -> Result<Option<Record>, ReplayError> {
@@ -64,7 +76,7 @@ impl JournalRecords {
     }
 }
 
-impl Iterator for JournalRecords {
+impl<R: BufRead> Iterator for JournalRecords<R> {
     type Item = Result<Record, ReplayError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -3,6 +3,7 @@
 mod anchors;
 mod children;
 mod commits;
+mod journal;
 mod refs;
 mod rescued;
 
@@ -12,14 +13,16 @@ use std::path::Path;
 
 use git_delivery::Repository;
 use ledger_core::{
-    CommitId, CoveredFile, DeliveredRun, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Journal,
-    JournalError, Observation, Receipt, Record, RefName, RepoPath, Run, RunId, Statement, TicketId,
+    CommitId, CoveredFile, DeliveredRun, Digest, Effect, Event, EvidenceIndex, Head, InvalidReceipt, Observation,
+    Receipt, Record, RefName, RepoPath, Run, RunId, Statement, TicketId,
 };
 use serde::Serialize;
 
 pub(crate) use self::anchors::forgets_a_delivery;
 use self::commits::ledger_of;
+use self::journal::ReadJournal;
 use crate::base::receipt_bytes;
+use crate::journal_records::JournalRecords;
 use crate::packages::{is_as_pinned, pinned_files};
 use crate::run_history::{HistoryError, tickets_with_runs};
 use crate::state::StateRoots;
@@ -148,7 +151,7 @@ fn verify(
         report.run = Some(run.clone());
         let journal = match std::fs::read(roots.journal(ticket, &run)) {
             // A disk that was full, or a runner that died, at its first line.
-            Ok(bytes) if !stored.contains_key(&run) && Journal::parse(&bytes) == Err(JournalError::Empty) => {
+            Ok(bytes) if !stored.contains_key(&run) && has_no_line(&bytes) => {
                 report.never_began(&run, "it has no whole line");
                 None
             }
@@ -251,6 +254,13 @@ struct Verifier<'a> {
     run: Option<RunId>,
 }
 
+/// Whether a journal ends before its first line does.
+fn has_no_line(bytes: &[u8]) -> bool {
+    JournalRecords::new(bytes)
+        .next()
+        .is_none_or(|read| read.is_err_and(|error| error.never_began()))
+}
+
 impl Verifier<'_> {
     fn add(&mut self, what: &'static str, verdict: Verified, detail: String) {
         self.found.push(Verification {
@@ -279,15 +289,12 @@ impl Verifier<'_> {
     }
 
     fn verify_run(&mut self, ticket: &TicketId, run: &RunId, stored: &BTreeMap<RunId, CommitId>, live: Option<&[u8]>) {
-        let live = live.and_then(|bytes| {
-            self.journal("live journal", bytes, ticket, run)
-                .map(|(records, run)| (bytes, records, run))
-        });
-        if let Some((_, records, live)) = &live {
-            self.stored_as_told(records, live, stored.get(run).copied());
-            self.anchors(run, records);
-            self.rescued(live);
-            self.children(live);
+        let live = live.and_then(|bytes| Some((bytes, self.journal("live journal", bytes, ticket, run)?)));
+        if let Some((_, live)) = &live {
+            self.stored_as_told(&live.records, &live.run, stored.get(run).copied());
+            self.anchors(run, &live.records);
+            self.rescued(&live.run);
+            self.children(&live.run);
         }
         let Some(&commit) = stored.get(run) else { return };
         let files = match self.repository.read_stored(commit, MAX_STORED_BYTES) {
@@ -304,11 +311,12 @@ impl Verifier<'_> {
             return self.differs("stored journal", "there is none");
         };
         let bytes_of_journal = bytes;
-        let Some((records, replayed)) = self.journal("stored journal", bytes, ticket, run) else {
+        let Some(journal) = self.journal("stored journal", bytes, ticket, run) else {
             return;
         };
+        let replayed = &journal.run;
         match &live {
-            Some((live_bytes, ..)) => {
+            Some((live_bytes, _)) => {
                 let begins = live_bytes.starts_with(bytes);
                 self.is(
                     "live journal begins with the stored one",
@@ -317,12 +325,12 @@ impl Verifier<'_> {
                 );
             }
             None => {
-                self.anchors(run, &records);
-                self.rescued(&replayed);
-                self.children(&replayed);
+                self.anchors(run, &journal.records);
+                self.rescued(replayed);
+                self.children(replayed);
             }
         }
-        let head = records.last().map_or(Head::default().sum, |record| record.sum);
+        let head = journal.summary.head.sum;
         let named = self.trailer(commit, "Counterfoil-Journal");
         self.is(
             "stored commit names the journal's head",
@@ -356,10 +364,10 @@ impl Verifier<'_> {
                             .to_owned(),
                     ),
                 }
-                self.evidence(&replayed, file("evidence.json"), &files);
+                self.evidence(replayed, file("evidence.json"), &files);
                 self.receipt_ref(ticket, run, stored);
                 self.sources(receipt);
-                self.commits(&records, receipt, &replayed);
+                self.commits(journal.before_delivery, receipt, replayed);
                 if let Some(cited) = replayed.delivers() {
                     self.delivers(cited, stored, bytes_of_journal);
                 }
@@ -434,42 +442,26 @@ impl Verifier<'_> {
     }
 
     /// Checks a journal's chain, its steps and whose it is.
-    fn journal(
-        &mut self,
-        what: &'static str,
-        bytes: &[u8],
-        ticket: &TicketId,
-        run: &RunId,
-    ) -> Option<(Vec<Record>, Run)> {
-        let journal = match Journal::parse(bytes) {
+    fn journal(&mut self, what: &'static str, bytes: &[u8], ticket: &TicketId, run: &RunId) -> Option<ReadJournal> {
+        let journal = match ReadJournal::of(bytes) {
             Ok(journal) => journal,
             Err(error) => {
                 self.differs(what, error.to_string());
                 return None;
             }
         };
-        if let Some(torn) = journal.torn {
+        if let Some(torn) = journal.summary.torn {
             let detail = format!("the last append was cut off at byte {}", torn.offset);
             self.add(what, Verified::Information, detail);
         }
-        match Run::replay(&journal.records) {
-            Err(refusal) => {
-                self.differs(what, refusal.to_string());
-                None
-            }
-            Ok(replayed) if replayed.opened().ticket != *ticket || replayed.opened().run != *run => {
-                let opened = replayed.opened();
-                self.differs(what, format!("it is the journal of {} {}", opened.ticket, opened.run));
-                None
-            }
-            Ok(replayed) => {
-                self.matches(
-                    what,
-                    format!("{} lines, head {}", journal.records.len(), journal.head.sum),
-                );
-                Some((journal.records, replayed))
-            }
+        let opened = journal.run.opened();
+        if opened.ticket != *ticket || opened.run != *run {
+            self.differs(what, format!("it is the journal of {} {}", opened.ticket, opened.run));
+            return None;
         }
+        let Head { next, sum } = journal.summary.head;
+        self.matches(what, format!("{next} lines, head {sum}"));
+        Some(journal)
     }
 
     fn evidence(&mut self, run: &Run, stored: Option<&[u8]>, files: &BTreeMap<RepoPath, Vec<u8>>) {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use ledger_core::{
-    CommitId, Digest, Effect, Event, MAX_DOCUMENT_BYTES, Receipt, Record, ReplacedRequirement, RepoPath, Run,
-    SourceLock, TicketFile, TreeId,
+    CommitId, Digest, MAX_DOCUMENT_BYTES, Receipt, ReplacedRequirement, RepoPath, Run, SourceLock, TicketFile, TreeId,
 };
 use policy::MemoryPaths;
 
@@ -15,7 +14,7 @@ use crate::specs::{LinkedSpecs, approval_of, overtaken_in};
 use crate::workspace::PolicyFile;
 
 impl Verifier<'_> {
-    pub(super) fn commits(&mut self, records: &[Record], receipt: &Receipt, run: &Run) {
+    pub(super) fn commits(&mut self, journal: Option<Digest>, receipt: &Receipt, run: &Run) {
         let Some(delivered) = &receipt.delivered else {
             return self.add(
                 "delivery",
@@ -91,7 +90,7 @@ impl Verifier<'_> {
                 "the delta is in the current specs, and the specs are in the archive",
             );
         }
-        let named = head_before_delivery(records).map(|sum| sum.to_string());
+        let named = journal.map(|sum| sum.to_string());
         for (what, commit) in [
             ("change commit names the journal", delivered.change),
             ("records commit names the journal", delivered.records),
@@ -216,20 +215,6 @@ fn is_record(lock: &SourceLock, path: &RepoPath) -> bool {
     };
     folder_of(path).is_some_and(|folder| folder_of(&lock.approval.path) == Some(folder))
         && ["result", "review", "plan", "handoff"].contains(&kind)
-}
-
-/// The sum of the line before the intent to prepare the delivery that counted.
-fn head_before_delivery(records: &[Record]) -> Option<Digest> {
-    records.iter().rev().find_map(|record| match &record.event {
-        Event::Intended(Effect::PrepareDelivery { journal, .. }) => {
-            let before = record
-                .seq
-                .checked_sub(1)
-                .and_then(|seq| records.get(usize::try_from(seq).ok()?));
-            before.map(|before| before.sum).filter(|sum| sum == journal)
-        }
-        _ => None,
-    })
 }
 
 #[cfg(test)]
