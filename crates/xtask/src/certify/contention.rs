@@ -22,6 +22,9 @@ const REFUSED: i32 = 11;
 /// What `foil events` says where no run has begun, and where one is just about to.
 const NOTHING_YET: [&str; 2] = ["nothing ran in this clone", "has no run in this clone"];
 
+/// What the one of two clones says that comes too late.
+const TOO_LATE: [&str; 2] = ["upstream_moved", "is delivered"];
+
 /// What came of all rounds.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
@@ -117,6 +120,7 @@ fn two_clones(world: &World, round: usize, figures: &mut Figures) -> Result<(), 
         &remote.display().to_string(),
         &other.display().to_string(),
     ])?;
+    world.configure("other")?;
     match world.foil_in("other", &["trust"])? {
         End::Exited(0, _) => {}
         end => return Err(TaskError::unreadable("the other clone", format!("{end:?}"))),
@@ -136,12 +140,27 @@ fn two_clones(world: &World, round: usize, figures: &mut Figures) -> Result<(), 
             "two clones, round {round}: {deliveries} deliveries, and {done} say that it is done: {ends:?}"
         ));
     }
-    if let Some(died) = ends.iter().find(|end| **end == End::Died) {
-        figures.broken.push(format!("two clones, round {round}: {died:?}"));
+    let other = ends.iter().find(|end| !end.is_success());
+    if let Some(end) = other.filter(|end| !is_told(end)) {
+        figures.broken.push(format!(
+            "two clones, round {round}: the other does not say what is so: {end:?}"
+        ));
     }
+    let left = world.processes();
+    if !left.is_empty() {
+        figures
+            .broken
+            .push(format!("two clones, round {round}: there still run {left:?}"));
+    }
+    world.git(&["fsck", "--strict", "--no-dangling", "--no-progress"])?;
     figures.clones += 1;
     figures.delivered += deliveries;
     Ok(())
+}
+
+/// Whether the one that comes too late stops because of what the other delivered.
+fn is_told(end: &End) -> bool {
+    matches!(end, End::Exited(10 | REFUSED, said) if TOO_LATE.iter().any(|words| said.contains(words)))
 }
 
 /// Starts a command for each of these in its folder, all at the same moment, and waits for them.
@@ -184,14 +203,18 @@ fn at_once(world: &World, commands: &[(&str, [&str; 2])]) -> Result<Vec<End>, Ta
 /// Looks on until it is over. Gives how often, and what could not be seen.
 fn look_on(world: &World, over: &AtomicBool) -> Result<(usize, Vec<String>), TaskError> {
     let (mut looks, mut broken) = (0, Vec::new());
+    let mut has_begun = false;
     while !over.load(Ordering::Relaxed) {
         for arguments in [&["status", "--json"][..], &["events", "--json"], &["status"]] {
             let (code, said) = match world.foil_in("repository", arguments)? {
                 End::Exited(code, said) => (code, said),
                 End::Died => (-1, String::new()),
             };
-            if arguments[0] == "events" && NOTHING_YET.iter().any(|words| said.contains(words)) {
-                continue;
+            if arguments[0] == "events" {
+                if !has_begun && NOTHING_YET.iter().any(|words| said.contains(words)) {
+                    continue;
+                }
+                has_begun = true;
             }
             let is_whole = !arguments.contains(&"--json") || is_json(&said) || said.lines().all(is_json);
             if code != 0 || !is_whole {

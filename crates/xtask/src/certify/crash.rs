@@ -99,6 +99,14 @@ impl Slot {
         }
         let points = fs::read_to_string(&log).map_err(TaskError::file(&log))?;
         let points = points.lines().map(str::to_owned).collect();
+        let unflushed = world.unflushed()?;
+        if let Some(id) = unflushed.first() {
+            let reason = format!(
+                "{} objects were never brought to the disk, such as {id}",
+                unflushed.len()
+            );
+            return Err(TaskError::unreadable(format!("a whole run ({})", mode.name()), reason));
+        }
         let reference = look(&world)?;
         Ok((Self { world, reference }, points))
     }
@@ -224,7 +232,15 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, plan: &Plan, pairs: Option<us
             .take(came, &at, mode);
         Ok(())
     })?;
-    let tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (what, (came, not)) in [("deaths", tally.singles), ("second deaths", tally.pairs)] {
+        // Of two agents at the same time now one is first and now the other, but what seldom comes shows little.
+        if not * 10 > came + not {
+            tally
+                .broken
+                .push(format!("{}: {not} of {} {what} did not come", mode.name(), came + not));
+        }
+    }
     Ok(Figures {
         mode,
         points: points.len(),

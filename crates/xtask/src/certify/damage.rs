@@ -3,14 +3,15 @@
 //! A command dies at a point; then one file of its state is damaged at its end, or the objects go that were not brought to the disk. Whoever starts the command
 //! again either comes to the end that it would have come to, or is told and stopped. Never is anything done twice, and nothing of the person's changes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::crash::{Dice, SLOTS, Slot, side_by_side};
-use super::look::{Seen, look, look_at_persons};
+use super::look::{Seen, look, look_at_persons, without_ids};
 use super::mode::Mode;
-use super::world::{End, OBJECTS, World};
+use super::world::{End, World};
 use crate::error::TaskError;
 
 /// How many deaths of a mode are damaged.
@@ -28,6 +29,8 @@ pub(super) struct Damages {
     mode: Mode,
     /// Files that ended too early, files that ended in zeros, and sets of objects that were gone.
     kinds: [usize; 3],
+    /// What kinds of files were damaged.
+    files: BTreeSet<String>,
     /// After how many of them all came to the end that it would have come to.
     went_on: usize,
     /// What does not hold, each with its damage.
@@ -38,15 +41,16 @@ impl Damages {
     /// All of them as a table.
     pub(super) fn table(all: &[Self]) -> String {
         let mut text =
-            "| world | cut off | zeros | objects gone | went on to the same end | told and stopped | does not hold |\n\
-                        | --- | --- | --- | --- | --- | --- | --- |\n"
+            "| world | cut off | zeros | kinds of files | objects gone | went on to the same end | told and stopped | does not hold |\n\
+                        | --- | --- | --- | --- | --- | --- | --- | --- |\n"
                 .to_owned();
         for one in all {
             let [cut, zeros, objects] = one.kinds;
             let told = (cut + zeros + objects).saturating_sub(one.went_on + one.broken.len());
             text += &format!(
-                "| {} | {cut} | {zeros} | {objects} | {} | {told} | {} |\n",
+                "| {} | {cut} | {zeros} | {} | {objects} | {} | {told} | {} |\n",
                 one.mode.name(),
+                one.files.len(),
                 one.went_on,
                 one.broken.len()
             );
@@ -98,6 +102,7 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: usize, seed: u64) -> R
     let found = Mutex::new(Damages {
         mode,
         kinds: [0; 3],
+        files: BTreeSet::new(),
         went_on: 0,
         broken: Vec::new(),
     });
@@ -113,10 +118,17 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: usize, seed: u64) -> R
         };
         slot.world.restore_from(&kept(wound))?;
         let before = look_at_persons(&slot.world)?;
-        let what = inflict(&slot.world, damage, &mut dice)?;
+        let (kind, what) = match damage {
+            Damage::Objects => (None, take_objects(&slot.world)?),
+            _ => {
+                let (kind, what) = damage_file(&slot.world, damage, index, &mut dice)?;
+                (Some(kind), what)
+            }
+        };
         let came = came(slot, &before)?;
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         found.kinds[damage as usize] += 1;
+        found.files.extend(kind);
         match came {
             Came::ToTheSameEnd => found.went_on += 1,
             Came::Stopped => {}
@@ -150,19 +162,22 @@ fn chosen(points: &[String]) -> Vec<String> {
     chosen
 }
 
-/// Damages something, and says what.
-fn inflict(world: &World, damage: Damage, dice: &mut Dice) -> Result<String, TaskError> {
-    if matches!(damage, Damage::Objects) {
-        return take_objects(world);
-    }
+/// Damages a file of the state, of another kind each time, and says of which and how.
+fn damage_file(world: &World, damage: Damage, index: usize, dice: &mut Dice) -> Result<(String, String), TaskError> {
     let mut files = Vec::new();
     for name in ["repository/.git/counterfoil", "state"] {
         state_files(&world.path(name), &mut files);
     }
     files.sort();
-    let Some(file) = files.get(dice.below(files.len())) else {
+    let mut kinds = BTreeMap::<String, Vec<PathBuf>>::new();
+    for file in files {
+        let shown = file.strip_prefix(world.path("")).unwrap_or(&file).display().to_string();
+        kinds.entry(without_ids(&shown)).or_default().push(file);
+    }
+    let Some((kind, files)) = kinds.iter().nth(index % kinds.len().max(1)) else {
         return Err(TaskError::unreadable("the state of a dead run", "there is none"));
     };
+    let file = &files[dice.below(files.len())];
     let bytes = fs::read(file).map_err(TaskError::file(file))?;
     let at = bytes.len() - 1 - dice.below(tail(&bytes).min(bytes.len() - 1));
     let mut damaged = bytes[..at].to_vec();
@@ -171,7 +186,10 @@ fn inflict(world: &World, damage: Damage, dice: &mut Dice) -> Result<String, Tas
     }
     fs::write(file, damaged).map_err(TaskError::file(file))?;
     let shown = file.strip_prefix(world.path("")).unwrap_or(file).display();
-    Ok(format!("{damage:?} at {at} of {} of {shown}", bytes.len()))
+    Ok((
+        kind.clone(),
+        format!("{damage:?} at {at} of {} of {shown}", bytes.len()),
+    ))
 }
 
 /// The files by which a run goes on, but for what is in its places and what is empty.
@@ -195,16 +213,7 @@ fn tail(bytes: &[u8]) -> usize {
 
 /// Takes away every object that was written and not brought to the disk.
 fn take_objects(world: &World) -> Result<String, TaskError> {
-    let log = world.path(OBJECTS);
-    let noted = fs::read_to_string(&log).map_err(TaskError::file(&log))?;
-    let mut unflushed = std::collections::BTreeSet::new();
-    for line in noted.lines() {
-        let (sign, id) = line.split_at(1);
-        match sign {
-            "+" => unflushed.insert(id),
-            _ => unflushed.remove(id),
-        };
-    }
+    let unflushed = world.unflushed()?;
     let objects = world.path("repository/.git/objects");
     let mut gone = 0;
     for id in unflushed {
@@ -253,6 +262,7 @@ fn came(slot: &Slot, before: &Seen) -> Result<Came, TaskError> {
     let known = before.more_than(&slot.reference);
     let more = seen.more_than(&slot.reference).into_iter();
     broken.extend(more.filter(|difference| !known.contains(difference)));
+    broken.extend(seen.vanished_since(before, &slot.reference));
     Ok(match broken.is_empty() {
         true => Came::Stopped,
         false => Came::To(broken),

@@ -1,14 +1,21 @@
 //! What a world shows of what was done in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use ledger_core::{Effect, Event, Journal, Observation, TurnEnd};
+use ledger_core::{Digest, Effect, Event, Journal, Observation, TurnEnd};
 
 use super::mode::Mode;
 use super::world::World;
 use crate::error::TaskError;
+
+/// The folder of the anchors.
+const KEPT: &str = "refs/counterfoil/keep/";
+
+/// What in Git's folder is the person's alone.
+const PERSONS: [&str; 3] = ["config", "hooks", "info"];
 
 /// Everything that must be the same however often the runner died, a line for each thing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +34,20 @@ impl Seen {
         more.filter(|difference| !difference.starts_with("lost: ")).collect()
     }
 
+    /// What was there before and is not any more, although it is there where nobody died: whatever it is then, its name has to be there.
+    pub(super) fn vanished_since(&self, before: &Self, reference: &Self) -> Vec<String> {
+        let name = |line: &String| line.split(": ").next().unwrap_or_default().to_owned();
+        let names = |of: &Self| of.lines.keys().map(name).collect::<BTreeSet<_>>();
+        let (now, due) = (names(self), names(reference));
+        // What a run keeps goes when it is delivered.
+        let was = names(before)
+            .into_iter()
+            .filter(|name| due.contains(name) && !name.starts_with(KEPT));
+        was.filter(|name| !now.contains(name))
+            .map(|name| format!("vanished: {name}"))
+            .collect()
+    }
+
     fn add(&mut self, line: String) {
         *self.lines.entry(line).or_default() += 1;
     }
@@ -43,7 +64,7 @@ impl Seen {
         for (line, count) in &self.lines {
             let there = reference.lines.get(line).copied().unwrap_or(0);
             // What a run keeps it keeps anew with each attempt.
-            if *count > there && !line.starts_with("refs/counterfoil/keep/") {
+            if *count > there && !line.starts_with(KEPT) {
                 let word = if there == 0 { "left over" } else { "doubled" };
                 differences.push(format!("{word}: {line} ({count} for {there})"));
             }
@@ -82,7 +103,11 @@ pub(super) fn look_at_persons(world: &World) -> Result<Seen, TaskError> {
 }
 
 fn of_persons(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
-    refs(world, seen)?;
+    refs(world, None, seen)?;
+    if world.mode.pushes() {
+        refs(world, Some("../remote.git"), seen)?;
+    }
+    contents(world, seen)?;
     seen.add(format!(
         "the person's work tree: {}",
         world
@@ -104,22 +129,75 @@ fn of_persons(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Every ref, with what it means where that must be the same: ids of commits hold the time.
-fn refs(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
-    let list = world.git(&["for-each-ref", "--format=%(refname) %(objecttype)"])?;
+/// Every ref of the repository, or of the one in this folder, with what it means where that must be the same: ids of commits hold the time.
+fn refs(world: &World, remote: Option<&str>, seen: &mut Seen) -> Result<(), TaskError> {
+    let git = |arguments: &[&str]| {
+        let of = remote.map(|folder| ["--git-dir", folder]);
+        world.git(&[of.as_slice().as_flattened(), arguments].concat())
+    };
+    let owner = remote.map_or("", |_| "the remote's ");
+    let list = git(&["for-each-ref", "--format=%(refname) %(objecttype) %(objectname)"])?;
     for line in list.lines() {
-        let (name, kind) = line.split_once(' ').unwrap_or((line, ""));
-        let meaning = match name.starts_with("refs/heads/") && kind == "commit" {
-            true => {
-                let count = world.git(&["rev-list", "--count", name])?;
-                let files = world.git(&["ls-tree", "-r", name])?;
-                // The records name times and ids.
-                let files = files.lines().filter(|line| !line.contains("\tledger/"));
-                format!("{count} commits, {}", files.collect::<Vec<_>>().join("; "))
-            }
-            false => kind.to_owned(),
+        let mut words = line.split(' ');
+        let [name, kind, id] = [(); 3].map(|()| words.next().unwrap_or_default());
+        let meaning = if name.starts_with("refs/heads/") && kind == "commit" {
+            let count = git(&["rev-list", "--count", name])?;
+            let files = git(&["ls-tree", "-r", name])?;
+            // The records name times and ids.
+            let files = files.lines().filter(|line| !line.contains("\tledger/"));
+            format!("{count} commits, {}", files.collect::<Vec<_>>().join("; "))
+        } else if name.starts_with("refs/counterfoil/") || name.starts_with("refs/remotes/") {
+            kind.to_owned()
+        } else {
+            id.to_owned()
         };
-        seen.add(format!("{}: {meaning}", without_ids(name)));
+        let orphan = match kept_for(name) {
+            Some(run) if !is_known(world, run) => "of no run that is known: ",
+            _ => "",
+        };
+        seen.add(format!("{orphan}{owner}{}: {meaning}", without_ids(name)));
+    }
+    Ok(())
+}
+
+/// The run for which something is kept under this name.
+fn kept_for(name: &str) -> Option<&str> {
+    name.strip_prefix(KEPT)?.split('/').next()
+}
+
+/// Whether there is a journal of this run, or one is stored.
+fn is_known(world: &World, run: &str) -> bool {
+    let is_of_it = |path: &PathBuf| path.components().any(|part| part.as_os_str() == run);
+    let journals = journals(&world.path("repository/.git/counterfoil/runs"));
+    let stored = || world.git(&["for-each-ref", "--format=%(refname)", "refs/counterfoil/runs"]);
+    journals.iter().any(is_of_it) || stored().is_ok_and(|refs| refs.lines().any(|name| name.ends_with(run)))
+}
+
+/// The person's files, hooks and configuration, with their modes and contents. Of what lies in the ledger the name alone: the records name times and ids.
+fn contents(world: &World, seen: &mut Seen) -> Result<(), TaskError> {
+    let repository = world.path("repository");
+    let mut waiting = vec![repository.clone()];
+    while let Some(path) = waiting.pop() {
+        let data = fs::symlink_metadata(&path).map_err(TaskError::file(&path))?;
+        if data.is_dir() {
+            let entries = fs::read_dir(&path).map_err(TaskError::file(&path))?;
+            waiting.extend(entries.flatten().map(|entry| entry.path()).filter(|entry| {
+                let of_git = entry.strip_prefix(repository.join(".git"));
+                of_git.map_or(true, |name| {
+                    PERSONS
+                        .iter()
+                        .any(|theirs| name.starts_with(theirs) || name == Path::new(""))
+                })
+            }));
+            continue;
+        }
+        let name = path.strip_prefix(&repository).unwrap_or(&path);
+        let content = match name.starts_with("ledger") {
+            true => String::new(),
+            false => Digest::of(fs::read(&path).map_err(TaskError::file(&path))?).to_string(),
+        };
+        let mode = data.permissions().mode();
+        seen.add(format!("the person's {}: {mode:o} {content}", name.display()));
     }
     Ok(())
 }
@@ -157,7 +235,7 @@ fn lines_of(path: &Path) -> Vec<String> {
 }
 
 /// A name in which run ids and object ids do not differ.
-fn without_ids(name: &str) -> String {
+pub(super) fn without_ids(name: &str) -> String {
     let is_id = |word: &str| word.len() >= 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     name.split_inclusive(['/', '.', ':', ' '])
         .map(|part| {

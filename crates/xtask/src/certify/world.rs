@@ -1,5 +1,6 @@
 //! A repository with approved tickets, in which a command can be let die in again and again.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -12,7 +13,7 @@ use crate::command::{capture, line};
 use crate::error::TaskError;
 
 /// The file of the world in which objects are noted as they are written and brought to the disk.
-pub(super) const OBJECTS: &str = "objects";
+const OBJECTS: &str = "objects";
 
 /// The script by which somebody else pushes.
 const THEIRS: &str = "theirs.sh";
@@ -95,7 +96,7 @@ impl World {
     }
 
     /// Says in a repository of the world who commits, and that nothing is tidied up meanwhile.
-    fn configure(&self, folder: &str) -> Result<(), TaskError> {
+    pub(super) fn configure(&self, folder: &str) -> Result<(), TaskError> {
         for (key, value) in [
             ("user.name", "A person"),
             ("user.email", "person@localhost"),
@@ -180,6 +181,24 @@ impl World {
     /// Something of the world.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join("world").join(name)
+    }
+
+    /// The objects that were written and not brought to the disk since the world was made or put back.
+    pub(super) fn unflushed(&self) -> Result<BTreeSet<String>, TaskError> {
+        let log = self.path(OBJECTS);
+        let noted = match fs::read_to_string(&log) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            noted => noted.map_err(TaskError::file(&log))?,
+        };
+        let mut unflushed = BTreeSet::new();
+        for line in noted.lines() {
+            let (sign, id) = line.split_at(1);
+            match sign {
+                "+" => unflushed.insert(id.to_owned()),
+                _ => unflushed.remove(id),
+            };
+        }
+        Ok(unflushed)
     }
 
     fn write(&self, path: &str, text: &str) -> Result<(), TaskError> {
