@@ -24,6 +24,7 @@ fn a_runner_killed_in_the_middle_of_a_command_is_taken_up_and_delivers_once(back
     let running = world.start_foil(&["run"]);
     world.wait_for_event(TICKET, "a command of the worker", is_command);
     running.kill();
+    assert_none_below(world.root(), Duration::from_secs(10));
     world.model.set_script(honest_script());
 
     let packet = world.foil(&["run", "--json"]).succeeds().packet();

@@ -10,8 +10,8 @@ use crate::bench::repository::TestRepository;
 use crate::bench::table::Row;
 use crate::error::TaskError;
 
-/// In MiB.
-const GOAL: u64 = 250;
+/// In MiB: 16 KiB for each file. What the tests among them say is held side by side, because a test may have moved from any to any.
+const GOAL: u64 = 800;
 /// Files of one folder.
 const FOLDER: usize = 100;
 
