@@ -145,7 +145,10 @@ pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<()
         broken.extend(found);
     }
     // On another machine, or beside others, it is another time: so it is told, and fails nothing.
-    println!("in {:.1} min, building included", all_began.elapsed().as_secs_f64() / 60.0);
+    println!(
+        "in {:.1} min, building included",
+        all_began.elapsed().as_secs_f64() / 60.0
+    );
     nothing_found(
         "what is promised does not hold",
         broken,
