@@ -101,53 +101,54 @@ pub(super) fn installs(command: &Command, grants: &Grants) -> Found {
 
 /// What is fetched and run without being installed, and the addresses that what is installed comes from.
 fn fetched<'a>(command: &'a Command, words: &[&'a str]) -> Vec<&'a str> {
-    let says = |option: &[&str]| command.arguments().iter().any(|word| option.contains(&word.as_str()));
-    let (options, run): (&[&str], _) = match (command.program(), words) {
-        ("pnpm" | "yarn", ["dlx", name, ..]) | ("bun", ["x", name, ..]) => (&[], Some(*name)),
-        ("pnpx" | "bunx" | "uvx", [name, ..]) => (&[], Some(*name)),
-        ("uv", ["tool", "run", name, ..]) | ("pipx", ["run", name, ..]) => (&[], Some(*name)),
-        // Without that it asks, and what is there already needs no question.
-        ("npx", [name, ..]) if says(&["-y", "--yes"]) => (&[], Some(*name)),
-        ("go", ["run", name, ..]) if name.contains('@') => (&[], Some(*name)),
-        ("cargo", ["add" | "install", ..]) => (&["--git"], None),
-        ("pip" | "pip3" | "pipx", ["install", ..]) | ("python" | "python3", ["pip", "install", ..]) | ("uv", ..) => (
-            &[
-                "-i",
-                "--index-url",
-                "--extra-index-url",
-                "--index",
-                "-f",
-                "--find-links",
-            ],
-            None,
-        ),
-        ("npm" | "pnpm" | "yarn", ["install" | "i" | "add" | "ci", ..]) => (&["--registry"], None),
-        _ => (&[], None),
+    const INDEXES: [&str; 6] = [
+        "-i",
+        "--index-url",
+        "--extra-index-url",
+        "--index",
+        "-f",
+        "--find-links",
+    ];
+    // What is there already is run without a question, and what is not only with that.
+    let is_asked = || {
+        let mut arguments = command.arguments().iter();
+        !arguments.any(|word| matches!(word.as_str(), "-y" | "--yes"))
     };
-    let mut fetched: Vec<_> = run.into_iter().collect();
+    match (command.program(), words) {
+        ("npx", [_, ..]) if is_asked() => Vec::new(),
+        ("pnpm" | "yarn", ["dlx", name, ..])
+        | ("bun", ["x", name, ..])
+        | ("pnpx" | "bunx" | "uvx" | "npx", [name, ..])
+        | ("uv", ["tool", "run", name, ..])
+        | ("pipx", ["run", name, ..]) => vec![name],
+        ("go", ["run", name, ..]) if name.contains('@') => vec![name],
+        ("cargo", ["add" | "install", ..]) => values_of(command, &["--git"]),
+        ("pip" | "pip3" | "pipx", ["install", ..]) | ("python" | "python3", ["pip", "install", ..]) | ("uv", ..) => {
+            values_of(command, &INDEXES)
+        }
+        ("npm" | "pnpm" | "yarn", ["install" | "i" | "add" | "ci", ..]) => values_of(command, &["--registry"]),
+        _ => Vec::new(),
+    }
+}
+
+/// What is said to these options, behind them or behind a `=`.
+fn values_of<'a>(command: &'a Command, options: &[&str]) -> Vec<&'a str> {
+    let mut values = Vec::new();
     let mut arguments = command.arguments().iter();
     while let Some(word) = arguments.next() {
         match word.split_once('=') {
-            Some((option, address)) if options.contains(&option) => fetched.push(address),
-            None if options.contains(&word.as_str()) => fetched.extend(arguments.next().map(String::as_str)),
+            Some((option, value)) if options.contains(&option) => values.push(value),
+            None if options.contains(&word.as_str()) => values.extend(arguments.next().map(String::as_str)),
             _ => {}
         }
     }
-    fetched
+    values
 }
 
 /// What `go mod edit` is told to require or to replace.
 fn go_edits(command: &Command) -> Vec<&str> {
     let options = ["-require", "--require", "-replace", "--replace", "-tool", "--tool"];
-    let mut named = Vec::new();
-    let mut arguments = command.arguments().iter();
-    while let Some(word) = arguments.next() {
-        match word.split_once('=') {
-            Some((option, name)) if options.contains(&option) => named.push(name),
-            None if options.contains(&word.as_str()) => named.extend(arguments.next().map(String::as_str)),
-            _ => {}
-        }
-    }
+    let mut named = values_of(command, &options);
     // A folder of the repository in place of a dependency is none of the network's.
     let stays = |name: &&str| {
         name.split_once('=')
