@@ -77,6 +77,7 @@ fn every_kind_of_broken_executor_is_found() {
         (Delivery::Branch, Defect::StoresAgain, "is stored 2 times"),
         (Delivery::Branch, Defect::KeepsNothing, "which nothing keeps"),
         (Delivery::PushOvertaken, Defect::BelievesPushes, ""),
+        (Delivery::None, Defect::FlushesNothing, "which is not there"),
     ] {
         let (case, what) = found(delivery, defect).unwrap();
         assert!(what.contains(says), "{case}: {what}");

@@ -573,3 +573,85 @@ proptest! {
         }
     }
 }
+
+/// The order that all of it rests on: whatever is named before it is on the disk is named in vain.
+#[test]
+fn what_a_power_cut_took_is_told_as_git_tells_it() {
+    let mut both = Both::new();
+    let tree = |both: &mut Both, base: TreeId, file| {
+        let files = files_of(&[(file, 1)]);
+        let real = both.real.overlay(both.real_tree(base), &files, &BTreeSet::new());
+        match (both.git.overlay(Some(base), &files, &BTreeSet::new()), real) {
+            (Ok(model), Ok(real)) => {
+                both.made_tree(model, real);
+                Ok(model)
+            }
+            (model, real) => {
+                assert_eq!(model, Err(both.of_tree(&real.unwrap_err())));
+                model
+            }
+        }
+    };
+    let keep = |both: &mut Both, name: &str, object| {
+        let real = both.real.anchor(&run(0), name, both.real(object));
+        let model = both.git.anchor(&run(0), name, object);
+        match real {
+            Err(AnchorError::Ref(error)) => assert_eq!(model, Err(both.of_ref(&error))),
+            real => assert_eq!(model, Ok(real.unwrap())),
+        }
+        model
+    };
+    let (first, first_tree) = (both.commits[0], both.trees[0]);
+    let left = tree(&mut both, first_tree, 1).unwrap();
+    let lost = tree(&mut both, first_tree, 2).unwrap();
+    both.commit(lost, &[], 0);
+    let commit = both.commits[1];
+    for (name, object) in [("left", left.0), ("lost", lost.0), ("commit", commit.0)] {
+        assert_eq!(keep(&mut both, name, object), Ok(()));
+    }
+
+    // One of three comes to the disk.
+    both.git.flush(first.0);
+    both.git.flush(first_tree.0);
+    assert_eq!(*both.git.unflushed(), BTreeSet::from([left.0, lost.0, commit.0]));
+    both.git.lose_power(&BTreeSet::from([left.0]));
+    assert!(both.git.unflushed().is_empty() && both.git.has(left.0));
+    for gone in [lost.0, commit.0] {
+        let hex = both.real(gone).to_string();
+        let (folder, name) = hex.split_at(2);
+        let file = format!(".git/objects/{folder}/{name}");
+        std::fs::remove_file(both.world.root().join(file)).unwrap();
+    }
+
+    // The refs are there, and lead nowhere.
+    both.compare();
+    let (name, gone) = both.git.broken_ref().map(|(name, gone)| (name.clone(), gone)).unwrap();
+    let fsck = both.world.try_git(&["fsck", "--connectivity-only"]);
+    let told = String::from_utf8_lossy(&fsck.stderr).into_owned();
+    assert!(
+        told.contains(&format!("{name}: invalid sha1 pointer {}", both.real(gone))),
+        "{told}"
+    );
+    both.git.collect_garbage();
+    assert!(!both.world.try_git(&["gc", "-q", "--prune=now"]).status.success());
+    both.compare();
+    // What is gone is named no more, also not under the name that it has.
+    for name in ["lost", "again"] {
+        assert_eq!(keep(&mut both, name, lost.0), Err(GitRefusal::Missing(lost.0)));
+    }
+    let moved = both.git.update_ref(&branch("one"), commit.0, None);
+    let really = both
+        .real
+        .update_ref(&branch("one"), both.real(commit.0), Expected::Missing, "moved");
+    assert_eq!(moved, Err(both.of_ref(&really.unwrap_err())));
+    assert_eq!(tree(&mut both, lost, 3), Err(GitRefusal::Missing(lost.0)));
+    both.commit(lost, &[], 0);
+    assert_eq!(both.commits.len(), 2);
+
+    // Whoever writes the same again has it again.
+    assert_eq!(tree(&mut both, first_tree, 2), Ok(lost));
+    both.commit(lost, &[], 0);
+    both.compare();
+    assert_eq!(both.git.broken_ref(), None);
+    assert_eq!(*both.git.unflushed(), BTreeSet::from([lost.0, commit.0]));
+}

@@ -1,5 +1,6 @@
-//! A model of Git, as small as the simulated worlds need it: objects that exist only once they are written, refs that move by compare-and-set,
-//! anchors, and a remote with refs and objects of its own. `tests/git_model.rs` holds it against real Git.
+//! A model of Git, as small as the simulated worlds need it: objects that exist only once they are written and survive a power cut only once they are
+//! flushed, refs that move by compare-and-set and are on the disk then, anchors, and a remote with refs and objects of its own. `tests/git_model.rs`
+//! holds it against real Git.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +69,8 @@ pub enum Push {
 #[derive(Debug, Clone, Default)]
 pub struct Git {
     objects: BTreeMap<ObjectId, Object>,
+    /// Those that a power cut may take.
+    unflushed: BTreeSet<ObjectId>,
     refs: BTreeMap<RefName, ObjectId>,
     /// What each ref has been moved to.
     moves: BTreeMap<RefName, Vec<ObjectId>>,
@@ -99,13 +102,33 @@ impl Git {
         let mut bytes = [0; 20];
         bytes.copy_from_slice(&Digest::of(format!("{object:?}")).as_bytes()[..20]);
         let id = ObjectId::from_bytes(bytes);
-        self.objects.entry(id).or_insert(object);
+        let is_always_there = is_empty_tree(&object);
+        if self.objects.insert(id, object).is_none() && !is_always_there {
+            self.unflushed.insert(id);
+        }
         id
     }
 
     /// Whether an object is there.
     pub fn has(&self, id: ObjectId) -> bool {
         self.objects.contains_key(&id)
+    }
+
+    /// Brings an object to the disk, whoever wrote it; a tree with all that is in it.
+    pub fn flush(&mut self, id: ObjectId) {
+        self.unflushed.remove(&id);
+    }
+
+    /// Objects that are there and not yet on the disk.
+    pub fn unflushed(&self) -> &BTreeSet<ObjectId> {
+        &self.unflushed
+    }
+
+    /// The power is cut: of what was not on the disk this is there, and is on the disk now.
+    pub fn lose_power(&mut self, left: &BTreeSet<ObjectId>) {
+        for id in std::mem::take(&mut self.unflushed).difference(left) {
+            self.objects.remove(id);
+        }
     }
 
     /// The files of a tree.
@@ -305,14 +328,24 @@ impl Git {
         refs.any(|(_, from)| from == object || self.reachable(from).contains(&object))
     }
 
-    /// Takes away what no ref leads to, as `git gc` does once nothing is recent any more. The empty tree is there without being written.
+    /// A ref that leads to what is not there, as `git fsck` tells it.
+    pub fn broken_ref(&self) -> Option<(&RefName, ObjectId)> {
+        let gone = |from| self.reachable(from).into_iter().find(|id| !self.has(*id));
+        self.refs.iter().find_map(|(name, from)| Some((name, gone(*from)?)))
+    }
+
+    /// Takes away what no ref leads to, as `git gc` does once nothing is recent any more; nothing, where a ref is broken.
     pub fn collect_garbage(&mut self) {
+        if self.broken_ref().is_some() {
+            return;
+        }
         let mut kept = BTreeSet::new();
         for object in self.refs.values() {
             kept.extend(self.reachable(*object));
         }
         self.objects
-            .retain(|id, object| kept.contains(id) || matches!(object, Object::Tree(files) if files.is_empty()));
+            .retain(|id, object| kept.contains(id) || is_empty_tree(object));
+        self.unflushed.retain(|id| self.objects.contains_key(id));
     }
 
     /// The paths at which two trees differ, with what the second has there.
@@ -346,7 +379,7 @@ impl Git {
         Ok(Carried::Clean(self.overlay(Some(onto), &files.collect(), &removed)?))
     }
 
-    /// Takes what an object of another repository leads to.
+    /// Takes what an object of another repository leads to. Git brings to the disk what it fetches.
     fn copy(&mut self, other: &Self, from: ObjectId) {
         for id in other.reachable(from) {
             if let Some(object) = other.objects.get(&id) {
@@ -421,6 +454,11 @@ impl Remote {
         self.taken.push((branch.clone(), new));
         Push::Taken
     }
+}
+
+/// The empty tree is there without being written.
+fn is_empty_tree(object: &Object) -> bool {
+    matches!(object, Object::Tree(files) if files.is_empty())
 }
 
 fn anchor_ref(run: &RunId, name: &str) -> Option<RefName> {

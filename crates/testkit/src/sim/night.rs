@@ -532,8 +532,10 @@ impl Night {
                     left.extend(world.lose_power(rest));
                 }
             }
-            // Between two runners everything may be collected that no ref keeps.
-            world.git.collect_garbage();
+            // Between two runners everything may be collected that no ref keeps, or be left as a dead one wrote it.
+            if world.chance.bool() {
+                world.git.collect_garbage();
+            }
         }
         for ticket in left {
             let read = self.read(ticket)?.map(|(run, _)| run);

@@ -52,11 +52,12 @@ impl Delivery {
     }
 }
 
-const DEFECTS: [(Defect, &str); 4] = [
+const DEFECTS: [(Defect, &str); 5] = [
     (Defect::MovesAgain, "moves-again"),
     (Defect::StoresAgain, "stores-again"),
     (Defect::KeepsNothing, "keeps-nothing"),
     (Defect::BelievesPushes, "believes-pushes"),
+    (Defect::FlushesNothing, "flushes-nothing"),
 ];
 
 /// A whole world in a line: as it is printed, so it is read again.

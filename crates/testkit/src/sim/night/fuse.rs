@@ -32,7 +32,8 @@ pub enum Part {
 pub enum Fault {
     /// The runner is killed when so much of the operation is done.
     Kill(Part),
-    /// The power is cut when so much of the operation is done, and of what was not synced so much is left.
+    /// The power is cut when so much of the operation is done, and of what was not synced so much is left: of each journal so many bytes, and of the
+    /// objects none, or where something is left whichever chance says.
     PowerCut(Part, Part),
     /// The disk is full when so much of the operation is done.
     Full(Part),
@@ -62,6 +63,8 @@ pub enum Operation {
     Sync,
     /// An object is written, or a ref of the repository moves.
     Write,
+    /// An object that was written is brought to the disk.
+    Flush,
     /// An effect is carried out.
     Effect,
     /// The remote is asked, or pushed to.
@@ -94,6 +97,12 @@ impl Operation {
                 Full(Nothing),
             ],
             Self::Write => vec![Kill(Nothing), PowerCut(Nothing, Nothing), Full(Nothing)],
+            Self::Flush => vec![
+                Kill(Nothing),
+                PowerCut(Nothing, Nothing),
+                PowerCut(Nothing, Half),
+                Full(Nothing),
+            ],
             Self::Effect => vec![
                 Kill(Nothing),
                 Kill(All),
@@ -123,6 +132,7 @@ impl Operation {
             Self::Append => vec![Kill(Half), Kill(All), PowerCut(All, Nothing)],
             Self::Sync => vec![PowerCut(Nothing, Half)],
             Self::Write | Self::Look => vec![Kill(Nothing)],
+            Self::Flush => vec![Kill(Nothing), PowerCut(Nothing, Nothing)],
             Self::Effect => vec![Kill(All), PowerCut(All, Nothing)],
             Self::Remote => vec![Kill(All), PowerCut(All, Nothing), Lost],
         }

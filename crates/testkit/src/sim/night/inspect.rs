@@ -49,6 +49,9 @@ impl Night {
                 return Err(named("it was begun before what it waits for was done".to_owned()));
             }
         }
+        if let Some((name, object)) = world.git.broken_ref() {
+            return Err(format!("{name} leads to {object}, which is not there"));
+        }
         match world.orphan() {
             Some(run) => Err(format!("something is kept for {run}, which is no run")),
             None => Ok(report),

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::{
-    BlockerCode, CommitId, DeliveryMode, Digest, Effect, Event, Observation, PhaseEvidence, PreparedDelivery, RefName,
-    Run, State, TreeId,
+    BlockerCode, CommitId, DeliveryMode, Digest, Effect, Event, ObjectId, Observation, PhaseEvidence, PreparedDelivery,
+    RefName, Run, State, TreeId,
 };
 
 use super::behaviour::Behaviour;
@@ -28,6 +28,8 @@ pub enum Defect {
     KeepsNothing,
     /// It takes every push for one that the remote has taken.
     BelievesPushes,
+    /// It leaves objects in memory and names them all the same.
+    FlushesNothing,
 }
 
 /// The repository of a night, its remote, and the commit that every run begins with.
@@ -65,6 +67,8 @@ pub(super) fn begin(tickets: &[TicketWorld]) -> Result<(Git, Remote, CommitId), 
             _ => {}
         }
     }
+    // It was all there long before.
+    git.lose_power(&git.unflushed().clone());
     Ok((git, remote, base))
 }
 
@@ -108,11 +112,24 @@ type Seen = Result<Observation, Observation>;
 impl World {
     /// The moment before something is written in the repository.
     fn write(&mut self) -> Result<(), Observation> {
+        self.moment(Operation::Write)
+    }
+
+    /// Brings to the disk what was written, after a moment in which it is not there.
+    fn flush(&mut self, object: ObjectId) -> Result<(), Observation> {
+        self.moment(Operation::Flush)?;
+        if self.defect != Some(Defect::FlushesNothing) {
+            self.git.flush(object);
+        }
+        Ok(())
+    }
+
+    fn moment(&mut self, operation: Operation) -> Result<(), Observation> {
         // One that was done to its end before the runner died.
         if self.fuse.is_dead() {
             return Ok(());
         }
-        let fault = self.fuse.burn(Operation::Write);
+        let fault = self.fuse.burn(operation);
         if self.fuse.is_dead() {
             // Nobody sees it.
             return Err(failed(BlockerCode::NeedsPerson, "the runner is gone"));
@@ -127,7 +144,7 @@ impl World {
         }
     }
 
-    fn anchor(&mut self, ticket: usize, name: &str, object: ledger_core::ObjectId) -> Result<(), Observation> {
+    fn anchor(&mut self, ticket: usize, name: &str, object: ObjectId) -> Result<(), Observation> {
         self.write()?;
         if self.defect == Some(Defect::KeepsNothing) {
             return Ok(());
@@ -153,11 +170,18 @@ impl World {
                 let work = one_file(&format!("{}.txt", of.id), &format!("after {}", of.work()));
                 self.write()?;
                 let tree = self.git.overlay(Some(base), &work, &BTreeSet::new());
-                tree.map_err(|refusal| refused(&refusal))?
+                let tree = tree.map_err(|refusal| refused(&refusal))?;
+                self.flush(tree.0)?;
+                tree
             }
         };
         self.anchor(ticket, &format!("tree-{iteration}-{}", under_way.seq), tree.0)?;
         Ok(tree)
+    }
+
+    /// What is to be looked at has to be there, whatever keeps it.
+    pub(super) fn require(&self, tree: TreeId) -> Result<(), Observation> {
+        self.git.files(tree).map(drop).map_err(|refusal| refused(&refusal))
     }
 
     pub(super) fn prepare(&mut self, ticket: usize, under_way: &UnderWay, tree: TreeId, journal: Digest) -> Seen {
@@ -176,11 +200,14 @@ impl World {
         let here = |refusal: GitRefusal| refused(&refusal);
         self.write()?;
         let change = self.git.write(draft(tree, base, "change")).map_err(here)?;
+        self.flush(change.0)?;
         self.write()?;
         let result = one_file(&format!("ledger/tickets/{id}/result.md"), &change.to_string());
         let records_tree = self.git.overlay(Some(tree), &result, &BTreeSet::new()).map_err(here)?;
+        self.flush(records_tree.0)?;
         self.write()?;
         let records = self.git.write(draft(records_tree, change, "records")).map_err(here)?;
+        self.flush(records.0)?;
         for (what, commit) in [("change", change), ("records", records)] {
             self.anchor(ticket, &format!("{what}-{}", under_way.seq), commit.0)?;
         }
@@ -267,6 +294,7 @@ impl World {
             );
             self.write()?;
             if let Carried::Clean(carried) = self.git.carry(before, tree, after).map_err(here)? {
+                self.flush(carried.0)?;
                 self.anchor(ticket, &format!("base-{}", onto.short()), onto.0)?;
                 self.anchor(ticket, &format!("rebased-{}", under_way.seq), carried.0)?;
                 let now = self.git.tree_changes(after, carried).map_err(here)?;
@@ -292,6 +320,8 @@ impl World {
         self.write()?;
         let files = one_file("journal.jsonl", &format!("up to {journal}"));
         let tree = self.git.overlay(None, &files, &BTreeSet::new()).map_err(here)?;
+        self.flush(tree.0)?;
+        self.write()?;
         let commit = self.git.write(Commit {
             tree,
             parents: earlier.map(CommitId).into_iter().collect(),
@@ -299,6 +329,7 @@ impl World {
             seconds: under_way.seconds,
         });
         let commit = commit.map_err(here)?;
+        self.flush(commit.0)?;
         self.write()?;
         self.git.update_ref(name, commit.0, earlier).map_err(here)?;
         if under_way.is_done {
@@ -393,12 +424,13 @@ impl World {
         }
         let ours = [format!("refs/counterfoil/keep/{}/", of.run), of.stored.to_string()];
         let ours = ours.each_ref().map(String::as_str);
-        let lost = run
-            .named_objects()
-            .into_iter()
-            .find(|object| !self.git.keeps(*object, &ours));
-        if let Some(lost) = lost {
-            return Err(format!("it names {lost}, which nothing keeps"));
+        for named in run.named_objects() {
+            if !self.git.has(named) {
+                return Err(format!("it names {named}, which is not there"));
+            }
+            if !self.git.keeps(named, &ours) {
+                return Err(format!("it names {named}, which nothing keeps"));
+            }
         }
         let Event::Entered(evidence) = event else { return Ok(()) };
         let Some(delivery) = run.prepared() else { return Ok(()) };

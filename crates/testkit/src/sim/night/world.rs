@@ -311,6 +311,11 @@ impl World {
             self.tally.silences += 1;
             return Err(failed(BlockerCode::RemoteUnreachable, "no answer"));
         }
+        if let Effect::RunChecks { tree, .. } | Effect::TakeReview { tree, .. } | Effect::TakeCuration { tree, .. } =
+            &under_way.effect
+        {
+            self.require(*tree)?;
+        }
         let of = &mut self.tickets[ticket];
         Ok(match &under_way.effect {
             Effect::PreparePlaces { .. } => Observation::PlacesReady {
@@ -444,7 +449,8 @@ impl World {
         }
     }
 
-    /// The disk keeps what was synced and so much of the rest. The tickets whose journals had a rest.
+    /// The disk keeps what was synced and so much of the rest of each journal; where that is not nothing, of the objects whichever chance says. The
+    /// tickets whose journals had a rest.
     pub(super) fn lose_power(&mut self, left: Part) -> Vec<usize> {
         let mut lost = Vec::new();
         for (ticket, of) in self.tickets.iter_mut().enumerate() {
@@ -456,6 +462,12 @@ impl World {
                 lost.push(ticket);
             }
         }
+        let mut objects: Vec<_> = self.git.unflushed().iter().copied().collect();
+        self.chance.shuffle(&mut objects);
+        // An object may be lost where every line of a journal is left.
+        let left = if left == Part::Nothing { left } else { Part::Drawn };
+        objects.truncate(left.of(objects.len(), &mut self.chance));
+        self.git.lose_power(&objects.into_iter().collect());
         lost
     }
 }
