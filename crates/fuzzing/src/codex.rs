@@ -33,6 +33,7 @@ pub fn exec(data: &[u8]) {
     let lines: Vec<&str> = text.lines().collect();
     let seen = runner::fuzzing::exec(Path::new(PLACE), &KNOWN, &lines);
     is_clean(&seen);
+    commands_are_told_once(&seen);
 }
 
 /// What is told is short, on one line, and names neither the machine nor its secrets.

@@ -22,7 +22,9 @@ pub(in crate::agent) struct ExecWatch {
     /// What the conversation had spent before this turn: its counts are of the whole conversation.
     before: TokenCount,
     cumulative: Option<TokenCount>,
-    open_commands: BTreeSet<String>,
+    /// The items of commands that were told, and of those that are over.
+    begun: BTreeSet<String>,
+    ended: BTreeSet<String>,
     answer: String,
     outcome: Option<TurnOutcome>,
 }
@@ -34,7 +36,8 @@ impl ExecWatch {
             thread: None,
             before: TokenCount::default(),
             cumulative: None,
-            open_commands: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            ended: BTreeSet::new(),
             answer: String::new(),
             outcome: None,
         }
@@ -53,7 +56,9 @@ impl ExecWatch {
         let item = event.get("item").unwrap_or(&Value::Null);
         match text(&event, "/type") {
             "thread.started" if self.thread.is_none() => self.thread = text(&event, "/thread_id").parse().ok(),
-            "item.started" if text(item, "/type") == "command_execution" => return vec![self.command_started(item)],
+            "item.started" if text(item, "/type") == "command_execution" => {
+                return self.command_started(item).into_iter().collect();
+            }
             "item.completed" => return self.item_completed(item),
             // Not the end: Codex tries again.
             "error" => {
@@ -75,32 +80,32 @@ impl ExecWatch {
         Vec::new()
     }
 
-    fn command_started(&mut self, item: &Value) -> Activity {
+    /// Notes that a command has begun, and tells of it once.
+    fn command_started(&mut self, item: &Value) -> Option<Activity> {
         let id = self.redaction.text(text(item, "/id"), 100);
-        self.open_commands.insert(id.clone());
-        Activity::CommandStarted {
+        self.begun.insert(id.clone()).then(|| Activity::CommandStarted {
             item: id,
             command: self.redaction.command(text(item, "/command")),
-        }
+        })
+    }
+
+    /// Notes that a command is over, and tells of it once.
+    fn command_ended(&mut self, item: &Value) -> Option<Activity> {
+        let id = self.redaction.text(text(item, "/id"), 100);
+        let exit_code = item.get("exit_code").and_then(Value::as_i64);
+        self.ended.insert(id.clone()).then(|| Activity::CommandEnded {
+            item: id,
+            exit_code: exit_code.and_then(|code| i32::try_from(code).ok()),
+            declined: text(item, "/status") == "declined",
+        })
     }
 
     fn item_completed(&mut self, item: &Value) -> Vec<Activity> {
         match text(item, "/type") {
             "command_execution" => {
-                let mut activities = Vec::new();
-                let id = self.redaction.text(text(item, "/id"), 100);
                 // A command that is refused at once is told only when it is over.
-                if !self.open_commands.contains(&id) {
-                    activities.push(self.command_started(item));
-                }
-                self.open_commands.remove(&id);
-                let exit_code = item.get("exit_code").and_then(Value::as_i64);
-                activities.push(Activity::CommandEnded {
-                    item: id,
-                    exit_code: exit_code.and_then(|code| i32::try_from(code).ok()),
-                    declined: text(item, "/status") == "declined",
-                });
-                activities
+                let started = self.command_started(item);
+                started.into_iter().chain(self.command_ended(item)).collect()
             }
             "file_change" if text(item, "/status") == "completed" => {
                 let changes = item.get("changes").and_then(Value::as_array);
@@ -270,6 +275,37 @@ mod tests {
             r#"{{"type":"turn.completed","usage":{{"input_tokens":{most},"output_tokens":{most}}}}}"#
         )]);
         assert_eq!(watch.tokens().total, most);
+    }
+
+    #[test]
+    fn a_command_that_is_told_again_is_not_counted_as_another() {
+        let item = |kind: &str, id: &str| {
+            format!(
+                r#"{{"type":"item.{kind}","item":{{"type":"command_execution","id":"{id}","command":"make","exit_code":0,"status":"completed"}}}}"#
+            )
+        };
+        let lines = [
+            item("started", "1"),
+            item("started", "1"),
+            item("completed", "1"),
+            item("completed", "1"),
+            item("started", "1"),
+            // One that is told only when it is over, and again.
+            item("completed", "2"),
+            item("started", "2"),
+            item("completed", "2"),
+        ];
+        let (seen, _) = watched(&lines.each_ref().map(String::as_str));
+        let begun = |item: &str| Activity::CommandStarted {
+            item: item.to_owned(),
+            command: "make".to_owned(),
+        };
+        let ended = |item: &str| Activity::CommandEnded {
+            item: item.to_owned(),
+            exit_code: Some(0),
+            declined: false,
+        };
+        assert_eq!(seen, [begun("1"), ended("1"), begun("2"), ended("2")]);
     }
 
     #[test]
