@@ -8,9 +8,13 @@ mod landing;
 mod opening;
 mod tool;
 
+use std::path::PathBuf;
+
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::agent::shorten;
+use crate::redact::Redactor;
 use crate::workspace::Settings;
 pub use opening::opening_context;
 pub use tool::{HookRefusal, pre_tool_use};
@@ -45,15 +49,17 @@ impl HookEvent {
 
 /// What Codex gets for an answer to this input; none: nothing, which lets it go on. `ticket` is the ticket that the person named.
 ///
-/// Whatever cannot be understood keeps a tool from being used, with the reason; it never keeps a conversation from beginning.
+/// Whatever cannot be understood keeps a tool from being used, with the reason; it never keeps a conversation from beginning. A model reads the reason: it
+/// names no folder of this machine that is known.
 pub fn answer_hook(event: HookEvent, input: &[u8], ticket: Option<&str>, settings: &Settings) -> Option<Value> {
+    let told = |reason: &str| folders(input, settings).text(reason);
     match event {
         HookEvent::PreToolUse => {
             let refusal = pre_tool_use(input, ticket, settings).err()?;
             Some(json!({ "hookSpecificOutput": {
                 "hookEventName": event.as_str(),
                 "permissionDecision": "deny",
-                "permissionDecisionReason": format!("foil: {}. {}", shorten(&refusal.to_string(), MAX_REASON), refusal.next_step()),
+                "permissionDecisionReason": format!("foil: {}. {}", shorten(&told(&refusal.to_string()), MAX_REASON), refusal.next_step()),
             }}))
         }
         HookEvent::SessionStart | HookEvent::SubagentStart => match opening_context(event, input, ticket, settings) {
@@ -62,7 +68,28 @@ pub fn answer_hook(event: HookEvent, input: &[u8], ticket: Option<&str>, setting
                 "hookEventName": event.as_str(),
                 "additionalContext": context,
             }})),
-            Err(reason) => Some(json!({ "systemMessage": format!("foil cannot tell of the ledger: {reason}") })),
+            Err(reason) => {
+                Some(json!({ "systemMessage": format!("foil cannot tell of the ledger: {}", told(&reason)) }))
+            }
         },
+    }
+}
+
+/// The folders that a reason may name: it can be about a repository that cannot be opened.
+fn folders(input: &[u8], settings: &Settings) -> Redactor {
+    #[derive(Deserialize)]
+    struct Asking {
+        cwd: PathBuf,
+    }
+    let mut folders = Redactor::default().path(&settings.state_folder, "$STATE");
+    if let Some(home) = std::env::home_dir() {
+        folders = folders.path(home, "~");
+    }
+    let asking: Option<Asking> = serde_json::from_slice(input).ok();
+    let folder = asking.and_then(|asking| asking.cwd.canonicalize().ok());
+    let mut above = folder.iter().flat_map(|folder| folder.ancestors());
+    match above.find(|folder| folder.join(".git").exists()) {
+        Some(repository) => folders.path(repository, "$REPOSITORY"),
+        None => folders,
     }
 }

@@ -322,6 +322,18 @@ fn without_a_ticket_only_a_persons_word_is_refused() {
 }
 
 #[test]
+fn a_model_is_told_why_without_a_path_of_the_machine() {
+    let world = on_ticket();
+    world.git(&["config", "core.repositoryFormatVersion", "1"]);
+    world.git(&["config", "extensions.partialClone", "origin"]);
+    let reason = tool(&world, "apply_patch", patch("src/a.rs")).unwrap();
+    assert!(reason.contains("`$REPOSITORY/.git` is a partial clone"), "{reason}");
+    let begins = json!({ "cwd": world.root().join("src"), "hook_event_name": "SessionStart" });
+    let said = ask(&world, &["session-start"], &begins.to_string());
+    assert!(said.stdout.contains("`$REPOSITORY/.git` is a partial clone"), "{said}");
+}
+
+#[test]
 fn a_ticket_that_is_named_counts_and_one_that_is_not_there_stops_everything() {
     let world = on_ticket();
     world.git(&["switch", "--quiet", "main"]);
