@@ -2,10 +2,7 @@
 
 mod common;
 
-use std::io::Read as _;
-use std::process::Stdio;
-
-use common::{LOOP, World, said};
+use common::{LOOP, Running, World, said};
 
 const VERBS: [&str; 30] = [
     "init",
@@ -262,21 +259,10 @@ fn a_closed_pipe_is_silence() {
         );
     }
     for args in [&["status", "--all"][..], &["status", "--json"], &["schema", "journal"]] {
-        let mut child = world
-            .foil_command()
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let mut stderr = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        assert_eq!(
-            (child.wait().unwrap().code(), stderr.as_str()),
-            (Some(0), ""),
-            "{args:?}"
-        );
+        let mut foil = Running::start(world.foil_command().args(args));
+        foil.close_stdout();
+        let said = foil.said();
+        assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{args:?}");
     }
 }
 

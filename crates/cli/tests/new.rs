@@ -94,19 +94,9 @@ fn what_cannot_be_made_is_refused_and_nothing_is_written() {
 fn drafts_made_at_the_same_moment_get_different_numbers() {
     let world = World::initialized();
     let children: Vec<_> = (0..8)
-        .map(|_| {
-            world
-                .foil_command()
-                .args(["new", "Same title", "--quiet"])
-                .stdout(std::process::Stdio::piped())
-                .spawn()
-                .unwrap()
-        })
+        .map(|_| common::Running::start(world.foil_command().args(["new", "Same title", "--quiet"])))
         .collect();
-    let mut ids: Vec<_> = children
-        .into_iter()
-        .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
-        .collect();
+    let mut ids: Vec<_> = children.into_iter().map(|child| child.said().stdout).collect();
     ids.sort();
     let expected: Vec<_> = (1..=8).map(|number| format!("000{number}-same-title\n")).collect();
     assert_eq!(ids, expected);

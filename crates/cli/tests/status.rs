@@ -5,7 +5,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{LOOP, World};
+use common::{LOOP, Running, World};
 use jiff::Timestamp;
 use ledger_core::{
     Blocker, BlockerCode, CommitId, Delivered, DeliveryMode, Digest, Event, Head, JOURNAL_FORMAT, Mode, Opened,
@@ -267,13 +267,9 @@ fn watching_shows_the_first_frame_at_once() {
     let world = World::initialized();
     world.ticket("0001-a", LOOP);
     let expected = world.foil(&["status"]).stdout;
-    let mut command = world.foil_command();
-    command.args(["status", "--watch"]).stdout(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut watch = Running::start(world.foil_command().args(["status", "--watch"]));
     let mut frame = vec![0; expected.len()];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut frame).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    std::io::Read::read_exact(&mut watch.stdout(), &mut frame).unwrap();
     assert_eq!(String::from_utf8(frame).unwrap(), expected);
 }
 
@@ -391,17 +387,11 @@ fn health_says_who_has_to_look_and_only_ends_with_another_code_where_it_is_asked
 
 #[test]
 fn watching_in_lines_tells_each_change_once() {
-    use std::io::BufRead as _;
-
     let world = World::initialized();
-    let mut command = world.foil_command();
-    command
-        .args(["status", "--watch", "--json"])
-        .stdout(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut watch = Running::start(world.foil_command().args(["status", "--watch", "--json"]));
+    let mut lines = watch.stdout().lines();
     let mut tickets = || {
-        let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
         line["tickets"].as_array().unwrap().len()
     };
     assert_eq!(tickets(), 0);
@@ -410,8 +400,6 @@ fn watching_in_lines_tells_each_change_once() {
     while tickets() == 0 {}
     world.write("ledger/tickets/0002-b/ticket.toml", LOOP);
     while tickets() < 2 {}
-    child.kill().unwrap();
-    child.wait().unwrap();
     let said = world.foil(&["status", "--watch", "--health"]);
     assert_eq!(said.code, Some(2), "{said}");
 }

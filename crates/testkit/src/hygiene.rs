@@ -304,7 +304,7 @@ fn surface_of_answer(arguments: &[&OsStr], stdout: &[u8]) -> Surface {
         Surface::Terminal
     } else if verb.is_some_and(|verb| verb == "logs") {
         Surface::Log
-    } else if verb.is_none_or(|verb| OF_THE_MACHINE.iter().any(|name| verb == *name)) {
+    } else if verb.is_some_and(|verb| OF_THE_MACHINE.iter().any(|name| verb == *name)) {
         Surface::Terminal
     } else {
         Surface::Told

@@ -108,6 +108,7 @@ fn a_command_that_prints_what_is_planted_fails_its_test() {
     };
     assert_eq!(scan(&["trust"], &path(), &path()), "");
     assert_eq!(scan(&["review", "0001-x"], "", &path()), "");
+    assert!(scan(&["--quiet"], &path(), "").contains("answer: stdout of `foil --quiet`: [planted path]"));
     let told = scan(&["--json", "review", "0001-x"], &path(), "");
     assert!(
         told.contains("answer: stdout of `foil --json review 0001-x`: [planted path] at byte 0"),

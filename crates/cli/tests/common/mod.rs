@@ -1,17 +1,23 @@
 //! The real binary on real repositories.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::allow_attributes,
     clippy::unwrap_used,
     reason = "each test file uses a part of it, and a world that cannot be made is a failed test"
 )]
 
+mod running;
+
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use testkit::hygiene::{self, Scanner};
 use testkit::repo::TestRepository;
+
+pub use self::running::{LONGEST, Running, Stream};
 
 /// A repository and the user's state, below the target folder.
 pub struct World {
@@ -78,11 +84,26 @@ impl World {
     }
 }
 
+/// What a command says, from its beginning to its end.
 pub fn said(command: &mut Command) -> Said {
+    text_of(output_of(command))
+}
+
+/// The same, byte for byte.
+pub fn output_of(command: &mut Command) -> Output {
     let output = command.output().unwrap();
-    let arguments: Vec<_> = command.get_args().collect();
-    scanner().scan_output(&arguments, &output.stdout, &output.stderr);
+    scan(&output, &command.get_args().collect::<Vec<_>>());
+    output
+}
+
+/// What a command with these arguments has said.
+pub fn said_by(output: Output, arguments: &[&OsStr]) -> Said {
+    scan(&output, arguments);
     text_of(output)
+}
+
+fn scan(output: &Output, arguments: &[&OsStr]) {
+    scanner().scan_output(arguments, &output.stdout, &output.stderr);
 }
 
 /// Looks for what is planted in every world.
@@ -90,13 +111,7 @@ pub fn scanner() -> Scanner {
     Scanner::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// What a process that went on beside the test left behind.
-pub fn said_by(output: std::process::Output) -> Said {
-    scanner().scan_output(&[], &output.stdout, &output.stderr);
-    text_of(output)
-}
-
-fn text_of(output: std::process::Output) -> Said {
+fn text_of(output: Output) -> Said {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Said {
         code: output.status.code(),

@@ -423,6 +423,11 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn ends_within(mut self, limit: Duration) -> Ran {
         let status = await_some("the end of the command", limit, || self.child.try_wait().unwrap());
+        self.ran(status)
+    }
+
+    /// What it has printed, scanned.
+    fn ran(&self, status: ExitStatus) -> Ran {
         let ran = Ran {
             status,
             stdout: std::fs::read_to_string(&self.stdout).unwrap(),
@@ -443,7 +448,8 @@ impl Running {
         let ended = self.child.try_wait().unwrap();
         assert!(ended.is_none(), "it has ended before it was killed: {ended:?}");
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let status = self.child.wait().unwrap();
+        self.ran(status);
     }
 
     /// Sends it a signal by name.

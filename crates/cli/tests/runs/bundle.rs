@@ -6,7 +6,7 @@ use std::process::Command;
 use ledger_core::Digest;
 use serde_json::Value;
 
-use crate::common::{Said, World, said};
+use crate::common::{Said, World, output_of, said};
 use crate::seen;
 use crate::world::{TICKET, WRITER, approved, blocked, done, json, run_folder, run_id, under_way};
 
@@ -135,7 +135,7 @@ fn the_same_run_gives_the_same_bytes_in_a_file_and_on_standard_output() {
     let first = std::fs::read(world.root().join("a.tar")).unwrap();
     bundle(&world, &[&run_id(&world)], "b.tar");
     assert_eq!(std::fs::read(world.root().join("b.tar")).unwrap(), first);
-    let output = world.foil_command().args(["logs", "--bundle", "-"]).output().unwrap();
+    let output = output_of(world.foil_command().args(["logs", "--bundle", "-"]));
     assert_eq!((output.status.code(), output.stdout), (Some(0), first));
     // Neither times nor owners are told.
     let listed = said(

@@ -178,7 +178,7 @@ fn a_daemon_that_is_terminated_leaves_in_good_order_with_all_that_it_started() {
     let meet = world.folder().join("meet");
     eventually("at work", || meet.join("a.txt").exists());
     let worker = daemon.process("worker").unwrap();
-    signal(&runner, "-TERM");
+    signal(runner.0.id(), "-TERM");
     assert_eq!(runner.0.wait().unwrap().code(), Some(0));
     assert!(!worker.is_alive());
     assert_none_below(world.folder(), Duration::ZERO);

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::common::{Said, World};
+use crate::common::{Running, Said, World};
 use crate::seen;
 use crate::world::{TICKET, WRITER, approved, approved_with, blocked, done, eventually, json};
 
@@ -118,13 +118,13 @@ fn of_two_that_deliver_here_at_the_same_time_one_does_and_the_other_says_so() {
     let path = with_git(&world, &wait);
     let mut command = world.foil_command();
     command.env("PATH", path).args(["deliver", TICKET, "--here", "--json"]);
-    let first = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let first = Running::start(&mut command);
     eventually("the first has begun", || begun.exists());
     let main = world.git(&["rev-parse", "main"]);
     let second = deliver(&world, &["--json"]);
     assert_eq!(world.git(&["rev-parse", "main"]), main, "{second}");
     std::fs::write(&go, "").unwrap();
-    let first = crate::common::said_by(first.wait_with_output().unwrap());
+    let first = first.said();
     assert_eq!(
         (first.code, &json(&first)["outcome"]),
         (Some(0), &"delivered".into()),

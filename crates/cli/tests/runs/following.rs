@@ -1,66 +1,37 @@
 //! `foil events --follow` and `foil logs --follow`, of one ticket and of all, while runs begin and end.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::process::Stdio;
 
-use crate::common::{LOOP, World};
+use crate::common::{LOOP, Running, World};
 use crate::world::{Runner, TICKET, WRITER, approved, blocked, done, json_lines, run_folder, under_way};
-
-/// How long anything may take.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// A `foil` that goes on, and its lines.
 struct Follower {
-    child: Child,
-    lines: Receiver<String>,
+    foil: Running,
+    lines: Box<dyn Iterator<Item = String>>,
 }
 
 impl Follower {
     fn start(world: &World, arguments: &[&str]) -> Self {
-        let mut command = world.foil_command();
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, lines }
+        let mut foil = Running::start(world.foil_command().args(arguments));
+        let lines = Box::new(foil.stdout().lines());
+        Self { foil, lines }
     }
 
     /// Reads on until a line has these words. The lines up to then.
     fn until(&mut self, words: &str) -> Vec<String> {
         let mut read = Vec::new();
         while !read.last().is_some_and(|line: &String| line.contains(words)) {
-            let line = self.lines.recv_timeout(LONGEST);
-            read.push(line.unwrap_or_else(|error| panic!("{words}: {error}: {read:?}")));
+            let line = self.lines.next();
+            read.push(line.unwrap_or_else(|| panic!("{words}: it has ended: {read:?}")));
         }
         read
     }
 
     /// The lines up to the end, and the exit code.
-    fn rest(mut self) -> (Option<i32>, Vec<String>) {
-        let mut rest = Vec::new();
-        loop {
-            match self.lines.recv_timeout(LONGEST) {
-                Ok(line) => rest.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {rest:?}"),
-            }
-        }
-        (self.child.wait().unwrap().code(), rest)
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn rest(self) -> (Option<i32>, Vec<String>) {
+        let rest = self.lines.collect();
+        (self.foil.said().code, rest)
     }
 }
 
@@ -105,7 +76,7 @@ fn events_of_all_tickets_are_followed_over_runs_that_begin_later() {
         assert!(lines.iter().all(|line| crate::world::is_harmless(line)));
     }
     // It never ends by itself.
-    assert!(follower.child.try_wait().unwrap().is_none());
+    assert!(!follower.foil.has_ended());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::common::{Said, World, said, said_by};
+use crate::common::{Running, Said, World, said};
 use crate::doctor::findings;
 use crate::packages::writer;
 use crate::parallel::{scope, world_of};
@@ -254,15 +254,14 @@ fn run_two_into_a_full_disk(disk: &SmallDisk, world: &World) -> Said {
     let mut command = disk.command(world, env!("CARGO_BIN_EXE_foil"));
     command.arg("-C").arg(world.root());
     command.args(["run", "0001-a", "0002-b", "--jobs", "2", "--json"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let runner = command.spawn().unwrap();
+    let runner = Running::start(&mut command);
     let meet = world.folder().join("meet");
     eventually("both at work", || {
         meet.join("a.txt").exists() && meet.join("b.txt").exists()
     });
     disk.leave_free(world, 0);
     std::fs::write(meet.join("go"), "").unwrap();
-    said_by(runner.wait_with_output().unwrap())
+    runner.said()
 }
 
 /// Both runs go on once there is room, and nothing of either is lost or there twice.

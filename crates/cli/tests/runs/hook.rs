@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::common::{Said, World, said};
+use crate::common::{Running, Said, World, said};
 use crate::seen;
 
 const TICKET: &str = "0001-hello";
@@ -27,21 +27,11 @@ fn on_ticket() -> World {
 /// Asks as Codex does.
 fn ask(world: &World, args: &[&str], input: &str) -> Said {
     let mut command = world.foil_command();
-    command
-        .arg("hook")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    command.arg("hook").args(args).stdin(Stdio::piped());
+    let mut hook = Running::start(&mut command);
     // A hook that refuses its arguments reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Said {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    let _ = hook.stdin().write_all(input.as_bytes());
+    hook.said()
 }
 
 /// What Codex says before a tool is used.
@@ -346,10 +336,7 @@ fn a_ticket_that_is_named_counts_and_one_that_is_not_there_stops_everything() {
         assert!(reason.contains("cannot be told what may be changed"), "{reason}");
     }
     let mut named = world.foil_command();
-    named
-        .args(["hook", "pre-tool-use"])
-        .env("FOIL_TICKET", TICKET)
-        .stdin(Stdio::piped());
+    named.args(["hook", "pre-tool-use"]).env("FOIL_TICKET", TICKET);
     let file = world.folder().join("asked");
     std::fs::write(&file, &asked).unwrap();
     named.stdin(std::fs::File::open(&file).unwrap());

@@ -10,15 +10,13 @@ mod journal;
 mod meanwhile;
 mod weakened;
 
-use std::io::Read as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
-use crate::common::{Said, World};
+use crate::common::{Running, Said, World};
 use crate::processes::assert_none_below;
 use crate::snapshot::Snapshot;
-use crate::world::{Runner, TICKET, approved_with, is_harmless, json, run_folder};
+use crate::world::{TICKET, approved_with, is_harmless, json, run_folder};
 
 /// What must come of an attack.
 enum Ends {
@@ -143,14 +141,9 @@ fn attack_on_records(world: World, ends: &Ends, meanwhile: impl FnOnce(&World)) 
     let before = Snapshot::of(&world.root(), &world.git(&["for-each-ref"]));
     let base = world.git(&["rev-parse", "HEAD"]);
 
-    let mut command = world.foil_command();
-    command
-        .args(["run", TICKET, "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut runner = Runner(command.spawn().unwrap());
+    let runner = Running::start(world.foil_command().args(["run", TICKET, "--json"]));
     meanwhile(&world);
-    let said = said_by(&mut runner);
+    let said = runner.said();
 
     let packet = json(&said)["runs"][0]["packet"].clone();
     match ends {
@@ -185,19 +178,6 @@ fn attack_on_records(world: World, ends: &Ends, meanwhile: impl FnOnce(&World)) 
     );
     assert_none_below(world.folder(), Duration::from_secs(10));
     (world, said)
-}
-
-/// All that the process says, once it has ended.
-fn said_by(runner: &mut Runner) -> Said {
-    let (mut out, mut err) = (runner.0.stdout.take().unwrap(), runner.0.stderr.take().unwrap());
-    let (mut stdout, mut stderr) = (String::new(), String::new());
-    std::thread::scope(|scope| {
-        // Both at once: either can be more than a pipe holds.
-        scope.spawn(|| err.read_to_string(&mut stderr).unwrap());
-        out.read_to_string(&mut stdout).unwrap();
-    });
-    let code = runner.0.wait().unwrap().code();
-    Said { code, stdout, stderr }
 }
 
 /// Makes a test of each attack: its name, the ticket, what the worker does and says, and what must come of it.

@@ -2,10 +2,11 @@
 //! itself: whatever `foil` prints, and whatever a world keeps, is scanned.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
 use testkit::hygiene::{Plant, Surface};
 
-use crate::common::{World, said, scanner};
+use crate::common::{World, output_of, said, scanner};
 use crate::world::{CONTRACT, TICKET, approved, approved_in, run_folder};
 
 /// What is said everywhere: the credential, and the paths that are known.
@@ -156,9 +157,7 @@ fn tell_all(world: &World) {
     ];
     let tell = |form: &&[&str]| {
         let mut command = world.foil_command();
-        let output = command.args(*form).output().unwrap();
-        let arguments: Vec<_> = command.get_args().collect();
-        scanner().scan_output(&arguments, &output.stdout, &output.stderr);
+        let output = output_of(command.args(*form));
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         // Each of them has something to tell.
         assert!(matches!(output.status.code(), Some(0 | 11)), "{form:?}: {output:?}");
@@ -261,4 +260,57 @@ fn a_command_that_prints_a_leak_fails_its_test() {
             "{script}: {told}"
         );
     }
+}
+
+/// Where something is captured beside `common`, how often, and why nothing of `foil` passes by unseen there.
+const CAPTURED: [(&str, usize, &str); 8] = [
+    ("e2e/real_repository.rs", 1, "Cargo's"),
+    ("e2e/refusals.rs", 1, "`true`"),
+    ("e2e/world.rs", 3, "Git's, and the files of `Running`, which scans them"),
+    ("runs/full_disk.rs", 1, "a shell that holds the disk"),
+    ("runs/push/http.rs", 1, "Git's own server"),
+    ("runs/service.rs", 1, "systemd's reader of units"),
+    ("runs/test_gates.rs", 1, "the compiler's"),
+    ("taplo.rs", 1, "the reader of TOML"),
+];
+
+#[test]
+fn what_is_printed_is_captured_in_one_place_where_it_is_scanned() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut captured = Vec::new();
+    for file in sources(&tests) {
+        let name = file.strip_prefix(&tests).unwrap().to_str().unwrap().to_owned();
+        let source = std::fs::read_to_string(&file).unwrap();
+        let streams = ["stdout", "stderr"].map(|stream| {
+            let begins = format!(".{stream}(");
+            let given = source.split(&begins).skip(1);
+            given
+                .filter(|to| !to.starts_with(')') && !to.starts_with("Stdio::null()"))
+                .count()
+        });
+        let count = source.matches(&[".output", "()"].concat()).count() + streams.iter().sum::<usize>();
+        if count > 0 && !name.starts_with("common/") {
+            captured.push((name, count));
+        }
+    }
+    captured.sort();
+    let expected = CAPTURED.map(|(name, count, _)| (name.to_owned(), count));
+    assert_eq!(
+        captured, expected,
+        "`common::said` and `common::Running` scan what they read"
+    );
+}
+
+/// The sources below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
 }

@@ -1,11 +1,9 @@
 //! `foil deliver`: what a run has delivered nowhere is delivered later, to a branch.
 
-use std::process::Stdio;
-
 use ledger_core::{Journal, Receipt, Run};
 use serde_json::{Value, json};
 
-use crate::common::{Said, World};
+use crate::common::{Running, Said, World};
 use crate::seen;
 use crate::world::{CONTRACT, TICKET, WRITER, approved_with, blocked, done, json as json_of};
 
@@ -229,25 +227,16 @@ fn a_delivery_that_is_killed_at_any_line_goes_on_and_delivers_once() {
 fn no_agent_has_a_part_in_it() {
     let world = done_nowhere();
     std::fs::remove_dir_all(world.folder().join("scripts")).unwrap();
-    let said = world
-        .foil_command()
-        .args(["deliver", TICKET])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert_eq!(said.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&said.stdout).contains(BRANCH));
+    let said = world.foil(&["deliver", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.stdout.contains(BRANCH), "{said}");
 }
 
 #[test]
 fn of_two_that_deliver_at_the_same_time_one_does_and_the_other_says_so() {
     let world = done_nowhere();
-    let begin = || {
-        let mut command = world.foil_command();
-        command.args(["deliver", TICKET, "--json"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let both = [begin(), begin()].map(|process| crate::common::said_by(process.wait_with_output().unwrap()));
+    let begin = || Running::start(world.foil_command().args(["deliver", TICKET, "--json"]));
+    let both = [begin(), begin()].map(Running::said);
     let mut codes = both.each_ref().map(|said| said.code);
     codes.sort();
     assert_eq!(codes, [Some(0), Some(11)], "{} {}", both[0], both[1]);

@@ -160,7 +160,7 @@ fn what_becomes_ready_later_is_run_and_what_stopped_is_not_tried_again() {
     let said = world.foil(&["approve", "0003-c"]);
     assert_eq!(said.code, Some(0), "{said}");
     eventually("what was approved later is run", || states(&world)[2].1 == "done");
-    signal(&runner, "-INT");
+    signal(runner.0.id(), "-INT");
     assert_eq!(runner.0.wait().unwrap().code(), Some(130));
     let runs = std::fs::read_dir(world.root().join(".git/counterfoil/runs/0001-a")).unwrap();
     assert_eq!(runs.count(), 1);

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -304,8 +305,8 @@ fn whoever_ends_the_runner_does_not_wait_for_whom_it_tells() {
     let mut command = world.foil_command();
     command
         .args(["run", TICKET])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut runner = Runner(command.spawn().unwrap());
     eventually("it is told", || {
         let running = crate::processes::below(world.folder());
@@ -345,9 +346,7 @@ fn a_notification_whose_runner_is_killed_is_not_sent_again_and_its_end_is_unknow
     let world = notifying(WRITER, CONTRACT, TO_WEBHOOK);
     let mut command = world.foil_command();
     command.args(["run", TICKET]).env("FOIL_WEBHOOK", &receiver.address);
-    command
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let runner = Runner(command.spawn().unwrap());
     let mut received = Vec::new();
     eventually("it is told", || {

@@ -1,5 +1,7 @@
 //! What programs that watch a repository get: `runner::OverviewWatch`, on real runs.
 
+use std::process::Stdio;
+
 use runner::{Moment, Overview, OverviewWatch, Settings, TicketState};
 
 use crate::common::{LOOP, World};
@@ -108,8 +110,8 @@ fn a_run_is_seen_from_its_beginning_to_its_end() {
     let mut command = world.foil_command();
     command
         .args(["run", TICKET])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut runner = Runner(command.spawn().unwrap());
     let mut seen = Vec::new();
     eventually("it is done", || {

@@ -1,6 +1,5 @@
 //! Several tickets run by one `foil run`.
 
-use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use runner::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::common::{LOOP, World, said_by};
+use crate::common::{LOOP, Running, World};
 use crate::packages::{runs, writer};
 use crate::processes::assert_none_below;
 use crate::world::{Runner, eventually, json, workspace};
@@ -82,9 +81,9 @@ pub(crate) fn beside(world: &World, arguments: &[&str]) -> Runner {
     Runner(command.spawn().unwrap())
 }
 
-pub(crate) fn signal(runner: &Runner, signal: &str) {
+pub(crate) fn signal(process: u32, signal: &str) {
     let mut kill = Command::new("kill");
-    let status = kill.args([signal, &runner.0.id().to_string()]).status();
+    let status = kill.args([signal, &process.to_string()]).status();
     assert!(status.unwrap().success());
 }
 
@@ -202,7 +201,7 @@ fn all_that_run_leave_in_good_order_and_go_on() {
     let mut runner = beside(&world, &["run", "--all", "--jobs", "2"]);
     let meet = world.folder().join("meet");
     eventually("both at work", || meet.join("a").exists() && meet.join("b").exists());
-    signal(&runner, "-TERM");
+    signal(runner.0.id(), "-TERM");
     assert_eq!(runner.0.wait().unwrap().code(), Some(143));
     assert_states(&world, &[("0001-a", "paused"), ("0002-b", "paused")]);
     for (id, file) in [("0001-a", "a.txt"), ("0002-b", "b.txt")] {
@@ -274,12 +273,7 @@ fn what_another_process_runs_is_in_the_way_too() {
     let mut first = beside(&world, &["run", "0001-a"]);
     let meet = world.folder().join("meet");
     eventually("at work", || meet.join("a").exists());
-    let mut command = world.foil_command();
-    let second = command
-        .args(["run", "0002-b"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let second = second.spawn().unwrap();
+    let second = Running::start(world.foil_command().args(["run", "0002-b"]));
     // Long enough for it to begin, if it did.
     std::thread::sleep(std::time::Duration::from_millis(700));
     assert_states(&world, &[("0001-a", "running"), ("0002-b", "ready")]);
@@ -287,7 +281,7 @@ fn what_another_process_runs_is_in_the_way_too() {
     assert_eq!(at_work["tickets"][0]["liveness"], "working");
     std::fs::write(meet.join("go"), "").unwrap();
     assert_eq!(first.0.wait().unwrap().code(), Some(0));
-    let said = said_by(second.wait_with_output().unwrap());
+    let said = second.said();
     assert_eq!(said.code, Some(0), "{said}");
     assert!(
         said.stderr.contains("waiting 0002-b: `0001-a` uses `staging` too"),
@@ -309,15 +303,10 @@ fn of_two_runners_that_start_at_the_same_moment_one_waits() {
     );
     let begin = |ticket: &str, start: &Barrier| {
         let mut command = world.foil_command();
-        command
-            .args(["run", ticket])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.args(["run", ticket]);
         start.wait();
-        let mut runner = Runner(command.spawn().unwrap());
-        let mut told = BufReader::new(runner.0.stderr.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
+        let mut runner = Running::start(&mut command);
+        let mut told = runner.stderr().lines();
         let line = told.find(|line| line.contains(WAITS) || line.contains("sleep 600"));
         // Kept open: nobody goes on for a reader that is gone.
         (runner, line.unwrap().contains(WAITS), told)
@@ -331,10 +320,10 @@ fn of_two_runners_that_start_at_the_same_moment_one_waits() {
         let waiting = runners.iter().filter(|(_, waits, _)| *waits).count();
         assert_eq!(waiting, 1, "round {round}");
         for (runner, ..) in &runners {
-            signal(runner, "-INT");
+            signal(runner.id(), "-INT");
         }
         for (mut runner, _, _told) in runners {
-            assert_eq!(runner.0.wait().unwrap().code(), Some(130));
+            assert_eq!(runner.code(), Some(130));
         }
     }
 }

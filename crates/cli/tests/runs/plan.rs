@@ -377,7 +377,7 @@ fn a_planner_that_is_interrupted_leaves_nothing() {
         .join(format!(".git/counterfoil/plans/{PACKAGE}/agent.jsonl"));
     eventually("it is asked", || log.exists());
     assert_eq!(places(&world).len(), 1);
-    signal(&planner, "-INT");
+    signal(planner.0.id(), "-INT");
     assert_eq!(planner.0.wait().unwrap().code(), Some(130));
     assert_eq!(ledger(&world), before);
     assert_eq!(places(&world), [] as [PathBuf; 0]);

@@ -1,16 +1,14 @@
 //! A question that a worker asks a person: put, told, answered, and gone on with.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use ledger_core::{BlockerCode, Event, IterationCause, PauseCause, QuestionAnswer, Run, State};
 use serde_json::Value;
 
-use crate::common::{Said, World, said_by};
+use crate::common::{Running, Said, World};
 use crate::going_on::{killed_after, records, run_folders};
 use crate::parallel::beside;
 use crate::parents::family;
 use crate::seen;
+use crate::terminal::Terminal;
 use crate::world::{
     CONTRACT, TICKET, WRITER, approved, approved_with, begin, blocked, done, eventually, is_harmless, journaled, json,
     run_folder, under_way,
@@ -250,19 +248,13 @@ fn an_answer_after_the_time_is_over_counts_until_somebody_has_taken_the_run_up()
 #[test]
 fn a_runner_that_has_nothing_else_to_do_waits_for_the_answer_and_takes_it_up_itself() {
     let world = world_of(CHOICES, "", &[LEFT, RIGHT]);
-    let mut command = world.foil_command();
-    let runner = command
-        .args(["run", "--all"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let runner = Running::start(world.foil_command().args(["run", "--all"]));
     eventually("it waits", || {
         let status = json(&world.foil(&["status", TICKET, "--json"]));
         status["tickets"][0]["question"]["n"] == 1
     });
     assert_eq!(answer(&world, &["right"]).code, Some(0));
-    let said = said_by(runner.wait_with_output().unwrap());
+    let said = runner.said();
     assert_eq!(said.code, Some(0), "{said}");
     let waits = said
         .stderr
@@ -292,13 +284,7 @@ fn a_parent_waits_for_what_its_child_has_asked_and_goes_on_with_the_answer() {
     let question = "{ text = \"Which?\", choices = [], default = \"none\" }";
     let asks = asks("turn = 1\nprompt_contains = \"Write two.\"\n", question);
     script(&world, "a", &asks.replace("hello.txt", "two.txt"));
-    let runner = world
-        .foil_command()
-        .args(["run", "--all"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let runner = Running::start(world.foil_command().args(["run", "--all"]));
     let mut parent = Value::Null;
     eventually("the child has asked, and its parent has stopped", || {
         let status = json(&world.foil(&["status", "--json"]));
@@ -308,7 +294,7 @@ fn a_parent_waits_for_what_its_child_has_asked_and_goes_on_with_the_answer() {
     assert_eq!(parent["code"], "dependency_not_done", "{parent}");
     let said = world.foil(&["answer", "0002-two", "this one"]);
     assert_eq!(said.code, Some(0), "{said}");
-    let said = said_by(runner.wait_with_output().unwrap());
+    let said = runner.said();
     assert_eq!(said.code, Some(0), "{said}");
     let parent = world.foil(&["events", "0009-goal"]).stdout;
     let looked = parent.matches("taken up again after a blocker").count();
@@ -603,23 +589,9 @@ fn a_worker_that_only_asks_comes_to_an_end() {
 
 /// `foil answer` in a terminal in which somebody types this.
 fn typed(world: &World, keys: &str) -> (Option<i32>, String) {
-    let line = format!("exec {} answer {TICKET}", env!("CARGO_BIN_EXE_foil"));
-    let mut command: Command = world.command("script");
-    command
-        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-        .env("TERM", "dumb")
-        .env("SHELL", "/bin/sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(keys.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    drop(stdin);
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
+    let mut terminal = Terminal::of(world, 80, &format!("answer {TICKET}"), &[("TERM", "dumb")]);
+    terminal.press(keys);
+    terminal.end()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `foil run`, `foil explain` and `foil status` of what runs.
 
+use std::process::Stdio;
+
 use ledger_core::{Activity, Event};
 use serde_json::Value;
 
@@ -91,8 +93,8 @@ fn what_runs_now_is_shown_while_it_runs() {
     let mut command = world.foil_command();
     command
         .args(["run", TICKET])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut runner = Runner(command.spawn().unwrap());
 
     let status = || json(&world.foil(&["status", TICKET, "--json"]))["tickets"][0].clone();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::common::{Said, World, said_by};
+use crate::common::{Said, World, said};
 use crate::world::json;
 
 /// Runs `foil service …` with a manager that answers like this.
@@ -27,7 +27,7 @@ fn service(world: &World, manager: &str, arguments: &[&str]) -> Said {
         .args(arguments)
         .env("PATH", format!("{}:{path}", tools.display()))
         .env("XDG_CONFIG_HOME", world.folder().join("config"));
-    said_by(command.output().unwrap())
+    said(&mut command)
 }
 
 fn asked(world: &World) -> String {

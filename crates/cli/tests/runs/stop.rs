@@ -1,12 +1,12 @@
 //! `foil stop`
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use jiff::Timestamp;
 use runner::guard::ProcessIdentity;
 use runner::lock::{LockHolder, LockPurpose, TicketLock};
 
-use crate::common::World;
+use crate::common::{Running, World};
 use crate::seen;
 use crate::world::{Runner, TICKET, json, under_way};
 
@@ -36,16 +36,10 @@ fn every_run_of_the_clone_is_asked_where_none_is_named() {
 #[test]
 fn who_follows_a_run_is_told_when_it_leaves() {
     let (world, mut runner) = under_way();
-    let mut command = world.foil_command();
-    let follower = command
-        .args(["events", TICKET, "--follow"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let follower = follower.spawn().unwrap();
+    let follower = Running::start(world.foil_command().args(["events", TICKET, "--follow"]));
     assert_eq!(world.foil(&["stop", TICKET]).code, Some(0));
     runner.0.wait().unwrap();
-    let output = follower.wait_with_output().unwrap();
-    let shown = String::from_utf8(output.stdout).unwrap();
+    let shown = follower.said().stdout;
     assert!(shown.ends_with("paused by `foil stop`\n"), "{shown}");
     assert_eq!(shown.matches("opened in mode").count(), 1);
 }

@@ -1,22 +1,18 @@
 //! The command in a terminal.
 
 use std::io::{Read as _, Write as _};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Instant;
 
 use runner::guard::ProcessIdentity;
 
-use crate::common::World;
+use crate::common::{LONGEST, Running, Stream, World};
 use crate::world::{WRITER, approved, eventually};
-
-/// How long anything may take.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// A command in a terminal of so many columns, and what appears there.
 pub(crate) struct Terminal {
-    child: Child,
-    chunks: Receiver<Vec<u8>>,
+    command: Running,
+    screen: Stream,
     seen: String,
 }
 
@@ -36,28 +32,18 @@ impl Terminal {
             .env("TERM", "xterm-256color")
             .env("SHELL", "/bin/sh")
             .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let (sender, chunks) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = stdout.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
+            .stdin(Stdio::piped());
+        let mut command = Running::start(&mut command);
+        let screen = command.screen();
         Self {
-            child,
-            chunks,
+            command,
+            screen,
             seen: String::new(),
         }
     }
 
-    fn press(&mut self, keys: &str) {
-        let keyboard = self.child.stdin.as_mut().unwrap();
+    pub(crate) fn press(&mut self, keys: &str) {
+        let keyboard = self.command.stdin();
         keyboard.write_all(keys.as_bytes()).unwrap();
         keyboard.flush().unwrap();
     }
@@ -73,32 +59,31 @@ impl Terminal {
             rest.is_some()
         };
         while !stand(&self.seen) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let chunk = self.chunks.recv_timeout(left);
-            let chunk = chunk.unwrap_or_else(|error| panic!("{words:?}: {error}: {}", self.seen.escape_debug()));
-            self.seen.push_str(&String::from_utf8_lossy(&chunk));
+            let goes_on = self.read() && Instant::now() < deadline;
+            assert!(goes_on, "{words:?}: {}", self.seen.escape_debug());
         }
     }
 
     /// Everything that appeared, and the exit code.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + LONGEST;
-        while let Ok(chunk) = self.chunks.recv() {
-            self.seen.push_str(&String::from_utf8_lossy(&chunk));
+        while self.read() {
             assert!(
                 Instant::now() < deadline,
                 "it does not end: {}",
                 self.seen.escape_debug()
             );
         }
-        (self.child.wait().unwrap().code(), std::mem::take(&mut self.seen))
+        (self.command.code(), self.seen)
     }
-}
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Sees what has appeared since. Whether more can appear.
+    fn read(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        let count = self.screen.read(&mut buffer);
+        let count = count.unwrap_or_else(|error| panic!("{error}: {}", self.seen.escape_debug()));
+        self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        count > 0
     }
 }
 

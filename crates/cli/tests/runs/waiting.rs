@@ -1,15 +1,12 @@
 //! Runners that wait: for the end of a limit, for a remote, for the next night.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::common::said_by;
+use crate::common::Running;
 use crate::packages::{runs, writer};
 use crate::parallel::{assert_states, scope, signal, states, world_of};
-use crate::world::{Runner, eventually, json};
+use crate::world::{eventually, json};
 
 /// A worker that meets a limit of its provider, which is lifted so many seconds from now.
 fn limited(seconds: i64) -> (String, Timestamp) {
@@ -31,12 +28,7 @@ fn a_limit_of_the_provider_is_waited_for_and_costs_nothing() {
     );
     let (fails, lifted) = limited(10);
     writer(&world, "0001-a", &fails);
-    let mut command = world.foil_command();
-    let runner = command
-        .args(["run", "--all"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let runner = runner.spawn().unwrap();
+    let runner = Running::start(world.foil_command().args(["run", "--all"]));
     eventually("it is blocked", || states(&world)[0].1 == "blocked");
     let status = json(&world.foil(&["status", "0001-a", "--json"]));
     assert_eq!(status["tickets"][0]["code"], "agent_rate_limited");
@@ -44,7 +36,7 @@ fn a_limit_of_the_provider_is_waited_for_and_costs_nothing() {
     assert!(Timestamp::now() < lifted, "the machine is too slow for this test");
     writer(&world, "0001-a", &runs("echo a >a.txt"));
     std::fs::write(world.folder().join("meet/lifted"), "").unwrap();
-    let said = said_by(runner.wait_with_output().unwrap());
+    let said = runner.said();
     assert!(Timestamp::now() >= lifted);
     assert_eq!(said.code, Some(0), "{said}");
     assert!(
@@ -154,23 +146,15 @@ fn a_remote_that_does_not_answer_when_a_run_begins_is_waited_for() {
         &[("0001-a", &scope("a.txt"), "echo a >a.txt")],
     );
     world.git(&["remote", "add", "origin", "../nowhere.git"]);
-    let mut command = world.foil_command();
-    let runner = command
-        .args(["run", "--all"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut runner = Runner(runner.spawn().unwrap());
-    let told = BufReader::new(runner.0.stderr.take().unwrap()).lines();
-    let waits = told
-        .map(Result::unwrap)
-        .find(|line| line.contains("it goes on at"))
-        .unwrap();
+    let mut runner = Running::start(world.foil_command().args(["run", "--all"]));
+    let mut told = runner.stderr().lines();
+    let waits = told.find(|line| line.contains("it goes on at")).unwrap();
     assert!(
         waits.starts_with("waiting 0001-a: ") && waits.contains("(remote_unreachable)"),
         "{waits}"
     );
-    signal(&runner, "-TERM");
-    assert_eq!(runner.0.wait().unwrap().code(), Some(143));
+    signal(runner.id(), "-TERM");
+    assert_eq!(runner.code(), Some(143));
 }
 
 #[test]
@@ -184,15 +168,10 @@ fn what_may_be_begun_is_still_tried_again() {
     );
     let (fails, _) = limited(8);
     writer(&world, "0001-a", &fails);
-    let mut command = world.foil_command();
-    let runner = command
-        .args(["run", "--all", "--max-runs", "1"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let runner = runner.spawn().unwrap();
+    let runner = Running::start(world.foil_command().args(["run", "--all", "--max-runs", "1"]));
     eventually("it is blocked", || states(&world)[0].1 == "blocked");
     writer(&world, "0001-a", &runs("echo a >a.txt"));
-    let said = said_by(runner.wait_with_output().unwrap());
+    let said = runner.said();
     assert_eq!(said.code, Some(10), "{said}");
     assert_states(&world, &[("0001-a", "done"), ("0002-b", "ready")]);
 }
@@ -200,20 +179,15 @@ fn what_may_be_begun_is_still_tried_again() {
 #[test]
 fn a_runner_that_only_waits_can_be_stopped_too() {
     let world = world_of("", &[("0001-a", &scope("a.txt"), "echo a >a.txt")]);
-    let mut command = world.foil_command();
-    let runner = command
-        .args(["run", "--continuous"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut runner = Runner(runner.spawn().unwrap());
-    let mut told = BufReader::new(runner.0.stderr.take().unwrap()).lines();
-    assert!(told.any(|line| line.unwrap().starts_with("No ticket is ready; waiting for one.")));
+    let mut runner = Running::start(world.foil_command().args(["run", "--continuous"]));
+    let mut told = runner.stderr().lines();
+    assert!(told.any(|line| line.starts_with("No ticket is ready; waiting for one.")));
     let stopped = json(&world.foil(&["stop", "--json"]));
     let waiting = stopped["waiting"].as_array().unwrap();
     assert_eq!(waiting.len(), 1, "{stopped}");
     assert_eq!(waiting[0]["outcome"], "left");
     drop(told);
-    assert_eq!(runner.0.wait().unwrap().code(), Some(130));
+    assert_eq!(runner.code(), Some(130));
     let locks = world.root().join(".git/counterfoil/locks");
     let left = std::fs::read_dir(locks)
         .unwrap()

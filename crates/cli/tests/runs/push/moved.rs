@@ -6,7 +6,7 @@ use super::{
     DONE, PUSH, SOMEBODY_PUSHES, WAYS, assert_delivered, blocker, hook, intents, pushing, pushing_with, remote, run,
     somebody_pushes, tip,
 };
-use crate::common::World;
+use crate::common::{World, said};
 use crate::specs::{CURRENT, LEAP, REQUIRED, TEST, in_guide, modifying, set_up, spec};
 use crate::world::{TICKET, approved_in, json};
 
@@ -450,8 +450,8 @@ fn a_target_that_moves_after_a_person_has_accepted_makes_the_run_wait_again() {
     assert_eq!(world.foil(&["accept", TICKET]).code, Some(0));
     somebody_pushes(&world, "theirs.txt");
     let script = world.folder().join("theirs.sh");
-    let output = Command::new("sh").arg(script).arg(world.folder()).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let said = said(Command::new("sh").arg(script).arg(world.folder()));
+    assert_eq!(said.code, Some(0), "{said}");
     let theirs = tip(&world);
     // What was accepted is not what would be pushed now.
     waits(&world, &theirs);
