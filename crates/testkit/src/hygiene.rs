@@ -5,6 +5,9 @@
 
 mod counted;
 mod kept;
+mod objects;
+mod path;
+mod quoted;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -189,7 +192,13 @@ impl std::fmt::Display for Leak {
 /// Looks for what is planted, and counts what it looked at.
 #[derive(Debug, Clone)]
 pub struct Scanner {
-    needles: Vec<(Plant, Finder<'static>)>,
+    needles: Vec<Needle>,
+}
+
+#[derive(Debug, Clone)]
+struct Needle {
+    plant: Plant,
+    finder: Finder<'static>,
 }
 
 impl Scanner {
@@ -210,30 +219,46 @@ impl Scanner {
         paths.dedup();
         let needles = known
             .chain(paths.into_iter().map(|path| (Plant::Path, path)))
-            .map(|(plant, text)| (plant, Finder::new(text.as_bytes()).into_owned()))
+            .map(|(plant, text)| Needle {
+                plant,
+                finder: Finder::new(text.as_bytes()).into_owned(),
+            })
             .collect();
         Self { needles }
     }
 
     /// What must not be in these bytes. At most the first place of each that is planted.
     pub fn leaks(&self, surface: Surface, place: &str, bytes: &[u8]) -> Vec<Leak> {
+        self.leaks_but(surface, place, bytes, |_| false)
+    }
+
+    /// The same without the paths that are excused.
+    fn leaks_but(&self, surface: Surface, place: &str, bytes: &[u8], is_excused: impl Fn(&[u8]) -> bool) -> Vec<Leak> {
         let begun = Instant::now();
-        let mut leaks = Vec::new();
-        for (plant, needle) in &self.needles {
-            if surface.may_show(*plant) || leaks.iter().any(|leak: &Leak| leak.plant == *plant) {
+        let leaks = self.found(surface, place, bytes, is_excused);
+        counted::add(surface, bytes.len(), begun.elapsed());
+        leaks
+    }
+
+    /// The same, which is not counted.
+    fn found(&self, surface: Surface, place: &str, bytes: &[u8], is_excused: impl Fn(&[u8]) -> bool) -> Vec<Leak> {
+        let mut leaks: Vec<Leak> = Vec::new();
+        for needle in &self.needles {
+            let plant = needle.plant;
+            if surface.may_show(plant) || leaks.iter().any(|leak| leak.plant == plant) {
                 continue;
             }
-            if let Some(at) = found(*plant, needle, bytes) {
+            let mut hits = needle.hits(bytes);
+            if let Some((at, _)) = hits.find(|(_, found)| plant != Plant::Path || !is_excused(found)) {
                 leaks.push(Leak {
                     surface,
                     place: self.without_plants(place),
                     at,
-                    plant: *plant,
+                    plant,
                     around: self.around(bytes, at),
                 });
             }
         }
-        counted::add(surface, bytes.len(), begun.elapsed());
         leaks
     }
 
@@ -258,10 +283,10 @@ impl Scanner {
         }
     }
 
-    /// Whether this holds a path of the machine.
-    fn holds_path(&self, bytes: &[u8]) -> bool {
-        let mut paths = self.needles.iter().filter(|(plant, _)| *plant == Plant::Path);
-        paths.any(|(plant, needle)| found(*plant, needle, bytes).is_some())
+    /// The paths of the machine in these bytes.
+    fn paths<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let needles = self.needles.iter().filter(|needle| needle.plant == Plant::Path);
+        needles.flat_map(move |needle| needle.hits(bytes).map(|(_, found)| found))
     }
 
     /// Fails the test where anything that is kept in this world holds what it must not: each repository in the folder, with all
@@ -281,8 +306,8 @@ impl Scanner {
 
     fn without_plants(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (plant, needle) in &self.needles {
-            text = text.replace(&*String::from_utf8_lossy(needle.needle()), plant.name());
+        for Needle { plant, finder } in &self.needles {
+            text = text.replace(&*String::from_utf8_lossy(finder.needle()), plant.name());
         }
         text
     }
@@ -326,48 +351,19 @@ fn verb<'a>(arguments: &[&'a OsStr]) -> Option<&'a OsStr> {
     }
 }
 
-/// Where something planted is. A path is one only if it leads to what `foil` knows: other folders around a world stand for the
-/// rest of the machine, of which nobody can tell.
-fn found(plant: Plant, needle: &Finder<'_>, bytes: &[u8]) -> Option<usize> {
-    let after = |at: usize| {
-        bytes
-            .get(at.saturating_add(needle.needle().len())..)
-            .unwrap_or_default()
-    };
-    needle
-        .find_iter(bytes)
-        .find(|at| plant != Plant::Path || leads_to_what_is_known(after(*at)))
-}
-
-/// Folders of a world that `foil` knows.
-const KNOWN: [&[u8]; 3] = [b"repo", b"repository", b"home"];
-
-fn leads_to_what_is_known(path: &[u8]) -> bool {
-    let end_of_name = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"_-.".contains(byte);
-    let mut names = path.split(end_of_name);
-    if names.next() != Some(b"") {
-        return false;
+impl Needle {
+    /// Where it is, and what it is there: of a path, the whole of it.
+    fn hits<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let length = self.finder.needle().len();
+        self.finder.find_iter(bytes).filter_map(move |at| {
+            let (found, rest) = bytes.get(at..)?.split_at_checked(length)?;
+            match self.plant {
+                Plant::Path if !path::leads_to_what_is_known(rest) => None,
+                Plant::Path => Some((at, bytes.get(at..)?.get(..length + path::length_of_the_rest(rest))?)),
+                _ => Some((at, found)),
+            }
+        })
     }
-    match names.next() {
-        Some(b"debug" | b"release") => true,
-        Some(b"tmp") => {
-            let is_world = names
-                .next()
-                .is_some_and(|name| name.starts_with(b"world-") || name.starts_with(b"e2e-"));
-            is_world
-                && match names.next() {
-                    // Of the user's state folder, only what is in ours.
-                    Some(b"state") => is_name(names.next(), b"counterfoil"),
-                    name => KNOWN.iter().any(|known| is_name(name, known)),
-                }
-        }
-        _ => false,
-    }
-}
-
-/// Whether this is the name. A period ends a sentence.
-fn is_name(found: Option<&[u8]>, name: &[u8]) -> bool {
-    found.is_some_and(|found| found.strip_suffix(b".").unwrap_or(found) == name)
 }
 
 #[expect(clippy::panic, reason = "a leak is a failed test")]

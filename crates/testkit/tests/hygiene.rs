@@ -220,19 +220,135 @@ fn store(world: &TestRepository, name: &str, text: &str) {
 }
 
 #[test]
-fn what_the_user_wrote_is_quoted_as_it_is_unless_it_is_a_secret() {
+fn names_are_looked_at_as_what_they_name_is() {
+    let plantings: [(&str, Planting); 5] = [
+        ("stored run: the name outputs/x", |world, leak| {
+            store(world, &format!("outputs/x{leak}"), "said\n");
+        }),
+        ("run folder: the name 0001-x/r/checks/x", |world, leak| {
+            world.write(&format!(".git/counterfoil/runs/0001-x/r/checks/x{leak}"), "said\n");
+        }),
+        ("commit: the name refs/heads/x", |world, leak| {
+            world.git(&["update-ref", &format!("refs/heads/x{leak}"), "HEAD"]);
+        }),
+        ("content: the name x", |world, leak| {
+            world.write(&format!("x{leak}"), "said\n")
+        }),
+        ("content: names in docs", |world, leak| {
+            // The same content, which is listed at its first path alone.
+            world.write("README", "a project\n");
+            world.write(&format!("docs/x{leak}"), "a project\n");
+            world.commit_all("Document it");
+            world.git(&["rm", "-q", "-r", "docs"]);
+            world.commit_all("Take it away");
+        }),
+    ];
     let scanner = Scanner::new(PLACE);
+    for (place, planting) in plantings {
+        for (leak, plant) in [(values()[0].as_str(), Plant::Credential), (&path(), Plant::Path)] {
+            let world = TestRepository::new(PLACE);
+            world.write("README", "a project\n");
+            world.commit_all("Begin");
+            assert_eq!(failure(|| scanner.scan_world(world.folder())), "");
+            planting(&world, leak);
+            let told = failure(|| scanner.scan_world(world.folder()));
+            if place.starts_with("content") && plant == Plant::Path {
+                assert_eq!(told, "");
+            } else {
+                assert!(told.contains(place) && told.contains(plant.name()), "{place}: {told}");
+                assert!(!told.contains(leak), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_content_is_passed_over_where_there_is_too_much_of_it() {
+    const LARGE: usize = 16 * 1024 * 1024;
+    let scanner = Scanner::new(PLACE);
+    let large = || "x".repeat(LARGE) + &values()[0];
     let world = TestRepository::new(PLACE);
-    world.write("counterfoil.toml", format!("run = \"{}\"\n", path()));
+    world.write("large", large());
     world.commit_all("Begin");
-    store(&world, "journal.jsonl", &path());
+    for number in 0..4000 {
+        world.write(&format!("many/{number}"), "");
+    }
     assert_eq!(failure(|| scanner.scan_world(world.folder())), "");
-    let said = format!("{} {}", path(), values()[0]);
-    store(&world, "evidence.json", &said);
+    store(&world, "outputs/0f", &large());
+    world.write("ledger/tickets/0001-x/review.md", large());
+    world.write(".git/counterfoil/runs/0001-x/r/checks/0f", large());
+    world.write(".git/counterfoil/daemon/daemon.log", large());
     let told = failure(|| scanner.scan_world(world.folder()));
-    assert!(
-        told.contains("stored run: evidence.json: [planted credential]"),
-        "{told}"
-    );
-    assert!(!told.contains("[planted path] at"), "{told}");
+    let leaks: Vec<_> = told.lines().skip(1).collect();
+    for place in [
+        "stored run: outputs/0f",
+        "delivered record: ledger/tickets/0001-x/review.md",
+        "run folder: 0001-x/r/checks/0f",
+        "state: daemon/daemon.log",
+    ] {
+        let begins = format!("{place}: [planted credential] at byte {LARGE}");
+        assert!(leaks.iter().any(|leak| leak.starts_with(&begins)), "{place}: {told}");
+    }
+    assert_eq!(leaks.len(), 4, "{told}");
+}
+
+#[test]
+fn a_path_that_the_user_wrote_is_quoted_as_it_is_and_no_other() {
+    let scanner = Scanner::new(PLACE);
+    let scanned = |world: &TestRepository| failure(|| scanner.scan_world(world.folder()));
+    for words in [
+        "counterfoil.toml",
+        "ledger/tickets/0001-x/ticket.toml",
+        "ledger/tickets/0001-x/prompt.md",
+    ] {
+        let world = TestRepository::new(PLACE);
+        world.write(words, format!("run = \"cat {}\"\n", path()));
+        world.commit_all("Begin");
+        let quote = format!("{{\"run\":\"cat {}\"}}, and in words {}.", path(), path());
+        store(&world, "journal.jsonl", &quote);
+        world.write(".git/counterfoil/runs/0001-x/r/journal.jsonl", &quote);
+        world.write("ledger/tickets/0001-x/result.md", &quote);
+        assert_eq!(scanned(&world), "", "{words}");
+        // Not where no record quotes them, not with a secret beside it, and no path above, below or beside.
+        world.commit_all(&format!("In {}", path()));
+        assert!(scanned(&world).contains("commit: a message: [planted path]"));
+        for (more, plant) in [
+            (values()[0].clone(), "[planted credential]"),
+            (format!("{}/b", path()), "[planted path]"),
+            (path().replace("/notes", ""), "[planted path]"),
+            (path().replace("notes", "other"), "[planted path]"),
+        ] {
+            store(&world, "journal.jsonl", &format!("{quote} {more}"));
+            let told = scanned(&world);
+            assert!(
+                told.contains(&format!("stored run: journal.jsonl: {plant}")),
+                "{words}: {told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_worker_wrote_excuses_nothing() {
+    let scanner = Scanner::new(PLACE);
+    for (branch, file) in [
+        ("main", "sub/counterfoil.toml"),
+        ("main", "prompt.md"),
+        ("main", "ledger/tickets/0001-x/sub/prompt.md"),
+        ("foil/0001-x", "ledger/tickets/0001-x/prompt.md"),
+    ] {
+        let world = TestRepository::new(PLACE);
+        world.write("README", "a project\n");
+        world.commit_all("Begin");
+        world.git(&["checkout", "-q", "-B", branch]);
+        world.write(file, path());
+        world.commit_all("Work");
+        world.git(&["checkout", "-q", "main"]);
+        store(&world, "journal.jsonl", &path());
+        let told = failure(|| scanner.scan_world(world.folder()));
+        assert!(
+            told.contains("stored run: journal.jsonl: [planted path]"),
+            "{file}: {told}"
+        );
+    }
 }

@@ -1,85 +1,122 @@
 //! What is kept in a world: objects in Git, runs, bundles, state.
 
-use std::io::{BufReader, Write as _};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use super::{Leak, Plant, Scanner, Surface};
+use super::objects::{self, Object};
+use super::quoted::Quoted;
+use super::{Leak, Scanner, Surface};
 
-/// A larger blob or file is passed over: none of ours is so large but where a test is about that.
-const LARGEST: u64 = 16 * 1024 * 1024;
+/// Content that is larger is passed over: a worker may write files without end. Whatever else is kept is looked at, however
+/// large it is.
+const LARGEST_CONTENT: u64 = 16 * 1024 * 1024;
 
-/// So many files of a folder are looked at.
-const MOST_FILES: usize = 4000;
+/// So many files of content are looked at in a work tree.
+const MOST_CONTENT: usize = 4000;
 
 /// What must not be in this world.
 pub(super) fn leaks(scanner: &Scanner, folder: &Path) -> Vec<Leak> {
-    let mut seen = Seen::default();
+    let mut seen = Seen {
+        scanner,
+        folder,
+        quoted: OnceCell::new(),
+        leaks: Vec::new(),
+    };
     for repository in repositories(folder) {
-        of_objects(scanner, &repository, &mut seen);
+        for name in objects::refs(&repository).lines() {
+            seen.name(Surface::Commit, name);
+        }
+        objects::each(&repository, &["--all"], is_passed_over, |object| seen.object(object));
         for (path, name) in files_below(&repository.join("counterfoil/runs"), |_| false) {
             let surface = match path.file_name() {
                 Some(name) if name == "agent.jsonl" => Surface::AgentLog,
                 _ => Surface::RunFolder,
             };
-            seen.file(scanner, surface, &path, &name);
+            seen.file(surface, &path, &name);
         }
         let is_seen = |path: &Path| path.ends_with("runs");
         for (path, name) in files_below(&repository.join("counterfoil"), is_seen) {
-            seen.file(scanner, Surface::State, &path, &name);
+            seen.file(Surface::State, &path, &name);
         }
     }
     // Places are checkouts with the worker's content; its home is where Codex remembers, word by word, what was said.
     let passed_over = |path: &Path| path.ends_with("places") || path.ends_with("codex-home");
     for (path, name) in files_below(&folder.join("state"), passed_over) {
-        seen.file(scanner, Surface::State, &path, &name);
+        seen.file(Surface::State, &path, &name);
     }
-    let work_trees = ["repo", "repository"].map(|name| files_below(&folder.join(name), |path| path.ends_with(".git")));
-    for (path, name) in work_trees.into_iter().flatten() {
-        let surface = match Path::new(&name).extension() {
-            Some(tar) if tar == "tar" => Surface::Bundle,
-            _ => surface_of(&name),
-        };
-        seen.file(scanner, surface, &path, &name);
+    for root in ["repo", "repository"] {
+        seen.work_tree(&folder.join(root));
     }
-    seen.leaks()
+    seen.leaks
 }
 
 /// What was seen in a world.
-#[derive(Debug, Default)]
-struct Seen {
+struct Seen<'a> {
+    scanner: &'a Scanner,
+    folder: &'a Path,
+    /// Asked for only where a record names a path.
+    quoted: OnceCell<Quoted>,
     leaks: Vec<Leak>,
-    /// The user's own words, which records quote as they are, name a path of the machine.
-    user_names_a_path: bool,
 }
 
-impl Seen {
-    fn bytes(&mut self, scanner: &Scanner, surface: Surface, name: &str, bytes: &[u8]) {
-        self.leaks.extend(scanner.leaks(surface, name, bytes));
-        let is_the_users = ["counterfoil.toml", "ticket.toml", "prompt.md"].contains(&file_name(name));
-        self.user_names_a_path |= surface == Surface::Content && is_the_users && scanner.holds_path(bytes);
-    }
-
-    fn file(&mut self, scanner: &Scanner, surface: Surface, path: &Path, name: &str) {
-        let metadata = path.symlink_metadata();
-        let is_ours = metadata.is_ok_and(|found| found.is_file() && found.len() <= LARGEST);
-        // One that is gone, or not for us, is what a test is about.
-        if let Some(Ok(bytes)) = is_ours.then(|| std::fs::read(path)) {
-            self.bytes(scanner, surface, name, &bytes);
+impl Seen<'_> {
+    fn object(&mut self, object: &Object) {
+        let Object { kind, path, bytes } = object;
+        let surface = surface_of(path);
+        self.name(surface, path);
+        match kind.as_str() {
+            "commit" | "tag" => self.bytes(Surface::Commit, "a message", bytes),
+            "blob" => self.bytes(surface, path, bytes),
+            // An object is listed once, at its first path: its other names stand in trees.
+            _ => self.names(surface, &format!("names in {path}"), bytes),
         }
     }
 
-    /// What must not be there. A policy, a ticket and a prompt are committed by the user before a run quotes them.
-    fn leaks(self) -> Vec<Leak> {
-        let quotes = [Surface::StoredRun, Surface::RunFolder, Surface::DeliveredRecord];
-        let is_quoted =
-            |leak: &Leak| self.user_names_a_path && leak.plant == Plant::Path && quotes.contains(&leak.surface);
-        self.leaks.iter().filter(|leak| !is_quoted(leak)).cloned().collect()
+    fn work_tree(&mut self, root: &Path) {
+        let mut content = 0;
+        for (path, name) in files_below(root, |path| path.ends_with(".git")) {
+            let surface = match Path::new(&name).extension() {
+                Some(tar) if tar == "tar" => Surface::Bundle,
+                _ => surface_of(&name),
+            };
+            content += usize::from(surface == Surface::Content);
+            if surface != Surface::Content || content <= MOST_CONTENT {
+                self.file(surface, &path, &name);
+            }
+        }
     }
-}
 
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    fn file(&mut self, surface: Surface, path: &Path, name: &str) {
+        self.name(surface, name);
+        let size = path.symlink_metadata().map(|found| found.len());
+        let is_read = size.is_ok_and(|size| surface != Surface::Content || size <= LARGEST_CONTENT);
+        // One that is gone, or not for us, is what a test is about.
+        if let Some(Ok(bytes)) = is_read.then(|| std::fs::read(path)) {
+            self.bytes(surface, name, &bytes);
+        }
+    }
+
+    fn bytes(&mut self, surface: Surface, place: &str, bytes: &[u8]) {
+        let leaks = self
+            .scanner
+            .leaks_but(surface, place, bytes, |path| self.is_quoted(surface, path));
+        self.leaks.extend(leaks);
+    }
+
+    fn name(&mut self, surface: Surface, name: &str) {
+        self.names(surface, &format!("the name {name}"), name.as_bytes());
+    }
+
+    fn names(&mut self, surface: Surface, place: &str, names: &[u8]) {
+        self.leaks.extend(self.scanner.found(surface, place, names, |_| false));
+    }
+
+    /// Whether this is a path that the user committed before a run quoted it here.
+    fn is_quoted(&self, surface: Surface, path: &[u8]) -> bool {
+        let quotes = [Surface::StoredRun, Surface::RunFolder, Surface::DeliveredRecord];
+        let quoted = || Quoted::of(self.scanner, self.folder);
+        quotes.contains(&surface) && self.quoted.get_or_init(quoted).names(path)
+    }
 }
 
 /// The folders of Git in this one: of clones with a work tree, and of bare repositories.
@@ -113,74 +150,12 @@ fn surface_of(path: &str) -> Surface {
     }
 }
 
-/// Everything that refs lead to. A repository that a test has damaged is looked at as far as Git gets.
-fn of_objects(scanner: &Scanner, repository: &Path, seen: &mut Seen) {
-    let limit = format!("--filter=blob:limit={LARGEST}");
-    let Ok(listed) = git(repository, &["rev-list", "--objects", &limit, "--all"]).output() else {
-        return;
-    };
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let named: Vec<(&str, &str)> = listed
-        .lines()
-        .map(|line| line.split_once(' ').unwrap_or((line, "")))
-        .collect();
-    let ids: String = named.iter().map(|(id, _)| format!("{id}\n")).collect();
-    let mut reader = git(repository, &["cat-file", "--batch", "--buffer"]);
-    let child = reader.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let Ok(mut child) = child else { return };
-    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-        return;
-    };
-    let writer = std::thread::spawn(move || input.write_all(ids.as_bytes()));
-    let mut output = BufReader::new(output);
-    for (_, path) in named {
-        let Some((kind, bytes)) = object(&mut output) else {
-            break;
-        };
-        let surface = match kind.as_str() {
-            "commit" | "tag" => Surface::Commit,
-            "blob" => surface_of(path),
-            _ => continue,
-        };
-        let place = match surface {
-            Surface::Commit => "a message".to_owned(),
-            _ => path.to_owned(),
-        };
-        seen.bytes(scanner, surface, &place, &bytes);
-    }
-    let _ = writer.join();
-    let _ = child.wait();
+/// Whether a blob at this path is passed over.
+fn is_passed_over(path: &str, size: u64) -> bool {
+    surface_of(path) == Surface::Content && size > LARGEST_CONTENT
 }
 
-/// The next object. One that is missing is empty and of no kind.
-fn object(output: &mut impl std::io::BufRead) -> Option<(String, Vec<u8>)> {
-    let mut head = String::new();
-    output.read_line(&mut head).ok().filter(|read| *read > 0)?;
-    let mut parts = head.split_whitespace().skip(1);
-    let kind = parts.next()?.to_owned();
-    let Some(size) = parts.next().and_then(|size| size.parse::<usize>().ok()) else {
-        return Some((String::new(), Vec::new()));
-    };
-    let mut bytes = vec![0; size.checked_add(1)?];
-    output.read_exact(&mut bytes).ok()?;
-    bytes.pop();
-    Some((kind, bytes))
-}
-
-fn git(repository: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    command
-        .arg("--git-dir")
-        .arg(repository)
-        .args(args)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
-
-/// Files with their paths from the folder, at most so many. No link is followed.
+/// Files with their paths from the folder. No link is followed.
 fn files_below(root: &Path, passed_over: impl Fn(&Path) -> bool) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_path_buf()];
@@ -189,7 +164,7 @@ fn files_below(root: &Path, passed_over: impl Fn(&Path) -> bool) -> Vec<(PathBuf
             let path = entry.path();
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && !passed_over(&path) => folders.push(path),
-                Ok(kind) if kind.is_file() && found.len() < MOST_FILES => {
+                Ok(kind) if kind.is_file() => {
                     let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
                     found.push((path, name));
                 }
