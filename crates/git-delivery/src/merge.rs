@@ -1,11 +1,14 @@
 //! Merges of dependencies into one base: exactly what `git merge` would give, or a conflict.
 
+use std::collections::BTreeSet;
+
 use ledger_core::{CommitId, RepoPath, TreeId};
 
 use crate::commit::{CommitDraft, CommitError, CommitTime};
 use crate::git_program::GitProgramError;
-use crate::objects::ObjectError;
+use crate::objects::{ObjectError, find_entry, flush, theirs as named};
 use crate::repository::{Person, Repository};
+use crate::tree::tree_changes;
 
 /// What became of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +96,7 @@ impl Repository {
                     .next()
                     .and_then(|field| std::str::from_utf8(field).ok()?.trim().parse().ok())
                     .ok_or_else(unreadable)?;
+                self.flush_merged(self.commit_tree_id(ours)?, tree)?;
                 Ok(Merge::Clean { tree })
             }
             Some(1) => {
@@ -105,6 +109,29 @@ impl Repository {
                 complaint: answer.complaint,
             })),
         }
+    }
+
+    /// Brings to the disk what a merged tree does not share with one of its sides. Git flushes the bytes of what it writes, but not their names, and nothing
+    /// that it finds, which a dead runner may have left in memory.
+    fn flush_merged(&self, side: TreeId, merged: TreeId) -> Result<(), ObjectError> {
+        let local = self.local();
+        let changes = tree_changes(&local, side, merged)?;
+        let mut folders = BTreeSet::new();
+        let mut ids = BTreeSet::from([named(merged.0)]);
+        for change in &changes {
+            ids.extend(change.after.map(|after| named(after.id.0)));
+            let path = change.path.as_bytes();
+            let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+            folders.extend(ends.map(|(end, _)| &path[..end]));
+        }
+        for folder in folders {
+            let folder = RepoPath::new(folder).map_err(|error| ObjectError::Damaged {
+                id: merged.0,
+                reason: error.to_string(),
+            })?;
+            ids.extend(find_entry(&local, merged, &folder)?.map(|(_, id)| id));
+        }
+        flush(local.objects.store_ref().path(), &ids)
     }
 
     /// One commit that holds all of these, merged in order. A commit that is already held by those before it, or holds

@@ -302,7 +302,7 @@ pub(crate) fn side_at(local: &gix::Repository, tree: TreeId, path: &RepoPath) ->
 }
 
 /// The entry at this path, also if it is a folder.
-fn find_entry(
+pub(crate) fn find_entry(
     local: &gix::Repository,
     tree: TreeId,
     path: &RepoPath,

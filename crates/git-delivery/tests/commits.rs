@@ -19,6 +19,7 @@ use counterfoil_git_delivery::{
 };
 use ledger_core::{Change, ChangeSet, CommitId, EntryMode};
 use proptest::prelude::*;
+use rustix::fs::inotify;
 
 fn draft(world: &World) -> CommitDraft {
     CommitDraft {
@@ -316,6 +317,43 @@ fn clean_merges_are_those_of_git_and_conflicts_name_their_paths() {
         }
     );
     assert_eq!(world.git(&["status", "--porcelain"]), "");
+}
+
+/// Nobody can see a flush, but that a file is opened for it: Git itself opens none of what it has only to name.
+#[test]
+fn what_a_merge_finds_is_brought_to_the_disk_as_what_it_writes_is() {
+    let lines = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n{last}\n");
+    let world = World::with(&[("d/a", &lines("1", "7"))]);
+    for (branch, content) in [("one", lines("one", "7")), ("two", lines("1", "two"))] {
+        world.git(&["checkout", "-q", "-b", branch, "main"]);
+        world.write("d/a", &content);
+        world.commit_all(branch);
+    }
+    let repository = world.open();
+    let (one, two) = (world.commit("one"), world.commit("two"));
+    let Merge::Clean { tree } = repository.merge_trees(one, two).unwrap() else {
+        panic!("not clean");
+    };
+    let merged = repository.entry_at(tree, &path("d/a")).unwrap().unwrap();
+    let hex = merged.id.to_string();
+    let (folder, name) = hex.split_at(2);
+
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    let folder = world.repo().join(".git/objects").join(folder);
+    inotify::add_watch(&watch, &folder, inotify::WatchFlags::OPEN).unwrap();
+    assert_eq!(repository.merge_trees(one, two).unwrap(), Merge::Clean { tree });
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut opened = inotify::Reader::new(watch, &mut buffer);
+    let mut names = BTreeSet::new();
+    while let Ok(event) = opened.next() {
+        // The folder itself has no name here.
+        names.insert(
+            event
+                .file_name()
+                .map_or(String::new(), |name| name.to_str().unwrap().to_owned()),
+        );
+    }
+    assert!(names.contains(name) && names.contains(""), "{names:?}");
 }
 
 #[test]

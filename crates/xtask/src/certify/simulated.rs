@@ -30,7 +30,10 @@ pub(super) fn deaths(workspace: &Workspace, pairs: NonZero<u64>) -> Result<(Stri
                 1 => "every pair".to_owned(),
                 _ => format!("one of {} pairs", every.saturating_mul(every)),
             };
-            figures.push(format!("- seed {seed}, {pairs}: {}", said.trim().trim_start_matches("in all: ")));
+            figures.push(format!(
+                "- seed {seed}, {pairs}: {}",
+                said.trim().trim_start_matches("in all: ")
+            ));
         }
         broken.extend(found);
     }
