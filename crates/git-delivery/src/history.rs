@@ -1,7 +1,7 @@
 //! Where something came into a history.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use ledger_core::{CommitId, RepoPath};
 
@@ -12,12 +12,11 @@ use crate::repository::Repository;
 impl Repository {
     /// The commit of this history that first added a file; none where none did. A merge that only brings what was added elsewhere is none.
     pub fn added_by(&self, tip: CommitId, path: &RepoPath) -> Result<Option<CommitId>, GitProgramError> {
-        let path = OsString::from_vec([b":(top,literal)", path.as_bytes()].concat());
         let call = self.git().reading("log");
         let listed = call
             .args(["--format=%H", "--diff-filter=A", "--no-renames", "--no-show-signature"])
             .args([tip.to_string(), "--".to_owned()])
-            .arg(path)
+            .arg(OsStr::from_bytes(path.as_bytes()))
             .succeed()?;
         let oldest = listed
             .stdout

@@ -18,6 +18,7 @@ mod fast_forward;
 pub mod fuzzing;
 mod git_program;
 mod here;
+mod history;
 mod likeness;
 mod loose;
 mod merge;

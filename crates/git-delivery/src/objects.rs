@@ -246,7 +246,7 @@ impl Repository {
     }
 }
 
-fn damaged(id: ObjectId, error: impl std::fmt::Display) -> ObjectError {
+pub(crate) fn damaged(id: ObjectId, error: impl std::fmt::Display) -> ObjectError {
     ObjectError::Damaged {
         id,
         reason: error.to_string(),

@@ -281,7 +281,8 @@ impl<'a> Queue<'a> {
             .filter(|id| owns_tickets(&self.report, id))
             .collect();
         for parent in parents {
-            let is_child = |queued: &Queued| self.parents.get(&queued.id) == Some(&parent);
+            // One that names itself is its own child in nobody's eyes, and is refused.
+            let is_child = |queued: &Queued| queued.id != parent && self.parents.get(&queued.id) == Some(&parent);
             let first = queued.iter().position(is_child);
             // It may have been left out as somebody's child itself.
             let place = queued.iter().position(|queued| queued.id == parent);

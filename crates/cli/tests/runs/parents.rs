@@ -159,8 +159,8 @@ fn a_parent_has_its_children_run_and_brings_them_together() {
     assert_eq!(again.code, Some(11), "{again}");
 }
 
-#[test]
-fn the_reviewer_of_the_whole_sees_what_all_children_changed() {
+/// A family whose reviewer passes only what both children together changed.
+fn family_seen_as_a_whole() -> World {
     let world = family("");
     writer(&world, "one", &runs("echo one | tee one.txt >both.txt"));
     writer(&world, "two", &runs("echo two | tee two.txt >>both.txt"));
@@ -170,10 +170,48 @@ fn the_reviewer_of_the_whole_sees_what_all_children_changed() {
         "role = \"reviewer\"\nprompt_contains = \"{patch}\"\n[answer]\nreview = {{ verdict = \"pass\", summary = \"seen\" }}\n"
     );
     std::fs::write(world.folder().join("scripts/a-whole.toml"), script).unwrap();
+    world
+}
+
+fn assert_whole_was_seen(world: &World) {
     fails(&world.foil(&["run", PARENT]), 0);
     let logs = world.foil(&["logs", PARENT, "--lines", "0"]).stdout;
     let review = world.foil(&["review", PARENT, "--json"]);
     assert_eq!(json_of(&review)["packet"]["review"], "seen", "{logs}");
+}
+
+#[test]
+fn the_reviewer_of_the_whole_sees_what_all_children_changed() {
+    assert_whole_was_seen(&family_seen_as_a_whole());
+}
+
+#[test]
+fn the_whole_is_seen_where_the_children_ran_in_another_clone_and_however_they_were_merged() {
+    for squashed in [false, true] {
+        let world = family_seen_as_a_whole();
+        for child in [ONE, TWO] {
+            fails(&world.foil(&["run", child]), 0);
+            let branch = format!("foil/{child}");
+            match squashed {
+                true => {
+                    world.git(&["merge", "--squash", &branch]);
+                    world.git(&["commit", "-m", "a child"]);
+                }
+                false => {
+                    world.git(&["merge", "--no-ff", "--no-edit", &branch]);
+                }
+            }
+        }
+        for name in world
+            .git(&["for-each-ref", "--format=%(refname)", "refs/counterfoil"])
+            .lines()
+        {
+            world.git(&["update-ref", "-d", name]);
+        }
+        std::fs::remove_dir_all(world.root().join(".git/counterfoil")).unwrap();
+
+        assert_whole_was_seen(&world);
+    }
 }
 
 #[test]
@@ -543,6 +581,18 @@ fn a_parent_is_drafted_with_its_children() {
         .iter()
         .filter(|finding| finding["severity"] == "error");
     assert_eq!(errors.count(), 0, "{said}");
+}
+
+#[test]
+fn a_parent_that_names_itself_is_not_taken_for_done() {
+    let world = family("");
+    world.ticket(
+        "0010-self",
+        "title = \"Self\"\nmode = \"parent\"\nparent = \"0010-self\"\n",
+    );
+    let said = world.foil(&["run", "0010-self"]);
+    fails(&said, 11);
+    assert!(said.stderr.contains("0010-self"), "{said}");
 }
 
 #[test]
