@@ -46,6 +46,7 @@ mod statement;
 mod steering;
 mod text_form;
 mod ticket;
+mod title;
 mod wanted_grant;
 mod weakening;
 
@@ -129,5 +130,6 @@ pub use ticket::{
     Acceptance, CheckCommand, Context, Decision, DecisionStatus, Grants, InvalidCheckCommand, Kind, RequiredFile,
     Scope, SpecMode, Specs, Ticket, TicketCheck, TicketFile, TicketLimits,
 };
+pub use title::broken_title;
 pub use wanted_grant::{GrantKind, WantedGrant, wanted_lines};
 pub use weakening::{LineRange, WeakenedTest, WeakenedTestAnswer, Weakening, WeakeningVerdict, unjustified};

@@ -160,11 +160,10 @@ impl SteeringPack {
 impl SteeringHead {
     /// The first thing that the head says and cannot mean, with the key path where it says so and what to do.
     fn contradiction(&self) -> Option<(Vec<&str>, String, &'static str)> {
-        let title = &self.title;
-        if title.trim().is_empty() || title.chars().count() > MAX_LINE || title.contains(['\n', '\r']) {
+        if let Some(message) = crate::title::broken_title(&self.title) {
             return Some((
                 vec!["title"],
-                "the title must be one line of 1 to 200 characters".to_owned(),
+                message.to_owned(),
                 "write one line, such as `title = \"Errors\"`",
             ));
         }

@@ -450,11 +450,8 @@ impl TicketFile {
                 format!("this foil reads ticket format 1, not {}", self.schema),
             );
         }
-        if self.title.trim().is_empty() || self.title.chars().count() > 200 || self.title.contains(['\n', '\r']) {
-            return at(
-                &["title"],
-                "the title must be one line of 1 to 200 characters".to_owned(),
-            );
+        if let Some(message) = crate::title::broken_title(&self.title) {
+            return at(&["title"], message.to_owned());
         }
         if let Some(index) =
             (1..self.experts.len()).find(|index| self.experts[..*index].contains(&self.experts[*index]))
