@@ -110,6 +110,7 @@ pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<()
     let mut foil = None;
     let mut broken = Vec::new();
     let all_began = Instant::now();
+    let source = page::source(workspace)?;
     for name in PARTS.into_iter().filter(|name| certificate.wants(name)) {
         let began = Instant::now();
         let worlds = Worlds {
@@ -138,6 +139,7 @@ pub(crate) fn run(workspace: &Workspace, certificate: &Certificate) -> Result<()
                 figures,
                 broken: found.len(),
                 took: began.elapsed(),
+                source: source.clone(),
             };
             let long = if certificate.long { "--long " } else { "" };
             page::write(workspace, &part, &format!("cargo xtask certify {long}--part {name}"))?;
@@ -231,6 +233,7 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<(), TaskError> {
 /// Breaks one promise after another, and fails where the tests do not see it.
 fn break_promises(workspace: &Workspace, names: &[String]) -> Result<(), TaskError> {
     let began = Instant::now();
+    let source = page::source(workspace)?;
     let figures = mutants::certify(workspace, names)?;
     println!("{}", figures.table());
     if names.is_empty() {
@@ -239,6 +242,7 @@ fn break_promises(workspace: &Workspace, names: &[String]) -> Result<(), TaskErr
             figures: figures.table(),
             broken: figures.survivors().len(),
             took: began.elapsed(),
+            source,
         };
         page::write(workspace, &part, "cargo xtask certify --mutants")?;
     }

@@ -20,23 +20,12 @@ pub(super) struct Part {
     pub(super) broken: usize,
     /// With all that had to be built for it.
     pub(super) took: Duration,
+    /// Of what, see [`source`].
+    pub(super) source: String,
 }
 
-/// Writes what was counted in place of what the page had before. `command` is what repeats it.
-pub(super) fn write(workspace: &Workspace, part: &Part, command: &str) -> Result<(), TaskError> {
-    let text = workspace.read(PAGE)?;
-    let held = match part.broken {
-        0 => String::new(),
-        broken => format!("\n\n**{broken} things do not hold.**"),
-    };
-    let told = told(workspace, part, command)?;
-    let text = replaced(&text, part.name, &format!("{told}\n\n{}{held}", part.figures.trim()))?;
-    let path = workspace.path(PAGE);
-    std::fs::write(&path, text).map_err(TaskError::file(&path))
-}
-
-/// By what, where and when it was counted.
-fn told(workspace: &Workspace, part: &Part, command: &str) -> Result<String, TaskError> {
+/// What is certified: the commit, and whether something is not committed. Asked before anything is built, because others may go on meanwhile.
+pub(super) fn source(workspace: &Workspace) -> Result<String, TaskError> {
     let git = |arguments: &[&str]| command::told(program("git", arguments, workspace.root()));
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     // The page itself is written while the certificate is made.
@@ -46,13 +35,32 @@ fn told(workspace: &Workspace, part: &Part, command: &str) -> Result<String, Tas
     } else {
         " and what was not committed"
     };
+    Ok(format!("{commit}{more}"))
+}
+
+/// Writes what was counted in place of what the page had before. `command` is what repeats it.
+pub(super) fn write(workspace: &Workspace, part: &Part, command: &str) -> Result<(), TaskError> {
+    let text = workspace.read(PAGE)?;
+    let held = match part.broken {
+        0 => String::new(),
+        broken => format!("\n\n**{broken} things do not hold.**"),
+    };
+    let told = told(part, command)?;
+    let text = replaced(&text, part.name, &format!("{told}\n\n{}{held}", part.figures.trim()))?;
+    let path = workspace.path(PAGE);
+    std::fs::write(&path, text).map_err(TaskError::file(&path))
+}
+
+/// By what, where and when it was counted.
+fn told(part: &Part, command: &str) -> Result<String, TaskError> {
     let date =
         jiff::Timestamp::try_from(SystemTime::now()).map_err(|error| TaskError::unreadable("the clock", error))?;
     let date = date.strftime("%Y-%m-%d");
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let minutes = part.took.as_secs_f64() / 60.0;
     Ok(format!(
-        "`{command}` at commit {commit}{more}, {date}, {minutes:.1} min with {processors} processors, building included:"
+        "`{command}` at commit {}, {date}, {minutes:.1} min with {processors} processors, building included:",
+        part.source
     ))
 }
 
