@@ -5,8 +5,7 @@ use std::path::Path;
 
 use git_delivery::RefError;
 use ledger_core::{
-    DocumentError, Kind, Mode, PackageName, RepoPath, SpecFolder, SpecKind, TicketFile, TicketId, broken_title,
-    spec_skeleton,
+    DocumentError, Kind, Mode, PackageName, RepoPath, SpecFolder, SpecKind, TicketFile, TicketId, spec_skeleton,
 };
 use toml_edit::{DocumentMut, value};
 
@@ -109,7 +108,7 @@ impl Draft {
     /// What `foil new` would write. Changes nothing.
     pub fn new(workspace: &Workspace, wanted: &NewTicket) -> Result<Self, NewTicketError> {
         let title = wanted.title.trim();
-        if broken_title(title).is_some() {
+        if title.is_empty() || title.chars().count() > 200 || title.chars().any(char::is_control) {
             return Err(NewTicketError::Title);
         }
         let ledger = workspace.ledger()?;
