@@ -7,9 +7,10 @@ mod hint;
 use std::path::Path;
 
 use ledger_core::BlockerCode;
+use runner::redact::Redactor;
 use runner::{AdmitError, CheckLedgerError, FileProblem, RunError};
 use runner::{
-    ApproveError, CancelError, Finding, InitError, NewTicketError, PackageError, PolicyFile, StatusError,
+    ApproveError, CancelError, Finding, InitError, NewTicketError, PackageError, PolicyFile, StatusError, Workspace,
     WorkspaceError,
 };
 use serde::Serialize;
@@ -42,6 +43,14 @@ pub(crate) struct FailureFacts {
 }
 
 impl FailureFacts {
+    /// The same for a document that may be passed on: it names no folder of this machine.
+    pub(crate) fn reported_in(mut self, workspace: &Workspace) -> Self {
+        let folders = Redactor::default().workspace(workspace);
+        self.message = folders.text(&self.message);
+        self.hint = self.hint.map(|hint| folders.text(&hint));
+        self
+    }
+
     /// What is known of this failure.
     pub(crate) fn of(failure: &Failure, exit: Exit) -> Self {
         Self {

@@ -151,6 +151,7 @@ impl Witness for Teller<'_> {
                     _ => told.failed_in_a_row = 0,
                 }
                 let ticket = ticket.clone();
+                let error = error.reported_in(self.workspace);
                 told.not_run.push(NotRun { ticket, error });
             }
         }
