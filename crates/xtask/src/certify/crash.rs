@@ -235,7 +235,7 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, plan: &Plan, pairs: Option<us
     let mut tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     for (what, (came, not)) in [("deaths", tally.singles), ("second deaths", tally.pairs)] {
         // Of two agents at the same time now one is first and now the other, but what seldom comes shows little.
-        if not * 10 > came + not {
+        if not > 1 && not * 10 > came + not {
             tally
                 .broken
                 .push(format!("{}: {not} of {} {what} did not come", mode.name(), came + not));
