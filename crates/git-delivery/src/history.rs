@@ -31,8 +31,8 @@ impl Repository {
             return Ok(Some(one));
         }
         let local = self.local();
-        let found = local.merge_bases_many(theirs(one.0), &[theirs(other.0)]);
+        let found = local.merge_base(theirs(one.0), theirs(other.0));
         let found = found.map_err(|error| damaged(one.0, error))?;
-        found.first().map(|id| ours(id.detach()).map(CommitId)).transpose()
+        found.map(|id| ours(id.detach()).map(CommitId)).transpose()
     }
 }

@@ -70,13 +70,7 @@ pub enum MergeError {
 impl Repository {
     /// Merges two commits without touching any work tree or index.
     pub fn merge_trees(&self, ours: CommitId, theirs: CommitId) -> Result<Merge, MergeError> {
-        let local = self.local();
-        let base = local
-            .merge_base(crate::objects::theirs(ours.0), crate::objects::theirs(theirs.0))
-            .map_err(|error| ObjectError::Damaged {
-                id: ours.0,
-                reason: error.to_string(),
-            })?;
+        let base = self.merge_base(ours, theirs)?;
         if base.is_none() {
             return Err(MergeError::Unrelated { ours, theirs });
         }
