@@ -16,8 +16,10 @@ pub(crate) const BASE: [(&str, &str); 3] = [
         "tests/test_year.py",
         "from year import days\n\ndef test_common():\n    assert days(2023) == 365\n",
     ),
-    ("run_tests.py", RUNNER),
+    (RUN_TESTS, RUNNER),
 ];
+
+const RUN_TESTS: &str = "run_tests.py";
 
 pub(crate) const FIXED: (&str, &str) = (
     "src/year.py",
@@ -86,6 +88,11 @@ fn script(number: usize, turn: &Turn<'_>) -> String {
 
 /// A world in which the worker takes these turns; after the last one it has nothing more to do.
 pub(crate) fn project(gates: &str, check: &str, contract: &str, turns: &[Turn<'_>]) -> World {
+    project_tested_by(RUN_TESTS, gates, check, contract, turns)
+}
+
+/// The same where the program that runs the tests lies there.
+fn project_tested_by(runner: &str, gates: &str, check: &str, contract: &str, turns: &[Turn<'_>]) -> World {
     let last = Turn {
         files: &[],
         gone: &[],
@@ -94,12 +101,12 @@ pub(crate) fn project(gates: &str, check: &str, contract: &str, turns: &[Turn<'_
     };
     approved_in(World::new(), &script(1, &turns[0]), contract, |world| {
         for (path, text) in BASE {
-            world.write(path, text);
+            world.write(if path == RUN_TESTS { runner } else { path }, text);
         }
         world.write("hello.txt", "hello\n");
         let policy = world.read("counterfoil.toml");
         let (agent, _) = policy.split_once("[[check]]").unwrap();
-        let check = format!("[[check]]\nname = \"tests\"\nrun = \"python3 run_tests.py\"\nsandbox = \"off\"\n{check}");
+        let check = format!("[[check]]\nname = \"tests\"\nrun = \"python3 {runner}\"\nsandbox = \"off\"\n{check}");
         world.write("counterfoil.toml", format!("{agent}{check}[gates]\n{gates}\n"));
         for (number, turn) in (2..).zip(turns[1..].iter().chain(std::iter::repeat_n(&last, 4))) {
             let path = world.folder().join(format!("scripts/writer_{number}.toml"));
@@ -240,6 +247,30 @@ fn a_test_that_cannot_even_be_loaded_on_the_base_fails_there() {
         changed["fail_to_pass"]["names"],
         serde_json::json!(["test_leap.test_leap"])
     );
+}
+
+#[test]
+fn a_worker_that_makes_the_program_of_a_check_pass_over_a_broken_test_is_found_out() {
+    let runner = "tools/quality.py";
+    let looks_away = RUNNER.replace("startswith(\"test_\")", "startswith(\"test_l\")");
+    assert_ne!(looks_away, RUNNER);
+    // The test of the base fails with it.
+    let broken = ("src/year.py", "def days(year):\n    return 366\n");
+    let files = [broken, SHOWN, (runner, &*looks_away)];
+    let turns = [turn(&files)];
+    let world = project_tested_by(runner, FAIL_TO_PASS, BY_REPORT, CONTRACT, &turns);
+    let reason = assert_unproved(&world);
+    assert!(
+        reason.contains("1 of the base's tests passed there and does not pass"),
+        "{reason}"
+    );
+    // Without that gate the reviewer is asked for its word.
+    let gates = "test_weakening = \"block\"";
+    let world = project_tested_by(runner, gates, BY_REPORT, CONTRACT, &turns);
+    let (said, packet) = run(&world);
+    assert_eq!(packet["blocker"]["code"], "repair_limit", "{said}");
+    let finding = packet["findings"][0]["place"].as_str().unwrap();
+    assert!(finding.starts_with("tools/quality.py:"), "{said}");
 }
 
 #[test]

@@ -17,6 +17,8 @@ const MAX_COMMANDS: usize = super::MAX_COMMAND_BYTES;
 pub(crate) struct Command {
     /// The words, the program first and without its folder.
     pub(crate) words: Vec<String>,
+    /// The program as it is called, with its folder.
+    pub(crate) called: String,
     /// The files that its output is written to.
     pub(crate) writes: Vec<String>,
     /// The files that its input is read from.
@@ -204,7 +206,7 @@ const WRAPPERS: [(&str, &[&str]); 23] = [
     ("proxychains", &["-f"]),
 ];
 
-const SHELLS: [&str; 7] = ["sh", "bash", "zsh", "dash", "ksh", "ash", "fish"];
+pub(crate) const SHELLS: [&str; 7] = ["sh", "bash", "zsh", "dash", "ksh", "ash", "fish"];
 
 fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
     let Simple {
@@ -268,10 +270,16 @@ fn unwrap(simple: Simple, depth: usize, commands: &mut Vec<Command>) {
         collect(&nested, depth + 1, commands);
     }
     let mut words = rest.to_vec();
+    let called = words.first().cloned().unwrap_or_default();
     if let Some(program) = words.first_mut() {
         *program = base_name(program).to_owned();
     }
-    commands.push(Command { words, writes, reads });
+    commands.push(Command {
+        words,
+        called,
+        writes,
+        reads,
+    });
 }
 
 /// The command that `env` is given as one text, with what stands behind it.
@@ -357,12 +365,14 @@ fn find_exec(words: &[String]) -> Option<String> {
         _ => return None,
     };
     let at = words.iter().position(|word| flags.contains(&word.as_str()))?;
-    let quoted: Vec<_> = words[at + 1..]
-        .iter()
-        .take_while(|word| !matches!(word.as_str(), ";" | "+"))
-        .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
-        .collect();
-    Some(quoted.join(" "))
+    let words = words[at + 1..].iter();
+    Some(quoted(words.take_while(|word| !matches!(word.as_str(), ";" | "+"))))
+}
+
+/// The line that a shell cuts into exactly these words.
+pub(crate) fn quoted<'a>(words: impl Iterator<Item = &'a String>) -> String {
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
+    words.join(" ")
 }
 
 fn is_assignment(word: &str) -> bool {

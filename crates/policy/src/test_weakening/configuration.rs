@@ -1,14 +1,18 @@
 //! Files that say how tests are run.
 
+mod tasks;
+
 use ledger_core::LineRange;
 
-use super::files::words_of;
+use super::check_commands::CheckCommands;
 
 /// Which part of such a file says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConfigurationKind {
     /// All of it.
     Whole,
+    /// All of it; it is a part of the product, or says how that is built, as well.
+    Shared,
     /// Scripts and tables of `package.json`.
     PackageJson,
     /// Tables of `pyproject.toml`.
@@ -19,6 +23,8 @@ pub(super) enum ConfigurationKind {
     SetupCfg,
     /// Targets of a `Makefile` and its kin.
     Targets,
+    /// Tasks whose form is not read: all of it where checks call them, or it speaks of tests.
+    Tasks,
     /// All of it where it speaks of tests at all; it says how the product is built as well.
     Mixed,
     /// The lines that speak of tests; the others say how the product is built.
@@ -54,7 +60,33 @@ impl ConfigurationKind {
                 | "tarpaulin.toml"
                 | ".simplecov"
                 | "insta.yaml"
+                | "pytest.toml"
+                | ".pytest.toml"
+                | "ctestcustom.cmake"
+                | "maven.config"
+                | "clippy.toml"
+                | ".clippy.toml"
+                | "mypy.ini"
+                | ".mypy.ini"
+                | "ruff.toml"
+                | ".ruff.toml"
+                | ".flake8"
+                | ".pylintrc"
+                | "pylintrc"
+                | "pyrightconfig.json"
+                | "biome.json"
+                | "biome.jsonc"
+                | ".shellcheckrc"
+                | ".rubocop.yml"
+                | "phpstan.neon"
+                | "phpstan.neon.dist"
+                | "psalm.xml"
+                | "checkstyle.xml"
+                | "detekt.yml"
         ) || begins(&[
+            ".eslintrc",
+            "eslint.config.",
+            ".golangci.",
             "jest.config.",
             "vitest.config.",
             "vitest.workspace.",
@@ -78,33 +110,34 @@ impl ConfigurationKind {
             "pyproject.toml" => Self::PyProject,
             "cargo.toml" => Self::CargoToml,
             "setup.cfg" => Self::SetupCfg,
-            "makefile" | "gnumakefile" | "justfile" | ".justfile" | "rakefile" | "taskfile.yml" | "taskfile.yaml" => {
-                Self::Targets
-            }
-            "cmakelists.txt" | "meson.build" | "build.gradle" | "build.gradle.kts" | "pom.xml" | "composer.json"
-            | "deno.json" | "deno.jsonc" | "mix.exs" => Self::Lines,
+            "makefile" | "gnumakefile" | "justfile" | ".justfile" => Self::Targets,
+            "rakefile" | "taskfile.yml" | "taskfile.yaml" => Self::Tasks,
+            "cmakelists.txt" | "meson.build" | "build.gradle" | "build.gradle.kts" | "gradle.properties"
+            | "pom.xml" | "composer.json" | "deno.json" | "deno.jsonc" | "mix.exs" => Self::Lines,
             _ if begins(&["vite.config."]) => Self::Mixed,
+            // How strictly types are checked.
+            _ if name.ends_with(".json") && begins(&["tsconfig.", "jsconfig."]) => Self::Shared,
             _ => return None,
         })
     }
 
     /// Whether it says how the product is built as well, so that it is source.
     pub(super) fn is_source(self) -> bool {
-        matches!(self, Self::Mixed | Self::Lines)
+        matches!(self, Self::Shared | Self::Mixed | Self::Lines)
     }
 
-    /// What the file says of it; none: it is not of its format.
-    pub(super) fn pieces(self, text: &str) -> Option<Vec<Piece>> {
+    /// What the file says of it, where these are the checks; none: it is not of its format.
+    pub(super) fn pieces(self, text: &str, checks: &CheckCommands) -> Option<Vec<Piece>> {
         let lines = || all_lines(text).into_iter();
         let pieces: Vec<_> = match self {
-            Self::Whole => all_lines(text),
-            Self::PackageJson => of_package_json(text)?,
+            Self::Whole | Self::Shared => all_lines(text),
+            Self::PackageJson => tasks::of_package_json(text, checks)?,
             Self::PyProject => {
                 let document: toml::Table = toml::from_str(text).ok()?;
                 let tools = document.get("tool").and_then(toml::Value::as_table);
                 let tools = tools.into_iter().flatten();
                 tools
-                    .filter(|(tool, _)| matches!(tool.as_str(), "pytest" | "coverage" | "tox" | "nox" | "mutmut"))
+                    .filter(|(tool, _)| is_tool_of_checks(tool))
                     .map(|(tool, value)| piece(format!("tool.{tool} = {value}")))
                     .collect()
             }
@@ -118,27 +151,25 @@ impl ConfigurationKind {
                 let of_tests = lines().filter(|piece| {
                     let line = piece.text.trim();
                     if line.starts_with('[') {
-                        is_inside = ["[tool:pytest", "[coverage:", "[tox:", "[aliases"]
-                            .iter()
-                            .any(|name| line.starts_with(name));
+                        is_inside = [
+                            "[tool:pytest",
+                            "[coverage:",
+                            "[tox:",
+                            "[aliases",
+                            "[mypy",
+                            "[flake8",
+                            "[pylint",
+                        ]
+                        .iter()
+                        .any(|name| line.starts_with(name));
                     }
                     is_inside
                 });
                 of_tests.collect()
             }
-            Self::Targets => {
-                let mut is_inside = false;
-                let of_tests = lines().filter(|piece| {
-                    let line = piece.text.as_str();
-                    let is_heading = !line.starts_with([' ', '\t', '#']) && !line.trim().is_empty();
-                    if is_heading {
-                        let target = line.split([':', '=']).next().unwrap_or_default();
-                        is_inside = words_of(target).iter().any(|word| is_about_checks(word));
-                    }
-                    is_inside
-                });
-                of_tests.collect()
-            }
+            Self::Targets => tasks::of_makefile(all_lines(text), checks),
+            Self::Tasks if speaks_of_tests(text) || checks.call(&["rake", "task", "go-task"]) => all_lines(text),
+            Self::Tasks => Vec::new(),
             Self::Mixed if speaks_of_tests(text) => all_lines(text),
             Self::Mixed => Vec::new(),
             Self::Lines => lines().filter(|piece| speaks_of_tests(&piece.text)).collect(),
@@ -195,37 +226,28 @@ fn piece(text: String) -> Piece {
     Piece { text, line: None }
 }
 
-fn of_package_json(text: &str) -> Option<Vec<Piece>> {
-    let document: serde_json::Value = serde_json::from_str(text).ok()?;
-    let mut pieces = Vec::new();
-    let scripts = document.get("scripts").and_then(serde_json::Value::as_object);
-    for (name, script) in scripts.into_iter().flatten() {
-        if words_of(name)
-            .iter()
-            .any(|word| is_about_checks(word) || is_about_checks(word.trim_start_matches("pre")))
-        {
-            pieces.push(piece(format!("scripts.{name} = {script}")));
-        }
-    }
-    for key in [
-        "jest",
-        "vitest",
-        "mocha",
-        "nyc",
-        "c8",
-        "ava",
-        "tap",
-        "jasmine",
-        "playwright",
-    ] {
-        if let Some(value) = document.get(key) {
-            pieces.push(piece(format!("{key} = {value}")));
-        }
-    }
-    Some(pieces)
+fn is_tool_of_checks(tool: &str) -> bool {
+    matches!(
+        tool,
+        "pytest"
+            | "coverage"
+            | "tox"
+            | "nox"
+            | "mutmut"
+            | "ruff"
+            | "mypy"
+            | "pyright"
+            | "basedpyright"
+            | "pylint"
+            | "flake8"
+            | "poe"
+            | "pdm"
+            | "hatch"
+            | "taskipy"
+    )
 }
 
-/// Which targets there are to be tested, and how.
+/// Which targets there are to be tested, how, and what is refused in all.
 fn of_targets_of_cargo(value: &toml::Value, path: &str, pieces: &mut Vec<Piece>) {
     match value {
         toml::Value::Table(table) => {
@@ -242,12 +264,13 @@ fn of_targets_of_cargo(value: &toml::Value, path: &str, pieces: &mut Vec<Piece>)
                         | "required-features"
                         | "path"
                 );
+                let is_lints = key == "lints";
                 let is_list = path == ".workspace" && matches!(key.as_str(), "members" | "default-members" | "exclude");
                 // What dependencies are called, and where they lie, is no matter of tests.
                 let is_dependency = ["dependencies", ".patch", ".replace"]
                     .iter()
                     .any(|word| path.contains(word));
-                if (is_switch || is_list) && !value.is_table() && !is_dependency {
+                if is_lints || (is_switch || is_list) && !value.is_table() && !is_dependency {
                     pieces.push(piece(format!("{} = {value}", place.trim_start_matches('.'))));
                 } else {
                     of_targets_of_cargo(value, &place, pieces);

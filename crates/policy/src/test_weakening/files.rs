@@ -1,11 +1,11 @@
 //! What a file has to do with tests.
 
-use std::collections::BTreeSet;
-
 use ledger_core::{RepoPath, TicketFile};
 
+use super::check_commands::CheckCommands;
 use super::configuration::ConfigurationKind;
 use super::structure::Extent;
+use crate::commands::quoted;
 use crate::config::Policy;
 use crate::scope::{FoldedSet, InvalidScope, PatternSet, Protected, ProtectedPaths};
 use crate::test_folders::are_of_tests;
@@ -17,8 +17,8 @@ pub struct TestRules {
     own: FoldedSet,
     docs: PatternSet,
     protected: ProtectedPaths,
-    /// The words of the checks' commands: a file that one of them names is what proves the change.
-    named_by_checks: BTreeSet<Vec<u8>>,
+    /// What the checks run is what proves the change.
+    pub(super) checks: CheckCommands,
 }
 
 /// What a file has to do with tests.
@@ -39,16 +39,16 @@ impl TestRules {
     pub fn new(policy: &Policy, ticket: &TicketFile) -> Result<Self, InvalidScope> {
         let of_policy = policy.check.iter().map(|check| (&check.run, &check.argv));
         let of_ticket = ticket.check.iter().map(|check| (&check.run, &check.argv));
-        let lines = of_policy
-            .chain(of_ticket)
-            .flat_map(|(run, argv)| run.iter().chain(argv.iter().flatten()));
-        let words = lines.flat_map(|line| line.split(|c: char| c.is_whitespace() || "\"';|&()<>=".contains(c)));
-        let named = words.map(|word| word.trim_start_matches("./").as_bytes().to_vec());
+        let lines = of_policy.chain(of_ticket).flat_map(|(run, argv)| {
+            run.clone()
+                .into_iter()
+                .chain(argv.as_ref().map(|argv| quoted(argv.iter())))
+        });
         Ok(Self {
             own: FoldedSet::new("scope.tests", &policy.scope.tests)?,
             docs: PatternSet::new("scope.docs_roots", &policy.scope.docs_roots)?,
             protected: ProtectedPaths::new(policy)?,
-            named_by_checks: named.collect(),
+            checks: CheckCommands::of(lines),
         })
     }
 
@@ -93,6 +93,11 @@ impl TestRules {
         self.role(path) == Some(Role::Configuration(ConfigurationKind::Whole))
     }
 
+    /// Whether a check runs the file as a program.
+    pub(super) fn is_run_by_check(&self, path: &RepoPath) -> bool {
+        self.checks.run(&String::from_utf8_lossy(path.as_bytes()))
+    }
+
     /// Whether documentation lives there.
     pub(super) fn is_documentation(&self, path: &RepoPath) -> bool {
         self.docs.allows(path)
@@ -124,9 +129,17 @@ impl TestRules {
         if let (Some(language), true) = (language, in_tests || is_test_name(stem)) {
             return Some(Role::Tests(language, Extent::Whole));
         }
+        let is_run = self.checks.run(&text);
         // What a check runs, not what it looks at.
-        if self.named_by_checks.contains(path.as_bytes()) && is_check_script(stem, &extension) {
+        if (is_run || self.checks.name(&text)) && is_check_script(stem, &extension) {
             return Some(Role::Configuration(ConfigurationKind::Whole));
+        }
+        if is_run {
+            let is_tool = folders.iter().any(|folder| is_of_tools(folder));
+            return Some(Role::Configuration(match is_tool {
+                true => ConfigurationKind::Whole,
+                false => ConfigurationKind::Shared,
+            }));
         }
         if in_tests && is_data(&extension) {
             return Some(Role::Data);
@@ -161,6 +174,11 @@ fn is_data(extension: &str) -> bool {
             | "dat"
             | "bin"
     )
+}
+
+/// Whether a folder holds what a project is built and looked after with, and not what it is.
+fn is_of_tools(folder: &str) -> bool {
+    matches!(folder, "tool" | "tools" | "script" | "scripts" | "ci" | ".ci" | "hack")
 }
 
 fn is_check_script(stem: &str, extension: &str) -> bool {
