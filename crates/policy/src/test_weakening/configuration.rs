@@ -137,7 +137,7 @@ impl ConfigurationKind {
                 let tools = document.get("tool").and_then(toml::Value::as_table);
                 let tools = tools.into_iter().flatten();
                 tools
-                    .filter(|(tool, _)| is_tool_of_checks(tool))
+                    .filter_map(|(tool, value)| Some((tool, settings_of_checks(tool, value)?)))
                     .map(|(tool, value)| piece(format!("tool.{tool} = {value}")))
                     .collect()
             }
@@ -226,25 +226,16 @@ fn piece(text: String) -> Piece {
     Piece { text, line: None }
 }
 
-fn is_tool_of_checks(tool: &str) -> bool {
-    matches!(
-        tool,
-        "pytest"
-            | "coverage"
-            | "tox"
-            | "nox"
-            | "mutmut"
-            | "ruff"
-            | "mypy"
-            | "pyright"
-            | "basedpyright"
-            | "pylint"
-            | "flake8"
-            | "poe"
-            | "pdm"
-            | "hatch"
-            | "taskipy"
-    )
+/// What the table of a tool in `pyproject.toml` says of checks.
+fn settings_of_checks<'a>(tool: &str, table: &'a toml::Value) -> Option<&'a toml::Value> {
+    match tool {
+        "pytest" | "coverage" | "tox" | "nox" | "mutmut" | "ruff" | "mypy" | "pyright" | "basedpyright" | "pylint"
+        | "flake8" | "poe" | "taskipy" => Some(table),
+        // They say how the product is packed as well.
+        "pdm" => table.get("scripts"),
+        "hatch" => table.get("envs"),
+        _ => None,
+    }
 }
 
 /// Which targets there are to be tested, how, and what is refused in all.

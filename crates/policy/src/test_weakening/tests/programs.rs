@@ -178,6 +178,11 @@ fn settings_of_what_looks_for_mistakes_are_found() {
             "[tool.mypy]\nstrict = true\n",
             "[tool.mypy]\nstrict = false\n",
         ),
+        (
+            "pyproject.toml",
+            "[tool.pdm.scripts]\nquality = \"q\"\n",
+            "[tool.pdm.scripts]\nquality = \"true\"\n",
+        ),
         ("setup.cfg", "[flake8]\nignore =\n", "[flake8]\nignore = E\n"),
         (
             "Cargo.toml",
