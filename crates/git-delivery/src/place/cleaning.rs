@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::beneath::{Root, make_writable, remove, split};
 use crate::contents::{Content, read_content};
 use crate::place::checkout::{Wanted, thread_count, write_files};
-use crate::place::index::{Entry, FileStat, Origin, PlaceIndex};
+use crate::place::index::{FileStat, Origin, PlaceIndex};
 use crate::place::walk::{Oddity, Spot, Visitor, Walk, WalkError};
 use crate::place::{Brought, Leftovers, PlaceError, Strays};
 use crate::repository::Repository;
@@ -161,36 +161,18 @@ fn apply(
     for change in tree_changes(&repository.local(), index.origin.tree, tree)? {
         changes.insert(change.path.as_bytes().to_owned(), change.after);
     }
-    let damaged: BTreeSet<usize> = dirt.iter().flat_map(|dirt| dirt.damaged.iter().copied()).collect();
-    let touched: BTreeMap<usize, FileStat> = dirt.iter().flat_map(|dirt| dirt.touched.iter().copied()).collect();
-
-    let mut kept = Vec::new();
+    for number in dirt.iter().flat_map(|dirt| dirt.damaged.iter().copied()) {
+        let path = index.path(number).to_owned();
+        changes.entry(path).or_insert_with(|| Some(index.side(number)));
+    }
     let mut gone = Vec::new();
     let mut wanted = Vec::new();
-    for number in 0..index.len() {
-        let entry = index.entry(number);
-        match changes.remove(entry.path) {
-            Some(None) => gone.push(entry.path.to_owned()),
-            Some(Some(side)) => wanted.push(Wanted {
-                path: entry.path.to_owned(),
-                side,
-            }),
-            None if damaged.contains(&number) => wanted.push(Wanted {
-                path: entry.path.to_owned(),
-                side: entry.side,
-            }),
-            None => kept.push(Entry {
-                stat: touched.get(&number).copied().unwrap_or(entry.stat),
-                ..entry
-            }),
-        }
-    }
     for (path, side) in changes {
-        if let Some(side) = side {
-            wanted.push(Wanted { path, side });
+        match side {
+            Some(side) => wanted.push(Wanted { path, side }),
+            None => gone.push(path),
         }
     }
-    wanted.sort_by(|a, b| a.path.cmp(&b.path));
 
     let mut brought = Brought {
         written: wanted.len() as u64,
@@ -217,15 +199,15 @@ fn apply(
     }
     let stats = write_files(repository, root, &wanted)?;
 
+    // What is only touched may be written anew as well.
+    let touched = dirt.iter().flat_map(|dirt| &dirt.touched);
+    let touched = touched.map(|(number, stat)| (index.path(*number), Some((index.side(*number), *stat))));
+    let mut changes: BTreeMap<&[u8], _> = touched.collect();
+    changes.extend(gone.iter().map(|path| (path.as_slice(), None)));
+    let written = wanted.iter().zip(stats);
+    changes.extend(written.map(|(wanted, stat)| (wanted.path.as_slice(), Some((wanted.side, stat)))));
     let origin = Origin { tree, ..index.origin };
-    let mut entries = kept;
-    entries.extend(wanted.iter().zip(stats).map(|(wanted, stat)| Entry {
-        path: &wanted.path,
-        side: wanted.side,
-        stat,
-    }));
-    entries.sort_by(|a, b| a.path.cmp(b.path));
-    Ok((PlaceIndex::new(origin, index.rules.clone(), entries), brought))
+    Ok((index.with(origin, &changes), brought))
 }
 
 fn find_dirt<'a>(

@@ -5,8 +5,10 @@
 //! back. The one exception is a change within the same tick of the clock in which the facts were taken; such files are
 //! always read again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -171,29 +173,82 @@ impl PlaceIndex {
             entries: Vec::new(),
             paths: Vec::new(),
         };
-        for entry in sorted {
-            let bytes = &mut index.entries;
-            bytes.extend_from_slice(&(index.paths.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(&(entry.path.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(entry.side.id.0.as_bytes());
-            let kind: u32 = match entry.side.mode {
-                EntryMode::File => 0,
-                EntryMode::Executable => 1,
-                EntryMode::Symlink => 2,
-                EntryMode::Submodule => 3,
-            };
-            bytes.extend_from_slice(&(entry.stat.mode | kind << 30).to_le_bytes());
-            for moment in [entry.stat.changed, entry.stat.modified] {
-                // Nanoseconds have 30 bits, and 34 bits of seconds last for 500 years.
-                let packed = (moment.seconds << 30) | i64::from(moment.nanoseconds & 0x3fff_ffff);
-                bytes.extend_from_slice(&packed.to_le_bytes());
-            }
-            bytes.extend_from_slice(&entry.stat.size.to_le_bytes());
-            bytes.extend_from_slice(&entry.stat.inode.to_le_bytes());
-            index.paths.extend_from_slice(entry.path);
-            index.count += 1;
-        }
+        sorted.into_iter().for_each(|entry| index.push(entry));
         index
+    }
+
+    /// The index once the files at these paths are so, or gone. All others are taken over as they are.
+    pub(crate) fn with(&self, origin: Origin, changes: &BTreeMap<&[u8], Option<(Side, FileStat)>>) -> Self {
+        let mut index = Self {
+            origin,
+            rules: self.rules.clone(),
+            tick: None,
+            count: 0,
+            entries: Vec::with_capacity(self.entries.len() + changes.len() * ENTRY_SIZE),
+            paths: Vec::with_capacity(self.paths.len() + changes.keys().map(|path| path.len()).sum::<usize>()),
+        };
+        let mut next = 0;
+        for (path, now) in changes {
+            let at = self.first_from(path);
+            index.take_over(self, next..at);
+            next = at + usize::from(at < self.count && self.path(at) == *path);
+            if let Some((side, stat)) = *now {
+                index.push(Entry { path, side, stat });
+            }
+        }
+        index.take_over(self, next..self.count);
+        index
+    }
+
+    /// Adds an entry whose path comes after all others.
+    fn push(&mut self, entry: Entry<'_>) {
+        let bytes = &mut self.entries;
+        bytes.extend_from_slice(&(self.paths.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(entry.path.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(entry.side.id.0.as_bytes());
+        let kind: u32 = match entry.side.mode {
+            EntryMode::File => 0,
+            EntryMode::Executable => 1,
+            EntryMode::Symlink => 2,
+            EntryMode::Submodule => 3,
+        };
+        bytes.extend_from_slice(&(entry.stat.mode | kind << 30).to_le_bytes());
+        for moment in [entry.stat.changed, entry.stat.modified] {
+            // Nanoseconds have 30 bits, and 34 bits of seconds last for 500 years.
+            let packed = (moment.seconds << 30) | i64::from(moment.nanoseconds & 0x3fff_ffff);
+            bytes.extend_from_slice(&packed.to_le_bytes());
+        }
+        bytes.extend_from_slice(&entry.stat.size.to_le_bytes());
+        bytes.extend_from_slice(&entry.stat.inode.to_le_bytes());
+        self.paths.extend_from_slice(entry.path);
+        self.count += 1;
+    }
+
+    /// Adds entries of another index, whose paths come after all others, as they are stored.
+    fn take_over(&mut self, other: &Self, numbers: Range<usize>) {
+        let start = |number| read_u64(other.record(number), 0) as usize;
+        let end = match numbers.end < other.count {
+            true => start(numbers.end),
+            false => other.paths.len(),
+        };
+        let paths = start(numbers.start)..end;
+        let records = numbers.start * ENTRY_SIZE..numbers.end * ENTRY_SIZE;
+        let (Some(paths), Some(records), false) = (
+            other.paths.get(paths.clone()),
+            other.entries.get(records),
+            numbers.is_empty(),
+        ) else {
+            return;
+        };
+        let (first, added) = (self.entries.len(), self.paths.len() as u64);
+        let was = start(numbers.start) as u64;
+        self.entries.extend_from_slice(records);
+        self.paths.extend_from_slice(paths);
+        self.count += numbers.len();
+        for record in self.entries[first..].chunks_exact_mut(ENTRY_SIZE) {
+            let at = read_u64(record, 0).wrapping_sub(was).wrapping_add(added);
+            record[..8].copy_from_slice(&at.to_le_bytes());
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -551,6 +606,51 @@ mod tests {
             assert!(PlaceIndex::decode(&damaged).is_none(), "byte {at}");
             assert!(PlaceIndex::decode(&bytes[..at]).is_none(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn an_index_with_changes_is_the_one_that_would_be_made_anew() {
+        let paths = ["a/x", "a/y", "b", "b0", "c"];
+        let index = sample(&paths);
+        let entry = |number: usize| (index.side(number), index.stat(number));
+        let other = |size| {
+            let (side, stat) = entry(0);
+            (side, FileStat { size, ..stat })
+        };
+        for changes in [
+            &[][..],
+            &[("b", None)],
+            &[("a/x", None), ("c", None)],
+            &[("a/y", Some(9))],
+            &[("a", Some(8)), ("a/x", None), ("bb", Some(7)), ("d", Some(6))],
+            &[("0", Some(5)), ("nothing", None), ("c", Some(4)), ("z/z", Some(3))],
+            &[("a/x", None), ("a/y", None), ("b", None), ("b0", None), ("c", None)],
+        ] {
+            let mut expected: BTreeMap<&[u8], (Side, FileStat)> = (0..index.len())
+                .map(|number| (index.path(number), entry(number)))
+                .collect();
+            let changes: BTreeMap<&[u8], _> = changes
+                .iter()
+                .map(|(path, size)| (path.as_bytes(), size.map(other)))
+                .collect();
+            for (path, now) in &changes {
+                match now {
+                    Some(now) => expected.insert(path, *now),
+                    None => expected.remove(path),
+                };
+            }
+            let anew = expected.iter().map(|(path, (side, stat))| Entry {
+                path,
+                side: *side,
+                stat: *stat,
+            });
+            let anew = PlaceIndex::new(index.origin, index.rules.clone(), anew);
+            let with = index.with(index.origin, &changes);
+            assert_eq!(with.encode(None), anew.encode(None), "{changes:?}");
+        }
+        let none = sample(&[]);
+        let one = none.with(none.origin, &BTreeMap::from([(&b"a"[..], Some(entry(0)))]));
+        assert_eq!((one.len(), one.path(0)), (1, &b"a"[..]));
     }
 
     #[test]
