@@ -19,6 +19,7 @@ mod night;
 mod package;
 mod purity;
 mod reference;
+mod release;
 mod schemas;
 mod sim;
 mod test;
@@ -91,6 +92,8 @@ enum Task {
     Fuzz(fuzz::Fuzzing),
     /// Package every published crate and build it from its package
     Package,
+    /// Build the program twice to the same bytes, with the bill of what it is made of; and hold the interfaces against the last release
+    Release,
 }
 
 fn main() -> ExitCode {
@@ -122,5 +125,6 @@ fn run(workspace: &Workspace, task: &Task) -> Result<(), TaskError> {
         Task::Hygiene { arguments } => hygiene::run(workspace, arguments),
         Task::Fuzz(fuzzing) => fuzz::run(workspace, fuzzing),
         Task::Package => package::run(workspace),
+        Task::Release => release::run(workspace),
     }
 }
