@@ -239,11 +239,19 @@ impl SecretRules {
     }
 }
 
-/// Where the lines of a key end that begins before `start`: what follows the first one looks like it.
+/// Where the lines of a key end that begins before `start`: at its last line, or after what looks like such lines.
 fn end_of_key(text: &str, start: usize) -> usize {
-    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\\"\r\n \t".contains(byte);
-    start + text.as_bytes()[start..].iter().take_while(|byte| belongs(byte)).count()
+    let rest = &text.as_bytes()[start..];
+    let mark = rest
+        .windows(8)
+        .take(LONGEST_KEY)
+        .position(|window| window == b"-----END");
+    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\\"'`,;#>*|%\r\n \t".contains(byte);
+    start + mark.unwrap_or_else(|| rest.iter().take_while(|byte| belongs(byte)).count())
 }
+
+/// How far away the end of a private key is looked for, in bytes.
+const LONGEST_KEY: usize = 16 << 10;
 
 /// 64 bits of the digest: enough to tell findings apart. Line ends and spaces around a secret do not count.
 #[expect(clippy::expect_used, reason = "sixteen hex digits are a fingerprint")]

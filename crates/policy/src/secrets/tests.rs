@@ -22,6 +22,39 @@ fn random(count: usize) -> String {
 }
 
 #[test]
+fn a_private_key_is_found_however_its_lines_begin_and_end() {
+    let (begin, key) = ("-----BEGIN PRIVATE KEY-----", random(64));
+    for (before, between) in [
+        ("> ", "\n> "),
+        ("# ", "\n# "),
+        ("// ", "\n// "),
+        (" * ", "\n * "),
+        ("-- ", "\n-- "),
+        ("| ", " |\n| "),
+        ("- ", "\n  "),
+        ("['", "', '"),
+        ("[\"", "\",\n  \""),
+        ("'", "\\n' + \\\n  '"),
+        ("\"", "\\n\"\n  \""),
+        ("+", "\n+"),
+        ("`", "\\\\n"),
+    ] {
+        let text = format!("{before}{begin}{between}{key}{between}{key}{between}-----END PRIVATE KEY-----");
+        assert_eq!(found("a.md", &text), ["private key"], "{text}");
+        let masked = rules().masked(&text, "***");
+        assert!(!masked.contains(&key[..8]), "{masked}");
+    }
+    for text in [
+        format!("It begins with `{begin}`, and then lines follow."),
+        format!("if text.startswith('{begin}'): return None"),
+        format!("{begin}\n...\n-----END PRIVATE KEY-----\n"),
+        format!("{begin}\n# {}", &key[..20]),
+    ] {
+        assert_eq!(found("a.md", &text), [""; 0], "{text}");
+    }
+}
+
+#[test]
 fn common_secrets_are_found() {
     let upper = "Z7Q4M2XKLP5WNB3T";
     let rows = [
@@ -46,6 +79,13 @@ fn common_secrets_are_found() {
         ),
         (
             format!("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{}\n", random(64)),
+            "private key",
+        ),
+        (
+            format!(
+                "# -----BEGIN EC PRIVATE KEY-----\n# Proc-Type: 4,ENCRYPTED\n# DEK-Info: AES-128-CBC,AB\n#\n# {}\n",
+                random(64)
+            ),
             "private key",
         ),
         (format!("id = AKIA{upper}"), "AWS access key id"),
