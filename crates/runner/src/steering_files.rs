@@ -36,7 +36,7 @@ pub(crate) enum PackProblem {
     /// Its name is none.
     #[error("its name is no name of a steering pack")]
     Name,
-    /// Its ending is that of another kind of Markdown file.
+    /// It is Markdown or begins as a pack does, and has another ending.
     #[error("the names of packs end in `.md`")]
     Ending,
     /// It lies in a folder of its own.
@@ -97,7 +97,7 @@ impl SteeringFiles {
         let below = path.as_bytes().get(dir.as_bytes().len() + 1..).unwrap_or_default();
         let Some(stem) = below.strip_suffix(b".md") else {
             // Whoever wrote it took it for a pack, and it would have steered nobody.
-            if is_markdown(below) {
+            if is_markdown(below) || read().is_ok_and(|bytes| bytes.starts_with(b"+++")) {
                 self.unusable.push((path, PackProblem::Ending));
             }
             return;

@@ -186,6 +186,8 @@ fn what_is_wrong_with_a_pack_is_shown_at_its_place_and_no_ticket_that_it_stops_c
     world.write("ledger/steering/deep/er/nested.md", pack(ALWAYS, "x"));
     world.write("ledger/steering/Shouted.MD", pack(ALWAYS, "x"));
     world.write("ledger/steering/long.markdown", pack(ALWAYS, "x"));
+    world.write("ledger/steering/plain.txt", pack(ALWAYS, "x"));
+    world.write("ledger/steering/notes.txt", "x\n");
     std::os::unix::fs::symlink("security.md", world.root().join("ledger/steering/link.md")).unwrap();
     seen!("steering_check", world.foil(&["check"]));
     let said = world.foil(&["approve", TICKET]);

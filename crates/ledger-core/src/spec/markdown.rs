@@ -11,6 +11,8 @@ pub(super) struct Markdown {
     pub(super) title: Option<Range<usize>>,
     /// The items `- Name: value` above the first section.
     pub(super) fields: Vec<Field>,
+    /// A table above the first section, or what looks as if it was meant to be one.
+    pub(super) stray_table: Option<Range<usize>>,
     pub(super) sections: Vec<Section>,
 }
 
@@ -122,18 +124,25 @@ impl Parts<'_> {
             Tag::Paragraph | Tag::CodeBlock(CodeBlockKind::Indented) | Tag::HtmlBlock => {
                 let looks_like_a_table = looks_like_a_table(&self.text[at.clone()]);
                 let at = self.trimmed(at);
-                if let Some(section) = self.found.sections.last_mut().filter(|_| looks_like_a_table) {
-                    section.broken_table.get_or_insert(at);
+                if looks_like_a_table {
+                    let broken = match self.found.sections.last_mut() {
+                        Some(section) => &mut section.broken_table,
+                        None => &mut self.found.stray_table,
+                    };
+                    broken.get_or_insert(at);
                 }
             }
             Tag::Table(_) => {
                 let at = self.trimmed(at);
-                if let Some(section) = self.found.sections.last_mut() {
-                    section.tables.push(Table {
+                match self.found.sections.last_mut() {
+                    Some(section) => section.tables.push(Table {
                         at,
                         columns: Vec::new(),
                         rows: Vec::new(),
-                    });
+                    }),
+                    None => {
+                        self.found.stray_table.get_or_insert(at);
+                    }
                 }
             }
             Tag::TableHead | Tag::TableRow => {
@@ -233,10 +242,18 @@ impl Parts<'_> {
     }
 }
 
-/// Whether a line of it begins as a row does. A comment is left out, whatever stands in it.
+/// Whether a line of it begins as a row does, or is what parts the head of a table from its rows. A comment is left out, whatever stands in
+/// it.
 fn looks_like_a_table(text: &str) -> bool {
     let is_comment = text.trim_start().starts_with("<!--");
-    !is_comment && text.lines().any(|line| line.trim_start().starts_with('|'))
+    let parts = |line: &str| {
+        let mut signs = line.chars().filter(|c| !c.is_whitespace());
+        line.contains('|') && line.contains('-') && signs.all(|c| matches!(c, '|' | '-' | ':'))
+    };
+    !is_comment
+        && text
+            .lines()
+            .any(|line| line.trim_start().starts_with('|') || parts(line))
 }
 
 /// The words with single spaces between them.

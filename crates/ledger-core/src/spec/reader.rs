@@ -17,6 +17,10 @@ pub(super) struct Reader<'a> {
     document: Markdown,
     /// The sections that were asked for.
     known: BTreeSet<usize>,
+    /// Those of them that are prose.
+    prose: BTreeSet<usize>,
+    /// The tables that were asked for: their sections and columns.
+    tables: Vec<(String, Vec<String>)>,
     problems: Problems,
 }
 
@@ -81,6 +85,8 @@ impl<'a> Reader<'a> {
             text,
             document: Markdown::parse(text),
             known: BTreeSet::new(),
+            prose: BTreeSet::new(),
+            tables: Vec::new(),
             problems: Problems::new(kind),
         })
     }
@@ -101,28 +107,48 @@ impl<'a> Reader<'a> {
         self.problems.add(SpecSeverity::Unfinished, error);
     }
 
-    /// The mistakes, where each section with a table is one that was asked for: the rows of another would be read by nobody.
+    /// The mistakes, where no rows stand that nobody reads: above the first section, in a section that was not asked for, or in one of prose
+    /// though they are those of a table that was.
     pub(super) fn finish(mut self) -> Vec<SpecProblem> {
-        let sections = self.document.sections.iter().enumerate();
-        let others = sections.filter(|(index, _)| !self.known.contains(index));
-        let tables = others.filter_map(|(_, section)| {
-            let table = section
-                .tables
-                .first()
-                .map(|table| &table.at)
-                .or(section.broken_table.as_ref())?;
-            Some((section.name.clone(), table.clone()))
-        });
-        for (name, at) in tables.collect::<Vec<_>>() {
-            let message = format!(
-                "the section `{}` is none that is read, and has a table",
-                shortened(&name)
-            );
-            self.error(
-                &first_line(self.text, &at),
-                message,
-                "move its rows to the section that they are for, or write prose",
-            );
+        let hint = "move its rows to the section that they are for, or write prose";
+        if let Some(at) = self.document.stray_table.clone() {
+            let message = "a table above the first section is read by nobody";
+            self.error(&first_line(self.text, &at), message, hint);
+        }
+        let mut found = Vec::new();
+        for (index, section) in self.document.sections.iter().enumerate() {
+            let name = shortened(&section.name);
+            let broken = section.broken_table.as_ref();
+            if self.prose.contains(&index) {
+                found.extend(broken.map(|at| {
+                    (
+                        format!("what looks like a table in `{name}` is none, and read by nobody"),
+                        at,
+                    )
+                }));
+                for table in &section.tables {
+                    let is_it = |(_, columns): &&(String, Vec<String>)| {
+                        let has = |column: &String| table.columns.iter().any(|cell| same_name(&cell.text, column));
+                        columns.iter().all(has)
+                    };
+                    let message = |(other, _): &(String, Vec<String>)| {
+                        format!("the section `{name}` is prose, and has a table as that of `{other}`")
+                    };
+                    found.extend(self.tables.iter().find(is_it).map(|known| (message(known), &table.at)));
+                }
+            } else if let (false, Some(at)) = (
+                self.known.contains(&index),
+                section.tables.first().map(|table| &table.at).or(broken),
+            ) {
+                found.push((
+                    format!("the section `{name}` is none that is read, and has a table"),
+                    at,
+                ));
+            }
+        }
+        let found = found.into_iter().map(|(message, at)| (message, at.clone()));
+        for (message, at) in found.collect::<Vec<_>>() {
+            self.error(&first_line(self.text, &at), message, hint);
         }
         self.into_problems()
     }
@@ -218,6 +244,7 @@ impl<'a> Reader<'a> {
     /// A section that has to say something in prose.
     pub(super) fn prose(&mut self, name: &str, hint: &str) {
         let Some(index) = self.section(name) else { return };
+        self.prose.insert(index);
         let section = &self.document.sections[index];
         if section.prose.trim().is_empty() && section.tables.is_empty() {
             let at = section.at.clone();
@@ -227,6 +254,10 @@ impl<'a> Reader<'a> {
 
     /// The rows of the one table of a section, which may say in prose that there is nothing.
     pub(super) fn table(&mut self, name: &str, columns: &[&str]) -> Vec<Record> {
+        self.tables.push((
+            name.to_owned(),
+            columns.iter().map(|column| (*column).to_owned()).collect(),
+        ));
         let Some(index) = self.section(name) else {
             return Vec::new();
         };

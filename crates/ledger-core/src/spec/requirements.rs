@@ -167,6 +167,7 @@ fn ambiguities(reader: &mut Reader<'_>) -> Vec<Ambiguity> {
     let mut ambiguities = Vec::new();
     let columns = ["Question", "Current handling", "Owner", "Blocks implementation"];
     for record in reader.table("Ambiguity Log", &columns) {
+        reader.words(&record, 1, "how it is handled now");
         if let Some(blocks) = reader.word(&record, 3, &[("yes", true), ("no", false)]) {
             ambiguities.push(Ambiguity {
                 question: reader.words(&record, 0, "the question"),

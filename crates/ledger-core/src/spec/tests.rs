@@ -269,6 +269,48 @@ fn every_section_says_something_and_be_it_that_there_is_nothing() {
 }
 
 #[test]
+fn rows_that_nobody_would_read_are_mistakes_wherever_they_stand() {
+    let log = "| Question | Current handling | Owner | Blocks implementation |\n| --- | --- | --- | --- |\n| Are quotes allowed? | no | Ada | no |\n";
+    let wanted = "| Requirement ID | Status | Requirement | Acceptance criteria | Proof target |\n| --- | --- | --- | --- | --- |\n| REQ-009 | accepted | x | y | z |\n";
+    for (old, new, message) in [
+        (
+            "- Status: accepted\n",
+            format!("- Status: accepted\n\n{wanted}"),
+            "a table above the first section is read by nobody",
+        ),
+        (
+            "Passwords.\n",
+            format!("Passwords.\n\n{wanted}"),
+            "the section `Non-Goals` is prose, and has a table as that of `Requirements`",
+        ),
+        (
+            "Addresses are checked.\n",
+            format!("Addresses are checked.\n\n{log}"),
+            "the section `Summary` is prose, and has a table as that of `Ambiguity Log`",
+        ),
+        (
+            "Addresses are checked.\n",
+            "| Before 1582? | unknown | Ada | yes |\n".to_owned(),
+            "what looks like a table in `Summary` is none, and read by nobody",
+        ),
+        (
+            log,
+            "Question | Current handling | Owner | Blocks implementation\n--- | --- | ---\nBefore 1582? | unknown | Ada | yes\n".to_owned(),
+            "this is no table: its second row must have as many cells as its first",
+        ),
+        ("| no | Ada | no |", "| | Ada | no |".to_owned(), "how it is handled now is not written yet"),
+    ] {
+        let told = told(SpecKind::Requirements, old, &new);
+        assert!(told.contains(message), "{new}: {told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    let other = "| Browser | Version |\n| --- | --- |\n| one | 2 |\n";
+    for said in [other, "a --- b | c\n"] {
+        assert_eq!(told(SpecKind::Requirements, "Passwords.\n", said), "", "{said}");
+    }
+}
+
+#[test]
 fn a_skeleton_in_which_every_comment_became_words_is_finished() {
     let (name, ledger) = ("0042-sign-up".parse().unwrap(), "ledger".parse().unwrap());
     let filled = SpecKind::ALL.map(|kind| {
