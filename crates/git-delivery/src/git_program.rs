@@ -180,6 +180,12 @@ impl GitProgram {
         self.without_index(name, &[])
     }
 
+    /// A call that pushes nothing but what it names: options of the configuration are for a person's own pushes, and a server that knows none
+    /// refuses them.
+    pub(crate) fn pushing<'a>(&self) -> Call<'a> {
+        self.without_index("push", &["push.pushOption="])
+    }
+
     /// A call that writes objects or refs: everything reaches the disk before it returns.
     pub(crate) fn writing<'a>(&self, name: &'static str) -> Call<'a> {
         self.without_index(name, &["core.fsync=all"])

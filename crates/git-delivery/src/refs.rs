@@ -350,8 +350,8 @@ impl Repository {
         }))
     }
 
-    /// A ref that is called like a folder of this one, or lies in a folder that is called like this one.
-    fn ref_in_the_way(&self, name: &RefName) -> Result<Option<String>, RefError> {
+    /// A ref that is called like a folder of this one, or lies in a folder that is called like this one: beside it this one cannot be.
+    pub fn ref_in_the_way(&self, name: &RefName) -> Result<Option<String>, RefError> {
         let mut found = None;
         self.refs_below(&format!("{name}/"), |below, _| {
             found.get_or_insert_with(|| below.to_owned());

@@ -226,7 +226,7 @@ impl Repository {
         let addresses = self.addresses(remote)?;
         let call = self
             .git()
-            .reading("push")
+            .pushing()
             .args([
                 "--porcelain",
                 "--no-verify",

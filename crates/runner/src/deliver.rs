@@ -109,6 +109,14 @@ pub enum DeliverError {
         /// The remote, or this clone.
         at: String,
     },
+    /// A ref of this clone is called like a folder of the tag, or lies in one that is called like the tag.
+    #[error("the tag `{}` cannot exist beside `{beside}` of this clone", short_tag(name))]
+    TagBeside {
+        /// The tag.
+        name: RefName,
+        /// The other ref.
+        beside: String,
+    },
     /// The run was delivered to a branch of this clone alone.
     #[error("`{ticket}` was not pushed, and a tag is for what others can have")]
     NotPushed {
@@ -162,7 +170,7 @@ impl DeliverError {
             Self::CutOff { .. } | Self::NoteDamaged { .. } => Some(BlockerCode::NeedsPerson),
             Self::NotOver { .. } | Self::Already { .. } | Self::OnlyBranches { .. } => Some(BlockerCode::NeedsPerson),
             Self::Run(error) => error.code(),
-            Self::TagTaken { .. } | Self::NotPushed { .. } => Some(BlockerCode::NeedsPerson),
+            Self::TagTaken { .. } | Self::TagBeside { .. } | Self::NotPushed { .. } => Some(BlockerCode::NeedsPerson),
             Self::TakenBack { .. } => Some(BlockerCode::UpstreamMoved),
             Self::TagRejected { .. } => Some(BlockerCode::PushRejected),
             Self::Remote(error) => Some(remote_code(error)),

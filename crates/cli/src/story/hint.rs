@@ -312,6 +312,7 @@ fn deliver(error: &DeliverError) -> Option<String> {
         DeliverError::Here(error) => return fast_forward(error),
         DeliverError::TagName { .. } => "a tag is named such as `v1.2.0`".to_owned(),
         DeliverError::TagTaken { .. } => "a tag never moves: name another; nothing was changed".to_owned(),
+        DeliverError::TagBeside { .. } => "name another, or delete the other ref first; nothing was changed".to_owned(),
         DeliverError::NotPushed { .. } => {
             "`[delivery] mode = \"push\"` pushes; what you merge yourself you tag with `git tag`".to_owned()
         }

@@ -61,7 +61,9 @@ impl<'a> SteeringRules<'a> {
                 PackProblem::File(problem) => Finding::in_file(path.clone(), problem),
                 PackProblem::Name => finding("rename the file, as in `security.md`"),
                 PackProblem::Nested => finding("move it up, or give it another ending than `.md`"),
-                PackProblem::Ending => finding("let its name end in `.md`; what is none ends in `.txt` and does not begin with `+++`"),
+                PackProblem::Ending => {
+                    finding("let its name end in `.md`; what is none ends in `.txt` and does not begin with `+++`")
+                }
             }
         });
         let patterns = files.packs.iter().filter_map(|(name, (pack, bytes))| {

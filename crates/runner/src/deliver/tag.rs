@@ -74,6 +74,10 @@ pub fn deliver_tag(workspace: &Workspace, ticket: &TicketId, name: &str, trial: 
     if here.is_some_and(|here| here != object) {
         return Err(taken("this clone"));
     }
+    // Looked for before the remote gets a tag that this clone could not have.
+    if let Some(beside) = repository.ref_in_the_way(&name)?.filter(|_| here.is_none()) {
+        return Err(DeliverError::TagBeside { name, beside });
+    }
     let question = Patience::of(LONGEST_QUESTION);
     let at_remote = || repository.ask_remote(&pushed.remote, &name, &question);
     let there = at_remote()?.map(|there| there.0);

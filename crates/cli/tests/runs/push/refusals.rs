@@ -1,6 +1,6 @@
 //! What is refused before anything begins.
 
-use super::{WAYS, pushing, refused, remote, run};
+use super::{WAYS, assert_delivered, pushing, refused, remote, run, tip};
 use crate::common::World;
 use crate::world::{TICKET, json};
 
@@ -71,6 +71,18 @@ fn what_cannot_be_pushed_to_is_refused_before_anything_begins() {
             !world.root().join(".git/counterfoil/runs").join(TICKET).exists(),
             "case {n}"
         );
+    }
+}
+
+#[test]
+fn options_for_a_persons_pushes_are_not_sent() {
+    for way in WAYS {
+        let world = way.pushing("", "");
+        // The server takes none.
+        world.git(&["config", "push.pushOption", "ci.skip"]);
+        let before = tip(&world);
+        let said = run(&world);
+        assert_delivered(&world, &said, &before);
     }
 }
 

@@ -79,6 +79,14 @@ fn what_was_pushed_is_tagged(way: Way) {
         let said = world.foil(&["deliver", TICKET, &format!("--tag={name}")]);
         assert_eq!(said.code, Some(2), "{name:?}: {said}");
     }
+    // Beside a ref whose name is a folder of the other one the remote gets none either.
+    for (beside, name) in [("v3/x", "v3"), ("v4", "v4/x")] {
+        world.git(&["tag", beside, "HEAD"]);
+        let said = tag(name, &[]);
+        assert_eq!(refused(&said), "needs_person");
+        assert!(said.stdout.contains(&format!("beside `refs/tags/{beside}`")), "{said}");
+        assert_eq!(there(&format!("refs/tags/{name}")), "");
+    }
     // What the remote's own rules refuse leaves no tag here.
     hook(&world, "pre-receive", "echo no tags today >&2; exit 1");
     let said = tag("v2.0", &[]);
