@@ -64,7 +64,8 @@ impl TestContent {
 
 /// The hunks of these changes that weaken tests, by path and line, at most [`MAX_WEAKENED_TESTS`] and one that counts the rest.
 ///
-/// What moved within the change is no removal: an assertion counts as there where any changed file with tests asserts the same.
+/// What moved within the change is no removal: an assertion counts as there where its test calls a function of a changed file that asserts
+/// the same.
 ///
 /// ```
 /// use counterfoil_policy::{Policy, TestChange, TestContent, TestRules, weakened_tests};

@@ -95,7 +95,7 @@ fn source(role: Option<Role>, (before, after): (Option<&str>, Option<&str>), cha
         Extent::Whole => {
             let is_sure = |text: &str, file: &Structure<'_>| is_read_for_sure(&extension, text, file);
             let are_read = is_sure(old, &before) && is_sure(new, &after);
-            let is_same = are_read && words(&before) == words(&after) && before.depths() == after.depths();
+            let is_same = are_read && words(&before) == words(&after) && before.depths == after.depths;
             (!is_same && change.before != change.after, false)
         }
     }

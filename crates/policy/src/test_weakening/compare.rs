@@ -3,6 +3,8 @@
 mod alike;
 mod blocks;
 mod collected;
+mod helpers;
+mod successors;
 mod thresholds;
 mod tried;
 
@@ -11,11 +13,12 @@ use std::ops::Range;
 
 use ledger_core::{LineRange, RepoPath, Weakening};
 
-use super::structure::{Assertion, Marker, Structure, Test};
+use super::structure::{Assertion, Marker, Structure};
 use super::{Found, excerpt};
-use crate::tokens::Language;
 use alike::{Alike, alike};
 use collected::Signs;
+use helpers::Helpers;
+use successors::successors;
 
 /// A file with tests before and after the change.
 #[derive(Debug)]
@@ -33,16 +36,20 @@ type Place = (usize, usize);
 
 pub(super) fn compare(files: &[FilePair<'_>]) -> Vec<Found> {
     let successors = successors(files);
+    let origins: BTreeMap<_, _> = successors.iter().map(|(old, new)| (*new, *old)).collect();
+    let helpers = Helpers::of(files, &origins);
+    let asserted = asserted_now(files, &helpers);
     let mut comparison = Comparison {
         files,
-        origins: successors.iter().map(|(old, new)| (*new, *old)).collect(),
+        origins,
         successors,
-        asserted: asserted_now(files),
+        missing: missing(files, &asserted),
+        asserted,
+        helpers,
         values: files
             .iter()
             .map(|file| file.after.as_ref().map(tried::values).unwrap_or_default())
             .collect(),
-        missing: BTreeMap::new(),
         known_markers: known_markers(files),
         added_unknown: files
             .iter()
@@ -52,108 +59,10 @@ pub(super) fn compare(files: &[FilePair<'_>]) -> Vec<Found> {
             .collect(),
         found: Vec::new(),
     };
-    comparison.count_missing();
     for file in 0..files.len() {
         comparison.compare_file(file);
     }
     comparison.found
-}
-
-/// For each test of the base the one that it became: of the same name in the same file, of the same name elsewhere, with the
-/// same body, or with all that it asserts. A file that its test runner does not find any more has none.
-fn successors(files: &[FilePair<'_>]) -> BTreeMap<Place, Place> {
-    let olds = places(files, |file| file.before.as_ref());
-    let news = places(files, |file| file.after.as_ref());
-    let signs: Vec<_> = files.iter().map(signs).collect();
-    let declared: BTreeSet<&str> = news
-        .iter()
-        .filter_map(|(.., test)| test.name.strip_prefix("mod "))
-        .collect();
-    let is_found = |old: usize, new: usize| {
-        let (old, new) = (signs.get(old), signs.get(new));
-        let kept = old
-            .zip(new)
-            .map(|(old, new)| old.are_kept_by(new, declared.contains(&*new.module)));
-        kept.unwrap_or_default()
-    };
-    let mut successors = BTreeMap::new();
-    let mut taken = BTreeSet::new();
-    let keys: [KeyOfTest; 4] = [
-        |file, _, test| Some(format!("{}\n{}", file.path, test.name)),
-        |_, _, test| Some(test.name.clone()),
-        |_, structure, test| Some(structure.normal(&test.body)).filter(|body| !body.is_empty()),
-        |_, structure, test| asserted(structure, test),
-    ];
-    for key in keys {
-        // By file: that one is not found rules out all of its tests.
-        let mut by_key: BTreeMap<String, BTreeMap<usize, Vec<Place>>> = BTreeMap::new();
-        // The first one is popped first.
-        for (place, file, structure, test) in news.iter().rev() {
-            if let (false, Some(key)) = (taken.contains(place), key(file, structure, test)) {
-                by_key.entry(key).or_default().entry(place.0).or_default().push(*place);
-            }
-        }
-        for (place, file, structure, test) in &olds {
-            if successors.contains_key(place) {
-                continue;
-            }
-            let successor = key(file, structure, test).and_then(|key| {
-                let by_file = by_key.get_mut(&key)?;
-                let found = by_file
-                    .keys()
-                    .copied()
-                    .find(|new| place.0 == *new || is_found(place.0, *new))?;
-                let places = by_file.get_mut(&found)?;
-                let successor = places.pop();
-                if places.is_empty() {
-                    by_file.remove(&found);
-                }
-                successor
-            });
-            if let Some(successor) = successor {
-                taken.insert(successor);
-                successors.insert(*place, successor);
-            }
-        }
-    }
-    successors
-}
-
-fn signs(file: &FilePair<'_>) -> Signs {
-    let side = file.before.as_ref().or(file.after.as_ref());
-    Signs::of(file.path, side.map_or(Language::Other, |side| side.language))
-}
-
-/// What a test and its successor have in common; none: nothing that would tell it from others.
-type KeyOfTest = fn(&FilePair<'_>, &Structure<'_>, &Test) -> Option<String>;
-
-type Placed<'f, 'a> = (Place, &'f FilePair<'a>, &'f Structure<'a>, &'f Test);
-
-fn places<'f, 'a>(
-    files: &'f [FilePair<'a>],
-    side: impl Fn(&'f FilePair<'a>) -> Option<&'f Structure<'a>>,
-) -> Vec<Placed<'f, 'a>> {
-    let mut places = Vec::new();
-    for (index, file) in files.iter().enumerate() {
-        let Some(structure) = side(file) else { continue };
-        for (test_index, test) in structure.tests.iter().enumerate() {
-            places.push(((index, test_index), file, structure, test));
-        }
-    }
-    places
-}
-
-/// All that a test asserts; none: nothing.
-fn asserted(structure: &Structure<'_>, test: &Test) -> Option<String> {
-    let first = structure
-        .assertions
-        .partition_point(|assertion| assertion.range.start < test.range.start);
-    let assertions = structure.assertions.get(first..).unwrap_or_default();
-    let inside = assertions
-        .iter()
-        .take_while(|assertion| assertion.range.start < test.range.end);
-    let texts: Vec<_> = inside.map(|assertion| structure.normal(&assertion.range)).collect();
-    (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
 struct Comparison<'f, 'a> {
@@ -165,7 +74,9 @@ struct Comparison<'f, 'a> {
     asserted: BTreeMap<Scope, Vec<&'f Assertion>>,
     /// What the tests of each file are tried with.
     values: Vec<tried::Values>,
-    /// How many fewer there are of each assertion than in the base, wherever they are.
+    /// The functions that tests call.
+    helpers: Helpers<'f>,
+    /// How many fewer there are of each assertion outside of tests than in the base, wherever they are.
     missing: BTreeMap<String, usize>,
     /// What kept tests of the base from running.
     known_markers: BTreeMap<(Scope, String), usize>,
@@ -186,14 +97,34 @@ fn whole(structure: &Structure<'_>) -> String {
 /// A file by its index, and a test in it; none: outside of tests.
 type Scope = (usize, Option<usize>);
 
-fn asserted_now<'f>(files: &'f [FilePair<'_>]) -> BTreeMap<Scope, Vec<&'f Assertion>> {
+/// What stands in a function that nobody calls is not asserted.
+fn asserted_now<'f>(files: &'f [FilePair<'_>], helpers: &Helpers<'_>) -> BTreeMap<Scope, Vec<&'f Assertion>> {
     let mut asserted: BTreeMap<Scope, Vec<&Assertion>> = BTreeMap::new();
-    for (index, file) in files.iter().enumerate() {
-        for assertion in file.after.iter().flat_map(|structure| &structure.assertions) {
-            asserted.entry((index, assertion.test)).or_default().push(assertion);
+    for (index, structure) in afters(files) {
+        for assertion in &structure.assertions {
+            if assertion.test.is_some() || helpers.are_called(files, index, assertion) {
+                asserted.entry((index, assertion.test)).or_default().push(assertion);
+            }
         }
     }
     asserted
+}
+
+/// What moved from one function to another, whatever its file, is not missing. What a test asserted and another one asserts now is: it
+/// may be about something else there.
+fn missing(files: &[FilePair<'_>], asserted: &BTreeMap<Scope, Vec<&Assertion>>) -> BTreeMap<String, usize> {
+    let mut missing = BTreeMap::new();
+    for (_, structure) in befores(files) {
+        for assertion in structure.assertions.iter().filter(|assertion| assertion.test.is_none()) {
+            *missing.entry(structure.normal(&assertion.range)).or_default() += 1;
+        }
+    }
+    for (index, structure) in afters(files) {
+        for assertion in asserted.get(&(index, None)).into_iter().flatten() {
+            used_up(&mut missing, &structure.normal(&assertion.range));
+        }
+    }
+    missing
 }
 
 fn known_markers(files: &[FilePair<'_>]) -> BTreeMap<(Scope, String), usize> {
@@ -226,33 +157,6 @@ struct Asserted<'s> {
 }
 
 impl<'f, 'a> Comparison<'f, 'a> {
-    /// What moved is not missing. A new test that does not run asserts nothing, and what removed tests asserted is listed with them.
-    fn count_missing(&mut self) {
-        let files = self.files;
-        for (_, structure) in befores(files) {
-            for assertion in &structure.assertions {
-                *self.missing.entry(structure.normal(&assertion.range)).or_default() += 1;
-            }
-        }
-        for (index, structure) in afters(files) {
-            let idle: BTreeSet<_> = structure.markers.iter().filter_map(|marker| marker.test).collect();
-            let is_idle = |test: usize| idle.contains(&test) && !self.origins.contains_key(&(index, test));
-            for assertion in &structure.assertions {
-                if !assertion.test.is_some_and(is_idle) {
-                    used_up(&mut self.missing, &structure.normal(&assertion.range));
-                }
-            }
-        }
-        for (index, structure) in befores(files) {
-            let is_removed = |test: usize| !self.successors.contains_key(&(index, test));
-            for assertion in &structure.assertions {
-                if assertion.test.is_some_and(is_removed) {
-                    used_up(&mut self.missing, &structure.normal(&assertion.range));
-                }
-            }
-        }
-    }
-
     fn compare_file(&mut self, index: usize) {
         let files = self.files;
         let Some(file) = files.get(index) else { return };
@@ -269,7 +173,7 @@ impl<'f, 'a> Comparison<'f, 'a> {
         for test in removed.iter().filter_map(|test| before.tests.get(*test)) {
             self.add(file, Weakening::TestRemoved, Some((before, &test.range)), None);
         }
-        self.compare_assertions(index, file, before, &removed);
+        self.compare_assertions(index, before, &removed);
         self.compare_values(index, file, before);
         let Some(after) = &file.after else {
             if self.found.len() > start || self.is_lost(file, before) {
@@ -302,13 +206,7 @@ impl<'f, 'a> Comparison<'f, 'a> {
         is_unknown(before) && !before.tokens.is_empty() && !is_there()
     }
 
-    fn compare_assertions(
-        &mut self,
-        index: usize,
-        file: &'f FilePair<'a>,
-        before: &'f Structure<'a>,
-        removed: &BTreeSet<usize>,
-    ) {
+    fn compare_assertions(&mut self, index: usize, before: &'f Structure<'a>, removed: &BTreeSet<usize>) {
         let mut by_test: BTreeMap<Option<usize>, Vec<&Assertion>> = BTreeMap::new();
         for assertion in &before.assertions {
             by_test.entry(assertion.test).or_default().push(assertion);
@@ -319,7 +217,7 @@ impl<'f, 'a> Comparison<'f, 'a> {
                 continue;
             }
             let after = self.successor(index, test);
-            self.compare_test(file, before, test, &assertions, after);
+            self.compare_test((index, test), before, &assertions, after);
         }
     }
 
@@ -353,12 +251,12 @@ impl<'f, 'a> Comparison<'f, 'a> {
     /// What one test, or everything outside of tests, no longer asserts.
     fn compare_test(
         &mut self,
-        file: &'f FilePair<'a>,
+        (index, test): Scope,
         before: &'f Structure<'a>,
-        test: Option<usize>,
         assertions: &[&Assertion],
         after: Option<(&'f Structure<'a>, Scope)>,
     ) {
+        let Some(file) = self.files.get(index) else { return };
         let mut news: Vec<Asserted<'_>> = Vec::new();
         if let Some((structure, scope)) = after {
             let of_it = self.asserted.get(&scope).into_iter().flatten();
@@ -407,7 +305,14 @@ impl<'f, 'a> Comparison<'f, 'a> {
             })
             .collect();
         fresh.reverse();
-        gone.retain(|(_, text)| used_up(&mut self.missing, text));
+        match test {
+            Some(test) => {
+                let old = (before, (index, test));
+                let new = after.and_then(|(after, (file, test))| Some((after, (file, test?))));
+                self.helpers.leave_missing(old, new, &mut gone);
+            }
+            None => gone.retain(|(_, text)| used_up(&mut self.missing, text)),
+        }
         if gone.is_empty() {
             return;
         }

@@ -2,6 +2,7 @@
 
 mod assertions;
 mod blocks;
+mod functions;
 mod markers;
 mod tests_of;
 
@@ -21,11 +22,20 @@ pub(super) struct Test {
     pub(super) body: Range<usize>,
 }
 
+/// A function with a name that is no test, and in none.
+#[derive(Debug, Clone)]
+pub(super) struct Function<'a> {
+    pub(super) name: &'a str,
+    pub(super) range: Range<usize>,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Assertion {
     pub(super) range: Range<usize>,
-    /// Its test in [`Structure::tests`]; none: a function that tests call.
+    /// Its test in [`Structure::tests`]; none: outside of tests, as in a function that tests call.
     pub(super) test: Option<usize>,
+    /// That function in [`Structure::functions`], where it has a name.
+    pub(super) function: Option<usize>,
     /// The blocks of its test that it stands in, the outermost first.
     pub(super) blocks: Vec<String>,
 }
@@ -59,6 +69,10 @@ pub(super) struct Structure<'a> {
     /// What is about tests, in order.
     pub(super) regions: Vec<Range<usize>>,
     pub(super) tests: Vec<Test>,
+    /// Those outside of tests, none inside of another.
+    pub(super) functions: Vec<Function<'a>>,
+    /// Where layout says which block a statement is in: the first token of each, with how many blocks are around it. Empty elsewhere.
+    pub(super) depths: Vec<(usize, usize)>,
     pub(super) assertions: Vec<Assertion>,
     pub(super) markers: Vec<Marker>,
 }
@@ -71,13 +85,17 @@ impl<'a> Structure<'a> {
             language,
             regions: Vec::new(),
             tests: Vec::new(),
+            functions: Vec::new(),
+            depths: Vec::new(),
             assertions: Vec::new(),
             markers: Vec::new(),
             tokens,
             pairs,
             within,
         };
+        structure.depths = structure.depths_of_statements();
         tests_of::find(&mut structure, extent);
+        structure.functions = functions::find(&structure);
         structure.assertions = assertions::find(&structure);
         structure.markers = markers::find(&structure);
         structure
@@ -136,8 +154,7 @@ impl<'a> Structure<'a> {
         self.begins_line(at) && self.within.get(at).is_none_or(Option::is_none)
     }
 
-    /// Where layout says which block a statement is in: the first token of each, with how many blocks are around it. Empty elsewhere.
-    pub(super) fn depths(&self) -> Vec<(usize, usize)> {
+    fn depths_of_statements(&self) -> Vec<(usize, usize)> {
         if self.language != Language::Python {
             return Vec::new();
         }
@@ -176,6 +193,21 @@ impl<'a> Structure<'a> {
             .get(last)
             .filter(|test| test.range.contains(&at))
             .map(|_| last)
+    }
+
+    /// The function outside of tests that a token belongs to.
+    fn function_of(&self, at: usize) -> Option<usize> {
+        let last = self
+            .functions
+            .partition_point(|function| function.range.start <= at)
+            .checked_sub(1)?;
+        let function = self.functions.get(last)?;
+        function.range.contains(&at).then_some(last)
+    }
+
+    /// The blocks of its test that a token stands in, the outermost first.
+    pub(super) fn blocks_around(&self, at: usize) -> Vec<String> {
+        blocks::around(self, at)
     }
 
     /// Whether a token is about tests.

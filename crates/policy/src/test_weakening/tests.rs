@@ -5,6 +5,7 @@ use ledger_core::TicketFile;
 use super::*;
 
 mod programs;
+mod moved;
 mod ways_around;
 
 /// To compile the patterns takes longer than what is tested.

@@ -37,7 +37,6 @@ const GO_FAILURES: [&str; 6] = ["Error", "Errorf", "Fatal", "Fatalf", "Fail", "F
 
 pub(super) fn find(file: &Structure<'_>) -> Vec<Assertion> {
     let mut found = Vec::new();
-    let statements = file.depths();
     let mut at = 0;
     while at < file.tokens.len() {
         let range = assertion(file, at).filter(|_| file.in_region(at) || file.test_of(at).is_some());
@@ -45,7 +44,8 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Assertion> {
         if let Some(range) = range {
             found.push(Assertion {
                 test: file.test_of(at),
-                blocks: blocks::around(file, &range, &statements),
+                function: file.test_of(at).is_none().then(|| file.function_of(at)).flatten(),
+                blocks: blocks::around(file, range.start),
                 range,
             });
         }

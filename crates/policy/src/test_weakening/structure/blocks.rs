@@ -16,14 +16,15 @@ const HEADS: [&str; 22] = [
     "try", "catch", "except", "finally", "with", "async", "def", "function",
 ];
 
-/// The blocks around an assertion, the outermost first, each by the word that begins it.
-pub(super) fn around(file: &Structure<'_>, assertion: &Range<usize>, statements: &[(usize, usize)]) -> Vec<String> {
-    let Some(test) = file.test_of(assertion.start).and_then(|test| file.tests.get(test)) else {
+/// The blocks of its test around a token, the outermost first, each by the word that begins it.
+pub(super) fn around(file: &Structure<'_>, at: usize) -> Vec<String> {
+    let test = file.test_of(at).and_then(|test| file.tests.get(test));
+    let Some(test) = test.filter(|test| at >= test.body.start) else {
         return Vec::new();
     };
     let mut blocks = match file.language {
-        Language::Python => by_indentation(file, assertion.start, test.body.start, statements),
-        _ => by_brackets(file, assertion.start, test.body.start),
+        Language::Python => by_indentation(file, at, test.body.start),
+        _ => by_brackets(file, at, test.body.start),
     };
     blocks.reverse();
     blocks
@@ -72,8 +73,9 @@ fn named<'a>(file: &Structure<'a>, head: Range<usize>) -> Option<&'a str> {
     }
 }
 
-/// The same by columns; `statements` has each statement with its depth.
-fn by_indentation(file: &Structure<'_>, at: usize, first: usize, statements: &[(usize, usize)]) -> Vec<String> {
+/// The same by columns.
+fn by_indentation(file: &Structure<'_>, at: usize, first: usize) -> Vec<String> {
+    let statements = &file.depths;
     let Some(own) = statements.partition_point(|(start, _)| *start <= at).checked_sub(1) else {
         return Vec::new();
     };

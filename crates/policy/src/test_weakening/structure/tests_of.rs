@@ -113,7 +113,7 @@ fn is_cfg_of_tests(file: &Structure<'_>, attribute: &Range<usize>) -> bool {
 const LONGEST_SIGNATURE: usize = 1000;
 
 /// What is between the next braces, with the closing one; empty where a `;` comes before.
-fn braces(file: &Structure<'_>, from: usize) -> Range<usize> {
+pub(super) fn braces(file: &Structure<'_>, from: usize) -> Range<usize> {
     let mut at = from;
     for _ in 0..LONGEST_SIGNATURE {
         if at >= file.tokens.len() {
