@@ -23,6 +23,8 @@ pub use inline::{InlineTests, inline_tests};
 pub use justify::hunks_to_justify;
 use structure::Structure;
 
+use crate::tokens::Language;
+
 /// The most hunks that are listed one by one; one more says how many there are besides.
 pub const MAX_WEAKENED_TESTS: usize = 50;
 
@@ -113,12 +115,32 @@ pub fn weakened_tests(rules: &TestRules, changes: &[TestChange]) -> Vec<Weakened
                     found.extend(configuration(rules, change, ConfigurationKind::Whole, before, after));
                 }
                 pairs.push(pair);
+                pairs.extend(examples(&change.path, language, before, after));
             }
         }
     }
     found.extend(compare(&pairs));
     found.sort_by(|one, other| one.key().cmp(&other.key()));
     listed(found)
+}
+
+/// The examples of a file, where it has some.
+fn examples<'a>(
+    path: &'a RepoPath,
+    language: Language,
+    before: Option<&'a str>,
+    after: Option<&'a str>,
+) -> Option<FilePair<'a>> {
+    if language != Language::Rust {
+        return None;
+    }
+    let pair = FilePair {
+        path,
+        before: before.map(Structure::of_examples),
+        after: after.map(Structure::of_examples),
+    };
+    let mut sides = pair.before.iter().chain(&pair.after);
+    sides.any(|side| !side.tests.is_empty()).then_some(pair)
 }
 
 /// A hunk before it has an id.

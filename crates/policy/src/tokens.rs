@@ -224,7 +224,7 @@ impl<'a> Lexer<'a> {
         }
         if self.language.has_slash_comments() {
             // Go is told in such whether a file is built, and with what.
-            let is_told = self.language == Language::Go && rest.starts_with("//go:");
+            let is_told = self.language == Language::Go && (rest.starts_with("//go:") || output(rest).is_some());
             if rest.starts_with("//") && !is_told {
                 return Some(line());
             }
@@ -273,6 +273,9 @@ impl<'a> Lexer<'a> {
 
     fn quoted(&mut self, rest: &str) -> Option<usize> {
         let is_script = self.language == Language::Script;
+        if let Some(length) = output(rest).filter(|_| self.language == Language::Go) {
+            return Some(length);
+        }
         let length = match text_at(rest, self.language, 0) {
             Some(length) => length,
             None if is_script && rest.starts_with('/') && self.may_begin_a_pattern() => Some(pattern(rest)?),
@@ -304,6 +307,20 @@ impl<'a> Lexer<'a> {
             Kind::Number | Kind::Text => false,
         })
     }
+}
+
+/// The length of the comment that tells Go what an example prints, with the lines of comments below it.
+fn output(rest: &str) -> Option<usize> {
+    let head: String = rest.strip_prefix("//")?.chars().take(40).collect();
+    let head = head.trim_start().to_ascii_lowercase();
+    let mut lines = rest.split_inclusive('\n');
+    let first = lines.next()?;
+    if !head.starts_with("output:") && !head.starts_with("unordered output:") {
+        return None;
+    }
+    let below = lines.take_while(|line| line.trim_start().starts_with("//"));
+    let length = first.len() + below.map(str::len).sum::<usize>();
+    rest.get(..length).map(|comment| comment.trim_end().len())
 }
 
 /// A comment of PHP in one line, which the code ends with as well, or what stands outside of the code.

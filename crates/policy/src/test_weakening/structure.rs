@@ -2,6 +2,7 @@
 
 mod assertions;
 mod blocks;
+mod examples;
 mod functions;
 mod markers;
 mod tests_of;
@@ -79,7 +80,20 @@ pub(super) struct Structure<'a> {
 
 impl<'a> Structure<'a> {
     pub(super) fn of(text: &'a str, language: Language, extent: Extent) -> Self {
-        let tokens = tokens(text, language);
+        let mut structure = Self::empty(tokens(text, language), language);
+        tests_of::find(&mut structure, extent);
+        structure.functions = functions::find(&structure);
+        structure.assertions = assertions::find(&structure);
+        structure.markers = markers::find(&structure);
+        structure
+    }
+
+    /// The examples in the documentation of a source file in Rust, which are tests as well.
+    pub(super) fn of_examples(text: &'a str) -> Self {
+        examples::of(text)
+    }
+
+    fn empty(tokens: Vec<Token<'a>>, language: Language) -> Self {
         let (pairs, within) = brackets(&tokens);
         let mut structure = Self {
             language,
@@ -94,10 +108,6 @@ impl<'a> Structure<'a> {
             within,
         };
         structure.depths = structure.depths_of_statements();
-        tests_of::find(&mut structure, extent);
-        structure.functions = functions::find(&structure);
-        structure.assertions = assertions::find(&structure);
-        structure.markers = markers::find(&structure);
         structure
     }
 
@@ -181,6 +191,13 @@ impl<'a> Structure<'a> {
             end = next;
         }
         self.tokens.len()
+    }
+
+    /// Where that begins whose member this is, such as `self` of `self.assert_ok()`. A longer way is not followed to its beginning.
+    fn owner_start(&self, at: usize) -> usize {
+        let is_member = |at: usize| at > 1 && self.is(at - 1, ".") && self.word(at - 2).is_some();
+        let owners = std::iter::successors(Some(at), |at| is_member(*at).then(|| at - 2));
+        owners.take(10).last().unwrap_or(at)
     }
 
     /// The test that a token belongs to.

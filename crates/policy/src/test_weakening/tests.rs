@@ -884,6 +884,18 @@ fn nested_and_endless_files_are_judged() {
         ("tests/a.test.js", "it('a', () => { expect(1)."),
         ("tests/a.rs", "#[test] fn a( assert!(1) #[cfg(test)] "),
         ("tests/test_a.py", "def test_a(a=(\n assert a\n"),
+        (
+            "tests/test_b.py",
+            "def ( assert 1, pytestmark = pytest.mark.skip lambda: a.b.fail(1) ",
+        ),
+        (
+            "tests/b.test.js",
+            "const 1 = a => if (a) await expect(1).resolves; describe.skip(function f(a): b ",
+        ),
+        (
+            "b_test.go",
+            "func f() { assert(1) } func TestA(t) { f(); f() // Output: 1\n",
+        ),
         ("a_test.go", "func TestA(t *testing.T) { if a { t.Error(1); "),
         ("ATest.java", "@Test void a() { assertEquals(1, (2 "),
         ("ATest.kt", "@Test fun a() { a shouldBe 3 }; "),

@@ -23,6 +23,12 @@ pub(super) fn alike(
     old_words: &BTreeSet<&str>,
     new_words: &BTreeSet<&str>,
 ) -> Option<Alike> {
+    // A test that waits for what it asserts asserts more than one that does not.
+    let (waited, old) = without_wait(old);
+    let (waits, new) = without_wait(new);
+    if waited && !waits {
+        return None;
+    }
     if is_stronger(old, new) {
         return Some(Alike::Tighter);
     }
@@ -75,6 +81,14 @@ pub(super) fn alike(
         is_looser |= looser(&old, at, one, other)?;
     }
     Some(if is_looser { Alike::Looser } else { Alike::Tighter })
+}
+
+/// An assertion without what has its test wait for it, and whether there was such a word.
+fn without_wait<'t, 's>(tokens: &'t [Token<'s>]) -> (bool, &'t [Token<'s>]) {
+    match tokens.split_first() {
+        Some((first, rest)) if ["await", "return", "=>"].iter().any(|word| first.is(word)) => (true, rest),
+        _ => (false, tokens),
+    }
 }
 
 /// Without what formatters add and remove.

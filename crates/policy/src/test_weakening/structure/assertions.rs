@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Assertion, Language, Structure, blocks};
+use super::{Assertion, Kind, Language, Structure, blocks};
 
 /// Methods of the test object of small test runners for scripts.
 const SCRIPT_METHODS: [&str; 24] = [
@@ -40,6 +40,8 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Assertion> {
     let mut at = 0;
     while at < file.tokens.len() {
         let range = assertion(file, at).filter(|_| file.in_region(at) || file.test_of(at).is_some());
+        let end_of_last = found.last().map_or(0, |last: &Assertion| last.range.end);
+        let range = range.map(|range| with_wait(file, range, end_of_last));
         let next = range.as_ref().map_or(at + 1, |range| range.end.max(at + 1));
         if let Some(range) = range {
             found.push(Assertion {
@@ -56,6 +58,9 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Assertion> {
 
 /// The assertion that this word makes.
 fn assertion(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
+    if is_output_of_example(file, at) {
+        return Some(at..at + 1);
+    }
     let word = file.word(at)?;
     // A declaration asserts nothing.
     if ["fn", "function", "def", "func", "fun", "void", "macro_rules", "class"]
@@ -106,6 +111,11 @@ fn assertion(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
             if is_statement {
                 return Some(at..statement_end(file, at));
             }
+            // `@Test(expected = A.class)`
+            let open = file.within.get(at).copied().flatten();
+            if word == "expected" && file.is(at + 1, "=") && open.is_some_and(|open| file.is_before(open, "Test")) {
+                return Some(at..argument_end(file, at));
+            }
             // `shouldBe` of Kotlin stands between its operands.
             if lower.starts_with("should") && !called(at + 1) && !file.is_before(at, ".") {
                 return Some(line_start(file, at)..file.line_end(at));
@@ -131,6 +141,43 @@ fn assertion(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
         }
     };
     range.filter(|range| !range.is_empty())
+}
+
+/// The comment that says what an example of Go prints; one without is not even run.
+fn is_output_of_example(file: &Structure<'_>, at: usize) -> bool {
+    let is_comment = |at: usize| {
+        file.token(at)
+            .is_some_and(|token| token.kind == Kind::Text && token.text.starts_with("//"))
+    };
+    let test = || file.test_of(at).and_then(|test| file.tests.get(test));
+    file.language == Language::Go && is_comment(at) && test().is_some_and(|test| test.name.starts_with("Example"))
+}
+
+/// An assertion with the word in front of it that has the test wait for a promise: one that nobody waits for fails no test.
+fn with_wait(file: &Structure<'_>, range: Range<usize>, from: usize) -> Range<usize> {
+    let start = file.owner_start(range.start);
+    let Some(before) = start.checked_sub(1).filter(|before| *before >= from) else {
+        return range;
+    };
+    let promises = || {
+        let mut words = file.slice(&range).iter();
+        words.any(|token| token.is("resolves") || token.is("rejects"))
+    };
+    let waits = match file.language {
+        Language::Script if file.is(before, "=>") => promises(),
+        Language::Script => file.is(before, "await") || file.is(before, "return"),
+        Language::Python => file.is(before, "await"),
+        _ => false,
+    };
+    if waits { before..range.end } else { range }
+}
+
+fn argument_end(file: &Structure<'_>, at: usize) -> usize {
+    let mut end = at;
+    while end < file.tokens.len() && ![",", ")", "]", "}"].iter().any(|sign| file.is(end, sign)) {
+        end = if file.opens(end) { file.group_end(end) } else { end + 1 };
+    }
+    end.min(file.tokens.len())
 }
 
 /// The end of a call and of everything that is called on its result.

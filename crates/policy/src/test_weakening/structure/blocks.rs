@@ -30,10 +30,34 @@ pub(super) fn around(file: &Structure<'_>, at: usize) -> Vec<String> {
     blocks
 }
 
+/// What a statement is the whole body of, where that has no braces: of a condition or a loop, or of a closure, which is run by whoever calls
+/// it, if anybody does.
+fn without_braces(file: &Structure<'_>, at: usize) -> Option<String> {
+    let arrows: &[&str] = match file.language {
+        Language::Script => &["=>"],
+        Language::Rust => &["|", "||", "=>"],
+        Language::Jvm | Language::Kotlin => &["->"],
+        _ => &[],
+    };
+    let before = file.owner_start(at).checked_sub(1)?;
+    // One that is waited for begins with its arrow.
+    if arrows.iter().any(|arrow| file.is(before, arrow) || file.is(at, arrow)) {
+        return Some("{".to_owned());
+    }
+    let head = match file.pairs.get(before) {
+        Some(open) if file.is(before, ")") => open.checked_sub(1)?,
+        _ => before,
+    };
+    named(file, head..before + 1).map(str::to_owned)
+}
+
 fn by_brackets(file: &Structure<'_>, at: usize, first: usize) -> Vec<String> {
     let open = |at: usize| file.within.get(at).copied().flatten().filter(|open| *open >= first);
     let brackets = std::iter::successors(open(at), |at| open(*at)).take(DEEPEST);
-    brackets.filter_map(|open| block(file, open)).collect()
+    without_braces(file, at)
+        .into_iter()
+        .chain(brackets.filter_map(|open| block(file, open)))
+        .collect()
 }
 
 /// The block that this bracket opens.
@@ -90,6 +114,11 @@ fn by_indentation(file: &Structure<'_>, at: usize, first: usize) -> Vec<String> 
     let Some((start, mut depth)) = statements.get(own).copied() else {
         return blocks;
     };
+    // `lambda: fail()`
+    if file.is_before(file.owner_start(at), ":") && (start..at).rev().take(LONGEST_HEAD).any(|at| file.is(at, "lambda"))
+    {
+        blocks.push("lambda".to_owned());
+    }
     // `if a: assert b`
     if start < at {
         blocks.extend(head(own));

@@ -20,6 +20,8 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Marker> {
                     other(file, at).map(|range| (range, false))
                 }
             });
+        let is_in_last = found.last().is_some_and(|last: &Marker| last.range.contains(&at));
+        let marker = marker.or_else(|| exit(file, at).filter(|_| !is_in_last).map(|range| (range, true)));
         if let Some((range, focuses)) = marker {
             found.push(Marker {
                 test: file.test_of(at),
@@ -32,6 +34,27 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Marker> {
         found.extend(shadows(file));
     }
     found
+}
+
+/// What ends the process, and with it all tests that would have run in it: it may say that they passed.
+fn exit(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
+    let word = file.word(at)?;
+    let owner = at.checked_sub(2).and_then(|owner| file.word(owner)).unwrap_or_default();
+    let (is_member, is_path) = (file.is_before(at, "."), file.is_before(at, "::"));
+    let is_bare = !is_member && !is_path && !["fn", "def", "function"].iter().any(|word| file.is_before(at, word));
+    let is_one = match (file.language, word) {
+        (Language::Rust, "exit") => is_bare || (is_path && owner == "process"),
+        (Language::Python, "exit" | "_exit") => is_bare || (is_member && matches!(owner, "sys" | "os")),
+        (Language::Script, "exit") => is_member && matches!(owner, "process" | "Deno"),
+        (Language::Go, "Exit") => is_member && owner == "os",
+        (Language::Jvm | Language::Kotlin, "exit") => is_member && owner == "System",
+        (Language::Kotlin, "exitProcess") => is_bare,
+        _ => false,
+    };
+    // What a file does that is run by itself is nothing to its tests.
+    let is_of_main = || (at.saturating_sub(12)..at).any(|before| file.is(before, "__name__"));
+    let is_about_tests = file.in_region(at) || file.test_of(at).is_some();
+    (is_one && file.is(at + 1, "(") && is_about_tests && !is_of_main()).then_some(at..at + 1)
 }
 
 /// A function of Python's takes the place of an earlier one of the same name, which never runs then.
@@ -156,6 +179,11 @@ fn script(file: &Structure<'_>, at: usize) -> Option<(Range<usize>, bool)> {
     if file.is_before(at, ".") || is_declared {
         return None;
     }
+    let test = file.test_of(at).and_then(|test| file.tests.get(test));
+    // `it("name")`, with nothing but the closing bracket.
+    if test.is_some_and(|test| test.range.start == at && test.body.len() < 2) {
+        return Some((at..at + 1, false));
+    }
     let declares = matches!(word, "it" | "test" | "describe" | "context" | "suite" | "specify");
     if let Some(option) = declares.then(|| option_of_script(file, at)).flatten() {
         return Some(option);
@@ -196,6 +224,21 @@ fn option_of_script(file: &Structure<'_>, at: usize) -> Option<(Range<usize>, bo
 
 fn python(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
     let word = file.word(at)?;
+    if let Some(test) = file.test_of(at).and_then(|test| file.tests.get(test)) {
+        // Without a plugin that waits for it, nobody runs it; a decorator may name one.
+        let is_waited_for = || {
+            let words = file.slice(&(test.range.start..at)).iter();
+            words
+                .into_iter()
+                .any(|word| ["asyncio", "anyio", "trio"].iter().any(|name| word.is(name)))
+        };
+        if file.are(at, &["async", "def"]) && at < test.body.start && !is_waited_for() {
+            return Some(at..at + 2);
+        }
+        if word == "yield" && !file.blocks_around(at).iter().any(|block| block == "def") {
+            return Some(at..at + 1);
+        }
+    }
     let names = matches!(
         word,
         "skip"
@@ -265,7 +308,21 @@ fn jvm(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
     let is_of_test =
         test.is_some_and(|test| at < test.body.start && file.within.get(at) == file.within.get(test.range.start));
     let hides = matches!(word, "private" | "static") && is_of_test;
-    (annotates || assumes || hides).then_some(at..at + 1)
+    // `@Test(enabled = false)` of TestNG.
+    if file.are(at, &["enabled", "=", "false"]) {
+        return Some(at..at + 3);
+    }
+    (annotates || assumes || hides || is_abstract_class_of_tests(file, at)).then_some(at..at + 1)
+}
+
+/// Nobody makes an object of such a class.
+fn is_abstract_class_of_tests(file: &Structure<'_>, at: usize) -> bool {
+    let mut near = (at + 1..file.tokens.len()).take(5);
+    if !file.is(at, "abstract") || !near.any(|next| file.is(next, "class")) {
+        return false;
+    }
+    let body = (at..file.tokens.len()).take(100).find(|open| file.is(*open, "{"));
+    body.is_some_and(|open| holds_test(file, &(open..file.group_end(open))))
 }
 
 fn other(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
