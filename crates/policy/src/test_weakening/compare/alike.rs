@@ -59,10 +59,19 @@ pub(super) fn alike(
             }
             continue;
         }
-        // What is asserted, what is called and what is a member keep their names; a variable has a new one everywhere.
+        // What is asserted, what is called, what is a member and what is a type or a constant keep their names; a variable has a new one
+        // everywhere.
         let follows = |sign: &str| at > 0 && old.get(at - 1).is_some_and(|token| token.is(sign));
         let leads = |sign: &str| old.get(at + 1).is_some_and(|token| token.is(sign));
-        let is_variable = at > 0 && !follows(".") && !follows("::") && !leads("(") && !leads("!") && !leads("::");
+        let is_small = |word: &str| !word.starts_with(char::is_uppercase);
+        let is_variable = at > 0
+            && is_small(one.text)
+            && is_small(other.text)
+            && !follows(".")
+            && !follows("::")
+            && !leads("(")
+            && !leads("!")
+            && !leads("::");
         let is_renamed = !old_words.contains(other.text)
             && !new_words.contains(one.text)
             && !is_literal(other.text)

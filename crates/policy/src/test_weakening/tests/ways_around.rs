@@ -323,3 +323,20 @@ fn weakened_examples_are_found() {
         assert_eq!(found(&[("src/lib.rs", odd, odd)]), [""; 0]);
     }
 }
+
+#[test]
+fn another_type_that_is_expected_is_no_other_name_of_a_variable() {
+    let python = "def test_a():\n    with pytest.raises(ValueError):\n        f()\n    assert isinstance(g(), int)\n";
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("(ValueError)", "(Exception)", &["AssertionChanged 2 2"]),
+        ("int)", "Number)", &["AssertionChanged 4 4"]),
+    ];
+    assert_finds("tests/test_m.py", python, cases);
+    let java = "class T {\n  @Test(expected = A.class)\n  void a() {\n    assertEquals(MOST, got);\n  }\n}\n";
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("A.class", "Throwable.class", &["AssertionChanged 2 2"]),
+        ("MOST", "MORE", &["AssertionChanged 4 4"]),
+        ("got", "found", &[]),
+    ];
+    assert_finds("ATest.java", java, cases);
+}
