@@ -1,11 +1,12 @@
 //! What a change set does to source and to tests: which files say something else, and whether there is a test that was not there.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_core::ChangedTests;
 
 use super::files::Role;
-use super::structure::{Extent, Structure};
+use super::structure::{Assertion, Extent, Structure, Test};
 use super::{TestChange, TestContent, TestRules};
 use crate::dependencies::is_dependency_file;
 use crate::tokens::{Kind, Language};
@@ -14,8 +15,9 @@ use crate::tokens::{Kind, Language};
 /// or say how they are run are no source; of source files in a language that is known, comments and layout do not count, unless layout says
 /// which block a line is in.
 ///
-/// A file counts as changed tests only where it holds a test or an assertion that the base does not have there: a comment in a test is
-/// none, nor is one test less. What cannot be read counts as source.
+/// A file counts as changed tests only where it holds a test or an assertion that no changed file had before: a comment in a test is none,
+/// nor is one test less, an old one under another name or in another place, one that is skipped or empty, or a helper. What cannot be read
+/// counts as source.
 ///
 /// ```
 /// use counterfoil_policy::{Policy, TestChange, TestContent, TestRules, changed_tests};
@@ -39,8 +41,9 @@ pub fn changed_tests(rules: &TestRules, changes: &[TestChange]) -> ChangedTests 
         apart: None,
         order: None,
     };
+    let base = Base::of(rules, changes);
     for change in changes {
-        let (is_source, is_test) = judge(rules, change);
+        let (is_source, is_test) = judge(rules, change, &base);
         if is_source {
             found.sources += 1;
             found.first_source.get_or_insert_with(|| change.path.clone());
@@ -51,26 +54,29 @@ pub fn changed_tests(rules: &TestRules, changes: &[TestChange]) -> ChangedTests 
 }
 
 /// Whether a file is a change of source, and whether it brings tests.
-fn judge(rules: &TestRules, change: &TestChange) -> (bool, bool) {
+fn judge(rules: &TestRules, change: &TestChange, base: &Base<'_>) -> (bool, bool) {
     let path = &change.path;
     let texts = (side(change.before.as_ref()), side(change.after.as_ref()));
     match rules.role(path) {
         Some(Role::Tests(language, Extent::Whole)) => {
-            let brings = texts
-                .1
-                .is_some_and(|after| brings_tests(&of(texts.0.unwrap_or_default(), language), &of(after, language)));
-            (false, brings)
+            let after = texts.1.map(|after| Structure::of(after, language, Extent::Whole));
+            (false, after.is_some_and(|after| base.lacks_tests_of(&after)))
         }
         // A snapshot that is new or another demands something else of the code.
         Some(Role::Snapshot) => (false, change.after.is_some() && change.before != change.after),
         Some(Role::Configuration(kind)) if !kind.is_source() => (false, false),
         _ if rules.is_test_file(path) || rules.is_documentation(path) || is_dependency_file(path) => (false, false),
-        role => source(role, texts, change),
+        role => source(role, texts, change, base),
     }
 }
 
 /// The same of a source file, which may hold tests as well.
-fn source(role: Option<Role>, (before, after): (Option<&str>, Option<&str>), change: &TestChange) -> (bool, bool) {
+fn source(
+    role: Option<Role>,
+    (before, after): (Option<&str>, Option<&str>),
+    change: &TestChange,
+    base: &Base<'_>,
+) -> (bool, bool) {
     let is_read = |content: &Option<TestContent>, text: Option<&str>| content.is_none() || text.is_some();
     if !is_read(&change.before, before) || !is_read(&change.after, after) {
         return (true, false);
@@ -91,7 +97,7 @@ fn source(role: Option<Role>, (before, after): (Option<&str>, Option<&str>), cha
         Structure::of(new, language, extent),
     );
     match extent {
-        Extent::Marked => (outside(&before) != outside(&after), brings_tests(&before, &after)),
+        Extent::Marked => (outside(&before) != outside(&after), base.lacks_tests_of(&after)),
         Extent::Whole => {
             let is_sure = |text: &str, file: &Structure<'_>| is_read_for_sure(&extension, text, file);
             let are_read = is_sure(old, &before) && is_sure(new, &after);
@@ -133,10 +139,6 @@ fn side(content: Option<&TestContent>) -> Option<&str> {
     content.and_then(|content| content.text().ok())
 }
 
-fn of(text: &str, language: Language) -> Structure<'_> {
-    Structure::of(text, language, Extent::Whole)
-}
-
 fn words<'a>(file: &Structure<'a>) -> Vec<&'a str> {
     file.tokens.iter().map(|token| token.text).collect()
 }
@@ -150,30 +152,116 @@ fn outside<'a>(file: &Structure<'a>) -> Vec<&'a str> {
         .collect()
 }
 
-/// Whether there is a test or an assertion that was not there. Where nobody knows how a language writes tests, any other word will do.
-fn brings_tests(before: &Structure<'_>, after: &Structure<'_>) -> bool {
-    let are_known = !after.language.has_unknown_tests();
-    if !are_known && after.assertions.is_empty() {
-        return !after.tokens.is_empty() && words(before) != words(after);
-    }
-    let mut left: BTreeMap<String, usize> = BTreeMap::new();
-    for text in said(before) {
-        *left.entry(text).or_default() += 1;
-    }
-    said(after).any(|text| match left.get_mut(&text) {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            false
-        }
-        _ => true,
-    })
+/// What the changed files tested before, wherever they did.
+#[derive(Debug, Default)]
+struct Base<'a> {
+    assertions: BTreeSet<String>,
+    /// What each test consists of.
+    tests: BTreeSet<Parts<'a>>,
+    /// The same by name, the most that one of that name has.
+    by_name: BTreeMap<String, Parts<'a>>,
+    /// All words of the files whose tests nobody knows.
+    unknown: BTreeSet<Vec<&'a str>>,
 }
 
-/// Each test and each assertion as a text, whatever its layout.
-fn said<'a>(file: &'a Structure<'_>) -> impl Iterator<Item = String> + 'a {
-    let tests = file.tests.iter().map(|test| &test.range);
-    let assertions = file.assertions.iter().map(|assertion| &assertion.range);
-    tests.chain(assertions).map(|range| file.normal(range))
+impl<'a> Base<'a> {
+    fn of(rules: &TestRules, changes: &'a [TestChange]) -> Self {
+        let mut base = Self::default();
+        for change in changes {
+            if let (Some(text), Some(Role::Tests(language, extent))) =
+                (side(change.before.as_ref()), rules.role(&change.path))
+            {
+                base.add(&Structure::of(text, language, extent));
+            }
+        }
+        base
+    }
+
+    fn add(&mut self, file: &Structure<'a>) {
+        if file.language.has_unknown_tests() {
+            self.unknown.insert(words(file));
+        }
+        let assertions = file.assertions.iter().map(|assertion| file.normal(&assertion.range));
+        self.assertions.extend(assertions);
+        for test in &file.tests {
+            let parts = parts(file, test);
+            let most = self.by_name.entry(test.name.clone()).or_default();
+            for (part, count) in &parts {
+                let known = most.entry(part.clone()).or_default();
+                *known = (*known).max(*count);
+            }
+            self.tests.insert(parts);
+        }
+    }
+
+    /// Whether a file of the change has a test or an assertion that was not there. Where nobody knows how a language writes tests, any
+    /// other word will do.
+    fn lacks_tests_of(&self, after: &Structure<'_>) -> bool {
+        if after.language.has_unknown_tests() && after.assertions.is_empty() {
+            return !after.tokens.is_empty() && !self.unknown.contains(&words(after));
+        }
+        let idle = after.idle_tests();
+        let mut assertions = after.assertions.iter();
+        let mut tests = after.tests.iter().enumerate();
+        // What a function asserts is asserted by the tests that call it, if there are any.
+        let lacks_assertion = assertions.any(|assertion| {
+            let counts = assertion
+                .test
+                .map_or(assertion.function.is_none(), |test| !idle.contains(&test));
+            counts && !self.assertions.contains(&after.normal(&assertion.range))
+        });
+        lacks_assertion || tests.any(|(index, test)| !idle.contains(&index) && self.lacks(after, test))
+    }
+
+    /// Whether a test does something, and neither just what one of the base does, nor less than one of its name did.
+    fn lacks(&self, after: &Structure<'_>, test: &Test) -> bool {
+        let parts = parts(after, test);
+        let has_all = |former: &Parts<'_>| {
+            let count = |part: &str| former.get(part).copied().unwrap_or_default();
+            parts.iter().all(|(part, times)| *times <= count(part))
+        };
+        let is_less = self.by_name.get(&test.name).is_some_and(has_all);
+        does_something(after, test) && !is_less && !self.tests.contains(&parts)
+    }
+}
+
+/// How often a test has each of its words, and once each assertion, however often it is made.
+type Parts<'a> = BTreeMap<Cow<'a, str>, usize>;
+
+/// What a test consists of, whatever its order and its name.
+fn parts<'a>(file: &Structure<'a>, test: &Test) -> Parts<'a> {
+    let mut parts = Parts::new();
+    let mut at = test.range.start;
+    let mut assertions = assertions_of(file, test).iter().peekable();
+    while at < test.range.end {
+        if let Some(assertion) = assertions.next_if(|assertion| assertion.range.start <= at) {
+            parts.insert(Cow::Owned(file.normal(&assertion.range)), 1);
+            at = assertion.range.end.max(at);
+            continue;
+        }
+        let token = file.token(at).filter(|token| token.kind != Kind::Sign);
+        let is_name = |text: &str| at < test.body.start && text.trim_matches(['"', '\'', '`']) == test.name;
+        if let Some(token) = token.filter(|token| !is_name(token.text)) {
+            *parts.entry(Cow::Borrowed(token.text)).or_default() += 1;
+        }
+        at += 1;
+    }
+    parts
+}
+
+fn assertions_of<'f>(file: &'f Structure<'_>, test: &Test) -> &'f [Assertion] {
+    let until = |end: usize| file.assertions.partition_point(|assertion| assertion.range.start < end);
+    let range = until(test.range.start)..until(test.range.end);
+    file.assertions.get(range).unwrap_or_default()
+}
+
+/// Whether a test asserts, calls or looks at anything.
+fn does_something(file: &Structure<'_>, test: &Test) -> bool {
+    let uses = |at: usize| {
+        let is_name = file.word(at).is_some_and(|word| !matches!(word, "function" | "async"));
+        is_name && ["(", ".", "!", "[", "::"].iter().any(|sign| file.is(at + 1, sign))
+    };
+    !assertions_of(file, test).is_empty() || test.body.clone().any(uses)
 }
 
 #[cfg(test)]
@@ -185,19 +273,24 @@ mod tests {
 
     /// What a change is, from these sides: whether of source, and whether it brings tests.
     fn seen(path: &str, before: Option<&str>, after: Option<&str>) -> (u64, u64) {
+        seen_of(&[(path, before, after)])
+    }
+
+    /// The same of several files.
+    fn seen_of(files: &[(&str, Option<&str>, Option<&str>)]) -> (u64, u64) {
         let policy = "[scope]\ntests = [\"proofs/**\"]\ndocs_roots = [\"docs/**\", \"*.md\"]\n[[check]]\nname = \"t\"\nrun = \"sh check.sh\"\n";
         let policy = Policy::parse(policy.as_bytes()).unwrap();
         let ticket = TicketFile::parse(b"title = \"x\"\nmode = \"loop\"\n").unwrap();
         let content = |text: &str| TestContent::Read(text.as_bytes().to_vec());
-        let change = TestChange {
-            path: path.parse().unwrap(),
-            before: before.map(content),
-            after: after.map(content),
-        };
-        let found = changed_tests(
-            &TestRules::new(&policy, &ticket).unwrap(),
-            std::slice::from_ref(&change),
-        );
+        let changes: Vec<_> = files
+            .iter()
+            .map(|(path, before, after)| TestChange {
+                path: path.parse().unwrap(),
+                before: before.map(content),
+                after: after.map(content),
+            })
+            .collect();
+        let found = changed_tests(&TestRules::new(&policy, &ticket).unwrap(), &changes);
         assert_eq!(found.first_source.is_some(), found.sources > 0);
         (found.sources, found.tests)
     }
@@ -334,11 +427,142 @@ mod tests {
                 "{path}"
             );
         }
+        // Less, the same twice, the same under another name or elsewhere.
+        let more = format!("{test}    assert b\n");
+        let copied = test.replace("test_a", "test_b");
+        let python = |after: &str| seen("tests/test_a.py", Some(test), Some(after)).1;
+        assert_eq!(seen("tests/test_a.py", Some(&more), Some(test)), (0, 0));
+        assert_eq!(python(&format!("{test}    assert a == 1\n")), 0);
+        assert_eq!(python(&copied), 0);
+        assert_eq!(python(&format!("{test}\n{copied}")), 0);
+        let elsewhere = [
+            ("tests/test_a.py", Some(test), Some("import os\n")),
+            ("tests/test_b.py", None, Some(&*copied)),
+        ];
+        assert_eq!(seen_of(&elsewhere), (0, 0));
+        // What does nothing, or is never run.
+        for (idle, run) in [
+            ("def test_b():\n    pass\n", "def test_b():\n    b()\n"),
+            ("def test_b(a):\n    'All is well.'\n", "def test_b(a):\n    a.b\n"),
+            (
+                "@pytest.mark.skip\ndef test_b():\n    assert b\n",
+                "@pytest.mark.slow\ndef test_b():\n    assert b\n",
+            ),
+            (
+                "def test_b():\n    pytest.skip('b')\n    assert b\n",
+                "def test_b():\n    if c:\n        pytest.skip('b')\n    assert b\n",
+            ),
+            (
+                "def test_b():\n    return\n    assert b\n",
+                "def test_b():\n    if c:\n        return\n    assert b\n",
+            ),
+            (
+                "def later():\n    def test_b():\n        assert b\n",
+                "class TestB:\n    def test_b():\n        assert b\n",
+            ),
+            (
+                "pytestmark = pytest.mark.skip\ndef test_b():\n    assert b\n",
+                "@pytest.mark.skipif(c)\ndef test_b():\n    assert b\n",
+            ),
+            (
+                "pytestmark = [pytest.mark.skip]\ndef test_b():\n    assert b\n",
+                "pytestmark = []\n@pytest.mark.skip\nclass C:\n    pass\ndef test_b():\n    assert b\n",
+            ),
+            (
+                "@pytest.mark.xfail(reason='c')\ndef test_b():\n    assert b\n",
+                "@pytest.mark.xfail(c == 'd')\ndef test_b():\n    assert b\n",
+            ),
+            // A function that tests may call, and one that does.
+            (
+                "def check(b):\n    assert b\n",
+                "def check(b):\n    assert b\n\ndef test_b():\n    check(b)\n",
+            ),
+        ] {
+            assert_eq!(seen("tests/test_b.py", None, Some(idle)), (0, 0), "{idle}");
+            assert_eq!(seen("tests/test_b.py", None, Some(run)), (0, 1), "{run}");
+        }
+        for (path, idle, run) in [
+            (
+                "tests/b.rs",
+                "#[test]\n#[ignore]\nfn b() { assert!(c()); }",
+                "#[test]\n#[cfg(unix)]\nfn b() { assert!(c()); }",
+            ),
+            (
+                "tests/b.rs",
+                "#[test]\nfn b() {}",
+                "#[test]\n#[should_panic]\nfn b() { c(); }",
+            ),
+            (
+                "tests/b.rs",
+                "#[test]\n#[cfg(any())]\nfn b() { c(); }",
+                "#[test]\nfn b() -> Result { c()? }",
+            ),
+            (
+                "b.test.js",
+                "it.skip('b', () => { expect(b()).toBe(1); });",
+                "it('b', () => { if (!c) return; expect(b()).toBe(1); });",
+            ),
+            ("b.test.js", "it.todo('b');", "it('b', () => { a(); });"),
+            ("b.test.js", "it('b');", "it('b', async () => { await a(); });"),
+            (
+                "b.test.js",
+                "it('b', { skip: true }, () => { a(); });",
+                "it('b', { timeout: 5 }, () => { a(); });",
+            ),
+            (
+                "b.test.js",
+                "describe.skip('c', () => { it('b', () => { a(); }); });",
+                "describe('c', () => { it('b', () => { a(); }); });",
+            ),
+            (
+                "b.test.js",
+                "it('b', function (done) {});",
+                "Deno.test('b', () => { assertEquals(a, 1); });",
+            ),
+            (
+                "b_test.go",
+                "func TestB(t *testing.T) {\n\tt.Skip()\n\tb()\n}\n",
+                "func TestB(t *testing.T) {\n\tif testing.Short() {\n\t\tt.Skip()\n\t}\n\tb()\n}\n",
+            ),
+            (
+                "BTest.java",
+                "class B { @Test @Disabled void b() { c(); } }",
+                "class B { @Test @DisabledOnOs(A) void b() { c(); } }",
+            ),
+            (
+                "BTest.java",
+                "@Ignore class B { @Test void b() { c(); } }",
+                "@Tag class B { @Test void b() { c(); } }",
+            ),
+            (
+                "BTest.java",
+                "class B { @Test(enabled = false) void b() { c(); } }",
+                "class B { @Test(enabled = true) void b() { c(); } }",
+            ),
+        ] {
+            assert_eq!(seen(path, None, Some(idle)), (0, 0), "{idle}");
+            assert_eq!(seen(path, None, Some(run)), (0, 1), "{run}");
+        }
+        let script = "it('a', () => { expect(a).toBe(1); });";
+        let twice = script.replace(" expect(a).toBe(1);", " expect(a).toBe(1); expect(a).toBe(1);");
+        assert_eq!(seen("a.test.js", Some(script), Some(&twice)), (0, 0));
+        // Another row of a table.
+        let table = "@pytest.mark.parametrize('b', [(1, 2)])\ndef test_b(b):\n    assert c(b)\n";
+        for rows in ["(1, 2), (3, 4)", "(1, 2), (2, 1)"] {
+            let longer = table.replace("(1, 2)", rows);
+            assert_eq!(seen("tests/test_b.py", Some(table), Some(&longer)), (0, 1), "{rows}");
+            assert_eq!(seen("tests/test_b.py", Some(&longer), Some(table)), (0, 0), "{rows}");
+        }
         // Nobody knows how these write tests.
         for path in ["tests/a.lua", "spec/mail_spec.rb", "proofs/a.odd"] {
             assert_eq!(seen(path, Some("a(1)"), Some("a(2)")), (0, 1), "{path}");
             assert_eq!(seen(path, Some("a(1)"), Some("a( 1 )")), (0, 0), "{path}");
         }
+        let copied = [
+            ("tests/a.lua", Some("a(1)"), Some("")),
+            ("tests/b.lua", None, Some("a(1)")),
+        ];
+        assert_eq!(seen_of(&copied), (0, 0));
         assert_eq!(seen("tests/golden/a.txt", Some("a"), Some("b")), (0, 1));
     }
 }

@@ -7,6 +7,7 @@ mod functions;
 mod markers;
 mod tests_of;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use ledger_core::LineRange;
@@ -48,6 +49,8 @@ pub(super) struct Marker {
     pub(super) test: Option<usize>,
     /// It keeps all other tests from running.
     pub(super) focuses: bool,
+    /// What never runs for it, or never fails, wherever and however it is run; empty where that depends.
+    pub(super) idle: Range<usize>,
 }
 
 /// How much of a file is about tests.
@@ -225,6 +228,11 @@ impl<'a> Structure<'a> {
     /// The blocks of its test that a token stands in, the outermost first.
     pub(super) fn blocks_around(&self, at: usize) -> Vec<String> {
         blocks::around(self, at)
+    }
+
+    /// The tests that never run, or never fail, by their index.
+    pub(super) fn idle_tests(&self) -> BTreeSet<usize> {
+        markers::idle_tests(self)
     }
 
     /// Whether a token is about tests.

@@ -176,6 +176,7 @@ fn kept_back(file: &Structure<'_>) -> Vec<Marker> {
                     range: at..at + 1,
                     test: Some(index),
                     focuses: false,
+                    idle: test.range.clone(),
                 }),
         );
     }

@@ -25,6 +25,7 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Marker> {
         if let Some((range, focuses)) = marker {
             found.push(Marker {
                 test: file.test_of(at),
+                idle: idle(file, &range),
                 range,
                 focuses,
             });
@@ -34,6 +35,96 @@ pub(super) fn find(file: &Structure<'_>) -> Vec<Marker> {
         found.extend(shadows(file));
     }
     found
+}
+
+/// Words of what keeps a test from running, or from failing, wherever and however it is run.
+const ALWAYS: [&str; 19] = [
+    "ignore",
+    "skip",
+    "todo",
+    "fixme",
+    "xit",
+    "xtest",
+    "xspecify",
+    "xdescribe",
+    "xcontext",
+    "expectedFailure",
+    "SkipTest",
+    "skipTest",
+    "Skip",
+    "SkipNow",
+    "Skipf",
+    "Disabled",
+    "Ignore",
+    "enabled",
+    "return",
+];
+
+/// What a marker has never run, or never fail, if it does not depend on anything: a test, or what holds several.
+fn idle(file: &Structure<'_>, range: &Range<usize>) -> Range<usize> {
+    // An attribute that never ends is not read to its end.
+    let mut words = range.clone().take(20).filter_map(|at| file.word(at));
+    let first = words.next().unwrap_or_default();
+    let is_always = |word: &str| ALWAYS.contains(&word);
+    let test = file.test_of(range.start).and_then(|test| file.tests.get(test));
+    let is_idle = match first {
+        // One without its function; `test.skip(a, "b")` within a test may depend on `a`.
+        "it" | "test" | "specify" => {
+            test.is_some_and(|test| test.range.start == range.start) && (range.len() == 1 || words.any(is_always))
+        }
+        "describe" | "context" | "suite" | "this" | "t" => words.any(is_always),
+        "cfg" => words.next() == Some("any") && words.next().is_none(),
+        // What is no keyword is a condition.
+        "xfail" => range.len() == 1 || file.is(range.start + 3, "="),
+        _ => is_always(first),
+    };
+    // What a script calls its test with is a block as well.
+    let own = usize::from(file.language == Language::Script);
+    let found = match test {
+        _ if !is_idle => None,
+        Some(test) => Some(test.range.clone()).filter(|_| file.blocks_around(range.start).len() <= own),
+        None => group_of(file, range),
+    };
+    found.unwrap_or(0..0)
+}
+
+/// The tests that a marker outside of them is about.
+fn group_of(file: &Structure<'_>, range: &Range<usize>) -> Option<Range<usize>> {
+    let open = match file.language {
+        Language::Script => Some(range.end).filter(|open| file.is(*open, "(")),
+        Language::Jvm | Language::Kotlin => {
+            let mut head = (range.end..file.tokens.len()).take(60);
+            head.find(|at| file.is(*at, "{"))
+        }
+        Language::Python => {
+            let mut near = range.start.saturating_sub(8)..range.start;
+            let begins = |at: usize| (at + 1..range.start).all(|next| !file.begins_statement(next));
+            let is_of_file = near.any(|at| file.is(at, "pytestmark") && begins(at));
+            return is_of_file.then_some(0..file.tokens.len());
+        }
+        _ => None,
+    };
+    open.map(|open| open..file.group_end(open))
+}
+
+/// The tests that never run, or never fail, by their index.
+pub(super) fn idle_tests(file: &Structure<'_>) -> BTreeSet<usize> {
+    let mut ranges: Vec<_> = file.markers.iter().map(|marker| &marker.idle).collect();
+    ranges.sort_by_key(|range| range.start);
+    let mut ranges = ranges.into_iter().peekable();
+    let mut end = 0;
+    let mut idle = BTreeSet::new();
+    for (index, test) in file.tests.iter().enumerate() {
+        while let Some(range) = ranges.next_if(|range| range.start <= test.range.start) {
+            end = end.max(range.end);
+        }
+        // Python does not look for tests in functions.
+        let is_inside = file.language == Language::Python && file.function_of(test.range.start).is_some();
+        if test.range.start < end || is_inside {
+            idle.insert(index);
+        }
+    }
+    idle
 }
 
 /// What ends the process, and with it all tests that would have run in it: it may say that they passed.
@@ -71,6 +162,7 @@ fn shadows(file: &Structure<'_>) -> Vec<Marker> {
             found.push(Marker {
                 range: around..around + 2,
                 test: None,
+                idle: 0..0,
                 focuses: false,
             });
         }
@@ -84,6 +176,7 @@ fn shadows(file: &Structure<'_>) -> Vec<Marker> {
             found.push(Marker {
                 range: name - 1..name + 1,
                 test: None,
+                idle: 0..0,
                 focuses: false,
             });
         }
