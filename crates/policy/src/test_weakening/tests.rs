@@ -913,7 +913,7 @@ proptest::proptest! {
     #[test]
     fn whatever_files_hold_is_judged_without_a_panic(
         extension in "(rs|ts|py|go|kt|rb|c|snap|x)",
-        before in "(?s)([#@'\"`/*(){}\\[\\]\\\\;:,.\n é0-9]|assert|fn|test|it|def|func|return|if|r#|b'|<|!|e|_){0,60}",
+        before in "(?s)([#@'\"`/*(){}\\[\\]\\\\;:,.\n é0-9]|assert|fn|test|it|def|func|return|if|async|await|skip|lambda|exit|=|[|]|/// ?|```|// Output:|r#|b'|<|!|e|_){0,60}",
         after in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
         cut in 0_usize..60,
     ) {
