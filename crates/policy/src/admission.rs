@@ -313,6 +313,12 @@ impl Admission {
         })
     }
 
+    /// Whether nothing keeps the ticket from running but that it was brought to its end.
+    pub fn refuses_only_what_is_done(&self) -> bool {
+        let mut refusing = self.gates.iter().filter(|gate| matches!(gate.verdict, Verdict::No(_)));
+        refusing.next().is_some_and(|gate| gate.name == gates::NOT_DONE) && refusing.next().is_none()
+    }
+
     /// Why the ticket may not run: the first gate that says no, else the first that nobody knows.
     pub fn blocker(&self) -> Option<Blocker> {
         let no = self.gates.iter().find_map(|gate| match &gate.verdict {

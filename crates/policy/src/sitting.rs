@@ -80,6 +80,8 @@ pub struct Starting {
 pub struct TicketEnd {
     /// Whether it is done.
     pub is_done: bool,
+    /// Whether it was not begun at all, because somebody else had delivered it. Then it is done too.
+    pub was_delivered: bool,
     /// What stopped it, or one of its children.
     pub stopped_by: Option<Blocker>,
     /// Whether it goes on once a person has said a word.
@@ -153,6 +155,8 @@ pub struct Sitting {
     waiting: Vec<Queued>,
     /// Those that were asked for with a package, and do not run because one before them did not end done.
     held_back: BTreeSet<TicketId>,
+    /// Those that somebody else had delivered when it was their turn.
+    delivered: BTreeSet<TicketId>,
     running: BTreeMap<TicketId, Claim>,
     /// Those that ran, with the approval that they ran by.
     tried: BTreeMap<TicketId, Option<Timestamp>>,
@@ -186,6 +190,7 @@ impl Sitting {
             max_runs,
             waiting,
             held_back: BTreeSet::new(),
+            delivered: BTreeSet::new(),
             running: BTreeMap::new(),
             tried: BTreeMap::new(),
             begun: BTreeMap::new(),
@@ -204,15 +209,21 @@ impl Sitting {
         self.begun.len()
     }
 
-    /// The tickets that were asked for by their names and not begun, but for those that were held back.
+    /// The tickets that were asked for by their names and not begun, but for those that were held back or delivered already.
     pub fn not_begun(&self) -> Vec<TicketId> {
         let Sought::These(tickets) = &self.sought else {
             return Vec::new();
         };
         let ids = tickets.iter().map(|queued| &queued.id);
-        ids.filter(|id| !self.begun.contains_key(*id) && !self.held_back.contains(*id))
+        let others = [&self.held_back, &self.delivered];
+        ids.filter(|id| !self.begun.contains_key(*id) && !others.iter().any(|others| others.contains(*id)))
             .cloned()
             .collect()
+    }
+
+    /// The tickets that somebody else had delivered when it was their turn.
+    pub fn delivered(&self) -> &BTreeSet<TicketId> {
+        &self.delivered
     }
 
     /// How many run.
@@ -425,6 +436,10 @@ impl Sitting {
     /// A ticket that was started has ended. When it is tried again, where what stopped it passes by itself; `may_retry`: nobody has asked for an end.
     pub fn ended(&mut self, ticket: &TicketId, end: &TicketEnd, now: Timestamp, may_retry: bool) -> Option<Timestamp> {
         self.running.remove(ticket);
+        if end.was_delivered {
+            self.begun.remove(ticket);
+            self.delivered.insert(ticket.clone());
+        }
         let seeks_all = matches!(self.sought, Sought::AllReady { .. });
         if seeks_all && end.waits_for_answer(may_retry) {
             // It goes on by the same approval, once it is answered or the time for that is over.
@@ -496,6 +511,28 @@ mod tests {
         let mut sitting = rest();
         assert!(sitting.hold_back(&queued("a", None)).is_empty());
         assert_eq!(sitting.waiting, rest().waiting);
+    }
+
+    #[test]
+    fn what_somebody_else_delivered_counts_neither_as_begun_nor_as_left() {
+        let tickets = ["a", "b"].map(|id| queued(id, Some("p"))).to_vec();
+        let mut sitting = Sitting::new(Sought::These(tickets.clone()), 1, Some(1));
+        let at_hand = Ready(Vec::new(), BTreeSet::new());
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(sitting.start(&at_hand, now).start, tickets[..1]);
+        let end = TicketEnd {
+            is_done: true,
+            was_delivered: true,
+            ..TicketEnd::default()
+        };
+        assert_eq!(sitting.ended(&tickets[0].id, &end, now, true), None);
+        assert_eq!(sitting.begun(), 0);
+        assert_eq!(sitting.not_begun(), ["b".parse().unwrap()]);
+        assert_eq!(
+            sitting.start(&at_hand, now).start,
+            tickets[1..],
+            "the one run that may be"
+        );
     }
 
     /// Tickets of which some are ready.

@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::lock::ScheduleLockError;
 use crate::packages::{Named, Packages, PackagesError, package_path};
 use crate::questions::QuestionReport;
-use crate::status::{StatusError, StatusReport, TicketState, TicketStatus, nearest_id, status};
+use crate::status::{StatusError, StatusReport, TicketState, TicketStatus, nearest_id, status_beside};
 use crate::stop::{StopError, running_tickets};
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -90,8 +90,18 @@ impl From<WorkspaceError> for QueueError {
 impl<'a> Queue<'a> {
     /// Looks at every ticket.
     pub fn look(workspace: &'a Workspace, now: Timestamp, retry: Retry) -> Result<Self, QueueError> {
+        Self::look_beside(workspace, now, retry, &BTreeSet::new())
+    }
+
+    /// The same where these are known to be delivered, which is not to be seen in the work tree yet.
+    pub(crate) fn look_beside(
+        workspace: &'a Workspace,
+        now: Timestamp,
+        retry: Retry,
+        delivered: &BTreeSet<TicketId>,
+    ) -> Result<Self, QueueError> {
         let policy = workspace.policy()?;
-        let report = status(workspace, now)?;
+        let report = status_beside(workspace, now, delivered)?;
         let ledger = workspace.ledger()?;
         let packages = Packages::in_work_tree(workspace.repository().work_dir(), ledger.dir())?;
         let after = packages.each_after();

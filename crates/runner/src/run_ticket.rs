@@ -13,7 +13,7 @@ use git_delivery::{AnchorError, Place, RepositoryError};
 use jiff::Timestamp;
 use ledger_core::{Blocker, BlockerCode, PauseCause, Record, Run, RunId, State, TicketId};
 use policy::config::SandboxUse;
-use policy::{Admission, Inputs, Limits, Outcome, Policy, TrustFact, required_proofs};
+use policy::{Admission, AdmissionFacts, ConsumedFact, Inputs, Limits, Outcome, Policy, TrustFact, required_proofs};
 use tokio::sync::watch;
 
 use crate::admit::{AdmitError, Candidacy, Ready};
@@ -78,6 +78,8 @@ pub enum RunError {
         ticket: TicketId,
         /// The first gate that says no.
         blocker: Blocker,
+        /// Whether that is the only one, and it says that the ticket's result is in the base: it is delivered.
+        is_delivered: bool,
     },
     /// The agent cannot be had.
     #[error(transparent)]
@@ -269,7 +271,7 @@ pub(crate) async fn run_locked_ticket(
     let admission = candidacy.admission();
     // Nothing that a policy names is started before it is known to be trusted, not even to ask for its version.
     if gates_count && !admission.is_ready() || candidacy.facts.trust != TrustFact::Trusted {
-        return Err(refused(ticket, &admission));
+        return Err(refused(ticket, &candidacy.facts, &admission));
     }
     if let Some(waiting) = unfinished.take_if(|earlier| how == How::GoesOn && still_waits(&earlier.run)) {
         let outcome = match waiting.run.state() {
@@ -308,7 +310,7 @@ pub(crate) async fn run_locked_ticket(
     candidacy.facts.sandbox = Some(Ok(if sandbox.is_some() { "bubblewrap" } else { "off" }.to_owned()));
     let admission = candidacy.admission();
     if gates_count && !admission.is_admitted() {
-        return Err(refused(ticket, &admission));
+        return Err(refused(ticket, &candidacy.facts, &admission));
     }
     let mut terms = opened(&candidacy, repository, &id)?;
     let mut ready = candidacy.into_ready(workspace, earlier)?;
@@ -496,11 +498,13 @@ pub(crate) async fn unless_stopped<T>(
     }
 }
 
-fn refused(ticket: &TicketId, admission: &Admission) -> RunError {
+fn refused(ticket: &TicketId, facts: &AdmissionFacts, admission: &Admission) -> RunError {
     let unclear = || Blocker::new(BlockerCode::NeedsPerson, "it is not clear whether it may");
     RunError::Refused {
         ticket: ticket.clone(),
         blocker: admission.blocker().unwrap_or_else(unclear),
+        is_delivered: matches!(facts.consumed, Some(ConsumedFact::Result { .. }))
+            && admission.refuses_only_what_is_done(),
     }
 }
 

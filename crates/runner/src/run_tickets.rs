@@ -22,7 +22,7 @@ use crate::run_ticket::{RunError, RunOptions, RunReport, lock_ticket};
 use crate::workspace::Workspace;
 
 use self::night::{Night, notify_of_night};
-use self::worker::{Ended, TicketWorker, stopped_by};
+use self::worker::{Ended, TicketWorker, is_delivered, stopped_by};
 
 /// How long another runner of the clone may take to choose its tickets: to look at all of them once and to lock those that start.
 const LONGEST_CHOICE: Duration = Duration::from_secs(30);
@@ -81,6 +81,8 @@ pub trait Witness: Sync {
     fn begins(&self, ticket: &TicketId, place: Option<Place>) -> View<'_>;
     /// A ticket ran, or could not be run.
     fn ended(&self, ticket: &TicketId, ran: Result<RunReport, RunError>);
+    /// A ticket was not run, because its result is in the base: somebody else has delivered it since this clone was brought up to date.
+    fn delivered(&self, ticket: &TicketId);
     /// Whether other tickets can run; not where something is wrong that each of them would meet.
     fn goes_on(&self) -> bool;
     /// These tickets wait for one that does not run here; told once for each reason.
@@ -286,7 +288,7 @@ impl<W: Witness> Host<'_, W> {
             Selection::These(_) => Retry::default(),
         };
         let now = Moment::now().at;
-        let queue = match Queue::look(self.workspace, now, retry) {
+        let queue = match Queue::look_beside(self.workspace, now, retry, self.sitting.delivered()) {
             Ok(queue) => queue,
             Err(error) => {
                 self.cannot_look(error);
@@ -355,20 +357,31 @@ impl<W: Witness> Host<'_, W> {
         }
     }
 
+    /// Whether a ticket that is delivered already is no failure. Whoever names the ticket itself wants it run, and is told.
+    fn is_passed_over(&self, queued: &Queued) -> bool {
+        queued.package.is_some() || matches!(self.what.selection, Selection::AllReady { .. })
+    }
+
     fn note(&mut self, ended: Ended) {
         let Ended {
             queued,
             ran,
             child_stopped_by,
         } = ended;
+        let was_delivered = self.is_passed_over(&queued) && is_delivered(&ran);
         let end = TicketEnd {
-            is_done: matches!(&ran, Ok(report) if report.outcome == Outcome::Done),
+            is_done: was_delivered || matches!(&ran, Ok(report) if report.outcome == Outcome::Done),
+            was_delivered,
             stopped_by: child_stopped_by.or_else(|| stopped_by(&ran)),
             waits_for_word: matches!(&ran, Ok(report) if report.run.waits_for_word().is_some()),
         };
         self.has_paused |= is_paused_for_the_night(&ran);
         let is_asked_to_end = self.is_asked_to_end();
         let again = self.sitting.ended(&queued.id, &end, Moment::now().at, !is_asked_to_end);
+        if was_delivered {
+            self.witness.delivered(&queued.id);
+            return;
+        }
         if end.waits_for_answer(!is_asked_to_end) && matches!(self.what.selection, Selection::AllReady { .. }) {
             // What it waits for is told when it is looked at next.
             return;
@@ -412,7 +425,8 @@ impl<W> Host<'_, W> {
         if !seeks_all && not_begun.is_empty() {
             return Ok(Vec::new());
         }
-        let queue = Queue::look(self.workspace, Moment::now().at, Retry::default())?;
+        let delivered = self.sitting.delivered();
+        let queue = Queue::look_beside(self.workspace, Moment::now().at, Retry::default(), delivered)?;
         Ok(match seeks_all {
             true => queue.left(),
             false => queue.left_of(&not_begun),

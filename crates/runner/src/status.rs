@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::capsule::FailedProof;
 use crate::questions::QuestionReport;
 
+pub(crate) use derive::status_beside;
 pub use derive::{MOST_LOOKED_UP, StatusError, nearest_id, status, ticket_status};
 pub use health::{HealthCode, HealthReason, HealthState, StatusHealth};
 pub use run_status::RunStatus;

@@ -45,6 +45,7 @@ mod notifications;
 mod overview;
 mod own_hooks;
 mod packages;
+mod packages_in_clones;
 mod packages_on_one_branch;
 mod parallel;
 mod parents;

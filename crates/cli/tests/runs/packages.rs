@@ -7,10 +7,10 @@ use crate::quick_flow::in_guide;
 use crate::seen;
 use crate::world::{WRITES, begin, json as json_of};
 
-const ONE: &str = "0001-one";
-const TWO: &str = "0002-two";
-const THREE: &str = "0003-three";
-const ALL: [&str; 3] = [ONE, TWO, THREE];
+pub(crate) const ONE: &str = "0001-one";
+pub(crate) const TWO: &str = "0002-two";
+pub(crate) const THREE: &str = "0003-three";
+pub(crate) const ALL: [&str; 3] = [ONE, TWO, THREE];
 
 /// A script for the turns of the ticket whose prompt has this word.
 pub(crate) fn writer(world: &World, word: &str, steps: &str) {
@@ -40,7 +40,7 @@ pub(crate) fn packaged(contracts: [&str; 3], policy: &str) -> World {
 }
 
 /// The same in this world, which has no commit yet.
-fn packaged_in(world: World, contracts: [&str; 3], policy: &str) -> World {
+pub(crate) fn packaged_in(world: World, contracts: [&str; 3], policy: &str) -> World {
     assert_eq!(world.foil(&["init"]).code, Some(0));
     let scripts = world.folder().join("scripts");
     std::fs::create_dir(&scripts).unwrap();
@@ -74,7 +74,7 @@ fn plain() -> World {
     packaged([""; 3], "")
 }
 
-fn gate(world: &World, ticket: &str, name: &str) -> Value {
+pub(crate) fn gate(world: &World, ticket: &str, name: &str) -> Value {
     let document = json_of(&world.foil(&["explain", ticket, "--json"]));
     let gates = document["gates"].as_array().unwrap();
     gates.iter().find(|gate| gate["name"] == name).unwrap().clone()
@@ -90,7 +90,7 @@ fn states(world: &World) -> Vec<String> {
 }
 
 /// How many runs of a ticket this clone has.
-fn runs_of(world: &World, ticket: &str) -> usize {
+pub(crate) fn runs_of(world: &World, ticket: &str) -> usize {
     let folder = world.root().join(".git/counterfoil/runs").join(ticket);
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }

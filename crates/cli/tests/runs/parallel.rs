@@ -354,6 +354,11 @@ impl Witness for Panics {
         self.ended.lock().unwrap().push((ticket.to_string(), words));
     }
 
+    fn delivered(&self, ticket: &TicketId) {
+        let words = "delivered already".to_owned();
+        self.ended.lock().unwrap().push((ticket.to_string(), words));
+    }
+
     fn goes_on(&self) -> bool {
         true
     }

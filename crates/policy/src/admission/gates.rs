@@ -203,8 +203,11 @@ pub(super) fn canceled(facts: &AdmissionFacts) -> Gate {
     }
 }
 
+/// Name of the gate that a ticket does not pass which was brought to its end.
+pub(super) const NOT_DONE: &str = "not_done";
+
 pub(super) fn consumed(facts: &AdmissionFacts) -> Gate {
-    const NAME: &str = "not_done";
+    const NAME: &str = NOT_DONE;
     let detail = match &facts.consumed {
         None => return yes(NAME, "no run has brought the ticket to its end"),
         Some(ConsumedFact::Run { run }) => format!("run `{run}` has brought the ticket to its end"),

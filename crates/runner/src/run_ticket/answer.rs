@@ -271,7 +271,7 @@ impl Waiting {
         let Standing { candidacy, how } = standing.map_err(RunError::from)?;
         let admission = candidacy.admission();
         if !admission.is_ready() {
-            return Err(refused(ticket, &admission).into());
+            return Err(refused(ticket, &candidacy.facts, &admission).into());
         }
         if how == How::Replaces {
             let ticket = ticket.clone();

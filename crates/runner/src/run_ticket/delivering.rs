@@ -91,7 +91,7 @@ pub(crate) async fn begin_or_go_on(
     let admission = candidacy.admission();
     let concludes = taken_up && has_delivered(known, repository);
     if candidacy.facts.trust != TrustFact::Trusted || !concludes && !admission.is_admitted() {
-        return Err(refused(ticket, &admission).into());
+        return Err(refused(ticket, &candidacy.facts, &admission).into());
     }
     let mut ready = candidacy.into_ready(workspace, Some(known)).map_err(RunError::from)?;
     if let Some(discovery) = known.discovery() {

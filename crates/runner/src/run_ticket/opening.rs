@@ -19,6 +19,7 @@ pub(super) fn new_run_id(ticket: &TicketId) -> Result<RunId, RunError> {
         .map_err(|error: ledger_core::InvalidName| RunError::Refused {
             ticket: ticket.clone(),
             blocker: Blocker::new(BlockerCode::NeedsPerson, error.to_string()),
+            is_delivered: false,
         })
 }
 

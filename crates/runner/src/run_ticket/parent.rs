@@ -94,7 +94,7 @@ impl<'a> Manager<'a> {
         candidacy.facts.is_temporary &= !options.allow_temporary;
         let admission = candidacy.admission();
         if !admission.is_ready_but_for_children() || candidacy.facts.trust != TrustFact::Trusted {
-            return Err(refused(ticket, &admission));
+            return Err(refused(ticket, &candidacy.facts, &admission));
         }
         let now = Timestamp::now();
         let mut earlier = match unfinished {
@@ -115,7 +115,9 @@ impl<'a> Manager<'a> {
             driver.resume(now)?;
         }
         if driver.run.source_lock().is_none() {
-            let lock = candidacy.source_lock().ok_or_else(|| refused(ticket, &admission))?;
+            let lock = candidacy
+                .source_lock()
+                .ok_or_else(|| refused(ticket, &candidacy.facts, &admission))?;
             driver.record(now, &Event::Entered(PhaseEvidence::SourceLockValidated(lock)))?;
         }
         let cause = PauseCause::Children;

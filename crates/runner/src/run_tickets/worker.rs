@@ -49,6 +49,11 @@ pub(super) fn stopped_by(ran: &Result<RunReport, RunError>) -> Option<Blocker> {
     }
 }
 
+/// Whether a run was refused only because the ticket is delivered.
+pub(super) fn is_delivered(ran: &Result<RunReport, RunError>) -> bool {
+    matches!(ran, Err(RunError::Refused { is_delivered: true, .. }))
+}
+
 /// What came of the children of a parent.
 enum Children {
     /// The parent itself is to be run.

@@ -70,8 +70,20 @@ const BRANCHES: &str = "refs/heads/";
 
 /// Where everything stands at this moment.
 pub fn status(workspace: &Workspace, now: Timestamp) -> Result<StatusReport, StatusError> {
+    status_beside(workspace, now, &BTreeSet::new())
+}
+
+/// The same where these are known to be delivered, which is not to be seen in the work tree yet.
+pub(crate) fn status_beside(
+    workspace: &Workspace,
+    now: Timestamp,
+    delivered: &BTreeSet<TicketId>,
+) -> Result<StatusReport, StatusError> {
     let ledger = workspace.ledger()?;
-    let world = World::look(workspace, &ledger, now)?;
+    let world = World {
+        delivered: delivered.clone(),
+        ..World::look(workspace, &ledger, now)?
+    };
     let rows = ledger.map(|folder| world.row(folder));
     let rows = Rows::new(rows, &world.packages, &ledger);
     let tickets: Vec<_> = rows.rows.iter().map(|row| world.ticket(row, &rows)).collect();
@@ -142,6 +154,8 @@ struct World<'a> {
     branches: Vec<(String, ObjectId)>,
     /// Tickets that this clone has runs of.
     with_runs: BTreeSet<String>,
+    /// Tickets that are delivered, whatever the work tree says.
+    delivered: BTreeSet<TicketId>,
 }
 
 impl<'a> World<'a> {
@@ -164,6 +178,7 @@ impl<'a> World<'a> {
             receipts: refs(RECEIPTS)?,
             branches: refs(BRANCHES)?,
             with_runs: tickets_with_runs(workspace).map_err(StatusError::Runs)?,
+            delivered: BTreeSet::new(),
         })
     }
 
@@ -176,7 +191,7 @@ impl<'a> World<'a> {
         };
         let parsed = contract.and_then(|bytes| Ok((TicketFile::parse(&bytes)?, bytes)));
         let has_receipt = named(&self.receipts, id.as_str()).is_some();
-        let said = if folder.has(TicketFileName::Result) {
+        let said = if folder.has(TicketFileName::Result) || self.delivered.contains(&id) {
             Said::Done
         } else if has_receipt {
             // The receipt alone says so: then it has to be this ticket's.

@@ -482,6 +482,7 @@ impl Night {
                     self.told_done.insert(ticket);
                 }
                 let end = TicketEnd {
+                    was_delivered: false,
                     is_done: *outcome == Outcome::Done,
                     stopped_by: match outcome {
                         Outcome::Blocked(blocker) => Some(blocker.clone()),

@@ -15,7 +15,7 @@ use crate::commands::Context;
 use crate::commands::clean::{size, words as kind};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{NOTICE, plain, styled};
+use crate::output::{GOOD, NOTICE, plain, styled};
 use crate::story::FailureFacts;
 
 /// After this many tickets in a row that could not be run for an error of the machine's, it is the machine and none of them.
@@ -155,6 +155,18 @@ impl Witness for Teller<'_> {
                 told.not_run.push(NotRun { ticket, error });
             }
         }
+    }
+
+    fn delivered(&self, ticket: &TicketId) {
+        let text = format!(
+            "{} {ticket}: its result is in the base, somebody else has delivered it; `git pull` brings it here\n",
+            styled(GOOD, "delivered")
+        );
+        let mut told = self.told();
+        (told.has_tried, told.is_idle) = (true, false);
+        told.postponed.remove(ticket);
+        let output = self.context.output;
+        self.say(&mut told, || Ok(output.story(&text)?));
     }
 
     fn goes_on(&self) -> bool {
