@@ -152,7 +152,7 @@ impl Repository {
             index,
             new: &new,
             trusts_mode: self.is_configured("core.fileMode", true),
-            is_sparse: self.is_configured("core.sparseCheckout", false),
+            is_sparse: self.is_sparse(),
             is_begun: begun.is_some(),
         };
         plan.steps = look.steps(&plan)?;
@@ -194,6 +194,11 @@ impl Repository {
     }
 
     /// A switch of the configuration, also of that of one work tree.
+    /// Whether only a part of what is committed is checked out, as the configuration says.
+    pub fn is_sparse(&self) -> bool {
+        self.is_configured("core.sparseCheckout", false)
+    }
+
     fn is_configured(&self, key: &str, default: bool) -> bool {
         let answer = self.git().reading("config").args(["--type=bool", "--get", key]).run();
         match answer.map(|answer| answer.stdout) {

@@ -24,7 +24,7 @@ use self::facts::{
     approval_of, canceled, claimed_by, consumed, discovery, failed_runs, in_file, is_temporary, manifests_for,
     plain_file_at, policy_at, specs_of, upstream,
 };
-pub(crate) use self::facts::{digest_in, policy_at_head};
+pub(crate) use self::facts::{differs_in, policy_at_head};
 use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
 use crate::disk::free_bytes;
@@ -216,9 +216,7 @@ impl Candidacy {
                 Some(tip) => plain_file_at(repository, tip, path)?.map(Digest::of),
                 None => None,
             };
-            // Another branch may be checked out when a run is taken up; a file that is not there says nothing.
-            let work_tree = digest_in(repository.work_dir(), path);
-            if work_tree.is_some() && work_tree != base {
+            if differs_in(repository.work_dir(), path, base) {
                 uncommitted.push(path.clone());
             }
             at_base.insert(path.clone(), base);

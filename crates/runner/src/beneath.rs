@@ -98,6 +98,41 @@ pub fn read_beneath(root: &Path, path: &RepoPath) -> Result<Vec<u8>, FileProblem
     }
 }
 
+/// What is at a path of a work tree. No link is followed: it could lead to where nothing is, or to what waits for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Nothing,
+    File(Vec<u8>),
+    /// A link, a folder, a pipe, or more than a document may have.
+    Other,
+}
+
+/// What is at a path below `root`. Only what the system refuses is an error.
+pub(crate) fn look_beneath(root: &Path, path: &RepoPath) -> Result<Seen, FileProblem> {
+    match read_beneath(root, path) {
+        Ok(bytes) => Ok(Seen::File(bytes)),
+        Err(FileProblem::Missing) => Ok(Seen::Nothing),
+        // Another branch may be checked out that has a file where the ledger is on this one.
+        Err(FileProblem::NotAFile) if is_below_a_file(root, path) => Ok(Seen::Nothing),
+        Err(FileProblem::NotAFile | FileProblem::TooLarge { .. } | FileProblem::Document(_)) => Ok(Seen::Other),
+        Err(problem @ FileProblem::Unreadable { .. }) => Err(problem),
+    }
+}
+
+/// Whether the first thing on the way that is no folder is a plain file.
+fn is_below_a_file(root: &Path, path: &RepoPath) -> bool {
+    let mut place = root.to_owned();
+    for part in folders_of(path) {
+        place.push(OsStr::from_bytes(part));
+        match place.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(metadata) => return metadata.is_file(),
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
 fn folders_of(path: &RepoPath) -> impl Iterator<Item = &[u8]> + Clone {
     let folders = path.parts().count().saturating_sub(1);
     path.parts().take(folders)

@@ -44,6 +44,7 @@ mod modes;
 mod notifications;
 mod overview;
 mod own_hooks;
+mod package_holes;
 mod packages;
 mod packages_in_clones;
 mod packages_on_one_branch;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::base::{Base, stored_receipt};
+use crate::beneath::{Seen, look_beneath};
 use crate::guard::ProcessIdentity;
 use git_delivery::{Repository, blob_id};
 use jiff::Timestamp;
@@ -156,9 +157,14 @@ pub(super) fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) ->
     }
 }
 
-/// Digest of a plain file of the work tree; none where there is none.
-pub(crate) fn digest_in(work_dir: &Path, path: &RepoPath) -> Option<Digest> {
-    crate::beneath::read_beneath(work_dir, path).ok().map(Digest::of)
+/// Whether the work tree has something at a path that is not a plain file with this digest. That nothing is there says nothing: another
+/// branch may be checked out when a run is taken up. What cannot be read is not known to be the same.
+pub(crate) fn differs_in(work_dir: &Path, path: &RepoPath, digest: Option<Digest>) -> bool {
+    match look_beneath(work_dir, path) {
+        Ok(Seen::Nothing) => false,
+        Ok(Seen::File(bytes)) => Some(Digest::of(bytes)) != digest,
+        Ok(Seen::Other) | Err(_) => true,
+    }
 }
 
 /// Who else runs the ticket now.

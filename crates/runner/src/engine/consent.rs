@@ -1,7 +1,5 @@
 //! Whether the consent that a run was started with still stands.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,8 +10,7 @@ use ledger_core::{
 };
 
 use super::{Engine, Failed, RunPlan, ticket_folder};
-use crate::beneath::read_beneath;
-use crate::ledger::FileProblem;
+use crate::beneath::{Seen, look_beneath};
 use crate::packages::{is_as_pinned, pinned_files};
 use crate::specs::{approval_of, overtaken_in};
 
@@ -120,14 +117,6 @@ fn tip(repository: &Repository, discovery: &Discovery) -> Result<Option<CommitId
     }
 }
 
-/// What is at a path. No link is followed: it could lead to where nothing is, or to what waits for ever.
-enum Seen {
-    Nothing,
-    File(Vec<u8>),
-    /// A link, a folder, a pipe, or more than a document may have.
-    Other,
-}
-
 /// Whatever the file says, and whatever it is, that it is there cancels the ticket.
 fn consent_canceled(seen: &Seen) -> Consent {
     let read = match seen {
@@ -147,29 +136,7 @@ fn consent_canceled(seen: &Seen) -> Consent {
 }
 
 fn in_work_tree(root: &Path, path: &RepoPath) -> Result<Seen, Failed> {
-    match read_beneath(root, path) {
-        Ok(bytes) => Ok(Seen::File(bytes)),
-        Err(FileProblem::Missing) => Ok(Seen::Nothing),
-        // Another branch may be checked out that has a file where the ledger is on this one.
-        Err(FileProblem::NotAFile) if is_below_a_file(root, path) => Ok(Seen::Nothing),
-        Err(FileProblem::NotAFile | FileProblem::TooLarge { .. } | FileProblem::Document(_)) => Ok(Seen::Other),
-        Err(problem @ FileProblem::Unreadable { .. }) => Err(Failed::of(&problem)),
-    }
-}
-
-/// Whether the first thing on the way that is no folder is a plain file.
-fn is_below_a_file(root: &Path, path: &RepoPath) -> bool {
-    let mut place = root.to_owned();
-    let folders = path.parts().count().saturating_sub(1);
-    for part in path.parts().take(folders) {
-        place.push(OsStr::from_bytes(part));
-        match place.symlink_metadata() {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(metadata) => return metadata.is_file(),
-            Err(_) => return false,
-        }
-    }
-    false
+    look_beneath(root, path).map_err(|problem| Failed::of(&problem))
 }
 
 fn in_tree(repository: &Repository, tree: TreeId, path: &RepoPath) -> Result<Seen, Failed> {

@@ -1,12 +1,13 @@
 //! How a ticket stands in its package before it runs.
 
 use git_delivery::ObjectError;
-use ledger_core::{Package, PackageName, StackedTicket, TicketFile, TicketId};
+use ledger_core::{CoveredFile, Package, PackageName, RepoPath, StackedTicket, TicketFile, TicketId};
 use policy::{DependencyState, PackageFact, PackageState};
 
 use super::{PackageSources, package_path};
-use crate::admit::digest_in;
-use crate::ledger::{Ledger, read_committed};
+use crate::admit::differs_in;
+use crate::beneath::{Seen, look_beneath};
+use crate::ledger::{Ledger, TicketFileName, read_committed};
 use crate::other_tickets::OtherTickets;
 
 /// How a ticket stands in its package, and what its run takes from that.
@@ -97,8 +98,8 @@ pub(crate) fn package_standing(
     Ok(standing)
 }
 
-/// Whether every file is as it was locked: all of them in the base, and in the work tree those that are there. There, somebody may be
-/// about to change what was agreed on; another branch may be checked out, which does not have them.
+/// Whether every file is as it was locked: all of them in the base, and in the work tree too. There, somebody may be about to change what
+/// was agreed on.
 fn lock_state(others: &OtherTickets<'_>, committed: &Ledger<'_>, package: &Package) -> PackageState {
     if !package.is_locked() {
         return PackageState::NotLocked;
@@ -112,13 +113,48 @@ fn lock_state(others: &OtherTickets<'_>, committed: &Ledger<'_>, package: &Packa
             }
         }
     }
-    let work_dir = others.repository.work_dir();
-    let changed =
-        |file: &&ledger_core::CoveredFile| digest_in(work_dir, &file.path).is_some_and(|digest| digest != file.sha256);
-    match package.lock.iter().find(changed) {
-        Some(file) => differs(format!("`{}` differs in the work tree", file.path)),
-        None => PackageState::Locked {
+    match hole_in_work_tree(others, package) {
+        Err(reason) => PackageState::Unknown { reason },
+        Ok(Some(difference)) => differs(difference),
+        Ok(None) => PackageState::Locked {
             files: package.lock.len(),
         },
     }
+}
+
+/// What of a lock does not hold in the work tree, and was not committed there. Another branch may be checked out, or an older state, which has
+/// files that the lock does not name, or does not have those that it names; a sparse work tree does not have them either.
+fn hole_in_work_tree(others: &OtherTickets<'_>, package: &Package) -> Result<Option<String>, String> {
+    let repository = others.repository;
+    let work_dir = repository.work_dir();
+    let changed = |file: &&CoveredFile| differs_in(work_dir, &file.path, Some(file.sha256));
+    if let Some(file) = package.lock.iter().find(changed) {
+        return Ok(Some(format!("`{}` differs in the work tree", file.path)));
+    }
+    let head = repository.head().map_err(|error| error.to_string())?;
+    let Some(head) = head.commit() else { return Ok(None) };
+    let tree = repository.commit_tree_id(head).map_err(|error| error.to_string())?;
+    let is_committed = |path: &RepoPath| match repository.entry_at(tree, path) {
+        Ok(side) => Ok(side.is_some()),
+        Err(error) => Err(error.to_string()),
+    };
+    let gone = |file: &&CoveredFile| matches!(look_beneath(work_dir, &file.path), Ok(Seen::Nothing));
+    let mut sparse = None;
+    for file in package.lock.iter().filter(gone) {
+        if is_committed(&file.path)? && !*sparse.get_or_insert_with(|| repository.is_sparse()) {
+            return Ok(Some(format!("`{}` is gone from the work tree", file.path)));
+        }
+    }
+    for folder in package.tickets.iter().filter_map(|id| others.ledger.ticket(id)) {
+        let mut paths = folder.other_files().map_err(|problem| problem.to_string())?;
+        if folder.written_plan().ok().flatten().is_some() {
+            paths.push(folder.path(TicketFileName::Plan));
+        }
+        for path in paths {
+            if !package.lock.iter().any(|file| file.path == path) && !is_committed(&path)? {
+                return Ok(Some(format!("`{path}` is in the work tree, and it is not in the lock")));
+            }
+        }
+    }
+    Ok(None)
 }
