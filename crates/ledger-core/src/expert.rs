@@ -8,7 +8,7 @@ use crate::id::ThreadId;
 use crate::object::TreeId;
 use crate::path::RepoPath;
 use crate::report::{InvalidReport, parse_answer, same_turn};
-use crate::review::{Finding, Severity};
+use crate::review::{Finding, Severity, empty_part_of, is_blank};
 
 /// A field that an expert knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -169,7 +169,7 @@ pub struct ExpertReview {
     pub turn: String,
     /// How it should go on
     pub recommendation: Recommendation,
-    /// The judgement in a few sentences
+    /// The judgement in a few sentences; never empty
     pub summary: String,
     /// What is wrong, most severe first; empty if nothing
     pub findings: Vec<Finding>,
@@ -210,7 +210,7 @@ pub const MAX_EXPERT_FINDINGS: usize = 50;
 
 impl ExpertReview {
     /// Reads the answer to an expert's turn with this label about this subject. Refuses anything else, however close, and an answer that
-    /// wants something else than going on and names neither a finding nor a next action.
+    /// says nothing, or wants something else than going on and names neither a finding nor a next action.
     pub fn parse(text: &str, turn: &str, subject: &ExpertSubject) -> Result<Self, InvalidReport> {
         let review: Self = parse_answer(text)?;
         same_turn(&review.turn, turn)?;
@@ -234,9 +234,13 @@ impl ExpertReview {
         if self.recommendation == stray {
             return Some(format!("`{}` is no recommendation about this", stray.as_str()));
         }
-        let is_empty = self.findings.is_empty() && self.next_action.trim().is_empty();
-        (self.recommendation != Recommendation::Proceed && is_empty)
-            .then(|| "it names neither a finding nor a next action".to_owned())
+        if self.recommendation != Recommendation::Proceed && self.findings.is_empty() && is_blank(&self.next_action) {
+            return Some("it names neither a finding nor a next action".to_owned());
+        }
+        if is_blank(&self.summary) {
+            return Some("`summary` is empty".to_owned());
+        }
+        empty_part_of(&self.findings)
     }
 
     /// Whether what was judged passes when findings of `block_on` and above stop it: whoever says proceed beside such a finding, or beside a
@@ -320,6 +324,20 @@ mod tests {
 
     fn finding(severity: &str) -> serde_json::Value {
         serde_json::json!({ "severity": severity, "place": "a.rs:1", "expected": "b", "actual": "c", "required_repair": "d" })
+    }
+
+    #[test]
+    fn an_answer_that_judges_nothing_or_finds_nothing_in_particular_is_none() {
+        let refused = |change: &dyn Fn(&mut serde_json::Value)| parsed(&TREE, change).unwrap_err();
+        let reason = refused(&|value| value["summary"] = " ".into());
+        assert!(reason.ends_with("`summary` is empty"), "{reason}");
+        for part in ["place", "expected", "actual", "required_repair"] {
+            let reason = refused(&|value| {
+                value["findings"] = serde_json::json!([finding("low"), finding("info")]);
+                value["findings"][1][part] = "".into();
+            });
+            assert!(reason.ends_with(&format!("`findings[1].{part}` is empty")), "{reason}");
+        }
     }
 
     #[test]

@@ -235,6 +235,7 @@ fn a_stop_of_an_expert_ends_the_run_for_good() {
 fn answers_of_another_form_turn_or_field_are_none_and_end_the_run_in_the_end() {
     let field = "text = '{ \"turn\": \"{turn}\", \"field\": \"performance\", \"recommendation\": \"proceed\", \"summary\": \"\", \
                  \"findings\": [], \"required_proof\": [], \"next_action\": \"\" }'";
+    let vague = "expert = { findings = [{ severity = \"info\", place = \"\", expected = \"b\", actual = \"c\", required_repair = \"d\" }] }";
     let huge = format!("expert = {{ summary = \"{}\" }}", "x".repeat(70_000));
     let many = format!(
         "expert = {{ findings = [{}] }}",
@@ -246,6 +247,8 @@ fn answers_of_another_form_turn_or_field_are_none_and_end_the_run_in_the_end() {
         "expert = { turn = \"another\" }",
         "review = { verdict = \"pass\" }",
         "expert = { recommendation = \"revise_plan\", next_action = \"plan\" }",
+        "expert = { summary = \" \" }",
+        vague,
         &huge,
         &many,
     ] {

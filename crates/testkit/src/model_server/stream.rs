@@ -238,7 +238,7 @@ fn usual_advice() -> Value {
 
 fn usual_expert() -> Value {
     json!({
-        "turn": "{turn}", "recommendation": "proceed", "summary": "", "findings": [], "required_proof": [], "next_action": "",
+        "turn": "{turn}", "recommendation": "proceed", "summary": "looked at it", "findings": [], "required_proof": [], "next_action": "",
     })
 }
 
@@ -248,7 +248,7 @@ fn usual_curation() -> Value {
 
 fn usual_review() -> Value {
     json!({
-        "turn": "{turn}", "verdict": "pass", "summary": "", "inspected": [], "findings": [], "weakened_tests": [], "residual_risks": [],
+        "turn": "{turn}", "verdict": "pass", "summary": "looked at it", "inspected": ["the change"], "findings": [], "weakened_tests": [], "residual_risks": [],
         "next_action": "",
     })
 }

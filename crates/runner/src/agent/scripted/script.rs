@@ -351,7 +351,7 @@ impl Answer {
             ),
             Self::Expert(fields) => filled(
                 json!({
-                    "turn": "{turn}", "recommendation": "proceed", "summary": "", "findings": [],
+                    "turn": "{turn}", "recommendation": "proceed", "summary": "looked at it", "findings": [],
                     "required_proof": [], "next_action": "",
                 }),
                 fields,
@@ -359,8 +359,8 @@ impl Answer {
             Self::Curation(fields) => filled(json!({ "turn": "{turn}", "notes": [], "handoff": "" }), fields),
             Self::Review(fields) => filled(
                 json!({
-                    "turn": "{turn}", "verdict": "pass", "summary": "", "inspected": [], "findings": [],
-                    "weakened_tests": [], "residual_risks": [], "next_action": "",
+                    "turn": "{turn}", "verdict": "pass", "summary": "looked at it", "inspected": ["the change"],
+                    "findings": usual_findings(fields), "weakened_tests": [], "residual_risks": [], "next_action": "",
                 }),
                 fields,
             ),
@@ -372,6 +372,18 @@ impl Answer {
 /// An advisor that is content.
 fn done() -> Map<String, Value> {
     [("next".to_owned(), Value::from("done"))].into_iter().collect()
+}
+
+/// What a reviewer finds who only says that it fails: an answer that names nothing is none.
+fn usual_findings(fields: &Map<String, Value>) -> Value {
+    if fields.get("verdict") != Some(&Value::from("fail")) {
+        return json!([]);
+    }
+    let summary = fields.get("summary").and_then(Value::as_str).unwrap_or_default();
+    json!([{
+        "severity": "high", "place": "the change", "expected": "what the ticket asks for",
+        "actual": if summary.is_empty() { "it is not there" } else { summary }, "required_repair": "do what the ticket asks for",
+    }])
 }
 
 /// The usual fields, with these in their place.
@@ -405,6 +417,7 @@ mod tests {
         };
         let review = ledger_core::Review::parse(&answer.text("r"), "r").unwrap();
         assert_eq!(review.verdict, ledger_core::Verdict::Fail);
+        assert_eq!(review.findings.len(), 1);
     }
 
     #[test]
