@@ -215,6 +215,55 @@ fn the_whole_is_seen_where_the_children_ran_in_another_clone_and_however_they_we
 }
 
 #[test]
+fn the_whole_is_seen_where_what_a_child_began_at_was_amended_since() {
+    let world = family_seen_as_a_whole();
+    fails(&world.foil(&["run", ONE]), 0);
+    let began = world.git(&["rev-parse", "HEAD"]);
+    world.git(&["commit", "-q", "--amend", "-m", "Amended"]);
+    assert_ne!(world.git(&["rev-parse", "HEAD"]), began);
+    assert_whole_was_seen(&world);
+    fails(&world.foil(&["verify", PARENT]), 0);
+}
+
+#[test]
+fn a_whole_that_begins_after_a_child_differs_when_it_is_verified() {
+    let world = family("");
+    fails(&world.foil(&["run", PARENT]), 0);
+    let verified = world.foil(&["verify", PARENT]);
+    fails(&verified, 0);
+    assert!(verified.to_string().contains("where the whole begins"), "{verified}");
+    // A child that began before what the reviewer of the whole was shown.
+    let name = format!("refs/counterfoil/receipts/{ONE}");
+    let receipt = world.git(&["show", &format!("{name}:receipt.json")]);
+    let mut receipt: Value = serde_json::from_str(&receipt).unwrap();
+    let root = world.git(&["rev-list", "--max-parents=0", "main"]);
+    assert_ne!(receipt["base"], json!(root));
+    receipt["base"] = json!(root);
+    let file = world.folder().join("receipt.json");
+    std::fs::write(&file, format!("{receipt}\n")).unwrap();
+    let blob = world.git(&["hash-object", "-w", file.to_str().unwrap()]);
+    let index = world.folder().join("index");
+    let with_index = |args: &[&str]| {
+        let output = world
+            .command("git")
+            .env("GIT_INDEX_FILE", &index)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    with_index(&["read-tree", &name]);
+    with_index(&["update-index", "--cacheinfo", &format!("100644,{blob},receipt.json")]);
+    let tree = with_index(&["write-tree"]);
+    let commit = world.git(&["commit-tree", &tree, "-m", "forged"]);
+    world.git(&["update-ref", &name, &commit]);
+    let verified = world.foil(&["verify", PARENT]);
+    fails(&verified, 12);
+    assert!(verified.to_string().contains("and `0001-one` began at"), "{verified}");
+}
+
+#[test]
 fn what_nobody_reviewed_in_a_child_calls_for_its_experts_and_gates_on_the_whole() {
     let world = family("[review]\nindependent = \"off\"\n[gates]\ncode_review = \"block\"\n");
     writer(&world, "one", &runs("mkdir db; echo one | tee one.txt >db/tables.sql"));

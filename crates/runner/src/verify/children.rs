@@ -3,6 +3,7 @@
 use ledger_core::{ChildEnd, CommitId, RepoPath, Run, TicketId};
 
 use super::{Verified, Verifier};
+use crate::base::stored_receipt;
 
 impl Verifier<'_> {
     pub(super) fn children(&mut self, run: &Run) {
@@ -14,13 +15,36 @@ impl Verifier<'_> {
             };
             let ticket = &child.ended.ticket;
             match commit.filter(|commit| self.repository.is_ancestor(*commit, base).unwrap_or(false)) {
-                Some(commit) => self.matches(WHAT, format!("`{ticket}` at {}", commit.short())),
+                Some(commit) => {
+                    self.matches(WHAT, format!("`{ticket}` at {}", commit.short()));
+                    self.began_within(run, ticket);
+                }
                 // After a squash, or in a history that was written anew, its record stands in its place.
                 None if self.has_record(run, base, ticket) => {
                     self.add(WHAT, Verified::Information, format!("`{ticket}`: by its record"));
                 }
                 None => self.differs(WHAT, format!("nothing of `{ticket}` is in the base {}", base.short())),
             }
+        }
+    }
+
+    /// What the reviewer of the whole saw begins no later than the change of each child whose receipt is here.
+    fn began_within(&mut self, run: &Run, child: &TicketId) {
+        const WHAT: &str = "where the whole begins";
+        let Ok(Some(receipt)) = stored_receipt(self.repository, child) else {
+            return;
+        };
+        let since = run.discovery().and_then(|discovery| discovery.since);
+        let began = receipt.base;
+        match since {
+            Some(since) if self.repository.is_ancestor(since, began).unwrap_or(false) => {
+                self.matches(WHAT, format!("at {}, no later than `{child}`", since.short()));
+            }
+            Some(since) => {
+                let detail = format!("at {}, and `{child}` began at {}", since.short(), began.short());
+                self.differs(WHAT, detail);
+            }
+            None => self.differs(WHAT, format!("nowhere, and `{child}` began at {}", began.short())),
         }
     }
 
