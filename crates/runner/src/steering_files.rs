@@ -97,7 +97,7 @@ impl SteeringFiles {
         let below = path.as_bytes().get(dir.as_bytes().len() + 1..).unwrap_or_default();
         let Some(stem) = below.strip_suffix(b".md") else {
             // Whoever wrote it took it for a pack, and it would have steered nobody.
-            if is_markdown(below) || read().is_ok_and(|bytes| bytes.starts_with(b"+++")) {
+            if is_markdown(below) || !is_kept_by_editor(below) && read().is_ok_and(|bytes| bytes.starts_with(b"+++")) {
                 self.unusable.push((path, PackProblem::Ending));
             }
             return;
@@ -268,6 +268,12 @@ pub(crate) fn is_copied(policy: &Policy, path: &RepoPath) -> bool {
         let below = path.as_bytes().strip_prefix(copied);
         below.is_some_and(|below| below.is_empty() || below.starts_with(b"/"))
     })
+}
+
+/// Whether a file is hidden, or a copy by its name.
+fn is_kept_by_editor(name: &[u8]) -> bool {
+    let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    file.starts_with(b".") || file.ends_with(b"~")
 }
 
 /// Whether a file by this name is Markdown, however its ending is written.

@@ -200,7 +200,7 @@ fn package(error: &PackageError) -> Option<String> {
 
 fn run(error: &RunError) -> Option<String> {
     match error {
-        RunError::Refused { ticket, blocker } => Some(blocker.next_step_for(ticket)),
+        RunError::Refused { ticket, blocker, .. } => Some(blocker.next_step_for(ticket)),
         error if error.code() == Some(BlockerCode::DiskFull) => {
             Some("free some space (`foil clean` shows what could go), then run it again: it goes on where it stopped".to_owned())
         }

@@ -187,7 +187,13 @@ fn what_is_wrong_with_a_pack_is_shown_at_its_place_and_no_ticket_that_it_stops_c
     world.write("ledger/steering/Shouted.MD", pack(ALWAYS, "x"));
     world.write("ledger/steering/long.markdown", pack(ALWAYS, "x"));
     world.write("ledger/steering/plain.txt", pack(ALWAYS, "x"));
-    world.write("ledger/steering/notes.txt", "x\n");
+    for no_pack in ["notes.txt", "README", "old.md~", ".hidden"] {
+        let text = match no_pack {
+            "old.md~" | ".hidden" => pack(ALWAYS, "x"),
+            _ => "x\n+++\n".to_owned(),
+        };
+        world.write(&format!("ledger/steering/{no_pack}"), text);
+    }
     std::os::unix::fs::symlink("security.md", world.root().join("ledger/steering/link.md")).unwrap();
     seen!("steering_check", world.foil(&["check"]));
     let said = world.foil(&["approve", TICKET]);

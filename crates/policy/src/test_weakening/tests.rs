@@ -4,8 +4,8 @@ use ledger_core::TicketFile;
 
 use super::*;
 
-mod programs;
 mod moved;
+mod programs;
 mod ways_around;
 
 /// To compile the patterns takes longer than what is tested.
