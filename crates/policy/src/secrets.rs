@@ -242,10 +242,10 @@ impl SecretRules {
 /// Where the lines of a key end that begins before `start`: at its last line, or after what looks like such lines.
 fn end_of_key(text: &str, start: usize) -> usize {
     let rest = &text.as_bytes()[start..];
-    let mark = rest
-        .windows(8)
-        .take(LONGEST_KEY)
-        .position(|window| window == b"-----END");
+    let near = &rest[..rest.len().min(LONGEST_KEY)];
+    // Not the end of another one.
+    let next = near.windows(5).position(|window| window == b"-----");
+    let mark = next.filter(|next| near[*next..].starts_with(b"-----END "));
     let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\\"'`,;#>*|%\r\n \t".contains(byte);
     start + mark.unwrap_or_else(|| rest.iter().take_while(|byte| belongs(byte)).count())
 }

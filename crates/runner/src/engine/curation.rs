@@ -1,7 +1,7 @@
 //! The curator's turn, and what becomes of its notes.
 
 use git_delivery::Repository;
-use ledger_core::{BlockerCode, Curation, JudgedCuration, Observation, Run, TreeId};
+use ledger_core::{BlockerCode, Curation, JudgedCuration, Observation, RepoPath, Run, TreeId};
 use policy::{MemoryFacts, MemoryPaths, SecretRules, note_violations};
 
 use super::reading::SeenEnd;
@@ -104,6 +104,15 @@ fn facts(
                 .extend(secrets.into_iter().map(|secret| (path.clone(), secret)));
         }
         facts.files.insert(path.clone());
+    }
+    // Also before anything of ours is put before its lines.
+    for note in &curation.notes {
+        if let Ok(path) = note.path.parse::<RepoPath>() {
+            let secrets = rules.scan(&path, note.text.as_bytes());
+            facts
+                .secrets
+                .extend(secrets.into_iter().map(|secret| (path.clone(), secret)));
+        }
     }
     // As prose has no path of its own, it is looked at like the record that it goes into.
     if let Ok(path) = "handoff.md".parse() {
