@@ -193,12 +193,12 @@ impl Repository {
         })
     }
 
-    /// A switch of the configuration, also of that of one work tree.
     /// Whether only a part of what is committed is checked out, as the configuration says.
     pub fn is_sparse(&self) -> bool {
         self.is_configured("core.sparseCheckout", false)
     }
 
+    /// A switch of the configuration, also of that of one work tree.
     fn is_configured(&self, key: &str, default: bool) -> bool {
         let answer = self.git().reading("config").args(["--type=bool", "--get", key]).run();
         match answer.map(|answer| answer.stdout) {

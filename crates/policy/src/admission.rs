@@ -313,10 +313,11 @@ impl Admission {
         })
     }
 
-    /// Whether nothing keeps the ticket from running but that it was brought to its end.
-    pub fn refuses_only_what_is_done(&self) -> bool {
-        let mut refusing = self.gates.iter().filter(|gate| matches!(gate.verdict, Verdict::No(_)));
-        refusing.next().is_some_and(|gate| gate.name == gates::NOT_DONE) && refusing.next().is_none()
+    /// Whether what keeps the ticket from running is, before anything else, that it was brought to its end. What later gates say no to follows
+    /// from that: a delivery changes what they look at.
+    pub fn refuses_what_is_done(&self) -> bool {
+        let refusing = self.gates.iter().find(|gate| matches!(gate.verdict, Verdict::No(_)));
+        refusing.is_some_and(|gate| gate.name == gates::NOT_DONE)
     }
 
     /// Why the ticket may not run: the first gate that says no, else the first that nobody knows.

@@ -503,8 +503,7 @@ fn refused(ticket: &TicketId, facts: &AdmissionFacts, admission: &Admission) -> 
     RunError::Refused {
         ticket: ticket.clone(),
         blocker: admission.blocker().unwrap_or_else(unclear),
-        is_delivered: matches!(facts.consumed, Some(ConsumedFact::Result { .. }))
-            && admission.refuses_only_what_is_done(),
+        is_delivered: matches!(facts.consumed, Some(ConsumedFact::Result { .. })) && admission.refuses_what_is_done(),
     }
 }
 

@@ -242,21 +242,17 @@ fn a_whole_that_begins_after_a_child_differs_when_it_is_verified() {
     let file = world.folder().join("receipt.json");
     std::fs::write(&file, format!("{receipt}\n")).unwrap();
     let blob = world.git(&["hash-object", "-w", file.to_str().unwrap()]);
-    let index = world.folder().join("index");
-    let with_index = |args: &[&str]| {
-        let output = world
-            .command("git")
-            .env("GIT_INDEX_FILE", &index)
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{args:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    with_index(&["read-tree", &name]);
-    with_index(&["update-index", "--cacheinfo", &format!("100644,{blob},receipt.json")]);
-    let tree = with_index(&["write-tree"]);
-    let commit = world.git(&["commit-tree", &tree, "-m", "forged"]);
+    let tree = world.folder().join("tree");
+    let forge = "git read-tree $1 && git update-index --cacheinfo 100644,$2,receipt.json && git write-tree >$3";
+    let status = world
+        .command("sh")
+        .env("GIT_INDEX_FILE", world.folder().join("index"))
+        .args(["-c", forge, "sh", &name, &blob, tree.to_str().unwrap()])
+        .status();
+    assert!(status.unwrap().success());
+    let tree = std::fs::read_to_string(&tree).unwrap();
+    let tree = tree.trim_end();
+    let commit = world.git(&["commit-tree", tree, "-m", "forged"]);
     world.git(&["update-ref", &name, &commit]);
     let verified = world.foil(&["verify", PARENT]);
     fails(&verified, 12);

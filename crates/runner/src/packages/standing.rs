@@ -147,7 +147,7 @@ fn hole_in_work_tree(others: &OtherTickets<'_>, package: &Package) -> Result<Opt
     }
     for folder in package.tickets.iter().filter_map(|id| others.ledger.ticket(id)) {
         let mut paths = folder.other_files().map_err(|problem| problem.to_string())?;
-        if folder.written_plan().ok().flatten().is_some() {
+        if !matches!(folder.written_plan(), Ok(None)) {
             paths.push(folder.path(TicketFileName::Plan));
         }
         for path in paths {

@@ -101,8 +101,8 @@ pub fn review_prompt(task: &ReviewTask<'_>) -> String {
          - Wrong behaviour, missed cases, security, loss of data; tests that assert nothing, were weakened, skipped or removed.\n\
          - Is it as simple as it can be, and does it read like the code around it?\n\n\
          Verdict `fail` if anything must be repaired first; then name each finding with place, what is expected, what is so, and the \
-         required repair. Say in `summary` what you judged and in `inspected` what you looked at; an answer that leaves one of these empty is asked \
-         for again.\n\n\
+         required repair. Say in `summary` what you judged and in `inspected` what you looked at; an answer that leaves one of these or a part \
+         of a finding empty, or fails without a finding, is asked for again.\n\n\
          ## Your answer\n\nEnd with one JSON object of the given schema and nothing else. Its property `turn` is exactly: {}",
         task.label
     );

@@ -17,23 +17,29 @@ impl Verifier<'_> {
             match commit.filter(|commit| self.repository.is_ancestor(*commit, base).unwrap_or(false)) {
                 Some(commit) => {
                     self.matches(WHAT, format!("`{ticket}` at {}", commit.short()));
-                    self.began_within(run, ticket);
+                    self.began_within(run, base, ticket);
                 }
                 // After a squash, or in a history that was written anew, its record stands in its place.
                 None if self.has_record(run, base, ticket) => {
                     self.add(WHAT, Verified::Information, format!("`{ticket}`: by its record"));
+                    self.began_within(run, base, ticket);
                 }
                 None => self.differs(WHAT, format!("nothing of `{ticket}` is in the base {}", base.short())),
             }
         }
     }
 
-    /// What the reviewer of the whole saw begins no later than the change of each child whose receipt is here.
-    fn began_within(&mut self, run: &Run, child: &TicketId) {
+    /// What the reviewer of the whole saw begins no later than the change of each child whose receipt is here, and of a delivery that the base
+    /// holds: after a squash the two begin elsewhere.
+    fn began_within(&mut self, run: &Run, base: CommitId, child: &TicketId) {
         const WHAT: &str = "where the whole begins";
         let Ok(Some(receipt)) = stored_receipt(self.repository, child) else {
             return;
         };
+        let delivered = receipt.delivered.as_ref().map(|delivered| delivered.records);
+        if !delivered.is_some_and(|records| self.repository.is_ancestor(records, base).unwrap_or(false)) {
+            return;
+        }
         let since = run.discovery().and_then(|discovery| discovery.since);
         let began = receipt.base;
         match since {
