@@ -13,7 +13,7 @@ use ledger_core::{BlockerCode, Grants, Violation};
 
 use crate::config::Policy;
 pub(crate) use rules::word_of_a_person;
-pub(crate) use words::{Command, SHELLS, commands_of, declared_seconds, quoted};
+pub(crate) use words::{Command, SHELLS, base_name, commands_of, declared_seconds, quoted};
 use words::{as_written, commands_within};
 
 /// The longest line that is judged; a longer one is refused. No system starts a shell with a longer script as its argument.

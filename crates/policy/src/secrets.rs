@@ -246,7 +246,7 @@ fn end_of_key(text: &str, start: usize) -> usize {
     // Not the end of another one.
     let next = near.windows(5).position(|window| window == b"-----");
     let mark = next.filter(|next| near[*next..].starts_with(b"-----END "));
-    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\\"'`,;#>*|%\r\n \t".contains(byte);
+    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-\\\"'`,;#>*|%\r\n \t".contains(byte);
     start + mark.unwrap_or_else(|| rest.iter().take_while(|byte| belongs(byte)).count())
 }
 

@@ -384,7 +384,7 @@ fn is_assignment(word: &str) -> bool {
     })
 }
 
-fn base_name(word: &str) -> &str {
+pub(crate) fn base_name(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 

@@ -29,11 +29,17 @@ pub(super) const PRIVATE_KEY: &str = "private key";
 
 /// All byte-wise (`(?-u)`): content need not be UTF-8. Repetitions are bounded, so that a match cannot grow with the file.
 pub(super) const PATTERNS: &[Pattern] = &[
-    // A name alone, as in code that reads keys, is no key: at least some of its body must follow. In between may stand whatever begins and
-    // ends lines where a key is quoted, commented out, or a text of a program; and its headers.
+    // A name alone, as in code that reads keys, is no key: at least some of its body must follow.
     pattern(
         PRIVATE_KEY,
+        r"(?-u)-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\\[rn]|[\r\n \t\x22+])+(?:[A-Za-z][A-Za-z-]{2,20}: [^\r\n]{0,200}[\r\n]+)*[\r\n \t\x22+]*([A-Za-z0-9+/=]{24,100})",
+    ),
+    // The same where in between stands whatever begins and ends lines of a key that is quoted, commented out, or a text of a program. A long name
+    // may follow there as well, so that it has to look like one.
+    checked(
+        PRIVATE_KEY,
         r"(?-u)-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\\[rn]|[^A-Za-z0-9]){1,200}(?:[A-Za-z][A-Za-z-]{2,20}: [^\r\n]{0,200}[\r\n](?:\\[rn]|[^A-Za-z0-9]){0,200}){0,8}([A-Za-z0-9+/=]{24,100})",
+        is_random,
     ),
     pattern("PuTTY private key", r"(?-u)PuTTY-User-Key-File-[0-9]: [a-z0-9-]{3,30}"),
     pattern("age secret key", r"(?-u)\b(AGE-SECRET-KEY-1[0-9A-Z]{58})\b"),

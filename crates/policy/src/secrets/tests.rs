@@ -47,6 +47,7 @@ fn a_private_key_is_found_however_its_lines_begin_and_end() {
     for text in [
         format!("It begins with `{begin}`, and then lines follow."),
         format!("if text.startswith('{begin}'): return None"),
+        format!("assertEquals(\"{begin}\", privateKeyFromPkcs8PemString);"),
         format!("{begin}\n...\n-----END PRIVATE KEY-----\n"),
         format!("{begin}\n# {}", &key[..20]),
     ] {

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Command, SHELLS, commands_of};
+use crate::commands::{Command, SHELLS, base_name, commands_of};
 
 /// Programs that read the file which they are given as one.
-const INTERPRETERS: [&str; 24] = [
+const INTERPRETERS: [&str; 21] = [
     ".",
     "source",
-    "awk",
     "bun",
-    "coverage",
-    "dotnet",
     "elixir",
     "groovy",
     "java",
@@ -39,8 +36,9 @@ const READ_BESIDES: [&str; 7] = ["-r", "--require", "--import", "--loader", "--p
 const SETTINGS: [&str; 5] = ["-c", "--config", "--config-file", "--rcfile", "--configuration"];
 
 /// Programs that run the command behind this word, or behind them.
-const RUNNERS: [(&str, Option<&str>); 15] = [
+const RUNNERS: [(&str, Option<&str>); 16] = [
     ("bundle", Some("exec")),
+    ("coverage", Some("run")),
     ("deno", Some("run")),
     ("go", Some("run")),
     ("npm", Some("exec")),
@@ -76,6 +74,10 @@ impl CheckCommands {
             let mut folder = String::new();
             for command in commands_of(&line) {
                 all.add(&folder, &command);
+                // The folder of a subshell ends with it, and one that is computed is not known.
+                if !folder.is_empty() {
+                    all.add("", &command);
+                }
                 if let ("cd" | "pushd", [to]) = (command.program(), command.arguments()) {
                     folder = joined(&folder, to);
                 }
@@ -106,13 +108,13 @@ impl CheckCommands {
         let mut called = command.called.as_str();
         let mut arguments = command.arguments();
         while let Some((first, behind)) = behind_runner(called, arguments) {
-            if called == "go" {
+            if base_name(called) == "go" {
                 self.add_folder(folder, first);
             }
             (called, arguments) = (first, behind);
         }
         self.add_program(folder, called);
-        let program = called.rsplit('/').next().unwrap_or_default();
+        let program = base_name(called);
         self.called.insert(program.to_owned());
         if is_interpreter(program) {
             self.add_scripts(folder, arguments);
@@ -141,7 +143,8 @@ impl CheckCommands {
             if before == "-m" {
                 let module = word.replace('.', "/");
                 self.add_program(folder, &format!("{module}.py"));
-                self.add_folder(folder, &module);
+                self.add_program(folder, &format!("{module}/__main__.py"));
+                self.add_program(folder, &format!("{module}/__init__.py"));
                 return;
             }
             match word.split_once('=') {
@@ -177,7 +180,8 @@ impl CheckCommands {
 
 /// The command behind a program that only runs others.
 fn behind_runner<'a>(called: &str, arguments: &'a [String]) -> Option<(&'a str, &'a [String])> {
-    let (_, verb) = RUNNERS.iter().find(|(program, _)| *program == called)?;
+    let name = base_name(called);
+    let (_, verb) = RUNNERS.iter().find(|(program, _)| *program == name)?;
     let behind = match verb {
         Some(verb) => {
             let at = arguments.iter().position(|word| word == verb)?;
@@ -226,15 +230,22 @@ mod tests {
             ("python tools", &["python", "tools", "tools/__main__.py"]),
             (
                 "python -m tools.quality",
-                &["python", "tools/quality.py", "tools/quality/"],
+                &["python", "tools/quality.py", "tools/quality/__init__.py"],
             ),
             (
                 "node -r ./set.js tools/q.js src/a.js",
                 &["node", "set.js", "tools/q.js"],
             ),
             ("node --import=./set.js q.js", &["node", "q.js", "set.js"]),
-            ("cd tools && sh quality.sh", &["cd", "tools/quality.sh", "tools/sh"]),
-            ("cd a; cd ../b && ./c", &["a/cd", "b/c", "cd"]),
+            (
+                "cd tools && sh quality.sh",
+                &["cd", "quality.sh", "sh", "tools/quality.sh", "tools/sh"],
+            ),
+            ("cd a; cd ../b && ./c", &["a/cd", "b/c", "c", "cd"]),
+            (
+                "(cd a && true) && /usr/bin/npx tsx b.ts",
+                &["a/b.ts", "a/true", "a/tsx", "b.ts", "cd", "true", "tsx"],
+            ),
             ("./tools//q --all src/x.py", &["tools/q"]),
             ("$PWD/q && ${PWD}/r", &["q", "r"]),
             ("sh -ec './q | sort'", &["q", "sort"]),

@@ -130,16 +130,19 @@ impl TestRules {
             return Some(Role::Tests(language, Extent::Whole));
         }
         let is_run = self.checks.run(&text);
+        let is_named = is_run || self.checks.name(&text);
         // What a check runs, not what it looks at.
-        if (is_run || self.checks.name(&text)) && is_check_script(stem, &extension) {
+        if is_named && is_check_script(stem, &extension) {
+            return Some(Role::Configuration(ConfigurationKind::Whole));
+        }
+        // Among tools a name is enough, and where a check runs tasks, which call them, not even that is needed.
+        let is_program = language.is_some() || is_check_script(stem, &extension);
+        let is_tool = is_program && folders.iter().any(|folder| is_of_tools(folder));
+        if is_tool && (is_named || self.checks.call(&TASK_RUNNERS)) {
             return Some(Role::Configuration(ConfigurationKind::Whole));
         }
         if is_run {
-            let is_tool = folders.iter().any(|folder| is_of_tools(folder));
-            return Some(Role::Configuration(match is_tool {
-                true => ConfigurationKind::Whole,
-                false => ConfigurationKind::Shared,
-            }));
+            return Some(Role::Configuration(ConfigurationKind::Shared));
         }
         if in_tests && is_data(&extension) {
             return Some(Role::Data);
@@ -175,6 +178,12 @@ fn is_data(extension: &str) -> bool {
             | "bin"
     )
 }
+
+/// Programs that run what a file of the repository says under a name.
+const TASK_RUNNERS: [&str; 14] = [
+    "make", "gmake", "just", "rake", "task", "npm", "pnpm", "yarn", "bun", "gradle", "gradlew", "composer", "invoke",
+    "mix",
+];
 
 /// Whether a folder holds what a project is built and looked after with, and not what it is.
 fn is_of_tools(folder: &str) -> bool {

@@ -880,6 +880,18 @@ fn what_a_file_is_called_says_whether_it_tests() {
 
 #[test]
 fn nested_and_endless_files_are_judged() {
+    // Each part of a decorator begins as a test does.
+    let decorated = |count: usize| format!("@a({})\ndef test_a():\n    assert 1\n", "async def, ".repeat(count));
+    assert!(
+        !hunks(&[(
+            "tests/test_a.py",
+            &decorated(10_000),
+            &decorated(20_000).replace('1', "2")
+        )])
+        .is_empty()
+    );
+    let endless = "func TestMain( 1, ".repeat(7_000);
+    assert!(hunks(&[("m_test.go", "package m\n", &endless)]).len() <= MAX_WEAKENED_TESTS + 1);
     for (path, unit) in [
         ("tests/a.test.js", "it('a', () => { expect(1)."),
         ("tests/a.rs", "#[test] fn a( assert!(1) #[cfg(test)] "),

@@ -24,8 +24,9 @@ pub(super) fn of_package_json(text: &str, checks: &CheckCommands) -> Option<Vec<
             .collect(),
         calls: words(script).collect(),
     });
+    let are_called = checks.call(&["npm", "pnpm", "yarn", "bun", "npx"]);
     let reached = reached(&tasks.collect::<Vec<_>>(), |name| {
-        checks.name(name) || is_called_like_one(name)
+        is_called_like_one(name) || are_called && checks.name(name)
     });
     let mut pieces: Vec<_> = scripts
         .iter()

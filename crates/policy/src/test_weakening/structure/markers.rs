@@ -61,6 +61,9 @@ const ALWAYS: [&str; 19] = [
 ];
 
 /// What a marker has never run, or never fail, if it does not depend on anything: a test, or what holds several.
+/// The most tokens that are looked through for what a function begins with.
+const SIGNATURE: usize = 100;
+
 fn idle(file: &Structure<'_>, range: &Range<usize>) -> Range<usize> {
     // An attribute that never ends is not read to its end.
     let mut words = range.clone().take(20).filter_map(|at| file.word(at));
@@ -320,7 +323,8 @@ fn python(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
     if let Some(test) = file.test_of(at).and_then(|test| file.tests.get(test)) {
         // Without a plugin that waits for it, nobody runs it; a decorator may name one.
         let is_waited_for = || {
-            let words = file.slice(&(test.range.start..at)).iter();
+            let from = test.range.start.max(at.saturating_sub(SIGNATURE));
+            let words = file.slice(&(from..at)).iter();
             words
                 .into_iter()
                 .any(|word| ["asyncio", "anyio", "trio"].iter().any(|name| word.is(name)))
@@ -367,8 +371,8 @@ fn python(file: &Structure<'_>, at: usize) -> Option<Range<usize>> {
 fn go(file: &Structure<'_>, at: usize) -> Option<(Range<usize>, bool)> {
     // It decides whether the tests of its package run at all.
     if file.are(at, &["func", "TestMain", "("]) {
-        let end = (at..file.tokens.len()).find(|open| file.is(*open, "{"));
-        return Some((at..end.map_or(file.tokens.len(), |open| file.group_end(open)), true));
+        let end = (at..file.tokens.len()).take(SIGNATURE).find(|open| file.is(*open, "{"));
+        return Some((at..end.map_or(at + 3, |open| file.group_end(open)), true));
     }
     skips_of_go(file, at).map(|range| (range, false))
 }

@@ -32,6 +32,11 @@ fn a_program_that_a_check_runs_is_found_whatever_its_name_and_its_language() {
         ("cd tools && ./quality", "tools/quality"),
         ("uv run python -m tools.quality", "tools/quality.py"),
         ("go run ./hack/quality", "hack/quality/main.go"),
+        ("(cd web && true) && python3 quality.py", "quality.py"),
+        // What a target or a script calls is not followed; among tools all that may be called counts.
+        ("make -s quality", "tools/q.py"),
+        ("npm run quality", "scripts/v.js"),
+        ("cat tools/q.py | python3", "tools/q.py"),
         ("eslint -c conf/rules.js src", "conf/rules.js"),
         ("mypy --config-file=types.cfg src", "types.cfg"),
         // What says test by its name, and of which nobody can tell what it tests.
@@ -56,6 +61,11 @@ fn what_a_program_of_a_check_looks_at_is_no_way_of_running_tests() {
         ("grep -q x notes.txt", "notes.txt"),
         ("sh run.sh", "src/run.sh"),
         ("pytest src", "src/mail.py"),
+        ("pytest src", "tools/q.py"),
+        ("make quality", "tools/rows.csv"),
+        ("make quality", "src/q.py"),
+        ("python3 -m app --self-check", "app/mail.py"),
+        ("dotnet build src/App/App.csproj", "src/App/App.csproj"),
     ] {
         assert_eq!(found(run, path, "one()\n", "two()\n"), [], "{run}");
     }
