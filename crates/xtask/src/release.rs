@@ -37,7 +37,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
     let make = |name: &str| -> Result<Release, TaskError> {
         let clone = folder.join("built").join(name);
         std::fs::create_dir_all(&clone).map_err(TaskError::file(&clone))?;
-        succeed(program("git", &["clone", "--quiet", &from, "."], &clone))?;
+        succeed(program(
+            "git",
+            &["clone", "--quiet", "--no-checkout", &from, "."],
+            &clone,
+        ))?;
+        // Somebody may commit while the first one is built.
+        succeed(program("git", &["checkout", "--quiet", "--detach", &commit], &clone))?;
         println!("building {commit} in {}", clone.display());
         Ok(Release {
             program: build(&clone, &committed)?,
