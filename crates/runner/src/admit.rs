@@ -20,11 +20,11 @@ use policy::{
 
 use self::children::{Children, children_of};
 pub use self::error::AdmitError;
+pub(crate) use self::facts::policy_at_head;
 use self::facts::{
-    approval_of, canceled, claimed_by, consumed, discovery, failed_runs, in_file, is_temporary, manifests_for,
-    plain_file_at, policy_at, specs_of, upstream,
+    approval_of, canceled, claimed_by, consumed, differs_in, discovery, failed_runs, in_file, is_temporary,
+    manifests_for, plain_file_at, policy_at, specs_of, upstream,
 };
-pub(crate) use self::facts::{differs_in, policy_at_head};
 use crate::base::{Base, choose_base, runner_identity};
 use crate::consent::required_files;
 use crate::disk::free_bytes;

@@ -160,7 +160,7 @@ pub(super) fn approval_of(folder: Option<&TicketFolder<'_>>, path: &RepoPath) ->
 /// Whether the work tree has something at a path that is not a plain file with this digest. That nothing is there says nothing: another
 /// branch may be checked out when a run is taken up. What cannot be read is not known to be the same, unless there is no such file to be the
 /// same as: whoever asks for one tells of that.
-pub(crate) fn differs_in(work_dir: &Path, path: &RepoPath, digest: Option<Digest>) -> bool {
+pub(super) fn differs_in(work_dir: &Path, path: &RepoPath, digest: Option<Digest>) -> bool {
     match look_beneath(work_dir, path) {
         Ok(Seen::Nothing) => false,
         Ok(Seen::File(bytes)) => Some(Digest::of(bytes)) != digest,

@@ -1,11 +1,10 @@
 //! How a ticket stands in its package before it runs.
 
 use git_delivery::ObjectError;
-use ledger_core::{CoveredFile, Package, PackageName, RepoPath, StackedTicket, TicketFile, TicketId};
+use ledger_core::{CoveredFile, Digest, Package, PackageName, RepoPath, StackedTicket, TicketFile, TicketId};
 use policy::{DependencyState, PackageFact, PackageState};
 
 use super::{PackageSources, package_path};
-use crate::admit::differs_in;
 use crate::beneath::{Seen, look_beneath};
 use crate::ledger::{Ledger, TicketFileName, read_committed};
 use crate::other_tickets::OtherTickets;
@@ -127,9 +126,13 @@ fn lock_state(others: &OtherTickets<'_>, committed: &Ledger<'_>, package: &Packa
 fn hole_in_work_tree(others: &OtherTickets<'_>, package: &Package) -> Result<Option<String>, String> {
     let repository = others.repository;
     let work_dir = repository.work_dir();
-    let changed = |file: &&CoveredFile| differs_in(work_dir, &file.path, Some(file.sha256));
-    if let Some(file) = package.lock.iter().find(changed) {
-        return Ok(Some(format!("`{}` differs in the work tree", file.path)));
+    let mut gone: Vec<&CoveredFile> = Vec::new();
+    for file in &package.lock {
+        match look_beneath(work_dir, &file.path) {
+            Ok(Seen::File(bytes)) if Digest::of(&bytes) == file.sha256 => {}
+            Ok(Seen::Nothing) => gone.push(file),
+            _ => return Ok(Some(format!("`{}` differs in the work tree", file.path))),
+        }
     }
     let head = repository.head().map_err(|error| error.to_string())?;
     let Some(head) = head.commit() else { return Ok(None) };
@@ -138,9 +141,8 @@ fn hole_in_work_tree(others: &OtherTickets<'_>, package: &Package) -> Result<Opt
         Ok(side) => Ok(side.is_some()),
         Err(error) => Err(error.to_string()),
     };
-    let gone = |file: &&CoveredFile| matches!(look_beneath(work_dir, &file.path), Ok(Seen::Nothing));
     let mut sparse = None;
-    for file in package.lock.iter().filter(gone) {
+    for file in gone {
         if is_committed(&file.path)? && !*sparse.get_or_insert_with(|| repository.is_sparse()) {
             return Ok(Some(format!("`{}` is gone from the work tree", file.path)));
         }
