@@ -83,9 +83,45 @@ impl ConfigurationKind {
                 | "psalm.xml"
                 | "checkstyle.xml"
                 | "detekt.yml"
+                | "deny.toml"
+                | "rustfmt.toml"
+                | ".rustfmt.toml"
+                | ".clang-tidy"
+                | ".clang-format"
+                | "phpcs.xml"
+                | "phpcs.xml.dist"
+                | ".phpcs.xml"
+                | ".php-cs-fixer.php"
+                | ".php-cs-fixer.dist.php"
+                | ".editorconfig"
+                | ".yamllint"
+                | ".yamllint.yml"
+                | ".yamllint.yaml"
+                | ".hadolint.yaml"
+                | ".bandit"
+                | ".pre-commit-config.yaml"
+                | "lefthook.yml"
+                | ".swiftlint.yml"
+                | ".credo.exs"
+                | ".sqlfluff"
+                | ".ansible-lint"
+                | ".gitleaks.toml"
+                | ".tflint.hcl"
+                | ".oxlintrc.json"
+                | "typos.toml"
+                | "_typos.toml"
+                | ".typos.toml"
+                | "cspell.json"
+                | ".vale.ini"
+                | "ty.toml"
         ) || begins(&[
             ".eslintrc",
             "eslint.config.",
+            ".stylelintrc",
+            "stylelint.config.",
+            ".prettierrc",
+            "prettier.config.",
+            ".markdownlint",
             ".golangci.",
             "jest.config.",
             "vitest.config.",
@@ -106,14 +142,17 @@ impl ConfigurationKind {
             return Some(Self::Whole);
         }
         Some(match name {
-            "package.json" => Self::PackageJson,
+            "package.json" | "composer.json" | "deno.json" => Self::PackageJson,
             "pyproject.toml" => Self::PyProject,
             "cargo.toml" => Self::CargoToml,
             "setup.cfg" => Self::SetupCfg,
             "makefile" | "gnumakefile" | "justfile" | ".justfile" => Self::Targets,
+            // What they include.
+            _ if begins(&["makefile."]) || name.ends_with(".mk") || name.ends_with(".just") => Self::Targets,
             "rakefile" | "taskfile.yml" | "taskfile.yaml" => Self::Tasks,
+            _ if name.ends_with(".rake") => Self::Tasks,
             "cmakelists.txt" | "meson.build" | "build.gradle" | "build.gradle.kts" | "gradle.properties"
-            | "pom.xml" | "composer.json" | "deno.json" | "deno.jsonc" | "mix.exs" => Self::Lines,
+            | "pom.xml" | "deno.jsonc" | "mix.exs" => Self::Lines,
             _ if begins(&["vite.config."]) => Self::Mixed,
             // How strictly types are checked.
             _ if name.ends_with(".json") && begins(&["tsconfig.", "jsconfig."]) => Self::Shared,

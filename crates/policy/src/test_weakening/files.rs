@@ -129,7 +129,7 @@ impl TestRules {
         if let (Some(language), true) = (language, in_tests || is_test_name(stem)) {
             return Some(Role::Tests(language, Extent::Whole));
         }
-        let is_run = self.checks.run(&text);
+        let is_run = self.checks.run(&text) || self.checks.call(runners_of(&name.to_ascii_lowercase()));
         let is_named = is_run || self.checks.name(&text);
         // What a check runs, not what it looks at.
         if is_named && is_check_script(stem, &extension) {
@@ -184,6 +184,19 @@ const TASK_RUNNERS: [&str; 14] = [
     "make", "gmake", "just", "rake", "task", "npm", "pnpm", "yarn", "bun", "gradle", "gradlew", "composer", "invoke",
     "mix",
 ];
+
+/// Programs that read a file of this name, in lower case, whatever they are told to do. Nobody else needs to.
+fn runners_of(name: &str) -> &'static [&'static str] {
+    match name.split('.').next().unwrap_or_default() {
+        "gulpfile" => &["gulp"],
+        "gruntfile" => &["grunt"],
+        "tasks" if name == "tasks.py" => &["invoke", "inv"],
+        "dodo" => &["doit"],
+        "magefile" => &["mage"],
+        "dockerfile" | "containerfile" | "docker-compose" | "compose" => &["docker", "docker-compose", "podman"],
+        _ => &[],
+    }
+}
 
 /// Whether a folder holds what a project is built and looked after with, and not what it is.
 fn is_of_tools(folder: &str) -> bool {

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::check_commands::CheckCommands;
+use super::super::check_commands::{CheckCommands, cut, several};
 use super::super::files::words_of;
 use super::{Piece, is_about_checks, piece};
 
-/// The scripts of a `package.json` that checks run or that are called like one, those that they call, and the settings of test runners.
+/// The scripts of a `package.json` that checks run or that are called like one, those that they call, and the settings of test runners; as well the
+/// scripts of a `composer.json` and the tasks of a `deno.json`.
 pub(super) fn of_package_json(text: &str, checks: &CheckCommands) -> Option<Vec<Piece>> {
     let document: serde_json::Value = serde_json::from_str(text).ok()?;
-    let scripts = document.get("scripts").and_then(serde_json::Value::as_object);
-    let scripts: Vec<(&str, String)> = scripts
+    let scripts = ["scripts", "tasks"]
         .into_iter()
+        .filter_map(|key| document.get(key)?.as_object());
+    let scripts: Vec<(&str, String)> = scripts
         .flatten()
         .map(|(name, script)| (name.as_str(), script.to_string()))
         .collect();
@@ -22,11 +24,28 @@ pub(super) fn of_package_json(text: &str, checks: &CheckCommands) -> Option<Vec<
             .into_iter()
             .flatten()
             .collect(),
-        calls: words(script).collect(),
+        // `concurrently` and others write `npm:` in front of a name, Composer `@`.
+        calls: cut(script)
+            .flat_map(|word| [Some(word), word.strip_prefix("npm:"), word.strip_prefix('@')])
+            .flatten()
+            .collect(),
     });
-    let are_called = checks.call(&["npm", "pnpm", "yarn", "bun", "npx"]);
+    let are_called = checks.call(&[
+        "npm",
+        "pnpm",
+        "yarn",
+        "bun",
+        "npx",
+        "node",
+        "run-p",
+        "run-s",
+        "npm-run-all",
+        "concurrently",
+        "composer",
+        "deno",
+    ]);
     let reached = reached(&tasks.collect::<Vec<_>>(), |name| {
-        is_called_like_one(name) || are_called && checks.name(name)
+        is_called_like_one(name) || are_called && checks.name_task(name)
     });
     let mut pieces: Vec<_> = scripts
         .iter()
@@ -45,6 +64,10 @@ pub(super) fn of_package_json(text: &str, checks: &CheckCommands) -> Option<Vec<
         "jasmine",
         "playwright",
         "eslintConfig",
+        "stylelint",
+        "lint-staged",
+        "test",
+        "lint",
     ] {
         if let Some(value) = document.get(key) {
             pieces.push(piece(format!("{key} = {value}")));
@@ -90,7 +113,7 @@ fn task_of(part: &[Piece]) -> Task<'_> {
     let heading = part.first().map(|line| line.text.as_str()).unwrap_or_default();
     let (names, behind) = heading.split_at(heading.find([':', '=']).unwrap_or(heading.len()));
     let is_assigned = [":=", "::=", ":::="].iter().any(|sign| behind.starts_with(sign));
-    let words = part.iter().flat_map(|line| words(&line.text));
+    let words = part.iter().flat_map(|line| cut(&line.text));
     Task {
         is_target: behind.starts_with(':') && !is_assigned,
         names: names.split_whitespace().collect(),
@@ -110,10 +133,6 @@ fn is_called_like_one(name: &str) -> bool {
     words_of(name).iter().any(|word| is_about_checks(word))
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || "\"';|&()<>=\\".contains(c))
-}
-
 /// Which tasks are reached from those with such a name. Each name and each task is looked at once.
 fn reached(tasks: &[Task<'_>], is_first: impl Fn(&str) -> bool) -> Vec<bool> {
     let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -130,8 +149,14 @@ fn reached(tasks: &[Task<'_>], is_first: impl Fn(&str) -> bool) -> Vec<bool> {
             let Some((reached, task)) = reached.get_mut(index).zip(tasks.get(index)) else {
                 continue;
             };
-            if !std::mem::replace(reached, true) {
-                open.extend(task.calls.iter().copied().filter(|name| known.insert(name)));
+            if std::mem::replace(reached, true) {
+                continue;
+            }
+            open.extend(task.calls.iter().copied().filter(|name| known.insert(name)));
+            for beginning in task.calls.iter().filter_map(|word| several(word)) {
+                let names = by_name.range(beginning..).map(|(name, _)| *name);
+                let names = names.take_while(|name| name.starts_with(beginning));
+                open.extend(names.filter(|name| known.insert(name)));
             }
         }
     }

@@ -39,6 +39,12 @@ fn a_program_that_a_check_runs_is_found_whatever_its_name_and_its_language() {
         ("cat tools/q.py | python3", "tools/q.py"),
         ("eslint -c conf/rules.js src", "conf/rules.js"),
         ("mypy --config-file=types.cfg src", "types.cfg"),
+        ("env -C web node quality.js", "web/quality.js"),
+        ("xvfb-run make quality", "tools/q.py"),
+        ("docker compose run --rm app make quality", "compose.yaml"),
+        ("npx gulp quality", "gulpfile.js"),
+        ("make -f build/rules quality", "build/rules"),
+        ("sh quality.txt rows.csv", "quality.txt"),
         // What says test by its name, and of which nobody can tell what it tests.
         ("sh tests/run.sh", "tests/run.sh"),
         ("./run-tests.sh", "run-tests.sh"),
@@ -59,6 +65,9 @@ fn what_a_program_of_a_check_looks_at_is_no_way_of_running_tests() {
     for (run, path) in [
         ("python3 tools/quality.py src/mail.py", "src/mail.py"),
         ("grep -q x notes.txt", "notes.txt"),
+        ("ruff check src/mail.py", "src/mail.py"),
+        ("test -s src/mail.py", "src/mail.py"),
+        ("pytest", "tasks.py"),
         ("sh run.sh", "src/run.sh"),
         ("pytest src", "src/mail.py"),
         ("pytest src", "tools/q.py"),
@@ -119,6 +128,7 @@ fn targets_that_a_check_makes_are_found_with_all_that_they_need() {
         ("make", "\tdocs", "\tmore", None),
         ("pytest", "\t$(RUNNER) .", "\ttrue", None),
         ("pytest", "RUNNER = pytest", "RUNNER = true", None),
+        ("xvfb-run make quality", "\tstyler", "\ttrue", Some(8)),
     ] {
         let expected: Vec<_> = line
             .map(|line| (Weakening::ConfigurationChanged, Some(line)))
@@ -167,6 +177,34 @@ fn scripts_that_a_check_runs_are_found_with_all_that_they_call() {
         ),
         []
     );
+}
+
+#[test]
+fn scripts_are_found_behind_whatever_calls_several() {
+    for (run, path, before) in [
+        (
+            "npm run quality",
+            "package.json",
+            r#"{"scripts":{"quality":"run-p q:*","q:a":"styler"}}"#,
+        ),
+        ("npx run-s 'q:*'", "package.json", r#"{"scripts":{"q:a":"styler"}}"#),
+        (
+            "npm run quality",
+            "package.json",
+            r#"{"scripts":{"quality":"concurrently npm:q:a","q:a":"styler"}}"#,
+        ),
+        (
+            "composer quality",
+            "composer.json",
+            r#"{"scripts":{"quality":["@style"],"style":"styler"}}"#,
+        ),
+        ("deno task quality", "deno.json", r#"{"tasks":{"quality":"styler"}}"#),
+        ("make quality", "build/quality.mk", "quality:\n\tstyler\n"),
+    ] {
+        let after = before.replace("styler", "true");
+        assert_eq!(found(run, path, before, &after).len(), 1, "{run}: {before}");
+        assert_eq!(found("pytest", path, before, &after), [], "{run}: {before}");
+    }
 }
 
 #[test]
