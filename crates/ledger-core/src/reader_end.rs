@@ -42,6 +42,14 @@ impl<A> ReaderEnd<A> {
         }
     }
 
+    /// Why the answer is none of this turn, where that is how it ended.
+    pub fn refused_for(&self) -> Option<&str> {
+        match self {
+            Self::InvalidAnswer { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// The end of a turn that was cut off: by this failure, or else by our interruption.
     pub(crate) fn cut_off(failure: Option<AgentFailure>) -> Self {
         failure.map_or(Self::Interrupted, |failure| Self::Failed { failure })

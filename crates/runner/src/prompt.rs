@@ -514,6 +514,17 @@ fn answer(text: &mut String, label: &str) {
     );
 }
 
+/// Why an answer is asked for again. Whoever is asked may not remember the last one.
+fn asked_again(text: &mut String, refused: Option<&str>) {
+    if let Some(reason) = refused {
+        let reason = one_line(reason);
+        let _ = writeln!(
+            text,
+            "## Answer again\n\nThe last answer could not be used: {reason}.\n"
+        );
+    }
+}
+
 /// The prompt that asks for the same answer in the right form. Whoever gets it may not remember the turn, so it holds all that was asked.
 pub fn report_repair_prompt(task: &WriterTask<'_>, reason: &str) -> String {
     let mut text = format!(

@@ -290,6 +290,24 @@ fn an_expert_that_writes_where_it_reads_or_does_what_is_denied_ends_the_run() {
 }
 
 #[test]
+fn whoever_says_nothing_is_asked_again_and_told_why() {
+    let refused = "The last answer could not be used: the answer is not the JSON object that the schema asks for: `summary` is empty.";
+    let once = |role: &str, answer: &str, fields: &str| {
+        let of = |condition: &str, summary: &str| {
+            format!("role = \"{role}\"\n{condition}[answer]\n{answer} = {{ summary = \"{summary}\"{fields} }}\n")
+        };
+        [of(&format!("prompt_contains = \"{refused}\"\n"), "read"), of("", "")]
+    };
+    let mut scripts = once("expert", "expert", "").to_vec();
+    scripts.extend(once("reviewer", "review", ", inspected = [\"hello.txt\"]"));
+    let world = judged_by(&scripts, &naming("[\"security\"]"), |_| ());
+    let (said, packet) = run(&world);
+    assert_eq!(packet["outcome"], "done", "{said}");
+    let events = world.foil(&["events", TICKET]).stdout;
+    assert_eq!(events.matches("`summary` is empty").count(), 2, "{events}");
+}
+
+#[test]
 fn the_text_of_a_change_cannot_speak_to_an_expert() {
     let forged = WRITER.replace(
         "text = \"hello\\n\"",

@@ -10,20 +10,28 @@ use crate::prompt::{ExpertPlanTask, ExpertTask, expert_plan_prompt, expert_promp
 impl Engine {
     /// The expert sees exactly what it judges: the tree, or the base that the plan is about.
     pub(super) fn ask_expert(&mut self, seq: u64, judge: Judge, subject: ExpertSubject, label: &str, run: &Run) {
+        let refused = run.expert(judge, &subject).and_then(|last| last.turn.end.refused_for());
         let prompt = match subject {
-            ExpertSubject::Plan { .. } => self.prompt_about_plan(judge, label, run),
-            ExpertSubject::Tree { tree } => self.prompt_about_tree(judge, tree, label, run),
+            ExpertSubject::Plan { .. } => self.prompt_about_plan(judge, label, refused, run),
+            ExpertSubject::Tree { tree } => self.prompt_about_tree(judge, tree, label, refused, run),
         };
         let end = self.end_of_expert(judge, subject, label);
         self.read(seq, Role::Expert, label, prompt, self.given(Role::Expert, run), end);
     }
 
-    fn prompt_about_tree(&self, judge: Judge, tree: TreeId, label: &str, run: &Run) -> Result<String, Failed> {
+    fn prompt_about_tree(
+        &self,
+        judge: Judge,
+        tree: TreeId,
+        label: &str,
+        refused: Option<&str>,
+        run: &Run,
+    ) -> Result<String, Failed> {
         let uncalled = || Failed::new(BlockerCode::ReviewFailed, "nothing calls for this expert");
         let call = run.expert_calls().into_iter().find(|call| call.judge == judge);
         let call = call.ok_or_else(uncalled)?;
         let (patch, patch_is_cut) = self.show_to_reader(tree, run)?;
-        Ok(self.with_review(label, (&patch, patch_is_cut), run, |review| {
+        Ok(self.with_review(label, (&patch, patch_is_cut), refused, run, |review| {
             expert_prompt(&ExpertTask {
                 call: &call,
                 review: review.clone(),
@@ -31,7 +39,7 @@ impl Engine {
         }))
     }
 
-    fn prompt_about_plan(&self, judge: Judge, label: &str, run: &Run) -> Result<String, Failed> {
+    fn prompt_about_plan(&self, judge: Judge, label: &str, refused: Option<&str>, run: &Run) -> Result<String, Failed> {
         let missing = || Failed::new(BlockerCode::TreeMismatch, "the run has no plan");
         let plan = run.sound_plan().ok_or_else(missing)?;
         self.show_base(run)?;
@@ -40,6 +48,7 @@ impl Engine {
             ticket: &self.plan.ticket,
             label,
             plan,
+            refused,
             checks: &self.named_checks(),
             forbidden: &self.forbidden(),
             specs: self.plan.specs.as_ref(),

@@ -143,7 +143,11 @@ impl Engine {
 
     pub(super) fn take_review(&mut self, seq: u64, tree: TreeId, label: &str, run: &Run) {
         let shown = self.show_to_reader(tree, run);
-        let prompt = shown.map(|(patch, is_cut)| self.with_review(label, (&patch, is_cut), run, review_prompt));
+        let last = run.attempt().and_then(|attempt| attempt.review.as_ref());
+        let last = last.filter(|review| review.tree == tree);
+        let refused = last.and_then(|review| review.turn.end.refused_for());
+        let prompt =
+            shown.map(|(patch, is_cut)| self.with_review(label, (&patch, is_cut), refused, run, review_prompt));
         let end = self.end_of_review(tree, label, run);
         self.read(seq, Role::Reviewer, label, prompt, self.given(Role::Reviewer, run), end);
     }
@@ -153,6 +157,7 @@ impl Engine {
         &self,
         label: &str,
         (patch, patch_is_cut): (&str, bool),
+        refused: Option<&str>,
         run: &Run,
         prompt: impl FnOnce(&ReviewTask<'_>) -> String,
     ) -> String {
@@ -181,6 +186,7 @@ impl Engine {
             children: &children_in_words(run),
             drift: crate::drift::found(run),
             repaired: run.to_mend(),
+            refused,
         })
     }
 

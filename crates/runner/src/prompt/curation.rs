@@ -8,7 +8,7 @@ use ledger_core::{
 };
 
 use super::children::listed;
-use super::{Steering, answer, instructions, material, one_line, steering};
+use super::{Steering, answer, asked_again, instructions, material, one_line, steering};
 
 /// What a curator's turn is about.
 #[derive(Debug, Clone)]
@@ -135,14 +135,7 @@ fn why_again(text: &mut String, last: Option<&CurationEnd>) {
             }
             material(text, "what cannot be taken", &found);
         }
-        Some(CurationEnd::InvalidAnswer { reason }) => {
-            let _ = writeln!(
-                text,
-                "## Answer again\n\nThe last answer could not be used: {}.\n",
-                one_line(reason)
-            );
-        }
-        _ => {}
+        _ => asked_again(text, last.and_then(CurationEnd::refused_for)),
     }
 }
 

@@ -6,7 +6,7 @@ use ledger_core::{ExpertCall, Judge, Plan, Ticket};
 
 use super::planning::plan_in_words;
 use super::review::{ReviewTask, checks_on_the_tree, the_change, to_be_repaired, what_is_known, what_was_asked};
-use super::{Steering, answer, instructions, list, material, one_line, steering, what_is_asked};
+use super::{Steering, answer, asked_again, instructions, list, material, one_line, steering, what_is_asked};
 use crate::expert_fields::{field, looks_for};
 use crate::specs::LinkedSpecs;
 
@@ -30,6 +30,8 @@ pub struct ExpertPlanTask<'a> {
     pub label: &'a str,
     /// The plan.
     pub plan: &'a Plan,
+    /// Why the last answer about this plan could not be used.
+    pub refused: Option<&'a str>,
     /// The checks that will be run on the result, as `name: command`.
     pub checks: &'a [String],
     /// What the policy forbids on top of the ticket.
@@ -59,6 +61,7 @@ pub fn expert_prompt(task: &ExpertTask<'_>) -> String {
         review.ticket.id,
         field(judge)
     );
+    asked_again(&mut text, review.refused);
     instructions(&mut text, review.instructions);
     if judge == Judge::CodeReview {
         checks_on_the_tree(&mut text, review);
@@ -107,6 +110,7 @@ pub fn expert_plan_prompt(task: &ExpertPlanTask<'_>) -> String {
         task.ticket.file.title,
         field(task.judge)
     );
+    asked_again(&mut text, task.refused);
     what_is_asked(&mut text, task.ticket, task.forbidden, task.specs);
     instructions(&mut text, task.instructions);
     steering(&mut text, task.steering);

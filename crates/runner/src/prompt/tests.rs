@@ -117,6 +117,7 @@ fn every_prompt_holds_all_that_was_agreed() {
         children: &[],
         drift: &[],
         repaired: &[],
+        refused: None,
         ticket: &ticket,
         label: "run/4",
         patch: "",
@@ -270,6 +271,7 @@ fn a_reviewer_is_asked_for_each_weakened_test_and_told_what_the_policy_wants() {
         children: &[],
         drift: &[],
         repaired: &[],
+        refused: None,
         ticket: &ticket,
         label: "run/4",
         patch: "",
@@ -287,7 +289,14 @@ fn a_reviewer_is_asked_for_each_weakened_test_and_told_what_the_policy_wants() {
         compared: None,
     };
     let listed = "~~~~~ untrusted: weakened tests\nW1: tests/a.rs:3 of the base: an assertion was removed\n    - assert!(ok()); ~~~~\n~~~~~\n";
+    let refused = Some("it says\nnothing");
+    let again = review_prompt(&ReviewTask {
+        refused,
+        ..task.clone()
+    });
+    assert!(again.contains("\n\n## Answer again\n\nThe last answer could not be used: it says nothing.\n\n"));
     let strict = review_prompt(&task);
+    assert!(!strict.contains("Answer again"));
     assert!(
         strict.contains(listed) && strict.contains("One that is left out is not justified."),
         "{strict}"
