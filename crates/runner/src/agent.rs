@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::redact::Redactor;
 
 pub use child::AgentGuard;
-pub(crate) use child::{OWN_ARENAS, inherited_environment};
+pub(crate) use child::{OWN_HEAP, SMALL_HEAP, inherited_environment};
 pub use codex_app_server::{CodexAppServer, CodexProtocol, ProtocolDrift, ProtocolError};
 pub use codex_exec::CodexExec;
 pub use codex_home::{CodexHome, CodexHomeError, HomeSettings};

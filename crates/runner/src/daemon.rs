@@ -20,7 +20,7 @@ use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::agent::OWN_ARENAS;
+use crate::agent::{OWN_HEAP, SMALL_HEAP};
 use crate::guard::{
     Exit, GuardError, GuardProgram, GuardedChild, GuardedCommand, LeftoverError, ProcessIdentity, end_leftovers,
 };
@@ -422,20 +422,19 @@ pub async fn run_daemon(
     }
 }
 
-/// Has glibc keep few pools of freed memory for the worker. By default each of its threads, several a run, comes to have one, most of which lie unused. The
-/// second variable says that the first is ours, so that it is not handed on to agents.
-const FEW_ARENAS: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), (OWN_ARENAS, "1")];
+/// What the worker is told of its memory, where the user has not said anything of it.
+fn small_heap() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_set = SMALL_HEAP.iter().any(|(name, _)| std::env::var_os(name).is_some());
+    let ours = SMALL_HEAP.into_iter().chain([(OWN_HEAP, "1")]);
+    ours.filter(move |_| !is_set)
+}
 
 async fn start(options: &DaemonOptions, night: Timestamp, leftovers: &Path) -> Result<GuardedChild, GuardError> {
     GuardedCommand::new(&options.program)
         .args(&options.arguments)
         .args(["--night-began", &night.to_string()])
         .envs(std::env::vars_os())
-        .envs(
-            FEW_ARENAS
-                .into_iter()
-                .filter(|_| std::env::var_os(FEW_ARENAS[0].0).is_none()),
-        )
+        .envs(small_heap())
         .current_dir(&options.directory)
         .record_in(leftovers)
         .grace(GRACE)

@@ -140,6 +140,23 @@ fn a_worker_that_is_killed_is_started_again_and_goes_on() {
 }
 
 #[test]
+fn what_a_worker_is_told_of_its_memory_it_hands_on_to_nobody() {
+    let command = format!("{}; env | grep ^MALLOC_ >>a.txt; true", when_told("a.txt"));
+    let world = world_of("", &[("0001-a", &scope("a.txt"), &command)]);
+    let daemon = Daemon::start(&world, &[]);
+    let meet = world.folder().join("meet");
+    eventually("at work", || meet.join("a.txt").exists());
+    let worker = daemon.process("worker").unwrap();
+    let environment = std::fs::read(format!("/proc/{}/environ", worker.pid)).unwrap();
+    let told = environment.split(|byte| *byte == 0);
+    assert_eq!(told.filter(|variable| variable.starts_with(b"MALLOC_")).count(), 3);
+    std::fs::write(meet.join("go"), "").unwrap();
+    eventually("it is done", || is_done(&world, 0));
+    let written = world.git(&["show", "foil/0001-a:a.txt"]);
+    assert!(!written.contains("MALLOC_"), "{written}");
+}
+
+#[test]
 fn nothing_is_left_of_a_daemon_that_is_killed_and_the_next_goes_on() {
     let world = world_of("", &[("0001-a", &scope("a.txt"), &when_told("a.txt"))]);
     let daemon = Daemon::start(&world, &[]);

@@ -41,16 +41,24 @@ pub(super) struct Launch {
     pub(super) env: Vec<(OsString, OsString)>,
 }
 
-/// Is set where `MALLOC_ARENA_MAX` was set for this process alone.
-pub(crate) const OWN_ARENAS: &str = "COUNTERFOIL_OWN_ARENAS";
+/// Has glibc keep little freed memory. By default each thread of a process, several a run, comes to have a pool of its own, most of which lies unused, and
+/// what is freed in the middle of one stays.
+pub(crate) const SMALL_HEAP: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "32768"),
+    ("MALLOC_TRIM_THRESHOLD_", "65536"),
+];
+
+/// Is set where those are meant for this process alone.
+pub(crate) const OWN_HEAP: &str = "COUNTERFOIL_OWN_HEAP";
 
 /// The environment of this process without Git's, Codex' and our own variables, which would point into the user's
 /// repository or home.
 pub(crate) fn inherited_environment() -> impl Iterator<Item = (OsString, OsString)> {
-    let own_arenas = std::env::var_os(OWN_ARENAS).is_some();
+    let own_heap = std::env::var_os(OWN_HEAP).is_some();
     std::env::vars_os().filter(move |(name, _)| {
         let name = name.to_string_lossy();
-        if own_arenas && name == "MALLOC_ARENA_MAX" {
+        if own_heap && SMALL_HEAP.iter().any(|(own, _)| name == *own) {
             return false;
         }
         !["GIT_", "CODEX_", "FOIL_", "COUNTERFOIL_"]

@@ -132,6 +132,8 @@ impl Night {
         if in_background {
             // As the daemon starts it.
             command.env("MALLOC_ARENA_MAX", "2");
+            command.env("MALLOC_MMAP_THRESHOLD_", "32768");
+            command.env("MALLOC_TRIM_THRESHOLD_", "65536");
         }
         let peak = peak_memory(&command);
         for run in 0..self.runs {
