@@ -90,6 +90,9 @@ struct Report {
     /// Tickets of packages that wait, because one before them is not done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waiting: Vec<TicketId>,
+    /// Tickets that somebody else has delivered since this clone was brought up to date.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delivered_elsewhere: Vec<TicketId>,
     /// With `--all`, tickets that are approved and not done; else those that were asked for and not begun.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<Left>,
@@ -123,6 +126,7 @@ impl Report {
             runs,
             not_run,
             waiting,
+            delivered_elsewhere: Vec::new(),
             left: Vec::new(),
             spent: None,
         }
@@ -343,6 +347,7 @@ fn run_all(
         context.output.json(&Report {
             spent: ran.spent,
             left: ran.left.into_iter().map(Left::from).collect(),
+            delivered_elsewhere: told.delivered,
             ..Report::new(told.runs, told.not_run, told.held_back)
         })?;
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::common::{Said, World, said};
 use crate::packages::{ONE, THREE, TWO, packaged, runs_of};
+use crate::world::json;
 
 /// The first ticket of a package is delivered to a remote, of which there is another clone.
 fn two_clones() -> (World, PathBuf) {
@@ -44,6 +45,8 @@ fn a_package_that_another_clone_has_brought_to_its_end_is_done() {
             assert_eq!(runs_of(&world, ticket), 0, "{args:?}");
         }
     }
+    let ran = json(&world.foil(&["run", "goal", "--json"]));
+    assert_eq!(ran["delivered_elsewhere"], serde_json::json!([TWO, THREE]), "{ran}");
 }
 
 #[test]

@@ -80,7 +80,9 @@ pub(super) fn package(policy: &Policy, facts: &AdmissionFacts) -> Gate {
             let detail = format!("the lock of the package `{name}` does not hold: {difference}");
             return broken(
                 detail,
-                &format!("look at what changed with `git diff`; if it is right, {again}"),
+                &format!(
+                    "look at what changed with `git status` and `git diff`, and take back or remove what was not meant; if it is right, {again}"
+                ),
             );
         }
     };

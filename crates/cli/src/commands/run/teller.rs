@@ -42,6 +42,8 @@ pub(super) struct Told {
     pub(super) not_run: Vec<NotRun>,
     /// Tickets of packages that wait, because one before them is not done.
     pub(super) held_back: Vec<TicketId>,
+    /// Tickets that somebody else has delivered.
+    pub(super) delivered: Vec<TicketId>,
     /// Whether anything was run, or could not be.
     pub(super) has_tried: bool,
     /// Whether it was said that no ticket is ready.
@@ -75,6 +77,7 @@ impl<'a> Teller<'a> {
                 runs: Vec::new(),
                 not_run: Vec::new(),
                 held_back: Vec::new(),
+                delivered: Vec::new(),
                 has_tried: false,
                 is_idle: false,
                 postponed: BTreeSet::new(),
@@ -165,6 +168,7 @@ impl Witness for Teller<'_> {
         let mut told = self.told();
         (told.has_tried, told.is_idle) = (true, false);
         told.postponed.remove(ticket);
+        told.delivered.push(ticket.clone());
         let output = self.context.output;
         self.say(&mut told, || Ok(output.story(&text)?));
     }
