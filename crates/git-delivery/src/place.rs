@@ -3,6 +3,7 @@
 pub(crate) mod checkout;
 pub(crate) mod cleaning;
 pub(crate) mod copies;
+mod git_index;
 pub(crate) mod index;
 pub(crate) mod throw_away_git;
 pub(crate) mod walk;

@@ -5,12 +5,11 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use ledger_core::{EntryMode, ObjectId};
-use sha1::{Digest as _, Sha1};
+use ledger_core::ObjectId;
 
-use crate::objects::theirs;
 use crate::place::PlaceError;
-use crate::place::index::{FileStat, PlaceIndex};
+use crate::place::git_index::git_index;
+use crate::place::index::PlaceIndex;
 use crate::refs::RefError;
 use crate::repository::Repository;
 
@@ -51,9 +50,6 @@ const CONFIG: &str = "\
 /// Files are in the place exactly as they are stored, whatever `.gitattributes` says, so Git must compare them so.
 const ATTRIBUTES: &str = "* -text -filter -ident -working-tree-encoding\n";
 
-/// What an entry of Git's index takes with a path of usual length.
-const USUAL_ENTRY_BYTES: usize = 128;
-
 /// The largest `info/exclude` that is copied.
 const LARGEST_EXCLUDE: u64 = 1 << 20;
 
@@ -90,7 +86,7 @@ pub(crate) fn renew_git_folder(place: &Path, index: &PlaceIndex, refs: &RefSnaps
     let git_dir = place.join(".git");
     fs::write(git_dir.join("packed-refs"), packed_refs(refs))
         .map_err(|source| PlaceError::io(b".git/packed-refs", source))?;
-    write_git_index(&git_dir, index)
+    write_git_index(&git_dir, index).map_err(|source| PlaceError::io(b".git/index", source))
 }
 
 /// Whether the Git folder of a place borrows from this repository, as one does that was made for it.
@@ -147,45 +143,9 @@ fn packed_refs(refs: &RefSnapshot) -> String {
     content
 }
 
-/// An index with the facts of every file, so that `git status` in the place need not read them all.
-fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> Result<(), PlaceError> {
-    use gix::index::entry::{Flags, Mode};
-    let mut state = gix::index::State::new(gix::hash::Kind::Sha1);
-    let owner = Owner::of_this_process();
-    for entry in index.iter() {
-        let mode = match entry.side.mode {
-            EntryMode::File => Mode::FILE,
-            EntryMode::Executable => Mode::FILE_EXECUTABLE,
-            EntryMode::Symlink => Mode::SYMLINK,
-            EntryMode::Submodule => Mode::COMMIT,
-        };
-        let flags = if entry.stat == FileStat::LEFT_OUT {
-            // As in a sparse checkout: that it is not there is no change for Git either.
-            Flags::SKIP_WORKTREE | Flags::EXTENDED
-        } else {
-            Flags::empty()
-        };
-        state.dangerously_push_entry(
-            git_stat(&entry.stat, owner),
-            theirs(entry.side.id.0),
-            flags,
-            mode,
-            entry.path.into(),
-        );
-    }
-    save_git_index(git_dir, &state).map_err(|source| PlaceError::io(b".git/index", source))
-}
-
-/// Writes the index with its sum. The library would look for collisions in what it hashes, field by field, which in a large
-/// repository takes most of the time between a turn and its checks; this sum only shows damage.
-fn save_git_index(git_dir: &Path, state: &gix::index::State) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(state.entries().len() * USUAL_ENTRY_BYTES);
-    state
-        .write_to(&mut bytes, gix::index::write::Options::default())
-        .map_err(|error| io::Error::other(error.to_string()))?;
-    let sum = Sha1::digest(&bytes);
-    bytes.extend_from_slice(&sum);
-    // Over the old one, which nobody reads meanwhile: a file that takes the name of another goes to the disk at once.
+/// Over the old one, which nobody reads meanwhile: a file that takes the name of another goes to the disk at once.
+fn write_git_index(git_dir: &Path, index: &PlaceIndex) -> io::Result<()> {
+    let bytes = git_index(index);
     let mut file = fs::File::options()
         .write(true)
         .create(true)
@@ -193,39 +153,4 @@ fn save_git_index(git_dir: &Path, state: &gix::index::State) -> io::Result<()> {
         .open(git_dir.join("index"))?;
     file.write_all(&bytes)?;
     file.set_len(bytes.len() as u64)
-}
-
-/// Whose the files of a place are. Where one has another group than the runner, Git reads it once more, which is slow but
-/// right.
-#[derive(Clone, Copy)]
-struct Owner {
-    user: u32,
-    group: u32,
-}
-
-impl Owner {
-    fn of_this_process() -> Self {
-        Self {
-            user: rustix::process::geteuid().as_raw(),
-            group: rustix::process::getegid().as_raw(),
-        }
-    }
-}
-
-fn git_stat(stat: &FileStat, owner: Owner) -> gix::index::entry::Stat {
-    use gix::index::entry::stat::Time;
-    // Git keeps the low 32 bits of each and does not compare the device.
-    let time = |moment: crate::place::index::Moment| Time {
-        secs: moment.seconds as u32,
-        nsecs: moment.nanoseconds,
-    };
-    gix::index::entry::Stat {
-        mtime: time(stat.modified),
-        ctime: time(stat.changed),
-        dev: 0,
-        ino: stat.inode as u32,
-        uid: owner.user,
-        gid: owner.group,
-        size: stat.size as u32,
-    }
 }
