@@ -35,6 +35,9 @@ const MUTANTS: &str = "mutants";
 /// Of the points of longer stories only every so manieth is tried, but with `--long`.
 const STORIES: usize = 4;
 
+/// How many times what deaths left is damaged, but with `--long`.
+const DAMAGES: usize = 500;
+
 /// How much of the certificate.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Certificate {
@@ -43,8 +46,8 @@ pub(crate) struct Certificate {
     /// Only these parts
     #[arg(long = "part", value_name = "PART", value_parser = PARTS)]
     parts: Vec<String>,
-    /// As much as can be wished for, in days: every pair of deaths, and ten million executions of each fuzz target
-    #[arg(long, conflicts_with_all = ["quick", "every", "pairs", "simulated", "seconds"])]
+    /// As much as can be wished for, in days: every pair of deaths, every damage, and ten million executions of each fuzz target
+    #[arg(long, conflicts_with_all = ["quick", "every", "pairs", "simulated", "damages", "seconds"])]
     long: bool,
     /// Only every so manieth point, in longer stories every fourth of those [default: 1]
     #[arg(long, value_name = "N")]
@@ -185,8 +188,11 @@ impl Worlds<'_> {
                 (table, figures.into_iter().flat_map(|figures| figures.broken).collect())
             }
             "damages" => {
-                let damages = certificate.damages.unwrap_or(500);
-                let damages = damage::certify(self.folder, foil, self.modes, damages, seed)?;
+                let plan = damage::Plan {
+                    count: (!certificate.long).then(|| certificate.damages.unwrap_or(DAMAGES)),
+                    seed,
+                };
+                let damages = damage::certify(self.folder, foil, self.modes, &plan)?;
                 let table = Damages::table(&damages);
                 (table, damages.into_iter().flat_map(|damages| damages.broken).collect())
             }

@@ -1,6 +1,7 @@
 //! Many at once: exactly one works on a ticket and the others say so, one clone of two delivers it, and whoever looks meanwhile sees a
 //! whole state.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -81,15 +82,7 @@ pub(super) fn certify(folder: &Path, foil: &Path, rounds: usize) -> Result<Figur
 /// Everybody runs the same ticket.
 fn one_ticket(world: &World, reference: &Seen, round: usize, figures: &mut Figures) -> Result<(), TaskError> {
     world.restore()?;
-    let over = AtomicBool::new(false);
-    let (ends, seen) = std::thread::scope(|scope| {
-        let looking = scope.spawn(|| look_on(world, &over));
-        let ends = at_once(world, &vec![("repository", ["run", TICKET]); STARTED]);
-        over.store(true, Ordering::Relaxed);
-        (ends, looking.join())
-    });
-    let (looks, mut broken) = seen.unwrap_or_else(|_| Err(TaskError::unreadable("a look", "it panicked")))?;
-    let ends = ends?;
+    let (ends, looks, mut broken) = seen_at_once(world, &vec![("repository", ["run", TICKET]); STARTED])?;
     let worked = ends.iter().filter(|end| matches!(end, End::Exited(0, _))).count();
     let refused = ends.iter().filter(|end| matches!(end, End::Exited(REFUSED, _)));
     let refused = refused.count();
@@ -125,7 +118,13 @@ fn two_clones(world: &World, round: usize, figures: &mut Figures) -> Result<(), 
         End::Exited(0, _) => {}
         end => return Err(TaskError::unreadable("the other clone", format!("{end:?}"))),
     }
-    let ends = at_once(world, &[("repository", ["run", TICKET]), ("other", ["run", TICKET])])?;
+    let both = [("repository", ["run", TICKET]), ("other", ["run", TICKET])];
+    let (ends, looks, broken) = seen_at_once(world, &both)?;
+    let named = broken
+        .into_iter()
+        .map(|what| format!("two clones, round {round}: {what}"));
+    figures.broken.extend(named);
+    figures.looks += looks;
     let of_remote = |arguments: &[&str]| {
         let mut all = vec!["--git-dir", "../remote.git"];
         all.extend_from_slice(arguments);
@@ -161,6 +160,31 @@ fn two_clones(world: &World, round: usize, figures: &mut Figures) -> Result<(), 
 /// Whether the one that comes too late stops because of what the other delivered.
 fn is_told(end: &End) -> bool {
     matches!(end, End::Exited(10 | REFUSED, said) if TOO_LATE.iter().any(|words| said.contains(words)))
+}
+
+/// Does it while somebody looks on in each of the folders. Gives how the commands ended, how often somebody looked, and what could not be seen.
+fn seen_at_once(world: &World, commands: &[(&str, [&str; 2])]) -> Result<(Vec<End>, usize, Vec<String>), TaskError> {
+    let over = &AtomicBool::new(false);
+    let folders: BTreeSet<&str> = commands.iter().map(|(folder, _)| *folder).collect();
+    let (ends, seen) = std::thread::scope(|scope| {
+        let looking: Vec<_> = folders
+            .into_iter()
+            .map(|folder| scope.spawn(move || look_on(world, folder, over)))
+            .collect();
+        let ends = at_once(world, commands);
+        over.store(true, Ordering::Relaxed);
+        (
+            ends,
+            looking.into_iter().map(|looking| looking.join()).collect::<Vec<_>>(),
+        )
+    });
+    let (mut looks, mut broken) = (0, Vec::new());
+    for seen in seen {
+        let (here, not_seen) = seen.unwrap_or_else(|_| Err(TaskError::unreadable("a look", "it panicked")))?;
+        looks += here;
+        broken.extend(not_seen);
+    }
+    Ok((ends?, looks, broken))
 }
 
 /// Starts a command for each of these in its folder, all at the same moment, and waits for them.
@@ -200,13 +224,13 @@ fn at_once(world: &World, commands: &[(&str, [&str; 2])]) -> Result<Vec<End>, Ta
     ends
 }
 
-/// Looks on until it is over. Gives how often, and what could not be seen.
-fn look_on(world: &World, over: &AtomicBool) -> Result<(usize, Vec<String>), TaskError> {
+/// Looks on in a folder until it is over. Gives how often, and what could not be seen.
+fn look_on(world: &World, folder: &str, over: &AtomicBool) -> Result<(usize, Vec<String>), TaskError> {
     let (mut looks, mut broken) = (0, Vec::new());
     let mut has_begun = false;
     while !over.load(Ordering::Relaxed) {
         for arguments in [&["status", "--json"][..], &["events", "--json"], &["status"]] {
-            let (code, said) = match world.foil_in("repository", arguments)? {
+            let (code, said) = match world.foil_in(folder, arguments)? {
                 End::Exited(code, said) => (code, said),
                 End::Died => (-1, String::new()),
             };

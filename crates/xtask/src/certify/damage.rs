@@ -59,21 +59,23 @@ impl Damages {
     }
 }
 
-/// Damages what these modes leave, so many times in all.
-pub(super) fn certify(
-    folder: &Path,
-    foil: &Path,
-    modes: &[Mode],
-    count: usize,
-    seed: u64,
-) -> Result<Vec<Damages>, TaskError> {
-    let each = count.div_ceil(modes.len().max(1));
-    let of_mode = |mode: &Mode| of_mode(&folder.join("worlds"), foil, *mode, each, seed);
+/// How many damages.
+pub(super) struct Plan {
+    /// In all modes together; without it every one: of each file of each death, at each byte of its end.
+    pub(super) count: Option<usize>,
+    /// Of what is chosen by chance.
+    pub(super) seed: u64,
+}
+
+/// Damages what these modes leave.
+pub(super) fn certify(folder: &Path, foil: &Path, modes: &[Mode], plan: &Plan) -> Result<Vec<Damages>, TaskError> {
+    let each = plan.count.map(|count| count.div_ceil(modes.len().max(1)));
+    let of_mode = |mode: &Mode| of_mode(&folder.join("worlds"), foil, *mode, each, plan.seed);
     modes.iter().map(of_mode).collect()
 }
 
 /// One damage.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
     /// All from this byte on is gone.
     CutOff,
@@ -83,8 +85,74 @@ enum Damage {
     Objects,
 }
 
-fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: usize, seed: u64) -> Result<Damages, TaskError> {
-    eprintln!("{}: {count} damages", mode.name());
+/// Where a damage is, in worlds in which the same happened: names and lengths differ in them, because ids and times do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    /// Which death.
+    wound: usize,
+    damage: Damage,
+    /// Of a file: which kind, which of them, and how many bytes before its end.
+    kind: usize,
+    file: usize,
+    before_end: usize,
+}
+
+/// Every spot of these deaths: of each the lengths of the ends of its files, by their kind, and whether it left objects that are not on the disk.
+fn every_spot(wounds: &[(Vec<Vec<usize>>, bool)]) -> Vec<Spot> {
+    let mut spots = Vec::new();
+    for (wound, (kinds, has_objects)) in wounds.iter().enumerate() {
+        let spot = |damage, kind, file, before_end| Spot {
+            wound,
+            damage,
+            kind,
+            file,
+            before_end,
+        };
+        if *has_objects {
+            spots.push(spot(Damage::Objects, 0, 0, 0));
+        }
+        for (kind, files) in kinds.iter().enumerate() {
+            for (file, tail) in files.iter().enumerate() {
+                for before_end in 1..=*tail {
+                    spots.push(spot(Damage::CutOff, kind, file, before_end));
+                    spots.push(spot(Damage::Zeros, kind, file, before_end));
+                }
+            }
+        }
+    }
+    spots
+}
+
+/// So many of them, by chance and from a seed, each time of another kind of file.
+fn some_spots(wounds: &[(Vec<Vec<usize>>, bool)], count: usize, seed: u64) -> Vec<Spot> {
+    let with_objects: Vec<_> = (0..wounds.len()).filter(|wound| wounds[*wound].1).collect();
+    let spot = |index: usize| {
+        let mut dice = Dice::new(seed.wrapping_mul(1_000_003).wrapping_add(index as u64));
+        let damage = [Damage::CutOff, Damage::Zeros, Damage::CutOff, Damage::Objects][index % 4];
+        // A delivery of a run that was done before may write no object.
+        let (damage, wound) = match (damage, with_objects.get(dice.below(with_objects.len()))) {
+            (Damage::Objects, Some(wound)) => (damage, *wound),
+            (Damage::Objects, None) => (Damage::Zeros, dice.below(wounds.len())),
+            _ => (damage, dice.below(wounds.len())),
+        };
+        let kinds = &wounds[wound].0;
+        let kind = index % kinds.len().max(1);
+        let files = kinds.get(kind).map_or(&[][..], Vec::as_slice);
+        let file = dice.below(files.len());
+        let before_end = 1 + dice.below(files.get(file).copied().unwrap_or(1));
+        Spot {
+            wound,
+            damage,
+            kind,
+            file,
+            before_end,
+        }
+    };
+    (0..count).map(spot).collect()
+}
+
+fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: Option<usize>, seed: u64) -> Result<Damages, TaskError> {
+    eprintln!("{}: worlds to be damaged", mode.name());
     let mut slots = Vec::new();
     let mut wounds = Vec::new();
     for number in 0..SLOTS {
@@ -99,6 +167,26 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: usize, seed: u64) -> R
         }
         slots.push(slot);
     }
+    let world = &slots[0].world;
+    let look_at = |(index, point): (usize, &String)| {
+        world.restore_from(&kept(index))?;
+        let files = |files: &Vec<PathBuf>| files.iter().map(|file| Ok(tail(&read(file)?))).collect();
+        let kinds = kinds_of_files(world)
+            .values()
+            .map(files)
+            .collect::<Result<_, TaskError>>()?;
+        Ok((kinds, point.starts_with(UNFLUSHED)))
+    };
+    let looks = wounds
+        .iter()
+        .enumerate()
+        .map(look_at)
+        .collect::<Result<Vec<_>, TaskError>>()?;
+    let spots = match count {
+        Some(count) => some_spots(&looks, count, seed),
+        None => every_spot(&looks),
+    };
+    eprintln!("{}: {} damages", mode.name(), spots.len());
     let found = Mutex::new(Damages {
         mode,
         kinds: [0; 3],
@@ -106,22 +194,15 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: usize, seed: u64) -> R
         went_on: 0,
         broken: Vec::new(),
     });
-    side_by_side(&slots, count, |slot, _, index| {
-        let mut dice = Dice::new(seed.wrapping_mul(1_000_003).wrapping_add(index as u64));
-        let damage = [Damage::CutOff, Damage::Zeros, Damage::CutOff, Damage::Objects][index % 4];
-        let fits = |wound: &usize| !matches!(damage, Damage::Objects) || wounds[*wound].starts_with(UNFLUSHED);
-        let fitting: Vec<_> = (0..wounds.len()).filter(fits).collect();
-        // A delivery of a run that was done before may write no object.
-        let (damage, wound) = match fitting.get(dice.below(fitting.len())) {
-            Some(wound) => (damage, *wound),
-            None => (Damage::Zeros, dice.below(wounds.len())),
-        };
+    side_by_side(&slots, spots.len(), |slot, _, index| {
+        let spot = spots[index];
+        let (damage, wound) = (spot.damage, spot.wound);
         slot.world.restore_from(&kept(wound))?;
         let before = look_at_persons(&slot.world)?;
         let (kind, what) = match damage {
             Damage::Objects => (None, take_objects(&slot.world)?),
             _ => {
-                let (kind, what) = damage_file(&slot.world, damage, index, &mut dice)?;
+                let (kind, what) = damage_file(&slot.world, &spot)?;
                 (Some(kind), what)
             }
         };
@@ -162,8 +243,8 @@ fn chosen(points: &[String]) -> Vec<String> {
     chosen
 }
 
-/// Damages a file of the state, of another kind each time, and says of which and how.
-fn damage_file(world: &World, damage: Damage, index: usize, dice: &mut Dice) -> Result<(String, String), TaskError> {
+/// The files of the state, by names in which ids do not differ.
+fn kinds_of_files(world: &World) -> BTreeMap<String, Vec<PathBuf>> {
     let mut files = Vec::new();
     for name in ["repository/.git/counterfoil", "state"] {
         state_files(&world.path(name), &mut files);
@@ -174,22 +255,33 @@ fn damage_file(world: &World, damage: Damage, index: usize, dice: &mut Dice) -> 
         let shown = file.strip_prefix(world.path("")).unwrap_or(&file).display().to_string();
         kinds.entry(without_ids(&shown)).or_default().push(file);
     }
-    let Some((kind, files)) = kinds.iter().nth(index % kinds.len().max(1)) else {
+    kinds
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TaskError> {
+    fs::read(file).map_err(TaskError::file(file))
+}
+
+/// Damages a file of the state, and says of which kind it is, and how.
+fn damage_file(world: &World, spot: &Spot) -> Result<(String, String), TaskError> {
+    let kinds = kinds_of_files(world);
+    // Where two agents work at the same time, a file more may be there now and then.
+    let kind = kinds.iter().nth(spot.kind % kinds.len().max(1));
+    let file = |files: &Vec<PathBuf>| files.get(spot.file % files.len().max(1)).cloned();
+    let Some((kind, file)) = kind.and_then(|(kind, files)| Some((kind, file(files)?))) else {
         return Err(TaskError::unreadable("the state of a dead run", "there is none"));
     };
-    let file = &files[dice.below(files.len())];
-    let bytes = fs::read(file).map_err(TaskError::file(file))?;
-    let at = bytes.len() - 1 - dice.below(tail(&bytes).min(bytes.len() - 1));
+    let file = &file;
+    let bytes = read(file)?;
+    let at = bytes.len().saturating_sub(spot.before_end);
     let mut damaged = bytes[..at].to_vec();
-    if matches!(damage, Damage::Zeros) {
+    if spot.damage == Damage::Zeros {
         damaged.resize(bytes.len(), 0);
     }
     fs::write(file, damaged).map_err(TaskError::file(file))?;
     let shown = file.strip_prefix(world.path("")).unwrap_or(file).display();
-    Ok((
-        kind.clone(),
-        format!("{damage:?} at {at} of {} of {shown}", bytes.len()),
-    ))
+    let how = format!("{:?} at {at} of {} of {shown}", spot.damage, bytes.len());
+    Ok((kind.clone(), how))
 }
 
 /// The files by which a run goes on, but for what is in its places and what is empty.
@@ -284,6 +376,36 @@ mod tests {
             assert_eq!(tail(bytes), expected, "{bytes:?}");
         }
         assert_eq!(tail(&[b'x'; 2 * TAIL]), TAIL);
+    }
+
+    #[test]
+    fn every_byte_of_the_end_of_every_file_is_damaged_or_some_of_them() {
+        let wounds = [
+            (vec![vec![2], vec![1, 3]], false),
+            (vec![vec![1]], true),
+            (Vec::new(), true),
+        ];
+        let every = every_spot(&wounds);
+        let count = |damage| every.iter().filter(|spot| spot.damage == damage).count();
+        assert_eq!(
+            (count(Damage::CutOff), count(Damage::Zeros), count(Damage::Objects)),
+            (7, 7, 2)
+        );
+        let last = |spot: &&Spot| (spot.wound, spot.kind, spot.file, spot.before_end) == (0, 1, 1, 3);
+        assert_eq!(every.iter().filter(last).count(), 2);
+        let some = some_spots(&wounds[..2], 40, 1);
+        assert!(some.iter().all(|spot| {
+            every
+                .iter()
+                .any(|one| one == spot || one.damage == Damage::Objects && spot.damage == one.damage)
+        }));
+        assert!(some.iter().any(|spot| (spot.wound, spot.kind, spot.file) == (0, 1, 1)));
+        // Where there are no objects, something else is damaged.
+        assert!(
+            some_spots(&wounds[..1], 40, 1)
+                .iter()
+                .all(|spot| spot.damage != Damage::Objects)
+        );
     }
 
     #[test]
