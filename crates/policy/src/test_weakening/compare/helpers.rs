@@ -32,8 +32,8 @@ impl<'f> Helpers<'f> {
     /// `origins` has for each test of the change that was one before which one it was.
     pub(super) fn of(files: &'f [FilePair<'_>], origins: &BTreeMap<Place, Place>) -> Self {
         Self {
-            before: Asserting::of(befores(files)),
-            after: Asserting::of(afters(files)),
+            before: Asserting::of(befores(files), |_, _| true),
+            after: Asserting::of(afters(files), is_reached),
             called: called(files, origins),
             is_file_gone: files.iter().any(|file| file.after.is_none()),
         }
@@ -85,14 +85,18 @@ impl<'f> Helpers<'f> {
 type Calls<'s> = BTreeMap<(&'s str, Vec<String>), usize>;
 
 impl<'f> Asserting<'f> {
-    fn of<'a: 'f>(side: impl Iterator<Item = (usize, &'f Structure<'a>)>) -> Self {
+    /// Of the assertions that are made where the function is called.
+    fn of<'a: 'f>(
+        side: impl Iterator<Item = (usize, &'f Structure<'a>)>,
+        is_made: impl Fn(&Structure<'_>, &Assertion) -> bool,
+    ) -> Self {
         let mut asserting = Self::default();
         for (file, structure) in side {
             let name = |function: usize| structure.functions.get(function).map(|function| function.name);
             for function in &structure.functions {
                 asserting.of_file.entry((file, function.name)).or_default();
             }
-            for assertion in &structure.assertions {
+            for assertion in structure.assertions.iter().filter(|one| is_made(structure, one)) {
                 if let Some(name) = assertion.function.and_then(name) {
                     let counts = asserting.of_file.entry((file, name)).or_default();
                     *counts.entry(structure.normal(&assertion.range)).or_default() += 1;
@@ -141,6 +145,15 @@ impl<'f> Asserting<'f> {
         });
         of_call.sum()
     }
+}
+
+/// Whether nothing in front of an assertion leaves its function, or may.
+fn is_reached(structure: &Structure<'_>, assertion: &Assertion) -> bool {
+    let function = assertion.function.and_then(|at| structure.functions.get(at));
+    function.is_none_or(|function| {
+        let before = function.range.start..assertion.range.start.max(function.range.start);
+        !structure.slice(&before).iter().any(|token| token.text == "return")
+    })
 }
 
 /// The functions of the change that were there before, under the same name in the same file or in one that does not have them any more, and

@@ -46,6 +46,16 @@ fn an_assertion_where_it_asserts_nothing_has_not_moved() {
         found(&[("tests/test_m.py", PYTHON, &elsewhere), ("tests/helpers.py", "", idle)]),
         [removed]
     );
+    // In a function that may be left before.
+    let calls = without.replace("get()\n", "get()\n    check(status)\n");
+    for (body, expected) in [
+        ("return\n    assert status == 200\n", &[removed][..]),
+        ("if not status:\n        return\n    assert status == 200\n", &[removed]),
+        ("assert status == 200\n    return status\n", &[]),
+    ] {
+        let after = format!("def check(status):\n    {body}\n{calls}");
+        assert_eq!(found(&[("tests/test_m.py", PYTHON, &after)]), expected, "{body}");
+    }
     let rust = "#[test]\nfn a() {\n    assert_eq!(got(), 200);\n}\n";
     let emptied = rust.replace("    assert_eq!(got(), 200);\n", "");
     for more in [
