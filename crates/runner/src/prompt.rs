@@ -514,15 +514,16 @@ fn answer(text: &mut String, label: &str) {
     );
 }
 
+/// How much is told of why an answer could not be used, in characters.
+const LONGEST_REASON: usize = 500;
+
 /// Why an answer is asked for again. Whoever is asked may not remember the last one.
 fn asked_again(text: &mut String, refused: Option<&str>) {
-    if let Some(reason) = refused {
-        let reason = one_line(reason);
-        let _ = writeln!(
-            text,
-            "## Answer again\n\nThe last answer could not be used: {reason}.\n"
-        );
-    }
+    let Some(reason) = refused else { return };
+    let _ = writeln!(text, "## Answer again\n\nThe last answer could not be used.\n");
+    // It may hold words of that answer.
+    let reason: String = one_line(reason).chars().take(LONGEST_REASON).collect();
+    material(text, "why not", &reason);
 }
 
 /// The prompt that asks for the same answer in the right form. Whoever gets it may not remember the turn, so it holds all that was asked.

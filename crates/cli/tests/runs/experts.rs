@@ -291,7 +291,7 @@ fn an_expert_that_writes_where_it_reads_or_does_what_is_denied_ends_the_run() {
 
 #[test]
 fn whoever_says_nothing_is_asked_again_and_told_why() {
-    let refused = "The last answer could not be used: the answer is not the JSON object that the schema asks for: `summary` is empty.";
+    let refused = "the answer is not the JSON object that the schema asks for: `summary` is empty";
     let once = |role: &str, answer: &str, fields: &str| {
         let of = |condition: &str, summary: &str| {
             format!("role = \"{role}\"\n{condition}[answer]\n{answer} = {{ summary = \"{summary}\"{fields} }}\n")

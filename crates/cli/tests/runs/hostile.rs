@@ -366,6 +366,27 @@ fn with_checks(world: World, checks: &str) -> World {
 }
 
 #[test]
+fn answers_with_the_report_of_the_turn_before() {
+    // The first turn writes down what its report is called; the next ones of the run cannot be taken, and when it goes on, that report is handed in.
+    let keep = run("printf %s '{turn}' >$WORLD/label");
+    let half = report("status = \"in_progress\", summary = \"half of it\"");
+    let world = world_of(NARROW, &["turn = 1\n".to_owned(), keep, half].concat());
+    let said = world.foil(&["run", TICKET]);
+    assert!(said.stderr.contains("no script fits this turn"), "{said}");
+    let label = std::fs::read_to_string(world.folder().join("label")).unwrap();
+    let events = world.foil(&["events", TICKET, "--json"]).stdout;
+    assert!(events.contains(&format!("\"{label}\"")), "{label}: {events}");
+    let fields = format!("turn = \"{label}\", summary = \"said hello\"");
+    let later = ["role = \"writer\"\n".to_owned(), hello(), report(&fields)].concat();
+    std::fs::write(world.folder().join("scripts/later.toml"), later).unwrap();
+    let (_, said) = attack_in(world, &Blocked("report_invalid"));
+    assert!(
+        said.stdout.contains(&format!("the answer is for turn `{label}`")),
+        "{said}"
+    );
+}
+
+#[test]
 fn poisons_the_cache_in_its_place() {
     let script = [hello(), write("ignored/poison", ""), done()].concat();
     let checks = "[[check]]\nname = \"cache\"\nrun = \"test ! -e ignored/poison\"\nsandbox = \"off\"\n";

@@ -23,6 +23,8 @@ pub(super) enum ConfigurationKind {
     SetupCfg,
     /// Targets of a `Makefile` and its kin.
     Targets,
+    /// The same of what those may include; it says how the product is built as well.
+    Included,
     /// Tasks whose form is not read: all of it where checks call them, or it speaks of tests.
     Tasks,
     /// All of it where it speaks of tests at all; it says how the product is built as well.
@@ -114,6 +116,11 @@ impl ConfigurationKind {
                 | "cspell.json"
                 | ".vale.ini"
                 | "ty.toml"
+                | ".eslintignore"
+                | ".prettierignore"
+                | ".stylelintignore"
+                | ".rubocop_todo.yml"
+                | "phpstan-baseline.neon"
         ) || begins(&[
             ".eslintrc",
             "eslint.config.",
@@ -142,17 +149,15 @@ impl ConfigurationKind {
             return Some(Self::Whole);
         }
         Some(match name {
-            "package.json" | "composer.json" | "deno.json" => Self::PackageJson,
+            "package.json" | "composer.json" | "deno.json" | "deno.jsonc" => Self::PackageJson,
             "pyproject.toml" => Self::PyProject,
             "cargo.toml" => Self::CargoToml,
             "setup.cfg" => Self::SetupCfg,
             "makefile" | "gnumakefile" | "justfile" | ".justfile" => Self::Targets,
-            // What they include.
-            _ if begins(&["makefile."]) || name.ends_with(".mk") || name.ends_with(".just") => Self::Targets,
+            _ if begins(&["makefile."]) || name.ends_with(".mk") || name.ends_with(".just") => Self::Included,
             "rakefile" | "taskfile.yml" | "taskfile.yaml" => Self::Tasks,
-            _ if name.ends_with(".rake") => Self::Tasks,
             "cmakelists.txt" | "meson.build" | "build.gradle" | "build.gradle.kts" | "gradle.properties"
-            | "pom.xml" | "deno.jsonc" | "mix.exs" => Self::Lines,
+            | "pom.xml" | "mix.exs" => Self::Lines,
             _ if begins(&["vite.config."]) => Self::Mixed,
             // How strictly types are checked.
             _ if name.ends_with(".json") && begins(&["tsconfig.", "jsconfig."]) => Self::Shared,
@@ -162,7 +167,7 @@ impl ConfigurationKind {
 
     /// Whether it says how the product is built as well, so that it is source.
     pub(super) fn is_source(self) -> bool {
-        matches!(self, Self::Shared | Self::Mixed | Self::Lines)
+        matches!(self, Self::Shared | Self::Included | Self::Mixed | Self::Lines)
     }
 
     /// What the file says of it, where these are the checks; none: it is not of its format.
@@ -206,7 +211,8 @@ impl ConfigurationKind {
                 });
                 of_tests.collect()
             }
-            Self::Targets => tasks::of_makefile(all_lines(text), checks),
+            Self::Targets => tasks::of_makefile(all_lines(text), checks, false),
+            Self::Included => tasks::of_makefile(all_lines(text), checks, true),
             Self::Tasks if speaks_of_tests(text) || checks.call(&["rake", "task", "go-task"]) => all_lines(text),
             Self::Tasks => Vec::new(),
             Self::Mixed if speaks_of_tests(text) => all_lines(text),

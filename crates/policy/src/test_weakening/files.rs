@@ -2,7 +2,7 @@
 
 use ledger_core::{RepoPath, TicketFile};
 
-use super::check_commands::CheckCommands;
+use super::check_commands::{CheckCommands, TASK_RUNNERS};
 use super::configuration::ConfigurationKind;
 use super::structure::Extent;
 use crate::commands::quoted;
@@ -179,22 +179,23 @@ fn is_data(extension: &str) -> bool {
     )
 }
 
-/// Programs that run what a file of the repository says under a name.
-const TASK_RUNNERS: [&str; 14] = [
-    "make", "gmake", "just", "rake", "task", "npm", "pnpm", "yarn", "bun", "gradle", "gradlew", "composer", "invoke",
-    "mix",
-];
-
 /// Programs that read a file of this name, in lower case, whatever they are told to do. Nobody else needs to.
 fn runners_of(name: &str) -> &'static [&'static str] {
-    match name.split('.').next().unwrap_or_default() {
+    let (stem, ending) = name.split_once('.').unwrap_or((name, ""));
+    match stem {
         "gulpfile" => &["gulp"],
         "gruntfile" => &["grunt"],
-        "tasks" if name == "tasks.py" => &["invoke", "inv"],
-        "dodo" => &["doit"],
-        "magefile" => &["mage"],
-        "dockerfile" | "containerfile" | "docker-compose" | "compose" => &["docker", "docker-compose", "podman"],
-        _ => &[],
+        "dockerfile" | "containerfile" => &["docker", "docker-compose", "podman"],
+        "docker-compose" | "compose" if ending.ends_with("yml") || ending.ends_with("yaml") => {
+            &["docker", "docker-compose", "podman"]
+        }
+        _ if name.ends_with(".rake") => &["rake"],
+        _ => match name {
+            "tasks.py" => &["invoke", "inv"],
+            "dodo.py" => &["doit"],
+            "magefile.go" => &["mage"],
+            _ => &[],
+        },
     }
 }
 

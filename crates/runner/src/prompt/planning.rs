@@ -7,7 +7,8 @@ use ledger_core::{Finding, Judge, JudgedPlan, Plan, PlanEnd, Ticket};
 use crate::specs::LinkedSpecs;
 
 use super::{
-    GivenPlan, HandOffs, Steering, answer, hand_offs, instructions, list, material, one_line, steering, what_is_asked,
+    GivenPlan, HandOffs, Steering, answer, asked_again, hand_offs, instructions, list, material, one_line, steering,
+    what_is_asked,
 };
 
 /// What a planning turn is about.
@@ -82,14 +83,7 @@ fn why_again(text: &mut String, last: Option<&PlanEnd>) {
             material(text, "what is not allowed", &found);
             material(text, "last plan", &plan_in_words(plan));
         }
-        Some(PlanEnd::InvalidAnswer { reason }) => {
-            let _ = writeln!(
-                text,
-                "## Plan again\n\nThe last answer could not be used: {}.\n",
-                one_line(reason)
-            );
-        }
-        _ => {}
+        _ => asked_again(text, last.and_then(PlanEnd::refused_for)),
     }
 }
 

@@ -134,6 +134,7 @@ impl Night {
             command.env("MALLOC_ARENA_MAX", "2");
             command.env("MALLOC_MMAP_THRESHOLD_", "32768");
             command.env("MALLOC_TRIM_THRESHOLD_", "65536");
+            command.env("COUNTERFOIL_OWN_HEAP", "1");
         }
         let peak = peak_memory(&command);
         for run in 0..self.runs {

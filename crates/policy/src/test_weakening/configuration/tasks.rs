@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::check_commands::{CheckCommands, cut, several};
+use super::super::check_commands::{CheckCommands, cut, several, tasks_named};
 use super::super::files::words_of;
 use super::{Piece, is_about_checks, piece};
 
@@ -24,11 +24,7 @@ pub(super) fn of_package_json(text: &str, checks: &CheckCommands) -> Option<Vec<
             .into_iter()
             .flatten()
             .collect(),
-        // `concurrently` and others write `npm:` in front of a name, Composer `@`.
-        calls: cut(script)
-            .flat_map(|word| [Some(word), word.strip_prefix("npm:"), word.strip_prefix('@')])
-            .flatten()
-            .collect(),
+        calls: cut(script).flat_map(tasks_named).collect(),
     });
     let are_called = checks.call(&[
         "npm",
@@ -66,8 +62,12 @@ pub(super) fn of_package_json(text: &str, checks: &CheckCommands) -> Option<Vec<
         "eslintConfig",
         "stylelint",
         "lint-staged",
+        // Of `deno.json` and `composer.json`.
         "test",
         "lint",
+        "exclude",
+        "autoload-dev",
+        "config",
     ] {
         if let Some(value) = document.get(key) {
             pieces.push(piece(format!("{key} = {value}")));
@@ -78,7 +78,8 @@ pub(super) fn of_package_json(text: &str, checks: &CheckCommands) -> Option<Vec<
 
 /// The targets of a `Makefile` or `justfile` that checks run or that are called like one, with those that they need or call. Where a check
 /// calls such a program, also every variable, and which targets there are: each may decide what a recipe does.
-pub(super) fn of_makefile(lines: Vec<Piece>, checks: &CheckCommands) -> Vec<Piece> {
+/// `is_included`: none of its targets is made only because no other is named.
+pub(super) fn of_makefile(lines: Vec<Piece>, checks: &CheckCommands, is_included: bool) -> Vec<Piece> {
     let are_called = checks.call(&["make", "gmake", "just"]);
     let mut parts: Vec<Vec<Piece>> = Vec::new();
     for line in lines {
@@ -93,7 +94,7 @@ pub(super) fn of_makefile(lines: Vec<Piece>, checks: &CheckCommands) -> Vec<Piec
     // Without a name, the first one is made.
     let default = targets()
         .find(|name| !name.starts_with('.'))
-        .filter(|_| are_called && !targets().any(|name| checks.name(name)));
+        .filter(|_| !is_included && are_called && !targets().any(|name| checks.name(name)));
     let reached = reached(&tasks, |name| {
         is_called_like_one(name) || are_called && checks.name(name) || default == Some(&name)
     });
@@ -133,7 +134,7 @@ fn is_called_like_one(name: &str) -> bool {
     words_of(name).iter().any(|word| is_about_checks(word))
 }
 
-/// Which tasks are reached from those with such a name. Each name and each task is looked at once.
+/// Which tasks are reached from those with such a name. Each name, each task and each beginning of names is looked at once.
 fn reached(tasks: &[Task<'_>], is_first: impl Fn(&str) -> bool) -> Vec<bool> {
     let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, task) in tasks.iter().enumerate() {
@@ -143,6 +144,7 @@ fn reached(tasks: &[Task<'_>], is_first: impl Fn(&str) -> bool) -> Vec<bool> {
     }
     let mut open: Vec<&str> = by_name.keys().copied().filter(|name| is_first(name)).collect();
     let mut known: BTreeSet<&str> = open.iter().copied().collect();
+    let mut beginnings = BTreeSet::new();
     let mut reached = vec![false; tasks.len()];
     while let Some(name) = open.pop() {
         for index in by_name.remove(name).unwrap_or_default() {
@@ -153,7 +155,8 @@ fn reached(tasks: &[Task<'_>], is_first: impl Fn(&str) -> bool) -> Vec<bool> {
                 continue;
             }
             open.extend(task.calls.iter().copied().filter(|name| known.insert(name)));
-            for beginning in task.calls.iter().filter_map(|word| several(word)) {
+            let those_of_task = task.calls.iter().filter_map(|word| several(word));
+            for beginning in those_of_task.filter(|beginning| beginnings.insert(*beginning)) {
                 let names = by_name.range(beginning..).map(|(name, _)| *name);
                 let names = names.take_while(|name| name.starts_with(beginning));
                 open.extend(names.filter(|name| known.insert(name)));

@@ -199,7 +199,17 @@ fn scripts_are_found_behind_whatever_calls_several() {
             r#"{"scripts":{"quality":["@style"],"style":"styler"}}"#,
         ),
         ("deno task quality", "deno.json", r#"{"tasks":{"quality":"styler"}}"#),
-        ("make quality", "build/quality.mk", "quality:\n\tstyler\n"),
+        (
+            "make quality",
+            "build/quality.mk",
+            "docs:\n\tdocs\nquality:\n\tstyler\n",
+        ),
+        ("rake quality", "lib/tasks/quality.rake", "styler\n"),
+        (
+            "npx concurrently npm:quality",
+            "package.json",
+            r#"{"scripts":{"quality":"styler"}}"#,
+        ),
     ] {
         let after = before.replace("styler", "true");
         assert_eq!(found(run, path, before, &after).len(), 1, "{run}: {before}");
