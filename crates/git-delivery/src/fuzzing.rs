@@ -8,7 +8,8 @@ use ledger_core::{BlobId, CommitId, EntryMode, InvalidObjectId, ObjectId, RefNam
 use crate::diff::LineCount;
 use crate::fast_forward;
 use crate::objects::{ObjectError, TreeEntry, list, ours, side_at};
-use crate::place::index::{Entry, FileStat, Origin, PlaceIndex, checksum};
+use crate::place::index::stored::checksum;
+use crate::place::index::{Entry, FileStat, Origin, PlaceIndex};
 use crate::repository::Repository;
 use crate::tree::EMPTY_TREE;
 
