@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Command, SHELLS, base_name, commands_of};
+use crate::commands::{Command, SHELLS, base_name, commands_of, quoted};
 use crate::tokens::Language;
 
 /// Programs that read the file which they are given as one.
-const INTERPRETERS: [&str; 23] = [
+const INTERPRETERS: [&str; 22] = [
     ".",
     "source",
     "bun",
-    "coverage",
     "elixir",
     "groovy",
     "java",
@@ -48,16 +47,18 @@ const SETTINGS: [&str; 5] = ["-c", "--config", "--config-file", "--rcfile", "--c
 
 /// Options that name what a program runs, and those programs.
 const FILES: [&str; 4] = ["-f", "--file", "--makefile", "--justfile"];
-const RUN_FILES: [&str; 10] = [
+const RUN_FILES: [&str; 12] = [
     "make",
     "gmake",
     "just",
     "rake",
+    "nox",
     "docker",
     "docker-compose",
     "podman",
     "awk",
     "gawk",
+    "jq",
     "sed",
 ];
 
@@ -74,40 +75,75 @@ const FOLDERS: [&str; 9] = [
     "--workdir",
 ];
 
+/// Options whose value is a file that is not run.
+const OTHER_FILES: [&str; 5] = ["--env-file", "--project", "--with-requirements", "-modfile", "-overlay"];
+
+/// Options that have no value.
+const FLAGS: [&str; 15] = [
+    "-A",
+    "-a",
+    "-e",
+    "-eu",
+    "-eux",
+    "-race",
+    "-u",
+    "-v",
+    "-x",
+    "-y",
+    "--bun",
+    "--frozen",
+    "--locked",
+    "--no-install",
+    "--yes",
+];
+
 /// Programs that run the command behind one of these words, or behind them.
-const RUNNERS: [(&str, &[&str]); 22] = [
+const RUNNERS: [(&str, &[&str]); 26] = [
     ("bundle", &["exec"]),
+    ("bunx", &[]),
+    ("c8", &[]),
+    ("conda", &["run"]),
+    ("cross-env", &[]),
+    ("dbus-run-session", &[]),
     ("deno", &["run"]),
     ("docker", &["run", "exec"]),
     ("docker-compose", &["run", "exec"]),
-    ("podman", &["run", "exec"]),
-    ("dbus-run-session", &[]),
     ("go", &["run"]),
     ("hatch", &["run"]),
     ("nix", &["-c", "--command"]),
     ("npm", &["exec"]),
+    ("npx", &[]),
+    ("nyc", &[]),
     ("pdm", &["run"]),
     ("pipenv", &["run"]),
-    ("pnpm", &["exec"]),
+    ("pipx", &["run"]),
+    ("pnpm", &["exec", "dlx"]),
+    ("podman", &["run", "exec"]),
     ("poetry", &["run"]),
     ("rye", &["run"]),
     ("uv", &["run"]),
-    ("yarn", &["exec"]),
-    ("bunx", &[]),
-    ("npx", &[]),
-    ("pipx", &["run"]),
     ("uvx", &[]),
     ("xvfb-run", &[]),
+    ("yarn", &["exec", "dlx"]),
 ];
 
 /// Those of them that are told where to run it before they are told what.
 const NAME_A_PLACE: [&str; 3] = ["docker", "docker-compose", "podman"];
 
 /// Programs that run what a file of the repository says under a name.
-pub(super) const TASK_RUNNERS: [&str; 14] = [
-    "make", "gmake", "just", "rake", "task", "npm", "pnpm", "yarn", "bun", "gradle", "gradlew", "composer", "invoke",
-    "mix",
+pub(super) const TASK_RUNNERS: [&str; 17] = [
+    "make", "gmake", "just", "rake", "task", "go-task", "npm", "pnpm", "yarn", "bun", DENO_TASK, "gradle", "gradlew",
+    "composer", "invoke", "inv", "mix",
 ];
+
+/// Deno runs tasks only where it is told so.
+const DENO_TASK: &str = "deno task";
+
+/// Programs that only tell or look for the texts which they are given.
+const TELL: [&str; 8] = ["[", "echo", "git", "grep", "jq", "printf", "rg", "test"];
+
+/// How deep texts within texts are read.
+const DEEPEST: usize = 3;
 
 /// What the commands of checks run.
 #[derive(Debug, Clone, Default)]
@@ -124,28 +160,9 @@ impl CheckCommands {
     pub(super) fn of(lines: impl Iterator<Item = String>) -> Self {
         let mut all = Self::default();
         for line in lines {
-            let words: Vec<&str> = cut(&line).collect();
-            let bare = words.iter().map(|word| word.trim_start_matches("./").to_owned());
-            all.words.extend(bare);
-            let named = words.windows(2).filter(|pair| FOLDERS.contains(&pair[0]));
-            let named: Vec<&str> = named.map(|pair| pair[1]).collect();
-            let mut here = String::new();
-            for command in commands_of(&line) {
-                // The folder of a subshell ends with it, and one that is computed is not known.
-                let mut folders = BTreeSet::from([String::new(), here.clone()]);
-                folders.extend(named.iter().map(|folder| joined(&here, folder)));
-                all.add(&folders, &command);
-                let within = command
-                    .arguments()
-                    .iter()
-                    .filter(|word| word.contains(char::is_whitespace));
-                for command in within.flat_map(|line| commands_of(line)) {
-                    all.add(&folders, &command);
-                }
-                if let ("cd" | "pushd", [to]) = (command.program(), command.arguments()) {
-                    here = joined(&here, to);
-                }
-            }
+            let words = cut(&line).map(|word| word.trim_start_matches("./").to_owned());
+            all.words.extend(words);
+            all.read(&line, "", DEEPEST);
         }
         all
     }
@@ -177,41 +194,83 @@ impl CheckCommands {
         programs.iter().any(|program| self.called.contains(*program))
     }
 
+    /// Reads a line that is run in a folder, and texts within it as lines.
+    fn read(&mut self, line: &str, folder: &str, depth: usize) {
+        let words: Vec<&str> = cut(line).collect();
+        let named = words.windows(2).filter(|pair| FOLDERS.contains(&pair[0]));
+        let named: Vec<&str> = named.map(|pair| pair[1]).collect();
+        let mut here = folder.to_owned();
+        // Where a subshell begins anew from the folder of the line.
+        let mut anew = folder.to_owned();
+        for command in commands_of(line) {
+            // One that is computed is not known.
+            let mut folders = BTreeSet::from([String::new(), folder.to_owned(), here.clone(), anew.clone()]);
+            folders.extend(named.iter().map(|folder| joined(&here, folder)));
+            self.add(&folders, &command);
+            let texts = command
+                .arguments()
+                .iter()
+                .filter(|word| word.contains(char::is_whitespace));
+            let is_read = depth > 0 && !TELL.contains(&command.program());
+            for text in texts.filter(|_| is_read) {
+                self.read(text, &here, depth - 1);
+            }
+            if let ("cd" | "pushd", [to]) = (command.program(), command.arguments())
+                && let Some(to) = in_repository(to)
+            {
+                here = joined(&here, to);
+                anew = joined(folder, to);
+            }
+        }
+    }
+
     fn add(&mut self, folders: &BTreeSet<String>, command: &Command) {
-        let arguments = command.arguments().iter().map(String::as_str);
-        let words: Vec<&str> = [command.called.as_str()].into_iter().chain(arguments).collect();
+        let called = [command.called.clone()];
+        let words: Vec<String> = called.iter().chain(command.arguments()).cloned().collect();
         let mut rest = words.as_slice();
-        let is_interpreted = loop {
-            let [called, arguments @ ..] = rest else { return };
+        while let [called, arguments @ ..] = rest {
             let program = base_name(called);
             self.called.insert(program.to_owned());
             self.add_program(folders, called);
             self.add_options(folders, program, arguments);
-            if is_interpreter(program) {
-                self.add_scripts(folders, program, arguments);
-                break true;
-            }
-            match behind_runner(program, arguments) {
-                Some([package, ..]) if program == "go" => {
-                    self.add_program(folders, package);
-                    self.add_package(folders, package);
-                    break false;
+            rest = match (program, arguments) {
+                ("deno", [task, ..]) if task == "task" => {
+                    self.called.insert(DENO_TASK.to_owned());
+                    return;
                 }
-                Some(behind) => rest = behind,
-                None => break false,
-            }
-        };
-        if is_interpreted {
-            command.reads.iter().for_each(|file| self.add_program(folders, file));
+                ("coverage", [run, arguments @ ..]) if run == "run" => self.add_scripts(folders, "python", arguments),
+                ("go", _) => {
+                    for package in behind_runner(program, arguments)
+                        .iter()
+                        .flat_map(|behind| behind.first())
+                    {
+                        self.add_program(folders, package);
+                        self.add_package(folders, package);
+                    }
+                    return;
+                }
+                _ if is_interpreter(program) => {
+                    command.reads.iter().for_each(|file| self.add_program(folders, file));
+                    self.add_scripts(folders, program, arguments)
+                }
+                _ => {
+                    // There may be something around it again, such as `env` or `timeout`.
+                    let behind = behind_runner(program, arguments).map(|behind| quoted(behind.iter()));
+                    for command in behind.iter().flat_map(|line| commands_of(line)) {
+                        self.add(folders, &command);
+                    }
+                    return;
+                }
+            };
         }
     }
 
     /// What the options of a program name: its settings, or what it runs.
-    fn add_options(&mut self, folders: &BTreeSet<String>, program: &str, arguments: &[&str]) {
+    fn add_options(&mut self, folders: &BTreeSet<String>, program: &str, arguments: &[String]) {
         let names_files = RUN_FILES.contains(&program);
         let is_one = |option: &str| SETTINGS.contains(&option) || names_files && FILES.contains(&option);
-        for pair in arguments.windows(2).filter(|pair| is_one(pair[0])) {
-            self.add_program(folders, pair[1]);
+        for pair in arguments.windows(2).filter(|pair| is_one(&pair[0])) {
+            self.add_program(folders, &pair[1]);
         }
         let joined = arguments.iter().filter_map(|word| word.split_once('='));
         for (_, value) in joined.filter(|(option, _)| is_one(option)) {
@@ -219,17 +278,17 @@ impl CheckCommands {
         }
     }
 
-    /// What an interpreter reads: the first argument that looks like a file, and before that what options may name.
-    fn add_scripts(&mut self, folders: &BTreeSet<String>, program: &str, arguments: &[&str]) {
+    /// What an interpreter reads: the first argument that looks like a file, and before that what options may name. Gives the command that a
+    /// module of Python is told to run.
+    fn add_scripts<'a>(&mut self, folders: &BTreeSet<String>, program: &str, arguments: &'a [String]) -> &'a [String] {
         let mut before = "";
-        for word in arguments {
+        for (at, word) in arguments.iter().enumerate() {
             if before == "-m" && is_python(program) {
                 let module = word.replace('.', "/");
                 self.modules
                     .extend(["", "/__main__", "/__init__"].map(|name| format!("{module}{name}.py")));
-                return;
+                return arguments.get(at..).filter(|_| word == "coverage").unwrap_or_default();
             }
-            let is_value = before.starts_with('-');
             match word.split_once('=') {
                 Some((option, value)) if option.starts_with('-') => {
                     if READ_BESIDES.contains(&option) {
@@ -240,41 +299,35 @@ impl CheckCommands {
                 _ => {
                     self.add_program(folders, word);
                     self.add_program(folders, &format!("{word}/__main__.py"));
-                    // What stands behind an option may be its value.
-                    let is_script = if is_value {
-                        is_code(word) && !READ_BESIDES.contains(&before)
-                    } else {
-                        word.contains(['/', '.'])
+                    let is_script = match may_have_value(before) {
+                        true => is_code(word) && !READ_BESIDES.contains(&before),
+                        false => word.contains(['/', '.']),
                     };
                     if is_script {
-                        return;
+                        break;
                     }
                 }
             }
             before = word;
         }
+        &[]
     }
 
     fn add_program(&mut self, folders: &BTreeSet<String>, word: &str) {
-        if let Some(word) = in_repository(word) {
-            let paths = folders.iter().map(|folder| joined(folder, word));
-            self.programs.extend(paths.filter(|path| !path.is_empty()));
-        }
+        self.programs.extend(paths(folders, word));
     }
 
+    /// All of a folder. That of a whole repository would be the product.
     fn add_package(&mut self, folders: &BTreeSet<String>, word: &str) {
-        if let Some(word) = in_repository(word) {
-            let paths = folders.iter().map(|folder| joined(folder, word));
-            // All of a repository would be the product.
-            let paths = paths.filter(|path| !path.is_empty());
-            self.programs.extend(paths.map(|path| format!("{path}/")));
-        }
+        self.programs
+            .extend(paths(folders, word).map(|path| format!("{path}/")));
     }
 }
 
 /// The words of a line, without what a shell or a program takes for a sign.
 pub(super) fn cut(line: &str) -> impl Iterator<Item = &str> {
-    line.split(|c: char| c.is_whitespace() || "\"';|&()<>=\\".contains(c))
+    let words = line.split(|c: char| c.is_whitespace() || "\"';|&()<>=\\".contains(c));
+    words.filter(|word| !word.is_empty())
 }
 
 /// The tasks that a word may name: `concurrently` and others write `npm:` in front of one, Composer `@`.
@@ -291,27 +344,44 @@ pub(super) fn several(word: &str) -> Option<&str> {
 }
 
 /// The command behind a program that only runs others.
-fn behind_runner<'a, 'w>(program: &str, arguments: &'a [&'w str]) -> Option<&'a [&'w str]> {
+fn behind_runner<'a>(program: &str, arguments: &'a [String]) -> Option<&'a [String]> {
     let (_, verbs) = RUNNERS.iter().find(|(runner, _)| *runner == program)?;
-    let behind = match verbs {
-        [] => arguments,
-        _ => arguments.get(arguments.iter().position(|word| verbs.contains(word))? + 1..)?,
+    let verb = arguments.iter().position(|word| verbs.contains(&word.as_str()));
+    let behind = match (verbs, verb) {
+        ([], _) => arguments,
+        (_, Some(verb)) => arguments.get(verb + 1..)?,
+        // `yarn node x.js`
+        (_, None) if matches!(program, "pnpm" | "yarn") && arguments.first().is_some_and(|word| is_known(word)) => {
+            arguments
+        }
+        _ => return None,
     };
-    let is_path = |word: &str| !word.contains([':', '=']) && (word.contains('/') || is_code(word));
+    if NAME_A_PLACE.contains(&program) {
+        // An image may be called as what is in it.
+        let is_known = |at: usize| behind.get(at).is_some_and(|word| is_known(base_name(word)));
+        let known = (0..behind.len()).find(|at| is_known(*at) && !is_known(at + 1));
+        let first = known.or_else(|| behind.iter().position(|word| word.starts_with("./")))?;
+        return behind.get(first..);
+    }
     let mut before = "";
-    let first = match NAME_A_PLACE.contains(&program) {
-        true => behind.iter().position(|word| is_known(word)),
-        false => behind.iter().position(|word| {
-            // What stands behind an option may be its value.
-            let may_be_value = before.starts_with('-') && before != "--";
-            before = word;
-            !word.starts_with('-') && (!may_be_value || is_known(word) || is_path(word))
-        }),
-    };
-    let is_plain = |word: &&str| !word.starts_with('-');
-    // Else it is the last that can be one.
-    let first = first.or_else(|| behind.iter().rposition(is_plain))?;
+    let first = behind.iter().position(|word| {
+        let option = std::mem::replace(&mut before, word);
+        if word.starts_with('-') || word.contains('=') || names_other_file(option) {
+            return false;
+        }
+        let is_path = !word.contains(':') && (word.contains('/') || is_code(word) || program == "go" && word == ".");
+        !may_have_value(option) || is_known(base_name(word)) || is_path
+    })?;
     behind.get(first..)
+}
+
+/// Whether the next word may be the value of this one, if it is an option.
+fn may_have_value(word: &str) -> bool {
+    word.starts_with('-') && word != "--" && !word.contains('=') && !FLAGS.contains(&word)
+}
+
+fn names_other_file(option: &str) -> bool {
+    FOLDERS.contains(&option) || SETTINGS.contains(&option) || OTHER_FILES.contains(&option)
 }
 
 /// Whether a program of this name runs something else, wherever it stands.
@@ -319,6 +389,12 @@ fn is_known(word: &str) -> bool {
     let is_sign = matches!(word, "." | "source");
     let is_runner = RUNNERS.iter().any(|(runner, _)| *runner == word);
     !is_sign && (is_runner || is_interpreter(word) || TASK_RUNNERS.contains(&word))
+}
+
+/// The word as paths of the repository, from these folders.
+fn paths(folders: &BTreeSet<String>, word: &str) -> impl Iterator<Item = String> {
+    let paths = in_repository(word).map(|word| folders.iter().map(move |folder| joined(folder, word)));
+    paths.into_iter().flatten().filter(|path| !path.is_empty())
 }
 
 /// The word as a path of the repository, as far as it can be one: not another place, or a program of the system.
@@ -345,7 +421,7 @@ fn is_interpreter(program: &str) -> bool {
 }
 
 fn is_python(program: &str) -> bool {
-    matches!(without_version(program), "python" | "pypy" | "coverage")
+    matches!(without_version(program), "python" | "pypy")
 }
 
 fn without_version(program: &str) -> &str {
@@ -469,6 +545,58 @@ mod tests {
             ),
             ("cd tools && /usr/local/go/bin/go run ./q", &["tools/q/main.go"], &[]),
             ("go -C tools run ./q", &["tools/q/main.go"], &[]),
+            ("go run -mod=mod quality.go src", &["quality.go"], &["src/a.go"]),
+            (
+                "cd tools/q && go run -race . ../../src",
+                &["tools/q/main.go"],
+                &["src/a.go"],
+            ),
+            ("env -C \"web\" node q.js && make  -C  'app' q", &["web/q.js"], &[]),
+            ("'env' '-C' 'web' 'node' 'quality.js'", &["web/quality.js"], &[]),
+            (
+                "uv run --directory services/api --env-file ci/.env python q.py",
+                &["services/api/q.py"],
+                &["ci/.env"],
+            ),
+            ("npx --prefix packages/web tsx q.ts", &["packages/web/q.ts"], &[]),
+            ("go run -modfile tools/go.mod ./q", &["q/main.go"], &["tools/go.mod"]),
+            (
+                "(cd api && node q.js) && (cd web && node r.js)",
+                &["api/q.js", "web/r.js"],
+                &[],
+            ),
+            ("docker compose run app sh -c 'cd web && node q.js'", &["web/q.js"], &[]),
+            ("cd \"$PWD/web\" && node q.js", &["web/q.js"], &[]),
+            ("docker compose run --rm app ./q.py src/a.py", &["q.py"], &["src/a.py"]),
+            ("docker compose run app pytest src/a.py", &[], &["src/a.py"]),
+            ("docker run img /venv/bin/python q.py src", &["q.py"], &[]),
+            (
+                "python -m coverage run q.py && python -m coverage report r.py",
+                &["q.py"],
+                &["r.py"],
+            ),
+            (
+                "uv run env CI=1 python q.py && xvfb-run timeout 60 node r.js",
+                &["q.py", "r.js"],
+                &[],
+            ),
+            ("pnpm tsx q.ts && yarn node r.js", &["q.ts", "r.js"], &[]),
+            (
+                "npx c8 node q.js && npx cross-env CI=1 node r.js",
+                &["q.js", "r.js"],
+                &[],
+            ),
+            (
+                "uv run --frozen mypy src/a.py && npx --yes prettier src/a.js",
+                &[],
+                &["src/a.py", "src/a.js"],
+            ),
+            (
+                "bash -eu scripts/lint src/a.sh && python3 -u bin/q src/a.py",
+                &["scripts/lint", "bin/q"],
+                &["src/a.sh", "src/a.py"],
+            ),
+            ("echo \"node src/a.js failed\"", &[], &["src/a.js"]),
             ("go run cmd/q.go src", &["cmd/q.go"], &["cmd/r.go"]),
             (
                 "go test ./cmd/q && go build ./cmd/q && go run .",
@@ -524,6 +652,8 @@ mod tests {
             ("xvfb-run -a make q", true),
             ("docker compose run --rm app make q", true),
             ("docker compose run app sh -c 'cd x && make q'", true),
+            ("docker compose run --rm python make q", true),
+            ("grep . x && { echo \"make x first\"; exit 1; }", false),
             ("cargo test -p make", false),
             ("pytest tests/make", false),
             ("echo make", false),

@@ -149,7 +149,7 @@ impl ConfigurationKind {
             return Some(Self::Whole);
         }
         Some(match name {
-            "package.json" | "composer.json" | "deno.json" | "deno.jsonc" => Self::PackageJson,
+            "package.json" | "composer.json" | "deno.json" => Self::PackageJson,
             "pyproject.toml" => Self::PyProject,
             "cargo.toml" => Self::CargoToml,
             "setup.cfg" => Self::SetupCfg,
@@ -157,7 +157,7 @@ impl ConfigurationKind {
             _ if begins(&["makefile."]) || name.ends_with(".mk") || name.ends_with(".just") => Self::Included,
             "rakefile" | "taskfile.yml" | "taskfile.yaml" => Self::Tasks,
             "cmakelists.txt" | "meson.build" | "build.gradle" | "build.gradle.kts" | "gradle.properties"
-            | "pom.xml" | "mix.exs" => Self::Lines,
+            | "pom.xml" | "deno.jsonc" | "mix.exs" => Self::Lines,
             _ if begins(&["vite.config."]) => Self::Mixed,
             // How strictly types are checked.
             _ if name.ends_with(".json") && begins(&["tsconfig.", "jsconfig."]) => Self::Shared,
