@@ -10,8 +10,8 @@ use super::mode::Mode;
 use super::world::{End, World};
 use crate::error::TaskError;
 
-/// How many worlds are used at the same time.
-pub(super) const SLOTS: usize = 2;
+/// How many worlds are used at the same time: more than there are processors, because each waits for its disk half of the time.
+pub(super) const SLOTS: usize = 4;
 
 /// What came of all deaths of one mode.
 #[derive(Debug)]
