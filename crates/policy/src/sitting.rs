@@ -38,6 +38,14 @@ pub trait TicketsAtHand {
     fn approved_at(&self, id: &TicketId) -> Option<Timestamp>;
     /// Before this moment the cause that stopped a ticket's run is not gone, where that is known.
     fn not_before(&self, id: &TicketId) -> Option<Timestamp>;
+    /// What stopped a ticket's run that passes by itself, where it is known until when.
+    fn passes(&self, _: &TicketId) -> Option<Blocker> {
+        None
+    }
+    /// Before this moment no ticket can work, where that is known: what stopped one would meet each.
+    fn held_until(&self) -> Option<Timestamp> {
+        None
+    }
     /// The tickets that a ticket waits for, whether they are done or not.
     fn waits_for(&self, id: &TicketId) -> &[TicketId];
     /// The tickets that a runner works on, this one or another.
@@ -71,7 +79,8 @@ pub struct Starting {
     pub start: Vec<Queued>,
     /// Those of which it has to be told that they wait for one that another process runs; once for each reason.
     pub held: Vec<Held>,
-    /// Those of which it has to be told that they wait for an answer, with what was asked, and until when; once for each question.
+    /// Those of which it has to be told that they wait for an answer, with what was asked, or for what passes by itself and stopped an earlier runner, and
+    /// until when; once for each reason.
     pub asked: Vec<(TicketId, Blocker, Timestamp)>,
 }
 
@@ -260,6 +269,7 @@ impl Sitting {
     pub fn start(&mut self, tickets: &impl TicketsAtHand, now: Timestamp) -> Starting {
         self.failures = 0;
         let mut asked = Vec::new();
+        let mut held = None;
         if matches!(self.sought, Sought::AllReady { .. }) {
             let mut ready = tickets.ready();
             ready.retain(|queued| {
@@ -270,7 +280,10 @@ impl Sitting {
             });
             asked = self.news_of_questions(tickets, &ready);
             let not_before = |queued: &Queued| tickets.not_before(&queued.id).filter(|at| now < *at);
-            self.next_ready = ready.iter().filter_map(not_before).min();
+            asked.extend(self.news_of_pauses(tickets, &ready, now));
+            // An earlier runner has met what would stop each.
+            held = tickets.held_until().filter(|at| now < *at);
+            self.next_ready = ready.iter().filter_map(not_before).chain(held).min();
             ready.retain(|queued| not_before(queued).is_none());
             self.waiting = ready;
         }
@@ -281,7 +294,7 @@ impl Sitting {
             asked,
             ..Starting::default()
         };
-        if self.retries.holds(now) {
+        if held.is_some() || self.retries.holds(now) {
             return nothing(asked);
         }
         // What others run here is in the way too; of a ticket itself, its lock says so.
@@ -365,6 +378,24 @@ impl Sitting {
             }
         }
         news
+    }
+
+    /// Of tickets that an earlier runner left to wait, each is told once.
+    fn news_of_pauses(
+        &mut self,
+        tickets: &impl TicketsAtHand,
+        ready: &[Queued],
+        now: Timestamp,
+    ) -> Vec<(TicketId, Blocker, Timestamp)> {
+        let unknown = ready.iter().filter(|queued| !self.begun.contains_key(&queued.id));
+        let paused = unknown.filter_map(|queued| {
+            let blocker = tickets.passes(&queued.id)?;
+            let until = blocker.retry_at.filter(|until| now < *until)?;
+            Some((queued.id.clone(), blocker, until))
+        });
+        let mut paused: Vec<_> = paused.collect();
+        paused.retain(|(id, _, until)| self.told.insert((id.clone(), format!("paused until {until}"))));
+        paused
     }
 
     /// Of what runs here, everybody sees that it runs.

@@ -363,6 +363,24 @@ impl TicketsAtHand for Queue<'_> {
         blocked.retry_at.or_else(|| self.first_answer(id))
     }
 
+    fn passes(&self, id: &TicketId) -> Option<Blocker> {
+        match state_in(&self.report, id) {
+            Some(TicketState::Blocked(blocked)) if blocked.code.passes_by_itself() => Some(Blocker {
+                retry_at: blocked.retry_at,
+                ..Blocker::new(blocked.code, blocked.reason.clone())
+            }),
+            _ => None,
+        }
+    }
+
+    fn held_until(&self) -> Option<Timestamp> {
+        let blocked = self.report.tickets.iter().filter_map(|ticket| match &ticket.state {
+            TicketState::Blocked(blocked) if blocked.code.meets_every_ticket() => blocked.retry_at,
+            _ => None,
+        });
+        blocked.filter(|at| self.now < *at).max()
+    }
+
     fn waits_for_answer(&self, id: &TicketId) -> Option<Blocker> {
         Queue::waits_for_answer(self, id)
     }

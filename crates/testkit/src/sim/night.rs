@@ -122,6 +122,8 @@ struct Night {
     names: BTreeSet<ledger_core::TicketId>,
     /// Until when nothing may be begun, because every other ticket would meet what has stopped one.
     held_until: Timestamp,
+    /// The same as the provider has said it, which a runner that is started anew knows too.
+    told_until: Timestamp,
     /// Those of which a runner has told that they are done.
     told_done: BTreeSet<usize>,
     /// Those that have ended since the runner began, and are not to be tried again.
@@ -211,6 +213,7 @@ impl Night {
             running: BTreeMap::new(),
             names: BTreeSet::new(),
             held_until: beginning(),
+            told_until: beginning(),
             told_done: BTreeSet::new(),
             over: BTreeSet::new(),
             sittings: 0,
@@ -275,7 +278,10 @@ impl Night {
     fn sit(&mut self) -> Result<SittingEnd, String> {
         let mut sitting = Sitting::new(self.sought.clone(), self.slots, None);
         let mut has_failed = false;
-        self.held_until = self.now();
+        self.held_until = match self.sought {
+            Sought::AllReady { .. } => self.told_until.max(self.now()),
+            Sought::These(_) => self.now(),
+        };
         self.over.clear();
         // What it waits for until it looks again: as long as no ticket ends, nothing else begins.
         let mut waits = None;
@@ -513,6 +519,7 @@ impl Night {
                 BlockerCode::AgentRateLimited | BlockerCode::AgentUnavailable
             ) {
                 self.held_until = self.held_until.max(until);
+                self.told_until = self.told_until.max(stopped_by.retry_at.unwrap_or(now));
             }
         } else {
             self.over.insert(ticket);

@@ -245,6 +245,9 @@ pub(super) fn details(ticket: &TicketStatus) -> Vec<String> {
             let failed = blocked.failed.iter().take(SHOWN_FAILED);
             lines.extend(failed.map(|proof| format!("did not hold: {}", plain(&proof.line()))));
             lines.extend(blocked.question.iter().flat_map(asked));
+            // A question says itself until when it waits.
+            let at = blocked.retry_at.filter(|_| blocked.question.is_none());
+            lines.extend(at.map(|at| format!("`foil run --all` {GOES_ON} {}", local_time(at))));
             lines.push(next(&blocked.next_step));
             let rescue = blocked.rescue.as_ref();
             lines.extend(rescue.map(|command| format!("its work is kept: `{command}` begins a new run with it")));
@@ -263,6 +266,9 @@ pub(super) fn details(ticket: &TicketStatus) -> Vec<String> {
         }
     }
 }
+
+/// Says when what waits for a time goes on.
+pub(super) const GOES_ON: &str = "goes on with it at";
 
 /// What is known of a question that waits for an answer.
 fn asked(question: &QuestionReport) -> Vec<String> {

@@ -374,7 +374,8 @@ fn in_short(ticket: &TicketStatus, width: usize) -> Vec<String> {
         }
         TicketState::Blocked(_) | TicketState::Paused(_) | TicketState::Broken(_) | TicketState::Stale(_) => {
             let details = text::details(ticket);
-            let next = details.iter().skip(1).find(|detail| detail.starts_with("next: "));
+            let is_told = |detail: &&String| detail.starts_with("next: ") || detail.contains(text::GOES_ON);
+            let next = details.iter().skip(1).filter(is_told);
             let facts = details.iter().take(1).chain(next);
             facts.map(|fact| cut(fact, width)).collect()
         }

@@ -198,6 +198,14 @@ impl TicketsAtHand for AtHand<'_> {
         }
     }
 
+    fn held_until(&self) -> Option<Timestamp> {
+        let blockers = self.standings.iter().filter_map(|standing| match standing {
+            Standing::Blocked(blocker) if blocker.code.meets_every_ticket() => blocker.retry_at,
+            _ => None,
+        });
+        blockers.filter(|at| self.now < *at).max()
+    }
+
     fn waits_for(&self, id: &TicketId) -> &[TicketId] {
         self.ticket(id).map_or(&[], |ticket| &ticket.waits_for_names)
     }
