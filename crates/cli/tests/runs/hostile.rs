@@ -375,15 +375,29 @@ fn answers_with_the_report_of_the_turn_before() {
     assert!(said.stderr.contains("no script fits this turn"), "{said}");
     let label = std::fs::read_to_string(world.folder().join("label")).unwrap();
     let events = world.foil(&["events", TICKET, "--json"]).stdout;
-    assert!(events.contains(&format!("\"{label}\"")), "{label}: {events}");
+    let (run, turn) = label.split_once('/').unwrap();
+    assert!(events.contains(run) && events.contains(turn), "{label}: {events}");
     let fields = format!("turn = \"{label}\", summary = \"said hello\"");
     let later = ["role = \"writer\"\n".to_owned(), hello(), report(&fields)].concat();
     std::fs::write(world.folder().join("scripts/later.toml"), later).unwrap();
     let (_, said) = attack_in(world, &Blocked("report_invalid"));
     assert!(
-        said.stdout.contains(&format!("the answer is for turn `{label}`")),
+        said.stderr.contains(&format!("the answer is for turn `{label}`")),
         "{said}"
     );
+}
+
+#[test]
+fn removes_its_place_and_says_that_it_is_done() {
+    let once = run("test -e $WORLD/once || { touch $WORLD/once; rm -rf \"$PWD\"; }");
+    let world = world_of(NARROW, &[hello(), once, done()].concat());
+    let (world, said) = attack_in(world, &Blocked("tree_mismatch"));
+    let why = "the worker's place is gone, and with it what the turn did";
+    assert!(said.stdout.contains(why), "{said}");
+    // Another run begins anew.
+    let said = world.foil(&["run", TICKET]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!(world.git(&["show", &format!("foil/{TICKET}:hello.txt")]), "hello");
 }
 
 #[test]

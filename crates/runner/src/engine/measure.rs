@@ -71,6 +71,11 @@ impl Engine {
                 ..MeasureOptions::default()
             };
             let measured = places.with_work(|work| match work {
+                // One that is made anew would show what the turn before did.
+                Some(work) if std::fs::symlink_metadata(work.folder()).is_err() => Err(Failed::new(
+                    BlockerCode::TreeMismatch,
+                    "the worker's place is gone, and with it what the turn did",
+                )),
                 Some(work) => work.measure(&repository, &options).map_err(|error| unmeasured(&error)),
                 None => Err(Failed::new(BlockerCode::NeedsPerson, "the worker's place is not open")),
             })?;
