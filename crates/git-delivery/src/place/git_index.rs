@@ -161,7 +161,7 @@ mod tests {
                 base_tree: TreeId(none),
                 tree: TreeId(none),
             };
-            let ours = git_index(&PlaceIndex::new(origin, Vec::new(), entries.into_iter()));
+            let ours = git_index(&PlaceIndex::new(origin, Vec::new(), entries));
             let mut written = Vec::new();
             state
                 .write_to(&mut written, gix::index::write::Options::default())
