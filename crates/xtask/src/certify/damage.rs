@@ -195,9 +195,14 @@ fn of_mode(folder: &Path, foil: &Path, mode: Mode, count: Option<usize>, seed: u
         broken: Vec::new(),
     });
     side_by_side(&slots, spots.len(), |slot, _, index| {
-        let spot = spots[index];
-        let (damage, wound) = (spot.damage, spot.wound);
+        let Spot { wound, damage, .. } = spots[index];
         slot.world.restore_from(&kept(wound))?;
+        // Where two agents work at the same time, the same death may be another in another world.
+        let damage = match damage {
+            Damage::Objects if slot.world.unflushed()?.is_empty() => Damage::Zeros,
+            damage => damage,
+        };
+        let spot = Spot { damage, ..spots[index] };
         let before = look_at_persons(&slot.world)?;
         let (kind, what) = match damage {
             Damage::Objects => (None, take_objects(&slot.world)?),
