@@ -81,7 +81,7 @@ pub struct Starting {
     pub held: Vec<Held>,
     /// Those of which it has to be told that they wait for an answer, with what was asked, or for what passes by itself and stopped an earlier runner, and
     /// until when; once for each reason.
-    pub asked: Vec<(TicketId, Blocker, Timestamp)>,
+    pub postponed: Vec<(TicketId, Blocker, Timestamp)>,
 }
 
 /// How a ticket that was started has ended, as far as something follows from it.
@@ -268,7 +268,7 @@ impl Sitting {
     /// The tickets that start now. From here on they run.
     pub fn start(&mut self, tickets: &impl TicketsAtHand, now: Timestamp) -> Starting {
         self.failures = 0;
-        let mut asked = Vec::new();
+        let mut postponed = Vec::new();
         let mut held = None;
         if matches!(self.sought, Sought::AllReady { .. }) {
             let mut ready = tickets.ready();
@@ -278,9 +278,9 @@ impl Sitting {
                 // What another process works on is its own.
                 !tickets.running().contains(&queued.id) && !self.running.contains_key(&queued.id) && !is_tried
             });
-            asked = self.news_of_questions(tickets, &ready);
+            postponed = self.news_of_questions(tickets, &ready);
             let not_before = |queued: &Queued| tickets.not_before(&queued.id).filter(|at| now < *at);
-            asked.extend(self.news_of_pauses(tickets, &ready, now));
+            postponed.extend(self.news_of_pauses(tickets, &ready, now));
             // An earlier runner has met what would stop each.
             held = tickets.held_until().filter(|at| now < *at);
             self.next_ready = ready.iter().filter_map(not_before).chain(held).min();
@@ -290,12 +290,12 @@ impl Sitting {
         if self.room() == 0 {
             self.waiting.retain(|queued| self.begun.contains_key(&queued.id));
         }
-        let nothing = |asked| Starting {
-            asked,
+        let nothing = |postponed| Starting {
+            postponed,
             ..Starting::default()
         };
         if held.is_some() || self.retries.holds(now) {
-            return nothing(asked);
+            return nothing(postponed);
         }
         // What others run here is in the way too; of a ticket itself, its lock says so.
         let elsewhere: Vec<_> = tickets
@@ -307,7 +307,7 @@ impl Sitting {
         if elsewhere.is_empty() && self.running.len() >= self.slots {
             // Whatever waits, it waits for a slot.
             self.waits_for_others = false;
-            return nothing(asked);
+            return nothing(postponed);
         }
         let claims = self.claims(tickets);
         let beside: Vec<_> = self.running.values().chain(&elsewhere).cloned().collect();
@@ -334,7 +334,7 @@ impl Sitting {
             self.begun.entry(queued.id.clone()).or_insert(place);
             self.cycles = 0;
         }
-        Starting { start, held, asked }
+        Starting { start, held, postponed }
     }
 
     /// What those take that wait for none that comes before them.

@@ -299,7 +299,7 @@ impl<W: Witness> Host<'_, W> {
         if !starting.held.is_empty() {
             self.witness.held(&starting.held);
         }
-        for (ticket, blocker, until) in &starting.asked {
+        for (ticket, blocker, until) in &starting.postponed {
             self.witness.postponed(ticket, blocker, *until);
         }
         starting.start
